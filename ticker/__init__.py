@@ -1,0 +1,1 @@
+"""Ticker: live market data, pushed to thousands of clients over TLS."""

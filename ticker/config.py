@@ -1,0 +1,59 @@
+"""What an operator can set, with its defaults. `ticker/settings.py` reads it from TOML; flags win over the file.
+
+Every limit that bounds memory or waiting stands here, so that one page answers "what happens at most".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """A certificate chain and its private key, both PEM. Without them a loopback address gets a development one."""
+
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of anything one client or one feed may use, and what follows beyond it."""
+
+    max_message_bytes: int = 65_536
+    """A longer client message: ERROR 2, then close 1009."""
+    max_symbols: int = 2_000
+    """Symbols and patterns of one connection; those beyond it get outcome 8."""
+    max_instruments: int = 100_000
+    """Instruments in the cache; a feed's declarations beyond it are refused, counted and logged."""
+    max_head_bytes: int = 16_384
+    """A longer request head: 431, and the connection is closed."""
+    handshake_seconds: float = 10.0
+    """Time for the TLS handshake, and again for the request head; then the connection is closed."""
+    heartbeat_seconds: float = 10.0
+    """After so long without a frame a client gets a HEARTBEAT."""
+    stall_seconds: float = 60.0
+    """A client whose socket took nothing for so long is dropped (close 4008 if it can still be told)."""
+    feed_queue: int = 10_000
+    """Items that wait between feeds and the publisher; beyond that, feeds wait."""
+    updates_per_cut: int = 10_000
+    """At most so many waiting items are folded into one cut."""
+    snapshot_part: int = 256
+    """Instruments per part of a large snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of `ticker serve`."""
+
+    listen: str = "127.0.0.1:8443"
+    """HOST:PORT, an IPv6 host in brackets; port 0 takes a free one."""
+    feeds: list[str] = field(default_factory=lambda: ["simulated"])
+    """Feed specs, `NAME?option=value&option=value`."""
+    interval_ms: int = 0
+    """The least time between two frames to one client, in milliseconds; a client may ask for more, not for less."""
+    log_format: Literal["console", "json"] = "console"
+    """Logs on stderr, for people or for machines."""
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    limits: Limits = field(default_factory=Limits)

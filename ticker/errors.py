@@ -1,0 +1,62 @@
+"""Everything that Ticker raises on purpose, in one tree.
+
+    TickerError
+    ├── ConfigError          a flag, a config file or a feed spec that cannot be used; the text names it and the remedy
+    ├── BadPublication       a feed handed over something that is not market data
+    ├── ProtocolError        the peer broke the protocol; has the integer `code` of an ERROR message
+    │   └── Gap              a DELTA that starts after the copy's cursor: resume from the cursor
+    └── ConnectionFailed     a client could not reach, or was refused by, a server
+
+The texts are for people: they say what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class TickerError(Exception):
+    """The root: whatever Ticker raises on purpose is one of these."""
+
+
+class ConfigError(TickerError):
+    """A flag, a key of the config file or a feed spec that cannot be used."""
+
+
+class BadPublication(TickerError):
+    """A feed handed over something that is not market data; what it was about stays as it is."""
+
+
+class Code(IntEnum):
+    """The integer codes of ERROR messages and of the outcomes in a REPLY (PROTOCOL.md, section 7)."""
+
+    OK = 0
+    MALFORMED = 1
+    TOO_LARGE = 2
+    WRONG_ENCODING = 3
+    UNKNOWN_OP = 4
+    BAD_REQUEST = 5
+    UNKNOWN_SYMBOL = 6
+    BAD_SYMBOL = 7
+    TOO_MANY_SYMBOLS = 8
+    NOT_SUBSCRIBED = 9
+    WRONG_EPOCH = 10
+
+
+class ProtocolError(TickerError):
+    """The peer sent something that the protocol does not allow."""
+
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Gap(ProtocolError):
+    """A DELTA whose `since` lies after the copy's cursor: changes are missing, so the client has to resume."""
+
+    def __init__(self, since: int, cursor: int) -> None:
+        super().__init__(Code.MALFORMED, f"a delta since cut {since} cannot follow cut {cursor}")
+
+
+class ConnectionFailed(TickerError):
+    """A client could not reach a server, or was refused by it."""

@@ -1,0 +1,279 @@
+"""The vocabulary that feeds and the service share: instruments, fields, updates and scaled numbers.
+
+This is the one module of `ticker` that the author of a feed needs to know. A feed publishes three things:
+
+- `Instrument`: "this exists, and its prices have so many decimal places". Before anything else about a symbol.
+- `Update`: new values of some of its fields. What is not named stays as it was; `None` withdraws a field.
+- `Withdrawal`: all that was known of a symbol no longer holds.
+
+Prices and sizes are never floats. A feed hands over `str`, `Decimal` or `int`; they become integers scaled by the
+instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and stay so up to the client's edge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import Enum, IntEnum
+from typing import NamedTuple, TypeAlias
+
+from ticker.errors import BadPublication
+
+MAX_INTEGER = 2**53 - 1
+"""The largest magnitude of any integer on the wire: what a JavaScript number holds exactly."""
+
+MAX_SCALE = 15
+"""The most decimal places: 2**53 has sixteen digits."""
+
+MAX_SYMBOL = 64
+"""The longest symbol, in characters."""
+
+MAX_TEXT = 256
+"""The longest text value, in characters."""
+
+MAX_METADATA = 32
+"""The most entries in an instrument's metadata."""
+
+MAX_FIELDS = 64
+"""The most fields of one instrument, its own fields included."""
+
+
+class Kind(Enum):
+    """What a field's value means."""
+
+    PRICE = "price"
+    """A decimal, scaled by the instrument's `price_scale`."""
+    SIZE = "size"
+    """A decimal, scaled by the instrument's `size_scale`."""
+    INTEGER = "integer"
+    """A count, or a time in microseconds since 1970-01-01 UTC."""
+    TEXT = "text"
+    """A short text."""
+
+
+class Field(IntEnum):
+    """The standard fields and their ids on the wire (PROTOCOL.md, section 4). The names are the lower-cased members."""
+
+    BID = 1
+    BID_SIZE = 2
+    ASK = 3
+    ASK_SIZE = 4
+    LAST = 5
+    LAST_SIZE = 6
+    OPEN = 7
+    HIGH = 8
+    LOW = 9
+    PREV_CLOSE = 10
+    VOLUME = 11
+    TRADE_COUNT = 12
+    TIME = 13
+    STATUS = 14
+    REASON = 15
+
+
+KINDS: Mapping[int, Kind] = {
+    Field.BID: Kind.PRICE,
+    Field.BID_SIZE: Kind.SIZE,
+    Field.ASK: Kind.PRICE,
+    Field.ASK_SIZE: Kind.SIZE,
+    Field.LAST: Kind.PRICE,
+    Field.LAST_SIZE: Kind.SIZE,
+    Field.OPEN: Kind.PRICE,
+    Field.HIGH: Kind.PRICE,
+    Field.LOW: Kind.PRICE,
+    Field.PREV_CLOSE: Kind.PRICE,
+    Field.VOLUME: Kind.SIZE,
+    Field.TRADE_COUNT: Kind.INTEGER,
+    Field.TIME: Kind.INTEGER,
+    Field.STATUS: Kind.TEXT,
+    Field.REASON: Kind.TEXT,
+}
+
+FIELDS: Mapping[str, Field] = {member.name.lower(): member for member in Field}
+"""The standard fields by the names that feeds and clients use."""
+
+NAMES: Mapping[int, str] = {member: name for name, member in FIELDS.items()}
+"""And back: the name of each standard field."""
+
+Value: TypeAlias = str | Decimal | int | None
+"""A field's value as a feed hands it over."""
+
+FieldKey: TypeAlias = int | str
+"""A field on the wire: the id of a standard field, or the name of one of the feed's own."""
+
+WireValue: TypeAlias = int | str | None
+"""A field's value in the cache and on the wire: a scaled number, an integer, a text, or withdrawn."""
+
+_SYMBOL = re.compile(rf"[^\s,*?\[\]]{{1,{MAX_SYMBOL}}}")
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_POWERS: list[int] = [10**places for places in range(MAX_SCALE + 1)]
+_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.([0-9]{1,40}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """Something that has prices: declared by a feed before its first update, and again when its description changes.
+
+    `price_scale` and `size_scale` are numbers of decimal places, 0 to 15. They may be a first guess: a value that is
+    finer raises the scale, nothing is ever rounded. `metadata` is free text for people and programs (name, venue,
+    currency, ...).
+
+    Raises `BadPublication` for a symbol, scale or metadata that cannot be.
+    """
+
+    symbol: str
+    price_scale: int = 2
+    size_scale: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_symbol(self.symbol):
+            raise BadPublication(
+                f"symbol {_shown(self.symbol)}: give 1 to {MAX_SYMBOL} printable characters without spaces or , * ? [ ]"
+            )
+        for name in ("price_scale", "size_scale"):
+            scale = getattr(self, name)
+            if type(scale) is not int or not 0 <= scale <= MAX_SCALE:
+                raise BadPublication(
+                    f"{self.symbol}: {name} {_shown(scale)}: give a whole number from 0 to {MAX_SCALE}"
+                )
+        if len(self.metadata) > MAX_METADATA:
+            raise BadPublication(
+                f"{self.symbol}: {len(self.metadata)} metadata entries; at most {MAX_METADATA} are kept"
+            )
+        for key, text in self.metadata.items():
+            if not _is_text(key) or not _is_text(text):
+                raise BadPublication(
+                    f"{self.symbol}: metadata {_shown(key)}: keys and values are texts of at most {MAX_TEXT} characters"
+                )
+
+
+class Update(NamedTuple):
+    """New values of some fields of one instrument.
+
+    `fields` maps names to values: the standard names (`bid`, `ask_size`, ... as in `Field`) or the feed's own names
+    (lower case letters, digits and underscores). Prices and sizes are `str`, `Decimal` or `int`; `time` is an `int`,
+    exchange time in microseconds since 1970 UTC; a feed's own fields are `int`, or `str` (a `Decimal` is carried as its
+    text). `None` withdraws a field. Fields that are not named stay as they were.
+    """
+
+    symbol: str
+    fields: Mapping[str, Value]
+
+
+class Withdrawal(NamedTuple):
+    """Every field of this instrument is withdrawn: clients see each change to nothing."""
+
+    symbol: str
+
+
+Publication: TypeAlias = Instrument | Update | Withdrawal
+"""One thing a feed says."""
+
+FeedItem: TypeAlias = Publication | Sequence[Publication]
+"""What a feed sends into its channel: one publication, or a batch that clients shall see as one moment."""
+
+
+def is_symbol(text: object) -> bool:
+    """Whether this can be an instrument's symbol (and not a pattern)."""
+    return isinstance(text, str) and _SYMBOL.fullmatch(text) is not None and text.isprintable()
+
+
+def field_key(name: str) -> FieldKey:
+    """The wire's key of the field that a feed calls `name`.
+
+    Raises `BadPublication` for what cannot be a field's name.
+    """
+    key = FIELDS.get(name)
+    if key is not None:
+        return int(key)
+    if not _is_text(name) or _FIELD_NAME.fullmatch(name) is None:
+        raise BadPublication(
+            f"field {_shown(name)}: a name is 1 to 32 lower case letters, digits and _, and starts with a letter"
+        )
+    return name
+
+
+def field_name(key: FieldKey) -> str:
+    """The name of the field that the wire calls `key`; an id that this version does not know becomes `field_<id>`."""
+    return key if isinstance(key, str) else NAMES.get(key, f"field_{key}")
+
+
+def field_kind(key: FieldKey) -> Kind | None:
+    """What the values of this field mean; `None` for a feed's own fields, which are carried as they are."""
+    return KINDS.get(key) if isinstance(key, int) else None
+
+
+def parse_decimal(value: str | Decimal | int) -> tuple[int, int]:
+    """A number as `(digits, places)`: exactly `value == digits / 10**places`, with `places >= 0` as small as can be.
+
+    Raises `BadPublication` for floats, for what is not a finite number, and for more than 40 digits on either side.
+    """
+    if type(value) is str:
+        plain = _PLAIN_DECIMAL.fullmatch(value)
+        if plain is not None:
+            return _shortest(value, plain[1])
+        if len(value) > 64 or not value.isascii() or "_" in value:
+            raise BadPublication(f"{_shown(value)} is not a decimal number")
+    elif type(value) is int:
+        return value, 0
+    elif not isinstance(value, Decimal):
+        raise BadPublication(
+            f"{_shown(value)} is a {type(value).__name__}: give prices and sizes as str, Decimal or int"
+        )
+    return _from_decimal(value)
+
+
+def scale_up(digits: int, places: int, scale: int) -> int:
+    """The scaled integer of a parsed number, for `scale >= places`.
+
+    Raises `BadPublication` where its magnitude is 2**53 or more.
+    """
+    scaled = digits * _POWERS[scale - places]
+    if not -MAX_INTEGER <= scaled <= MAX_INTEGER:
+        raise BadPublication(f"{decimal_text(digits, places)} at {scale} decimal places does not fit in 53 bits")
+    return scaled
+
+
+def decimal_text(scaled: int, scale: int) -> str:
+    """A scaled integer as a decimal string with exactly `scale` places: `decimal_text(139121, 5) == "1.39121"`."""
+    if scale == 0:
+        return str(scaled)
+    digits = str(abs(scaled)).rjust(scale + 1, "0")
+    return f"{'-' if scaled < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
+
+
+def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
+    """Split a plain decimal string; zeros at the end of its fraction make a number no finer."""
+    if fraction is None:
+        return int(text), 0
+    kept = fraction.rstrip("0")
+    whole = text[: len(text) - len(fraction) - 1]
+    return int(whole + kept), len(kept)
+
+
+def _from_decimal(value: str | Decimal) -> tuple[int, int]:
+    """The long way, for exponents ("1E-7") and Decimals."""
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise BadPublication(f"{_shown(value)} is not a decimal number") from None
+    if not number.is_finite() or not -40 <= number.adjusted() <= 40:
+        raise BadPublication(f"{_shown(value)} is not a number that a price or size can be")
+    text = format(number, "f")
+    plain = _PLAIN_DECIMAL.fullmatch(text)
+    if plain is None:
+        raise BadPublication(f"{_shown(value)} has more digits than a price or size can have")
+    return _shortest(text, plain[1])
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT
+
+
+def _shown(value: object) -> str:
+    """A value in an error's text, never longer than a line."""
+    text = repr(value) if not isinstance(value, str) else repr(value[:80])
+    return text if len(text) <= 80 else text[:77] + "..."
