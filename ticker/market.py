@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum, IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from ticker.errors import BadPublication
 
@@ -131,22 +131,20 @@ class Instrument:
     def __post_init__(self) -> None:
         if not is_symbol(self.symbol):
             raise BadPublication(
-                f"symbol {_shown(self.symbol)}: give 1 to {MAX_SYMBOL} printable characters without spaces or , * ? [ ]"
+                f"symbol {shown(self.symbol)}: give 1 to {MAX_SYMBOL} printable characters without spaces or , * ? [ ]"
             )
         for name in ("price_scale", "size_scale"):
             scale = getattr(self, name)
             if type(scale) is not int or not 0 <= scale <= MAX_SCALE:
-                raise BadPublication(
-                    f"{self.symbol}: {name} {_shown(scale)}: give a whole number from 0 to {MAX_SCALE}"
-                )
+                raise BadPublication(f"{self.symbol}: {name} {shown(scale)}: give a whole number from 0 to {MAX_SCALE}")
         if len(self.metadata) > MAX_METADATA:
             raise BadPublication(
                 f"{self.symbol}: {len(self.metadata)} metadata entries; at most {MAX_METADATA} are kept"
             )
         for key, text in self.metadata.items():
-            if not _is_text(key) or not _is_text(text):
+            if not is_text(key) or not is_text(text):
                 raise BadPublication(
-                    f"{self.symbol}: metadata {_shown(key)}: keys and values are texts of at most {MAX_TEXT} characters"
+                    f"{self.symbol}: metadata {shown(key)}: give printable texts of at most {MAX_TEXT} characters"
                 )
 
 
@@ -181,6 +179,11 @@ def is_symbol(text: object) -> bool:
     return isinstance(text, str) and _SYMBOL.fullmatch(text) is not None and text.isprintable()
 
 
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether this can be a text value: printable (so it has a UTF-8 form) and not too long."""
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+
+
 def field_key(name: str) -> FieldKey:
     """The wire's key of the field that a feed calls `name`.
 
@@ -189,9 +192,9 @@ def field_key(name: str) -> FieldKey:
     key = FIELDS.get(name)
     if key is not None:
         return int(key)
-    if not _is_text(name) or _FIELD_NAME.fullmatch(name) is None:
+    if not is_text(name) or _FIELD_NAME.fullmatch(name) is None:
         raise BadPublication(
-            f"field {_shown(name)}: a name is 1 to 32 lower case letters, digits and _, and starts with a letter"
+            f"field {shown(name)}: a name is 1 to 32 lower case letters, digits and _, and starts with a letter"
         )
     return name
 
@@ -206,7 +209,7 @@ def field_kind(key: FieldKey) -> Kind | None:
     return KINDS.get(key) if isinstance(key, int) else None
 
 
-def parse_decimal(value: str | Decimal | int) -> tuple[int, int]:
+def parse_decimal(value: object) -> tuple[int, int]:
     """A number as `(digits, places)`: exactly `value == digits / 10**places`, with `places >= 0` as small as can be.
 
     Raises `BadPublication` for floats, for what is not a finite number, and for more than 40 digits on either side.
@@ -216,12 +219,14 @@ def parse_decimal(value: str | Decimal | int) -> tuple[int, int]:
         if plain is not None:
             return _shortest(value, plain[1])
         if len(value) > 64 or not value.isascii() or "_" in value:
-            raise BadPublication(f"{_shown(value)} is not a decimal number")
+            raise BadPublication(f"{shown(value)} is not a decimal number")
     elif type(value) is int:
+        if abs(value) >= 10**40:
+            raise BadPublication("an integer of more than 40 digits")
         return value, 0
     elif not isinstance(value, Decimal):
         raise BadPublication(
-            f"{_shown(value)} is a {type(value).__name__}: give prices and sizes as str, Decimal or int"
+            f"{shown(value)} is a {type(value).__name__}: give prices and sizes as str, Decimal or int"
         )
     return _from_decimal(value)
 
@@ -229,8 +234,10 @@ def parse_decimal(value: str | Decimal | int) -> tuple[int, int]:
 def scale_up(digits: int, places: int, scale: int) -> int:
     """The scaled integer of a parsed number, for `scale >= places`.
 
-    Raises `BadPublication` where its magnitude is 2**53 or more.
+    Raises `BadPublication` for a scale beyond 15, or where the magnitude is 2**53 or more.
     """
+    if scale > MAX_SCALE:
+        raise BadPublication(f"{places} decimal places; at most {MAX_SCALE} can be carried")
     scaled = digits * _POWERS[scale - places]
     if not -MAX_INTEGER <= scaled <= MAX_INTEGER:
         raise BadPublication(f"{decimal_text(digits, places)} at {scale} decimal places does not fit in 53 bits")
@@ -259,21 +266,20 @@ def _from_decimal(value: str | Decimal) -> tuple[int, int]:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise BadPublication(f"{_shown(value)} is not a decimal number") from None
+        raise BadPublication(f"{shown(value)} is not a decimal number") from None
     if not number.is_finite() or not -40 <= number.adjusted() <= 40:
-        raise BadPublication(f"{_shown(value)} is not a number that a price or size can be")
+        raise BadPublication(f"{shown(value)} is not a number that a price or size can be")
     text = format(number, "f")
     plain = _PLAIN_DECIMAL.fullmatch(text)
     if plain is None:
-        raise BadPublication(f"{_shown(value)} has more digits than a price or size can have")
+        raise BadPublication(f"{shown(value)} has more digits than a price or size can have")
     return _shortest(text, plain[1])
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT
-
-
-def _shown(value: object) -> str:
-    """A value in an error's text, never longer than a line."""
-    text = repr(value) if not isinstance(value, str) else repr(value[:80])
+def shown(value: object) -> str:
+    """A value for an error's text, whatever it is and never longer than a line."""
+    try:
+        text = repr(value[:80]) if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001  # the repr of a stranger's object, or of an integer of thousands of digits
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,1 @@
+"""Ticker's tests. Each name is a sentence of behaviour; the servers and sockets in them are real."""

@@ -1,0 +1,348 @@
+"""The promise everything else stands on: after every data frame, a client's copy equals the cache at that frame's cut.
+
+A stateful property test drives the real cache, hub, sessions and replicas through any schedule of updates, cuts,
+stalls, partial writes, reconnects, subscribes, unsubscribes, withdrawn fields and raised scales. Only the socket is
+played: a `Pipe` takes as many bytes as it has room for and keeps the rest, as a socket does.
+
+The model is kept apart from the code under test: after each cut the test copies what it published itself, as Decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fnmatch import fnmatchcase
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ticker.config import Limits
+from ticker.errors import BadPublication
+from ticker.hub import Hub
+from ticker.last_value import LastValueCache
+from ticker.market import Instrument, Update, Withdrawal
+from ticker.messages import Delta, Error, Heartbeat, Instruments, Reply, Snapshot, Welcome, parse_server_message
+from ticker.replica import Replica
+from ticker.session import Session
+from ticker.wire import ENCODINGS, Encoding
+
+SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
+NAMES = [*SYMBOLS, "A*", "*B", "*", "ZZ"]
+FIELDS = ["bid", "ask", "bid_size", "last", "note"]
+
+Model = dict[str, dict[str, Decimal | str]]
+"""What was published and not withdrawn: values by field name, by symbol."""
+
+
+def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The payloads of the whole unmasked WebSocket frames at the start of `data`, and the rest."""
+    payloads = []
+    while len(data) >= 2:
+        length, start = data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4], "big"), 4
+        if len(data) < start + length:
+            break
+        payloads.append(data[start : start + length])
+        data = data[start + length :]
+    return payloads, data
+
+
+class Pipe:
+    """A socket's buffer: bytes in order, of which only `room` are taken at once."""
+
+    def __init__(self) -> None:
+        self.room = 10**9
+        self.unsent = b""
+        self.arrived = b""
+
+    def push(self, frame: bytes) -> bool:
+        self.unsent += frame
+        return self.flush()
+
+    def flush(self) -> bool:
+        taken = min(self.room, len(self.unsent))
+        self.room -= taken
+        self.arrived += self.unsent[:taken]
+        self.unsent = self.unsent[taken:]
+        return not self.unsent
+
+
+class Client:
+    """One client over all its connections: a replica, its subscriptions, and the connection of the moment."""
+
+    def __init__(self, world: World, encoding: Encoding) -> None:
+        self.world = world
+        self.encoding = encoding
+        self.wanted: set[str] = set()
+        self.confirmed: set[str] = set()
+        self.replica = Replica(self.wants)
+        self.request = 0
+        self.replies: dict[int, set[str]] = {}
+        self.resume_id = -1
+        self.parked: list[bytes] = []
+        self.connect()
+
+    def wants(self, symbol: str) -> bool:
+        return any(fnmatchcase(symbol, name) for name in self.wanted)
+
+    def connect(self) -> None:
+        world = self.world
+        self.pipe = Pipe()
+        self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
+        self.session = Session(world.hub, self.subscriber, name="s", limits=Limits(max_symbols=8), floor_ms=0)
+        self.parked = []
+        self.replies = {}
+        self.last_cut = 0
+        self.say(self.session.welcome())
+        self.read()
+
+    def reconnect(self) -> None:
+        """The connection breaks, whatever was on its way is lost, and a new one resumes."""
+        self.world.hub.disconnect(self.subscriber)
+        wanted = set(self.wanted)
+        self.wanted = set(self.confirmed)
+        self.replica.forget_unwanted()
+        self.connect()
+        if self.confirmed and self.replica.resuming:
+            self.send("resume", epoch=self.replica.epoch, cursor=self.replica.cursor, symbols=sorted(self.confirmed))
+            self.resume_id = self.request
+            wanted -= self.confirmed
+        else:
+            self.confirmed = set()
+        if wanted:
+            self.subscribe(wanted, None)
+
+    def subscribe(self, names: set[str], interval_ms: int | None) -> None:
+        self.wanted |= names
+        more = {} if interval_ms is None else {"interval_ms": interval_ms}
+        self.send("subscribe", symbols=sorted(names), **more)
+
+    def unsubscribe(self, names: set[str]) -> None:
+        self.wanted -= names
+        self.confirmed -= names
+        for expected in self.replies.values():
+            expected.difference_update(names)
+        self.replica.forget_unwanted()
+        self.send("unsubscribe", symbols=sorted(names))
+
+    def send(self, op: str, **request: object) -> None:
+        self.request += 1
+        symbols = request["symbols"]
+        assert isinstance(symbols, list)
+        self.replies[self.request] = set() if op == "unsubscribe" else set(symbols)
+        payload = self.encoding.encode_request({"op": op, "id": self.request, **request})
+        answer = self.session.receive(payload, self.world.now)
+        assert answer.close is None
+        self.parked.append(answer.frame)
+        self.progress()
+
+    def say(self, frame: bytes) -> None:
+        if not self.pipe.push(frame):
+            self.world.hub.fall_behind(self.subscriber)
+
+    def progress(self) -> None:
+        """What the connection's own task does: catch up while the socket is free, then send the answers."""
+        while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
+            pass
+        while self.parked and self.subscriber.in_step:
+            self.say(self.parked.pop(0))
+
+    def read(self) -> None:
+        """Apply every whole frame that has arrived."""
+        payloads, self.pipe.arrived = whole_frames(self.pipe.arrived)
+        for payload in payloads:
+            self.apply(payload.decode() if self.encoding.text else payload)
+
+    def apply(self, payload: bytes | str) -> None:
+        message = parse_server_message(self.encoding.decode_message(payload))
+        if isinstance(message, Welcome):
+            self.replica.welcome(message)
+        elif isinstance(message, Instruments):
+            self.replica.define(message)
+        elif isinstance(message, (Snapshot, Delta)):
+            assert message.cut >= self.last_cut, "cuts only grow"
+            self.last_cut = message.cut
+            self.replica.apply(message)
+            self.check()
+        elif isinstance(message, Heartbeat):
+            self.replica.beat(message)
+            if not self.replica.resuming:
+                self.check()
+        elif isinstance(message, Reply):
+            if message.id == self.resume_id:
+                self.replica.resuming = False
+            self.confirmed |= self.replies.pop(message.id)
+        else:
+            assert not isinstance(message, Error), message
+
+    def check(self) -> None:
+        """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
+        market = self.world.history[self.replica.cursor]
+        held = {holding.definition.symbol: holding.fields(holding.values) for holding in self.replica}
+        for symbol, fields in held.items():
+            assert fields == market[symbol], f"{symbol} at cut {self.replica.cursor}"
+        for symbol in market:
+            if any(fnmatchcase(symbol, name) for name in self.confirmed):
+                assert symbol in held, f"{symbol} is missing at cut {self.replica.cursor}"
+
+
+class World(RuleBasedStateMachine):
+    """A cache, a hub and any number of clients."""
+
+    clients = Bundle("clients")
+
+    @initialize()
+    def start(self) -> None:
+        self.now = 1_000_000
+        self.cache = LastValueCache("epoch")
+        self.hub = Hub(self.cache, snapshot_part=2, burst=2)
+        self.model: Model = {}
+        self.open: Model = {}
+        self.history: dict[int, Model] = {0: {}}
+        self.everybody: list[Client] = []
+        self.cut_is_open = False
+        """In the service nobody acts between an update and the close of its cut: that is one synchronous step."""
+        self.passing: Iterator[None] = iter(())
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(target=clients, encoding=st.sampled_from(list(ENCODINGS.values())), names=st.sets(st.sampled_from(NAMES)))
+    def somebody_comes(self, encoding: Encoding, names: set[str]) -> Client:
+        client = Client(self, encoding)
+        self.everybody.append(client)
+        if names:
+            client.subscribe(names, None)
+        return client
+
+    @rule(symbol=st.sampled_from(SYMBOLS), scale=st.integers(0, 2), note=st.sampled_from(["", "x"]))
+    def an_instrument_is_declared(self, symbol: str, scale: int, note: str) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        self.cache.publish(Instrument(symbol, scale, 0, {"note": note}))
+        self.open.setdefault(symbol, {})
+
+    @rule(
+        symbol=st.sampled_from(SYMBOLS),
+        values=st.dictionaries(
+            st.sampled_from(FIELDS),
+            st.none() | st.decimals(-99, 99, places=1) | st.decimals(0, 9, places=3),
+            min_size=1,
+        ),
+    )
+    def an_update_is_published(self, symbol: str, values: dict[str, Decimal | None]) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        try:
+            self.cache.publish(Update(symbol, values))
+        except BadPublication:
+            assert symbol not in self.open
+            return
+        for name, value in values.items():
+            if value is None:
+                self.open[symbol].pop(name, None)
+            else:
+                self.open[symbol][name] = format(value, "f") if name == "note" else value
+
+    @rule(symbol=st.sampled_from(SYMBOLS))
+    def an_instrument_is_withdrawn(self, symbol: str) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        if symbol in self.open:
+            self.cache.publish(Withdrawal(symbol))
+            self.open[symbol] = {}
+
+    @rule(steps=st.integers(0, 3))
+    def a_cut_is_closed(self, steps: int) -> None:
+        """The publisher's pass begins, and is left after some of its steps, as a yield leaves it."""
+        self.finish_pass()
+        if self.cache.close_cut(self.now):
+            self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+        self.cut_is_open = False
+        self.begin_pass(steps)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(ms=st.sampled_from([1, 20, 49, 50, 200]), steps=st.integers(0, 3))
+    def time_passes(self, ms: int, steps: int) -> None:
+        self.finish_pass()
+        self.now += ms * 1000
+        due = self.hub.next_due()
+        if due is not None and due <= self.now:
+            self.begin_pass(steps)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule()
+    def hearts_beat(self) -> None:
+        self.finish_pass()
+        for _ in self.hub.heartbeat(self.now, 100_000):
+            pass
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1), ms=st.sampled_from([None, 0, 50, 200]))
+    def somebody_subscribes(self, client: Client, names: set[str], ms: int | None) -> None:
+        if not client.parked:
+            client.subscribe(names, ms)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
+    def somebody_unsubscribes(self, client: Client, names: set[str]) -> None:
+        if not client.parked:
+            client.unsubscribe(names)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, room=st.sampled_from([0, 1, 7, 60, 10**9]))
+    def a_socket_has_room_for(self, client: Client, room: int) -> None:
+        client.pipe.room = room
+        client.progress()
+
+    @rule(client=clients)
+    def somebody_reads(self, client: Client) -> None:
+        client.read()
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients)
+    def somebody_reconnects(self, client: Client) -> None:
+        client.reconnect()
+
+    @rule()
+    def everybody_keeps_reading(self) -> None:
+        """Given room and time, every client ends with the present market."""
+        self.a_cut_is_closed(0)
+        self.finish_pass()
+        self.now += 1_000_000
+        self.begin_pass(10**6)
+        for client in self.everybody:
+            client.pipe.room = 10**9
+            client.progress()
+            client.read()
+            assert not client.replies
+            assert client.confirmed == client.wanted
+        for client in self.everybody:
+            client.check()
+            for holding in client.replica:
+                symbol = holding.definition.symbol
+                assert holding.fields(holding.values) == self.open[symbol], f"{symbol} is not up to date"
+
+    def teardown(self) -> None:
+        if hasattr(self, "cache"):
+            self.everybody_keeps_reading()
+
+    def begin_pass(self, steps: int) -> None:
+        self.passing = self.hub.publish(self.now)
+        for _ in range(steps):
+            if next(self.passing, "over") == "over":
+                break
+
+    def finish_pass(self) -> None:
+        for _ in self.passing:
+            pass
+
+    @invariant()
+    def memory_does_not_depend_on_how_slow_anyone_is(self) -> None:
+        if hasattr(self, "cache"):
+            for client in self.everybody:
+                assert client.subscriber.in_step or len(client.pipe.unsent) < 4096
+
+
+World.TestCase.settings = settings(max_examples=400, stateful_step_count=60, deadline=None, report_multiple_bugs=False)
+TestEveryReplicaEqualsTheCacheAtItsCut = World.TestCase

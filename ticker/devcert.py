@@ -1,0 +1,219 @@
+"""A certificate authority and a server certificate of one's own, so that the first try on localhost is over TLS too.
+
+- The authority lives for years and is kept, because a browser has to be told to trust it by hand.
+- It can vouch for `localhost`, 127.0.0.1 and ::1 and for nothing else (name constraints), so whoever trusts it risks
+  no other site, even if its key is stolen.
+- One lock covers looking and making, and each file appears whole or not at all: of servers that start together, one
+  makes the files and the others find them.
+- A certificate counts only together with the key that belongs to it, so what a killed start left behind is made anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ticker.errors import ConfigError
+
+AUTHORITY_FILE = "ca.pem"
+"""The authority's certificate within the folder: what clients are to trust."""
+
+_NAMES: tuple[x509.GeneralName, ...] = (
+    x509.DNSName("localhost"),
+    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    x509.IPAddress(ipaddress.ip_address("::1")),
+)
+# A name constraint gives an address as a network (RFC 5280, section 4.2.1.10).
+_CONSTRAINTS: tuple[x509.GeneralName, ...] = (
+    x509.DNSName("localhost"),
+    x509.IPAddress(ipaddress.ip_network("127.0.0.1/32")),
+    x509.IPAddress(ipaddress.ip_network("::1/128")),
+)
+
+_AUTHORITY_LIFE = timedelta(days=5 * 365)
+_SERVER_LIFE = timedelta(days=90)  # browsers take at most 398 days
+# A server that starts just before the certificate is due still has a month to run.
+_RENEW_BEFORE = timedelta(days=30)
+# Virtual machines and containers may see a clock that is a little behind ours.
+_CLOCK_SKEW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DevelopmentCertificate:
+    """Where the files are, all PEM: the authority's certificate, and the server's certificate and private key."""
+
+    authority: Path
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    cert: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    def holds(self, now: datetime, margin: timedelta) -> bool:
+        return self.cert.not_valid_before_utc <= now and now + margin < self.cert.not_valid_after_utc
+
+
+def data_folder() -> Path:
+    """The user's folder for what Ticker keeps: `$TICKER_HOME`, or where the platform puts such data.
+
+    That is `$XDG_DATA_HOME/ticker` or `~/.local/share/ticker` (XDG Base Directory Specification), on macOS
+    `~/Library/Application Support/ticker`. It need not exist. Raises ConfigError if there is no home folder.
+    """
+    if own := os.environ.get("TICKER_HOME"):
+        return Path(own)
+    shared = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if shared.is_absolute():  # the specification says to ignore a relative one
+        return shared / "ticker"
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise ConfigError("this user has no home folder to keep files in; set TICKER_HOME to a folder") from error
+    return home / ("Library/Application Support" if sys.platform == "darwin" else ".local/share") / "ticker"
+
+
+def development_certificate(folder: Path, *, now: datetime | None = None) -> DevelopmentCertificate:
+    """The development certificate kept in `folder`, made or renewed where needed, as of `now` (else the clock).
+
+    It is for `localhost`, 127.0.0.1 and ::1, and holds for another month at least. Several processes may call this at
+    once. Blocks for some milliseconds, as long again while another process is at it. Raises ConfigError if `folder`
+    cannot be used.
+    """
+    now = now or datetime.now(UTC)
+    files = DevelopmentCertificate(folder / AUTHORITY_FILE, folder / "server.pem", folder / "server-key.pem")
+    authority_key = folder / "ca-key.pem"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(folder / "lock"):
+            authority = _load(files.authority, authority_key)
+            # An authority outlives what it signs: otherwise the server's certificate would fail before its own end.
+            if authority is None or not authority.holds(now, _SERVER_LIFE):
+                authority = _make_authority(now)
+                _save(authority, files.authority, authority_key)
+            server = _load(files.cert, files.key)
+            if server is None or not server.holds(now, _RENEW_BEFORE) or not _signed(server.cert, authority.cert):
+                _save(_make_server(authority, now), files.cert, files.key)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep a development certificate in {folder} ({error.strerror}: {error.filename or folder}); "
+            "set TICKER_HOME to a folder you may write to, or pass --tls-cert and --tls-key"
+        ) from error
+    return files
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # Closing gives the lock back, and so does the kernel if we are killed. The file stays: were it deleted, one
+        # process could hold the old file's lock and another the new one's.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _load(cert: Path, key: Path) -> _Pair | None:
+    """What the two files hold; None if one is missing or of no use, or if they do not belong together."""
+    try:
+        certificate = x509.load_pem_x509_certificate(cert.read_bytes())
+        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    except (FileNotFoundError, ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
+        return None
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != certificate.public_key():
+        return None
+    return _Pair(certificate, private)
+
+
+def _save(pair: _Pair, cert: Path, key: Path) -> None:
+    private = pair.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key, private, 0o600)
+    _write(cert, pair.cert.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)  # a killed start may have left it, and O_EXCL makes sure that the mode is ours
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
+    fresh.replace(path)
+
+
+def _make_authority(now: datetime) -> _Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ticker development CA")])
+    builder = (
+        _certificate(name, name, key.public_key(), now, _AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.NameConstraints(permitted_subtrees=_CONSTRAINTS, excluded_subtrees=None), critical=True)
+    )
+    return _Pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def _make_server(authority: _Pair, now: datetime) -> _Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = (
+        _certificate(name, authority.cert.subject, key.public_key(), now, _SERVER_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
+        .add_extension(issuer_key, critical=False)
+    )
+    return _Pair(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    """What both certificates have: names, validity, key, and that they are for TLS servers alone (RFC 5280, 4.2)."""
+    return (
+        x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _signed(cert: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        cert.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Encoded pieces of data messages: each is made at most once per cut, whoever needs it.
+
+A `Window` is what changed after one cut, `since`, seen from the present cut. Everybody with the same `since` uses the
+same window, and windows whose `since` selects the same fields of an instrument share its entry: `changed_at > since`
+only cuts a list ordered by time, so the number of fields it selects says which they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ticker.last_value import LastValueCache, Record
+from ticker.messages import Definition
+from ticker.wire import Encoding
+
+
+class Window(dict[int, bytes]):
+    """Encoded changes by instrument id, made when first looked up. `changed` are the ids for which there are any."""
+
+    __slots__ = ("_encode", "changed", "redefined", "since")
+
+    def __init__(self, since: int, changed: set[int], redefined: set[int], encode: Callable[[int, int], bytes]) -> None:
+        self.since = since
+        self.changed = changed
+        self.redefined = redefined
+        """Those of them that were declared, or declared anew, after `since`: rarely any."""
+        self._encode = encode
+
+    def __missing__(self, number: int) -> bytes:
+        entry = self[number] = self._encode(number, self.since)
+        return entry
+
+
+class Entries:
+    """All encoded pieces of one encoding. What belongs to a cut is dropped when the cache has closed another."""
+
+    def __init__(self, cache: LastValueCache, encoding: Encoding) -> None:
+        self._cache = cache
+        self._encoding = encoding
+        self._cut = -1
+        self._windows: dict[int, Window] = {}
+        self._selections: dict[tuple[int, int], bytes] = {}
+        # Complete records and definitions live until the instrument changes: (the cut of that change, bytes) by id.
+        self._records: dict[int, tuple[int, bytes]] = {}
+        self._definitions: dict[int, tuple[int, bytes]] = {}
+        self.encoded = 0
+        """How many entries and records were encoded so far."""
+
+    def window(self, since: int) -> Window:
+        """What changed after `since`."""
+        cache = self._cache
+        if self._cut != cache.cut:
+            self._cut = cache.cut
+            self._windows.clear()
+            self._selections.clear()
+        window = self._windows.get(since)
+        if window is None:
+            changed = cache.changed_since(since)
+            redefined = set()
+            if cache.last_definition > since:
+                redefined = {number for number in changed if cache.records[number].defined_at > since}
+            window = self._windows[since] = Window(since, changed, redefined, self._changes)
+        return window
+
+    def frame(self, since: int, window: Window, changed: Iterable[int], fresh: Sequence[int] = ()) -> bytes:
+        """The frames that bring a copy from `since` to the present cut.
+
+        `changed` are the ids held by the copy that changed in `window` (which may begin later than `since` if none of
+        them changed in between); `fresh` are ids of which the copy has nothing yet. Definitions come first.
+        """
+        cache, encoding = self._cache, self._encoding
+        if not window.redefined and not fresh:
+            return encoding.delta(since, cache.cut, cache.time, [window[number] for number in changed])
+        records = cache.records
+        created = [number for number in changed if records[number].created_at > window.since]
+        changed = [number for number in changed if records[number].created_at <= window.since]
+        complete = [*created, *fresh]
+        definitions = [*complete, *(number for number in changed if number in window.redefined)]
+        frame = b""
+        if definitions:
+            frame = encoding.instruments([self._definition(records[number]) for number in definitions])
+        entries = [window[number] for number in changed]
+        if complete:
+            whole = [self._record(records[number]) for number in complete]
+            return frame + encoding.snapshot(since, cache.cut, cache.time, entries, whole)
+        return frame + encoding.delta(since, cache.cut, cache.time, entries)
+
+    def _changes(self, number: int, since: int) -> bytes:
+        fields = self._cache.records[number].changes_since(since)
+        selection = number, len(fields)
+        entry = self._selections.get(selection)
+        if entry is None:
+            self.encoded += 1
+            entry = self._selections[selection] = self._encoding.entry(number, fields)
+        return entry
+
+    def _record(self, record: Record) -> bytes:
+        changed, entry = self._records.get(record.id, (-1, b""))
+        if changed != record.last_change:
+            self.encoded += 1
+            entry = self._encoding.entry(record.id, record.present())
+            self._records[record.id] = record.last_change, entry
+        return entry
+
+    def _definition(self, record: Record) -> bytes:
+        defined, encoded = self._definitions.get(record.id, (-1, b""))
+        if defined != record.defined_at:
+            encoded = self._encoding.definition(definition_of(record))
+            self._definitions[record.id] = record.defined_at, encoded
+        return encoded
+
+
+def definition_of(record: Record) -> Definition:
+    """An instrument's definition as clients get it."""
+    metadata = dict(record.instrument.metadata)
+    return Definition(record.id, record.symbol, record.price_scale, record.size_scale, metadata)

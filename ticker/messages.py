@@ -1,0 +1,248 @@
+"""The messages of protocol version 1 (PROTOCOL.md), each declared once: shape, types and meaning.
+
+Server messages are arrays whose first element is a small integer kind. A receiver ignores kinds it does not know and
+elements beyond those it knows, so that the protocol can grow. Client requests are maps with `op` and `id`; the server
+refuses keys it does not know, because there a key it does not know is a typing mistake.
+
+This file knows nothing of bytes: `wire` turns messages into payloads and back.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ticker.errors import Code, ProtocolError
+from ticker.market import MAX_INTEGER, MAX_SCALE
+
+PROTOCOL_VERSION = 1
+
+Natural: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+"""An integer from 0 to 2**53 - 1."""
+
+Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
+"""A number of decimal places."""
+
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+"""A symbol or a pattern (with * or ? or [...])."""
+
+Names: TypeAlias = Annotated[list[Name], Meta(max_length=10_000)]
+"""What a request is about; how many of them a connection may have is another limit (outcome 8)."""
+
+
+class MessageKind(IntEnum):
+    """The first element of every server message."""
+
+    WELCOME = 1
+    REPLY = 2
+    ERROR = 3
+    INSTRUMENTS = 4
+    SNAPSHOT = 5
+    DELTA = 6
+    HEARTBEAT = 7
+    GOODBYE = 8
+
+
+class Close(IntEnum):
+    """The codes with which a server ends a WebSocket (PROTOCOL.md, section 8; RFC 6455, section 7.4)."""
+
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    WRONG_ENCODING = 1003
+    MALFORMED = 1007
+    TOO_LARGE = 1009
+    INTERNAL_ERROR = 1011
+    STALLED = 4008
+
+    @property
+    def come_back(self) -> bool:
+        """Whether a client should connect again; what ends for the client's own mistake would only end so again."""
+        return self in {Close.GOING_AWAY, Close.INTERNAL_ERROR, Close.STALLED}
+
+
+# Server messages
+
+
+class Welcome(Struct, array_like=True, tag=int(MessageKind.WELCOME), frozen=True):
+    """The first message of a connection. The client's copy is empty and its cursor is `cut`."""
+
+    protocol: Natural
+    epoch: str
+    session: str
+    cut: Natural
+    time: Natural
+    heartbeat_ms: Natural
+    limits: dict[str, Natural]
+
+
+class Reply(Struct, array_like=True, tag=int(MessageKind.REPLY), frozen=True):
+    """The answer to the request with this `id`; it comes after the data that the request asked for."""
+
+    id: Natural
+    result: dict[str, Any]
+
+
+class Error(Struct, array_like=True, tag=int(MessageKind.ERROR), frozen=True):
+    """A request (`id`, or nil if it had none that could be read) failed; if `fatal`, the connection is closed next."""
+
+    id: Natural | None
+    code: Natural
+    text: str
+    fatal: bool
+
+
+class Definition(Struct, array_like=True, frozen=True):
+    """One instrument: its id in this epoch, and how to read its numbers."""
+
+    id: Natural
+    symbol: Name
+    price_scale: Scale
+    size_scale: Scale
+    metadata: dict[str, str]
+
+
+class Instruments(Struct, array_like=True, tag=int(MessageKind.INSTRUMENTS), frozen=True):
+    """Definitions, before the first entry that needs them."""
+
+    definitions: list[Definition]
+
+
+class Delta(Struct, array_like=True, tag=int(MessageKind.DELTA), frozen=True):
+    """All that changed after `since`, through `cut`, among the instruments that the client holds.
+
+    `changes` is id, fields, id, fields, ...; a field that is nil was withdrawn.
+    """
+
+    since: Natural
+    cut: Natural
+    time: Natural
+    changes: list[Any]
+
+
+class Snapshot(Struct, array_like=True, tag=int(MessageKind.SNAPSHOT), frozen=True):
+    """A delta that also brings, in `records`, complete records of instruments that are new to the client."""
+
+    since: Natural
+    cut: Natural
+    time: Natural
+    changes: list[Any]
+    records: list[Any]
+
+
+class Heartbeat(Struct, array_like=True, tag=int(MessageKind.HEARTBEAT), frozen=True):
+    """Nothing was sent for a while; the copy is complete through `cut`."""
+
+    cut: Natural
+    time: Natural
+
+
+class Goodbye(Struct, array_like=True, tag=int(MessageKind.GOODBYE), frozen=True):
+    """The server is about to close. Come back, if at all, after `retry_ms`."""
+
+    reason: str
+    retry_ms: Natural
+    come_back: bool
+
+
+ServerMessage: TypeAlias = Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye
+
+
+# Client requests
+
+
+class Subscribe(Struct, tag_field="op", tag="subscribe", forbid_unknown_fields=True, frozen=True):
+    """Add symbols and patterns; `interval_ms`, if given, holds for the whole connection from now on."""
+
+    id: Natural
+    symbols: Names
+    interval_ms: Natural | UnsetType = UNSET
+
+
+class Unsubscribe(Struct, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True, frozen=True):
+    """Take back symbols and patterns, written as they were subscribed."""
+
+    id: Natural
+    symbols: Names
+
+
+class Subscriptions(Struct, tag_field="op", tag="subscriptions", forbid_unknown_fields=True, frozen=True):
+    """Ask what this connection has subscribed."""
+
+    id: Natural
+
+
+class FindInstruments(Struct, tag_field="op", tag="instruments", forbid_unknown_fields=True, frozen=True):
+    """Ask which instruments match a pattern, in the order of their symbols, from behind `after` on."""
+
+    id: Natural
+    match: Name = "*"
+    after: str = ""
+
+
+class Resume(Struct, tag_field="op", tag="resume", forbid_unknown_fields=True, frozen=True):
+    """Go on, on a new connection, from the cursor of an old one, with the symbols whose replies had come."""
+
+    id: Natural
+    epoch: str
+    cursor: Natural
+    symbols: Names
+    interval_ms: Natural | UnsetType = UNSET
+
+
+class Ping(Struct, tag_field="op", tag="ping", forbid_unknown_fields=True, frozen=True):
+    """Ask for a sign of life: the reply carries the server's cut and time."""
+
+    id: Natural
+
+
+Request: TypeAlias = Subscribe | Unsubscribe | Subscriptions | FindInstruments | Resume | Ping
+
+OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping")
+
+
+class BadRequest(ProtocolError):
+    """A client message that is no request; `error` is the answer to it."""
+
+    def __init__(self, number: int | None, code: Code, text: str, *, fatal: bool = False) -> None:
+        super().__init__(code, text)
+        self.error = Error(number, code, text, fatal)
+
+
+def parse_request(message: object) -> Request:
+    """A decoded client message as a request. Raises `BadRequest` with the ERROR to answer with."""
+    if not isinstance(message, dict):
+        raise BadRequest(None, Code.MALFORMED, "a message is a map with the keys op and id", fatal=True)
+    number = message.get("id")
+    known_id = number if type(number) is int and 0 <= number <= MAX_INTEGER else None
+    op = message.get("op")
+    if not isinstance(op, str) or op not in OPS:
+        text = f"unknown op {str(op)[:40]!r}; there are: {', '.join(OPS)}"
+        raise BadRequest(known_id, Code.UNKNOWN_OP, text)
+    try:
+        request: Request = msgspec.convert(message, Request)
+    except msgspec.ValidationError as error:
+        raise BadRequest(known_id, Code.BAD_REQUEST, f"{op}: {error}"[:300]) from None
+    return request
+
+
+def parse_server_message(message: object) -> ServerMessage | None:
+    """A decoded server message, or None for a kind that this version does not know.
+
+    Raises `ProtocolError` for anything that is not a message, or not of its kind's shape.
+    """
+    if not isinstance(message, list) or not message or type(message[0]) is not int:
+        raise ProtocolError(Code.MALFORMED, "a server message is an array that starts with an integer kind")
+    if message[0] not in _KINDS:
+        return None
+    try:
+        parsed: ServerMessage = msgspec.convert(message, ServerMessage)
+    except msgspec.ValidationError as error:
+        kind = MessageKind(message[0]).name
+        raise ProtocolError(Code.MALFORMED, f"{kind}: {error}") from None
+    return parsed
+
+
+_KINDS = frozenset(int(kind) for kind in MessageKind)

@@ -1,0 +1,198 @@
+"""One client's requests, as a state machine: a payload goes in, an answer comes out. No sockets, no clocks.
+
+The rules:
+
+1. Every message is answered, in order: with REPLY, or with ERROR. One bad symbol never fails the others of its request.
+2. An answer is sent only once the subscriber is in step again, that is after the data that the request asked for: a
+   client that has the reply to a subscribe holds everything it subscribed.
+3. Unknown symbols are remembered: they join when their instrument appears. So a client that comes back before the feeds
+   do loses nothing.
+4. A message that cannot be understood at all is fatal: its sender would misunderstand the answers, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import UNSET, UnsetType, to_builtins
+
+from ticker.config import Limits
+from ticker.entries import definition_of
+from ticker.errors import Code, ProtocolError
+from ticker.hub import NOTHING, Hub, Subscriber, Watch
+from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.messages import (
+    PROTOCOL_VERSION,
+    BadRequest,
+    Close,
+    Error,
+    FindInstruments,
+    Ping,
+    Reply,
+    Request,
+    Resume,
+    Subscribe,
+    Subscriptions,
+    Unsubscribe,
+    Welcome,
+    parse_request,
+)
+
+MAX_INTERVAL_MS = 60_000
+"""A client that wants a frame more seldom than once a minute gets one a minute."""
+
+_FOUND_PER_REPLY = 500
+
+_FATAL: dict[Code, Close] = {
+    Code.MALFORMED: Close.MALFORMED,
+    Code.TOO_LARGE: Close.TOO_LARGE,
+    Code.WRONG_ENCODING: Close.WRONG_ENCODING,
+}
+
+_PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
+
+
+class Answer(NamedTuple):
+    """What to send once the subscriber is in step, and with which code to close after it, if any."""
+
+    frame: bytes
+    close: Close | None = None
+
+
+class Session:
+    """One connection's conversation."""
+
+    def __init__(self, hub: Hub, subscriber: Subscriber, *, name: str, limits: Limits, floor_ms: int) -> None:
+        """`name` identifies the session in logs and WELCOME; `floor_ms` is the least interval a client may have."""
+        self.name = name
+        self._hub = hub
+        self._subscriber = subscriber
+        self._limits = limits
+        self._floor_ms = floor_ms
+        self._symbols: dict[str, None] = {}
+        self._patterns: dict[str, None] = {}
+        self._interval_ms = floor_ms
+        self._handlers: dict[type[Request], Callable[[Any, int], dict[str, Any]]] = {
+            Subscribe: self._subscribe,
+            Unsubscribe: self._unsubscribe,
+            Subscriptions: self._subscriptions,
+            FindInstruments: self._instruments,
+            Resume: self._resume,
+            Ping: self._ping,
+        }
+
+    def welcome(self) -> bytes:
+        """The frame that opens the conversation."""
+        cache, limits = self._hub.cache, self._limits
+        return self._subscriber.encoding.frame(
+            Welcome(
+                PROTOCOL_VERSION,
+                cache.epoch,
+                self.name,
+                self._subscriber.cursor,
+                cache.time,
+                int(limits.heartbeat_seconds * 1000),
+                {
+                    "max_message_bytes": limits.max_message_bytes,
+                    "max_symbols": limits.max_symbols,
+                    "min_interval_ms": self._floor_ms,
+                },
+            )
+        )
+
+    def receive(self, payload: bytes | str, now: int) -> Answer:
+        """Carry out one client message. `now` is the hub's time."""
+        encoding = self._subscriber.encoding
+        try:
+            if len(payload) > self._limits.max_message_bytes:
+                return self.too_large()
+            request = parse_request(encoding.decode_request(payload))
+            result = self._handlers[type(request)](request, now)
+        except BadRequest as bad:
+            return self._refuse(bad.error)
+        except ProtocolError as error:
+            return self._refuse(Error(None, error.code, str(error), fatal=True))
+        return Answer(encoding.frame(Reply(request.id, result)))
+
+    def too_large(self) -> Answer:
+        """The answer to a message beyond the limit, whether or not it arrived whole."""
+        text = f"a message may have {self._limits.max_message_bytes} bytes"
+        return self._refuse(Error(None, Code.TOO_LARGE, text, fatal=True))
+
+    def _refuse(self, error: Error) -> Answer:
+        close = _FATAL[Code(error.code)] if error.fatal else None
+        return Answer(self._subscriber.encoding.frame(error), close)
+
+    def _subscribe(self, request: Subscribe, now: int) -> dict[str, Any]:
+        outcomes = self._add(request.symbols)
+        self._take_interval(request.interval_ms)
+        self._hub.watch(self._subscriber, self._watch(), now)
+        return {"outcomes": outcomes, "interval_ms": self._interval_ms}
+
+    def _unsubscribe(self, request: Unsubscribe, now: int) -> dict[str, Any]:
+        outcomes: list[list[object]] = []
+        for name in request.symbols:
+            names = self._symbols if name in self._symbols else self._patterns
+            if name in names:
+                del names[name]
+                outcomes.append([name, Code.OK, ""])
+            else:
+                outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
+        self._hub.watch(self._subscriber, self._watch(), now)
+        return {"outcomes": outcomes}
+
+    def _resume(self, request: Resume, now: int) -> dict[str, Any]:
+        if self._subscriber.audience.watch != NOTHING and (self._symbols or self._patterns):
+            raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes before the first subscribe")
+        if request.epoch != self._hub.cache.epoch or request.cursor > self._hub.cache.cut:
+            text = "resume: that epoch is over; forget the copy and subscribe"
+            raise BadRequest(request.id, Code.WRONG_EPOCH, text)
+        outcomes = self._add(request.symbols)
+        self._take_interval(request.interval_ms)
+        self._hub.watch(self._subscriber, self._watch(), now, resume_from=request.cursor)
+        return {"outcomes": outcomes, "interval_ms": self._interval_ms}
+
+    def _subscriptions(self, _request: Subscriptions, _now: int) -> dict[str, Any]:
+        return {"symbols": [*self._symbols, *self._patterns], "interval_ms": self._interval_ms}
+
+    def _instruments(self, request: FindInstruments, _now: int) -> dict[str, Any]:
+        records = [self._hub.cache.records[number] for number in self._hub.find(request.match)]
+        found = sorted(
+            (record for record in records if record.symbol > request.after), key=lambda record: record.symbol
+        )
+        page = [to_builtins(definition_of(record)) for record in found[:_FOUND_PER_REPLY]]
+        return {"instruments": page, "more": len(found) > _FOUND_PER_REPLY}
+
+    def _ping(self, _request: Ping, _now: int) -> dict[str, Any]:
+        return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
+
+    def _add(self, names: Sequence[str]) -> list[list[object]]:
+        """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
+        outcomes: list[list[object]] = []
+        for name in names:
+            code, text = Code.OK, ""
+            pattern = not is_symbol(name)
+            if pattern and _PATTERN.fullmatch(name) is None:
+                code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
+            elif name in self._symbols or name in self._patterns:
+                pass
+            elif len(self._symbols) + len(self._patterns) >= self._limits.max_symbols:
+                code, text = (
+                    Code.TOO_MANY_SYMBOLS,
+                    f"a connection may have {self._limits.max_symbols} symbols and patterns",
+                )
+            else:
+                (self._patterns if pattern else self._symbols)[name] = None
+            if code is Code.OK and not pattern and self._hub.cache.find(name) is None:
+                code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
+            outcomes.append([name, code, text])
+        return outcomes
+
+    def _take_interval(self, interval_ms: int | UnsetType) -> None:
+        if interval_ms is not UNSET:
+            self._interval_ms = max(self._floor_ms, min(interval_ms, MAX_INTERVAL_MS))
+
+    def _watch(self) -> Watch:
+        return Watch(frozenset(self._symbols), frozenset(self._patterns), self._interval_ms * 1000)

@@ -1,0 +1,18 @@
+# The part of msgpack that Ticker uses; the package ships no types.
+
+class Packer:
+    def __init__(self, *, use_bin_type: bool = ..., autoreset: bool = ...) -> None: ...
+    def pack(self, obj: object, /) -> bytes: ...
+
+def packb(o: object, *, use_bin_type: bool = ...) -> bytes: ...
+def unpackb(
+    packed: bytes | bytearray | memoryview,
+    *,
+    raw: bool = ...,
+    strict_map_key: bool = ...,
+    max_str_len: int = ...,
+    max_bin_len: int = ...,
+    max_array_len: int = ...,
+    max_map_len: int = ...,
+    max_ext_len: int = ...,
+) -> object: ...
