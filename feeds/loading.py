@@ -1,0 +1,161 @@
+"""From a feed spec to a feed: `NAME?option=value&option=value`.
+
+NAME is one of
+
+- a built-in feed: `simulated`, `replay`;
+- an entry point of the group `ticker.feeds`, so that an installed package can offer a feed under a short name;
+- `package.module:Class`, looked up as `python -m` would: in the current directory too.
+
+Options are percent-decoded as in URLs, except that `+` stays a plus. Each is matched to a keyword-only parameter of the
+class's `__init__` and converted by its annotation: `str`, `int`, `float` (finite), `bool` (true/false, yes/no, 1/0), or
+one of these `| None`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Union, cast, get_args, get_origin
+from urllib.parse import unquote
+
+from feeds import Feed
+from feeds.replay import Replay
+from feeds.simulated import Simulated
+from ticker.errors import ConfigError
+
+GROUP = "ticker.feeds"
+"""The entry points that name feeds of installed packages."""
+
+BUILT_IN: Mapping[str, type[Feed]] = {"simulated": Simulated, "replay": Replay}
+"""The feeds that come with the service. An entry point cannot take their names."""
+
+_IN_MODULE = re.compile(r"([\w.]+):(\w+)")
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def load_feed(spec: str) -> Feed:
+    """The feed that a spec names, made with the spec's options.
+
+    Raises `ConfigError`, one line that names the spec, for a feed that cannot be found or imported, for options that
+    are unknown, missing, given twice or of the wrong type, and for whatever the feed's own `__init__` refuses.
+    """
+    name, _, query = spec.partition("?")
+    try:
+        make = _find(name)
+        return make(**_options(make, query))
+    except (ConfigError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"feed {spec!r}: {line}") from error
+
+
+def _find(name: str) -> Callable[..., Feed]:
+    """The class that a spec's NAME stands for."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    in_module = _IN_MODULE.fullmatch(name)
+    if in_module is not None:
+        if not {"", str(Path.cwd())} & set(sys.path):
+            sys.path.insert(0, str(Path.cwd()))
+        return _from_module(in_module[1], in_module[2])
+    installed = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    if name in installed:
+        return _from_module(installed[name].module, installed[name].attr)
+    known = ", ".join(sorted({*BUILT_IN, *installed}))
+    raise ConfigError(f"there is no feed {name!r}; give one of {known}, or package.module:Class")
+
+
+def _from_module(module_name: str, class_name: str) -> Callable[..., Feed]:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the module is somebody's code: it can fail in any way while it is imported
+        raise ConfigError(f"cannot import the module {module_name}: {type(error).__name__}: {error}") from error
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        raise ConfigError(f"the module {module_name} has no class {class_name}; {_offer(module)}")
+    if not _runs(found):
+        raise ConfigError(f"{module_name}:{class_name} is no feed: it has no method run(updates); {_offer(module)}")
+    return cast("Callable[..., Feed]", found)
+
+
+def _offer(module: ModuleType) -> str:
+    names = sorted(name for name, value in vars(module).items() if inspect.isclass(value) and _runs(value))
+    return f"its feeds are {', '.join(names)}" if names else "it has no feeds"
+
+
+def _runs(found: type) -> bool:
+    return callable(getattr(found, "run", None))
+
+
+def _options(make: Callable[..., Feed], query: str) -> dict[str, object]:
+    """The spec's options as keyword arguments."""
+    accepted = _parameters(make)
+    listed = ", ".join(f"{name}: {inspect.formatannotation(each.annotation)}" for name, each in accepted.items())
+    offer = f"its options are {listed}" if listed else "it has no options"
+    given: dict[str, object] = {}
+    for part in query.split("&") if query else ():
+        key, equals, text = part.partition("=")
+        if not equals:
+            raise ConfigError(f"{part!r} is not option=value; {offer}")
+        if key not in accepted:
+            raise ConfigError(f"there is no option {key!r}; {offer}")
+        if key in given:
+            raise ConfigError(f"the option {key!r} is given twice")
+        given[key] = _converted(key, text, accepted[key].annotation)
+    for name, each in accepted.items():
+        if each.default is each.empty and name not in given:
+            raise ConfigError(f"the option {name!r} is missing; {offer}")
+    return given
+
+
+def _parameters(make: Callable[..., Feed]) -> dict[str, inspect.Parameter]:
+    """The options that a feed's class takes."""
+    try:
+        parameters = inspect.signature(make, eval_str=True).parameters.values()
+    except Exception as error:  # annotations are somebody's code as well
+        raise ConfigError(f"cannot read the options' annotations: {type(error).__name__}: {error}") from error
+    for each in parameters:
+        if each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD} and each.default is each.empty:
+            raise ConfigError(f"its __init__ takes {each.name!r} by position; options are keyword-only, after a *")
+    return {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _converted(key: str, encoded: str, annotation: object) -> object:
+    """An option's text as the type that its parameter asks for."""
+    wanted = annotation
+    if get_origin(annotation) in {Union, UnionType}:
+        others = [each for each in get_args(annotation) if each is not NoneType]
+        wanted = others[0] if len(others) == 1 else annotation
+    if wanted not in _CONVERSIONS:
+        shown = inspect.formatannotation(annotation)
+        raise ConfigError(f"the option {key!r} is declared as {shown}; a spec can give str, int, float and bool")
+    convert, expected = _CONVERSIONS[wanted]
+    try:
+        return convert(unquote(encoded, errors="strict"))
+    except (ValueError, KeyError):
+        raise ConfigError(f"the option {key!r} takes {expected}, not {encoded!r}") from None
+
+
+def _boolean(text: str) -> bool:
+    return _BOOLEANS[text.lower()]
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+_CONVERSIONS: Mapping[Any, tuple[Callable[[str], object], str]] = {
+    str: (str, "UTF-8 text (str)"),
+    int: (int, "a whole number (int)"),
+    float: (_finite, "a number (float)"),
+    bool: (_boolean, "true or false (bool)"),
+}
