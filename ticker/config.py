@@ -37,8 +37,8 @@ class Limits:
     """A client whose socket took nothing for so long is dropped (close 4008 if it can still be told)."""
     feed_queue: int = 10_000
     """Items that wait between feeds and the publisher; beyond that, feeds wait."""
-    updates_per_cut: int = 10_000
-    """At most so many waiting items are folded into one cut."""
+    updates_per_cut: int = 2_000
+    """Waiting publications are folded into one cut until it has so many; a batch is never split."""
     snapshot_part: int = 256
     """Instruments per part of a large snapshot."""
 

@@ -31,6 +31,9 @@ from ticker.errors import ConfigError
 AUTHORITY_FILE = "ca.pem"
 """The authority's certificate within the folder: what clients are to trust."""
 
+NAMES_COVERED = ("localhost", "127.0.0.1", "::1")
+"""The hosts that a development certificate is for."""
+
 _NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),

@@ -106,8 +106,6 @@ class Session:
         """Carry out one client message. `now` is the hub's time."""
         encoding = self._subscriber.encoding
         try:
-            if len(payload) > self._limits.max_message_bytes:
-                return self.too_large()
             request = parse_request(encoding.decode_request(payload))
             result = self._handlers[type(request)](request, now)
         except BadRequest as bad:
@@ -117,7 +115,7 @@ class Session:
         return Answer(encoding.frame(Reply(request.id, result)))
 
     def too_large(self) -> Answer:
-        """The answer to a message beyond the limit, whether or not it arrived whole."""
+        """The answer to a message beyond the limit, which the transport refuses before it is whole."""
         text = f"a message may have {self._limits.max_message_bytes} bytes"
         return self._refuse(Error(None, Code.TOO_LARGE, text, fatal=True))
 

@@ -1,0 +1,132 @@
+"""The front door: who comes in, and what becomes of them.
+
+One HTTP/1.1 request is read from each new connection with h11. An upgrade to a WebSocket on the stream's path goes on;
+everything else gets a proper HTTP answer and is closed. trio-websocket never sees the peer's own request, of which some
+forms make it raise: it is given one that was validated here and written anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import h11
+import msgspec
+import trio
+
+from ticker.transport import TlsStream
+from ticker.wire import ENCODINGS, Encoding
+
+STREAM_PATH = "/v1/stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A valid opening handshake (RFC 6455, section 4.2.1)."""
+
+    key: bytes
+    encoding: Encoding
+    subprotocol: str | None
+    """The subprotocol to confirm; None if the client named none and gets the default."""
+
+    def request(self) -> bytes:
+        """This handshake, written anew for trio-websocket."""
+        offer = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
+        return (
+            f"GET {STREAM_PATH} HTTP/1.1\r\nHost: ticker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key.decode()}\r\n{offer}\r\n"
+        ).encode()
+
+
+class Refusal(Exception):
+    """The HTTP answer to a request that does not go on: a status, a text for people, and headers."""
+
+    def __init__(self, status: HTTPStatus, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+async def receive_request(stream: TlsStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
+    """Read one request's head; returns it with the bytes that came behind it.
+
+    Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
+    if the peer leaves before it is complete.
+    """
+    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have.
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
+    received = 0
+    while True:
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise Refusal(HTTPStatus(error.error_status_hint), str(error)) from None
+        if isinstance(event, h11.Request):
+            return event, connection.trailing_data[0]
+        data = await stream.receive_some()
+        if not data:
+            raise trio.BrokenResourceError("the peer left before its request was complete")
+        received += len(data)
+        if received > max_head_bytes:
+            text = f"a request may have {max_head_bytes} bytes of headers"
+            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+        connection.receive_data(data)
+
+
+def route(request: h11.Request) -> Upgrade:
+    """What a request asks for. Raises `Refusal` for anything but a valid upgrade on the stream's path."""
+    path = request.target.partition(b"?")[0]
+    if path != STREAM_PATH.encode():
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here; the stream is at {STREAM_PATH}")
+    if request.method != b"GET":
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
+    headers = {bytes(name): bytes(value) for name, value in request.headers}
+    upgrade = headers.get(b"upgrade", b"").lower()
+    if request.http_version != b"1.1" or upgrade != b"websocket" or b"upgrade" not in _tokens(headers, b"connection"):
+        text = "this is a WebSocket: connect with a WebSocket client"
+        raise Refusal(HTTPStatus.UPGRADE_REQUIRED, text, Upgrade="websocket", Connection="Upgrade, close")
+    if headers.get(b"sec-websocket-version") != b"13":
+        raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "the WebSocket version is 13", Sec_WebSocket_Version="13")
+    key = headers.get(b"sec-websocket-key", b"")
+    if not _is_key(key):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    offered = _offers(request)
+    if not offered:
+        return Upgrade(key, next(iter(ENCODINGS.values())), None)
+    for name in offered:
+        if name in ENCODINGS:
+            return Upgrade(key, ENCODINGS[name], name)
+    raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
+
+
+async def respond(stream: TlsStream, refusal: Refusal) -> None:
+    """Send the answer to a request that does not go on; the connection is to be closed next."""
+    body = msgspec.json.encode({"code": int(refusal.status), "message": str(refusal)})
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "Connection": "close",
+        **refusal.headers,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    await stream.send_all(f"HTTP/1.1 {refusal.status} {refusal.status.phrase}\r\n{lines}\r\n".encode() + body)
+
+
+def _tokens(headers: dict[bytes, bytes], name: bytes) -> list[bytes]:
+    return [token.strip().lower() for token in headers.get(name, b"").split(b",")]
+
+
+def _offers(request: h11.Request) -> list[str]:
+    """The subprotocols that the client offers, in its order; the header may stand more than once."""
+    values = [bytes(value) for name, value in request.headers if name == b"sec-websocket-protocol"]
+    return [token.strip().decode("latin-1") for token in b",".join(values).split(b",") if token.strip()]
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except binascii.Error:
+        return False

@@ -1,0 +1,92 @@
+"""From the feeds' channel to every client: one task, so that order needs no locks.
+
+Each round takes what waits in the channel, applies it to the cache, closes a cut and has the hub send it. While a round
+is sending, the channel fills; so under load cuts grow by themselves, and the service sends fewer and fuller frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import structlog
+import trio
+
+from ticker.clocks import hub_time, wall_clock
+from ticker.config import Limits
+from ticker.errors import BadPublication
+from ticker.hub import Hub
+from ticker.market import FeedItem, Publication
+
+_LOGGED_CAUSES = 100
+"""So many different causes of refused publications are logged, each once."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.publisher")
+
+
+class Publisher:
+    """The one task that writes to the cache and sends data."""
+
+    def __init__(self, hub: Hub, limits: Limits, clock: Callable[[], int] = wall_clock) -> None:
+        """`clock` gives the time that cuts are stamped with, in microseconds since 1970 UTC."""
+        self._hub = hub
+        self._limits = limits
+        self._clock = clock
+        self._causes: set[str] = set()
+        self.applied = 0
+        """Publications that were applied, and that were refused."""
+        self.refused = 0
+
+    async def run(self, items: trio.MemoryReceiveChannel[FeedItem]) -> None:
+        """Publish until cancelled, or until every sender has closed the channel and all is sent."""
+        hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
+        next_beat = hub_time() + idle_us
+        while True:
+            due = min(next_beat, hub.next_due() or next_beat)
+            with trio.move_on_at(due / 1_000_000):
+                try:
+                    self._fold(items, await items.receive())
+                except trio.EndOfChannel:
+                    if hub.next_due() is None:
+                        return
+                    await trio.sleep(math.inf)
+            now = hub_time()
+            await _spread(hub.publish(now))
+            if now >= next_beat:
+                # Looking four times per interval, an idle client waits for its sign of life at most a quarter longer.
+                next_beat = now + idle_us // 4
+                await _spread(hub.heartbeat(now, idle_us))
+
+    def _fold(self, items: trio.MemoryReceiveChannel[FeedItem], item: FeedItem) -> None:
+        """Fold this item and what waits behind it into one cut."""
+        room = self._limits.updates_per_cut
+        while True:
+            batch = item if isinstance(item, list) else [item]
+            for publication in batch:
+                self._apply(publication)
+            room -= len(batch)
+            if room <= 0:
+                break
+            try:
+                item = items.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        self._hub.cache.close_cut(self._clock())
+
+    def _apply(self, publication: Publication) -> None:
+        try:
+            self._hub.cache.publish(publication)
+        except BadPublication as error:
+            self.refused += 1
+            cause = str(error)[:40]
+            if cause not in self._causes and len(self._causes) < _LOGGED_CAUSES:
+                self._causes.add(cause)
+                _log.warning("publication refused; others like it are only counted", cause=str(error))
+        else:
+            self.applied += 1
+
+
+async def _spread(steps: Iterator[None]) -> None:
+    """Let other tasks run between the hub's bursts of writes."""
+    for _ in steps:
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,214 @@
+"""One client's WebSocket: trio-websocket for all that comes in, `TlsStream.push` for the data that goes out.
+
+trio-websocket does the handshake, pings, closes and inbound messages. It writes each of its own frames with exactly one
+`send_all`, and data frames are pushed whole, so the two never interleave. A close frame is the last thing on a
+WebSocket (RFC 6455, section 5.5.1): once one went by, nothing is pushed any more.
+
+A connection has two tasks: trio-websocket's reader, and `run`, which answers the client's requests. A third exists only
+while the client is behind: it waits for the socket, and then for the hub to bring the client up to date.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+
+from ticker.clocks import hub_time
+from ticker.config import Limits
+from ticker.front_door import Upgrade
+from ticker.hub import Hub
+from ticker.messages import Close, Goodbye
+from ticker.session import Session
+from ticker.transport import TlsStream
+from ticker.wire import Encoding, close_code
+
+_CLOSE_SECONDS = 2.0
+"""How long a client may take to answer a close frame."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.websocket")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections share."""
+
+    hub: Hub
+    limits: Limits
+    floor_ms: int
+    """The least interval a client may have."""
+    connections: set[Connection] = field(default_factory=set)
+
+
+async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
+    """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request."""
+    async with trio.open_nursery() as nursery:
+        inner = _HandshakeDone(stream, upgrade, rest)
+        with trio.fail_after(service.limits.handshake_seconds):
+            request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
+            websocket = await request.accept(subprotocol=upgrade.subprotocol)
+        connection = Connection(stream, websocket, upgrade.encoding, service, nursery)
+        inner.on_close = connection.before_close
+        inner.accepted.set()
+        service.connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            service.connections.remove(connection)
+            connection.end()
+        nursery.cancel_scope.cancel()
+
+
+class _HandshakeDone(trio.abc.Stream):
+    """What trio-websocket reads and writes: first the request that was validated, then what comes after it.
+
+    Bytes that arrive before trio-websocket has accepted the request would be lost in it: they are held back until then.
+    """
+
+    def __init__(self, stream: TlsStream, upgrade: Upgrade, rest: bytes) -> None:
+        self._stream = stream
+        self._head = upgrade.request()
+        self._rest = rest
+        self.accepted = trio.Event()
+        self.on_close: Callable[[int], bytes] = lambda _code: b""
+        """Called with the code before a close frame goes out; returns frames to send in front of it."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        await self.accepted.wait()
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        frame = bytes(data)
+        code = close_code(frame)
+        await self._stream.send_all(frame if code is None else self.on_close(code) + frame)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class Connection:
+    """One client, from the accepted upgrade to the end of its connection. It is the hub's sink."""
+
+    def __init__(
+        self,
+        stream: TlsStream,
+        websocket: WebSocketConnection,
+        encoding: Encoding,
+        service: Service,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._stream = stream
+        self._websocket = websocket
+        self._hub = service.hub
+        self._stall_seconds = service.limits.stall_seconds
+        self._nursery = nursery
+        self._catching_up: trio.Event | None = None
+        self._closing = False
+        name = secrets.token_hex(8)
+        self._log = _log.bind(session=name)
+        self._subscriber = self._hub.connect(self, encoding, hub_time())
+        self._session = Session(
+            self._hub, self._subscriber, name=name, limits=service.limits, floor_ms=service.floor_ms
+        )
+
+    async def run(self) -> None:
+        """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
+        self._say(self._session.welcome())
+        while True:
+            try:
+                message = await self._websocket.get_message()
+            except ConnectionClosed:
+                return
+            answer = self._session.receive(message, hub_time())
+            while not self._subscriber.in_step and not self._closing:
+                await self._start_catching_up().wait()
+            self._say(answer.frame)
+            if answer.close is not None:
+                await self._close(answer.close, "see the ERROR before this")
+                return
+
+    async def leave(self, retry_ms: int) -> None:
+        """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
+        if not self._closing:
+            reason = "the server is stopping"
+            self._say(self._subscriber.encoding.frame(Goodbye(reason, retry_ms, come_back=True)))
+            await self._close(Close.GOING_AWAY, reason)
+
+    def end(self) -> None:
+        """The connection is over: the hub is to forget it."""
+        self._closing = True
+        self._hub.disconnect(self._subscriber)
+
+    def before_close(self, code: int) -> bytes:
+        """A close frame is about to go out; returns what is to be said before it."""
+        self._closing = True
+        self._hub.fall_behind(self._subscriber)
+        return self._session.too_large().frame if code == Close.TOO_LARGE else b""
+
+    def push(self, frame: bytes) -> bool:
+        """Send what the socket takes now; if it does not take all, see to it that the rest follows."""
+        if self._closing:
+            return False
+        if self._stream.push(frame):
+            return True
+        self._start_catching_up()
+        return False
+
+    def _say(self, frame: bytes) -> None:
+        """Send something besides the data."""
+        if not self.push(frame):
+            self._hub.fall_behind(self._subscriber)
+
+    async def _close(self, code: Close, reason: str) -> None:
+        with trio.move_on_after(_CLOSE_SECONDS):
+            await self._websocket.aclose(int(code), reason)
+
+    def _start_catching_up(self) -> trio.Event:
+        """Have a task bring this client up to date; the event is set when it has, or when the client is lost."""
+        if self._catching_up is None:
+            self._catching_up = trio.Event()
+            self._nursery.start_soon(self._catch_up, self._catching_up)
+        return self._catching_up
+
+    async def _catch_up(self, done: trio.Event) -> None:
+        began, cursor = trio.current_time(), self._subscriber.cursor
+        try:
+            while True:
+                await self._stream.drain(self._stall_seconds)
+                if self._closing or self._hub.catch_up(self._subscriber):
+                    break
+                await trio.lowlevel.checkpoint()
+        except trio.TooSlowError:
+            self._log.warning(
+                "client dropped: its socket took nothing",
+                seconds=self._stall_seconds,
+                unsent_bytes=self._stream.unsent,
+                cuts_behind=self._hub.cache.cut - cursor,
+            )
+            self._give_up()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._give_up()
+        else:
+            seconds = trio.current_time() - began
+            if seconds >= 1.0:
+                self._log.info("client caught up", seconds=round(seconds, 3), cuts=self._subscriber.cursor - cursor)
+        finally:
+            self._catching_up = None
+            done.set()
+
+    def _give_up(self) -> None:
+        self._closing = True
+        self._nursery.cancel_scope.cancel()
