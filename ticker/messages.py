@@ -29,8 +29,8 @@ Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 """A symbol or a pattern (with * or ? or [...])."""
 
-Names: TypeAlias = Annotated[list[Name], Meta(max_length=10_000)]
-"""What a request is about; how many of them a connection may have is another limit (outcome 8)."""
+Names: TypeAlias = Annotated[list[str], Meta(max_length=10_000)]
+"""What a request is about. Each name has an outcome of its own, so what is wrong with one does not stand here."""
 
 
 class MessageKind(IntEnum):

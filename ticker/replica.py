@@ -93,9 +93,9 @@ class Replica:
         """What the copy holds of this instrument."""
         return self._by_symbol.get(symbol)
 
-    def welcome(self, message: Welcome) -> bool:
+    def welcome(self, message: Welcome, *, resumable: bool) -> bool:
         """A connection begins. True if this copy can be resumed on it; otherwise the copy was forgotten."""
-        self.resuming = message.epoch == self.epoch and self.cursor <= message.cut and bool(self._holdings)
+        self.resuming = resumable and message.epoch == self.epoch and self.cursor <= message.cut
         if not self.resuming:
             self.epoch = message.epoch
             self.cursor, self.time = message.cut, message.time

@@ -172,7 +172,7 @@ class Session:
         for name in names:
             code, text = Code.OK, ""
             pattern = not is_symbol(name)
-            if pattern and _PATTERN.fullmatch(name) is None:
+            if pattern and (len(name) > MAX_SYMBOL or _PATTERN.fullmatch(name) is None):
                 code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
             elif name in self._symbols or name in self._patterns:
                 pass

@@ -1,0 +1,80 @@
+"""What several test modules need: a market in a line, a sink that remembers, and frames read back as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ticker.last_value import LastValueCache
+from ticker.market import Instrument, Publication, Update, Value
+from ticker.messages import ServerMessage, parse_server_message
+from ticker.wire import MSGPACK, Encoding
+
+
+def market(*instruments: Instrument | str) -> LastValueCache:
+    """A cache in which these were declared in cut 1; a symbol stands for an instrument with the default scales."""
+    cache = LastValueCache("epoch")
+    cut(cache, *(Instrument(item) if isinstance(item, str) else item for item in instruments))
+    return cache
+
+
+def cut(cache: LastValueCache, *publications: Publication) -> int:
+    """Publish these as one cut, whose time is a thousand times its number; the cut the cache is at then."""
+    for publication in publications:
+        cache.publish(publication)
+    cache.close_cut((cache.cut + 1) * 1000)
+    return cache.cut
+
+
+def update(symbol: str, **fields: Value) -> Update:
+    """An update, with its fields as keywords."""
+    return Update(symbol, fields)
+
+
+class Sink:
+    """A client's socket. While it is `full` it still takes a frame, but the frame's rest has to wait."""
+
+    def __init__(self, encoding: Encoding = MSGPACK) -> None:
+        self.encoding = encoding
+        self.full = False
+        self.frames: list[bytes] = []
+
+    def push(self, frame: bytes) -> bool:
+        self.frames.append(frame)
+        return not self.full
+
+    def take(self) -> list[ServerMessage]:
+        """The messages that arrived since the last time."""
+        frames, self.frames = self.frames, []
+        return messages(frames, self.encoding)
+
+
+def messages(frames: Iterable[bytes], encoding: Encoding) -> list[ServerMessage]:
+    """The messages in frames, all of them of kinds that we know."""
+    parsed = [parse_server_message(encoding.decode_message(payload(frame))) for frame in split(frames)]
+    assert None not in parsed
+    return [message for message in parsed if message is not None]
+
+
+def payload(frame: bytes) -> bytes | str:
+    """What a WebSocket client's application gets of a frame: bytes of a binary one, text of a text one."""
+    content = frame[_header(frame) :]
+    return content.decode() if frame[0] == 0x81 else content
+
+
+def split(data: Iterable[bytes]) -> list[bytes]:
+    """The single frames of what was pushed: one push may bring several."""
+    frames = []
+    for joined in data:
+        rest = joined
+        while rest:
+            start = _header(rest)
+            length = rest[1] if rest[1] < 126 else int.from_bytes(rest[2:start], "big")
+            assert len(rest) >= start + length, "a push holds whole frames"
+            frames.append(rest[: start + length])
+            rest = rest[start + length :]
+    return frames
+
+
+def _header(frame: bytes) -> int:
+    """The length of a frame's header (RFC 6455, section 5.2)."""
+    return {126: 4, 127: 10}.get(frame[1], 2)

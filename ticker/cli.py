@@ -1,0 +1,222 @@
+"""The command line: `ticker serve` and `ticker watch`.
+
+What cannot be used is said in one line on stderr, with exit code 2; a connection that fails for good ends with 1. Logs
+go to stderr too, so that stdout holds only what was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+import trio
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.live import Live
+
+from ticker.client import Client, Connected, Disconnected, Event, connect
+from ticker.config import Config, TlsFiles
+from ticker.errors import ConfigError, ConnectionFailed
+from ticker.logs import configure_logging
+from ticker.screen import Screen, shown
+from ticker.server import serve as run_service
+from ticker.settings import load_config
+from ticker.subscription import Change, Subscription
+
+REDRAW_SECONDS = 0.1
+
+app = App(
+    name="ticker",
+    help="Live market data, pushed to thousands of clients over TLS.",
+    help_format="plaintext",
+    backend="trio",
+    result_action="return_value",
+)
+
+
+@app.command
+async def serve(  # noqa: PLR0913  # one parameter per flag
+    *,
+    config: Path | None = None,
+    listen: str | None = None,
+    feed: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    interval: int | None = None,
+    log_format: Literal["console", "json"] | None = None,
+) -> None:
+    """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
+
+    Parameters
+    ----------
+    config
+        A TOML file with the same settings and more; flags win over it.
+    listen
+        HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
+    feed
+        A feed: NAME?option=value&option=value, where NAME is simulated, replay, or package.module:Class. Give it
+        again for more feeds. [default: simulated]
+    tls_cert
+        The certificate chain, PEM. Without it, a loopback address gets a development certificate.
+    tls_key
+        Its private key, PEM.
+    interval
+        The least time between two frames to one client, in milliseconds. [default: 0]
+    log_format
+        Logs on stderr for people or for machines. [default: console]
+    """
+    settings = load_config(config) if config is not None else Config()
+    if interval is not None and not 0 <= interval <= 60_000:
+        raise ConfigError(f"--interval {interval}: give 0 to 60000 milliseconds")
+    settings = replace(
+        settings,
+        listen=listen or settings.listen,
+        feeds=feed or settings.feeds,
+        interval_ms=settings.interval_ms if interval is None else interval,
+        log_format=log_format or settings.log_format,
+        tls=TlsFiles(
+            str(tls_cert) if tls_cert is not None else settings.tls.cert,
+            str(tls_key) if tls_key is not None else settings.tls.key,
+        ),
+    )
+    configure_logging(settings.log_format)
+    stop = trio.Event()
+    async with _on_signal(stop.set), trio.open_nursery() as nursery:
+        url = await nursery.start(run_service, settings, stop)
+        print(f"ready {url}", flush=True)
+
+
+@app.command
+async def watch(
+    *symbols: str,
+    url: str = "wss://127.0.0.1:8443",
+    ca: Path | None = None,
+    interval: int | None = None,
+    duration: float | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Watch symbols: a live table on a terminal, or with --json (and where stdout is no terminal) a line per frame.
+
+    Parameters
+    ----------
+    symbols
+        Symbols and patterns with * and ?, such as EURUSD 'XAU*'.
+    url
+        The service; its path may be left out.
+    ca
+        Authorities to trust instead of the system's, PEM. A development authority on this machine is found by itself.
+    interval
+        At most one frame per so many milliseconds.
+    duration
+        Stop after so many seconds.
+    as_json
+        Print {"cut": ..., "time": ..., "changes": {symbol: {field: value}}} for each frame, the snapshot first.
+    """
+    if not symbols:
+        raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
+    if interval is not None and interval < 0:
+        raise ConfigError(f"--interval {interval}: give a number of milliseconds")
+    follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
+    with trio.move_on_after(float("inf") if duration is None else duration) as scope:
+        async with _on_signal(scope.cancel):
+            await follow(symbols, partial(connect, url, ca=ca, interval_ms=interval), url)
+
+
+class _Connect(Protocol):
+    def __call__(self, *, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]: ...
+
+
+_Follow = Callable[[tuple[str, ...], _Connect, str], Awaitable[None]]
+
+
+async def _print_lines(names: tuple[str, ...], open_client: _Connect, _url: str) -> None:
+    async with open_client(on_event=_report) as client:
+        async for change in client.subscribe(*names):
+            print(_line(change), flush=True)
+
+
+async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -> None:
+    screen = Screen(url)
+    console = Console()
+    async with open_client(on_event=screen.happened) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(_feed_screen, screen, client.subscribe(*names))
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(screen.render(trio.current_time(), console.height), refresh=True)
+                await trio.sleep(REDRAW_SECONDS)
+
+
+async def _feed_screen(screen: Screen, subscription: Subscription) -> None:
+    async for change in subscription:
+        screen.apply(change, trio.current_time())
+
+
+def _line(change: Change) -> str:
+    changes = {
+        symbol: {
+            name: value if value is None or isinstance(value, int) else shown(value) for name, value in fields.items()
+        }
+        for symbol, fields in change.changes.items()
+    }
+    time = change.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=False)
+
+
+def _report(event: Event) -> None:
+    """Tell on stderr what happens to the connection."""
+    if isinstance(event, Connected):
+        text = f"{'resumed' if event.resumed else 'connected'} {event.url}"
+    elif isinstance(event, Disconnected):
+        text = f"disconnected: {event.reason}; trying again in {event.retry_seconds:.1f} s"
+    else:
+        text = f"{event.name}: {event.text}"
+    print(text, file=sys.stderr, flush=True)
+
+
+@asynccontextmanager
+async def _on_signal(act: Callable[[], None]) -> AsyncIterator[None]:
+    """Act on the first SIGINT or SIGTERM; the second ends the process as usual."""
+
+    async def wait() -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                act()
+                break
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    code = 0
+    try:
+        app(exit_on_error=False, print_error=False)
+    except* (ConfigError, CycloptsError) as group:
+        code = _complain(group, 2)
+    except* ConnectionFailed as group:
+        code = _complain(group, 1)
+    except* BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _complain(group: BaseExceptionGroup[Exception], code: int) -> int:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = " ".join(str(error).split())
+    print(f"ticker: {text}", file=sys.stderr)
+    return code

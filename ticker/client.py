@@ -1,0 +1,317 @@
+"""The Python client: subscribe, iterate, and let it see to the rest.
+
+    async with ticker.connect("wss://localhost:8443") as client:
+        async for change in client.subscribe("EURUSD", "XAU*"):
+            print(change.changes)
+
+One task keeps the connection: it connects, resumes or subscribes, and hands the changes to the subscriptions; what each
+message means is decided in `ClientSession`. When the connection is lost it waits a little, longer each time, and
+connects again. The copy is resumed from its cursor, so nothing is missed, and only what changed comes again.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import trio
+from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
+
+from ticker.client_session import ClientSession, Refused
+from ticker.errors import ConfigError, ConnectionFailed, ProtocolError
+from ticker.messages import Close
+from ticker.replica import Fields
+from ticker.subscription import Subscription
+from ticker.tls import client_context
+from ticker.wire import MSGPACK
+
+_CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
+_BACKOFF_SECONDS = (0.25, 15.0)
+_MAX_MESSAGE_BYTES = 2**26
+_STREAM_PATH = "/v1/stream"
+
+_RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be others the next time (RFC 9110, section 15, and RFC 6585)."""
+
+E = TypeVar("E", bound=BaseException)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection is up. `resumed`: the copy goes on from where it was; otherwise everything comes anew."""
+
+    url: str
+    session: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection was lost; the next try comes after `retry_seconds`. Until then values grow old."""
+
+    reason: str
+    retry_seconds: float
+
+
+Event: TypeAlias = Connected | Disconnected | Refused
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    ca: str | Path | None = None,
+    interval_ms: int | None = None,
+    on_event: Callable[[Event], None] = lambda _event: None,
+) -> AsyncIterator[Client]:
+    """Connect to a service, and stay connected until the block is left.
+
+    `url` is `wss://HOST:PORT`, with or without the stream's path. `ca` is a PEM file of authorities to trust instead of
+    the system's; for a server on this machine its development authority is found by itself. `interval_ms` asks for at
+    most one frame per so many milliseconds. `on_event` is called with each `Connected`, `Disconnected` and `Refused`.
+
+    Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for a URL or file that cannot be
+    used. What is lost later comes back by itself; only if the server says that it is of no use to come back, the
+    subscriptions end with `ConnectionFailed`.
+    """
+    full_url, host = _stream_url(url)
+    context = client_context(host, Path(ca) if ca is not None else None)
+    client = Client(full_url, context, ClientSession(MSGPACK, interval_ms), on_event)
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await client.start(nursery)
+            yield client
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # raised below, as itself and not in a group
+            failure = error
+        client.close()
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Client:
+    """A connection that lasts, and the copy of the market that it keeps. Made by `connect`."""
+
+    def __init__(
+        self, url: str, context: ssl.SSLContext, session: ClientSession, on_event: Callable[[Event], None]
+    ) -> None:
+        self.url = url
+        self._context = context
+        self._session = session
+        self._on_event = on_event
+        self._subscriptions: dict[Subscription, None] = {}
+        self._names_changed = trio.Event()
+        self._end: ConnectionFailed | None = None
+
+    @property
+    def cut(self) -> int:
+        """The cut through which the copy is complete."""
+        return self._session.replica.cursor
+
+    def subscribe(self, *names: str) -> Subscription:
+        """Ask for symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes."""
+        subscription = Subscription(names, self._unsubscribe)
+        replica = self._session.replica
+        held = {each.definition.symbol: each.fields(each.values) for each in replica}
+        subscription.merge(replica.cursor, replica.time, held)
+        self._subscriptions[subscription] = None
+        self._session.want(names)
+        self._names_changed.set()
+        if self._end is not None:
+            subscription.end(self._end)
+        return subscription
+
+    def values(self, symbol: str) -> Fields:
+        """The present values of an instrument by field name; empty if there are none."""
+        holding = self._session.replica.find(symbol)
+        return holding.fields(holding.values) if holding is not None else {}
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Make the first connection, and keep it in this nursery. Raises `ConnectionFailed`."""
+        await nursery.start(self._keep_connected)
+        if self._end is not None:
+            raise self._end
+
+    def close(self, error: ConnectionFailed | None = None) -> None:
+        """Nothing more will come: all subscriptions end."""
+        self._end = error
+        for subscription in self._subscriptions:
+            subscription.end(error)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        if self._subscriptions.pop(subscription, self) is None:
+            self._session.give_up(subscription.names)
+            self._names_changed.set()
+
+    async def _keep_connected(self, task_status: trio.TaskStatus[None]) -> None:
+        backoff = _BACKOFF_SECONDS[0]
+        connected_once = False
+
+        def connected() -> None:
+            nonlocal connected_once, backoff
+            backoff = _BACKOFF_SECONDS[0]
+            if not connected_once:
+                connected_once = True
+                task_status.started()
+
+        while True:
+            end = await self._one_connection(connected)
+            if not connected_once or not end.come_back:
+                self.close(ConnectionFailed(f"{self.url}: {end.reason}"))
+                if not connected_once:
+                    task_status.started()
+                return
+            wait = max(end.retry_seconds, backoff * random.uniform(0.5, 1))  # noqa: S311  # spread, not secret
+            backoff = min(backoff * 2, _BACKOFF_SECONDS[1])
+            self._on_event(Disconnected(end.reason, wait))
+            await trio.sleep(wait)
+
+    async def _one_connection(self, connected: Callable[[], None]) -> _End:
+        """Connect, and serve until the connection ends; returns how it did."""
+        end = _End("the connection was lost")
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(_CONNECT_SECONDS):
+                    websocket = await self._dial(nursery)
+                    before = self._session.replica.cursor
+                    welcome = self._session.begin(await websocket.get_message())
+                connected()
+                self._on_event(Connected(self.url, welcome.session, self._session.replica.resuming and before > 0))
+                nursery.start_soon(self._keep_asking, websocket)
+                end = await self._listen(websocket)
+                with trio.move_on_after(_CLOSE_SECONDS):
+                    await websocket.aclose()
+                nursery.cancel_scope.cancel()
+        except* _Lost as lost:
+            end = _only(lost).end
+        except* ConnectionRejected as rejected:
+            status = _only(rejected).status_code
+            end = _End(f"the server answered with HTTP status {status}", come_back=status in _RETRIED_STATUSES)
+        except* (ConnectionClosed, HandshakeError, trio.TooSlowError):
+            end = _End("the connection was not completed")
+        except* ProtocolError as broken:
+            end = _End(f"the server broke the protocol: {_only(broken)}")
+        return end
+
+    async def _dial(self, nursery: trio.Nursery) -> WebSocketConnection:
+        parts = urlsplit(self.url)
+        host, port = parts.hostname or "", parts.port or 443
+        try:
+            stream = trio.SSLStream(await trio.open_tcp_stream(host, port), self._context, server_hostname=host)
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            raise _Lost(_End(_why_no_tls(error.__cause__))) from None
+        except OSError as error:
+            raise _Lost(_End(_why_unreachable(error))) from None
+        return await wrap_client_stream(
+            nursery,
+            stream,
+            parts.netloc,
+            parts.path,
+            subprotocols=[MSGPACK.subprotocol],
+            max_message_size=_MAX_MESSAGE_BYTES,
+        )
+
+    async def _keep_asking(self, websocket: WebSocketConnection) -> None:
+        """Let the server know whenever what is wanted changes."""
+        while True:
+            self._names_changed = trio.Event()
+            try:
+                for payload in self._session.requests():
+                    await websocket.send_message(payload)
+            except ConnectionClosed:
+                return  # `_listen` learns of it too, and why
+            await self._names_changed.wait()
+
+    async def _listen(self, websocket: WebSocketConnection) -> _End:
+        """Take in what comes until the connection ends; returns how it did."""
+        patience = 2.5 * self._session.heartbeat_seconds or math.inf
+        end = _End("the connection was lost")
+        while True:
+            try:
+                with trio.fail_after(patience):
+                    payload = await websocket.get_message()
+            except trio.TooSlowError:
+                return _End(f"nothing was heard for {patience:.0f} s")
+            except ConnectionClosed as closed:
+                return _ended(end, closed.reason.code if closed.reason is not None else 1006)
+            received = self._session.receive(payload)
+            if received.goodbye is not None:
+                goodbye = received.goodbye
+                end = _End(goodbye.reason, come_back=goodbye.come_back, retry_seconds=goodbye.retry_ms / 1000)
+            if received.error is not None and received.error.fatal:
+                end = _End(received.error.text)
+            for refused in received.refused:
+                self._on_event(refused)
+            if received.changes is not None:
+                replica = self._session.replica
+                for subscription in self._subscriptions:
+                    subscription.merge(replica.cursor, replica.time, received.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a connection ended."""
+
+    reason: str
+    come_back: bool = True
+    retry_seconds: float = 0.0
+
+
+class _Lost(Exception):
+    def __init__(self, end: _End) -> None:
+        super().__init__(end.reason)
+        self.end = end
+
+
+def _ended(end: _End, code: int) -> _End:
+    """How a connection ended for which the server gave this close code (PROTOCOL.md, section 8)."""
+    if code in set(Close):
+        return replace(end, come_back=end.come_back and Close(code).come_back)
+    return end
+
+
+def _only(group: BaseExceptionGroup[E]) -> E:
+    """The first exception of a group, however deep."""
+    first = group.exceptions[0]
+    return _only(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _stream_url(url: str) -> tuple[str, str]:
+    """The stream's full URL, and its host. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"url {url!r}: {error}") from None
+    if parts.scheme != "wss" or not host:
+        raise ConfigError(f"url {url!r}: give wss://HOST:PORT; prices travel over TLS only")
+    path = parts.path if parts.path not in {"", "/"} else _STREAM_PATH
+    return urlunsplit(("wss", parts.netloc, path, parts.query, "")), host
+
+
+def _why_no_tls(cause: BaseException | None) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({cause.verify_message}); name its authority (--ca FILE, ca=...)"
+    return f"TLS failed: {cause or 'the connection was cut'}"
+
+
+def _why_unreachable(error: OSError) -> str:
+    """Why no TCP connection could be made; Trio groups what happened at each of a host's addresses."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        first = _only(cause)
+        error = first if isinstance(first, OSError) else error
+    if error.errno == errno.ECONNREFUSED:
+        return "nobody listens there (connection refused); is `ticker serve` running?"
+    return error.strerror or str(error)

@@ -1,0 +1,214 @@
+"""The client's side of a conversation, as a state machine: payloads go in and out. No sockets, no clocks.
+
+The rules:
+
+1. What the user wants is a set of names (symbols and patterns). A name goes from *wanted* to *requested* (on this
+   connection) to *confirmed* (its reply came, so the copy holds all of it).
+2. On a new connection to the same epoch, confirmed names are resumed from the copy's cursor in the first request; only
+   these may be, because only of these the copy holds everything. The others are subscribed.
+3. To a new epoch nothing carries over. What the copy had then and does not get anew is reported as withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ticker.errors import Code, ProtocolError
+from ticker.market import is_symbol
+from ticker.messages import (
+    Delta,
+    Error,
+    Goodbye,
+    Heartbeat,
+    Instruments,
+    Reply,
+    Snapshot,
+    Welcome,
+    parse_server_message,
+)
+from ticker.replica import Fields, Replica
+from ticker.wire import Encoding
+
+_NAMES_PER_REQUEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server did not take a symbol or pattern, or does not know it (yet: code 6)."""
+
+    name: str
+    code: int
+    text: str
+
+
+@dataclass(slots=True)
+class Received:
+    """What a message from the server meant."""
+
+    changes: dict[str, Fields] | None = None
+    """Changed fields by symbol, if it brought data (perhaps none)."""
+    refused: list[Refused] = field(default_factory=list)
+    error: Error | None = None
+    goodbye: Goodbye | None = None
+
+
+class ClientSession:
+    """One client over all its connections."""
+
+    def __init__(self, encoding: Encoding, interval_ms: int | None = None) -> None:
+        """`interval_ms` asks for at most one frame per so many milliseconds."""
+        self.replica = Replica(self._asked_for)
+        self.heartbeat_seconds = 0.0
+        """How often the server gives a sign of life."""
+        self._encoding = encoding
+        self._interval_ms = interval_ms
+        self._wanted: Counter[str] = Counter()
+        self._requested: dict[str, None] = {}
+        self._patterns: list[str] = []
+        self._confirmed: set[str] = set()
+        self._resume_first = False
+        self._resume_id: int | None = None
+        self._awaited: dict[int, set[str]] = {}
+        self._last_id = 0
+        self._vanishing: dict[str, Fields] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether the copy holds everything that is wanted and that the server has."""
+        return not self._awaited and self._requested.keys() == self._wanted.keys()
+
+    def want(self, names: Iterable[str]) -> None:
+        """Ask for names; one that is wanted twice has to be given up twice."""
+        self._wanted.update(names)
+
+    def give_up(self, names: Iterable[str]) -> None:
+        """Take a `want` back."""
+        self._wanted.subtract(names)
+        self._wanted += Counter()
+
+    def begin(self, payload: bytes | str) -> Welcome:
+        """A connection begins with this payload. Raises `ProtocolError` if that is not WELCOME."""
+        message = parse_server_message(self._encoding.decode_message(payload))
+        if not isinstance(message, Welcome):
+            raise ProtocolError(Code.MALFORMED, "the first message of a connection is WELCOME")
+        self.heartbeat_seconds = message.heartbeat_ms / 1000
+        self._awaited.clear()
+        self._confirmed &= self._wanted.keys()
+        self._ask_for(sorted(self._confirmed))
+        self.replica.forget_unwanted()
+        before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
+        # A resume is one message: a client with more names than fit into it starts anew.
+        fits = len(
+            self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})
+        ) <= message.limits.get("max_message_bytes", 65_536)
+        self._resume_first = self.replica.welcome(message, resumable=fits and bool(self._confirmed))
+        if not self._resume_first:
+            self._vanishing |= before
+            self._confirmed.clear()
+            self._ask_for([])
+        return message
+
+    def requests(self) -> list[bytes | str]:
+        """The payloads that have to be sent for the server to know what is wanted."""
+        payloads: list[bytes | str] = []
+        if self._resume_first:
+            self._resume_first = False
+            payloads.append(self._request("resume", **self._resume()))
+            self._resume_id = self._last_id
+        dropped = [name for name in self._requested if name not in self._wanted]
+        added = [name for name in self._wanted if name not in self._requested]
+        self._ask_for([name for name in self._requested if name in self._wanted] + added)
+        self._confirmed.difference_update(dropped)
+        for names in self._awaited.values():
+            names.difference_update(dropped)
+        if dropped:
+            self.replica.forget_unwanted()
+            payloads += [self._request("unsubscribe", symbols=names) for names in _chunks(dropped)]
+        payloads += [self._request("subscribe", symbols=names, **self._interval()) for names in _chunks(added)]
+        return payloads
+
+    def receive(self, payload: bytes | str) -> Received:
+        """Take one message in.
+
+        Raises `ProtocolError` for what the protocol does not allow: the connection is then of no use any more, the copy
+        is as it was, and a new connection can resume it.
+        """
+        message = parse_server_message(self._encoding.decode_message(payload))
+        received = Received()
+        if isinstance(message, Snapshot | Delta):
+            received.changes = self._apply(message)
+        elif isinstance(message, Instruments):
+            self.replica.define(message)
+        elif isinstance(message, Heartbeat):
+            self.replica.beat(message)
+        elif isinstance(message, Reply):
+            self._settle(message, received)
+        elif isinstance(message, Error):
+            received.error = message
+            if message.id is not None:
+                names = self._awaited.pop(message.id, set())
+                received.refused = [Refused(name, message.code, message.text) for name in sorted(names)]
+        elif isinstance(message, Goodbye):
+            received.goodbye = message
+        return received
+
+    def _resume(self) -> dict[str, Any]:
+        epoch, cursor = self.replica.epoch, self.replica.cursor
+        return {"epoch": epoch, "cursor": cursor, "symbols": list(self._requested), **self._interval()}
+
+    def _apply(self, message: Snapshot | Delta) -> dict[str, Fields]:
+        brought = self.replica.apply(message)
+        changes = {holding.definition.symbol: holding.fields(fields) for holding, fields in brought.items()}
+        if self._vanishing:
+            for symbol, fields in changes.items():
+                gone = self._vanishing.pop(symbol, {}).keys() - fields.keys()
+                fields.update(dict.fromkeys(gone))
+        return changes
+
+    def _settle(self, message: Reply, received: Received) -> None:
+        """A request was answered: what it asked for is held now."""
+        names = self._awaited.pop(message.id, set())
+        if message.id == self._resume_id:
+            self._resume_id, self.replica.resuming = None, False
+        received.refused = _refused(message.result)
+        # A symbol that the server does not know yet is held all the same: it joins when it appears.
+        self._confirmed |= names - {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
+        if self.settled and self._vanishing:
+            received.changes = {symbol: dict.fromkeys(fields) for symbol, fields in self._vanishing.items()}
+            self._vanishing = {}
+
+    def _request(self, op: str, **request: Any) -> bytes | str:  # noqa: ANN401  # the fields of any request
+        self._last_id += 1
+        self._awaited[self._last_id] = set() if op == "unsubscribe" else set(request["symbols"])
+        return self._encoding.encode_request({"op": op, "id": self._last_id, **request})
+
+    def _interval(self) -> dict[str, int]:
+        return {} if self._interval_ms is None else {"interval_ms": self._interval_ms}
+
+    def _ask_for(self, names: Iterable[str]) -> None:
+        self._requested = dict.fromkeys(names)
+        self._patterns = [name for name in self._requested if not is_symbol(name)]
+
+    def _asked_for(self, symbol: str) -> bool:
+        return symbol in self._requested or any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
+
+
+def _chunks(names: list[str]) -> Iterable[list[str]]:
+    return (names[start : start + _NAMES_PER_REQUEST] for start in range(0, len(names), _NAMES_PER_REQUEST))
+
+
+def _refused(result: dict[str, Any]) -> list[Refused]:
+    """The outcomes of a reply that are not OK. Raises `ProtocolError` for outcomes that are none."""
+    refused = []
+    for outcome in result.get("outcomes", ()):
+        try:
+            name, code, text = outcome
+        except (TypeError, ValueError):
+            raise ProtocolError(Code.MALFORMED, "an outcome is [name, code, text]") from None
+        if code != Code.OK:
+            refused.append(Refused(str(name), code, str(text)))
+    return refused
