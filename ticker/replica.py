@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from types import NoneType
 from typing import Any, TypeAlias
 
 from ticker.errors import Code, Gap, ProtocolError
-from ticker.market import FieldKey, Kind, WireValue, decimal_text, field_kind, field_name
+from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, decimal_text, field_kind, field_name
 from ticker.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
 
 Fields: TypeAlias = dict[str, Decimal | int | str | None]
@@ -177,11 +176,10 @@ class Replica:
 
 def _may_be(key: object, value: object) -> bool:
     """Whether this can be a field and its value."""
-    if type(key) is str:
-        return type(value) in (int, str, NoneType)
-    if type(key) is not int or key < 0:
+    if type(key) is not str and (type(key) is not int or key < 0):
         return False
-    kind = field_kind(key)
-    if kind is None:
-        return type(value) in (int, str, NoneType)
-    return type(value) in ((str, NoneType) if kind is Kind.TEXT else (int, NoneType))
+    if type(value) is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER and field_kind(key) is not Kind.TEXT
+    if type(value) is str:
+        return field_kind(key) in {None, Kind.TEXT}
+    return value is None
