@@ -13,7 +13,7 @@ instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum, IntEnum
@@ -170,8 +170,8 @@ class Withdrawal(NamedTuple):
 Publication: TypeAlias = Instrument | Update | Withdrawal
 """One thing a feed says."""
 
-FeedItem: TypeAlias = Publication | list[Publication]
-"""What a feed sends into its channel: one publication, or a batch that clients shall see as one moment."""
+FeedItem: TypeAlias = Publication | Sequence[Publication]
+"""What a feed sends into its channel: one publication, or a list of them that clients shall see as one moment."""
 
 
 def is_symbol(text: object) -> bool:

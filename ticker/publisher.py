@@ -7,7 +7,8 @@ is sending, the channel fills; so under load cuts grow by themselves, and the se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import structlog
 import trio
@@ -61,7 +62,7 @@ class Publisher:
         """Fold this item and what waits behind it into one cut."""
         room = self._limits.updates_per_cut
         while True:
-            batch = item if isinstance(item, list) else [item]
+            batch = _batch(item)
             for publication in batch:
                 self._apply(publication)
             room -= len(batch)
@@ -84,6 +85,11 @@ class Publisher:
                 _log.warning("publication refused; others like it are only counted", cause=str(error))
         else:
             self.applied += 1
+
+
+def _batch(item: object) -> Sequence[Any]:
+    """What a feed sent, as a batch; whether it holds publications is for the cache to say."""
+    return item if type(item) in {list, tuple} else (item,)  # type: ignore[return-value]  # an Update is a tuple as well
 
 
 async def _spread(steps: Iterator[None]) -> None:

@@ -1,0 +1,77 @@
+"""`python -m benchmarks`: measure Ticker beside its peers, in turn, and print a table."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.run import Result, Workload, measure
+from benchmarks.servers import SERVERS
+from ticker.devcert import development_certificate
+
+WORKLOADS = {"W1": Workload("W1 hot", clients=1000, symbols=1, watched=1, rate=100, seconds=10.0)}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("workloads", nargs="*", help=f"of {', '.join(WORKLOADS)}; default: all")
+    parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS), help="default: all")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server, in turn (default: 3)")
+    parser.add_argument("--clients", type=int, help="instead of the workload's own number")
+    arguments = parser.parse_args()
+    names = arguments.workloads or list(WORKLOADS)
+    if unknown := [name for name in names if name not in WORKLOADS]:
+        parser.error(f"there is no workload {unknown[0]}; there are {', '.join(WORKLOADS)}")
+    console = Console(width=160)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            workload = WORKLOADS[name]
+            workload = replace(workload, clients=arguments.clients or workload.clients)
+            results = _run(console, workload, arguments.servers, arguments.rounds, Path(folder))
+            console.print(_table(workload, results))
+
+
+def _run(
+    console: Console, workload: Workload, servers: Sequence[str], rounds: int, folder: Path
+) -> dict[str, list[Result]]:
+    certificate = development_certificate(folder)
+    results: dict[str, list[Result]] = {server: [] for server in servers}
+    for turn in range(rounds):
+        for server in servers:
+            console.print(f"{workload.name}: {server}, round {turn + 1} of {rounds}")
+            results[server].append(measure(SERVERS[server], workload, certificate))
+    return results
+
+
+def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
+    table = Table(title=f"{workload.name}: {workload.clients} clients, {workload.rate} updates/s")
+    for column in ("server", "CPU µs/delivery", "µs/frame", "frames", "p50 ms", "p99 ms", "load client", "problem"):
+        table.add_column(column, justify="left" if column in {"server", "problem"} else "right")
+    for server, runs in results.items():
+        table.add_row(
+            server,
+            _spread([run.cpu_per_delivery for run in runs]),
+            _spread([run.cpu_per_frame for run in runs]),
+            f"{statistics.median(run.frames for run in runs):.0f} of {runs[0].offered}",
+            _spread([run.p50 for run in runs]),
+            _spread([run.p99 for run in runs]),
+            f"{max(run.load_cpu for run in runs):.0%}",
+            "; ".join(dict.fromkeys(run.problem for run in runs if run.problem)),
+        )
+    return table
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The median, and the least and the largest."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+main()

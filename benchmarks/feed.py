@@ -1,0 +1,35 @@
+"""The feed that benchmarks drive Ticker with: the same lines on stdin that every peer reads.
+
+A line is `NUMBER PRICE TIME`: the instrument's number, its price as an integer, and when the update was due, in
+microseconds since 1970 UTC. Lines that arrive together are published together.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import trio
+
+from ticker.market import FeedItem, Instrument, Update
+
+
+class Lines:
+    """`symbols` instruments named S0, S1, ... with prices at scale 2."""
+
+    def __init__(self, *, symbols: int = 1) -> None:
+        self._symbols = symbols
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        """Publish what comes on stdin, until it ends."""
+        await updates.send([Instrument(f"S{number}", price_scale=2) for number in range(self._symbols)])
+        stdin = trio.lowlevel.FdStream(sys.stdin.fileno())
+        rest = b""
+        async for data in stdin:
+            *lines, rest = (rest + data).split(b"\n")
+            batch: list[Update] = []
+            for line in lines:
+                number, price, time = line.split()
+                text = price.decode()
+                batch.append(Update(f"S{int(number)}", {"last": f"{text[:-2]}.{text[-2:]}", "time": int(time)}))
+            if batch:
+                await updates.send(batch)

@@ -1,0 +1,197 @@
+"""One run: a server, clients, a schedule of updates, and what they cost.
+
+The server has a core of its own, the load client with the feed another. The schedule is computed beforehand (open
+loop): an update is due when it is due, whether or not anybody keeps up. A run counts only if the load client stayed
+below 80 % of its core, and if every client's final state is exact.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import select
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.load import Client
+from benchmarks.servers import Server
+from ticker.devcert import DevelopmentCertificate
+
+LOAD_LIMIT = 0.8
+"""The share of its core above which the load client could be what was measured."""
+
+SWEEP_SECONDS = 0.25
+SETTLE_SECONDS = 1.0
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is done to each server.
+
+    `clients` connections, each to `watched` of `symbols` instruments; `rate` updates per second for `seconds`.
+    """
+
+    name: str
+    clients: int
+    symbols: int
+    watched: int
+    rate: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run showed; CPU in microseconds, latencies in milliseconds, CPU shares of one core."""
+
+    server: str
+    offered: int
+    frames: int
+    server_cpu: float
+    load_cpu: float
+    cpu_per_delivery: float
+    cpu_per_frame: float
+    p50: float
+    p99: float
+    wrong: int
+
+    @property
+    def problem(self) -> str:
+        """Why this run does not count; empty if it does."""
+        if self.wrong:
+            return f"{self.wrong} clients ended with a wrong price"
+        return f"the load client used {self.load_cpu:.0%} of its core" if self.load_cpu > LOAD_LIMIT else ""
+
+
+def measure(server: Server, workload: Workload, certificate: DevelopmentCertificate, probes: int = 10) -> Result:
+    """Run a workload against a server."""
+    port = _free_port()
+    command = server.command(port, certificate.cert, certificate.key, workload.symbols)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            os.sched_setaffinity(process.pid, {0})
+            os.sched_setaffinity(0, {1})
+            assert process.stdout is not None
+            if b"ready" not in process.stdout.readline():
+                raise RuntimeError(f"{server.name} did not start")
+            clients = _connect(server, workload, port, certificate.authority)
+            return _Run(process, clients, workload, probes).result(server)
+        finally:
+            process.terminate()
+            os.sched_setaffinity(0, {0, 1})
+
+
+def _connect(server: Server, workload: Workload, port: int, ca: Path) -> list[Client]:
+    context = ssl.create_default_context(cafile=ca)
+    choose = random.Random(7)  # noqa: S311  # the same watchlists for every server
+    numbers = range(workload.symbols)
+    return [
+        Client(server, port, context, sorted(choose.sample(numbers, workload.watched))) for _ in range(workload.clients)
+    ]
+
+
+class _Run:
+    """The measurement itself."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], clients: Sequence[Client], workload: Workload, probes: int
+    ) -> None:
+        assert process.stdin is not None
+        self.process = process
+        self.feed = process.stdin
+        self.clients = clients
+        self.workload = workload
+        self.probes = {client.socket.fileno(): client for client in clients[:probes]}
+        self.swept = list(clients[probes:])
+        self.latencies: list[float] = []
+        self.prices: dict[int, int] = {}
+
+    def result(self, server: Server) -> Result:
+        workload = self.workload
+        cpu, own = _cpu(self.process.pid), resource.getrusage(resource.RUSAGE_SELF)
+        began = time.monotonic()
+        self._drive()
+        seconds = time.monotonic() - began
+        server_cpu = _cpu(self.process.pid) - cpu
+        now = resource.getrusage(resource.RUSAGE_SELF)
+        load_cpu = now.ru_utime + now.ru_stime - own.ru_utime - own.ru_stime
+        for client in self.swept:
+            client.decode_kept()
+        offered = int(workload.rate * workload.seconds) * workload.clients * workload.watched // workload.symbols
+        frames = sum(client.frames for client in self.clients)
+        self.latencies.sort()
+        return Result(
+            server.name,
+            offered,
+            frames,
+            server_cpu / seconds,
+            load_cpu / seconds,
+            server_cpu * 1e6 / offered,
+            server_cpu * 1e6 / max(frames, 1),
+            self._percentile(0.5),
+            self._percentile(0.99),
+            sum(client.state != self._expected(client) for client in self.clients),
+        )
+
+    def _drive(self) -> None:
+        """Send the schedule, and read what comes, until it is over and all has arrived."""
+        workload = self.workload
+        choose = random.Random(11)  # noqa: S311  # the same schedule for every server
+        poll = select.epoll()
+        for number in self.probes:
+            poll.register(number, select.EPOLLIN)
+        start = time.time()
+        updates = int(workload.rate * workload.seconds)
+        sent = turn = 0
+        over = start + workload.seconds + SETTLE_SECONDS
+        per_second = len(self.swept) / SWEEP_SECONDS
+        swept = 0
+        while (now := time.time()) < over:
+            due = min(updates, int((now - start) * workload.rate) + 1)
+            lines = []
+            for each in range(sent, due):
+                symbol = choose.randrange(workload.symbols)
+                self.prices[symbol] = 10_000 + each
+                lines.append(f"{symbol} {10_000 + each} {int((start + each / workload.rate) * 1e6)}\n")
+            if lines:
+                os.write(self.feed.fileno(), "".join(lines).encode())
+                sent = due
+            while self.swept and swept < (now - start) * per_second:
+                self.swept[turn].sweep()
+                turn = (turn + 1) % len(self.swept)
+                swept += 1
+            for number, _ in poll.poll(0.001):
+                self._probe(self.probes[number])
+        poll.close()
+        for client in self.swept:
+            client.sweep()
+
+    def _probe(self, client: Client) -> None:
+        updates = client.decode(client.receive())
+        now = time.time() * 1e6
+        self.latencies += [(now - update.time) / 1000 for update in updates]
+
+    def _expected(self, client: Client) -> dict[int, int]:
+        return {number: self.prices[number] for number in client.numbers if number in self.prices}
+
+    def _percentile(self, share: float) -> float:
+        return self.latencies[int(share * (len(self.latencies) - 1))] if self.latencies else float("nan")
+
+
+def _cpu(pid: int) -> float:
+    """User and system time of a process so far, in seconds (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
