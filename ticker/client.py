@@ -180,18 +180,14 @@ class Client:
         """Connect, and serve until the connection ends; returns how it did."""
         end = _End("the connection was lost")
         try:
-            async with trio.open_nursery() as nursery:
-                with trio.fail_after(_CONNECT_SECONDS):
-                    websocket = await self._dial(nursery)
-                    before = self._session.replica.cursor
-                    welcome = self._session.begin(await websocket.get_message())
-                connected()
-                self._on_event(Connected(self.url, welcome.session, self._session.replica.resuming and before > 0))
-                nursery.start_soon(self._keep_asking, websocket)
-                end = await self._listen(websocket)
-                with trio.move_on_after(_CLOSE_SECONDS):
-                    await websocket.aclose()
-                nursery.cancel_scope.cancel()
+            with trio.fail_after(_CONNECT_SECONDS):
+                stream = await self._dial()
+            try:
+                async with trio.open_nursery() as nursery:
+                    end = await self._serve(stream, nursery, connected)
+                    nursery.cancel_scope.cancel()
+            finally:
+                await trio.aclose_forcefully(stream)
         except* _Lost as lost:
             end = _only(lost).end
         except* ConnectionRejected as rejected:
@@ -203,24 +199,44 @@ class Client:
             end = _End(f"the server broke the protocol: {_only(broken)}")
         return end
 
-    async def _dial(self, nursery: trio.Nursery) -> WebSocketConnection:
+    async def _dial(self) -> trio.SSLStream[trio.SocketStream]:
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port or 443
         try:
-            stream = trio.SSLStream(await trio.open_tcp_stream(host, port), self._context, server_hostname=host)
-            await stream.do_handshake()
-        except trio.BrokenResourceError as error:
-            raise _Lost(_End(_why_no_tls(error.__cause__))) from None
+            socket = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise _Lost(_End(_why_unreachable(error))) from None
-        return await wrap_client_stream(
-            nursery,
-            stream,
-            parts.netloc,
-            parts.path,
-            subprotocols=[MSGPACK.subprotocol],
-            max_message_size=_MAX_MESSAGE_BYTES,
-        )
+        stream = trio.SSLStream(socket, self._context, server_hostname=host)
+        try:
+            await stream.do_handshake()
+        except BaseException as error:
+            await trio.aclose_forcefully(stream)
+            if isinstance(error, trio.BrokenResourceError):
+                raise _Lost(_End(_why_no_tls(error.__cause__))) from None
+            raise
+        return stream
+
+    async def _serve(
+        self, stream: trio.SSLStream[trio.SocketStream], nursery: trio.Nursery, connected: Callable[[], None]
+    ) -> _End:
+        parts = urlsplit(self.url)
+        with trio.fail_after(_CONNECT_SECONDS):
+            websocket = await wrap_client_stream(
+                nursery,
+                stream,
+                parts.netloc,
+                parts.path,
+                subprotocols=[MSGPACK.subprotocol],
+                max_message_size=_MAX_MESSAGE_BYTES,
+            )
+            welcome = self._session.begin(await websocket.get_message())
+        connected()
+        self._on_event(Connected(self.url, welcome.session, self._session.replica.resuming))
+        nursery.start_soon(self._keep_asking, websocket)
+        end = await self._listen(websocket)
+        with trio.move_on_after(_CLOSE_SECONDS):
+            await websocket.aclose()
+        return end
 
     async def _keep_asking(self, websocket: WebSocketConnection) -> None:
         """Let the server know whenever what is wanted changes."""

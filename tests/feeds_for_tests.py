@@ -1,0 +1,49 @@
+"""Feeds that tests name in a spec, `tests.feeds_for_tests:Scripted?name=...`; the service loads them as anybody's."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TypeAlias
+
+import trio
+
+from ticker.market import FeedItem, Instrument, Update
+
+Step: TypeAlias = FeedItem | Exception
+"""What a test has its feed do: send this, or fail with that."""
+
+SCRIPTS: dict[str, trio.MemoryReceiveChannel[Step]] = {}
+"""What the feed of each name is to do, as the test writes it."""
+
+
+class Scripted:
+    """Does what a test tells it to, and ends when the test closes the channel."""
+
+    def __init__(self, *, name: str) -> None:
+        self._script = SCRIPTS[name]
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        async for step in self._script:
+            if isinstance(step, Exception):
+                raise step
+            await updates.send(step)
+
+
+class Counting:
+    """For a service in a process of its own: `last` of the symbol COUNT goes up by one, a hundred times a second."""
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        await updates.send([Instrument("COUNT"), Update("COUNT", {"last": "0.50", "note": "steady"})])
+        for number in itertools.count(1):
+            await updates.send(Update("COUNT", {"last": f"{number}.50"}))
+            await trio.sleep(0.01)
+
+
+class Picky:
+    """Refuses its option."""
+
+    def __init__(self, *, price: str) -> None:
+        raise ValueError(f"price {price!r}: it never suits")
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        """Never gets here."""
