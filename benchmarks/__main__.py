@@ -16,7 +16,20 @@ from benchmarks.run import Result, Workload, measure
 from benchmarks.servers import SERVERS
 from ticker.devcert import development_certificate
 
-WORKLOADS = {"W1": Workload("W1 hot", clients=1000, symbols=1, watched=1, rate=100, seconds=10.0)}
+WORKLOADS = {
+    "W1": Workload("W1 hot", clients=1000, symbols=1, watched=1, rate=100, seconds=10.0),
+    "stall": Workload(
+        "one of many stalls",
+        clients=200,
+        symbols=200,
+        watched=20,
+        rate=2000,
+        seconds=30.0,
+        stalled=1,
+        stall_after=5.0,
+        stall_seconds=20.0,
+    ),
+}
 
 
 def main() -> None:
@@ -53,7 +66,18 @@ def _run(
 
 def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
     table = Table(title=f"{workload.name}: {workload.clients} clients, {workload.rate} updates/s")
-    for column in ("server", "CPU µs/delivery", "µs/frame", "frames", "p50 ms", "p99 ms", "load client", "problem"):
+    for column in (
+        "server",
+        "CPU µs/delivery",
+        "µs/frame",
+        "frames",
+        "p50 ms",
+        "p99 ms",
+        "MB grown",
+        "stale",
+        "load client",
+        "problem",
+    ):
         table.add_column(column, justify="left" if column in {"server", "problem"} else "right")
     for server, runs in results.items():
         table.add_row(
@@ -63,6 +87,8 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
             f"{statistics.median(run.frames for run in runs):.0f} of {runs[0].offered}",
             _spread([run.p50 for run in runs]),
             _spread([run.p99 for run in runs]),
+            _spread([run.memory_growth for run in runs]),
+            f"{max(run.stale for run in runs)} in {max(run.behind for run in runs):.2f} s",
             f"{max(run.load_cpu for run in runs):.0%}",
             "; ".join(dict.fromkeys(run.problem for run in runs if run.problem)),
         )

@@ -28,6 +28,7 @@ LOAD_LIMIT = 0.8
 
 SWEEP_SECONDS = 0.25
 SETTLE_SECONDS = 1.0
+STALLED_BUFFER = 32_768
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -35,7 +36,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Workload:
     """What is done to each server.
 
-    `clients` connections, each to `watched` of `symbols` instruments; `rate` updates per second for `seconds`.
+    `clients` connections, each to `watched` of `symbols` instruments; `rate` updates per second for `seconds`. From
+    the second `stall_after` on, `stalled` of the clients stop reading for `stall_seconds`.
     """
 
     name: str
@@ -44,11 +46,18 @@ class Workload:
     watched: int
     rate: int
     seconds: float
+    stalled: int = 0
+    stall_after: float = 0.0
+    stall_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run showed; CPU in microseconds, latencies in milliseconds, CPU shares of one core."""
+    """What one run showed: CPU in microseconds, latencies in milliseconds, CPU shares of one core, memory in MB.
+
+    `stale` are the frames with values older than a second that clients got when they read again after a stall, and
+    `behind` the time in seconds from then until they had a value that was not.
+    """
 
     server: str
     offered: int
@@ -59,6 +68,9 @@ class Result:
     cpu_per_frame: float
     p50: float
     p99: float
+    memory_growth: float
+    stale: int
+    behind: float
     wrong: int
 
     @property
@@ -108,20 +120,30 @@ class _Run:
         self.clients = clients
         self.workload = workload
         self.probes = {client.socket.fileno(): client for client in clients[:probes]}
-        self.swept = list(clients[probes:])
+        self.swept = list(clients[probes : len(clients) - workload.stalled])
+        self.stalled = list(clients[len(clients) - workload.stalled :]) if workload.stalled else []
+        for client in self.stalled:
+            # Left to itself, Linux would let a client's own kernel keep megabytes of old frames for it.
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STALLED_BUFFER)
+        self.stale = 0
+        self.behind = 0.0
         self.latencies: list[float] = []
         self.prices: dict[int, int] = {}
+        self.memory = 0.0
+        """The most that was seen of the server's memory."""
 
     def result(self, server: Server) -> Result:
         workload = self.workload
+        memory = _memory(self.process.pid)
         cpu, own = _cpu(self.process.pid), resource.getrusage(resource.RUSAGE_SELF)
         began = time.monotonic()
         self._drive()
         seconds = time.monotonic() - began
+        self.memory = max(self.memory, _memory(self.process.pid))
         server_cpu = _cpu(self.process.pid) - cpu
         now = resource.getrusage(resource.RUSAGE_SELF)
         load_cpu = now.ru_utime + now.ru_stime - own.ru_utime - own.ru_stime
-        for client in self.swept:
+        for client in (*self.swept, *self.stalled):
             client.decode_kept()
         offered = int(workload.rate * workload.seconds) * workload.clients * workload.watched // workload.symbols
         frames = sum(client.frames for client in self.clients)
@@ -136,6 +158,9 @@ class _Run:
             server_cpu * 1e6 / max(frames, 1),
             self._percentile(0.5),
             self._percentile(0.99),
+            self.memory - memory,
+            self.stale,
+            self.behind,
             sum(client.state != self._expected(client) for client in self.clients),
         )
 
@@ -148,11 +173,11 @@ class _Run:
             poll.register(number, select.EPOLLIN)
         start = time.time()
         updates = int(workload.rate * workload.seconds)
-        sent = turn = 0
-        over = start + workload.seconds + SETTLE_SECONDS
+        sent = turn = swept = 0
+        stall_from = start + workload.stall_after
+        stall_to = stall_from + workload.stall_seconds
         per_second = len(self.swept) / SWEEP_SECONDS
-        swept = 0
-        while (now := time.time()) < over:
+        while (now := time.time()) < start + workload.seconds + SETTLE_SECONDS:
             due = min(updates, int((now - start) * workload.rate) + 1)
             lines = []
             for each in range(sent, due):
@@ -166,11 +191,22 @@ class _Run:
                 self.swept[turn].sweep()
                 turn = (turn + 1) % len(self.swept)
                 swept += 1
+                if turn == 0:
+                    self.memory = max(self.memory, _memory(self.process.pid))
+            if not stall_from <= now < stall_to:
+                for client in self.stalled:
+                    self._read_again(client, now, stall_to)
             for number, _ in poll.poll(0.001):
                 self._probe(self.probes[number])
         poll.close()
-        for client in self.swept:
+        for client in (*self.swept, *self.stalled):
             client.sweep()
+
+    def _read_again(self, client: Client, now: float, stall_to: float) -> None:
+        for update in client.decode(client.receive()):
+            if now >= stall_to and now - update.time / 1e6 > 1:
+                self.stale += 1
+                self.behind = max(self.behind, now - stall_to)
 
     def _probe(self, client: Client) -> None:
         updates = client.decode(client.receive())
@@ -188,6 +224,11 @@ def _cpu(pid: int) -> float:
     """User and system time of a process so far, in seconds (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _memory(pid: int) -> float:
+    """The resident memory of a process, in MB (proc(5))."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _free_port() -> int:

@@ -37,6 +37,7 @@ _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.25, 15.0)
 _MAX_MESSAGE_BYTES = 2**26
+_RECEIVE_BUFFER = 65_536
 _STREAM_PATH = "/v1/stream"
 
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -206,6 +207,8 @@ class Client:
             socket = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise _Lost(_End(_why_unreachable(error))) from None
+        # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
+        socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
         stream = trio.SSLStream(socket, self._context, server_hostname=host)
         try:
             await stream.do_handshake()

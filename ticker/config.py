@@ -25,6 +25,8 @@ class Limits:
     """A longer client message: ERROR 2, then close 1009."""
     max_symbols: int = 2_000
     """Symbols and patterns of one connection; those beyond it get outcome 8."""
+    max_patterns: int = 32
+    """Patterns among them, each of which is matched against every instrument; likewise."""
     max_instruments: int = 100_000
     """Instruments in the cache; a feed's declarations beyond it are refused, counted and logged."""
     max_head_bytes: int = 16_384

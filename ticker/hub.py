@@ -23,8 +23,8 @@ from __future__ import annotations
 import fnmatch
 import heapq
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ticker.entries import Entries, Window
 from ticker.last_value import LastValueCache
@@ -48,6 +48,8 @@ class Watch(NamedTuple):
     interval_us: int
 
 
+_Match: TypeAlias = Callable[[str], object]
+
 NOTHING = Watch(frozenset(), frozenset(), 0)
 
 
@@ -69,6 +71,14 @@ class Audience:
         self.ready = True
         self.due = 0
         self.sent_at = now
+
+
+class _Pattern(NamedTuple):
+    """A pattern that somebody watches, what matches it so far, and who watches it."""
+
+    match: _Match
+    ids: set[int]
+    audiences: dict[Audience, None]
 
 
 class Subscriber:
@@ -106,7 +116,7 @@ class Hub:
         self._dues: list[int] = []
         self._swept = cache.cut
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
-        self._patterns: dict[str, tuple[re.Pattern[str], dict[Audience, None]]] = {}
+        self._patterns: dict[str, _Pattern] = {}
 
     # Coming, going, asking
 
@@ -157,7 +167,7 @@ class Hub:
 
     def find(self, pattern: str) -> list[int]:
         """The ids of the instruments whose symbols match a pattern."""
-        match = re.compile(fnmatch.translate(pattern)).match
+        match = _matcher(pattern)
         return [record.id for record in self.cache.records if match(record.symbol)]
 
     # Sending
@@ -270,9 +280,10 @@ class Hub:
             else:
                 self._waiting_symbols.setdefault(symbol, {})[audience] = None
         for pattern in watch.patterns:
-            audience.ids.update(self.find(pattern))
-            compiled = re.compile(fnmatch.translate(pattern))
-            self._patterns.setdefault(pattern, (compiled, {}))[1][audience] = None
+            if pattern not in self._patterns:
+                self._patterns[pattern] = _Pattern(_matcher(pattern), set(self.find(pattern)), {})
+            self._patterns[pattern].audiences[audience] = None
+            audience.ids |= self._patterns[pattern].ids
         for number in audience.ids:
             self._watchers[number][audience] = None
         self._audiences[watch, encoding] = audience
@@ -290,17 +301,18 @@ class Hub:
             if not self._waiting_symbols[symbol]:
                 del self._waiting_symbols[symbol]
         for pattern in audience.watch.patterns:
-            del self._patterns[pattern][1][audience]
-            if not self._patterns[pattern][1]:
+            del self._patterns[pattern].audiences[audience]
+            if not self._patterns[pattern].audiences:
                 del self._patterns[pattern]
 
     def _adopt_new_instruments(self) -> None:
         """Let instruments that were declared since the last time join the audiences that wait for them."""
         for record in self.cache.records[len(self._watchers) :]:
             watchers = dict(self._waiting_symbols.pop(record.symbol, {}))
-            for matcher, audiences in self._patterns.values():
-                if matcher.match(record.symbol):
-                    watchers.update(audiences)
+            for pattern in self._patterns.values():
+                if pattern.match(record.symbol):
+                    pattern.ids.add(record.id)
+                    watchers.update(pattern.audiences)
             for audience in watchers:
                 audience.ids.add(record.id)
             self._watchers.append(watchers)
@@ -333,3 +345,7 @@ class Hub:
             self._resting[due] = []
             heapq.heappush(self._dues, due)
         self._resting[due].append(audience)
+
+
+def _matcher(pattern: str) -> _Match:
+    return re.compile(fnmatch.translate(pattern)).match

@@ -21,7 +21,7 @@ from msgspec import UNSET, UnsetType, to_builtins
 from ticker.config import Limits
 from ticker.entries import definition_of
 from ticker.errors import Code, ProtocolError
-from ticker.hub import NOTHING, Hub, Subscriber, Watch
+from ticker.hub import Hub, Subscriber, Watch
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.messages import (
     PROTOCOL_VERSION,
@@ -97,6 +97,7 @@ class Session:
                 {
                     "max_message_bytes": limits.max_message_bytes,
                     "max_symbols": limits.max_symbols,
+                    "max_patterns": limits.max_patterns,
                     "min_interval_ms": self._floor_ms,
                 },
             )
@@ -142,7 +143,7 @@ class Session:
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> dict[str, Any]:
-        if self._subscriber.audience.watch != NOTHING and (self._symbols or self._patterns):
+        if self._symbols or self._patterns:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes before the first subscribe")
         if request.epoch != self._hub.cache.epoch or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
@@ -168,6 +169,7 @@ class Session:
 
     def _add(self, names: Sequence[str]) -> list[list[object]]:
         """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
+        limits = self._limits
         outcomes: list[list[object]] = []
         for name in names:
             code, text = Code.OK, ""
@@ -176,11 +178,10 @@ class Session:
                 code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
             elif name in self._symbols or name in self._patterns:
                 pass
-            elif len(self._symbols) + len(self._patterns) >= self._limits.max_symbols:
-                code, text = (
-                    Code.TOO_MANY_SYMBOLS,
-                    f"a connection may have {self._limits.max_symbols} symbols and patterns",
-                )
+            elif len(self._symbols) + len(self._patterns) >= limits.max_symbols:
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_symbols} symbols and patterns"
+            elif pattern and len(self._patterns) >= limits.max_patterns:
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_patterns} patterns"
             else:
                 (self._patterns if pattern else self._symbols)[name] = None
             if code is Code.OK and not pattern and self._hub.cache.find(name) is None:
