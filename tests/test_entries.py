@@ -107,8 +107,13 @@ def test_an_instrument_declared_after_the_cursor_comes_complete_behind_its_defin
         Instruments([Definition(2, "C", 3, 1, {"name": "x"})]),
         Snapshot(4, 5, 5000, [0, {1: 700}], [2, {1: 1000}]),
     ]
-    cut(cache, update("A", bid="8"))
-    assert sent(entries, 5, encoding) == [Delta(5, 6, 6000, [0, {1: 800}])]
+    cut(cache, update("A", bid="8"), update("C", bid="2"))
+    assert sent(entries, 5, encoding) == [Delta(5, 6, 6000, [0, {1: 800}, 2, {1: 2000}])]
+    cut(cache, Instrument("A", metadata={"name": "y"}))
+    assert sent(entries, 5, encoding) == [
+        Instruments([Definition(0, "A", 2, 0, {"name": "y"})]),
+        Delta(5, 7, 7000, [0, {1: 800}, 2, {1: 2000}]),
+    ]
 
 
 @both

@@ -295,8 +295,11 @@ def test_changes_within_an_interval_are_merged_into_one_frame_at_its_end() -> No
     assert client.take() == [Delta(2, 6, 6000, [0, {1: 500}])]
 
 
-def test_an_audience_that_rested_without_a_change_is_sent_the_next_at_once() -> None:
+@pytest.mark.parametrize("others", [0, 3])
+def test_an_audience_that_rested_without_a_change_is_sent_the_next_at_once(others: int) -> None:
     floor = Floor("A", "B")
+    for number in range(others):
+        floor.client("B", f"Z{number}")
     client = floor.client("A", interval_us=100 * MS)
     floor.publish(update("A", bid="1"))
     floor.publish(update("B", bid="1"))
@@ -365,17 +368,17 @@ def frame_times(floor: Floor, client: Client, pauses: list[int]) -> list[int]:
     return client.times
 
 
-def test_a_pass_that_comes_late_does_not_move_the_grid() -> None:
+def test_a_pass_that_comes_a_little_late_does_not_move_the_grid() -> None:
     floor = Floor("A")
     floor.client("A", interval_us=100 * MS)
     floor.publish(update("A", bid="1"))
     floor.publish(update("A", bid="2"))
-    floor.now += 130 * MS
+    floor.now += 120 * MS
     floor.run()
     assert floor.hub.next_due() == 1 * SECOND + 200 * MS
 
 
-def test_a_pass_that_comes_more_than_an_interval_late_begins_a_new_one() -> None:
+def test_a_pass_that_comes_more_than_a_quarter_of_an_interval_late_begins_a_new_one() -> None:
     floor = Floor("A")
     client = floor.client("A", interval_us=100 * MS)
     floor.publish(update("A", bid="1"))
@@ -641,6 +644,16 @@ def test_an_instrument_that_a_symbol_and_two_patterns_name_comes_once() -> None:
     assert client.take() == [Delta(2, 3, 3000, [1, {1: 100}])]
 
 
+def test_another_audience_of_a_pattern_has_what_matched_it_before_and_what_does_later() -> None:
+    floor = Floor("AA")
+    floor.client("A*")
+    floor.publish(Instrument("AB"), Instrument("B"))
+    other = floor.client("A*", "B")
+    assert other.subscriber.audience.ids == {0, 1, 2}
+    floor.publish(Instrument("AC"))
+    assert other.take()[1] == Snapshot(2, 3, 3000, [], [3, {}])
+
+
 def test_all_who_watch_everything_are_one_audience_also_of_what_comes_later() -> None:
     floor = Floor("A")
     for _ in range(100):
@@ -859,6 +872,16 @@ def test_who_goes_to_another_audience_during_a_pass_gets_its_cut_once() -> None:
     clients[2].watch("A")
     list(steps)
     assert [bids(client.take()) for client in clients] == [[100]] * 3
+
+
+def test_who_drops_a_symbol_during_a_pass_is_not_sent_it() -> None:
+    floor = Floor("A", "B", burst=1)
+    floor.client("B")
+    _, dropping = floor.client("A", "B"), floor.client("A", "B")
+    steps = floor.begin(update("A", bid="1"))
+    dropping.watch("B")
+    list(steps)
+    assert dropping.take() == []
 
 
 def test_an_audience_made_during_a_pass_is_part_of_the_next() -> None:

@@ -13,11 +13,22 @@ LAYERS: list[set[str]] = [
     # 1. Vocabulary: standard library only.
     {"market", "errors", "config"},
     # 2. Pure core: no trio, ssl, sockets or clocks.
-    {"messages", "wire", "last_value", "entries", "hub", "session", "replica"},
+    {"messages", "wire", "last_value", "entries", "hub", "session", "replica", "client_session"},
     # 3. Input and output.
-    {"clocks", "transport", "devcert", "tls", "publisher", "front_door", "websocket", "client", "blocking"},
+    {
+        "clocks",
+        "transport",
+        "devcert",
+        "tls",
+        "publisher",
+        "front_door",
+        "websocket",
+        "subscription",
+        "client",
+        "blocking",
+    },
     # 4. Composition.
-    {"settings", "server", "screen", "cli", "__main__", "__init__"},
+    {"settings", "server", "logs", "screen", "cli", "__main__", "__init__"},
 ]
 
 IMPURE = {"trio", "ssl", "socket", "time", "datetime", "random", "secrets", "os", "threading", "asyncio", "structlog"}

@@ -172,7 +172,8 @@ def test_other_names_are_refused(name: str) -> None:
 
 
 def test_a_field_of_a_later_version_gets_a_name_of_its_id() -> None:
-    assert field_name(99) == "field_99"
+    with pytest.raises(KeyError):
+        field_name(99)
     assert field_kind(99) is None
 
 
@@ -269,7 +270,7 @@ def test_other_types_are_refused_by_name(value: object) -> None:
     [
         *["", "-", ".", "1_0", "1,5", "0x10", "1.2.3", "ten", "٣", "1 0", "--1", "1e", "\ud800", "\x00"],
         *["nan", "NaN", "sNaN", "inf", "-Infinity", "1e41", "1e-41", "1e9999999999999999999", "-1e999999999"],
-        *["9" * 41, "0." + "1" * 41, "1" * 65],
+        *["9" * 41, "0." + "1" * 41, "1" * 65, "0" * 65 + "1"],
         *[Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), Decimal("1E+1000000"), Decimal("1E-1000000")],
         *[Decimal("9" * 41), Decimal("0." + "1" * 41)],
     ],

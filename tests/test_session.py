@@ -90,10 +90,10 @@ class Talk:
 
 @both
 def test_a_conversation_opens_with_where_the_market_is_and_what_is_allowed(encoding: Encoding) -> None:
-    limits = Limits(max_symbols=5, max_message_bytes=1000, heartbeat_seconds=2.5)
+    limits = Limits(max_symbols=5, max_patterns=2, max_message_bytes=1000, heartbeat_seconds=2.5)
     talk = Talk(encoding=encoding, limits=limits, floor_ms=20)
     (welcome,) = messages([talk.session.welcome()], encoding)
-    allowed = {"max_message_bytes": 1000, "max_symbols": 5, "min_interval_ms": 20}
+    allowed = {"max_message_bytes": 1000, "max_symbols": 5, "max_patterns": 2, "min_interval_ms": 20}
     assert welcome == Welcome(1, "epoch", "s1", 2, 2000, 2500, allowed)
 
 
@@ -165,6 +165,15 @@ def test_symbols_and_patterns_beyond_the_limit_are_refused_one_by_one() -> None:
     assert talk.outcomes("unsubscribe", "Y") == [OK]
     assert talk.outcomes("subscribe", "AB") == [OK]
     assert talk.subscribed() == ["A", "B", "AB", "A*"]
+
+
+def test_patterns_have_a_limit_of_their_own() -> None:
+    talk = Talk(limits=Limits(max_symbols=4, max_patterns=1))
+    too_many = [Code.TOO_MANY_SYMBOLS, "a connection may have 1 patterns"]
+    assert talk.outcomes("subscribe", "A*", "B*", "A*", "A") == [OK, too_many, OK, OK]
+    assert talk.outcomes("unsubscribe", "A*") == [OK]
+    assert talk.outcomes("subscribe", "B*") == [OK]
+    assert talk.subscribed() == ["A", "B*"]
 
 
 def test_a_subscription_to_nothing_is_a_way_to_set_the_interval() -> None:
@@ -249,16 +258,16 @@ def test_instruments_are_found_by_pattern_in_the_order_of_their_symbols(encoding
 
 
 def test_a_long_list_of_instruments_comes_in_pages() -> None:
-    symbols = [f"S{number:04}" for number in range(1001)]
+    symbols = [f"S{number:04}" for number in range(1000)]
     talk = Talk(market(*reversed(symbols)))
     found: list[str] = []
     more = []
-    for _ in range(3):
+    for _ in range(2):
         page = talk.ask("instruments", after=found[-1] if found else "")
         found += [item[1] for item in page["instruments"]]
         more.append(page["more"])
     assert found == symbols
-    assert more == [True, True, False]
+    assert more == [True, False]
 
 
 def test_instruments_after_the_last_are_none() -> None:

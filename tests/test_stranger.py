@@ -1,16 +1,21 @@
-"""A client by someone who knows only PROTOCOL.md: websockets and msgpack, and nothing of this project's own code."""
+"""A client by a stranger, who knows PROTOCOL.md and its golden frames but none of this project's code.
+
+It speaks through `websockets` and `msgpack`. The numbers of sections are those of PROTOCOL.md.
+"""
 
 import fnmatch
+import http.client
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -20,53 +25,53 @@ from urllib.parse import urlsplit
 import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 MSGPACK, JSON = "ticker.v1.msgpack", "ticker.v1.json"
-LIMIT = 2**53 - 1  # section 3: the magnitude of an integer
-PATIENCE = 10  # seconds until a test that waits for a message gives up: no test passes or fails by its clock otherwise
-
+PATIENCE = 10  # seconds after which a test that waits for something gives up; nothing else depends on a clock
+LIMIT = 2**53 - 1
 PRICES = {1: "bid", 3: "ask", 5: "last", 7: "open", 8: "high", 9: "low", 10: "prev_close"}
 SIZES = {2: "bid_size", 4: "ask_size", 6: "last_size", 11: "volume"}
-INTEGERS = {12: "trade_count", 13: "time"}
 TEXTS = {14: "status", 15: "reason"}
-FIELDS = PRICES | SIZES | INTEGERS | TEXTS
+NAMES = PRICES | SIZES | TEXTS | {12: "trade_count", 13: "time"}
 
 Message = list[Any]
-Record = dict[int | str, int | str]
+Fields = dict[int | str, int | str | None]
 
 
-# ---- The client (sections 3 to 6) ------------------------------------------------------------------------------------
+# ---- The client ------------------------------------------------------------------------------------------------------
 
 
 class Refused(Exception):
-    """A message that is not as the protocol has it: nothing of it was applied."""
+    """A message is not as the protocol has it. Nothing of it was applied."""
 
 
 class RequestFailed(Exception):
-    """ERROR came instead of REPLY."""
+    """An ERROR came instead of a REPLY."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(*message)
-        self.code, self.fatal = message[2], message[4]
+        _, self.id, self.code, _, self.fatal, *_ = message
 
 
-def check(condition: object, what: str) -> None:
+def check(condition: object, what: object) -> None:
     if not condition:
         raise Refused(what)
 
 
-def is_integer(value: object, low: int = -LIMIT, high: int = LIMIT) -> bool:
+def integer(value: object, low: int = -LIMIT, high: int = LIMIT) -> bool:
     return type(value) is int and low <= value <= high
 
 
-def decode(payload: bytes | str) -> object:
+def decode(payload: bytes | str) -> Message:
     try:
-        return json.loads(payload) if isinstance(payload, str) else msgpack.unpackb(payload, strict_map_key=False)
+        decoded = json.loads(payload) if isinstance(payload, str) else msgpack.unpackb(payload, strict_map_key=False)
     except (ValueError, TypeError, RecursionError) as problem:
-        raise Refused(str(problem)) from problem
+        raise Refused(problem) from problem
+    if not isinstance(decoded, list) or not decoded or not integer(decoded[0]):
+        raise Refused(decoded)
+    return decoded
 
 
 @dataclass
@@ -74,131 +79,130 @@ class Definition:
     symbol: str
     price_scale: int
     size_scale: int
-    metadata: dict[str, str]
 
-    def scale(self, key: int | str) -> int | None:
-        return self.price_scale if key in PRICES else self.size_scale if key in SIZES else None
-
-
-def check_fields(fields: object) -> dict[int | str, int | str | None]:
-    """The fields that the protocol knows, and those with a name, each of the right type."""
-    check(isinstance(fields, dict), "fields are a map")
-    assert isinstance(fields, dict)
-    found: dict[int | str, int | str | None] = {}
-    for name, value in fields.items():
-        key = int(name) if isinstance(name, str) and name.isdecimal() else name  # in JSON every key is a text
-        if isinstance(key, int) and key not in FIELDS:
-            continue
-        right = isinstance(value, str) if key in TEXTS else is_integer(value)
-        check(value is None or right or (isinstance(key, str) and isinstance(value, str)), f"{value!r} in {key}")
-        found[key] = value
-    return found
+    def scale(self, key: int | str) -> int:
+        return self.price_scale if key in PRICES else self.size_scale if key in SIZES else 0
 
 
 @dataclass
 class Copy:
-    """What the client holds, and what each message does to it. `names` has the request that each one waits for."""
+    """What a client holds. `names` are what it asked for, each with the request whose reply is awaited, or None."""
 
     epoch: str = ""
     cursor: int = 0
     names: dict[str, int | None] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
-    records: dict[int, Record] = field(default_factory=dict)
+    records: dict[int, dict[int | str, int | str]] = field(default_factory=dict)
     resuming: int | None = None
 
     def wants(self, number: int) -> bool:
         return any(fnmatch.fnmatchcase(self.definitions[number].symbol, name) for name in self.names)
 
-    def forget(self) -> None:
-        """Forget the instruments that no name matches any more."""
+    def ask(self, number: int, names: list[str]) -> None:
+        for name in names:
+            self.names.setdefault(name, number)
+
+    def forget(self, names: list[str]) -> None:
+        self.names = {name: waits for name, waits in self.names.items() if name not in names}
         self.records = {number: record for number, record in self.records.items() if self.wants(number)}
 
-    def apply(self, message: object) -> None:
-        check(isinstance(message, list) and message, "a message is an array with a kind")
-        assert isinstance(message, list)
-        check(is_integer(message[0]), "a kind is an integer")
+    def apply(self, message: Message) -> None:
         match message:
-            case [1, 1, str(), str(), cut, time, heartbeat, dict(), *_]:
-                check(is_integer(cut, 0) and is_integer(time) and is_integer(heartbeat, 0), "WELCOME")
+            case [1, 1, str(), str(), cut, time, silence, dict(), *_]:
+                check(integer(cut, 0) and integer(time) and integer(silence, 0), message)
             case [2, number, dict(result), *_]:
-                check(is_integer(number, 0), "REPLY")
-                self._answered(number, result.get("outcomes", []))
+                check(integer(number, 0), message)
+                self._answered(number, {name: code for name, code, *_ in result.get("outcomes", [])})
             case [3, number, code, str(), bool(), *_]:
-                check((number is None or is_integer(number, 0)) and is_integer(code), "ERROR")
-                self._answered(number, [])
-            case [4, list() as definitions, *_]:
+                check((number is None or integer(number, 0)) and integer(code), message)
+                self._answered(number, {})
+            case [4, list(definitions), *_]:
                 self._define(definitions)
-            case [5, since, cut, time, list() as changes, list() as records, *_]:
+            case [5, since, cut, time, list(changes), list(records), *_]:
                 self._merge(since, cut, time, changes, records)
-            case [6, since, cut, time, list() as changes, *_]:
+            case [6, since, cut, time, list(changes), *_]:
                 self._merge(since, cut, time, changes, [])
             case [7, cut, time, *_]:
-                check(is_integer(cut, 0) and is_integer(time), "HEARTBEAT")
-                self.cursor = self.cursor if self.resuming is not None else max(self.cursor, cut)
-            case [8, str(), retry, bool(), *_]:
-                check(is_integer(retry, 0), "GOODBYE")
+                check(integer(cut, 0) and integer(time), message)
+                self.cursor = max(self.cursor, cut) if self.resuming is None else self.cursor
+            case [8, str(), wait, bool(), *_]:
+                check(integer(wait, 0), message)
             case [kind, *_]:
-                check(kind not in range(1, 9), f"kind {kind} with other elements")
+                check(kind not in range(1, 9), message)
 
-    def _answered(self, number: int | None, outcomes: list[Any]) -> None:
-        joined = {name for name, code, *_ in outcomes if code in {0, 6}}
-        waiting = {name for name, waits in self.names.items() if waits is not None and waits == number}
-        self.names |= dict.fromkeys(waiting & joined)
-        self.names = {name: waits for name, waits in self.names.items() if name not in waiting - joined}
+    def _answered(self, number: int | None, outcomes: dict[str, int]) -> None:
+        for name in [name for name, waits in self.names.items() if waits is not None and waits == number]:
+            if outcomes.get(name) in {0, 6}:
+                self.names[name] = None
+            else:
+                del self.names[name]
         self.resuming = None if self.resuming == number else self.resuming
 
-    def _define(self, definitions: list[object]) -> None:
+    def _define(self, definitions: list[Any]) -> None:
         known, records = dict(self.definitions), dict(self.records)
         for definition in definitions:
             match definition:
-                case [number, str(symbol), prices, sizes, dict(metadata), *_]:
-                    check(is_integer(number, 0) and is_integer(prices, 0, 15) and is_integer(sizes, 0, 15), "scale")
-                    new = Definition(symbol, prices, sizes, metadata)
+                case [number, str(symbol), prices, sizes, dict(), *_]:
+                    check(integer(number, 0) and integer(prices, 0, 15) and integer(sizes, 0, 15), definition)
+                    new = Definition(symbol, prices, sizes)
                     old = known.get(number, new)
-                    check(old.symbol == symbol, "an id keeps its symbol")
-                    check(old.price_scale <= prices and old.size_scale <= sizes, "a scale never falls")
+                    check(symbol == old.symbol and prices >= old.price_scale and sizes >= old.size_scale, definition)
                     known[number] = new
-                    if number in records:
-                        records[number] = {
-                            key: value if isinstance(value, str) else value * 10 ** ((new.scale(key) or 0) - (old.scale(key) or 0))
-                            for key, value in records[number].items()
-                        }
+                    records |= {number: rescaled(records[number], old, new)} if number in records else {}
                 case _:
-                    raise Refused("a definition")
+                    raise Refused(definition)
         self.definitions, self.records = known, records
 
-    def _pairs(self, flat: list[Any]) -> Iterator[tuple[int, dict[int | str, int | str | None]]]:
-        check(len(flat) % 2 == 0, "ids and fields alternate")
-        for number, fields in zip(flat[::2], flat[1::2], strict=True):
-            check(is_integer(number) and number in self.definitions, "an instrument that was not defined")
-            yield number, check_fields(fields)
-
     def _merge(self, since: int, cut: int, time: int, changes: list[Any], records: list[Any]) -> None:
-        check(is_integer(since, 0) and is_integer(cut, 0) and is_integer(time), "cuts and time")
-        check(since <= self.cursor, "a gap")
-        check(cut >= self.cursor, "behind the cursor")
-        merged: dict[int, dict[int | str, int | str | None]] = {}
+        check(integer(since, 0) and integer(cut, 0) and integer(time), "cuts and time are integers")
+        check(since <= self.cursor <= cut, f"from {since} to {cut}, but the cursor is {self.cursor}")
+        merged: dict[int, Fields] = {}
         for number, fields in self._pairs(changes):
             if number in self.records:
-                merged[number] = {**merged.get(number, self.records[number]), **fields}
-        merged.update((number, fields) for number, fields in self._pairs(records) if self.wants(number))
+                merged[number] = merged.get(number, dict(self.records[number])) | fields
+        merged |= {number: fields for number, fields in self._pairs(records) if self.wants(number)}
         for number, values in merged.items():
             self.records[number] = {key: value for key, value in values.items() if value is not None}
         self.cursor = cut
 
+    def _pairs(self, flat: list[Any]) -> list[tuple[int, Fields]]:
+        check(len(flat) % 2 == 0, "ids and fields alternate")
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        for number, fields in pairs:
+            check(integer(number) and number in self.definitions and isinstance(fields, dict), (number, fields))
+        return [(number, known_fields(fields)) for number, fields in pairs]
+
     def view(self) -> dict[str, dict[str, int | str]]:
-        """By symbol and field name, with decimal texts."""
+        """By symbol and name of field, with prices and sizes as decimal texts: the form of the golden frames."""
 
         def show(definition: Definition, key: int | str, value: int | str) -> int | str:
-            scale = definition.scale(key)
-            return value if scale is None else f"{Decimal(value).scaleb(-scale):f}"
+            return f"{Decimal(value).scaleb(-definition.scale(key)):f}" if key in PRICES | SIZES else value
 
         return {
-            (d := self.definitions[number]).symbol: {
-                FIELDS[key] if isinstance(key, int) else key: show(d, key, value) for key, value in record.items()
+            (definition := self.definitions[number]).symbol: {
+                NAMES[key] if isinstance(key, int) else key: show(definition, key, value)
+                for key, value in record.items()
             }
             for number, record in self.records.items()
         }
+
+
+def rescaled(record: dict[int | str, int | str], old: Definition, new: Definition) -> dict[int | str, int | str]:
+    return {
+        key: value if isinstance(value, str) else value * 10 ** (new.scale(key) - old.scale(key))
+        for key, value in record.items()
+    }
+
+
+def known_fields(fields: dict[Any, Any]) -> Fields:
+    found: Fields = {}
+    for name, value in fields.items():
+        key = int(name) if isinstance(name, str) and name.isdecimal() else name  # JSON has only texts as keys
+        if key in NAMES or isinstance(key, str):
+            text = isinstance(value, str) and (key in TEXTS or isinstance(key, str))
+            check(value is None or text or (integer(value) and key not in TEXTS), (name, value))
+            found[key] = value
+    return found
 
 
 @dataclass
@@ -209,16 +213,17 @@ class Service:
 
 
 class Client:
-    """One connection; given the copy of an earlier one, it goes on with that."""
+    """One connection. Given the copy of an earlier one, it goes on with it, or forgets it where it must."""
 
     def __init__(self, service: Service, *, copy: Copy | None = None, encoding: str = MSGPACK) -> None:
         self.copy = copy or Copy()
         self.json = encoding == JSON
         self.received: list[Message] = []
-        self.ids = itertools.count(1)
+        self.numbers = itertools.count(1)
         with ExitStack() as stack:
-            connection = connect(service.url, ssl=service.trust, subprotocols=[Subprotocol(encoding)], proxy=None)
-            self.socket = stack.enter_context(connection)
+            self.socket = stack.enter_context(
+                connect(service.url, ssl=service.trust, subprotocols=[Subprotocol(encoding)], proxy=None, max_size=None)
+            )
             self.welcome = self.receive()
             self._begin()
             self.stack = stack.pop_all()
@@ -231,40 +236,38 @@ class Client:
 
     def _begin(self) -> None:
         _, _, epoch, _, cut, *_ = self.welcome
-        old = self.copy
-        names = [name for name, waits in old.names.items() if waits is None]
-        pending = [name for name, waits in old.names.items() if waits is not None]
-        if names and old.epoch == epoch and old.cursor <= cut:
-            old.names = dict.fromkeys(names)
-            old.forget()  # what came for the names without a reply cannot be resumed
-            self.request("resume", epoch=epoch, cursor=old.cursor, symbols=names)
+        ours = [name for name, waits in self.copy.names.items() if waits is None]
+        others = [name for name, waits in self.copy.names.items() if waits is not None]
+        if ours and self.copy.epoch == epoch and self.copy.cursor <= cut:
+            self.copy.forget(others)
+            self.request("resume", epoch=epoch, cursor=self.copy.cursor, symbols=ours)
         else:
-            self.copy, pending = Copy(epoch, cut), names + pending
-        if pending:
-            self.request("subscribe", symbols=pending)
+            self.copy = Copy(epoch, cut)
+            others = ours + others
+        if others:
+            self.request("subscribe", symbols=others)
 
     def receive(self) -> Message:
         message = decode(self.socket.recv(timeout=PATIENCE))
         self.copy.apply(message)
-        assert isinstance(message, list)
         self.received.append(message)
         return message
 
-    def send(self, op: str, **keys: Any) -> int:
-        number = next(self.ids)
-        message = {"op": op, "id": number, **keys}
-        match op:
-            case "resume":
-                self.copy.resuming = number
-            case "subscribe":
-                self.copy.names = dict.fromkeys(keys["symbols"], number) | self.copy.names
-            case "unsubscribe":
-                self.copy.names = {n: waits for n, waits in self.copy.names.items() if n not in keys["symbols"]}
-                self.copy.forget()
-        self.socket.send(json.dumps(message) if self.json else msgpack.packb(message))
+    def send(self, op: str, **keys: object) -> int:
+        number, names = next(self.numbers), keys.get("symbols")
+        if op == "subscribe" and isinstance(names, list):
+            self.copy.ask(number, names)
+        elif op == "unsubscribe" and isinstance(names, list):
+            self.copy.forget(names)
+        elif op == "resume":
+            self.copy.resuming = number
+        self.send_as_it_is({"op": op, "id": number, **keys})
         return number
 
-    def answer(self, number: int) -> dict[str, Any]:
+    def send_as_it_is(self, message: object) -> None:
+        self.socket.send(json.dumps(message) if self.json else msgpack.packb(message))
+
+    def answer(self, number: int | None) -> dict[str, Any]:
         while True:
             match self.receive():
                 case [2, answered, dict(result), *_] if answered == number:
@@ -272,8 +275,80 @@ class Client:
                 case [3, answered, *_] as message if answered in {number, None}:
                     raise RequestFailed(message)
 
-    def request(self, op: str, **keys: Any) -> dict[str, Any]:
+    def request(self, op: str, **keys: object) -> dict[str, Any]:
         return self.answer(self.send(op, **keys))
+
+    def read(self, messages: int) -> None:
+        for _ in range(messages):
+            self.receive()
+
+    def read_to_the_end(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                self.receive()
+
+    def lose_the_connection(self) -> None:
+        self.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+# ---- The golden frames -----------------------------------------------------------------------------------------------
+
+GOLDEN = json.loads(Path(__file__).with_name("golden_frames.json").read_text(encoding="utf-8"))
+
+
+def golden(frame: dict[str, Any], encoding: str) -> Message:
+    return decode(bytes.fromhex(frame["msgpack"]) if encoding == "msgpack" else frame["json"])
+
+
+def after_the_conversation(encoding: str, see: Callable[[Copy, dict[str, Any]], None] | None = None) -> Copy:
+    copy = Copy()
+    for frame in GOLDEN["conversation"]:
+        message = golden(frame, encoding)
+        copy.apply(message)
+        if message[0] == 1:
+            copy.epoch, copy.cursor = message[2], message[4]
+            copy.ask(1, ["*"])
+        if see:
+            see(copy, frame)
+    return copy
+
+
+@pytest.mark.parametrize("encoding", ["msgpack", "json"])
+def test_every_golden_message_leaves_the_cursor_and_the_copy_that_stand_beside_it(encoding: str) -> None:
+    def see(copy: Copy, frame: dict[str, Any]) -> None:
+        expected = {
+            symbol: {name: value for name, value in record.items() if not re.fullmatch(r"field_\d+", name)}
+            for symbol, record in frame["copy"].items()
+        }
+        assert (frame["name"], copy.cursor, copy.view()) == (frame["name"], frame["cursor"], expected)
+
+    assert after_the_conversation(encoding, see).names == {"*": None}
+
+
+@pytest.mark.parametrize(
+    ("frame", "encoding"),
+    [
+        pytest.param(frame, encoding, id=f"{frame['name']} ({encoding})")
+        for frame in GOLDEN["refused"]
+        for encoding in ("msgpack", "json")
+        if encoding in frame
+    ],
+)
+def test_a_refused_golden_payload_leaves_the_copy_as_it_was(frame: dict[str, Any], encoding: str) -> None:
+    copy = after_the_conversation(encoding)
+    with pytest.raises(Refused):
+        copy.apply(golden(frame, encoding))
+    assert copy == after_the_conversation(encoding)
+
+
+def test_a_heartbeat_moves_the_cursor_unless_a_resume_is_unanswered() -> None:
+    copy = Copy(cursor=5, names={"*": None}, resuming=1)
+    copy.apply([7, 9, 0])
+    assert copy.cursor == 5
+    copy.apply([2, 1, {"outcomes": [["*", 0, ""]], "interval_ms": 0}])
+    copy.apply([7, 9, 0])
+    copy.apply([7, 8, 0])
+    assert copy.cursor == 9
 
 
 # ---- The service -----------------------------------------------------------------------------------------------------
@@ -281,14 +356,460 @@ class Client:
 
 @contextmanager
 def running(home: Path, feed: str) -> Iterator[Service]:
+    """The service as a process, until SIGTERM, which it leaves with 0."""
     command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed]
-    with subprocess.Popen(command, env=os.environ | {"TICKER_HOME": str(home)}, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"TICKER_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            word, url = process.stdout.readline().split()
-            assert word == "ready"
-            yield Service(url, ssl.create_default_context(cafile=home / "ca.pem"), process)
+            ready = process.stdout.readline()
+            assert re.fullmatch(r"ready wss://\S+:\d+/v1/stream\n", ready)
+            yield Service(ready.split()[1], ssl.create_default_context(cafile=home / "ca.pem"), process)
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
     assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("home"), "simulated?symbols=8&rate=400") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("home"), "simulated?symbols=1200&rate=400") as started:
+        yield started
+
+
+def meet(one: Client, other: Client) -> None:
+    """Read until both are at the same cut: what they hold of the same instruments is then equal, not just alike."""
+    while one.copy.cursor != other.copy.cursor:
+        min(one, other, key=lambda client: client.copy.cursor).receive()
+
+
+def kinds(messages: list[Message]) -> list[int]:
+    return [message[0] for message in messages]
+
+
+def data(messages: list[Message]) -> list[Message]:
+    return [message for message in messages if message[0] in {5, 6}]
+
+
+def changed(messages: list[Message]) -> dict[tuple[int, int | str], object]:
+    """What data messages change in all: the last value of each field of each instrument."""
+    return {
+        (number, key): value
+        for message in data(messages)
+        for number, fields in zip(message[4][::2], message[4][1::2], strict=True)
+        for key, value in fields.items()
+    }
+
+
+# ---- Connecting (section 2) ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken", "encoded"),
+    [
+        ([], None, bytes),
+        ([MSGPACK], MSGPACK, bytes),
+        ([JSON], JSON, str),
+        (["ticker.v9.morse", JSON, MSGPACK], JSON, str),
+        ([MSGPACK, JSON], MSGPACK, bytes),
+    ],
+)
+def test_the_first_known_subprotocol_is_taken_and_msgpack_where_none_is_offered(
+    service: Service, offered: list[str], taken: str | None, encoded: type
+) -> None:
+    subprotocols = [Subprotocol(name) for name in offered] or None
+    with connect(service.url, ssl=service.trust, subprotocols=subprotocols, proxy=None) as connection:
+        welcome = connection.recv(timeout=PATIENCE)
+        assert connection.subprotocol == taken
+        assert isinstance(welcome, encoded)
+        match decode(welcome):
+            case [1, 1, str(), str(), int(), int(), int(), dict(limits), *_]:
+                assert {"max_message_bytes", "max_symbols", "max_patterns", "min_interval_ms"} <= limits.keys()
+            case other:
+                pytest.fail(f"{other} is no WELCOME")
+
+
+def test_no_extension_is_negotiated_though_one_is_offered(service: Service) -> None:
+    with connect(service.url, ssl=service.trust, compression="deflate", proxy=None) as connection:
+        assert connection.response is not None
+        assert "Sec-WebSocket-Extensions" not in connection.response.headers
+
+
+UPGRADE = {
+    "Host": "localhost",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+OPEN = "GET /v1/stream HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        pytest.param("what is this", UPGRADE, 400, id="no HTTP"),
+        pytest.param(OPEN, UPGRADE | {"Sec-WebSocket-Key": "short"}, 400, id="no WebSocket key"),
+        pytest.param(OPEN, UPGRADE | {"Sec-WebSocket-Protocol": "ticker.v9.morse"}, 400, id="no known subprotocol"),
+        pytest.param("GET /v1/steam HTTP/1.1", UPGRADE, 404, id="another path"),
+        pytest.param("POST /v1/stream HTTP/1.1", UPGRADE | {"Content-Length": "0"}, 405, id="another method"),
+        pytest.param(OPEN, {"Host": "localhost"}, 426, id="no upgrade"),
+        pytest.param(OPEN, UPGRADE | {"Sec-WebSocket-Version": "8"}, 426, id="another version"),
+        pytest.param(OPEN, UPGRADE | {"Cookie": "x" * 2**14}, 431, id="too long"),
+    ],
+)
+def test_a_request_that_cannot_be_upgraded_is_refused_in_http(
+    service: Service, line: str, headers: dict[str, str], status: int
+) -> None:
+    where = urlsplit(service.url)
+    assert where.hostname is not None
+    head = "\r\n".join([line, *(f"{name}: {value}" for name, value in headers.items()), "", ""])
+    with (
+        socket.create_connection((where.hostname, where.port), PATIENCE) as plain,
+        service.trust.wrap_socket(plain, server_hostname=where.hostname) as secure,
+    ):
+        secure.sendall(head.encode())
+        with http.client.HTTPResponse(secure) as response:
+            response.begin()
+            body = json.loads(response.read())
+    assert (response.status, response.headers.get_content_type()) == (status, "application/json")
+    assert body["code"] == status
+    assert isinstance(body["message"], str)
+
+
+# ---- Subscribing (sections 3 and 5) ----------------------------------------------------------------------------------
+
+
+def test_a_subscribe_brings_definitions_then_records_and_then_its_reply(service: Service) -> None:
+    with Client(service) as client:
+        assert client.copy.cursor == client.welcome[4]
+        result = client.request("subscribe", symbols=["EURUSD", "XAU*", "[BE]T?USD"])
+        assert [kind for kind in kinds(client.received) if kind != 6] == [1, 4, 5, 2]
+        assert result == {"outcomes": [[name, 0, ""] for name in ["EURUSD", "XAU*", "[BE]T?USD"]], "interval_ms": 0}
+        assert client.copy.view().keys() == {"EURUSD", "XAUUSD", "BTCUSD", "ETHUSD"}
+        assert all("bid" in record for record in client.copy.view().values())
+        replied = len(client.received)
+        client.read(3)
+        assert kinds(client.received[replied:]) == [6, 6, 6]
+
+
+@pytest.mark.parametrize("encoding", [MSGPACK, JSON])
+def test_a_copy_kept_by_changes_equals_one_taken_fresh(service: Service, encoding: str) -> None:
+    with Client(service, encoding=encoding) as old, Client(service) as fresh:
+        old.request("subscribe", symbols=["*USD"])
+        old.read(20)
+        old.request("subscribe", symbols=["MSFT", "AAPL"])
+        old.read(20)
+        fresh.request("subscribe", symbols=["AAPL", "*USD", "MSFT"])
+        assert fresh.copy.cursor >= old.copy.cursor
+        meet(old, fresh)
+        assert old.copy.view() == fresh.copy.view()
+        assert len(old.copy.records) == 7
+
+
+def test_requests_sent_in_one_go_are_answered_in_their_order_and_leave_the_copy_whole(service: Service) -> None:
+    with Client(service) as client, Client(service) as fresh:
+        numbers = [
+            client.send("subscribe", symbols=["*"]),
+            client.send("unsubscribe", symbols=["*"]),
+            client.send("ping"),
+            client.send("subscribe", symbols=["E*"]),
+            client.send("subscriptions"),
+        ]
+        client.answer(numbers[-1])
+        assert [message[1] for message in client.received if message[0] == 2] == numbers
+        fresh.request("subscribe", symbols=["E*"])
+        meet(client, fresh)
+        assert client.copy.view() == fresh.copy.view()
+        assert client.copy.names == {"E*": None}
+
+
+def test_unknown_and_bad_names_have_their_outcomes_and_the_others_go_through(service: Service) -> None:
+    names = ["NOPE", "EURUSD", "EUR USD", "", "x" * 65, "a,b", "MS*"]
+    with Client(service) as client:
+        result = client.request("subscribe", symbols=names)
+        assert [(name, code) for name, code, *_ in result["outcomes"]] == list(
+            zip(names, [6, 0, 7, 7, 7, 7, 0], strict=True)
+        )
+        assert client.copy.view().keys() == {"EURUSD", "MSFT"}
+        assert client.request("subscriptions")["symbols"] == ["NOPE", "EURUSD", "MS*"]
+
+
+def test_names_beyond_the_limit_have_outcome_8_and_those_that_are_there_stay(service: Service) -> None:
+    with Client(service) as client:
+        limit = client.welcome[7]["max_symbols"]
+        client.request("subscribe", symbols=["EURUSD"])
+        result = client.request("subscribe", symbols=[f"NOPE{number}" for number in range(limit)])
+        assert [code for _, code, *_ in result["outcomes"]] == [6] * (limit - 1) + [8]
+        result = client.request("subscribe", symbols=["EURUSD", "MSFT"])
+        assert [code for _, code, *_ in result["outcomes"]] == [0, 8]
+
+
+def test_there_is_a_limit_of_patterns_within_that_of_names(service: Service) -> None:
+    with Client(service) as client:
+        limit = client.welcome[7]["max_patterns"]
+        patterns = [f"NOPE{number}*" for number in range(limit)]
+        result = client.request("subscribe", symbols=[*patterns, "EUR*", "EURUSD"])
+        assert [code for _, code, *_ in result["outcomes"]] == [0] * limit + [8, 0]
+        client.request("unsubscribe", symbols=patterns[:1])
+        assert client.request("subscribe", symbols=["EUR*"])["outcomes"] == [["EUR*", 0, ""]]
+
+
+def test_unsubscribed_instruments_come_no_more_but_those_that_another_name_matches_do(service: Service) -> None:
+    with Client(service) as client, Client(service) as fresh:
+        client.request("subscribe", symbols=["*", "EUR*", "GBPUSD"])
+        client.read(3)
+        result = client.request("unsubscribe", symbols=["*", "MSFT"])
+        assert [(name, code) for name, code, *_ in result["outcomes"]] == [("*", 0), ("MSFT", 9)]
+        assert client.copy.view().keys() == {"EURUSD", "GBPUSD"}
+        replied = len(client.received)
+        client.read(10)
+        assert {number for number, _ in changed(client.received[replied:])} <= client.copy.records.keys()
+        fresh.request("subscribe", symbols=["EURUSD", "GBPUSD"])
+        meet(client, fresh)
+        assert client.copy.view() == fresh.copy.view()
+
+
+def test_an_interval_makes_messages_that_skip_cuts_and_lose_nothing(service: Service) -> None:
+    with Client(service) as slow, Client(service) as fast:
+        fast.request("subscribe", symbols=["*"])
+        assert slow.request("subscribe", symbols=["*"], interval_ms=300)["interval_ms"] == 300
+        slow.read(4)
+        *_, second, third, fourth = data(slow.received)
+        assert all(cut - since > 1 for _, since, cut, *_ in (second, third, fourth))
+        meet(slow, fast)
+        assert slow.copy.view() == fast.copy.view()
+        assert len(data(slow.received)) < len(data(fast.received))
+
+
+def test_an_interval_does_not_hold_back_the_data_that_answers_a_request(service: Service) -> None:
+    with Client(service) as client, Client(service) as fresh:
+        assert client.request("subscribe", symbols=["EURUSD"], interval_ms=10**9)["interval_ms"] == 60000 > PATIENCE
+        client.request("subscribe", symbols=["XAU*"])
+        assert client.copy.view().keys() == {"EURUSD", "XAUUSD"}
+        assert client.request("subscriptions") == {"symbols": ["EURUSD", "XAU*"], "interval_ms": 60000}
+        fresh.request("subscribe", symbols=["EURUSD", "XAUUSD"])
+        assert client.request("subscribe", symbols=[], interval_ms=0) == {"outcomes": [], "interval_ms": 0}
+        meet(client, fresh)
+        assert client.copy.view() == fresh.copy.view()
+
+
+def test_many_instruments_come_in_several_snapshots_before_the_one_reply(crowded: Service) -> None:
+    with Client(crowded) as client, Client(crowded) as fresh:
+        client.request("subscribe", symbols=["*"])
+        assert kinds(client.received).count(5) > 1
+        assert kinds(client.received).count(2) == 1
+        assert len(client.copy.records) == 1200
+        client.read(5)
+        fresh.request("subscribe", symbols=["*"])
+        meet(client, fresh)
+        assert client.copy.view() == fresh.copy.view()
+
+
+# ---- Resuming --------------------------------------------------------------------------------------------------------
+
+
+def test_a_resume_after_a_lost_connection_brings_exactly_what_changed_since_the_cursor(service: Service) -> None:
+    with Client(service) as witness:
+        witness.request("subscribe", symbols=["*"])
+        with Client(service) as lost:
+            lost.request("subscribe", symbols=["*"])
+            lost.read(5)
+            meet(lost, witness)
+            lost.lose_the_connection()
+        cut, seen = lost.copy.cursor, len(witness.received)
+        witness.read(10)
+        with Client(service, copy=lost.copy) as back, Client(service) as fresh:
+            assert kinds(back.received)[:2] == [1, 6]
+            assert set(kinds(back.received)[2:-1]) <= {6}
+            assert back.received[1][1] == cut
+            assert back.copy.cursor > cut
+            meet(back, witness)
+            assert changed(back.received) == changed(witness.received[seen:])
+            fresh.request("subscribe", symbols=["*"])
+            meet(back, fresh)
+            assert back.copy.view() == fresh.copy.view()
+
+
+def test_names_whose_reply_was_lost_with_the_connection_are_subscribed_after_the_resume(service: Service) -> None:
+    with Client(service) as lost:
+        lost.request("subscribe", symbols=["EURUSD", "GBPUSD", "NOPE"])
+        lost.send("unsubscribe", symbols=["GBPUSD"])
+        lost.send("subscribe", symbols=["MS*"])
+        while kinds(lost.received)[-1] != 5 or "MSFT" not in lost.copy.view():
+            lost.receive()
+        lost.lose_the_connection()
+    assert lost.copy.names == {"EURUSD": None, "NOPE": None, "MS*": 3}
+    with Client(service, copy=lost.copy) as back, Client(service) as fresh:
+        assert back.request("subscriptions")["symbols"] == ["EURUSD", "NOPE", "MS*"]
+        fresh.request("subscribe", symbols=["MS*", "EURUSD"])
+        meet(back, fresh)
+        assert back.copy.view() == fresh.copy.view()
+
+
+def test_a_copy_of_another_servers_life_is_forgotten_and_subscribed_anew(service: Service, crowded: Service) -> None:
+    with Client(crowded) as lost:
+        lost.request("subscribe", symbols=["EURUSD", "MSFT"])
+        lost.lose_the_connection()
+    with Client(service, copy=lost.copy) as back, Client(service) as fresh:
+        assert back.welcome[2] != lost.copy.epoch
+        assert [kind for kind in kinds(back.received) if kind != 6] == [1, 4, 5, 2]
+        fresh.request("subscribe", symbols=["EURUSD", "MSFT"])
+        meet(back, fresh)
+        assert back.copy.view() == fresh.copy.view()
+
+
+# ---- The other requests ----------------------------------------------------------------------------------------------
+
+
+def test_instruments_can_be_searched_without_subscribing(service: Service) -> None:
+    with Client(service) as client:
+        result = client.request("instruments", match="*USD", after="BTCUSD")
+        assert result["more"] is False
+        assert [symbol for _, symbol, *_ in result["instruments"]] == ["ETHUSD", "EURUSD", "GBPUSD", "XAUUSD"]
+        assert [symbol for _, symbol, *_ in client.request("instruments", match="MSFT")["instruments"]] == ["MSFT"]
+        assert client.request("instruments", match="NOPE") == {"instruments": [], "more": False}
+        assert client.request("subscriptions")["symbols"] == []
+
+
+def test_a_long_search_goes_on_behind_the_last_symbol_of_each_page(crowded: Service) -> None:
+    with Client(crowded) as client:
+        pages = [client.request("instruments")]
+        while pages[-1]["more"]:
+            pages.append(client.request("instruments", match="*", after=pages[-1]["instruments"][-1][1]))
+        assert [len(page["instruments"]) for page in pages] == [500, 500, 200]
+        found = [(symbol, number) for page in pages for number, symbol, *_ in page["instruments"]]
+        assert found == sorted(set(found))
+        client.request("subscribe", symbols=["*"])
+        defined = {(definition.symbol, number) for number, definition in client.copy.definitions.items()}
+        assert set(found) == defined
+
+
+def test_pings_of_both_kinds_are_answered(service: Service) -> None:
+    with Client(service) as client:
+        first, second = client.request("ping"), client.request("ping")
+        assert client.welcome[4] <= first["cut"] <= second["cut"]
+        assert client.welcome[5] <= first["time"] <= second["time"]
+        assert client.socket.ping().wait(PATIENCE)
+
+
+# ---- Errors and closing (sections 7 and 8) ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", [MSGPACK, JSON])
+@pytest.mark.parametrize(
+    ("code", "op", "keys"),
+    [
+        pytest.param(4, "suscribe", {"symbols": ["EURUSD"]}, id="unknown op"),
+        pytest.param(5, "subscribe", {}, id="missing key"),
+        pytest.param(5, "subscribe", {"symbols": ["EURUSD"], "intervall": 5}, id="unknown key"),
+        pytest.param(5, "subscribe", {"symbols": "EURUSD"}, id="wrong type"),
+        pytest.param(5, "subscribe", {"symbols": ["EURUSD"], "interval_ms": -1}, id="negative interval"),
+        pytest.param(5, "instruments", {"match": "x" * 65}, id="long pattern"),
+        pytest.param(10, "resume", {"epoch": "past", "cursor": 1, "symbols": ["EURUSD"]}, id="wrong epoch"),
+        pytest.param(10, "resume", {"cursor": 2**53 - 1, "symbols": ["EURUSD"]}, id="cursor ahead"),
+    ],
+)
+def test_an_error_that_is_not_fatal_leaves_the_connection_usable(
+    service: Service, encoding: str, code: int, op: str, keys: dict[str, object]
+) -> None:
+    with Client(service, encoding=encoding) as client:
+        with pytest.raises(RequestFailed) as failed:
+            client.request(op, **({"epoch": client.welcome[2]} if op == "resume" else {}) | keys)
+        assert (failed.value.id, failed.value.code, failed.value.fatal) == (1, code, False)
+        assert client.request("subscriptions") == {"symbols": [], "interval_ms": 0}
+        client.request("subscribe", symbols=["EURUSD"])
+        client.read(1)
+        assert client.copy.view().keys() == {"EURUSD"}
+
+
+def test_a_resume_behind_a_subscribe_is_a_bad_request(service: Service) -> None:
+    with Client(service) as client:
+        client.request("subscribe", symbols=["EURUSD"])
+        with pytest.raises(RequestFailed) as failed:
+            client.request("resume", epoch=client.welcome[2], cursor=client.copy.cursor, symbols=["MSFT"])
+        assert (failed.value.code, failed.value.fatal) == (5, False)
+        assert client.request("subscriptions")["symbols"] == ["EURUSD"]
+
+
+@pytest.mark.parametrize("number", [None, "7", -1, 2**53, True, 7.5])
+def test_a_request_without_a_readable_id_fails_with_an_error_that_has_none(service: Service, number: object) -> None:
+    with Client(service) as client:
+        client.send_as_it_is({"op": "ping"} if number is None else {"op": "ping", "id": number})
+        with pytest.raises(RequestFailed) as failed:
+            client.answer(None)
+        assert (failed.value.id, failed.value.code, failed.value.fatal) == (None, 5, False)
+        client.request("ping")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "payload", "code", "close_code"),
+    [
+        pytest.param(MSGPACK, b"\xc1", 1, 1007, id="not msgpack"),
+        pytest.param(MSGPACK, msgpack.packb(["ping", 1]), 1, 1007, id="not a map in msgpack"),
+        pytest.param(MSGPACK, msgpack.packb({"op": "ping", "id": 1}) * 2, 1, 1007, id="two messages in one"),
+        pytest.param(JSON, '{"op": "ping"', 1, 1007, id="not JSON"),
+        pytest.param(JSON, "[]", 1, 1007, id="not a map in JSON"),
+        pytest.param(MSGPACK, None, 2, 1009, id="too large in msgpack"),
+        pytest.param(JSON, None, 2, 1009, id="too large in JSON"),
+        pytest.param(MSGPACK, '{"op": "ping", "id": 1}', 3, 1003, id="text on a msgpack connection"),
+        pytest.param(JSON, msgpack.packb({"op": "ping", "id": 1}), 3, 1003, id="binary on a JSON connection"),
+    ],
+)
+def test_a_fatal_error_is_said_and_then_the_connection_closed_with_the_code_of_the_table(
+    service: Service, encoding: str, payload: bytes | str | None, code: int, close_code: int
+) -> None:
+    with Client(service, encoding=encoding) as client:
+        client.request("subscribe", symbols=["EURUSD"])
+        too_long = client.welcome[7]["max_message_bytes"] + 1
+        client.socket.send(payload or (" " * too_long if encoding == JSON else b" " * too_long))
+        with pytest.raises(RequestFailed) as failed:
+            client.answer(None)
+        assert (failed.value.id, failed.value.code, failed.value.fatal) == (None, code, True)
+        client.read_to_the_end()
+        assert client.socket.close_code == close_code
+
+
+@pytest.mark.parametrize(
+    ("frame", "close_code"),
+    [
+        pytest.param(b"\x82\x00", 1002, id="not masked"),
+        pytest.param(b"\xc2\x80\x00\x00\x00\x00", 1002, id="a reserved bit"),
+        pytest.param(b"\x83\x80\x00\x00\x00\x00", 1002, id="an unknown opcode"),
+        pytest.param(b"\x81\x81\x00\x00\x00\x00\xff", 1007, id="a text that is not UTF-8"),
+    ],
+)
+def test_a_frame_that_breaks_rfc_6455_closes_with_the_code_of_the_table(
+    service: Service, frame: bytes, close_code: int
+) -> None:
+    with Client(service, encoding=JSON) as client:
+        client.socket.socket.sendall(frame)
+        client.read_to_the_end()
+        assert client.socket.close_code == close_code
+
+
+def test_a_close_by_the_client_is_answered_in_kind(service: Service) -> None:
+    with Client(service) as client:
+        client.request("subscribe", symbols=["*"])
+    assert client.socket.close_code == 1000
+
+
+def test_a_service_that_stops_says_goodbye_and_closes_with_1001(tmp_path: Path) -> None:
+    with running(tmp_path, "simulated?symbols=8&rate=400") as service:
+        with Client(service) as busy, Client(service, encoding=JSON) as idle:
+            busy.request("subscribe", symbols=["*"])
+            service.process.send_signal(signal.SIGTERM)
+            for client in (busy, idle):
+                client.read_to_the_end()
+                [(_, reason, retry, come_back, *_)] = [message for message in client.received if message[0] == 8]
+                assert isinstance(reason, str)
+                assert retry >= 0
+                assert come_back is True
+                assert client.socket.close_code == 1001
+        assert service.process.wait(PATIENCE) == 0

@@ -101,7 +101,7 @@ def route(request: h11.Request) -> Upgrade:
     raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
 
 
-async def respond(stream: TlsStream, refusal: Refusal) -> None:
+async def respond(stream: TlsStream, refusal: Refusal, *, head_only: bool) -> None:
     """Send the answer to a request that does not go on; the connection is to be closed next."""
     body = msgspec.json.encode({"code": int(refusal.status), "message": str(refusal)})
     headers = {
@@ -112,7 +112,9 @@ async def respond(stream: TlsStream, refusal: Refusal) -> None:
         **refusal.headers,
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    await stream.send_all(f"HTTP/1.1 {refusal.status} {refusal.status.phrase}\r\n{lines}\r\n".encode() + body)
+    await stream.send_all(
+        f"HTTP/1.1 {refusal.status} {refusal.status.phrase}\r\n{lines}\r\n".encode() + (b"" if head_only else body)
+    )
 
 
 def _tokens(headers: dict[bytes, bytes], name: bytes) -> list[bytes]:

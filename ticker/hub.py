@@ -112,7 +112,7 @@ class Hub:
         self._watchers: list[dict[Audience, None]] = []
         self._entries: dict[Encoding, Entries] = {}
         self._ready: dict[Audience, None] = {}
-        self._resting: dict[int, list[Audience]] = {}
+        self._resting: dict[int, dict[Audience, None]] = {}
         self._dues: list[int] = []
         self._swept = cache.cut
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
@@ -180,7 +180,7 @@ class Hub:
         self._adopt_new_instruments()
         while self._dues and self._dues[0] <= now:
             due = heapq.heappop(self._dues)
-            for audience in self._resting.pop(due):
+            for audience in self._resting.pop(due, {}):
                 if audience.size:
                     yield from self._end_rest(audience, now)
         if self._swept != self.cache.cut:
@@ -196,7 +196,7 @@ class Hub:
                 audience.cursor = self._swept
             beat = audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
             # A cursor is the last cut that was told: even those who are at this one are to hear of it.
-            yield from self._write(audience, beat, now, newer_than=audience.cursor + 1)
+            yield from self._write(audience, beat, now, newer_than=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
         """When `publish` has to be called next, even if there is no new cut."""
@@ -225,11 +225,12 @@ class Hub:
             self._ready[audience] = None
 
     def _send(self, audience: Audience, window: Window, changed: Iterable[int], now: int, start: int) -> Iterator[None]:
-        """Send the changes of a window to an audience; its interval begins at `start`."""
+        """Send the changes of a window to an audience, which is due since `start`."""
         since, audience.cursor = audience.cursor, self.cache.cut
         interval = audience.watch.interval_us
         if interval:
-            self._rest(audience, start if now - start < interval else now)
+            # A pass that comes a little late keeps to the grid all the same.
+            self._rest(audience, start if now - start <= interval // 4 else now)
         if audience.members:
             frame = self._entries[audience.encoding].frame(since, window, changed)
             yield from self._write(audience, frame, now, newer_than=audience.cursor)
@@ -242,7 +243,7 @@ class Hub:
             # Since the last yield it may have left, or joined when it already had all that this frame brings.
             if not subscriber.in_step or subscriber.audience is not audience or subscriber.cursor >= newer_than:
                 continue
-            subscriber.cursor = cut
+            subscriber.cursor = max(subscriber.cursor, cut)
             subscriber.frames += 1
             if not subscriber.sink.push(frame):
                 self.fall_behind(subscriber)
@@ -293,7 +294,12 @@ class Hub:
     def _discard(self, audience: Audience) -> None:
         """The last subscriber of an audience has gone."""
         del self._audiences[audience.watch, audience.encoding]
-        self._ready.pop(audience, None)  # where it rests, `publish` finds it empty
+        self._ready.pop(audience, None)
+        resting = self._resting.get(audience.due, {})
+        if audience in resting:
+            del resting[audience]
+            if not resting:
+                del self._resting[audience.due]
         for number in audience.ids:
             del self._watchers[number][audience]
         for symbol in audience.watch.symbols & self._waiting_symbols.keys():
@@ -342,9 +348,9 @@ class Hub:
         audience.ready, audience.due = False, due
         self._ready.pop(audience, None)
         if due not in self._resting:
-            self._resting[due] = []
+            self._resting[due] = {}
             heapq.heappush(self._dues, due)
-        self._resting[due].append(audience)
+        self._resting[due][audience] = None
 
 
 def _matcher(pattern: str) -> _Match:

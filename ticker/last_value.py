@@ -20,6 +20,7 @@ from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
     MAX_INTEGER,
+    MAX_TEXT,
     FieldKey,
     Instrument,
     Kind,
@@ -203,8 +204,8 @@ class LastValueCache:
         changes: list[tuple[FieldKey, WireValue]] = []
         numbers: list[_Number] = []
         for name, value in fields.items():
+            key, kind = self._fields.get(name) or self._learn(name)
             try:
-                key, kind = self._fields.get(name) or self._learn(name)
                 if value is None:
                     changes.append((key, None))
                 elif kind is Kind.PRICE or kind is Kind.SIZE:
@@ -264,7 +265,9 @@ def _plain(kind: Kind | None, value: object) -> WireValue:
         if -MAX_INTEGER <= value <= MAX_INTEGER:
             return value
         raise BadPublication(f"an integer of {value.bit_length()} bits; at most 53 can be carried")
-    text = format(value, "f") if kind is None and isinstance(value, Decimal) else value
+    text = value
+    if kind is None and isinstance(value, Decimal) and abs(value.adjusted()) <= MAX_TEXT:
+        text = format(value, "f")
     if kind is not Kind.INTEGER and is_text(text):
         return text
     wanted = {Kind.INTEGER: "an int", Kind.TEXT: "a short text"}.get(kind or Kind.PRICE, "an int or a short text")

@@ -137,6 +137,8 @@ class Instrument:
             scale = getattr(self, name)
             if type(scale) is not int or not 0 <= scale <= MAX_SCALE:
                 raise BadPublication(f"{self.symbol}: {name} {shown(scale)}: give a whole number from 0 to {MAX_SCALE}")
+        if not isinstance(self.metadata, Mapping):
+            raise BadPublication(f"{self.symbol}: metadata {shown(self.metadata)}: give a mapping of texts to texts")
         if len(self.metadata) > MAX_METADATA:
             raise BadPublication(
                 f"{self.symbol}: {len(self.metadata)} metadata entries; at most {MAX_METADATA} are kept"
@@ -146,6 +148,8 @@ class Instrument:
                 raise BadPublication(
                     f"{self.symbol}: metadata {shown(key)}: give printable texts of at most {MAX_TEXT} characters"
                 )
+        # Its own copy: a feed may go on using the map it gave.
+        object.__setattr__(self, "metadata", dict(self.metadata))
 
 
 class Update(NamedTuple):
@@ -176,12 +180,12 @@ FeedItem: TypeAlias = Publication | Sequence[Publication]
 
 def is_symbol(text: object) -> bool:
     """Whether this can be an instrument's symbol (and not a pattern)."""
-    return isinstance(text, str) and _SYMBOL.fullmatch(text) is not None and text.isprintable()
+    return type(text) is str and _SYMBOL.fullmatch(text) is not None and text.isprintable()
 
 
 def is_text(value: object) -> TypeGuard[str]:
     """Whether this can be a text value: printable (so it has a UTF-8 form) and not too long."""
-    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+    return type(value) is str and len(value) <= MAX_TEXT and value.isprintable()
 
 
 def field_key(name: str) -> FieldKey:
@@ -200,8 +204,8 @@ def field_key(name: str) -> FieldKey:
 
 
 def field_name(key: FieldKey) -> str:
-    """The name of the field that the wire calls `key`; an id that this version does not know becomes `field_<id>`."""
-    return key if isinstance(key, str) else NAMES.get(key, f"field_{key}")
+    """The name of the field that the wire calls `key`. Raises `KeyError` for an id that this version does not know."""
+    return key if isinstance(key, str) else NAMES[key]
 
 
 def field_kind(key: FieldKey) -> Kind | None:
@@ -218,7 +222,7 @@ def parse_decimal(value: object) -> tuple[int, int]:
         plain = _PLAIN_DECIMAL.fullmatch(value)
         if plain is not None:
             return _shortest(value, plain[1])
-        if len(value) > 64 or not value.isascii() or "_" in value:
+        if len(value) > 64 or not value.isascii() or "_" in value or value != value.strip():
             raise BadPublication(f"{shown(value)} is not a decimal number")
     elif type(value) is int:
         if abs(value) >= 10**40:
@@ -237,7 +241,7 @@ def scale_up(digits: int, places: int, scale: int) -> int:
     Raises `BadPublication` for a scale beyond 15, or where the magnitude is 2**53 or more.
     """
     if scale > MAX_SCALE:
-        raise BadPublication(f"{places} decimal places; at most {MAX_SCALE} can be carried")
+        raise BadPublication(f"{scale} decimal places; at most {MAX_SCALE} can be carried")
     scaled = digits * _POWERS[scale - places]
     if not -MAX_INTEGER <= scaled <= MAX_INTEGER:
         raise BadPublication(f"{decimal_text(digits, places)} at {scale} decimal places does not fit in 53 bits")
@@ -280,6 +284,7 @@ def shown(value: object) -> str:
     """A value for an error's text, whatever it is and never longer than a line."""
     try:
         text = repr(value[:80]) if isinstance(value, str) else repr(value)
+        text = text if text.isprintable() else ascii(text[:80])
     except Exception:  # noqa: BLE001  # the repr of a stranger's object, or of an integer of thousands of digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

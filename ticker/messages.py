@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_INTEGER, MAX_SCALE
+from ticker.market import MAX_INTEGER, MAX_SCALE, shown
 
 PROTOCOL_VERSION = 1
 
@@ -218,9 +218,10 @@ def parse_request(message: object) -> Request:
     number = message.get("id")
     known_id = number if type(number) is int and 0 <= number <= MAX_INTEGER else None
     op = message.get("op")
-    if not isinstance(op, str) or op not in OPS:
-        text = f"unknown op {str(op)[:40]!r}; there are: {', '.join(OPS)}"
-        raise BadRequest(known_id, Code.UNKNOWN_OP, text)
+    if not isinstance(op, str):
+        raise BadRequest(known_id, Code.BAD_REQUEST, "a request has a text op; there are: " + ", ".join(OPS))
+    if op not in OPS:
+        raise BadRequest(known_id, Code.UNKNOWN_OP, f"unknown op {shown(op[:40])}; there are: {', '.join(OPS)}")
     try:
         request: Request = msgspec.convert(message, Request)
     except msgspec.ValidationError as error:

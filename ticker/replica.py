@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from ticker.errors import Code, Gap, ProtocolError
-from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, decimal_text, field_kind, field_name
+from ticker.market import MAX_INTEGER, NAMES, FieldKey, Kind, WireValue, decimal_text, field_kind, field_name, shown
 from ticker.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
 
 Fields: TypeAlias = dict[str, Decimal | int | str | None]
@@ -82,6 +82,7 @@ class Replica:
         self.resuming = False
         """The server has not answered RESUME yet, so what it says of its own cut does not hold for this copy."""
         self._definitions: dict[int, Definition] = {}
+        self._ids: dict[str, int] = {}
         self._holdings: dict[int, Holding] = {}
         self._by_symbol: dict[str, Holding] = {}
 
@@ -99,6 +100,7 @@ class Replica:
             self.epoch = message.epoch
             self.cursor, self.time = message.cut, message.time
             self._definitions.clear()
+            self._ids.clear()
             self._holdings.clear()
             self._by_symbol.clear()
         return self.resuming
@@ -115,6 +117,8 @@ class Replica:
                 raise ProtocolError(
                     Code.MALFORMED, f"instrument {definition.id}: a scale was lowered or the symbol changed"
                 )
+            if self._ids.setdefault(definition.symbol, definition.id) != definition.id:
+                raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
             self._definitions[definition.id] = definition
             holding = self._holdings.get(definition.id)
             if holding is not None:
@@ -167,17 +171,18 @@ class Replica:
         checked: dict[int, dict[FieldKey, WireValue]] = {}
         for number, fields in zip(entries[::2], entries[1::2], strict=True):
             if type(number) is not int or number not in self._definitions:
-                raise ProtocolError(Code.MALFORMED, f"an entry of instrument {number!r}, which was not defined"[:200])
-            if not isinstance(fields, dict) or not all(_may_be(key, value) for key, value in fields.items()):
-                raise ProtocolError(Code.MALFORMED, f"instrument {number}: not a map of fields and their values")
-            checked[number] = fields
+                raise ProtocolError(Code.MALFORMED, f"an entry of instrument {shown(number)}, which was not defined")
+            if not isinstance(fields, dict) or number in checked:
+                raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
+            known = {key: value for key, value in fields.items() if type(key) is not int or key in NAMES}
+            if not all(type(key) in {int, str} and _may_be(key, value) for key, value in known.items()):
+                raise ProtocolError(Code.MALFORMED, f"instrument {number}: a field has a value that it cannot have")
+            checked[number] = known
         return checked
 
 
-def _may_be(key: object, value: object) -> bool:
-    """Whether this can be a field and its value."""
-    if type(key) is not str and (type(key) is not int or key < 0):
-        return False
+def _may_be(key: FieldKey, value: object) -> bool:
+    """Whether a known field, or one of a feed's own, can have this value."""
     if type(value) is int:
         return -MAX_INTEGER <= value <= MAX_INTEGER and field_kind(key) is not Kind.TEXT
     if type(value) is str:

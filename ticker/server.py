@@ -10,6 +10,7 @@ import ssl
 from functools import partial
 from pathlib import Path
 
+import h11
 import structlog
 import trio
 
@@ -139,13 +140,14 @@ async def _let_in(stream: TlsStream, service: Service) -> None:
     limits = service.limits
     with trio.fail_after(limits.handshake_seconds):
         await stream.handshake()
+    request: h11.Request | None = None
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
         upgrade = route(request)
     except Refusal as refusal:
         with trio.fail_after(limits.handshake_seconds):
-            await respond(stream, refusal)
+            await respond(stream, refusal, head_only=request is not None and request.method == b"HEAD")
     else:
         await serve_websocket(stream, upgrade, rest, service)
 

@@ -25,7 +25,7 @@ from ticker.hub import Hub
 from ticker.messages import Close, Goodbye
 from ticker.session import Session
 from ticker.transport import TlsStream
-from ticker.wire import Encoding, close_code
+from ticker.wire import Encoding, close_code, close_frame
 
 _CLOSE_SECONDS = 2.0
 """How long a client may take to answer a close frame."""
@@ -52,7 +52,7 @@ async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, serv
             request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
         connection = Connection(stream, websocket, upgrade.encoding, service, nursery)
-        inner.on_close = connection.before_close
+        inner.before_close, inner.last_words = connection.before_close, connection.last_words
         inner.accepted.set()
         service.connections.add(connection)
         try:
@@ -74,8 +74,10 @@ class _HandshakeDone(trio.abc.Stream):
         self._head = upgrade.request()
         self._rest = rest
         self.accepted = trio.Event()
-        self.on_close: Callable[[int], bytes] = lambda _code: b""
+        self.before_close: Callable[[int], bytes] = lambda _code: b""
         """Called with the code before a close frame goes out; returns frames to send in front of it."""
+        self.last_words: Callable[[], None] = lambda: None
+        """Called before the stream is closed."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._head:
@@ -90,12 +92,13 @@ class _HandshakeDone(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         frame = bytes(data)
         code = close_code(frame)
-        await self._stream.send_all(frame if code is None else self.on_close(code) + frame)
+        await self._stream.send_all(frame if code is None else self.before_close(code) + frame)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
+        self.last_words()
         await self._stream.aclose()
 
 
@@ -117,6 +120,7 @@ class Connection:
         self._nursery = nursery
         self._catching_up: trio.Event | None = None
         self._closing = False
+        self._closed: trio.Event | None = None
         name = secrets.token_hex(8)
         self._log = _log.bind(session=name)
         self._subscriber = self._hub.connect(self, encoding, hub_time())
@@ -131,6 +135,10 @@ class Connection:
             try:
                 message = await self._websocket.get_message()
             except ConnectionClosed:
+                # If it is this side that closes, the peer's answer is still to come.
+                if self._closed is not None:
+                    await self._closed.wait()
+                self.last_words()
                 return
             answer = self._session.receive(message, hub_time())
             while not self._subscriber.in_step and not self._closing:
@@ -158,6 +166,16 @@ class Connection:
         self._hub.fall_behind(self._subscriber)
         return self._session.too_large().frame if code == Close.TOO_LARGE else b""
 
+    def last_words(self) -> None:
+        """The stream is about to be closed: send the close frame that trio-websocket leaves out.
+
+        It ends a connection on which it found a fault (RFC 6455, section 7.1.7) without saying which.
+        """
+        fault = self._websocket.closed
+        if not self._closing and fault is not None and fault.code in {Close.PROTOCOL_ERROR, Close.MALFORMED}:
+            self._closing = True
+            self._stream.push(close_frame(fault.code, fault.reason or ""))
+
     def push(self, frame: bytes) -> bool:
         """Send what the socket takes now; if it does not take all, see to it that the rest follows."""
         if self._closing:
@@ -173,8 +191,10 @@ class Connection:
             self._hub.fall_behind(self._subscriber)
 
     async def _close(self, code: Close, reason: str) -> None:
+        self._closed = trio.Event()
         with trio.move_on_after(_CLOSE_SECONDS):
             await self._websocket.aclose(int(code), reason)
+        self._closed.set()
 
     def _start_catching_up(self) -> trio.Event:
         """Have a task bring this client up to date; the event is set when it has, or when the client is lost."""

@@ -173,6 +173,12 @@ def frame_header(first_byte: int, length: int) -> bytes:
     return struct.pack("!BBQ", first_byte, 127, length)
 
 
+def close_frame(code: int, reason: str) -> bytes:
+    """A close frame (RFC 6455, section 5.5.1); a reason has at most 123 bytes."""
+    payload = code.to_bytes(2, "big") + reason.encode()[:123]
+    return frame_header(_CLOSE, len(payload)) + payload
+
+
 def close_code(frame: bytes) -> int | None:
     """The code in a server's close frame (RFC 6455, section 5.5.1): 1005 where it has none, None for other frames."""
     if frame[:1] != bytes((_CLOSE,)):
@@ -205,9 +211,14 @@ def _unpack(payload: bytes | str, items: int, size: int) -> object:
             max_str_len=size,
             max_bin_len=size,
             max_ext_len=0,
+            ext_hook=_no_extension,
         )
     except (ValueError, TypeError) as error:  # TypeError: a map whose key is an array or a map
         raise ProtocolError(Code.MALFORMED, f"not msgpack: {str(error) or type(error).__name__}"[:200]) from None
+
+
+def _no_extension(number: int, _data: bytes) -> object:
+    raise ValueError(f"extension type {number}")
 
 
 def _integer_keys(fields: object) -> object:

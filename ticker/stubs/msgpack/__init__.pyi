@@ -1,5 +1,7 @@
 # The part of msgpack that Ticker uses; the package ships no types.
 
+from collections.abc import Callable
+
 class Packer:
     def __init__(self, *, use_bin_type: bool = ..., autoreset: bool = ...) -> None: ...
     def pack(self, obj: object, /) -> bytes: ...
@@ -15,4 +17,5 @@ def unpackb(
     max_array_len: int = ...,
     max_map_len: int = ...,
     max_ext_len: int = ...,
+    ext_hook: Callable[[int, bytes], object] = ...,
 ) -> object: ...
