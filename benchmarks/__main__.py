@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS), help="default: all")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server, in turn (default: 3)")
     parser.add_argument("--clients", type=int, help="instead of the workload's own number")
+    parser.add_argument("--rate", type=int, help="updates per second, instead of the workload's own")
     arguments = parser.parse_args()
     names = arguments.workloads or list(WORKLOADS)
     if unknown := [name for name in names if name not in WORKLOADS]:
@@ -47,7 +48,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             workload = WORKLOADS[name]
-            workload = replace(workload, clients=arguments.clients or workload.clients)
+            workload = replace(
+                workload, clients=arguments.clients or workload.clients, rate=arguments.rate or workload.rate
+            )
             results = _run(console, workload, arguments.servers, arguments.rounds, Path(folder))
             console.print(_table(workload, results))
 

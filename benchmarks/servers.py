@@ -7,13 +7,16 @@ add one, write it in `peers/` and an entry in `SERVERS`.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
 
+from benchmarks.peers.updates import MESSAGE
 from ticker.client_session import ClientSession
 from ticker.wire import MSGPACK
 
@@ -41,11 +44,9 @@ class Reader:
 
     def read(self, payload: bytes) -> Iterable[Update]:
         """What a payload from the server says."""
-        message = msgpack.unpackb(payload)
-        if isinstance(message, list):
-            return (Update(*message),)
-        self.subscribed = True
-        return ()
+        if not payload:
+            self.subscribed = True
+        return (Update(number, price, int(time)) for number, price, time in MESSAGE.iter_unpack(payload))
 
 
 class TickerReader(Reader):
@@ -101,11 +102,20 @@ def _ticker(port: int, cert: Path, key: Path, symbols: int) -> list[str]:
     return [sys.executable, "-m", "ticker", "serve", *flags]
 
 
-def _trio_websocket(port: int, cert: Path, key: Path, _symbols: int) -> list[str]:
-    return [sys.executable, str(PEERS / "trio_websocket_send.py"), str(port), str(cert), str(key)]
+def _trio_websocket(mode: str) -> Callable[[int, Path, Path, int], list[str]]:
+    module = "benchmarks.peers.trio_websocket_send"
+    return lambda port, cert, key, _symbols: [sys.executable, "-m", module, str(port), str(cert), str(key), mode]
+
+
+def _floor(port: int, cert: Path, key: Path, _symbols: int) -> list[str]:
+    binary = Path(tempfile.gettempdir()) / "ticker-benchmark-floor"
+    subprocess.run(["cc", "-O2", str(PEERS / "floor.c"), "-o", str(binary), "-lssl", "-lcrypto"], check=True)  # noqa: S607  # the system's compiler
+    return [str(binary), str(port), str(cert), str(key)]
 
 
 SERVERS: dict[str, Server] = {
     "ticker": Server("ticker", _ticker, TickerReader, "/v1/stream", MSGPACK.subprotocol),
-    "trio-websocket": Server("trio-websocket send_message", _trio_websocket, Reader),
+    "trio-websocket": Server("trio-websocket, a task per client", _trio_websocket("tasks"), Reader),
+    "trio-websocket-loop": Server("trio-websocket, one task for all", _trio_websocket("loop"), Reader),
+    "floor": Server("floor", _floor, Reader),
 }

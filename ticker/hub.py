@@ -35,8 +35,13 @@ from ticker.wire import Encoding
 class Sink(Protocol):
     """The way to one client's socket."""
 
-    def push(self, frame: bytes) -> bool:
-        """Send at once what the socket takes. False if a rest must wait; `Hub.catch_up` is called when it has gone."""
+    @property
+    def push(self) -> Callable[[bytes], bool]:
+        """Sends at once what the socket takes of a frame; False if a rest must wait."""
+        ...
+
+    def catch_up_later(self) -> None:
+        """See to it that `Hub.catch_up` is called when nothing waits for the socket any more."""
         ...
 
 
@@ -84,25 +89,25 @@ class _Pattern(NamedTuple):
 class Subscriber:
     """One client, as the hub knows it."""
 
-    __slots__ = ("audience", "cursor", "encoding", "frames", "fresh", "in_step", "lapses", "sink")
+    __slots__ = ("audience", "cursor", "encoding", "fresh", "in_step", "lapses", "push", "sink")
 
     def __init__(self, sink: Sink, encoding: Encoding, audience: Audience, cursor: int) -> None:
         self.sink = sink
+        self.push = sink.push
         self.encoding = encoding
         self.audience = audience
         self.cursor = cursor
         self.fresh: set[int] = set()
         """Instruments that it asked for and has nothing of yet."""
         self.in_step = False
-        self.frames = 0
-        """Frames sent to it, and how often it fell out of step."""
         self.lapses = 0
+        """How often it fell out of step."""
 
 
 class Hub:
     """All subscribers of one cache."""
 
-    def __init__(self, cache: LastValueCache, *, snapshot_part: int = 256, burst: int = 32) -> None:
+    def __init__(self, cache: LastValueCache, *, snapshot_part: int = 256, burst: int = 64) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields."""
         self.cache = cache
         self._snapshot_part = snapshot_part
@@ -154,6 +159,7 @@ class Hub:
             subscriber.in_step = False
             subscriber.lapses += 1
             del subscriber.audience.members[subscriber]
+        subscriber.sink.catch_up_later()
 
     def catch_up(self, subscriber: Subscriber) -> bool:
         """Send the next part of what a subscriber out of step is owed, its socket being free. True once in step."""
@@ -239,18 +245,19 @@ class Hub:
         """Write a frame to the members whose cursor is below `newer_than`."""
         cut = audience.cursor
         audience.sent_at = now
+        writes, burst = self._writes, self._burst
         for subscriber in list(audience.members):
             # Since the last yield it may have left, or joined when it already had all that this frame brings.
             if not subscriber.in_step or subscriber.audience is not audience or subscriber.cursor >= newer_than:
                 continue
             subscriber.cursor = max(subscriber.cursor, cut)
-            subscriber.frames += 1
-            if not subscriber.sink.push(frame):
+            if not subscriber.push(frame):
                 self.fall_behind(subscriber)
-            self._writes += 1
-            if self._writes >= self._burst:
-                self._writes = 0
+            writes += 1
+            if writes >= burst:
+                writes = 0
                 yield
+        self._writes = writes
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
@@ -260,8 +267,7 @@ class Hub:
         part = sorted(subscriber.fresh)[: self._snapshot_part]
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
         subscriber.fresh.difference_update(part)
-        subscriber.frames += 1
-        return subscriber.sink.push(entries.frame(since, window, changed, part))
+        return subscriber.push(entries.frame(since, window, changed, part))
 
     # Audiences
 

@@ -114,6 +114,7 @@ class Connection:
         nursery: trio.Nursery,
     ) -> None:
         self._stream = stream
+        self.push = stream.push
         self._websocket = websocket
         self._hub = service.hub
         self._stall_seconds = service.limits.stall_seconds
@@ -142,7 +143,9 @@ class Connection:
                 return
             answer = self._session.receive(message, hub_time())
             while not self._subscriber.in_step and not self._closing:
-                await self._start_catching_up().wait()
+                self.catch_up_later()
+                if self._catching_up is not None:
+                    await self._catching_up.wait()
             self._say(answer.frame)
             if answer.close is not None:
                 await self._close(answer.close, "see the ERROR before this")
@@ -176,18 +179,15 @@ class Connection:
             self._closing = True
             self._stream.push(close_frame(fault.code, fault.reason or ""))
 
-    def push(self, frame: bytes) -> bool:
-        """Send what the socket takes now; if it does not take all, see to it that the rest follows."""
-        if self._closing:
-            return False
-        if self._stream.push(frame):
-            return True
-        self._start_catching_up()
-        return False
+    def catch_up_later(self) -> None:
+        """Have a task bring this client up to date, unless there is one."""
+        if self._catching_up is None and not self._closing:
+            self._catching_up = trio.Event()
+            self._nursery.start_soon(self._catch_up, self._catching_up)
 
     def _say(self, frame: bytes) -> None:
         """Send something besides the data."""
-        if not self.push(frame):
+        if not self._closing and not self.push(frame):
             self._hub.fall_behind(self._subscriber)
 
     async def _close(self, code: Close, reason: str) -> None:
@@ -196,14 +196,8 @@ class Connection:
             await self._websocket.aclose(int(code), reason)
         self._closed.set()
 
-    def _start_catching_up(self) -> trio.Event:
-        """Have a task bring this client up to date; the event is set when it has, or when the client is lost."""
-        if self._catching_up is None:
-            self._catching_up = trio.Event()
-            self._nursery.start_soon(self._catch_up, self._catching_up)
-        return self._catching_up
-
     async def _catch_up(self, done: trio.Event) -> None:
+        """Wait for the socket and bring this client up to date; `done` is set then, or when the client is lost."""
         began, cursor = trio.current_time(), self._subscriber.cursor
         try:
             while True:

@@ -1,8 +1,9 @@
-"""trio-websocket as its documentation shows it: `send_message` to each subscriber, over `trio.SSLStream`.
+"""trio-websocket as its documentation shows it: `send_message` in each client's own task, over `trio.SSLStream`.
 
-Arguments: PORT CERT KEY. Updates come on stdin, as in benchmarks/feed.py. A client subscribes with a JSON array of
-instrument numbers and gets each update as msgpack [number, price, time]. One task sends to all, one after the other: a
-task per message would cost more, and so would be unfair to it here.
+Arguments: PORT CERT KEY MODE. Updates come on stdin, as in benchmarks/feed.py. A client subscribes with a JSON array of
+instrument numbers and gets each update as a binary message (benchmarks/peers/updates.py). In mode `tasks` each client's
+handler sends what its memory channel holds, and a client whose channel is full loses updates; in mode `loop` one task
+sends to all, one after the other, which is cheaper and lets any client that stalls stop all the others.
 """
 
 from __future__ import annotations
@@ -13,48 +14,56 @@ import ssl
 import sys
 from collections import defaultdict
 
-import msgpack
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
-subscribers: defaultdict[int, dict[WebSocketConnection, None]] = defaultdict(dict)
+from benchmarks.peers.updates import parse
+
+QUEUE = 1000
+
+subscribers: defaultdict[int, dict[WebSocketConnection, trio.MemorySendChannel[bytes]]] = defaultdict(dict)
 
 
 async def handle(request: WebSocketRequest) -> None:
     """Serve one client."""
     websocket = await request.accept()
-    wanted: list[int] = []
+    numbers = json.loads(await websocket.get_message())
+    updates, messages = trio.open_memory_channel[bytes](QUEUE)
+    for number in numbers:
+        subscribers[number][websocket] = updates
     try:
-        while True:
-            wanted = json.loads(await websocket.get_message())
-            for number in wanted:
-                subscribers[number][websocket] = None
-            await websocket.send_message(b"\xc0")
+        await websocket.send_message(b"")
+        async for message in messages:
+            await websocket.send_message(message)
     except ConnectionClosed:
-        for number in wanted:
-            subscribers[number].pop(websocket, None)
+        pass
+    finally:
+        for number in numbers:
+            del subscribers[number][websocket]
 
 
-async def publish() -> None:
+async def publish(mode: str) -> None:
     """Send each update to each of its subscribers."""
     rest = b""
     async for data in trio.lowlevel.FdStream(sys.stdin.fileno()):
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            number, price, time = map(int, line.split())
-            message = msgpack.packb([number, price, time])
-            for websocket in list(subscribers[number]):
-                with contextlib.suppress(ConnectionClosed):
-                    await websocket.send_message(message)
+        updates, rest = parse(rest + data)
+        for number, message in updates:
+            for websocket, channel in list(subscribers[number].items()):
+                if mode == "loop":
+                    with contextlib.suppress(ConnectionClosed):
+                        await websocket.send_message(message)
+                else:
+                    with contextlib.suppress(trio.WouldBlock):
+                        channel.send_nowait(message)
 
 
 async def main() -> None:
     """Run until killed."""
-    port, cert, key = sys.argv[1:]
+    port, cert, key, mode = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(publish)
+        nursery.start_soon(publish, mode)
         await nursery.start(serve_websocket, handle, "127.0.0.1", int(port), context)
         print("ready", flush=True)
 
