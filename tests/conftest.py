@@ -28,6 +28,7 @@ from ticker.market import Instrument, Publication
 from ticker.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
 from ticker.server import serve
 from ticker.tls import client_context, server_context
+from ticker.transport import TlsStream
 from ticker.wire import ENCODINGS, Encoding
 
 M = TypeVar("M", bound=ServerMessage)
@@ -64,6 +65,79 @@ class Contexts(NamedTuple):
 def contexts(ticker_home: Path) -> Contexts:
     made = development_certificate(ticker_home)
     return Contexts(server_context(made.cert, made.key), client_context("127.0.0.1", made.authority))
+
+
+BLOCK = bytes(range(256)) * 128
+
+
+class Pair(NamedTuple):
+    """The server's stream and the client's, over one TCP connection."""
+
+    server: TlsStream
+    client: trio.SSLStream[trio.SocketStream]
+
+    async def shake_hands(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.server.handshake)
+            nursery.start_soon(self.client.do_handshake)
+
+    async def received(self, size: int) -> bytes:
+        """So many bytes, as they come at the client."""
+        data = bytearray()
+        while len(data) < size:
+            more = await self.client.receive_some()
+            assert more, f"the stream ended after {len(data)} of {size} bytes"
+            data += more
+        return bytes(data)
+
+    def fill(self) -> bytes:
+        """Push until the client's socket takes no more, and as much again; what was pushed."""
+        pushed = BLOCK
+        while self.server.push(BLOCK):
+            pushed += BLOCK
+        for _ in range(10):  # the kernel may find room for a little more later
+            assert not self.server.push(BLOCK)
+            pushed += BLOCK
+        return pushed
+
+    def reset(self) -> None:
+        """The client goes with a TCP reset."""
+        sock = self.client.transport_stream.socket
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
+def sockets() -> tuple[socket.socket, socket.socket]:
+    """The server's and the client's end of a TCP connection; the client's keeps little unread."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client.connect(listener.getsockname())
+        return listener.accept()[0], client
+
+
+@asynccontextmanager
+async def connected(contexts: Contexts, *, handshake: bool = True) -> AsyncIterator[Pair]:
+    accepted, dialled = sockets()
+    server = TlsStream(accepted, contexts.server)
+    client = trio.SSLStream(
+        trio.SocketStream(trio.socket.from_stdlib_socket(dialled)), contexts.client, server_hostname="127.0.0.1"
+    )
+    pair = Pair(server, client)
+    try:
+        with trio.fail_after(1000):  # some tests let the clock jump
+            if handshake:
+                await pair.shake_hands()
+            yield pair
+    finally:
+        server.abort()
+        await trio.aclose_forcefully(client)
+
+
+@pytest.fixture
+async def pair(contexts: Contexts) -> AsyncIterator[Pair]:
+    async with connected(contexts) as made:
+        yield made
 
 
 @pytest.fixture
@@ -279,6 +353,11 @@ class Running:
             await peer.close()
 
 
+def _bound() -> float:
+    """How long a test may take; where it lets the clock jump, that is more."""
+    return 10_000 if isinstance(trio.lowlevel.current_clock(), MockClock) else 20
+
+
 @asynccontextmanager
 async def serving(
     *publications: Publication,
@@ -303,15 +382,16 @@ async def serving(
     async with trio.open_nursery() as nursery:
         running = Running(await nursery.start(run), script, stop, done)
         try:
-            if publications:
-                await running.publish(*publications)
-            yield running
+            with trio.fail_after(_bound()):
+                if publications:
+                    await running.publish(*publications)
+                yield running
         finally:
             with trio.CancelScope(shield=True):
                 for peer in running.peers:
                     await peer.close()
-            SCRIPTS.pop(name).close()
             script.close()
         stop.set()
         with trio.fail_after(10):
             await done.wait()
+        SCRIPTS.pop(name).close()

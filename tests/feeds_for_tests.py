@@ -47,3 +47,11 @@ class Picky:
 
     async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
         """Never gets here."""
+
+
+class Failing:
+    """Fails, as soon as it has said what it has."""
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        await updates.send(Instrument("LAST"))
+        raise OSError("the venue\nhung up")

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import Sink, cut, market, messages, update
-from ticker.config import Limits
+from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.errors import Code
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument
 from ticker.messages import Close, Delta, Error, Instruments, Reply, ServerMessage, Snapshot, Welcome
-from ticker.session import MAX_INTERVAL_MS, Answer, Session
+from ticker.session import Answer, Session
 from ticker.wire import ENCODINGS, JSON, MSGPACK, Encoding
 
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import accumulate
-from typing import NamedTuple
+from contextlib import suppress
 
 import pytest
 import trio
@@ -16,76 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import Contexts
+from tests.conftest import BLOCK, Contexts, Pair, connected, sockets
 from ticker.transport import RECORD, TlsStream
-
-BLOCK = bytes(range(256)) * 128
-
-
-class Pair(NamedTuple):
-    server: TlsStream
-    client: trio.SSLStream[trio.SocketStream]
-
-    async def shake_hands(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.server.handshake)
-            nursery.start_soon(self.client.do_handshake)
-
-    async def received(self, size: int) -> bytes:
-        """So many bytes, as they come at the client."""
-        data = bytearray()
-        while len(data) < size:
-            more = await self.client.receive_some()
-            assert more, f"the stream ended after {len(data)} of {size} bytes"
-            data += more
-        return bytes(data)
-
-    def fill(self) -> bytes:
-        """Push until the client's socket takes no more; what was pushed."""
-        pushed = BLOCK
-        while self.server.push(BLOCK):
-            pushed += BLOCK
-        return pushed
-
-    def reset(self) -> None:
-        """The client goes with a TCP reset."""
-        sock = self.client.transport_stream.socket
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-
-
-def sockets() -> tuple[socket.socket, socket.socket]:
-    """The server's and the client's end of a TCP connection; the client's keeps little unread."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client.connect(listener.getsockname())
-        return listener.accept()[0], client
-
-
-@asynccontextmanager
-async def connected(contexts: Contexts, *, handshake: bool = True) -> AsyncIterator[Pair]:
-    accepted, dialled = sockets()
-    server = TlsStream(accepted, contexts.server)
-    client = trio.SSLStream(
-        trio.SocketStream(trio.socket.from_stdlib_socket(dialled)), contexts.client, server_hostname="127.0.0.1"
-    )
-    pair = Pair(server, client)
-    try:
-        with trio.fail_after(1000):  # of a clock that some tests let jump
-            if handshake:
-                await pair.shake_hands()
-            yield pair
-    finally:
-        server.abort()
-        await trio.aclose_forcefully(client)
-
-
-@pytest.fixture
-async def pair(contexts: Contexts) -> AsyncIterator[Pair]:
-    async with connected(contexts) as made:
-        yield made
-
 
 # Handshake
 
@@ -107,24 +34,31 @@ async def test_after_the_handshake_both_ends_talk(contexts: Contexts, version: s
 async def test_a_client_that_speaks_no_tls_fails_the_handshake_and_gets_an_alert(contexts: Contexts) -> None:
     async with connected(contexts, handshake=False) as pair:
         plain = pair.client.transport_stream
-        await plain.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        await plain.send_all(b"\x16\x03\x01\x00\x05hello")
         with pytest.raises(trio.BrokenResourceError):
             await pair.server.handshake()
         assert (await plain.receive_some())[:1] == b"\x15"  # an alert (RFC 8446, section 5.1)
 
 
 async def test_a_client_that_does_not_trust_the_certificate_fails_the_handshake(contexts: Contexts) -> None:
-    untrusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with connected(Contexts(contexts.server, untrusting), handshake=False) as pair:
+    async with connected(contexts, handshake=False) as pair, trio.open_nursery() as nursery:
 
         async def refuse() -> None:
-            with pytest.raises(trio.BrokenResourceError):
-                await pair.client.do_handshake()
+            plain = pair.client.transport_stream
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            untrusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            client = untrusting.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+            with pytest.raises(ssl.SSLWantReadError):
+                client.do_handshake()
+            await plain.send_all(outgoing.read())
+            incoming.write(await plain.receive_some())
+            with pytest.raises(ssl.SSLCertVerificationError):
+                client.do_handshake()
+            await plain.send_all(outgoing.read())
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(refuse)
-            with pytest.raises(trio.BrokenResourceError, match="(?i)unknown.ca"):
-                await pair.server.handshake()
+        nursery.start_soon(refuse)
+        with pytest.raises(trio.BrokenResourceError, match=r"(?i)unknown.ca"):
+            await pair.server.handshake()
         with pytest.raises(trio.BrokenResourceError):
             await pair.server.send_all(b"x")
 
@@ -149,47 +83,33 @@ async def wait_and_reset(pair: Pair) -> None:
     pair.reset()
 
 
-async def test_a_handshake_survives_a_socket_that_is_full(contexts: Contexts) -> None:
+async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -> None:
     accepted, dialled = sockets()
-    with dialled:
-        accepted.setblocking(False)
-        stream = TlsStream(accepted, contexts.server)
-        filler = b""
-        try:
-            while True:
-                filler += bytes(accepted.send(BLOCK))
-        except BlockingIOError:
-            pass
-        client = contexts.client.wrap_bio(incoming := ssl.MemoryBIO(), outgoing := ssl.MemoryBIO(), server_hostname="127.0.0.1")
-        with pytest.raises(ssl.SSLWantReadError):
-            client.do_handshake()
-        dialled.sendall(outgoing.read())
-        dialled.setblocking(False)
-        finished = False
-
-        async def rest_of_the_client() -> None:
+    accepted.settimeout(0)
+    filler = 0
+    with suppress(BlockingIOError):
+        while True:
+            filler += accepted.send(BLOCK)
+    server = TlsStream(accepted, contexts.server)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    with trio.fail_after(10), trio.socket.from_stdlib_socket(dialled) as plain:
+        await plain.send(outgoing.read())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.handshake)
             await wait_all_tasks_blocked()
-            assert stream.unsent
-            plain = trio.socket.from_stdlib_socket(dialled)
-            skip = len(filler)
-            while True:
-                data = await plain.recv(65_536)
-                skip, data = max(0, skip - len(data)), data[skip:]
-                incoming.write(data)
-                try:
-                    client.do_handshake()
-                except ssl.SSLWantReadError:
-                    continue
-                await plain.send(outgoing.read())
-                return
-
-        with trio.fail_after(10):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(rest_of_the_client)
-                await stream.handshake()
-                finished = True
-        assert finished
-        stream.abort()
+            assert server.unsent
+            while filler:
+                filler -= len(await plain.recv(filler))
+            incoming.write(await plain.recv(65_536))
+            client.do_handshake()
+            await plain.send(outgoing.read())
+        assert server.push(b"shaken")
+        incoming.write(await plain.recv(65_536))
+        assert client.read() == b"shaken"
+        server.abort()
 
 
 # Sending
@@ -290,15 +210,18 @@ async def test_megabytes_go_both_ways(pair: Pair) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.binary(max_size=40_000), st.booleans()), max_size=20), st.booleans())
+@given(
+    st.sampled_from(["free", "full"]),
+    st.lists(st.tuples(st.sampled_from(["push", "send"]), st.binary(max_size=40_000)), max_size=20),
+)
 async def test_any_mix_of_pushes_and_sends_arrives_in_order(
-    contexts: Contexts, calls: list[tuple[bytes, bool]], full: bool
+    contexts: Contexts, socket_is: str, calls: list[tuple[str, bytes]]
 ) -> None:
     async with connected(contexts) as pair, trio.open_nursery() as nursery:
-        expected = pair.fill() if full else b""
-        for data, push in calls:
+        expected = pair.fill() if socket_is == "full" else b""
+        for call, data in calls:
             expected += data
-            if push:
+            if call == "push":
                 assert pair.server.push(data) == (pair.server.unsent == 0)
             else:
                 nursery.start_soon(pair.server.send_all, data)
@@ -322,23 +245,78 @@ async def test_waiting_before_a_send_waits_until_nothing_is_unsent(pair: Pair) -
 # Stalls, and several who wait
 
 
-async def test_a_socket_that_takes_nothing_for_so_long_is_too_slow(
-    contexts: Contexts, fast_clock: MockClock
-) -> None:
-    async with connected(contexts) as pair:
-        pair.fill()
-        with pytest.raises(trio.TooSlowError):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(jump, fast_clock, 61)
-                await only(pair.server.drain(60))
-
-
-async def only(waiting: object) -> None:
-    await waiting  # type: ignore[misc]
-
-
 async def jump(clock: MockClock, seconds: float) -> None:
     await wait_all_tasks_blocked()
     clock.jump(seconds)
 
 
+async def test_a_socket_that_takes_nothing_for_so_long_is_too_slow(pair: Pair, fast_clock: MockClock) -> None:
+    pair.fill()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(jump, fast_clock, 61)
+        with pytest.raises(trio.TooSlowError):
+            await pair.server.drain(60)
+
+
+async def test_a_socket_that_takes_a_little_now_and_then_is_not_too_slow(pair: Pair, fast_clock: MockClock) -> None:
+    pushed = pair.fill() + BLOCK * 100
+    for _ in range(100):
+        pair.server.push(BLOCK)
+    drained = trio.Event()
+
+    async def drain() -> None:
+        await pair.server.drain(60)
+        drained.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain)
+        received = b""
+        while len(received) < len(pushed):
+            received += await pair.received(min(10 * len(BLOCK), len(pushed) - len(received)))
+            await wait_all_tasks_blocked()
+            if not drained.is_set():
+                fast_clock.jump(31)
+    assert received == pushed
+    assert drained.is_set()
+
+
+async def test_the_limit_holds_for_one_who_waits_behind_another(pair: Pair, fast_clock: MockClock) -> None:
+    pair.fill()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.send_all, b"a pong, which waits without a limit")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(jump, fast_clock, 61)
+        with trio.move_on_after(62) as scope, pytest.raises(trio.TooSlowError):
+            await pair.server.drain(60)
+        assert not scope.cancelled_caught
+        nursery.cancel_scope.cancel()
+
+
+async def test_all_who_wait_go_on_when_everything_is_sent(pair: Pair) -> None:
+    pushed = pair.fill()
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(pair.server.drain)
+        await wait_all_tasks_blocked()
+        await pair.received(len(pushed))
+    assert pair.server.unsent == 0
+
+
+async def test_when_the_one_who_waits_for_the_socket_is_cancelled_another_takes_over(pair: Pair) -> None:
+    pushed = pair.fill()
+    scope = trio.CancelScope()
+
+    async def drain_and_be_cancelled() -> None:
+        with scope:
+            await pair.server.drain()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain_and_be_cancelled)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(pair.server.drain)
+        await wait_all_tasks_blocked()
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        assert scope.cancelled_caught
+        await pair.received(len(pushed))
+    assert pair.server.unsent == 0

@@ -6,6 +6,7 @@ is slow gets fewer and fuller changes, as any slow consumer does.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -56,13 +57,22 @@ def watch(
         raise running
     try:
         while True:
-            change = trio.from_thread.run(anext, running.subscription, None, trio_token=running.token)
+            change = trio.from_thread.run(_next, running.subscription, trio_token=running.token)
             if change is None:
-                return
+                break
             yield change
+    except (trio.RunFinishedError, trio.Cancelled):
+        pass  # the client has ended, and its thread says why
     finally:
-        running.token.run_sync_soon(running.stop.set)
+        with contextlib.suppress(trio.RunFinishedError):
+            running.token.run_sync_soon(running.stop.set)
         thread.join()
+    if not started.empty() and isinstance(fault := started.get(), BaseException):
+        raise fault
+
+
+async def _next(subscription: Subscription) -> Change | None:
+    return await anext(subscription, None)
 
 
 class _Running:

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ticker.client import Client, Connected, Disconnected, Event, connect
-from ticker.config import Config, TlsFiles
+from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.logs import configure_logging
 from ticker.screen import Screen, shown
@@ -74,11 +74,10 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         Logs on stderr for people or for machines. [default: console]
     """
     settings = load_config(config) if config is not None else Config()
-    if interval is not None and not 0 <= interval <= 60_000:
-        raise ConfigError(f"--interval {interval}: give 0 to 60000 milliseconds")
+    _check_interval(interval)
     settings = replace(
         settings,
-        listen=listen or settings.listen,
+        listen=settings.listen if listen is None else listen,
         feeds=feed or settings.feeds,
         interval_ms=settings.interval_ms if interval is None else interval,
         log_format=log_format or settings.log_format,
@@ -122,12 +121,18 @@ async def watch(
     """
     if not symbols:
         raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
-    if interval is not None and interval < 0:
-        raise ConfigError(f"--interval {interval}: give a number of milliseconds")
+    _check_interval(interval)
+    if duration is not None and not duration >= 0:
+        raise ConfigError(f"--duration {duration}: give a number of seconds")
     follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
     with trio.move_on_after(float("inf") if duration is None else duration) as scope:
         async with _on_signal(scope.cancel):
             await follow(symbols, partial(connect, url, ca=ca, interval_ms=interval), url)
+
+
+def _check_interval(interval: int | None) -> None:
+    if interval is not None and not 0 <= interval <= MAX_INTERVAL_MS:
+        raise ConfigError(f"--interval {interval}: give 0 to {MAX_INTERVAL_MS} milliseconds")
 
 
 class _Connect(Protocol):

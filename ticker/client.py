@@ -94,8 +94,10 @@ async def connect(
             yield client
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # raised below, as itself and not in a group
             failure = error
-        client.close()
-        nursery.cancel_scope.cancel()
+        finally:
+            client.close()
+            nursery.cancel_scope.cancel()
+    failure = failure or client.fault
     if failure is not None:
         raise failure
 
@@ -112,7 +114,10 @@ class Client:
         self._on_event = on_event
         self._subscriptions: dict[Subscription, None] = {}
         self._names_changed = trio.Event()
+        self._closed = False
         self._end: ConnectionFailed | None = None
+        self.fault: Exception | None = None
+        """What `on_event` raised, if it did; it ends the client."""
 
     @property
     def cut(self) -> int:
@@ -128,7 +133,7 @@ class Client:
         self._subscriptions[subscription] = None
         self._session.want(names)
         self._names_changed.set()
-        if self._end is not None:
+        if self._closed:
             subscription.end(self._end)
         return subscription
 
@@ -139,13 +144,15 @@ class Client:
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Make the first connection, and keep it in this nursery. Raises `ConnectionFailed`."""
-        await nursery.start(self._keep_connected)
+        await nursery.start(self._run, nursery.cancel_scope)
         if self._end is not None:
             raise self._end
 
     def close(self, error: ConnectionFailed | None = None) -> None:
         """Nothing more will come: all subscriptions end."""
-        self._end = error
+        if self._closed:
+            return
+        self._closed, self._end = True, error
         for subscription in self._subscriptions:
             subscription.end(error)
 
@@ -153,6 +160,13 @@ class Client:
         if self._subscriptions.pop(subscription, self) is None:
             self._session.give_up(subscription.names)
             self._names_changed.set()
+
+    async def _run(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            await self._keep_connected(task_status)
+        except Exception as error:  # noqa: BLE001  # whatever the user's `on_event` raised: it is theirs, bare
+            self.fault = _only(error) if isinstance(error, BaseExceptionGroup) else error
+            scope.cancel()
 
     async def _keep_connected(self, task_status: trio.TaskStatus[None]) -> None:
         backoff = _BACKOFF_SECONDS[0]
@@ -205,7 +219,7 @@ class Client:
         host, port = parts.hostname or "", parts.port or 443
         try:
             socket = await trio.open_tcp_stream(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _Lost(_End(_why_unreachable(error))) from None
         # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
         socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -223,10 +237,10 @@ class Client:
         self, stream: trio.SSLStream[trio.SocketStream], nursery: trio.Nursery, connected: Callable[[], None]
     ) -> _End:
         parts = urlsplit(self.url)
-        with trio.fail_after(_CONNECT_SECONDS):
+        with trio.fail_after(_CONNECT_SECONDS) as scope:
             websocket = await wrap_client_stream(
                 nursery,
-                stream,
+                _UntilItEnds(stream, scope.cancel),  # type: ignore[arg-type]  # any stream will do
                 parts.netloc,
                 parts.path,
                 subprotocols=[MSGPACK.subprotocol],
@@ -268,8 +282,9 @@ class Client:
             if received.goodbye is not None:
                 goodbye = received.goodbye
                 end = _End(goodbye.reason, come_back=goodbye.come_back, retry_seconds=goodbye.retry_ms / 1000)
-            if received.error is not None and received.error.fatal:
-                end = _End(received.error.text)
+            if received.error is not None:
+                end = _End(received.error.text) if received.error.fatal else end
+                self._names_changed.set()  # it may be that something has to be asked anew
             for refused in received.refused:
                 self._on_event(refused)
             if received.changes is not None:
@@ -285,6 +300,33 @@ class _End:
     reason: str
     come_back: bool = True
     retry_seconds: float = 0.0
+
+
+class _UntilItEnds(trio.abc.Stream):
+    """A stream that tells when its peer has gone: trio-websocket would wait for the opening handshake all the same."""
+
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream], ended: Callable[[], None]) -> None:
+        self._stream = stream
+        self._ended = ended
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError:
+            self._ended()
+            raise
+        if not data:
+            self._ended()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Lost(Exception):
@@ -325,8 +367,10 @@ def _why_no_tls(cause: BaseException | None) -> str:
     return f"TLS failed: {cause or 'the connection was cut'}"
 
 
-def _why_unreachable(error: OSError) -> str:
+def _why_unreachable(error: OSError | UnicodeError) -> str:
     """Why no TCP connection could be made; Trio groups what happened at each of a host's addresses."""
+    if isinstance(error, UnicodeError):
+        return "that is no host name"
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup):
         first = _only(cause)

@@ -12,10 +12,12 @@ The rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+
+import msgspec
 
 from ticker.errors import Code, ProtocolError
 from ticker.market import is_symbol
@@ -33,7 +35,8 @@ from ticker.messages import (
 from ticker.replica import Fields, Replica
 from ticker.wire import Encoding
 
-_NAMES_PER_REQUEST = 500
+_REQUEST_OVERHEAD = 256
+"""The bytes of a request besides its names, with room to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class ClientSession:
         self._resume_id: int | None = None
         self._awaited: dict[int, set[str]] = {}
         self._last_id = 0
+        self._welcome: Welcome | None = None
         self._vanishing: dict[str, Fields] = {}
 
     @property
@@ -95,6 +99,7 @@ class ClientSession:
         message = parse_server_message(self._encoding.decode_message(payload))
         if not isinstance(message, Welcome):
             raise ProtocolError(Code.MALFORMED, "the first message of a connection is WELCOME")
+        self._welcome = message
         self.heartbeat_seconds = message.heartbeat_ms / 1000
         self._awaited.clear()
         self._confirmed &= self._wanted.keys()
@@ -102,9 +107,7 @@ class ClientSession:
         self.replica.forget_unwanted()
         before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
         # A resume is one message: a client with more names than fit into it starts anew.
-        fits = len(
-            self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})
-        ) <= message.limits.get("max_message_bytes", 65_536)
+        fits = len(self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})) <= self._room()
         self._resume_first = self.replica.welcome(message, resumable=fits and bool(self._confirmed))
         if not self._resume_first:
             self._vanishing |= before
@@ -127,8 +130,8 @@ class ClientSession:
             names.difference_update(dropped)
         if dropped:
             self.replica.forget_unwanted()
-            payloads += [self._request("unsubscribe", symbols=names) for names in _chunks(dropped)]
-        payloads += [self._request("subscribe", symbols=names, **self._interval()) for names in _chunks(added)]
+            payloads += [self._request("unsubscribe", symbols=names) for names in self._parts(dropped)]
+        payloads += [self._request("subscribe", symbols=names, **self._interval()) for names in self._parts(added)]
         return payloads
 
     def receive(self, payload: bytes | str) -> Received:
@@ -148,10 +151,7 @@ class ClientSession:
         elif isinstance(message, Reply):
             self._settle(message, received)
         elif isinstance(message, Error):
-            received.error = message
-            if message.id is not None:
-                names = self._awaited.pop(message.id, set())
-                received.refused = [Refused(name, message.code, message.text) for name in sorted(names)]
+            self._fail(message, received)
         elif isinstance(message, Goodbye):
             received.goodbye = message
         return received
@@ -174,12 +174,43 @@ class ClientSession:
         names = self._awaited.pop(message.id, set())
         if message.id == self._resume_id:
             self._resume_id, self.replica.resuming = None, False
-        received.refused = _refused(message.result)
+        received.refused = [each for each in _refused(message.result) if each.code != Code.NOT_SUBSCRIBED]
         # A symbol that the server does not know yet is held all the same: it joins when it appears.
         self._confirmed |= names - {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
         if self.settled and self._vanishing:
             received.changes = {symbol: dict.fromkeys(fields) for symbol, fields in self._vanishing.items()}
             self._vanishing = {}
+
+    def _fail(self, message: Error, received: Received) -> None:
+        """A request was refused whole; if it was the resume, the copy is of no use, and everything is asked anew."""
+        received.error = message
+        names = self._awaited.pop(message.id, set()) if message.id is not None else set()
+        if self._welcome is not None and message.id is not None and message.id == self._resume_id:
+            self._resume_id = None
+            self._vanishing |= {held.definition.symbol: held.fields(held.values) for held in self.replica}
+            self.replica.welcome(self._welcome, resumable=False)
+            self._confirmed.clear()
+            self._ask_for([name for name in self._requested if name not in names])
+        else:
+            received.refused = [Refused(name, message.code, message.text) for name in sorted(names)]
+
+    def _room(self) -> int:
+        """The most bytes that a request may have."""
+        return self._welcome.limits.get("max_message_bytes", 65_536) if self._welcome is not None else 65_536
+
+    def _parts(self, names: list[str]) -> Iterator[list[str]]:
+        """The names in parts that each fit into a request."""
+        part: list[str] = []
+        room = self._room() - _REQUEST_OVERHEAD
+        for name in names:
+            size = len(self._encoding.encode_request({name: 0}))
+            if part and size > room:
+                yield part
+                part, room = [], self._room() - _REQUEST_OVERHEAD
+            part.append(name)
+            room -= size
+        if part:
+            yield part
 
     def _request(self, op: str, **request: Any) -> bytes | str:  # noqa: ANN401  # the fields of any request
         self._last_id += 1
@@ -197,18 +228,10 @@ class ClientSession:
         return symbol in self._requested or any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
 
 
-def _chunks(names: list[str]) -> Iterable[list[str]]:
-    return (names[start : start + _NAMES_PER_REQUEST] for start in range(0, len(names), _NAMES_PER_REQUEST))
-
-
 def _refused(result: dict[str, Any]) -> list[Refused]:
     """The outcomes of a reply that are not OK. Raises `ProtocolError` for outcomes that are none."""
-    refused = []
-    for outcome in result.get("outcomes", ()):
-        try:
-            name, code, text = outcome
-        except (TypeError, ValueError):
-            raise ProtocolError(Code.MALFORMED, "an outcome is [name, code, text]") from None
-        if code != Code.OK:
-            refused.append(Refused(str(name), code, str(text)))
-    return refused
+    try:
+        outcomes = msgspec.convert(result.get("outcomes", []), list[tuple[str, int, str]])
+    except msgspec.ValidationError as error:
+        raise ProtocolError(Code.MALFORMED, f"outcomes are [name, code, text]: {error}") from None
+    return [Refused(*outcome) for outcome in outcomes if outcome[1] != Code.OK]

@@ -1,12 +1,19 @@
 """What an operator can set, with its defaults. `ticker/settings.py` reads it from TOML; flags win over the file.
 
-Every limit that bounds memory or waiting stands here, so that one page answers "what happens at most".
+Every limit that bounds memory or waiting stands here, so that one page answers "what happens at most". Values that
+cannot be raise `ConfigError`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from typing import Literal
+
+from ticker.errors import ConfigError
+
+MAX_INTERVAL_MS = 60_000
+"""The longest interval: a client that wants a frame more seldom than once a minute gets one a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,12 @@ class Limits:
     snapshot_part: int = 256
     """Instruments per part of a large snapshot."""
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not 0 < value < math.inf:
+                raise ConfigError(f"limits.{each.name} = {value}: give a number above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -59,3 +72,9 @@ class Config:
     """Logs on stderr, for people or for machines."""
     tls: TlsFiles = field(default_factory=TlsFiles)
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
+            raise ConfigError(f"interval_ms = {self.interval_ms}: give 0 to {MAX_INTERVAL_MS} milliseconds")
+        if not self.feeds:
+            raise ConfigError("feeds: give at least one feed spec")

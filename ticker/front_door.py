@@ -82,9 +82,10 @@ def route(request: h11.Request) -> Upgrade:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here; the stream is at {STREAM_PATH}")
     if request.method != b"GET":
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
-    headers = {bytes(name): bytes(value) for name, value in request.headers}
+    headers = _joined(request)
     upgrade = headers.get(b"upgrade", b"").lower()
-    if request.http_version != b"1.1" or upgrade != b"websocket" or b"upgrade" not in _tokens(headers, b"connection"):
+    connection = [token.lower() for token in _tokens(headers, b"connection")]
+    if request.http_version != b"1.1" or upgrade != b"websocket" or b"upgrade" not in connection:
         text = "this is a WebSocket: connect with a WebSocket client"
         raise Refusal(HTTPStatus.UPGRADE_REQUIRED, text, Upgrade="websocket", Connection="Upgrade, close")
     if headers.get(b"sec-websocket-version") != b"13":
@@ -92,7 +93,7 @@ def route(request: h11.Request) -> Upgrade:
     key = headers.get(b"sec-websocket-key", b"")
     if not _is_key(key):
         raise Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key is not the base64 of 16 bytes")
-    offered = _offers(request)
+    offered = [token.decode("latin-1") for token in _tokens(headers, b"sec-websocket-protocol") if token]
     if not offered:
         return Upgrade(key, next(iter(ENCODINGS.values())), None)
     for name in offered:
@@ -117,14 +118,16 @@ async def respond(stream: TlsStream, refusal: Refusal, *, head_only: bool) -> No
     )
 
 
+def _joined(request: h11.Request) -> dict[bytes, bytes]:
+    """The headers by name; one that stands more than once is one list (RFC 9110, section 5.2)."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        headers[bytes(name)] = headers[bytes(name)] + b", " + value if name in headers else bytes(value)
+    return headers
+
+
 def _tokens(headers: dict[bytes, bytes], name: bytes) -> list[bytes]:
-    return [token.strip().lower() for token in headers.get(name, b"").split(b",")]
-
-
-def _offers(request: h11.Request) -> list[str]:
-    """The subprotocols that the client offers, in its order; the header may stand more than once."""
-    values = [bytes(value) for name, value in request.headers if name == b"sec-websocket-protocol"]
-    return [token.strip().decode("latin-1") for token in b",".join(values).split(b",") if token.strip()]
+    return [token.strip() for token in headers.get(name, b"").split(b",")]
 
 
 def _is_key(key: bytes) -> bool:

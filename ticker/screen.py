@@ -64,7 +64,7 @@ class Screen:
             table.add_column(name.replace("_", " "), justify="right")
         table.add_column("status")
         for symbol in symbols[:fitting]:
-            table.add_row(symbol, *self._cells(symbol, now), self._status(symbol))
+            table.add_row(Text(symbol), *self._cells(symbol, now), self._status(symbol))
         lines: list[RenderableType] = [self._headline(now), table]
         if len(symbols) > fitting:
             lines.append(Text(f"… and {len(symbols) - fitting} more; make the window higher", "dim"))

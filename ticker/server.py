@@ -77,7 +77,7 @@ def parse_address(text: str) -> tuple[str, int]:
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
         raise ConfigError(f"listen {text!r}: give HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
-    if int(port) > 65_535:
+    if len(port) > 5 or int(port) > 65_535:
         raise ConfigError(f"listen {text!r}: a port is a number from 0 to 65535")
     return host.strip("[]"), int(port)
 
@@ -107,8 +107,9 @@ def _tls_context(config: Config, host: str) -> ssl.SSLContext:
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=4096)
-    except socket.gaierror as error:
-        raise ConfigError(f"cannot listen on {host}: {error.strerror}; give an address of this machine") from None
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "that is no host name"
+        raise ConfigError(f"cannot listen on {host!r}: {reason}; give an address of this machine") from None
     except (OSError, ExceptionGroup) as error:
         code = error.errno if isinstance(error, OSError) else None
         reason = "the port is in use" if code == errno.EADDRINUSE else str(error)
@@ -123,17 +124,22 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
 
 async def _handle(accepted: trio.SocketStream, *, context: ssl.SSLContext, service: Service) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
-    peer = accepted.socket.getpeername()[0]
-    stream = TlsStream(socket.socket(fileno=accepted.socket.detach()), context)
+    peer = "?"
+    sock = socket.socket(fileno=accepted.socket.detach())
     try:
-        await _let_in(stream, service)
-    except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+        peer = sock.getpeername()[0]
+        stream = TlsStream(sock, context)
+        try:
+            await _let_in(stream, service)
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.aclose()
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
         _log.debug("connection lost", peer=peer, cause=str(error) or type(error).__name__)
     except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
         _log.exception("connection failed", peer=peer)
     finally:
-        with trio.CancelScope(shield=True):
-            await stream.aclose()
+        sock.close()
 
 
 async def _let_in(stream: TlsStream, service: Service) -> None:

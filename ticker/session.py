@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.config import Limits
+from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.entries import definition_of
 from ticker.errors import Code, ProtocolError
 from ticker.hub import Hub, Subscriber, Watch
@@ -39,9 +39,6 @@ from ticker.messages import (
     Welcome,
     parse_request,
 )
-
-MAX_INTERVAL_MS = 60_000
-"""A client that wants a frame more seldom than once a minute gets one a minute."""
 
 _FOUND_PER_REPLY = 500
 

@@ -31,7 +31,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"config {path}: {problem}")
     try:
         return msgspec.convert(content, Config)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(f"config {path}: {error}") from None
 
 

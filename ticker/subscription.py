@@ -57,13 +57,13 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Change:
+        await trio.lowlevel.checkpoint()
         while not self._pending:
             if self._error is not None:
                 raise self._error
             if self._over:
                 raise StopAsyncIteration
             await self._wake.wait()
-        await trio.lowlevel.checkpoint()
         changes, self._pending = self._pending, {}
         if not self._over:
             self._wake = trio.Event()

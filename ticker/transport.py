@@ -58,6 +58,7 @@ class TlsStream(trio.abc.Stream):
         self._send = sock.send
         self._unsent = b""
         self._broken = False
+        self._closing = False
         self._closed = False
         self._waiter: trio.Event | None = None
         self.bytes_sent = 0
@@ -85,7 +86,7 @@ class TlsStream(trio.abc.Stream):
 
     def push(self, data: bytes) -> bool:
         """Encrypt and send what the socket takes now. False if something has to wait for `drain`, or all is over."""
-        if self._broken or self._closed:
+        if self._broken or self._closing:
             return False
         try:
             self._encrypt(data)
@@ -101,17 +102,10 @@ class TlsStream(trio.abc.Stream):
         nothing for `stall_seconds`.
         """
         while self._unsent and not self._broken:
-            if self._waiter is not None:
-                await self._waiter.wait()
-                continue
-            self._waiter = trio.Event()
-            try:
-                with trio.fail_after(stall_seconds):
-                    await trio.lowlevel.wait_writable(self._sock)
-                self._flush()
-            finally:
-                self._waiter.set()
-                self._waiter = None
+            taken = self.bytes_sent
+            with trio.fail_after(stall_seconds):
+                while self._unsent and self.bytes_sent == taken and not self._broken:
+                    await self._wait_for_the_socket()
         self._check()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -148,19 +142,22 @@ class TlsStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Say close_notify, wait a moment for what is unsent to go, and close the socket."""
-        if not self._closed and not self._broken:
-            with trio.move_on_after(_CLOSE_SECONDS):
+        try:
+            if not self._closing and not self._broken:
+                self._closing = True
                 # It then wants to read the peer's close_notify, for which nobody has to wait (RFC 8446, section 6.1).
                 with contextlib.suppress(ssl.SSLError):
                     self._tls.unwrap()
                 self._flush()
-                with contextlib.suppress(trio.BrokenResourceError):
+                with trio.move_on_after(_CLOSE_SECONDS), contextlib.suppress(trio.BrokenResourceError):
                     await self.drain()
-        self.abort()
+        finally:
+            self.abort()
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
         """Close the socket at once. Whoever waits for it gets `trio.ClosedResourceError`."""
+        self._closing = True
         if not self._closed:
             self._closed = True
             self._unsent = b""
@@ -188,6 +185,19 @@ class TlsStream(trio.abc.Stream):
             return True
         self._unsent = data[sent:]
         return False
+
+    async def _wait_for_the_socket(self) -> None:
+        """Wait until the socket took something of what is unsent, or until whoever waits for that has stopped."""
+        if self._waiter is not None:
+            await self._waiter.wait()
+            return
+        self._waiter = trio.Event()
+        try:
+            await trio.lowlevel.wait_writable(self._sock)
+            self._flush()
+        finally:
+            self._waiter.set()
+            self._waiter = None
 
     async def _send_pending(self) -> None:
         if not self._flush():

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from ticker.clocks import hub_time
 from ticker.config import Limits
@@ -29,6 +30,15 @@ from ticker.wire import Encoding, close_code, close_frame
 
 _CLOSE_SECONDS = 2.0
 """How long a client may take to answer a close frame."""
+
+_LOSSES = (
+    ConnectionClosed,
+    # What it raises for a ping that comes after the server's own close frame.
+    LocalProtocolError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.websocket")
 
@@ -45,7 +55,20 @@ class Service:
 
 
 async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
-    """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request."""
+    """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request.
+
+    Raises `trio.BrokenResourceError` if the connection was lost on the way.
+    """
+    lost = False
+    try:
+        await _serve(stream, upgrade, rest, service)
+    except* _LOSSES:
+        lost = True
+    if lost:
+        raise trio.BrokenResourceError("the connection was lost")
+
+
+async def _serve(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
     async with trio.open_nursery() as nursery:
         inner = _HandshakeDone(stream, upgrade, rest)
         with trio.fail_after(service.limits.handshake_seconds):

@@ -36,9 +36,6 @@ async def publish(budget: float) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     rest = b""
     while data := await reader.read(2**20):
-        if budget:
-            await asyncio.sleep(budget)
-            data += reader._buffer and await reader.read(2**20)  # noqa: SLF001  # what came meanwhile
         updates, rest = parse(rest + data)
         if not budget:
             for number, message in updates:
@@ -46,6 +43,7 @@ async def publish(budget: float) -> None:
             continue
         for websocket, message in batches_for(updates, subscribers):
             broadcast([websocket], message)
+        await asyncio.sleep(budget)
 
 
 async def main() -> None:
