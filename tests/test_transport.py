@@ -27,7 +27,6 @@ async def test_after_the_handshake_both_ends_talk(contexts: Contexts, version: s
         assert await pair.received(5) == b"price"
         await pair.client.send_all(b"request")
         assert await pair.server.receive_some() == b"request"
-        assert pair.server.bytes_sent > 5
         assert pair.server.unsent == 0
 
 
@@ -150,11 +149,9 @@ async def test_drain_with_nothing_unsent_returns(pair: Pair) -> None:
 
 
 async def test_pushing_nothing_sends_nothing(pair: Pair) -> None:
-    before = pair.server.bytes_sent
     assert pair.server.push(b"")
     assert pair.server.push(b"something")
     assert await pair.received(9) == b"something"
-    assert before < pair.server.bytes_sent
 
 
 async def test_pushed_and_sent_bytes_arrive_in_the_order_of_the_calls(pair: Pair) -> None:

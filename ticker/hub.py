@@ -24,6 +24,7 @@ import fnmatch
 import heapq
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ticker.entries import Entries, Window
@@ -113,6 +114,8 @@ class Hub:
         self._snapshot_part = snapshot_part
         self._burst = burst
         self._writes = 0
+        self._moves = 0
+        """How often anybody joined or left the members of an audience."""
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
         self._watchers: list[dict[Audience, None]] = []
         self._entries: dict[Encoding, Entries] = {}
@@ -158,6 +161,7 @@ class Hub:
         if subscriber.in_step:
             subscriber.in_step = False
             subscriber.lapses += 1
+            self._moves += 1
             del subscriber.audience.members[subscriber]
         subscriber.sink.catch_up_later()
 
@@ -201,8 +205,7 @@ class Hub:
             if audience.ready:
                 audience.cursor = self._swept
             beat = audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
-            # A cursor is the last cut that was told: even those who are at this one are to hear of it.
-            yield from self._write(audience, beat, now, newer_than=self.cache.cut + 1)
+            yield from self._write(audience, beat, now)
 
     def next_due(self) -> int | None:
         """When `publish` has to be called next, even if there is no new cut."""
@@ -239,25 +242,27 @@ class Hub:
             self._rest(audience, start if now - start <= interval // 4 else now)
         if audience.members:
             frame = self._entries[audience.encoding].frame(since, window, changed)
-            yield from self._write(audience, frame, now, newer_than=audience.cursor)
+            yield from self._write(audience, frame, now)
 
-    def _write(self, audience: Audience, frame: bytes, now: int, *, newer_than: int) -> Iterator[None]:
-        """Write a frame to the members whose cursor is below `newer_than`."""
+    def _write(self, audience: Audience, frame: bytes, now: int) -> Iterator[None]:
+        """Write a frame that tells an audience of its cursor to all its members."""
         cut = audience.cursor
         audience.sent_at = now
-        writes, burst = self._writes, self._burst
-        for subscriber in list(audience.members):
-            # Since the last yield it may have left, or joined when it already had all that this frame brings.
-            if not subscriber.in_step or subscriber.audience is not audience or subscriber.cursor >= newer_than:
-                continue
-            subscriber.cursor = max(subscriber.cursor, cut)
-            if not subscriber.push(frame):
-                self.fall_behind(subscriber)
-            writes += 1
-            if writes >= burst:
-                writes = 0
-                yield
-        self._writes = writes
+        waiting = iter(list(audience.members))
+        while True:
+            room = self._burst - self._writes
+            chunk = list(islice(waiting, room))
+            for subscriber in chunk:
+                subscriber.cursor = cut
+                if not subscriber.push(frame):
+                    self.fall_behind(subscriber)
+            self._writes += len(chunk)
+            if len(chunk) < room:
+                return
+            self._writes, moves = 0, self._moves
+            yield
+            if moves != self._moves:
+                waiting = iter([each for each in waiting if each in audience.members])
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
@@ -330,12 +335,14 @@ class Hub:
             self._watchers.append(watchers)
 
     def _join(self, subscriber: Subscriber) -> None:
+        self._moves += 1
         subscriber.in_step = True
         subscriber.audience.members[subscriber] = None
 
     def _leave(self, subscriber: Subscriber) -> None:
         audience = subscriber.audience
         if subscriber.in_step:
+            self._moves += 1
             subscriber.in_step = False
             del audience.members[subscriber]
         audience.size -= 1

@@ -45,6 +45,22 @@ _CLOSE_SECONDS = 1.0
 class TlsStream(trio.abc.Stream):
     """The server's end of one TLS connection. Takes the socket over."""
 
+    __slots__ = (
+        "_broken",
+        "_closed",
+        "_closing",
+        "_encrypt",
+        "_incoming",
+        "_outgoing",
+        "_send",
+        "_sock",
+        "_take_encrypted",
+        "_taken",
+        "_tls",
+        "_unsent",
+        "_waiter",
+    )
+
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         sock.settimeout(0)
         _tune(sock)
@@ -61,8 +77,8 @@ class TlsStream(trio.abc.Stream):
         self._closing = False
         self._closed = False
         self._waiter: trio.Event | None = None
-        self.bytes_sent = 0
-        """Ciphertext that the kernel took."""
+        # Ciphertext that the kernel took of what had to wait for it: whether a slow peer makes progress.
+        self._taken = 0
 
     @property
     def unsent(self) -> int:
@@ -86,14 +102,21 @@ class TlsStream(trio.abc.Stream):
 
     def push(self, data: bytes) -> bool:
         """Encrypt and send what the socket takes now. False if something has to wait for `drain`, or all is over."""
-        if self._broken or self._closing:
-            return False
+        if self._unsent or self._broken or self._closing:
+            return self._push_behind(data)
         try:
             self._encrypt(data)
-        except ssl.SSLError:
+            data = self._take_encrypted()
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # of the socket, or of TLS
             self._broken = True
             return False
-        return self._flush()
+        if sent == len(data):
+            return True
+        self._unsent = data[sent:]
+        return False
 
     async def drain(self, stall_seconds: float = math.inf) -> None:
         """Wait until everything has been given to the kernel.
@@ -102,9 +125,9 @@ class TlsStream(trio.abc.Stream):
         nothing for `stall_seconds`.
         """
         while self._unsent and not self._broken:
-            taken = self.bytes_sent
+            taken = self._taken
             with trio.fail_after(stall_seconds):
-                while self._unsent and self.bytes_sent == taken and not self._broken:
+                while self._unsent and self._taken == taken and not self._broken:
                     await self._wait_for_the_socket()
         self._check()
 
@@ -164,6 +187,17 @@ class TlsStream(trio.abc.Stream):
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
 
+    def _push_behind(self, data: bytes) -> bool:
+        """`push` where something waits already, or all is over."""
+        if self._broken or self._closing:
+            return False
+        try:
+            self._encrypt(data)
+        except ssl.SSLError:
+            self._broken = True
+            return False
+        return self._flush()
+
     def _flush(self) -> bool:
         """Move ciphertext to the kernel as far as it goes; True if nothing is left."""
         data = self._take_encrypted()
@@ -179,12 +213,9 @@ class TlsStream(trio.abc.Stream):
             self._broken = True
             self._unsent = b""
             return False
-        self.bytes_sent += sent
-        if sent == len(data):
-            self._unsent = b""
-            return True
+        self._taken += sent
         self._unsent = data[sent:]
-        return False
+        return not self._unsent
 
     async def _wait_for_the_socket(self) -> None:
         """Wait until the socket took something of what is unsent, or until whoever waits for that has stopped."""
