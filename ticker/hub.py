@@ -205,7 +205,7 @@ class Hub:
             if audience.ready:
                 audience.cursor = self._swept
             beat = audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
-            yield from self._write(audience, beat, now)
+            yield from self._write(audience, beat, now, below=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
         """When `publish` has to be called next, even if there is no new cut."""
@@ -242,13 +242,14 @@ class Hub:
             self._rest(audience, start if now - start <= interval // 4 else now)
         if audience.members:
             frame = self._entries[audience.encoding].frame(since, window, changed)
-            yield from self._write(audience, frame, now)
+            # Whoever has joined since this cut was closed was brought to it on the way in.
+            yield from self._write(audience, frame, now, below=audience.cursor)
 
-    def _write(self, audience: Audience, frame: bytes, now: int) -> Iterator[None]:
-        """Write a frame that tells an audience of its cursor to all its members."""
+    def _write(self, audience: Audience, frame: bytes, now: int, *, below: int) -> Iterator[None]:
+        """Write a frame that tells of an audience's cursor to those of its members whose own is lower than `below`."""
         cut = audience.cursor
         audience.sent_at = now
-        waiting = iter(list(audience.members))
+        waiting = iter([each for each in audience.members if each.cursor < below])
         while True:
             room = self._burst - self._writes
             chunk = list(islice(waiting, room))
@@ -262,7 +263,7 @@ class Hub:
             self._writes, moves = 0, self._moves
             yield
             if moves != self._moves:
-                waiting = iter([each for each in waiting if each in audience.members])
+                waiting = iter([each for each in waiting if each in audience.members and each.cursor < below])
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
