@@ -12,12 +12,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.install import install
 from benchmarks.run import Result, Workload, measure
 from benchmarks.servers import SERVERS
 from ticker.devcert import development_certificate
 
 WORKLOADS = {
     "W1": Workload("W1 hot", clients=1000, symbols=1, watched=1, rate=100, seconds=10.0),
+    "W2": Workload("W2 watchlists", clients=1000, symbols=500, watched=50, rate=100, seconds=10.0),
+    "W2-paced": Workload("W2 watchlists, paced", 1000, 500, 50, rate=1000, seconds=10.0, budget_ms=20),
+    "W2-bursts": Workload("W2 watchlists, bursts", 1000, 500, 50, rate=1000, seconds=10.0, burst=100),
+    "W3": Workload("W3 open, refresh 0", 1000, 500, 50, rate=10_000, seconds=10.0),
+    "W3-20": Workload("W3 open, refresh 20 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=20),
+    "W3-50": Workload("W3 open, refresh 50 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=50),
     "stall": Workload(
         "one of many stalls",
         clients=200,
@@ -60,10 +67,15 @@ def _run(
 ) -> dict[str, list[Result]]:
     certificate = development_certificate(folder)
     results: dict[str, list[Result]] = {server: [] for server in servers}
+    for server in servers:
+        missing = install(SERVERS[server].python, SERVERS[server].node, SERVERS[server].tools)
+        if missing:
+            console.print(f"{server} is skipped: {missing}")
+            del results[server]
     for turn in range(rounds):
-        for server in servers:
+        for server, runs in results.items():
             console.print(f"{workload.name}: {server}, round {turn + 1} of {rounds}")
-            results[server].append(measure(SERVERS[server], workload, certificate))
+            runs.append(measure(SERVERS[server], workload, certificate))
     return results
 
 
@@ -73,9 +85,10 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
         "server",
         "CPU µs/delivery",
         "µs/frame",
-        "frames",
+        "frames/delivery",
         "p50 ms",
         "p99 ms",
+        "bytes",
         "MB grown",
         "stale",
         "load client",
@@ -87,9 +100,10 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
             server,
             _spread([run.cpu_per_delivery for run in runs]),
             _spread([run.cpu_per_frame for run in runs]),
-            f"{statistics.median(run.frames for run in runs):.0f} of {runs[0].offered}",
+            f"{statistics.median(run.frames for run in runs) / runs[0].offered:.2f}",
             _spread([run.p50 for run in runs]),
             _spread([run.p99 for run in runs]),
+            _spread([run.bytes_per_delivery for run in runs]),
             _spread([run.memory_growth for run in runs]),
             f"{max(run.stale for run in runs)} in {max(run.behind for run in runs):.2f} s",
             f"{max(run.load_cpu for run in runs):.0%}",
@@ -99,8 +113,9 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """The median, and the least and the largest."""
-    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+    """The median, and the least and the largest where there are several."""
+    median = f"{statistics.median(values):.1f}"
+    return median if len(values) == 1 else f"{median} ({min(values):.1f}-{max(values):.1f})"
 
 
 main()

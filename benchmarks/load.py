@@ -39,7 +39,7 @@ class Client:
         self._rest = b""
         self._upgrade(server, port)
         for payload in self.reader.opening(numbers):
-            self._send(_masked(payload))
+            self._send(_masked(payload, text=self.reader.text))
         while not self.reader.subscribed:
             self.decode(self._wait())
         self.frames = self.bytes = 0
@@ -89,6 +89,7 @@ class Client:
             return b""
         if not data:
             raise ConnectionError("the server closed a connection")
+        self.bytes += len(data)
         self._incoming.write(data)
         records = []
         try:
@@ -110,7 +111,6 @@ class Client:
 
     def decode(self, data: bytes) -> list[Update]:
         """Take in all whole frames; returns the updates that they brought."""
-        self.bytes += len(data)
         data = self._rest + data
         at, end = 0, len(data)
         updates: list[Update] = []
@@ -131,8 +131,8 @@ class Client:
         return updates
 
 
-def _masked(payload: bytes) -> bytes:
-    """A client's binary frame (RFC 6455, section 5.2). A mask of zeros leaves the payload as it is."""
-    length = len(payload)
-    head = bytes((0x82, 0x80 | length)) if length < 126 else b"\x82\xfe" + length.to_bytes(2, "big")
+def _masked(payload: bytes, *, text: bool) -> bytes:
+    """A client's frame (RFC 6455, section 5.2). A mask of zeros leaves the payload as it is."""
+    first, length = 0x81 if text else 0x82, len(payload)
+    head = bytes((first, 0x80 | length)) if length < 126 else bytes((first, 0xFE)) + length.to_bytes(2, "big")
     return head + b"\0\0\0\0" + payload

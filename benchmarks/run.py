@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.install import environment, node_folder
 from benchmarks.load import Client
-from benchmarks.servers import Server
+from benchmarks.servers import Server, Start
 from ticker.devcert import DevelopmentCertificate
 
 LOAD_LIMIT = 0.8
@@ -46,6 +47,10 @@ class Workload:
     watched: int
     rate: int
     seconds: float
+    budget_ms: int = 0
+    """How long a server may collect updates before it sends them; for Ticker, the clients' interval."""
+    burst: int = 1
+    """Updates come in bursts of so many, at the same rate."""
     stalled: int = 0
     stall_after: float = 0.0
     stall_seconds: float = 0.0
@@ -68,6 +73,7 @@ class Result:
     cpu_per_frame: float
     p50: float
     p99: float
+    bytes_per_delivery: float
     memory_growth: float
     stale: int
     behind: float
@@ -84,8 +90,15 @@ class Result:
 def measure(server: Server, workload: Workload, certificate: DevelopmentCertificate, probes: int = 10) -> Result:
     """Run a workload against a server."""
     port = _free_port()
-    command = server.command(port, certificate.cert, certificate.key, workload.symbols)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    start = Start(port, certificate.cert, certificate.key, workload.symbols, workload.budget_ms)
+    with subprocess.Popen(
+        server.command(start),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        cwd=node_folder() if server.node else None,
+    ) as process:
         try:
             os.sched_setaffinity(process.pid, {0})
             os.sched_setaffinity(0, {1})
@@ -158,6 +171,7 @@ class _Run:
             server_cpu * 1e6 / max(frames, 1),
             self._percentile(0.5),
             self._percentile(0.99),
+            sum(client.bytes for client in self.clients) / offered,
             self.memory - memory,
             self.stale,
             self.behind,
@@ -178,12 +192,13 @@ class _Run:
         stall_to = stall_from + workload.stall_seconds
         per_second = len(self.swept) / SWEEP_SECONDS
         while (now := time.time()) < start + workload.seconds + SETTLE_SECONDS:
-            due = min(updates, int((now - start) * workload.rate) + 1)
+            due = min(updates, (int((now - start) * workload.rate / workload.burst) + 1) * workload.burst)
             lines = []
             for each in range(sent, due):
                 symbol = choose.randrange(workload.symbols)
                 self.prices[symbol] = 10_000 + each
-                lines.append(f"{symbol} {10_000 + each} {int((start + each / workload.rate) * 1e6)}\n")
+                intended = start + each // workload.burst * workload.burst / workload.rate
+                lines.append(f"{symbol} {10_000 + each} {int(intended * 1e6)}\n")
             if lines:
                 os.write(self.feed.fileno(), "".join(lines).encode())
                 sent = due

@@ -15,7 +15,7 @@ from benchmarks.peers.updates import batches_for, parse
 subscribers: defaultdict[int, dict[WSTransport, None]] = defaultdict(dict)
 
 
-class Client(WSListener):  # type: ignore[misc]  # it has no types
+class Client(WSListener):
     """One client."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
