@@ -25,6 +25,8 @@ WORKLOADS = {
     "W3": Workload("W3 open, refresh 0", 1000, 500, 50, rate=10_000, seconds=10.0),
     "W3-20": Workload("W3 open, refresh 20 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=20),
     "W3-50": Workload("W3 open, refresh 50 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=50),
+    "W7": Workload("W7 idle", clients=10_000, symbols=1, watched=1, rate=0, seconds=10.0),
+    "W8": Workload("W8 storm", clients=2_000, symbols=500, watched=50, rate=100, seconds=5.0),
     "stall": Workload(
         "one of many stalls",
         clients=200,
@@ -91,6 +93,8 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
         "bytes",
         "MB grown",
         "stale",
+        "connect ms",
+        "KB/client",
         "load client",
         "problem",
     ):
@@ -106,6 +110,8 @@ def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
             _spread([run.bytes_per_delivery for run in runs]),
             _spread([run.memory_growth for run in runs]),
             f"{max(run.stale for run in runs)} in {max(run.behind for run in runs):.2f} s",
+            _spread([run.connect_ms for run in runs]),
+            _spread([run.kb_per_client for run in runs]),
             f"{max(run.load_cpu for run in runs):.0%}",
             "; ".join(dict.fromkeys(run.problem for run in runs if run.problem)),
         )

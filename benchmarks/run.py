@@ -16,7 +16,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.install import environment, node_folder
@@ -78,6 +78,10 @@ class Result:
     stale: int
     behind: float
     wrong: int
+    connect_ms: float = 0.0
+    """The server's CPU time per client to connect it and give it what it subscribed, in milliseconds."""
+    kb_per_client: float = 0.0
+    """The server's resident memory per connected client, in KB."""
 
     @property
     def problem(self) -> str:
@@ -105,8 +109,13 @@ def measure(server: Server, workload: Workload, certificate: DevelopmentCertific
             assert process.stdout is not None
             if b"ready" not in process.stdout.readline():
                 raise RuntimeError(f"{server.name} did not start")
+            cpu, memory = _cpu(process.pid), _memory(process.pid)
             clients = _connect(server, workload, port, certificate.authority)
-            return _Run(process, clients, workload, probes).result(server)
+            connect_ms = (_cpu(process.pid) - cpu) * 1000 / workload.clients
+            time.sleep(SETTLE_SECONDS)
+            each_kb = (_memory(process.pid) - memory) * 1000 / workload.clients
+            result = _Run(process, clients, workload, probes).result(server)
+            return replace(result, connect_ms=connect_ms, kb_per_client=each_kb)
         finally:
             process.terminate()
             os.sched_setaffinity(0, {0, 1})
@@ -158,7 +167,7 @@ class _Run:
         load_cpu = now.ru_utime + now.ru_stime - own.ru_utime - own.ru_stime
         for client in (*self.swept, *self.stalled):
             client.decode_kept()
-        offered = int(workload.rate * workload.seconds) * workload.clients * workload.watched // workload.symbols
+        offered = int(workload.rate * workload.seconds) * workload.clients * workload.watched // workload.symbols or 1
         frames = sum(client.frames for client in self.clients)
         self.latencies.sort()
         return Result(
