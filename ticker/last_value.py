@@ -179,11 +179,12 @@ class LastValueCache:
 
     def _update(self, update: Update) -> None:
         record = self._declared(update.symbol)
-        if not isinstance(update.fields, Mapping):
+        if type(update.fields) is not dict and not isinstance(update.fields, Mapping):
             raise BadPublication(f"{record.symbol}: the fields of an Update are a mapping of names to values")
         try:
             changes, numbers = self._parse(update.fields)
-            self._check_room(record, changes, numbers)
+            if len(record.values) + len(update.fields) > MAX_FIELDS:
+                self._check_room(record, changes, numbers)
             price_scale, size_scale = record.price_scale, record.size_scale
             for _, kind, _, places in numbers:
                 if kind is Kind.PRICE:
