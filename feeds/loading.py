@@ -53,6 +53,9 @@ def load_feed(spec: str) -> Feed:
     except (ConfigError, ValueError) as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"feed {spec!r}: {line}") from error
+    except Exception as error:  # a feed's own __init__ is somebody's code: it can fail in any way
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"feed {spec!r}: its __init__ failed: {line}") from error
 
 
 def _find(name: str) -> Callable[..., Feed]:

@@ -209,6 +209,5 @@ def test_what_a_feed_refuses_itself_is_told_in_one_line(venue: str) -> None:
     assert "rate 0.0" in refusal("simulated?rate=0")
 
 
-def test_a_bug_in_a_feed_stays_what_it_is(venue: str) -> None:
-    with pytest.raises(RuntimeError, match="a bug"):
-        load_feed(f"{venue}:Fussy")
+def test_a_bug_in_a_feed_s_init_is_told_in_one_line_too(venue: str) -> None:
+    assert refusal(f"{venue}:Fussy").endswith("its __init__ failed: RuntimeError: a bug")

@@ -17,17 +17,17 @@ from ticker.screen import COLUMNS, FLASH_SECONDS, Screen, shown
 GREEN, RED = "\x1b[30;42m", "\x1b[37;41m"
 
 
-def drawn(screen: Screen, now: float = 10.0, height: int = 40, *, colours: bool = False) -> str:
+def drawn(screen: Screen, now: float = 10.0, height: int = 40, width: int = 160, *, colours: bool = False) -> str:
     """The screen as a terminal of that height gets it."""
     console = Console(
         file=io.StringIO(),
-        width=160,
+        width=width,
         height=height,
         force_terminal=colours,
         color_system="standard" if colours else None,
     )
     with console.capture() as capture:
-        console.print(screen.render(now, height))
+        console.print(screen.render(now, height, width))
     return capture.get()
 
 
@@ -144,3 +144,24 @@ def test_a_symbol_is_shown_as_it_is(symbol: str) -> None:
 )
 def test_values_are_never_in_exponents(value: Decimal | int | str | None, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
+def test_a_price_is_shown_whole_or_not_at_all(width: int) -> None:
+    screen = Screen("wss://127.0.0.1:1")
+    fields: Fields = {name: Decimal("64982.74") for name in COLUMNS}
+    screen.apply(changed(BTCUSD={**fields, "status": "live"}), 1.0)
+    text = drawn(screen, width=width)
+    assert text.count("64982.74") == text.replace("…", "").count("64982.7") > 0
+    assert "bid" in text
+    assert "ask" in text
+
+
+def test_while_the_connection_is_lost_no_row_looks_live() -> None:
+    screen = Screen("wss://127.0.0.1:1")
+    screen.apply(changed(A={"bid": Decimal(1), "status": "live"}), 1.0)
+    screen.happened(Disconnected("gone", 1.0))
+    assert "live" not in drawn(screen)
+    assert "connection lost" in drawn(screen)
+    screen.happened(Connected("wss://127.0.0.1:1", "s", resumed=True))
+    assert "live" in drawn(screen)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -37,6 +38,7 @@ app = App(
     name="ticker",
     help="Live market data, pushed to thousands of clients over TLS.",
     help_format="plaintext",
+    version=metadata.version("ticker-push"),
     backend="trio",
     result_action="return_value",
 )
@@ -155,7 +157,7 @@ async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -
         nursery.start_soon(_feed_screen, screen, client.subscribe(*names))
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(screen.render(trio.current_time(), console.height), refresh=True)
+                live.update(screen.render(trio.current_time(), console.height, console.width), refresh=True)
                 await trio.sleep(REDRAW_SECONDS)
 
 
@@ -190,14 +192,15 @@ def _report(event: Event) -> None:
 async def _on_signal(act: Callable[[], None]) -> AsyncIterator[None]:
     """Act on the first SIGINT or SIGTERM; the second ends the process as usual."""
 
-    async def wait() -> None:
+    async def wait(*, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
             async for _ in signals:
                 act()
                 break
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait)
+        await nursery.start(wait)
         yield
         nursery.cancel_scope.cancel()
 
@@ -211,10 +214,12 @@ def main() -> None:
         code = _complain(group, 2)
     except* ConnectionFailed as group:
         code = _complain(group, 1)
-    except* BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered has nowhere to go either.
+    except* OSError as group:
+        # Nobody reads our output, or it cannot be written; what is still buffered has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 1 if group.subgroup(BrokenPipeError) is not None else _complain(group, 1)
+    except* KeyboardInterrupt:
+        code = 130
     sys.exit(code)
 
 

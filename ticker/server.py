@@ -48,8 +48,8 @@ async def serve(
     Raises `ConfigError` for whatever in the configuration cannot be used.
     """
     host, port = parse_address(config.listen)
-    context = _tls_context(config, host)
     feeds = [(spec, load_feed(spec)) for spec in config.feeds]
+    context = _tls_context(config, host)
     listeners = await _listen(host, port)
     limits = config.limits
     cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
@@ -171,7 +171,7 @@ async def _keep_running(spec: str, feed: Feed, updates: trio.MemorySendChannel[F
         began = trio.current_time()
         try:
             await feed.run(updates)
-        except Exception:  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
+        except (Exception, SystemExit):  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
             if trio.current_time() - began > _RESTART_SECONDS[1]:
                 wait = _RESTART_SECONDS[0]
             _log.exception("feed failed", feed=spec, restart_in_seconds=wait)
