@@ -166,7 +166,7 @@ def test_a_field_that_is_nil_was_withdrawn() -> None:
 
 def test_a_record_replaces_whatever_there_was() -> None:
     replica = copy()
-    assert brought(replica, Snapshot(5, 6, 6000, [], [0, {BID: 300}])) == {"A": {BID: 300}}
+    assert brought(replica, Snapshot(5, 6, 6000, [], [0, {BID: 300}])) == {"A": {BID: 300, STATUS: None}}
     assert held(replica) == {"A": {BID: 300}}
 
 

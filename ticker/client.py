@@ -115,6 +115,8 @@ class Client:
         self._subscriptions: dict[Subscription, None] = {}
         self._names_changed = trio.Event()
         self._closed = False
+        # A connection that brought data was a good one: after it, the next wait is a short one again.
+        self._useful = False
         self._end: ConnectionFailed | None = None
         self.fault: Exception | None = None
         """What `on_event` raised, if it did; it ends the client."""
@@ -173,14 +175,16 @@ class Client:
         connected_once = False
 
         def connected() -> None:
-            nonlocal connected_once, backoff
-            backoff = _BACKOFF_SECONDS[0]
+            nonlocal connected_once
             if not connected_once:
                 connected_once = True
                 task_status.started()
 
         while True:
+            self._useful = False
             end = await self._one_connection(connected)
+            if self._useful:
+                backoff = _BACKOFF_SECONDS[0]
             if not connected_once or not end.come_back:
                 self.close(ConnectionFailed(f"{self.url}: {end.reason}"))
                 if not connected_once:
@@ -238,9 +242,10 @@ class Client:
     ) -> _End:
         parts = urlsplit(self.url)
         with trio.fail_after(_CONNECT_SECONDS) as scope:
+            watched = _Watched(stream, scope.cancel)
             websocket = await wrap_client_stream(
                 nursery,
-                _UntilItEnds(stream, scope.cancel),  # type: ignore[arg-type]  # any stream will do
+                watched,  # type: ignore[arg-type]  # any stream will do
                 parts.netloc,
                 parts.path,
                 subprotocols=[MSGPACK.subprotocol],
@@ -250,7 +255,7 @@ class Client:
         connected()
         self._on_event(Connected(self.url, welcome.session, self._session.replica.resuming))
         nursery.start_soon(self._keep_asking, websocket)
-        end = await self._listen(websocket)
+        end = await self._listen(websocket, watched)
         with trio.move_on_after(_CLOSE_SECONDS):
             await websocket.aclose()
         return end
@@ -266,18 +271,22 @@ class Client:
                 return  # `_listen` learns of it too, and why
             await self._names_changed.wait()
 
-    async def _listen(self, websocket: WebSocketConnection) -> _End:
+    async def _listen(self, websocket: WebSocketConnection, watched: _Watched) -> _End:
         """Take in what comes until the connection ends; returns how it did."""
         patience = 2.5 * self._session.heartbeat_seconds or math.inf
         end = _End("the connection was lost")
         while True:
+            payload: bytes | str | None = None
             try:
-                with trio.fail_after(patience):
+                # A large message on a slow link may take longer than that; every byte of it is a sign of life.
+                with trio.move_on_at(watched.heard + patience):
                     payload = await websocket.get_message()
-            except trio.TooSlowError:
-                return _End(f"nothing was heard for {patience:.0f} s")
             except ConnectionClosed as closed:
                 return _ended(end, closed.reason.code if closed.reason is not None else 1006)
+            if payload is None:
+                if trio.current_time() < watched.heard + patience:
+                    continue
+                return _End(f"nothing was heard for {patience:.0f} s")
             received = self._session.receive(payload)
             if received.goodbye is not None:
                 goodbye = received.goodbye
@@ -288,6 +297,7 @@ class Client:
             for refused in received.refused:
                 self._on_event(refused)
             if received.changes is not None:
+                self._useful = True
                 replica = self._session.replica
                 for subscription in self._subscriptions:
                     subscription.merge(replica.cursor, replica.time, received.changes)
@@ -302,12 +312,16 @@ class _End:
     retry_seconds: float = 0.0
 
 
-class _UntilItEnds(trio.abc.Stream):
-    """A stream that tells when its peer has gone: trio-websocket would wait for the opening handshake all the same."""
+class _Watched(trio.abc.Stream):
+    """A stream that knows when its peer was last heard, and tells when it has gone.
+
+    trio-websocket would wait for the end of the opening handshake all the same.
+    """
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream], ended: Callable[[], None]) -> None:
         self._stream = stream
         self._ended = ended
+        self.heard = trio.current_time()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         try:
@@ -317,6 +331,7 @@ class _UntilItEnds(trio.abc.Stream):
             raise
         if not data:
             self._ended()
+        self.heard = trio.current_time()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

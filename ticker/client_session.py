@@ -104,13 +104,13 @@ class ClientSession:
         self._awaited.clear()
         self._confirmed &= self._wanted.keys()
         self._ask_for(sorted(self._confirmed))
-        self.replica.forget_unwanted()
         before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
+        self.replica.forget_unwanted()
         # A resume is one message: a client with more names than fit into it starts anew.
         fits = len(self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})) <= self._room()
         self._resume_first = self.replica.welcome(message, resumable=fits and bool(self._confirmed))
+        self._vanishing |= {symbol: fields for symbol, fields in before.items() if self.replica.find(symbol) is None}
         if not self._resume_first:
-            self._vanishing |= before
             self._confirmed.clear()
             self._ask_for([])
         return message

@@ -43,7 +43,7 @@ class Limits:
     heartbeat_seconds: float = 10.0
     """After so long without a frame a client gets a HEARTBEAT."""
     stall_seconds: float = 60.0
-    """A client whose socket took nothing for so long is dropped (close 4008 if it can still be told)."""
+    """A client whose socket took nothing for so long is dropped."""
     feed_queue: int = 10_000
     """Items that wait between feeds and the publisher; beyond that, feeds wait."""
     updates_per_cut: int = 2_000

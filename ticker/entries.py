@@ -13,6 +13,9 @@ from ticker.last_value import LastValueCache, Record
 from ticker.messages import Definition
 from ticker.wire import Encoding
 
+MAX_WINDOWS = 64
+"""So many different `since` of one cut are remembered; beyond that, windows are made again."""
+
 
 class Window(dict[int, bytes]):
     """Encoded changes by instrument id, made when first looked up. `changed` are the ids for which there are any."""
@@ -55,6 +58,8 @@ class Entries:
             self._selections.clear()
         window = self._windows.get(since)
         if window is None:
+            if len(self._windows) >= MAX_WINDOWS:
+                self._windows.clear()
             changed = cache.changed_since(since)
             redefined = set()
             if cache.last_definition > since:

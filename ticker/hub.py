@@ -145,15 +145,18 @@ class Hub:
         With `resume_from` the client has, from an earlier connection, everything of this watch through that cut.
         """
         held = subscriber.audience.ids - subscriber.fresh
-        self._leave(subscriber)
+        # In this order: the last subscriber of an audience that asks for the same again must not end it on the way.
         audience = self._audience(watch, subscriber.encoding, now)
         audience.size += 1
+        self._leave(subscriber)
         subscriber.audience = audience
         if resume_from is None:
             subscriber.fresh = audience.ids - held
         else:
             subscriber.fresh = set()
             subscriber.cursor = resume_from
+            if resume_from < self.cache.cut and not self._send_owed(subscriber):
+                return
         self.catch_up(subscriber)
 
     def fall_behind(self, subscriber: Subscriber) -> None:
@@ -235,6 +238,8 @@ class Hub:
 
     def _send(self, audience: Audience, window: Window, changed: Iterable[int], now: int, start: int) -> Iterator[None]:
         """Send the changes of a window to an audience, which is due since `start`."""
+        if not audience.size:
+            return  # its last subscriber has gone since this pass began
         since, audience.cursor = audience.cursor, self.cache.cut
         interval = audience.watch.interval_us
         if interval:

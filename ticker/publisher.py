@@ -17,7 +17,7 @@ from ticker.clocks import hub_time, wall_clock
 from ticker.config import Limits
 from ticker.errors import BadPublication
 from ticker.hub import Hub
-from ticker.market import FeedItem, Publication
+from ticker.market import FeedItem, Publication, shown
 
 _LOGGED_CAUSES = 100
 """So many different causes of refused publications are logged, each once."""
@@ -78,13 +78,17 @@ class Publisher:
         try:
             self._hub.cache.publish(publication)
         except BadPublication as error:
-            self.refused += 1
-            cause = str(error)[:40]
-            if cause not in self._causes and len(self._causes) < _LOGGED_CAUSES:
-                self._causes.add(cause)
-                _log.warning("publication refused; others like it are only counted", cause=str(error))
+            self._refuse(str(error))
+        except Exception as error:  # noqa: BLE001  # the publication is a feed's own object and can fail in any way
+            self._refuse(f"{type(error).__name__} while it was read: {shown(error)}")
         else:
             self.applied += 1
+
+    def _refuse(self, cause: str) -> None:
+        self.refused += 1
+        if cause[:40] not in self._causes and len(self._causes) < _LOGGED_CAUSES:
+            self._causes.add(cause[:40])
+            _log.warning("publication refused; others like it are only counted", cause=cause)
 
 
 def _batch(item: object) -> Sequence[Any]:

@@ -125,7 +125,7 @@ class Replica:
                 holding.redefine(definition)
 
     def apply(self, message: Snapshot | Delta) -> dict[Holding, dict[FieldKey, WireValue]]:
-        """Apply a data message whole and return the fields that it brought, by instrument.
+        """Apply a data message whole and return the fields that it changed, by instrument; None where one is gone.
 
         Raises `Gap` for one that does not follow the cursor, and `ProtocolError` for one that makes no sense; the copy
         is then as it was.
@@ -145,10 +145,12 @@ class Replica:
         for number, fields in records.items():
             definition = self._definitions[number]
             if self._wants(definition.symbol):
+                before = self._holdings.get(number)
+                gone = dict.fromkeys(before.values) if before is not None else {}
                 holding = Holding(definition)
                 holding.merge(fields)
                 self._holdings[number] = self._by_symbol[definition.symbol] = holding
-                brought[holding] = fields
+                brought[holding] = {**gone, **fields}
         self.cursor, self.time = message.cut, message.time
         return brought
 

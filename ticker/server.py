@@ -170,7 +170,9 @@ async def _keep_running(spec: str, feed: Feed, updates: trio.MemorySendChannel[F
     while True:
         began = trio.current_time()
         try:
-            await feed.run(updates)
+            # A channel of its own: a feed that closes it closes it for nobody else.
+            async with updates.clone() as own:
+                await feed.run(own)
         except (Exception, SystemExit):  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
             if trio.current_time() - began > _RESTART_SECONDS[1]:
                 wait = _RESTART_SECONDS[0]

@@ -3,8 +3,8 @@
 The rules:
 
 1. Every message is answered, in order: with REPLY, or with ERROR. One bad symbol never fails the others of its request.
-2. An answer is sent only once the subscriber is in step again, that is after the data that the request asked for: a
-   client that has the reply to a subscribe holds everything it subscribed.
+2. An answer is sent only after the data that the request asked for: a client that has the reply to a subscribe holds
+   everything it subscribed.
 3. Unknown symbols are remembered: they join when their instrument appears. So a client that comes back before the feeds
    do loses nothing.
 4. A message that cannot be understood at all is fatal: its sender would misunderstand the answers, too.
@@ -71,6 +71,7 @@ class Session:
         self._symbols: dict[str, None] = {}
         self._patterns: dict[str, None] = {}
         self._interval_ms = floor_ms
+        self._resumed = False
         self._handlers: dict[type[Request], Callable[[Any, int], dict[str, Any]]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
@@ -140,11 +141,12 @@ class Session:
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> dict[str, Any]:
-        if self._symbols or self._patterns:
-            raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes before the first subscribe")
+        if self._resumed or self._symbols or self._patterns:
+            raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
         if request.epoch != self._hub.cache.epoch or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
+        self._resumed = True
         outcomes = self._add(request.symbols)
         self._take_interval(request.interval_ms)
         self._hub.watch(self._subscriber, self._watch(), now, resume_from=request.cursor)

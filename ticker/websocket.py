@@ -115,7 +115,11 @@ class _HandshakeDone(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         frame = bytes(data)
         code = close_code(frame)
-        await self._stream.send_all(frame if code is None else self.before_close(code) + frame)
+        if code is None:
+            await self._stream.send_all(frame)
+        else:
+            with trio.fail_after(_CLOSE_SECONDS):
+                await self._stream.send_all(self.before_close(code) + frame)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -142,7 +146,9 @@ class Connection:
         self._hub = service.hub
         self._stall_seconds = service.limits.stall_seconds
         self._nursery = nursery
-        self._catching_up: trio.Event | None = None
+        self._catching_up = False
+        self._progress = trio.Event()
+        """Set, and made anew, whenever the socket has taken everything and the hub was asked for more."""
         self._closing = False
         self._closed: trio.Event | None = None
         name = secrets.token_hex(8)
@@ -165,13 +171,19 @@ class Connection:
                 self.last_words()
                 return
             answer = self._session.receive(message, hub_time())
-            while not self._subscriber.in_step and not self._closing:
-                self.catch_up_later()
-                if self._catching_up is not None:
-                    await self._catching_up.wait()
+            await self._until_told(self._hub.cache.cut)
             self._say(answer.frame)
             if answer.close is not None:
                 await self._close(answer.close, "see the ERROR before this")
+                return
+
+    async def _until_told(self, cut: int) -> None:
+        """Wait until the client was sent everything it asked for through this cut, and its socket took all before."""
+        subscriber = self._subscriber
+        while not subscriber.in_step and not self._closing:
+            self.catch_up_later()
+            await self._progress.wait()
+            if not subscriber.fresh and subscriber.cursor >= cut:
                 return
 
     async def leave(self, retry_ms: int) -> None:
@@ -204,9 +216,9 @@ class Connection:
 
     def catch_up_later(self) -> None:
         """Have a task bring this client up to date, unless there is one."""
-        if self._catching_up is None and not self._closing:
-            self._catching_up = trio.Event()
-            self._nursery.start_soon(self._catch_up, self._catching_up)
+        if not self._catching_up and not self._closing:
+            self._catching_up = True
+            self._nursery.start_soon(self._catch_up)
 
     def _say(self, frame: bytes) -> None:
         """Send something besides the data."""
@@ -219,14 +231,15 @@ class Connection:
             await self._websocket.aclose(int(code), reason)
         self._closed.set()
 
-    async def _catch_up(self, done: trio.Event) -> None:
-        """Wait for the socket and bring this client up to date; `done` is set then, or when the client is lost."""
+    async def _catch_up(self) -> None:
+        """Wait for the socket and bring this client up to date, until it is in step or lost."""
         began, cursor = trio.current_time(), self._subscriber.cursor
         try:
             while True:
                 await self._stream.drain(self._stall_seconds)
                 if self._closing or self._hub.catch_up(self._subscriber):
                     break
+                self._tell_progress()
                 await trio.lowlevel.checkpoint()
         except trio.TooSlowError:
             self._log.warning(
@@ -243,8 +256,12 @@ class Connection:
             if seconds >= 1.0:
                 self._log.info("client caught up", seconds=round(seconds, 3), cuts=self._subscriber.cursor - cursor)
         finally:
-            self._catching_up = None
-            done.set()
+            self._catching_up = False
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        self._progress.set()
+        self._progress = trio.Event()
 
     def _give_up(self) -> None:
         self._closing = True
