@@ -115,7 +115,7 @@ class Client:
         self._subscriptions: dict[Subscription, None] = {}
         self._names_changed = trio.Event()
         self._closed = False
-        # A connection that brought data was a good one: after it, the next wait is a short one again.
+        # A connection that brought all that was asked for was a good one: after it, the next wait is a short one again.
         self._useful = False
         self._end: ConnectionFailed | None = None
         self.fault: Exception | None = None
@@ -296,8 +296,8 @@ class Client:
                 self._names_changed.set()  # it may be that something has to be asked anew
             for refused in received.refused:
                 self._on_event(refused)
+            self._useful = self._useful or self._session.settled
             if received.changes is not None:
-                self._useful = True
                 replica = self._session.replica
                 for subscription in self._subscriptions:
                     subscription.merge(replica.cursor, replica.time, received.changes)
