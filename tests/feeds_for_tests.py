@@ -55,3 +55,11 @@ class Failing:
     async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
         await updates.send(Instrument("LAST"))
         raise OSError("the venue\nhung up")
+
+
+class Closing:
+    """Says what it has and closes its channel, as `async with` does."""
+
+    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        async with updates:
+            await updates.send([Instrument("ONCE"), Update("ONCE", {"last": 1})])

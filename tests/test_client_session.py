@@ -309,3 +309,17 @@ def test_outcomes_that_are_none_break_the_protocol(outcomes: object) -> None:
     (request,) = talk.asked()
     with pytest.raises(ProtocolError):
         talk.says(Reply(request["id"], {"outcomes": outcomes}))
+
+
+def test_a_field_that_was_withdrawn_while_away_is_reported_even_if_the_reply_had_not_come() -> None:
+    talk = Conversation()
+    talk.session.want(["A"])
+    talk.welcome(cut=5)
+    talk.asked()
+    talk.says(Instruments([A]))
+    talk.says(Snapshot(5, 5, 5000, [], [0, {1: 100, 3: 101}]))
+    talk.welcome(cut=7)
+    talk.asked()
+    talk.says(Instruments([A]))
+    received = talk.says(Snapshot(7, 7, 7000, [], [0, {1: 100}]))
+    assert received.changes == {"A": {"bid": Decimal("1.00"), "ask": None}}

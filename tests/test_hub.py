@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import Sink, cut, market, update
+from ticker.entries import MAX_WINDOWS
 from ticker.hub import NOTHING, Audience, Hub, Watch
 from ticker.market import Instrument, Publication, Withdrawal
 from ticker.messages import Definition, Delta, Heartbeat, Instruments, ServerMessage, Snapshot
@@ -1076,3 +1077,38 @@ def test_a_thousand_comings_and_goings_leave_nothing_behind(random: Random) -> N
         client.leave()
     floor.wait(2 * SECOND)
     assert not leftovers(floor.hub)
+
+
+def test_the_same_request_again_keeps_the_audience_and_its_interval() -> None:
+    floor = Floor("A")
+    client = floor.client("A", interval_us=1 * SECOND)
+    floor.publish(update("A", bid="1"))
+    assert bids(client.take()) == [100]
+    (before,) = [audience for audience in floor.audiences() if audience.watch != NOTHING]
+    for number in range(2, 7):
+        client.watch("A", interval_us=1 * SECOND)
+        floor.publish(update("A", bid=str(number)))
+    assert client.take() == []
+    assert [audience for audience in floor.audiences() if audience.watch != NOTHING] == [before]
+
+
+def test_what_a_resumed_client_missed_is_not_held_back_by_the_interval_of_others() -> None:
+    floor = Floor("A")
+    floor.client("A", interval_us=60 * SECOND)
+    seen = floor.publish(update("A", bid="1"))
+    floor.publish(update("A", bid="2"))
+    back = floor.client()
+    watch = Watch(frozenset(["A"]), frozenset(), 60 * SECOND)
+    floor.hub.watch(back.subscriber, watch, floor.now, resume_from=seen)
+    assert bids(back.take()) == [200]
+
+
+def test_windows_of_one_cut_are_bounded() -> None:
+    floor = Floor("A")
+    client = floor.client("A")
+    for number in range(200):
+        floor.publish(update("A", bid=str(number)))
+    watch = client.subscriber.audience.watch
+    for cursor in range(200):
+        floor.hub.watch(client.subscriber, watch, floor.now, resume_from=cursor)
+    assert len(floor.hub._entries[MSGPACK]._windows) <= MAX_WINDOWS

@@ -6,6 +6,7 @@ import socket
 import stat
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,9 +17,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Logs, serving
 from tests.support import update
+from ticker.client import connect
 from ticker.config import Config, Limits, TlsFiles
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Publication
+from ticker.market import Instrument, Publication, Update
 from ticker.messages import Delta, Snapshot
 from ticker.server import parse_address, serve
 
@@ -260,3 +262,35 @@ async def test_a_feed_that_floods_is_slowed_down() -> None:
                 await service.publish(update("A", bid=number))
             seen = await peer.until_cut(501)
         assert seen[-1].changes == [0, {1: 50_100}]
+
+
+async def test_a_feed_that_closes_its_channel_closes_it_for_nobody_else() -> None:
+    feeds = ["tests.feeds_for_tests:Closing", "tests.feeds_for_tests:Counting"]
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(partial(serve, Config(listen="127.0.0.1:0", feeds=feeds), stop))
+        with trio.fail_after(10):
+            async with connect(url) as client, client.subscribe("ONCE", "COUNT") as subscription:
+                counts: set[object] = set()
+                async for change in subscription:
+                    counts.add(change.changes.get("COUNT", {}).get("last"))
+                    if len(counts) > 3 and client.values("ONCE") == {"last": 1}:
+                        break
+        stop.set()
+
+
+class Treacherous(dict[str, str]):
+    """Fields that fail when they are read."""
+
+    def items(self) -> Any:  # noqa: ANN401  # never returns
+        raise RuntimeError("gone")
+
+
+async def test_a_publication_that_fails_while_it_is_read_is_refused_like_any_other(logs: Logs) -> None:
+    async with serving(*DECLARED) as service:
+        peer = await service.watcher("A")
+        await service.publish(Update("A", Treacherous()), update("A", ask="9.00"))
+        with trio.fail_after(10):
+            assert (await peer.until(Delta)).changes == [0, {3: 900}]
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert "RuntimeError while it was read" in warning["cause"]
