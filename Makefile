@@ -1,15 +1,16 @@
-# Two commands for a new machine (Python 3.11 or newer, and make): `make serve` and `make test`. Each does all its own set-up.
+# For a new machine (Python 3.11 or newer, and make): `make serve`, `make test`, `make bench`. Each does all its own set-up.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check clean
+.PHONY: help serve test check bench clean
 
 help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
 	@echo "make test    everything a change must pass: lint, types, all tests with branch coverage"
 	@echo "make check   the fast half of it: lint, types, layers"
+	@echo "make bench   how fast Ticker is beside what else one could use (ARGS='--quick' for eight minutes instead of forty)"
 	@echo "make clean   remove what these made"
 
 serve: $(VENV)/installed
@@ -27,6 +28,9 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_layers.py
 
+bench: $(VENV)/installed-bench
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ticker needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +41,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/pip
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ $(VENV)/installed
 
 clean:

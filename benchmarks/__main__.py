@@ -1,127 +1,139 @@
-"""`python -m benchmarks`: measure Ticker beside its peers, in turn, and print a table."""
+"""`python -m benchmarks`: how fast Ticker is, beside what else one could use."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import tempfile
+import os
+import resource
+import signal
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.install import install
-from benchmarks.run import Result, Workload, measure
-from benchmarks.servers import SERVERS
-from ticker.devcert import development_certificate
+from benchmarks.install import ROOT, install
+from benchmarks.machine import machine, software
+from benchmarks.plots import plot
+from benchmarks.process import load_core
+from benchmarks.report import targets_table, workload_table, write_json
+from benchmarks.sample import Sample
+from benchmarks.servers import PEER_NAMES, SERVERS
+from benchmarks.session import Session
+from benchmarks.targets import targets
+from benchmarks.workloads import QUICK_PEERS, WORKLOADS, Overrides
 
-WORKLOADS = {
-    "W1": Workload("W1 hot", clients=1000, symbols=1, watched=1, rate=100, seconds=10.0),
-    "W2": Workload("W2 watchlists", clients=1000, symbols=500, watched=50, rate=100, seconds=10.0),
-    "W2-paced": Workload("W2 watchlists, paced", 1000, 500, 50, rate=1000, seconds=10.0, budget_ms=20),
-    "W2-bursts": Workload("W2 watchlists, bursts", 1000, 500, 50, rate=1000, seconds=10.0, burst=100),
-    "W3": Workload("W3 open, refresh 0", 1000, 500, 50, rate=10_000, seconds=10.0),
-    "W3-20": Workload("W3 open, refresh 20 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=20),
-    "W3-50": Workload("W3 open, refresh 50 ms", 1000, 500, 50, rate=10_000, seconds=10.0, budget_ms=50),
-    "W7": Workload("W7 idle", clients=10_000, symbols=1, watched=1, rate=0, seconds=10.0),
-    "W8": Workload("W8 storm", clients=2_000, symbols=500, watched=50, rate=100, seconds=5.0),
-    "stall": Workload(
-        "one of many stalls",
-        clients=200,
-        symbols=200,
-        watched=20,
-        rate=2000,
-        seconds=30.0,
-        stalled=1,
-        stall_after=5.0,
-        stall_seconds=20.0,
-    ),
-}
+RESULTS = ROOT / "benchmarks" / "results"
 
 
-def main() -> None:
-    """Run what was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("workloads", nargs="*", help=f"of {', '.join(WORKLOADS)}; default: all")
-    parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS), help="default: all")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each server, in turn (default: 3)")
-    parser.add_argument("--clients", type=int, help="instead of the workload's own number")
-    parser.add_argument("--rate", type=int, help="updates per second, instead of the workload's own")
-    arguments = parser.parse_args()
-    names = arguments.workloads or list(WORKLOADS)
-    if unknown := [name for name in names if name not in WORKLOADS]:
-        parser.error(f"there is no workload {unknown[0]}; there are {', '.join(WORKLOADS)}")
-    console = Console(width=160)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            workload = WORKLOADS[name]
-            workload = replace(
-                workload, clients=arguments.clients or workload.clients, rate=arguments.rate or workload.rate
-            )
-            results = _run(console, workload, arguments.servers, arguments.rounds, Path(folder))
-            console.print(_table(workload, results))
+def main() -> int:
+    """Measure what was asked for; the exit code."""
+    arguments = _arguments(sys.argv[1:])
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if arguments.list:
+        _list(console)
+        return 0
+    if len(os.sched_getaffinity(0)) < 2:
+        print("two cores are needed: one for the server, one for the load client", file=sys.stderr)
+        return 2
+    os.sched_setaffinity(0, {load_core()})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    overrides = Overrides(arguments.quick, arguments.clients, arguments.rate, arguments.seconds, arguments.rounds)
+    session = Session(console, overrides)
+    began = datetime.now(UTC)
+    try:
+        session.run(arguments.workloads or list(WORKLOADS), _present(console, _servers(arguments)))
+    except KeyboardInterrupt:
+        console.print("ended early: this is what was measured so far")
+    _report(console, session.samples, began, arguments)
+    return 1 if any(each.wrong and SERVERS[each.server].role in {"ticker", "hidden"} for each in session.samples) else 0
 
 
-def _run(
-    console: Console, workload: Workload, servers: Sequence[str], rounds: int, folder: Path
-) -> dict[str, list[Result]]:
-    certificate = development_certificate(folder)
-    results: dict[str, list[Result]] = {server: [] for server in servers}
-    for server in servers:
-        missing = install(SERVERS[server].python, SERVERS[server].node, SERVERS[server].tools)
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure Ticker and the floors beside other servers, on one core each, and print tables.",
+        epilog="Exit code 1 if a client of Ticker ended with a wrong price, 2 if something cannot be used.",
+    )
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="those of --list to run; default: all")
+    parser.add_argument("--list", action="store_true", help="tell which workloads and peers there are")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer peers, one round, shorter: about six minutes in all"
+    )
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="the peers to measure, or none; default: all")
+    parser.add_argument(
+        "--rounds", type=_positive, metavar="N", help="at most so many runs of each server (default: 3)"
+    )
+    parser.add_argument("--clients", type=_positive, metavar="N", help="instead of the workload's own number")
+    parser.add_argument("--rate", type=_positive, metavar="N", help="updates per second, instead of the workload's own")
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="for each phase, instead of its own")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="for the JSON file and charts")
+    arguments = parser.parse_args(given)
+    for name in arguments.workloads:
+        if name not in WORKLOADS:
+            parser.exit(2, f"there is no workload {name}; there are {', '.join(WORKLOADS)}\n")
+    for name in arguments.peers or ():
+        if name != "none" and (name not in SERVERS or SERVERS[name].role not in {"peer", "hidden"}):
+            parser.exit(2, f"there is no peer {name}; there are {', '.join(PEER_NAMES)}, none\n")
+    return arguments
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _servers(arguments: argparse.Namespace) -> list[str]:
+    peers = arguments.peers or (QUICK_PEERS if arguments.quick else PEER_NAMES)
+    return [name for name, server in SERVERS.items() if server.role in {"ticker", "floor"} or name in peers]
+
+
+def _present(console: Console, servers: Sequence[str]) -> list[str]:
+    """Those of the servers that can be had."""
+    present = []
+    for name in servers:
+        with console.status(f"installing {name}"):
+            missing = install(SERVERS[name].needs)
         if missing:
-            console.print(f"{server} is skipped: {missing}")
-            del results[server]
-    for turn in range(rounds):
-        for server, runs in results.items():
-            console.print(f"{workload.name}: {server}, round {turn + 1} of {rounds}")
-            runs.append(measure(SERVERS[server], workload, certificate))
-    return results
+            console.print(f"{name} is skipped: {missing}")
+        else:
+            present.append(name)
+    return present
 
 
-def _table(workload: Workload, results: dict[str, list[Result]]) -> Table:
-    table = Table(title=f"{workload.name}: {workload.clients} clients, {workload.rate} updates/s")
-    for column in (
-        "server",
-        "CPU µs/delivery",
-        "µs/frame",
-        "frames/delivery",
-        "p50 ms",
-        "p99 ms",
-        "bytes",
-        "MB grown",
-        "stale",
-        "connect ms",
-        "KB/client",
-        "load client",
-        "problem",
-    ):
-        table.add_column(column, justify="left" if column in {"server", "problem"} else "right")
-    for server, runs in results.items():
-        table.add_row(
-            server,
-            _spread([run.cpu_per_delivery for run in runs]),
-            _spread([run.cpu_per_frame for run in runs]),
-            f"{statistics.median(run.frames for run in runs) / runs[0].offered:.2f}",
-            _spread([run.p50 for run in runs]),
-            _spread([run.p99 for run in runs]),
-            _spread([run.bytes_per_delivery for run in runs]),
-            _spread([run.memory_growth for run in runs]),
-            f"{max(run.stale for run in runs)} in {max(run.behind for run in runs):.2f} s",
-            _spread([run.connect_ms for run in runs]),
-            _spread([run.kb_per_client for run in runs]),
-            f"{max(run.load_cpu for run in runs):.0%}",
-            "; ".join(dict.fromkeys(run.problem for run in runs if run.problem)),
-        )
-    return table
+def _list(console: Console) -> None:
+    for name, workload in WORKLOADS.items():
+        console.print(f"{name:10} {workload.title}", highlight=False)
+    console.print(f"peers: {', '.join(PEER_NAMES)}", highlight=False)
 
 
-def _spread(values: Sequence[float]) -> str:
-    """The median, and the least and the largest where there are several."""
-    median = f"{statistics.median(values):.1f}"
-    return median if len(values) == 1 else f"{median} ({min(values):.1f}-{max(values):.1f})"
+def _report(console: Console, samples: Sequence[Sample], began: datetime, arguments: argparse.Namespace) -> None:
+    if not samples:
+        return
+    for key in dict.fromkeys(sample.workload for sample in samples):
+        console.print(workload_table(key, [sample for sample in samples if sample.workload == key]))
+    rows = targets(samples)
+    console.print(targets_table(rows))
+    stamp = f"{began:%Y%m%dT%H%M%S}"
+    path = arguments.results / f"{stamp}.json"
+    about = {
+        "began": began.isoformat(timespec="seconds"),
+        "arguments": sys.argv[1:],
+        "machine": machine(),
+        "versions": software(dict.fromkeys(sample.server for sample in samples)),
+    }
+    write_json(path, about, samples, rows)
+    console.print(f"every run: {path}", soft_wrap=True)
+    try:
+        for chart in plot(samples, arguments.results, stamp):
+            console.print(f"chart: {chart}", soft_wrap=True)
+    except ImportError:
+        console.print("no charts: matplotlib is not installed (`make bench` does that)")
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FLOOR = ROOT / "benchmarks" / "peers" / "floor.c"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to be there before a server can be started."""
+
+    python: Sequence[str] = ()
+    """Packages that pip installs for it; likewise `node`, by npm."""
+    node: Sequence[str] = ()
+    tools: Sequence[str] = ()
+    """Programs of this machine."""
+    floor: bool = False
+    """Whether it is the floor in C, which has to be compiled."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that it has to be started in."""
+        return node_folder() if self.node else None
 
 
 def cache_folder() -> Path:
@@ -17,9 +42,9 @@ def cache_folder() -> Path:
     return Path(own) if own else shared / "ticker-benchmarks"
 
 
-def environment() -> dict[str, str]:
-    """The environment that a peer runs in: it finds the cached Python packages."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(cache_folder() / "python")])}
+def python_folder(package: str) -> Path:
+    """Each package with what it needs has a folder of its own, so that no peer changes another's versions."""
+    return cache_folder() / "python" / package
 
 
 def node_folder() -> Path:
@@ -27,28 +52,80 @@ def node_folder() -> Path:
     return cache_folder() / "node"
 
 
-def install(python: Sequence[str], node: Sequence[str], tools: Sequence[str]) -> str:
-    """Install what a peer needs, unless it is there; returns what is missing, or an empty text."""
-    for tool in tools:
-        if shutil.which(tool) is None:
-            return f"{tool} is not on this machine"
-    missing = [name for name in python if not (cache_folder() / "python" / name).exists()]
-    if missing:
-        target = str(cache_folder() / "python")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target, *missing]
-        if not _succeeds(command):
-            return f"pip cannot install {' '.join(missing)}"
-    missing = [name for name in node if not (node_folder() / "node_modules" / name).exists()]
+def floor_binary() -> Path:
+    """The floor in C, compiled from this very source."""
+    return cache_folder() / f"floor-{hashlib.sha256(FLOOR.read_bytes()).hexdigest()[:12]}"
+
+
+def environment(needs: Needs) -> dict[str, str]:
+    """The environment that a server runs in: it finds its own cached Python packages, and no others."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *(str(python_folder(each)) for each in needs.python)]),
+    }
+
+
+def install(needs: Needs) -> str:
+    """Install what a server needs, unless it is there; returns what is missing, or an empty text."""
+    if missing := [tool for tool in needs.tools if shutil.which(tool) is None]:
+        return f"{missing[0]} is not on this machine"
+    for package in needs.python:
+        if not python_folder(package).exists() and (failure := _pip(package)):
+            return failure
+    missing = [name for name in needs.node if not (node_folder() / "node_modules" / name).exists()]
     if missing:
         node_folder().mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(node_folder()), *missing]
-        if not _succeeds(command):
-            return f"npm cannot install {' '.join(missing)}"
+        failure = _run(
+            "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(node_folder()), *missing
+        )
+        if failure:
+            return failure
+    if needs.floor and not floor_binary().exists():
+        floor_binary().parent.mkdir(parents=True, exist_ok=True)
+        return _run("cc", "-O2", str(FLOOR), "-o", str(floor_binary()), "-lssl", "-lcrypto")
     return ""
 
 
-def _succeeds(command: Sequence[str]) -> bool:
+def versions(needs: Needs) -> dict[str, str]:
+    """The versions of the packages that it got."""
+    return {
+        **{name: version for package in needs.python for name, version in _python_versions(package) if name == package},
+        **{name: _node_version(name) for name in needs.node},
+    }
+
+
+def _pip(package: str) -> str:
+    target = python_folder(package)
+    failure = _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+        str(target),
+        package,
+    )
+    if failure:
+        shutil.rmtree(target, ignore_errors=True)
+    return failure
+
+
+def _run(*command: str) -> str:
+    """The last line of its errors if it fails."""
     try:
-        return subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{Path(command[0]).name} failed: {error}"
+    last = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
+    return "" if done.returncode == 0 else f"{Path(command[0]).name} failed: {last[0][:200]}"
+
+
+def _python_versions(package: str) -> Iterator[tuple[str, str]]:
+    return ((each.name, each.version) for each in distributions(path=[str(python_folder(package))]))
+
+
+def _node_version(name: str) -> str:
+    version: str = json.loads((node_folder() / "node_modules" / name / "package.json").read_text())["version"]
+    return version

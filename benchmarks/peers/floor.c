@@ -1,8 +1,10 @@
 /* The floor: what it costs the kernel and OpenSSL to write a frame to each client, with nothing around it.
  *
- * Arguments: PORT CERT KEY. It speaks as the other peers do (benchmarks/servers.py): one update per binary message of
- * 16 bytes. Every client gets every update, whatever it subscribed. One thread: it accepts while no updates come, and then
- * writes each update to each client with one SSL_write, which is one send. Linux; cc -O2 floor.c -lssl -lcrypto
+ * Arguments: PORT CERT KEY BUDGET_MS. It speaks as the other peers do (benchmarks/readers.py), but puts 16 bytes of nothing
+ * before each message, since Ticker's own messages have a head of that size: the floor is the same bytes. One thread: it
+ * accepts clients one by one, reads what updates there are, and writes to each client those that it subscribed, with one
+ * SSL_write, which is one send. Its writes wait: a client that stalls stops everybody.
+ * Linux; cc -O2 floor.c -lssl -lcrypto
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -16,8 +18,18 @@
 #include <unistd.h>
 
 #define MAX_CLIENTS 20000
+#define MAX_SYMBOLS 4096
+#define TOGETHER 1000
 
-static SSL *clients[MAX_CLIENTS];
+struct update {
+    unsigned number, price;
+    double time;
+};
+
+static struct {
+    SSL *ssl;
+    char *wants;
+} clients[MAX_CLIENTS];
 static int count;
 
 /* Read from a client until the buffer holds `end`, and drop what it says. */
@@ -34,7 +46,7 @@ static int read_until(SSL *ssl, char *buffer, int size, const char *end) {
 }
 
 /* The opening handshake of RFC 6455, and the confirmation of whatever is subscribed. */
-static int open_websocket(SSL *ssl) {
+static int open_websocket(SSL *ssl, char *wants) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     char request[8192], joined[128], answer[256];
     unsigned char digest[SHA_DIGEST_LENGTH], accept[64];
@@ -50,7 +62,13 @@ static int open_websocket(SSL *ssl) {
                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
     if (SSL_write(ssl, answer, length) <= 0) return -1;
-    if (SSL_read(ssl, request, sizeof request) <= 0) return -1; /* the subscription */
+    length = SSL_read(ssl, request, sizeof request - 1); /* the subscription, masked with zeros: [1,2,3] */
+    if (length <= 0) return -1;
+    request[length] = 0;
+    for (char *at = memchr(request, '[', length); at && *at != ']'; ) {
+        long number = strtol(at + 1, &at, 10);
+        if (number >= 0 && number < MAX_SYMBOLS) wants[number] = 1;
+    }
     return SSL_write(ssl, "\x82\x00", 2) <= 0 ? -1 : 0;
 }
 
@@ -60,39 +78,56 @@ static void accept_one(int listener, SSL_CTX *context) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     SSL *ssl = SSL_new(context);
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1 && open_websocket(ssl) == 0) clients[count++] = ssl;
+    char *wants = calloc(1, MAX_SYMBOLS);
+    if (SSL_accept(ssl) != 1 || open_websocket(ssl, wants) != 0) return;
+    clients[count].ssl = ssl;
+    clients[count++].wants = wants;
 }
 
-/* Write one update to every client. */
-static void publish(unsigned number, unsigned price, double time) {
-    unsigned char frame[18] = {0x82, 16};
-    memcpy(frame + 2, &number, 4);
-    memcpy(frame + 6, &price, 4);
-    memcpy(frame + 10, &time, 8);
-    for (int each = 0; each < count; each++) SSL_write(clients[each], frame, sizeof frame);
+/* Write to each client what it subscribed of a batch, in one frame. */
+static void publish(const struct update *batch, int size) {
+    static unsigned char frame[4 + 16 * (TOGETHER + 1)];
+    for (int each = 0; each < count; each++) {
+        unsigned char *at = frame + 4 + 16;
+        for (int i = 0; i < size; i++) {
+            if (!clients[each].wants[batch[i].number]) continue;
+            memcpy(at, &batch[i], 16);
+            at += 16;
+        }
+        int length = at - frame - 4;
+        unsigned char *start = length < 126 ? frame + 2 : frame;
+        if (length == 16) continue;
+        start[0] = 0x82;
+        start[1] = length < 126 ? length : 126;
+        if (length >= 126) start[2] = length >> 8, start[3] = length & 255;
+        SSL_write(clients[each].ssl, start, at - start);
+    }
 }
 
 /* Take lines from stdin; returns 0 at its end. */
 static int take_updates(void) {
-    static char buffer[1 << 20];
+    static char buffer[1 << 16];
     static int length;
-    int got = read(0, buffer + length, sizeof buffer - length);
+    static struct update batch[TOGETHER];
+    int size = 0, got = read(0, buffer + length, sizeof buffer - 1 - length);
     if (got <= 0) return 0;
     length += got;
     char *line = buffer, *end;
     while ((end = memchr(line, '\n', buffer + length - line))) {
-        unsigned number, price;
-        double time;
-        if (sscanf(line, "%u %u %lf", &number, &price, &time) == 3) publish(number, price, time);
+        struct update *next = &batch[size];
+        *end = 0;
+        if (sscanf(line, "%u %u %lf", &next->number, &next->price, &next->time) == 3 && next->number < MAX_SYMBOLS) size++;
+        if (size == TOGETHER) publish(batch, size), size = 0;
         line = end + 1;
     }
+    if (size) publish(batch, size);
     length = buffer + length - line;
     memmove(buffer, line, length);
     return 1;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) return 2;
+    if (argc < 5) return 2;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_num_tickets(context, 0);
     if (SSL_CTX_use_certificate_chain_file(context, argv[2]) != 1 ||
@@ -108,7 +143,10 @@ int main(int argc, char **argv) {
     for (;;) {
         struct pollfd waiting[2] = {{.fd = 0, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
         poll(waiting, 2, -1);
-        if (waiting[0].revents && !take_updates()) return 0;
+        if (waiting[0].revents) {
+            if (!take_updates()) return 0;
+            usleep(atoi(argv[4]) * 1000);
+        }
         if (waiting[1].revents & POLLIN) accept_one(listener, context);
     }
 }

@@ -59,7 +59,7 @@ async def main() -> None:
     def accept(_request: WSUpgradeRequest) -> WSListener:
         return Client()
 
-    server = await ws_create_server(accept, "127.0.0.1", int(port), ssl=context)
+    server = await ws_create_server(accept, "127.0.0.1", int(port), ssl=context, backlog=4096)
     print("ready", flush=True)
     async with server:
         await publish(int(budget) / 1000)

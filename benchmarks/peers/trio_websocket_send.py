@@ -1,9 +1,10 @@
 """trio-websocket as its documentation shows it: `send_message` in each client's own task, over `trio.SSLStream`.
 
-Arguments: PORT CERT KEY MODE. Updates come on stdin, as in benchmarks/feed.py. A client subscribes with a JSON array of
-instrument numbers and gets each update as a binary message (benchmarks/peers/updates.py). In mode `tasks` each client's
-handler sends what its memory channel holds, and a client whose channel is full loses updates; in mode `loop` one task
-sends to all, one after the other, which is cheaper and lets any client that stalls stop all the others.
+Arguments: PORT CERT KEY BUDGET_MS MODE; nothing is collected. Updates come on stdin, as in benchmarks/feed.py. A client
+subscribes with a JSON array of instrument numbers and gets each update as a binary message (peers/updates.py). In mode
+`tasks` each client's handler sends what its memory channel holds, and a client whose channel is full loses updates; in
+mode `loop` one task sends to all, one after the other, which is cheaper and lets any client that stalls stop all the
+others.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ async def publish(mode: str) -> None:
 
 async def main() -> None:
     """Run until killed."""
-    port, cert, key, mode = sys.argv[1:]
+    port, cert, key, _budget, mode = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     async with trio.open_nursery() as nursery:

@@ -51,7 +51,8 @@ async def main() -> None:
     port, cert, key, budget = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    async with serve(handle, "127.0.0.1", int(port), ssl=context, compression=None):
+    serving = serve(handle, "127.0.0.1", int(port), ssl=context, backlog=4096, compression=None, ping_interval=None)
+    async with serving:
         print("ready", flush=True)
         await publish(int(budget) / 1000)
 

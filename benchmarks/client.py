@@ -1,0 +1,193 @@
+"""One client of a measured server: a WebSocket over TLS that never waits, so that thousands fit into one loop."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+
+from benchmarks.readers import Price, Reader
+from benchmarks.servers import Server
+
+READ_BYTES = 262_144
+RECORD = 16_384
+"""The most plain text in one TLS record (RFC 8446, section 5.1): a read brings one record."""
+
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # the FIN bit and the opcode (RFC 6455, 5.2)
+
+
+class Client:
+    """One connection. `begin`, then `advance` whenever the socket has something, until `ready`."""
+
+    def __init__(self, server: Server, port: int, context: ssl.SSLContext, numbers: Sequence[int]) -> None:
+        self.numbers = numbers
+        self.reader: Reader = server.reader()
+        self.ready = False
+        self.since = 0
+        """The first price that it has to know: what was sent before it subscribed may be unknown to it."""
+        self.state: dict[int, int] = {}
+        """The latest price of each instrument, as this client knows it."""
+        self.frames = self.values = self.bytes = self.records = 0
+        """Messages and prices in them; ciphertext and TLS records."""
+        self._address = ("127.0.0.1", port)
+        self._server = server
+        # With memory BIOs one system call takes in a hundred records; an `SSLSocket` makes two calls for each.
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
+        self._shaken = self._upgraded = False
+        self._rest = b""
+        self._kept: list[bytes] = []
+
+    # Connecting
+
+    def begin(self) -> int:
+        """Start to connect; returns the socket's number. The connection stands once it can be written to."""
+        self.socket = socket.socket()
+        self.socket.settimeout(0)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect_ex(self._address)
+        return self.socket.fileno()
+
+    def advance(self) -> None:
+        """Go on connecting with what has arrived. Raises `OSError` if it fails."""
+        data = self.receive() if self._shaken else self._handshake()
+        if not self._shaken:
+            return
+        if not self._upgraded:
+            data = self._upgrade(data)
+        if data:
+            self.decode(data)
+        self.ready = self.reader.subscribed
+
+    def _handshake(self) -> bytes:
+        try:
+            self._incoming.write(self._receive_ciphertext())
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return b""
+        self._shaken = True
+        key = base64.b64encode(os.urandom(16)).decode()
+        offer = f"Sec-WebSocket-Protocol: {self._server.subprotocol}\r\n" if self._server.subprotocol else ""
+        host, port = self._address
+        self._tls.write(
+            f"GET {self._server.path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n".encode()
+        )
+        self._flush()
+        return self._plain()
+
+    def _upgrade(self, data: bytes) -> bytes:
+        head, end, rest = (self._rest + data).partition(b"\r\n\r\n")
+        if not end:
+            self._rest = head
+            return b""
+        if b" 101 " not in head.split(b"\r\n", 1)[0]:
+            raise ConnectionError(f"it answered {head[:80]!r}")
+        self._upgraded, self._rest = True, b""
+        for payload in self.reader.opening(self.numbers):
+            self._send(_TEXT if self.reader.text else _BINARY, payload)
+        return rest
+
+    # Reading
+
+    def receive(self, most: int = READ_BYTES) -> bytes:
+        """What has arrived, without waiting; at most so much ciphertext. Raises `OSError` if that was the end."""
+        data = self._receive_ciphertext(most)
+        if not data:
+            return b""
+        self.bytes += len(data)
+        self._incoming.write(data)
+        return self._plain()
+
+    def sweep(self) -> bool:
+        """Keep what has arrived for later; whether anything has."""
+        data = self.receive()
+        if data:
+            self._kept.append(data)
+        return bool(data)
+
+    def decode_kept(self) -> None:
+        """Decode all that sweeps have kept."""
+        if self._kept:
+            kept, self._kept = b"".join(self._kept), []
+            self.decode(kept)
+
+    def decode(self, data: bytes) -> list[Price]:
+        """Take in all whole frames; returns the prices that they brought."""
+        prices = self.reader.read(self._payloads(self._rest + data))
+        self.state.update(prices)
+        self.values += len(prices)
+        while self.reader.answers:
+            self._send(_TEXT if self.reader.text else _BINARY, self.reader.answers.pop())
+        return prices
+
+    def close(self) -> None:
+        """Cut the connection."""
+        self.socket.close()
+
+    @property
+    def cipher(self) -> str:
+        """What TLS agreed on."""
+        cipher = self._tls.cipher()
+        return cipher[0] if cipher else ""
+
+    def _payloads(self, data: bytes) -> list[bytes]:
+        at, end = 0, len(data)
+        payloads: list[bytes] = []
+        while end - at >= 2:
+            length, start = data[at + 1], at + 2
+            if length == 126:
+                length, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+            elif length == 127:
+                length, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
+            if end < start + length:
+                break
+            if data[at] in {_TEXT, _BINARY}:
+                payloads.append(data[start : start + length])
+            else:
+                self._control(data[at], data[start : start + length])
+            at = start + length
+        self._rest = data[at:]
+        self.frames += len(payloads)
+        return payloads
+
+    def _control(self, first: int, payload: bytes) -> None:
+        if first == _PING:
+            self._send(_PONG, payload)
+        elif first == _CLOSE:
+            raise ConnectionError(f"the server closed a connection: {payload[2:].decode(errors='replace')}")
+
+    def _receive_ciphertext(self, most: int = READ_BYTES) -> bytes:
+        try:
+            data = self.socket.recv(most)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise ConnectionError("the server closed a connection")
+        return data
+
+    def _plain(self) -> bytes:
+        records = []
+        try:
+            while data := self._tls.read(RECORD):
+                records.append(data)
+        except ssl.SSLWantReadError:
+            pass
+        self.records += len(records)
+        return b"".join(records)
+
+    # Writing
+
+    def _send(self, first: int, payload: bytes) -> None:
+        """A client's frame (RFC 6455, section 5.2). A mask of zeros leaves the payload as it is."""
+        length = len(payload)
+        head = bytes((first, 0x80 | length)) if length < 126 else bytes((first, 0xFE)) + length.to_bytes(2, "big")
+        self._tls.write(head + b"\0\0\0\0" + payload)
+        self._flush()
+
+    def _flush(self) -> None:
+        if data := self._outgoing.read():
+            self.socket.send(data)  # requests are short: an empty socket takes them whole

@@ -1,0 +1,55 @@
+"""What was measured where: versions and the machine, for the results file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.install import ROOT, versions
+from benchmarks.servers import SERVERS
+
+_OWN = ("ticker-push", "trio", "trio-websocket", "msgpack", "msgspec")
+
+
+def machine() -> dict[str, object]:
+    """CPU model, cores that may be used, and memory in GB."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    total = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(total / 1e6, 1),
+    }
+
+
+def software(servers: Iterable[str]) -> dict[str, str]:
+    """Versions of all that took part."""
+    found = {
+        "python": platform.python_version(),
+        "openssl": ssl.OPENSSL_VERSION,
+        "kernel": platform.release(),
+        "commit": _says("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        **{name: version(name) for name in _OWN},
+    }
+    for server in servers:
+        needs = SERVERS[server].needs
+        found |= versions(needs)
+        if "node" in needs.tools:
+            found["node"] = _says("node", "--version")
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _says(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

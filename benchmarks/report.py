@@ -1,0 +1,120 @@
+"""The results: a table for each workload, one of the targets, and everything in a JSON file."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.sample import Sample
+from benchmarks.servers import SERVERS
+from benchmarks.targets import Row
+from benchmarks.workloads import WORKLOADS
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "cpu": ("CPU of its core", "{:.0%}"),
+    "us_per_offered": ("CPU µs per offered delivery", "{:.2f}"),
+    "us_per_frame": ("CPU µs per frame", "{:.1f}"),
+    "values_per_offered": ("delivered of offered", "{:.0%}"),
+    "p50": ("p50 ms", "{:.1f}"),
+    "p99": ("p99 ms", "{:.1f}"),
+    "p999": ("p99.9 ms", "{:.1f}"),
+    "max": ("max ms", "{:.0f}"),
+    "spread_p50": ("first to last client p50 ms", "{:.1f}"),
+    "spread_p99": ("p99 ms", "{:.1f}"),
+    "bytes_per_value": ("bytes per value", "{:.1f}"),
+    "records_per_value": ("TLS records per value", "{:.3f}"),
+    "memory": ("memory MB", "{:.0f}"),
+    "memory_growth": ("grown MB", "{:.1f}"),
+    "drained": ("drained after s", "{:.2f}"),
+    "capacity": ("capacity updates/s", "{:,.0f}"),
+    "oldest_on_resume": ("oldest on resume s", "{:.1f}"),
+    "behind_after_resume": ("behind for s", "{:.1f}"),
+    "trickle_age": ("age at 10 kB/s s", "{:.1f}"),
+    "kb_per_client": ("KB per client", "{:.1f}"),
+    "connect_ms": ("CPU ms to connect one", "{:.2f}"),
+    "clients_per_core_second": ("clients/s of core", "{:.0f}"),
+    "storm_seconds": ("s to the last", "{:.1f}"),
+    "load": ("load client", "{:.0%}"),
+}
+"""Heading and form of each figure."""
+
+_LATENCY = ("p50", "p99", "p999", "max")
+_COST = ("us_per_offered", "us_per_frame", "values_per_offered", *_LATENCY)
+_USUAL = ("cpu", *_COST, "bytes_per_value", "records_per_value", "load")
+_SHOWN: Mapping[str, Sequence[str]] = {
+    "W1": ("cpu", *_COST, "spread_p50", "spread_p99", "load"),
+    "W4": ("capacity", "cpu", *_LATENCY, "values_per_offered", "load"),
+    "W5": ("cpu", *_LATENCY, "memory_growth", "oldest_on_resume", "behind_after_resume", "trickle_age", "load"),
+    "W6": ("cpu", "drained", *_LATENCY, "values_per_offered", "memory", "memory_growth", "load"),
+    "W7": ("kb_per_client", "cpu", "connect_ms", "memory"),
+    "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
+}
+
+
+def workload_table(key: str, samples: Sequence[Sample]) -> Table:
+    """What one workload's samples showed: the median of the rounds, and the least and the largest."""
+    workload = WORKLOADS[key]
+    table = Table(title=f"{key}: {workload.title}", title_justify="left", caption_justify="left")
+    columns = _SHOWN.get(key, _USUAL)
+    table.add_column("server")
+    table.add_column("phase")
+    for name in columns:
+        table.add_column(COLUMNS[name][0], justify="right")
+    for phase in dict.fromkeys(sample.phase for sample in samples if not sample.phase.startswith("ladder")):
+        for server in SERVERS:
+            runs = [sample for sample in samples if sample.phase == phase and sample.server == server]
+            if runs:
+                table.add_row(SERVERS[server].title, phase, *_cells(columns, runs))
+        table.add_section()
+    for problem in _problems(samples):
+        table.caption = f"{table.caption}\n{problem}" if table.caption else problem
+    return table
+
+
+def _cells(columns: Sequence[str], runs: Sequence[Sample]) -> Iterable[str]:
+    good = [run.figures for run in runs if not run.problem]
+    if not good:
+        return ["WRONG" if any(run.wrong for run in runs) else "void"]
+    return [_spread(COLUMNS[name][1], [figures[name] for figures in good if name in figures]) for name in columns]
+
+
+def _spread(form: str, values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    median = form.format(statistics.median(values))
+    return median if len(values) == 1 else f"{median} ({form.format(min(values))}-{form.format(max(values))})"
+
+
+def _problems(samples: Sequence[Sample]) -> Iterable[str]:
+    """Each once."""
+    return dict.fromkeys(
+        f"{SERVERS[sample.server].title}, {sample.phase}: {sample.problem}" for sample in samples if sample.problem
+    )
+
+
+def targets_table(rows: Sequence[Row]) -> Table:
+    """What was aimed at, and what came of it."""
+    table = Table(title="targets", title_justify="left")
+    for heading in ("what", "target", "measured", ""):
+        table.add_column(heading)
+    for row in rows:
+        verdict = {True: "[green]met", False: "[bold red]missed", None: "not measured"}[row.met]
+        table.add_row(row.what, row.target, row.measured, verdict)
+    return table
+
+
+def write_json(path: Path, about: Mapping[str, Any], samples: Sequence[Sample], rows: Sequence[Row]) -> None:
+    """Everything that was measured, each run of each round."""
+    content = {
+        **about,
+        "targets": [asdict(row) for row in rows],
+        "samples": [asdict(sample) for sample in samples],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,71 @@
+"""Clients that are slow on purpose: 1 % do not read from the first second to the last but one, 5 % read 10 kB/s."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+
+from benchmarks.client import Client
+from benchmarks.crowd import spread, without
+from benchmarks.readers import Price
+from benchmarks.schedule import Schedule
+
+STALLED_SHARE, TRICKLE_SHARE = 0.01, 0.05
+TRICKLE_BYTES, TRICKLES = 10_000, 10
+"""Per second."""
+SMALL_BUFFER = 32_768
+"""Left to itself, Linux would let a client's own kernel keep megabytes of old frames for it."""
+CURRENT_SECONDS = 1.0
+
+
+class SlowClients:
+    """They are taken from all over the order of connection."""
+
+    def __init__(self, clients: Sequence[Client], schedule: Schedule) -> None:
+        self.stalled = spread(clients, STALLED_SHARE)
+        self.trickling = spread(without(clients, self.stalled), TRICKLE_SHARE)
+        for client in self.clients:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        self._schedule = schedule
+        self._resume = schedule.phase.seconds - 1
+        self._trickled = 0
+        self.oldest_on_resume = self.behind_after_resume = self.trickle_age = 0.0
+        """How old a price was that a client got when it read again; how long until it got none older than a second; how
+        old the newest price was that the last read of a slow reader brought. In seconds."""
+
+    @property
+    def clients(self) -> list[Client]:
+        """All of them."""
+        return self.stalled + self.trickling
+
+    def fileno(self) -> int:
+        """Nothing: it is time that they wait for."""
+        return -1
+
+    def over(self, now: float) -> bool:
+        """When the phase's time is over."""
+        return now >= self._schedule.phase.seconds
+
+    def step(self, now: float) -> None:
+        """Read what may be read at this time of the phase."""
+        if not 1 <= now < self._resume:
+            for client in self.stalled:
+                ages = self._ages(client.decode(client.receive()), now)
+                if now >= self._resume and ages:
+                    self.oldest_on_resume = max(self.oldest_on_resume, *ages)
+                    if max(ages) > CURRENT_SECONDS:
+                        self.behind_after_resume = now - self._resume
+        if self.over(now):
+            for client in self.trickling:
+                client.decode(client.receive())
+        elif int(now * TRICKLES) > self._trickled:
+            self._trickled = int(now * TRICKLES)
+            newest = []
+            for client in self.trickling:
+                ages = self._ages(client.decode(client.receive(TRICKLE_BYTES // TRICKLES)), now)
+                newest += [min(ages)] if ages else []
+            self.trickle_age = max(newest, default=self.trickle_age)
+
+    def _ages(self, prices: Iterable[Price], now: float) -> list[float]:
+        first, intended = self._schedule.first_price, self._schedule.intended
+        return [now - intended[price - first] for _, price in prices if price >= first]

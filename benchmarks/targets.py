@@ -1,0 +1,102 @@
+"""What Ticker aims at, as rows computed from the samples of one run of the benchmarks."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target. `met` is None where it was not measured."""
+
+    what: str
+    target: str
+    measured: str
+    met: bool | None
+
+
+class Measured:
+    """The medians of samples that count."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = [sample for sample in samples if not sample.problem]
+
+    def get(self, workload: str, figure: str, server: str = "ticker", *, phase: str | None = None) -> float | None:
+        """A figure of a server; of the workload's last phase, if none is named."""
+        found = [each for each in self._samples if each.workload == workload and each.server == server]
+        wanted = phase or (found[-1].phase if found else "")
+        values = [each.figures[figure] for each in found if each.phase == wanted and figure in each.figures]
+        return statistics.median(values) if values else None
+
+
+def targets(samples: Sequence[Sample]) -> list[Row]:
+    """All of them, whether or not they were measured."""
+    measured = Measured(samples)
+    return [*_cost(measured), *_open(measured), *_trouble(measured), *_connections(measured), *_rates(measured)]
+
+
+def _cost(measured: Measured) -> Iterator[Row]:
+    for server, title, limit in (
+        ("trio-websocket", "trio-websocket, a task per client", 0.2),
+        ("ws", "Node ws", 1.0),
+        ("floor", "the floor in C", 1.3),
+    ):
+        ours = measured.get("W1", "us_per_frame", phase="10/s")
+        theirs = measured.get("W1", "us_per_frame", server, phase="10/s")
+        yield _ratio(f"W1, 10/s: CPU per frame, of {title}", limit, ours, theirs)
+    for workload, limit in (("W2-paced", 0.8), ("W2-bursts", 1.0)):
+        ours, theirs = (measured.get(workload, "us_per_offered", server) for server in ("ticker", "bun"))
+        yield _ratio(f"{workload}: CPU per offered delivery, of bun", limit, ours, theirs)
+
+
+def _open(measured: Measured) -> Iterator[Row]:
+    for figure in ("p50", "p99"):
+        ours, theirs = (measured.get("W3", figure, server) for server in ("ticker", "bun"))
+        yield _ratio(f"W3, refresh 0: {figure}, of bun", 1.5, ours, theirs)
+    ours = measured.get("W3-50", "us_per_offered")
+    for workload, budget in (("W3", "refresh 0"), ("W3-50", "50 ms to collect as well")):
+        theirs = measured.get(workload, "us_per_offered", "bun")
+        yield _ratio(f"W3, refresh 50 ms: CPU per offered delivery, of bun with {budget}", 0.45, ours, theirs)
+    yield _most("W3, refresh 50 ms: p99", measured.get("W3-50", "p99"), 80, "ms")
+    yield _most("W3, refresh 0: bytes on the wire per value", measured.get("W3", "bytes_per_value"), 25, "bytes")
+
+
+def _trouble(measured: Measured) -> Iterator[Row]:
+    without, beside = (measured.get("W5", "p99", phase=phase) for phase in ("without", "with slow clients"))
+    yield _ratio("W5: fast clients' p99 beside slow ones, of that without", 1.3, beside, without)
+    yield _most("W5: memory growth", measured.get("W5", "memory_growth", phase="with slow clients"), 5, "MB")
+
+
+def _connections(measured: Measured) -> Iterator[Row]:
+    phase = "10,000 clients"
+    yield _most("W7: resident memory per idle client", measured.get("W7", "kb_per_client", phase=phase), 40, "KB")
+    cpu = measured.get("W7", "cpu", phase=phase)
+    yield _most("W7: CPU of a core for 10,000 idle clients", None if cpu is None else cpu * 100, 3, "%")
+    for phase in ("all connect", "all reconnect"):
+        speed = measured.get("W8", "clients_per_core_second", phase=phase)
+        met = None if speed is None else speed >= 350
+        shown = "" if speed is None else f"{speed:.0f} /s"
+        yield Row(f"W8, {phase}: clients per second of the server's core", "at least 350 /s", shown, met)
+        usual, during = (measured.get("W8", "p99", phase=each) for each in ("usual", phase))
+        yield _ratio(f"W8, {phase}: p99 of clients already there, of the usual", 3, during, usual)
+
+
+def _rates(measured: Measured) -> Iterator[Row]:
+    low, high = (measured.get("rates", "cpu", phase=f"{rate:,}/s") for rate in (5000, 20_000))
+    yield _ratio("rates, refresh 50 ms: CPU at 20,000 updates/s, of that at 5,000", 1.6, high, low)
+
+
+def _ratio(what: str, limit: float, ours: float | None, theirs: float | None) -> Row:
+    target = f"at most {limit:g} x"
+    if ours is None or not theirs:
+        return Row(what, target, "", None)
+    return Row(what, target, f"{ours / theirs:.2f} x ({ours:.2f} / {theirs:.2f})", ours <= limit * theirs)
+
+
+def _most(what: str, value: float | None, limit: float, unit: str) -> Row:
+    target = f"at most {limit:g} {unit}"
+    return Row(what, target, "", None) if value is None else Row(what, target, f"{value:.1f} {unit}", value <= limit)
