@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.support import Sink, cut, market
-from ticker.hub import Audience, Hub, Watch
+from ticker.audiences import Audience, Watch
+from ticker.hub import Hub
 from ticker.market import Instrument, Publication
 from ticker.messages import Delta, ServerMessage
 from ticker.wire import MSGPACK, Encoding
@@ -110,9 +111,9 @@ def leftovers(hub: Hub) -> dict[str, object]:
     """What a hub without subscribers still holds of them."""
     held = {
         "audiences": hub._audiences,
-        "ready": hub._ready,
-        "resting": hub._resting,
-        "dues": hub._dues,
+        "ready": [group for group in hub._pacing.ready() if group.audiences],
+        "resting": hub._pacing._resting,
+        "dues": hub._pacing._dues,
         "waiting": hub._waiting_symbols,
         "patterns": hub._patterns,
         "watchers": [watchers for watchers in hub._watchers if watchers],

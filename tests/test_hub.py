@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.floor import MS, SECOND, Client, Floor, bids
 from tests.support import cut, update
-from ticker.hub import NOTHING
+from ticker.audiences import NOTHING
 from ticker.market import Instrument, Withdrawal
 from ticker.messages import Definition, Delta, Instruments, Snapshot
 from ticker.wire import JSON, MSGPACK

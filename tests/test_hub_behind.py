@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.floor import MS, Floor, bids, leftovers
 from tests.support import cut, update
-from ticker.hub import NOTHING, Watch
+from ticker.audiences import NOTHING, Watch
 from ticker.market import Instrument
 from ticker.messages import Definition, Delta, Instruments, Snapshot
 from ticker.wire import MSGPACK
@@ -78,13 +78,22 @@ def test_falling_behind_twice_is_one_lapse() -> None:
     assert client.subscriber.lapses == 1
 
 
-def test_an_audience_whose_members_are_all_behind_costs_no_frame() -> None:
+def test_what_nobody_watches_is_not_encoded() -> None:
+    floor = Floor("A", "B", "C")
+    clients = [floor.client("A"), floor.client("A", "B")]
+    before = floor.hub._entries[MSGPACK].encoded
+    floor.publish(update("C", bid="1"))
+    assert floor.hub._entries[MSGPACK].encoded == before
+    floor.publish(*(update(symbol, bid="2") for symbol in "ABC"))
+    assert floor.hub._entries[MSGPACK].encoded == before + 2
+    assert [len(client.take()) for client in clients] == [1, 1]
+
+
+def test_an_audience_whose_members_are_all_behind_is_sent_nothing() -> None:
     floor = Floor("A")
     slow = floor.client("A")
     floor.hub.fall_behind(slow.subscriber)
-    before = floor.hub._entries[MSGPACK].encoded
     floor.publish(update("A", bid="1"))
-    assert floor.hub._entries[MSGPACK].encoded == before
     assert slow.take() == []
     assert slow.unblock()
     assert bids(slow.take()) == [100]

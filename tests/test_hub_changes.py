@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.floor import MS, SECOND, Client, Floor, bids, leftovers
 from tests.support import cut, update
+from ticker.audiences import NOTHING, Watch
 from ticker.entries import MAX_WINDOWS
-from ticker.hub import NOTHING, Watch
+from ticker.hub import _owed
 from ticker.market import Instrument
 from ticker.messages import Delta, Heartbeat, Instruments, Snapshot
 from ticker.wire import JSON, MSGPACK
@@ -77,7 +78,8 @@ def test_a_client_that_keeps_changing_its_mind_does_not_fill_memory_with_audienc
     for number in range(100):
         client.watch("A", interval_us=60 * SECOND + number)
         floor.publish(update("A", trade_count=number))
-    resting = [audience for audiences in floor.hub._resting.values() for audience in audiences]
+    groups = [group for groups in floor.hub._pacing._resting.values() for group in groups.values()]
+    resting = [audience for group in groups for audience in group.audiences]
     assert resting == [client.subscriber.audience]
 
 
@@ -302,8 +304,21 @@ def test_heartbeats_yield_and_bear_that_people_leave_meanwhile() -> None:
 def naive(floor: Floor, since: int) -> dict[Watch, set[int]]:
     """Which ready audiences are to be told of what, found the long way."""
     changed = {record.id for record in floor.cache.records if record.last_change > since}
-    ready = [audience for audience in floor.audiences() if audience.ready]
+    ready = [audience for audience in floor.audiences() if audience.group.due is None]
     return {audience.watch: audience.ids & changed for audience in ready if audience.ids & changed}
+
+
+def found(floor: Floor, since: int) -> dict[Watch, set[int]]:
+    """The same, as the hub finds it."""
+    hub, found = floor.hub, {}
+    for group in hub._pacing.ready():
+        window = hub._entries[group.encoding].window(since)
+        for audience in _owed(group, window, hub._watchers):
+            ids = {entry: number for number, entry in window.items()}
+            found[audience.watch] = {ids[entry] for entry in audience.owed}
+            assert len(audience.owed) == len(found[audience.watch])
+            audience.owed.clear()
+    return found
 
 
 watches = st.lists(st.sets(st.sampled_from(["A", "B", "C", "D", "E", "[AB]", "*"]), min_size=1), max_size=8)
@@ -318,22 +333,20 @@ def test_changes_find_their_audiences_and_audiences_their_changes_alike(
         floor.client(*names, interval_us=number % 2 * SECOND)
     floor.publish(update("ABCDE"[rest % 5], bid="1"))
     since = cut(floor.cache) if not changed else cut(floor.cache, *(update(symbol, ask="1") for symbol in changed)) - 1
-    found = {audience.watch: set(ids) for audience, ids in floor.hub._changed_audiences(since)}
-    assert found == naive(floor, since)
+    assert found(floor, since) == naive(floor, since)
 
 
 def test_few_changes_and_many_audiences_are_found_from_the_changes_and_the_reverse_from_the_audiences() -> None:
-    few = Floor(*"ABCDE")
-    for symbol in "ABCDE":
-        few.client(symbol)
-    cut(few.cache, update("C", bid="1"))
-    ((_, ids),) = few.hub._changed_audiences(1)
-    assert ids == [2]
-    many = Floor(*"ABCDE")
-    many.client("*")
-    cut(many.cache, *(update(symbol, bid="1") for symbol in "ABCDE"))
-    ((_, ids),) = many.hub._changed_audiences(1)
-    assert ids == {0, 1, 2, 3, 4}
+    floor = Floor(*"ABCDE")
+    for _ in range(5):
+        floor.client("*")  # one audience, with ids 0 to 4
+    floor.client("A")
+    for encoding in (MSGPACK, JSON):
+        floor.client("B", encoding=encoding)
+    cut(floor.cache, update("B", bid="1"))
+    assert found(floor, 1) == naive(floor, 1)
+    cut(floor.cache, *(update(symbol, bid="1") for symbol in "ABCDE"))
+    assert found(floor, 2) == naive(floor, 2)
 
 
 @settings(max_examples=6, deadline=None)

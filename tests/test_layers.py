@@ -14,7 +14,7 @@ LAYERS: list[set[str]] = [
     # 1. Vocabulary: standard library only.
     {"market", "errors", "config"},
     # 2. Pure core: no trio, ssl, sockets or clocks.
-    {"messages", "wire", "last_value", "entries", "hub", "session", "replica", "client_session"},
+    {"messages", "wire", "last_value", "audiences", "entries", "hub", "session", "replica", "client_session"},
     # 3. Input and output.
     {
         "clocks",

@@ -10,8 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Logs
 from tests.support import Sink, update
+from ticker.audiences import Watch
 from ticker.config import Limits
-from ticker.hub import Hub, Watch
+from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import FeedItem, Instrument, Publication, Withdrawal
 from ticker.messages import Delta, Heartbeat, Snapshot

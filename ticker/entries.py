@@ -42,6 +42,7 @@ class Entries:
         self._encoding = encoding
         self._cut = -1
         self._windows: dict[int, Window] = {}
+        self._steps: dict[int, bytes] = {}
         self._selections: dict[tuple[int, int], bytes] = {}
         # Complete records and definitions live until the instrument changes: (the cut of that change, bytes) by id.
         self._records: dict[int, tuple[int, bytes]] = {}
@@ -55,6 +56,7 @@ class Entries:
         if self._cut != cache.cut:
             self._cut = cache.cut
             self._windows.clear()
+            self._steps.clear()
             self._selections.clear()
         window = self._windows.get(since)
         if window is None:
@@ -73,10 +75,9 @@ class Entries:
         `changed` are the ids held by the copy that changed in `window` (which may begin later than `since` if none of
         them changed in between); `fresh` are ids of which the copy has nothing yet. Definitions come first.
         """
-        cache, encoding = self._cache, self._encoding
         if not window.redefined and not fresh:
-            return encoding.delta(since, cache.cut, cache.time, [window[number] for number in changed])
-        records = cache.records
+            return self.delta(since, [window[number] for number in changed])
+        encoding, records = self._encoding, self._cache.records
         created = [number for number in changed if records[number].created_at > window.since]
         changed = [number for number in changed if records[number].created_at <= window.since]
         complete = [*created, *fresh]
@@ -87,8 +88,18 @@ class Entries:
         entries = [window[number] for number in changed]
         if complete:
             whole = [self._record(records[number]) for number in complete]
-            return frame + encoding.snapshot(since, cache.cut, cache.time, entries, whole)
-        return frame + encoding.delta(since, cache.cut, cache.time, entries)
+            return frame + encoding.snapshot(self._step(since), entries, whole)
+        return frame + self.delta(since, entries)
+
+    def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
+        """The frame that brings a copy from `since` to the present cut, where nothing is new or redefined."""
+        return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
+
+    def _step(self, since: int) -> bytes:
+        step = self._encoding.step(since, self._cache.cut, self._cache.time)
+        if len(self._steps) < MAX_WINDOWS:
+            self._steps[since] = step
+        return step
 
     def _changes(self, number: int, since: int) -> bytes:
         fields = self._cache.records[number].changes_since(since)

@@ -21,62 +21,17 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 import fnmatch
-import heapq
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
+from ticker.audiences import NOTHING, Audience, Group, Pacing, Sink, Subscriber, Watch
 from ticker.entries import Entries, Window
 from ticker.last_value import LastValueCache
 from ticker.messages import Heartbeat
 from ticker.wire import Encoding
 
-
-class Sink(Protocol):
-    """The way to one client's socket."""
-
-    @property
-    def push(self) -> Callable[[bytes], bool]:
-        """Sends at once what the socket takes of a frame; False if a rest must wait."""
-        ...
-
-    def catch_up_later(self) -> None:
-        """See to it that `Hub.catch_up` is called when nothing waits for the socket any more."""
-        ...
-
-
-class Watch(NamedTuple):
-    """What a subscriber asks for; equal watches share an audience."""
-
-    symbols: frozenset[str]
-    patterns: frozenset[str]
-    interval_us: int
-
-
 _Match: TypeAlias = Callable[[str], object]
-
-NOTHING = Watch(frozenset(), frozenset(), 0)
-
-
-class Audience:
-    """The subscribers with one watch and one encoding."""
-
-    __slots__ = ("cursor", "due", "encoding", "ids", "members", "ready", "sent_at", "size", "watch")
-
-    def __init__(self, watch: Watch, encoding: Encoding, ids: set[int], cursor: int, now: int) -> None:
-        self.watch = watch
-        self.encoding = encoding
-        self.ids = ids
-        """The instruments that match the watch so far."""
-        self.cursor = cursor
-        self.members: dict[Subscriber, None] = {}
-        """Those in step."""
-        self.size = 0
-        """All its subscribers, in step or not."""
-        self.ready = True
-        self.due = 0
-        self.sent_at = now
 
 
 class _Pattern(NamedTuple):
@@ -87,24 +42,6 @@ class _Pattern(NamedTuple):
     audiences: dict[Audience, None]
 
 
-class Subscriber:
-    """One client, as the hub knows it."""
-
-    __slots__ = ("audience", "cursor", "encoding", "fresh", "in_step", "lapses", "push", "sink")
-
-    def __init__(self, sink: Sink, encoding: Encoding, audience: Audience, cursor: int) -> None:
-        self.sink = sink
-        self.push = sink.push
-        self.encoding = encoding
-        self.audience = audience
-        self.cursor = cursor
-        self.fresh: set[int] = set()
-        """Instruments that it asked for and has nothing of yet."""
-        self.in_step = False
-        self.lapses = 0
-        """How often it fell out of step."""
-
-
 class Hub:
     """All subscribers of one cache."""
 
@@ -113,15 +50,12 @@ class Hub:
         self.cache = cache
         self._snapshot_part = snapshot_part
         self._burst = burst
-        self._writes = 0
         self._moves = 0
         """How often anybody joined or left the members of an audience."""
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
         self._watchers: list[dict[Audience, None]] = []
         self._entries: dict[Encoding, Entries] = {}
-        self._ready: dict[Audience, None] = {}
-        self._resting: dict[int, dict[Audience, None]] = {}
-        self._dues: list[int] = []
+        self._pacing = Pacing()
         self._swept = cache.cut
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
         self._patterns: dict[str, _Pattern] = {}
@@ -191,84 +125,77 @@ class Hub:
         To be called after each cut and at `next_due`, and to be exhausted before it is called again.
         """
         self._adopt_new_instruments()
-        while self._dues and self._dues[0] <= now:
-            due = heapq.heappop(self._dues)
-            for audience in self._resting.pop(due, {}):
-                if audience.size:
-                    yield from self._end_rest(audience, now)
-        if self._swept != self.cache.cut:
-            since, self._swept = self._swept, self.cache.cut
-            for audience, changed in self._changed_audiences(since):
-                window = self._entries[audience.encoding].window(since)
-                yield from self._send(audience, window, changed, now, now)
+        # Whoever has joined since this cut was closed was brought to it on the way in.
+        return self._write(self._frames(now), now, below=self.cache.cut)
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
         """Send a HEARTBEAT to the audiences that were sent nothing for `idle_us`; yields between bursts of writes."""
-        for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
-            if audience.ready:
-                audience.cursor = self._swept
-            beat = audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
-            yield from self._write(audience, beat, now, below=self.cache.cut + 1)
+        return self._write(self._beats(now, idle_us), now, below=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
         """When `publish` has to be called next, even if there is no new cut."""
-        return self._dues[0] if self._dues else None
+        return self._pacing.next_due()
 
-    def _changed_audiences(self, since: int) -> list[tuple[Audience, Iterable[int]]]:
-        """The ready audiences for which something changed after `since`, found the cheaper way round."""
-        changed = self.cache.changed_since(since)
-        ready = self._ready
-        if sum(len(self._watchers[number]) for number in changed) < len(ready):
-            found: dict[Audience, list[int]] = {}
-            for number in changed:
-                for audience in self._watchers[number]:
-                    if audience.ready:
-                        found.setdefault(audience, []).append(number)
-            return list(found.items())
-        return [(audience, audience.ids & changed) for audience in ready if not audience.ids.isdisjoint(changed)]
+    def _write(self, frames: Iterable[tuple[Audience, bytes]], now: int, *, below: int) -> Iterator[None]:
+        """Write to each audience its frame, for those of its members whose cursor is lower than `below`.
 
-    def _end_rest(self, audience: Audience, now: int) -> Iterator[None]:
-        window = self._entries[audience.encoding].window(audience.cursor)
-        changed = audience.ids & window.changed
-        if changed:
-            yield from self._send(audience, window, changed, now, audience.due)
-        else:
-            audience.ready = True
-            self._ready[audience] = None
-
-    def _send(self, audience: Audience, window: Window, changed: Iterable[int], now: int, start: int) -> Iterator[None]:
-        """Send the changes of a window to an audience, which is due since `start`."""
-        if not audience.size:
-            return  # its last subscriber has gone since this pass began
-        since, audience.cursor = audience.cursor, self.cache.cut
-        interval = audience.watch.interval_us
-        if interval:
-            # A pass that comes a little late keeps to the grid all the same.
-            self._rest(audience, start if now - start <= interval // 4 else now)
-        if audience.members:
-            frame = self._entries[audience.encoding].frame(since, window, changed)
-            # Whoever has joined since this cut was closed was brought to it on the way in.
-            yield from self._write(audience, frame, now, below=audience.cursor)
-
-    def _write(self, audience: Audience, frame: bytes, now: int, *, below: int) -> Iterator[None]:
-        """Write a frame that tells of an audience's cursor to those of its members whose own is lower than `below`."""
-        cut = audience.cursor
-        audience.sent_at = now
-        waiting = iter([each for each in audience.members if each.cursor < below])
-        while True:
-            room = self._burst - self._writes
-            chunk = list(islice(waiting, room))
-            for subscriber in chunk:
+        A frame tells of the audience's cursor.
+        """
+        room = self._burst
+        for audience, frame in frames:
+            audience.sent_at, cut, moves = now, audience.cursor, self._moves
+            for subscriber in [each for each in audience.members if each.cursor < below]:
+                if moves != self._moves and (subscriber not in audience.members or subscriber.cursor >= below):
+                    continue
                 subscriber.cursor = cut
-                if not subscriber.push(frame):
+                push = subscriber.push  # called as `subscriber.push(frame)`, a slot costs several times as much
+                if not push(frame):
                     self.fall_behind(subscriber)
-            self._writes += len(chunk)
-            if len(chunk) < room:
-                return
-            self._writes, moves = 0, self._moves
-            yield
-            if moves != self._moves:
-                waiting = iter([each for each in waiting if each in audience.members and each.cursor < below])
+                room -= 1
+                if not room:
+                    room = self._burst
+                    yield
+
+    def _frames(self, now: int) -> Iterator[tuple[Audience, bytes]]:
+        """The frames of this pass, each made when it is asked for: its audience may have changed by then."""
+        pacing = self._pacing
+        for group in list(pacing.rested(now)):
+            window = self._entries[group.encoding].window(group.since)
+            owed = _owed(group, window, self._watchers)
+            for audience in [audience for audience in group.audiences if not audience.owed]:
+                pacing.be_ready(audience)
+            yield from self._frames_of(owed, window, group.due or now, now)
+        if self._swept != self.cache.cut:
+            since, self._swept = self._swept, self.cache.cut
+            for group in pacing.ready():
+                window = self._entries[group.encoding].window(since)
+                yield from self._frames_of(_owed(group, window, self._watchers), window, now, now)
+
+    def _frames_of(
+        self, owed: list[Audience], window: Window, start: int, now: int
+    ) -> Iterator[tuple[Audience, bytes]]:
+        """The frames of audiences of one group that are due since `start`."""
+        rest, cut = self._pacing.rest, self.cache.cut
+        for audience in owed:
+            if not audience.size:
+                continue  # its last subscriber has gone since this pass began
+            entries = self._entries[audience.encoding]
+            since, audience.cursor = audience.cursor, cut
+            if audience.watch.interval_us:
+                rest(audience, start, now)
+            if audience.members:
+                if window.redefined:
+                    frame = entries.frame(since, window, audience.ids & window.changed)
+                else:
+                    frame = entries.delta(since, audience.owed)
+                yield audience, frame
+            audience.owed.clear()
+
+    def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, bytes]]:
+        for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
+            if audience.group.due is None:
+                audience.cursor = self._swept
+            yield audience, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
@@ -290,7 +217,8 @@ class Hub:
         self._adopt_new_instruments()
         if encoding not in self._entries:
             self._entries[encoding] = Entries(self.cache, encoding)
-        audience = Audience(watch, encoding, set(), self._swept, now)
+        audience = Audience(watch, encoding, self._swept, now, self._pacing.ready_group(encoding))
+        self._pacing.be_ready(audience)
         for symbol in watch.symbols:
             record = self.cache.find(symbol)
             if record is not None:
@@ -305,18 +233,12 @@ class Hub:
         for number in audience.ids:
             self._watchers[number][audience] = None
         self._audiences[watch, encoding] = audience
-        self._ready[audience] = None
         return audience
 
     def _discard(self, audience: Audience) -> None:
         """The last subscriber of an audience has gone."""
         del self._audiences[audience.watch, audience.encoding]
-        self._ready.pop(audience, None)
-        resting = self._resting.get(audience.due, {})
-        if audience in resting:
-            del resting[audience]
-            if not resting:
-                del self._resting[audience.due]
+        self._pacing.discard(audience)
         for number in audience.ids:
             del self._watchers[number][audience]
         for symbol in audience.watch.symbols & self._waiting_symbols.keys():
@@ -355,21 +277,29 @@ class Hub:
         if not audience.size:
             self._discard(audience)
 
-    def _rest(self, audience: Audience, start: int) -> None:
-        """Let an audience rest until an interval after `start`.
 
-        Those that started off the common grid of multiples of the interval are let drift onto it, a quarter of an
-        interval at a time: audiences that are due together share their windows.
-        """
-        interval = audience.watch.interval_us
-        due = start + interval
-        due += min(-due % interval, interval // 4)
-        audience.ready, audience.due = False, due
-        self._ready.pop(audience, None)
-        if due not in self._resting:
-            self._resting[due] = {}
-            heapq.heappush(self._dues, due)
-        self._resting[due][audience] = None
+def _owed(group: Group, window: Window, watchers: Sequence[Mapping[Audience, None]]) -> list[Audience]:
+    """Those of a group's audiences that are owed any entries of a window, now in their `owed`.
+
+    From the changed instruments to those who watch them, or the other way round: whichever takes fewer steps.
+    """
+    changed, found = window.changed, []
+    steps = sum(len(watchers[number]) for number in changed)
+    if steps <= len(group.audiences) or steps <= sum(len(audience.ids) for audience in group.audiences):
+        for number in changed:
+            entry = window[number] if watchers[number] else b""
+            for audience in watchers[number]:
+                if audience.group is group:
+                    owed = audience.owed
+                    if not owed:
+                        found.append(audience)
+                    owed.append(entry)
+        return found
+    for audience in group.audiences:
+        audience.owed += [window[number] for number in audience.ids & changed]
+        if audience.owed:
+            found.append(audience)
+    return found
 
 
 def _matcher(pattern: str) -> _Match:

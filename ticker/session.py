@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType, to_builtins
 
+from ticker.audiences import Subscriber, Watch
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.entries import definition_of
 from ticker.errors import Code, ProtocolError
-from ticker.hub import Hub, Subscriber, Watch
+from ticker.hub import Hub
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.messages import (
     PROTOCOL_VERSION,

@@ -104,10 +104,12 @@ class TlsStream(trio.abc.Stream):
         """Encrypt and send what the socket takes now. False if something has to wait for `drain`, or all is over."""
         if self._unsent or self._broken or self._closing:
             return self._push_behind(data)
+        # Python 3.11 calls a method quickly, and reads a slot quickly, but not `self._encrypt(data)`, which is both.
+        encrypt, take_encrypted, send = self._encrypt, self._take_encrypted, self._send
         try:
-            self._encrypt(data)
-            data = self._take_encrypted()
-            sent = self._send(data)
+            encrypt(data)
+            data = take_encrypted()
+            sent = send(data)
         except BlockingIOError:
             sent = 0
         except OSError:  # of the socket, or of TLS

@@ -1,0 +1,165 @@
+"""Subscribers, the audiences they make up, and when these may be sent something.
+
+An audience is ready (it is sent a change at once), or it rests until its interval is over. Audiences that are owed the
+changes after the same cut, in the same encoding, and may have them from the same moment on, are a `Group`: what they
+need is encoded once, and found in one go. The ready audiences of an encoding are a group, and those that rest are one
+for each end of a rest and each cut they were brought to.
+
+Time is an integer: microseconds of any clock that only goes forward.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from ticker.wire import Encoding
+
+
+class Sink(Protocol):
+    """The way to one client's socket."""
+
+    @property
+    def push(self) -> Callable[[bytes], bool]:
+        """Sends at once what the socket takes of a frame; False if a rest must wait."""
+        ...
+
+    def catch_up_later(self) -> None:
+        """See to it that `Hub.catch_up` is called when nothing waits for the socket any more."""
+        ...
+
+
+class Watch(NamedTuple):
+    """What a subscriber asks for; equal watches share an audience."""
+
+    symbols: frozenset[str]
+    patterns: frozenset[str]
+    interval_us: int
+
+
+NOTHING = Watch(frozenset(), frozenset(), 0)
+
+
+class Subscriber:
+    """One client, as the hub knows it."""
+
+    __slots__ = ("audience", "cursor", "encoding", "fresh", "in_step", "lapses", "push", "sink")
+
+    def __init__(self, sink: Sink, encoding: Encoding, audience: Audience, cursor: int) -> None:
+        self.sink = sink
+        self.push = sink.push
+        self.encoding = encoding
+        self.audience = audience
+        self.cursor = cursor
+        self.fresh: set[int] = set()
+        """Instruments that it asked for and has nothing of yet."""
+        self.in_step = False
+        self.lapses = 0
+        """How often it fell out of step."""
+
+
+class Audience:
+    """The subscribers with one watch and one encoding."""
+
+    __slots__ = ("cursor", "encoding", "group", "ids", "members", "owed", "sent_at", "size", "watch")
+
+    def __init__(self, watch: Watch, encoding: Encoding, cursor: int, now: int, group: Group) -> None:
+        self.watch = watch
+        self.encoding = encoding
+        self.ids: set[int] = set()
+        """The instruments that match the watch so far."""
+        self.cursor = cursor
+        self.members: dict[Subscriber, None] = {}
+        """Those in step."""
+        self.size = 0
+        """All its subscribers, in step or not."""
+        self.group = group
+        self.owed: list[bytes] = []
+        """The entries of the frame that is being made for it."""
+        self.sent_at = now
+
+
+class Group:
+    """Audiences with the same encoding that wait until `due` (None: they are ready) for what changed after `since`.
+
+    Of ready audiences, the hub knows since which cut they are owed anything.
+    """
+
+    __slots__ = ("audiences", "due", "encoding", "since")
+
+    def __init__(self, encoding: Encoding, due: int | None = None, since: int = 0) -> None:
+        self.encoding = encoding
+        self.due = due
+        self.since = since
+        self.audiences: dict[Audience, None] = {}
+
+
+class Pacing:
+    """All groups. An audience is in exactly one."""
+
+    def __init__(self) -> None:
+        self._ready: dict[Encoding, Group] = {}
+        self._resting: dict[int, dict[tuple[Encoding, int], Group]] = {}
+        self._dues: list[int] = []
+
+    def ready(self) -> list[Group]:
+        """The groups of the ready audiences, one for each encoding."""
+        return list(self._ready.values())
+
+    def rested(self, now: int) -> Iterator[Group]:
+        """The groups whose rest is over: they are in no list any more until `rest` or `be_ready`."""
+        while self._dues and self._dues[0] <= now:
+            yield from self._resting.pop(heapq.heappop(self._dues), {}).values()
+
+    def next_due(self) -> int | None:
+        """When the next rest is over."""
+        return self._dues[0] if self._dues else None
+
+    def ready_group(self, encoding: Encoding) -> Group:
+        """Where a new audience begins."""
+        group = self._ready.get(encoding)
+        if group is None:
+            group = self._ready[encoding] = Group(encoding)
+        return group
+
+    def be_ready(self, audience: Audience) -> None:
+        """An audience is to be sent a change at once."""
+        self._move(audience, self.ready_group(audience.encoding))
+
+    def rest(self, audience: Audience, start: int, now: int) -> None:
+        """An audience that was due since `start`, and is sent something now, is to rest for its interval.
+
+        A pass that comes a little late keeps to the grid all the same. Those that started off the common grid of
+        multiples of the interval are let drift onto it, a quarter of an interval at a time: audiences that are due
+        together share what is encoded for them.
+        """
+        interval = audience.watch.interval_us
+        due = (start if now - start <= interval // 4 else now) + interval
+        due += min(-due % interval, interval // 4)
+        groups = self._resting.get(due)
+        if groups is None:
+            groups = self._resting[due] = {}
+            heapq.heappush(self._dues, due)
+        key = audience.encoding, audience.cursor
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = Group(audience.encoding, due, audience.cursor)
+        self._move(audience, group)
+
+    def discard(self, audience: Audience) -> None:
+        """The last subscriber of an audience has gone."""
+        group = audience.group
+        del group.audiences[audience]
+        if group.due is not None and not group.audiences:
+            groups = self._resting.get(group.due, {})
+            key = group.encoding, group.since
+            if groups.get(key) is group:
+                del groups[key]
+            if not groups:
+                self._resting.pop(group.due, None)
+
+    def _move(self, audience: Audience, group: Group) -> None:
+        audience.group.audiences.pop(audience, None)
+        group.audiences[audience] = None
+        audience.group = group
