@@ -1,9 +1,11 @@
 """Subscribers, the audiences they make up, and when these may be sent something.
 
-An audience is ready (it is sent a change at once), or it rests until its interval is over. Audiences that are owed the
-changes after the same cut, in the same encoding, and may have them from the same moment on, are a `Group`: what they
-need is encoded once, and found in one go. The ready audiences of an encoding are a group, and those that rest are one
-for each end of a rest and each cut they were brought to.
+An audience is ready (it is sent a change at once), or it rests until the next multiple of its interval. If there is
+nothing to send then, it is ready. So no change waits longer than an interval, and n of them bring at most n + 1 frames.
+
+Audiences that are owed the changes after the same cut, in the same encoding, and may have them from the same moment on,
+are a `Group`: what they need is encoded once, and found in one go. The ready audiences of an encoding are a group, and
+those that rest are one for each end of a rest and each cut they were brought to.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -127,16 +129,13 @@ class Pacing:
         """An audience is to be sent a change at once."""
         self._move(audience, self.ready_group(audience.encoding))
 
-    def rest(self, audience: Audience, start: int, now: int) -> None:
-        """An audience that was due since `start`, and is sent something now, is to rest for its interval.
+    def rest(self, audience: Audience, now: int) -> None:
+        """An audience that is sent something now is to rest until the next multiple of its interval.
 
-        A pass that comes a little late keeps to the grid all the same. Those that started off the common grid of
-        multiples of the interval are let drift onto it, a quarter of an interval at a time: audiences that are due
-        together share what is encoded for them.
+        All audiences with the same interval meet there, and share what is encoded for them.
         """
         interval = audience.watch.interval_us
-        due = (start if now - start <= interval // 4 else now) + interval
-        due += min(-due % interval, interval // 4)
+        due = now - now % interval + interval
         groups = self._resting.get(due)
         if groups is None:
             groups = self._resting[due] = {}

@@ -71,7 +71,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     tls_key
         Its private key, PEM.
     interval
-        The least time between two frames to one client, in milliseconds. [default: 0]
+        One frame to a client per so many milliseconds; 0 sends every change at once. [default: 0]
     log_format
         Logs on stderr for people or for machines. [default: console]
     """

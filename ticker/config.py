@@ -67,7 +67,7 @@ class Config:
     feeds: list[str] = field(default_factory=lambda: ["simulated"])
     """Feed specs, `NAME?option=value&option=value`."""
     interval_ms: int = 0
-    """The least time between two frames to one client, in milliseconds; a client may ask for more, not for less."""
+    """One frame to a client per so many milliseconds; a client may ask for more, not for less."""
     log_format: Literal["console", "json"] = "console"
     """Logs on stderr, for people or for machines."""
     tls: TlsFiles = field(default_factory=TlsFiles)

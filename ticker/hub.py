@@ -10,9 +10,9 @@ The rules:
 4. A subscriber whose socket did not take a whole frame falls out of step and is sent nothing. When the socket is free
    again, `catch_up` sends one merged delta from its cursor to now, and it is in step again. New subscribers, and those
    that ask for more, come in the same way: what they have nothing of yet is `fresh`, and is sent as complete records.
-5. An audience is `ready` (it is sent a change at once) or it rests until `due`, because it was sent something less than
-   its interval ago. A ready audience is owed nothing of the cuts that were swept, even where its cursor, the last cut
-   it was told of, is older.
+5. An audience is ready (it is sent a change at once) or it rests, because it was sent something in this step of its
+   interval (`audiences`). A ready audience is owed nothing of the cuts that were swept, even where its cursor, the last
+   cut it was told of, is older.
 6. `publish` yields after every few writes. Between two of its steps anybody may come, leave or change what they watch.
 
 Time is an integer: microseconds of any clock that only goes forward.
@@ -164,17 +164,15 @@ class Hub:
             owed = _owed(group, window, self._watchers)
             for audience in [audience for audience in group.audiences if not audience.owed]:
                 pacing.be_ready(audience)
-            yield from self._frames_of(owed, window, group.due or now, now)
+            yield from self._frames_of(owed, window, now)
         if self._swept != self.cache.cut:
             since, self._swept = self._swept, self.cache.cut
             for group in pacing.ready():
                 window = self._entries[group.encoding].window(since)
-                yield from self._frames_of(_owed(group, window, self._watchers), window, now, now)
+                yield from self._frames_of(_owed(group, window, self._watchers), window, now)
 
-    def _frames_of(
-        self, owed: list[Audience], window: Window, start: int, now: int
-    ) -> Iterator[tuple[Audience, bytes]]:
-        """The frames of audiences of one group that are due since `start`."""
+    def _frames_of(self, owed: list[Audience], window: Window, now: int) -> Iterator[tuple[Audience, bytes]]:
+        """The frames of audiences of one group."""
         rest, cut = self._pacing.rest, self.cache.cut
         for audience in owed:
             if not audience.size:
@@ -182,7 +180,7 @@ class Hub:
             entries = self._entries[audience.encoding]
             since, audience.cursor = audience.cursor, cut
             if audience.watch.interval_us:
-                rest(audience, start, now)
+                rest(audience, now)
             if audience.members:
                 if window.redefined:
                     frame = entries.frame(since, window, audience.ids & window.changed)
