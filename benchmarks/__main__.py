@@ -22,7 +22,7 @@ from benchmarks.sample import Sample
 from benchmarks.servers import PEER_NAMES, SERVERS
 from benchmarks.session import Session
 from benchmarks.targets import targets
-from benchmarks.workloads import QUICK_PEERS, WORKLOADS, Overrides
+from benchmarks.workloads import COMPARED, QUICK, WORKLOADS, Overrides
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -42,10 +42,11 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     overrides = Overrides(arguments.quick, arguments.clients, arguments.rate, arguments.seconds, arguments.rounds)
-    session = Session(console, overrides)
+    session = Session(console, overrides, all_peers=arguments.peers is not None)
     began = datetime.now(UTC)
     try:
-        session.run(arguments.workloads or list(WORKLOADS), _present(console, _servers(arguments)))
+        workloads = arguments.workloads or (QUICK if arguments.quick else tuple(WORKLOADS))
+        session.run(workloads, _present(console, _servers(arguments)))
     except KeyboardInterrupt:
         console.print("ended early: this is what was measured so far")
     _report(console, session.samples, began, arguments)
@@ -61,7 +62,7 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="those of --list to run; default: all")
     parser.add_argument("--list", action="store_true", help="tell which workloads and peers there are")
     parser.add_argument(
-        "--quick", action="store_true", help="fewer peers, one round, shorter: about six minutes in all"
+        "--quick", action="store_true", help="what targets name, once, and shorter: eight minutes at most"
     )
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="the peers to measure, or none; default: all")
     parser.add_argument(
@@ -88,7 +89,7 @@ def _positive(text: str) -> int:
 
 
 def _servers(arguments: argparse.Namespace) -> list[str]:
-    peers = arguments.peers or (QUICK_PEERS if arguments.quick else PEER_NAMES)
+    peers = arguments.peers or (COMPARED if arguments.quick else PEER_NAMES)
     return [name for name, server in SERVERS.items() if server.role in {"ticker", "floor"} or name in peers]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 
 from benchmarks.client import Client
@@ -16,8 +17,8 @@ from benchmarks.servers import SERVERS, Start
 from benchmarks.workloads import Phase
 from ticker.devcert import DevelopmentCertificate
 
-LADDER = (100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10_000, 14_000, 20_000)
-RUNG_SECONDS = 1.5
+LADDER = (100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
+RUNG_SECONDS = 1.2
 CAPACITY_P99_MS = 50
 STORM_SECONDS = 20.0
 STORM_STEP = 2
@@ -27,17 +28,15 @@ BYSTANDERS = 300
 
 def measure(job: Job, certificate: DevelopmentCertificate) -> Iterator[Sample]:
     """All samples of a run, as they come."""
-    workload, port, run = job.workload, free_port(), None
+    workload, port = job.workload, free_port()
     start = Start(port, certificate.cert, certificate.key, workload.symbols, workload.budget_ms)
     try:
         with ServerProcess(SERVERS[job.server], start) as process:
             run = Run(job, process, port)
-            yield from PLAYS[workload.play](run)
+            with closing(run):
+                yield from PLAYS[workload.play](run)
     except (CannotStart, OSError) as error:
         yield replace(job.sample(workload.phases[0]), void=str(error))
-    finally:
-        if run is not None:
-            run.close()
 
 
 def play_phases(run: Run) -> Iterator[Sample]:
@@ -71,7 +70,7 @@ def play_idle(run: Run) -> Iterator[Sample]:
     workload, process = run.job.workload, run.process
     (phase,) = workload.phases
     empty = process.memory()
-    for clients in dict.fromkeys((workload.clients // 10, workload.clients // 2, workload.clients)):
+    for clients in dict.fromkeys((workload.clients // 10, workload.clients)):
         before, more = process.cpu(), clients - len(run.clients)
         run.connect(more)
         connect_ms = (process.cpu() - before) * 1000 / max(more, 1)

@@ -14,17 +14,19 @@ from benchmarks.plays import measure
 from benchmarks.run import Job
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS
-from benchmarks.workloads import WORKLOADS, Overrides, Workload
+from benchmarks.workloads import COMPARED, FEW, WORKLOADS, Overrides, Workload
 from ticker.devcert import development_certificate
 
 
 class Session:
     """What was measured so far is in `samples`, even when it ends early."""
 
-    def __init__(self, console: Console, overrides: Overrides) -> None:
+    def __init__(self, console: Console, overrides: Overrides, *, all_peers: bool) -> None:
+        """`all_peers`: the peers were named, so all of them take part in everything."""
         self.samples: list[Sample] = []
         self._console = console
         self._overrides = overrides
+        self._all_peers = all_peers
 
     def run(self, workloads: Sequence[str], servers: Sequence[str]) -> None:
         """Measure all of these servers on all of these workloads."""
@@ -40,6 +42,7 @@ class Session:
                 for key in workloads
                 for turn in range(self._overrides.apply(WORKLOADS[key]).rounds)
                 for server in servers
+                if self._takes_part(server, WORKLOADS[key], turn)
             ]
             task = progress.add_task("", total=len(plan))
             for key, workload, turn, server in plan:
@@ -53,8 +56,6 @@ class Session:
 
     def _job(self, key: str, workload: Workload, server: str, turn: int) -> Job | None:
         """The run, without phases that the server could not keep up with before; None if nothing is left of it."""
-        if SERVERS[server].role == "floor" and not workload.floors:
-            return None
         if workload.harder_than and self._failed(workload.harder_than, server):
             if turn == 0:
                 self._console.print(
@@ -64,6 +65,12 @@ class Session:
         failed = self._failed(key, server)
         phases = tuple(phase for phase in workload.phases if phase.name not in failed)
         return Job(key, replace(workload, phases=phases), server, turn + 1) if phases else None
+
+    def _takes_part(self, server: str, workload: Workload, turn: int) -> bool:
+        role = SERVERS[server].role
+        if role == "peer" and not self._all_peers:
+            return server in COMPARED or (turn == 0 and (server in FEW or not workload.few))
+        return role != "floor" or workload.floors
 
     def _failed(self, key: str, server: str) -> set[str]:
         return {each.phase for each in self.samples if each.workload == key and each.server == server and each.problem}

@@ -49,6 +49,8 @@ class Workload:
     """The share of the clients whose latencies are taken."""
     floors: bool = True
     """Whether the floors take part: their writes wait, so they stand still where a client stalls."""
+    few: bool = False
+    """Whether only `FEW` peers take part unless others are named: what each shows does not differ so much."""
     harder_than: str = ""
     """A server that could not keep up with that workload is not tried on this one."""
 
@@ -69,7 +71,11 @@ WORKLOADS: Mapping[str, Workload] = {
     "W3-20": replace(OPEN, title="10,000 updates/s, refresh 20 ms", budget_ms=20, rounds=1),
     "W3-50": replace(OPEN, title="10,000 updates/s, refresh 50 ms", budget_ms=50),
     "W4": replace(
-        WATCHLISTS, title="latency at shares of each server's own capacity", phases=(Phase(50),), play="ladder"
+        WATCHLISTS,
+        title="latency at shares of each server's own capacity",
+        phases=(Phase(50),),
+        play="ladder",
+        few=True,
     ),
     "W5": Workload(
         "slow clients",
@@ -80,6 +86,7 @@ WORKLOADS: Mapping[str, Workload] = {
         budget_ms=20,
         probes=0.1,
         floors=False,
+        few=True,
     ),
     "W6": replace(
         WATCHLISTS,
@@ -89,8 +96,9 @@ WORKLOADS: Mapping[str, Workload] = {
             Phase(2000, 2.0, drain=15.0, label="20 times"),
             Phase(100, 3.0, label="after"),
         ),
+        few=True,
     ),
-    "W7": Workload("idle clients", 10_000, 1, 1, (Phase(1, 10.0),), play="idle"),
+    "W7": Workload("idle clients", 10_000, 1, 1, (Phase(1, 10.0),), play="idle", few=True),
     "W8": Workload(
         "2,000 clients connect at once, while 300 are there",
         clients=2000,
@@ -100,16 +108,22 @@ WORKLOADS: Mapping[str, Workload] = {
         play="storm",
         probes=1.0,
         floors=False,
+        few=True,
     ),
     "rates": replace(
         WATCHLISTS,
         title="cost against rate, refresh 50 ms",
         phases=tuple(Phase(rate) for rate in (100, 1000, 5000, 10_000, 20_000)),
         budget_ms=50,
+        few=True,
     ),
 }
 
-QUICK_PEERS = ("bun", "ws", "trio-websocket")
+COMPARED = ("bun", "ws", "trio-websocket")
+"""The peers that targets name. A quick session measures only these, and only these are measured more than once."""
+FEW = (*COMPARED, "nats", "websockets")
+QUICK = ("W1", "W2", "W2-paced", "W2-bursts", "W3", "W3-50", "W5", "W7", "W8", "rates")
+"""The workloads that targets name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +140,7 @@ class Overrides:
         """The workload as it is to be measured."""
         phases = workload.phases
         if self.quick:
-            phases = tuple(phase if phase.slow else replace(phase, seconds=phase.seconds * 0.75) for phase in phases)
+            phases = tuple(replace(phase, seconds=phase.seconds * 0.5) for phase in phases)
             if workload.play == "idle":
                 workload = replace(workload, clients=2000)
         if self.rate is not None:

@@ -1,0 +1,62 @@
+"""benchmarks/: a small session through the real command, with nothing that has to be installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def results(folder: Path) -> Any:  # noqa: ANN401  # the file's content, as it is
+    (path,) = folder.glob("*.json")
+    return json.loads(path.read_text())
+
+
+def test_a_session_writes_what_every_run_showed(tmp_path: Path) -> None:
+    small = ("--clients", "10", "--rate", "200", "--seconds", "1", "--rounds", "1", "--results", str(tmp_path))
+    done = benchmarks("W2", "--peers", "none", *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = results(tmp_path)
+    assert {"python", "openssl", "kernel", "trio"} <= content["versions"].keys()
+    assert content["machine"].keys() == {"cpu", "cores", "memory_gb"}
+    assert {"ticker", "floor-python"} <= {sample["server"] for sample in content["samples"]}
+    for sample in content["samples"]:
+        assert (sample["wrong"], sample["clients"], sample["rate"]) == ("", 10, 200)
+        figures = sample["figures"]
+        assert figures["values"] + figures["conflated"] == figures["offered"] > 0
+        assert figures["p50"] <= figures["p99"] <= figures["p999"] <= figures["max"]
+    assert {row["met"] for row in content["targets"]} == {None}
+
+
+def test_a_client_that_was_left_out_is_reported_as_wrong_and_gets_no_figures(tmp_path: Path) -> None:
+    small = ("--clients", "20", "--rate", "200", "--seconds", "1", "--rounds", "1", "--results", str(tmp_path))
+    done = benchmarks("W2", "--peers", "broken", *small)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "broken on purpose" in done.stdout
+    assert "WRONG" in done.stdout
+    (sample,) = [each for each in results(tmp_path)["samples"] if each["server"] == "broken"]
+    assert sample["wrong"]
+    assert sample["figures"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["W99"], "there is no workload W99; there are W1, "),
+        (["W1", "--peers", "nobody"], "there is no peer nobody; there are bun, "),
+    ],
+)
+def test_an_unknown_name_is_one_line_and_exit_code_2(arguments: list[str], said: str) -> None:
+    done = benchmarks(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
