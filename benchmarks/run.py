@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from benchmarks.client import Client
 from benchmarks.connector import Connector
@@ -117,9 +118,9 @@ class Run:
     def _settle(self, phase: Phase, drive: Drive) -> tuple[Counts, str, str]:
         """Wait until every client is exact: the readings then; or why the run is void; or what is wrong."""
         everyone = self.clients + self.guests
-        deadline = time.monotonic() + (phase.drain if drive.complete else 2 * IDLE_SECONDS)
+        passes = (4 if drive.complete else 2) * IDLE_SECONDS / SETTLE_SECONDS
         quiet, readings = 0.0, Counts.now(self.process, self.clients)
-        while True:
+        for turn in count(1):
             time.sleep(SETTLE_SECONDS)
             self.process.feed(b"")
             arrived = sum(client.sweep() for client in everyone)
@@ -134,8 +135,9 @@ class Run:
             quiet = quiet + SETTLE_SECONDS if idle else 0.0
             if quiet > IDLE_SECONDS:
                 return readings, "", wrong
-            if time.monotonic() > deadline:
-                return readings, f"cannot keep up: not done {phase.drain:.0f} s later", ""
+            if turn > passes:
+                break
+        return readings, f"cannot keep up: not done {phase.drain:.0f} s later", ""
 
     def _what_is_wrong(self, everyone: Sequence[Client]) -> str:
         for client in everyone:

@@ -17,7 +17,7 @@ class Phase:
     """Updates come in bursts of so many, at the same rate."""
     slow: bool = False
     """1 % of the clients do not read from the first second to the last but one; 5 % read 10 kB/s throughout."""
-    drain: float = 4.0
+    drain: float = 1.0
     """How many seconds later everything has to have arrived; a server that needs longer cannot keep up."""
     label: str = ""
 
