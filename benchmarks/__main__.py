@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.install import ROOT, install
 from benchmarks.machine import machine, software
 from benchmarks.plots import plot
-from benchmarks.process import load_core
+from benchmarks.process import CORES, LOAD_CORE
 from benchmarks.report import targets_table, workload_table, write_json
 from benchmarks.sample import Sample
 from benchmarks.servers import PEER_NAMES, SERVERS
@@ -34,10 +34,10 @@ def main() -> int:
     if arguments.list:
         _list(console)
         return 0
-    if len(os.sched_getaffinity(0)) < 2:
+    if CORES < 2:
         print("two cores are needed: one for the server, one for the load client", file=sys.stderr)
         return 2
-    os.sched_setaffinity(0, {load_core()})
+    os.sched_setaffinity(0, {LOAD_CORE})
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)

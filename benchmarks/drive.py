@@ -56,7 +56,9 @@ class Drive:
         self._watched = 0.0
 
     def spread(self) -> list[float]:
-        """For each update, how long after the first probe the last one had it, in seconds."""
+        """For each update, how long after the first probe the last one had it, in seconds; where all watch the same."""
+        if len({tuple(client.numbers) for client in self._crowd.probes}) > 1:
+            return []
         return [last - first for first, last in self.arrivals.values()]
 
     @property

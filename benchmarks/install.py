@@ -59,10 +59,8 @@ def floor_binary() -> Path:
 
 def environment(needs: Needs) -> dict[str, str]:
     """The environment that a server runs in: it finds its own cached Python packages, and no others."""
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *(str(python_folder(each)) for each in needs.python)]),
-    }
+    own = {name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"}  # that is for the load client
+    return {**own, "PYTHONPATH": os.pathsep.join([str(ROOT), *(str(python_folder(each)) for each in needs.python)])}
 
 
 def install(needs: Needs) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import ssl
@@ -12,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.install import ROOT, versions
+from benchmarks.process import CORES
 from benchmarks.servers import SERVERS
 
 _OWN = ("ticker-push", "trio", "trio-websocket", "msgpack", "msgspec")
@@ -23,7 +23,7 @@ def machine() -> dict[str, object]:
     total = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     return {
         "cpu": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": CORES,
         "memory_gb": round(total / 1e6, 1),
     }
 

@@ -17,7 +17,7 @@ from benchmarks.servers import SERVERS, Start
 from benchmarks.workloads import Phase
 from ticker.devcert import DevelopmentCertificate
 
-LADDER = (100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
+LADDER = (100, 250, 500, 1000, 2500, 5000, 10_000, 20_000, 40_000)
 RUNG_SECONDS = 1.2
 CAPACITY_P99_MS = 50
 STORM_SECONDS = 20.0

@@ -94,7 +94,7 @@ def _style(server: str) -> dict[str, Any]:
     role = SERVERS[server].role
     looks: dict[str, dict[str, Any]] = {
         "ticker": {"linewidth": 3, "marker": "o", "color": "black", "zorder": 3},
-        "floor": {"linestyle": "--", "color": "tab:red" if server == "floor" else "tab:orange"},
+        "floor": {"linestyle": "--", "color": "dimgray" if server == "floor" else "darkgray"},
     }
     return {"label": SERVERS[server].title, **looks.get(role, {"linewidth": 1.2, "marker": "."})}
 

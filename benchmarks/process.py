@@ -22,6 +22,11 @@ START_SECONDS = 20.0
 PIPE_BYTES = 1 << 20
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
+_AFFINITY = os.sched_getaffinity(0)
+CORES = len(_AFFINITY)
+"""Cores that this process may use. The server gets one of them, the load client with the feed another."""
+SERVER_CORE, LOAD_CORE = min(_AFFINITY), max(_AFFINITY)
+
 
 class CannotStart(Exception):
     """The server did not say that it is ready."""
@@ -32,9 +37,7 @@ class ServerProcess:
 
     def __init__(self, server: Server, start: Start) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        # A child inherits the core: so do all threads that it starts.
-        load_core = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {server_core()})
+        os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it, and so does all that the child starts
         try:
             self._process = subprocess.Popen(
                 server.command(start),
@@ -48,7 +51,7 @@ class ServerProcess:
         except OSError as error:
             raise CannotStart(str(error)) from None
         finally:
-            os.sched_setaffinity(0, load_core)
+            os.sched_setaffinity(0, {LOAD_CORE})
         assert self._process.stdin is not None
         self._feed = self._process.stdin.fileno()
         fcntl.fcntl(self._feed, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -119,19 +122,6 @@ class ServerProcess:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else ""
-
-
-def server_core() -> int:
-    """The first core that this process may use; the load client and the feed have the last."""
-    return min(_CORES)
-
-
-def load_core() -> int:
-    """That one."""
-    return max(_CORES)
-
-
-_CORES = os.sched_getaffinity(0)
 
 
 def _family(pid: int) -> list[int]:

@@ -95,7 +95,7 @@ class Run:
         crowd = Crowd(self.clients, self.job.workload.probes, slow.clients if slow else ())
         drive = Drive(self.process, crowd, schedule)
         before, began = Counts.now(self.process, self.clients), Stopwatch.now()
-        sample = self.job.sample(phase)
+        sample = replace(self.job.sample(phase), cipher=self.clients[0].cipher)
         try:
             drive.play(slow or (storm(drive) if storm else None))
             ended = Stopwatch.now()

@@ -24,6 +24,8 @@ class Sample:
     """Why its figures do not count: the server or the load client could not keep up."""
     wrong: str = ""
     """What a client had or got that was not right; then there are no figures."""
+    cipher: str = ""
+    """What TLS agreed on with the first client."""
     figures: dict[str, float] = field(default_factory=dict)
 
     @property
