@@ -44,13 +44,17 @@ def main() -> int:
     overrides = Overrides(arguments.quick, arguments.clients, arguments.rate, arguments.seconds, arguments.rounds)
     session = Session(console, overrides, all_peers=arguments.peers is not None)
     began = datetime.now(UTC)
+    interrupted = False
     try:
         workloads = arguments.workloads or (QUICK if arguments.quick else tuple(WORKLOADS))
         session.run(workloads, _present(console, _servers(arguments)))
     except KeyboardInterrupt:
+        interrupted = True
         console.print("ended early: this is what was measured so far")
     _report(console, session.samples, began, arguments)
-    return 1 if any(each.wrong and SERVERS[each.server].role in {"ticker", "hidden"} for each in session.samples) else 0
+    if any(each.wrong and SERVERS[each.server].role in {"ticker", "hidden"} for each in session.samples):
+        return 1
+    return 130 if interrupted else 0
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:

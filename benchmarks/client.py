@@ -12,6 +12,9 @@ from benchmarks.readers import Price, Reader
 from benchmarks.servers import Server
 
 READ_BYTES = 262_144
+RECEIVE_BUFFER = 1 << 20
+"""The kernel charges a small record with some thousand bytes: between two sweeps the usual buffer could get full, and
+servers that write many small records would wait for the load client."""
 RECORD = 16_384
 """The most plain text in one TLS record (RFC 8446, section 5.1): a read brings one record."""
 
@@ -47,6 +50,7 @@ class Client:
         self.socket = socket.socket()
         self.socket.settimeout(0)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self.socket.connect_ex(self._address)
         return self.socket.fileno()
 

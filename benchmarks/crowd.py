@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 from benchmarks.client import Client
 
-SWEEP_SECONDS = 0.25
+SWEEP_SECONDS = 0.1
 
 
 class Crowd:

@@ -14,7 +14,7 @@ from benchmarks.plays import measure
 from benchmarks.run import Job
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS
-from benchmarks.workloads import COMPARED, FEW, WORKLOADS, Overrides, Workload
+from benchmarks.workloads import FEW, REPEATED, WORKLOADS, Overrides, Workload
 from ticker.devcert import development_certificate
 
 
@@ -68,9 +68,11 @@ class Session:
 
     def _takes_part(self, server: str, workload: Workload, turn: int) -> bool:
         role = SERVERS[server].role
-        if role == "peer" and not self._all_peers:
-            return server in COMPARED or (turn == 0 and (server in FEW or not workload.few))
-        return role != "floor" or workload.floors
+        if role == "floor" and not workload.floors:
+            return False
+        if role == "peer" and workload.few and not self._all_peers and server not in FEW:
+            return False
+        return turn == 0 or self._all_peers or server in REPEATED
 
     def _failed(self, key: str, server: str) -> set[str]:
         return {each.phase for each in self.samples if each.workload == key and each.server == server and each.problem}

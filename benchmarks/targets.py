@@ -72,9 +72,8 @@ def _trouble(measured: Measured) -> Iterator[Row]:
 
 
 def _connections(measured: Measured) -> Iterator[Row]:
-    phase = "10,000 clients"
-    yield _most("W7: resident memory per idle client", measured.get("W7", "kb_per_client", phase=phase), 40, "KB")
-    cpu = measured.get("W7", "cpu", phase=phase)
+    yield _most("W7: resident memory per idle client", measured.get("W7", "kb_per_client"), 40, "KB")
+    cpu = measured.get("W7", "cpu", phase="10,000 clients")
     yield _most("W7: CPU of a core for 10,000 idle clients", None if cpu is None else cpu * 100, 3, "%")
     for phase in ("all connect", "all reconnect"):
         speed = measured.get("W8", "clients_per_core_second", phase=phase)

@@ -113,14 +113,16 @@ WORKLOADS: Mapping[str, Workload] = {
     "rates": replace(
         WATCHLISTS,
         title="cost against rate, refresh 50 ms",
-        phases=tuple(Phase(rate) for rate in (100, 1000, 5000, 10_000, 20_000)),
+        phases=tuple(Phase(rate, 3.0) for rate in (100, 1000, 5000, 10_000, 20_000)),
         budget_ms=50,
         few=True,
     ),
 }
 
 COMPARED = ("bun", "ws", "trio-websocket")
-"""The peers that targets name. A quick session measures only these, and only these are measured more than once."""
+"""The peers that targets name: all peers of a quick session."""
+REPEATED = ("ticker", "floor", *COMPARED)
+"""Only these are measured more than once, unless peers are named."""
 FEW = (*COMPARED, "nats", "websockets")
 QUICK = ("W1", "W2", "W2-paced", "W2-bursts", "W3", "W3-50", "W5", "W7", "W8", "rates")
 """The workloads that targets name."""
