@@ -313,11 +313,10 @@ def found(floor: Floor, since: int) -> dict[Watch, set[int]]:
     hub, found = floor.hub, {}
     for group in hub._pacing.ready():
         window = hub._entries[group.encoding].window(since)
-        for audience in _owed(group, window, hub._watchers):
+        for audience, owed in _owed(group, window, hub._watchers):
             ids = {entry: number for number, entry in window.items()}
-            found[audience.watch] = {ids[entry] for entry in audience.owed}
-            assert len(audience.owed) == len(found[audience.watch])
-            audience.owed.clear()
+            found[audience.watch] = {ids[entry] for entry in owed}
+            assert len(owed) == len(found[audience.watch])
     return found
 
 

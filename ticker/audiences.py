@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from ticker.wire import Encoding
@@ -64,13 +65,27 @@ class Subscriber:
 class Audience:
     """The subscribers with one watch and one encoding."""
 
-    __slots__ = ("cursor", "encoding", "group", "ids", "members", "owed", "sent_at", "size", "watch")
+    __slots__ = (
+        "_select",
+        "cursor",
+        "encoding",
+        "group",
+        "ids",
+        "interval_us",
+        "members",
+        "owed",
+        "sent_at",
+        "size",
+        "watch",
+    )
 
     def __init__(self, watch: Watch, encoding: Encoding, cursor: int, now: int, group: Group) -> None:
         self.watch = watch
+        self.interval_us = watch.interval_us
         self.encoding = encoding
         self.ids: set[int] = set()
         """The instruments that match the watch so far."""
+        self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
         self.cursor = cursor
         self.members: dict[Subscriber, None] = {}
         """Those in step."""
@@ -80,6 +95,21 @@ class Audience:
         self.owed: list[bytes] = []
         """The entries of the frame that is being made for it."""
         self.sent_at = now
+
+    def take_in(self, number: int) -> None:
+        """An instrument has appeared that matches the watch."""
+        self.ids.add(number)
+        self._select = None
+
+    def select(self, entries: list[bytes]) -> tuple[bytes, ...]:
+        """Its instruments' elements of a list that is indexed by instrument id."""
+        if self._select is None:
+            # With a single index, itemgetter gives the element itself.
+            self._select = itemgetter(*self.ids) if len(self.ids) > 1 else self._few
+        return self._select(entries)
+
+    def _few(self, entries: list[bytes]) -> tuple[bytes, ...]:
+        return tuple(entries[number] for number in self.ids)
 
 
 class Group:
@@ -134,7 +164,7 @@ class Pacing:
 
         All audiences with the same interval meet there, and share what is encoded for them.
         """
-        interval = audience.watch.interval_us
+        interval = audience.interval_us
         due = now - now % interval + interval
         groups = self._resting.get(due)
         if groups is None:
