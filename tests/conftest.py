@@ -119,7 +119,7 @@ def sockets() -> tuple[socket.socket, socket.socket]:
 @asynccontextmanager
 async def connected(contexts: Contexts, *, handshake: bool = True) -> AsyncIterator[Pair]:
     accepted, dialled = sockets()
-    server = TlsStream(accepted, contexts.server)
+    server = TlsStream(accepted, contexts.server, trio.Lock())
     client = trio.SSLStream(
         trio.SocketStream(trio.socket.from_stdlib_socket(dialled)), contexts.client, server_hostname="127.0.0.1"
     )

@@ -89,7 +89,7 @@ async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -
     with suppress(BlockingIOError):
         while True:
             filler += accepted.send(BLOCK)
-    server = TlsStream(accepted, contexts.server)
+    server = TlsStream(accepted, contexts.server, trio.Lock())
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):

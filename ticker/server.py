@@ -16,10 +16,10 @@ import trio
 
 from feeds import Feed
 from feeds.loading import load_feed
-from ticker.config import Config
+from ticker.config import Config, Limits
 from ticker.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.errors import ConfigError
-from ticker.front_door import STREAM_PATH, Refusal, receive_request, respond, route
+from ticker.front_door import STREAM_PATH, Refusal, Upgrade, receive_request, respond, route
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import FeedItem
@@ -128,7 +128,7 @@ async def _handle(accepted: trio.SocketStream, *, context: ssl.SSLContext, servi
     sock = socket.socket(fileno=accepted.socket.detach())
     try:
         peer = sock.getpeername()[0]
-        stream = TlsStream(sock, context)
+        stream = TlsStream(sock, context, service.turn)
         try:
             await _let_in(stream, service)
         finally:
@@ -143,19 +143,24 @@ async def _handle(accepted: trio.SocketStream, *, context: ssl.SSLContext, servi
 
 
 async def _let_in(stream: TlsStream, service: Service) -> None:
-    limits = service.limits
-    with trio.fail_after(limits.handshake_seconds):
+    with trio.fail_after(service.limits.handshake_seconds):
         await stream.handshake()
+    admitted = await _admit(stream, service.limits)
+    if admitted is not None:
+        await serve_websocket(stream, *admitted, service)
+
+
+async def _admit(stream: TlsStream, limits: Limits) -> tuple[Upgrade, bytes] | None:
+    """A valid request to upgrade, and what came behind it; None if the request was something else and was answered."""
     request: h11.Request | None = None
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
-        upgrade = route(request)
+        return route(request), rest
     except Refusal as refusal:
         with trio.fail_after(limits.handshake_seconds):
             await respond(stream, refusal, head_only=request is not None and request.method == b"HEAD")
-    else:
-        await serve_websocket(stream, upgrade, rest, service)
+    return None
 
 
 async def _say_goodbye(service: Service) -> None:

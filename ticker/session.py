@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec import UNSET, UnsetType, to_builtins
 
@@ -73,14 +73,6 @@ class Session:
         self._patterns: dict[str, None] = {}
         self._interval_ms = floor_ms
         self._resumed = False
-        self._handlers: dict[type[Request], Callable[[Any, int], dict[str, Any]]] = {
-            Subscribe: self._subscribe,
-            Unsubscribe: self._unsubscribe,
-            Subscriptions: self._subscriptions,
-            FindInstruments: self._instruments,
-            Resume: self._resume,
-            Ping: self._ping,
-        }
 
     def welcome(self) -> bytes:
         """The frame that opens the conversation."""
@@ -107,7 +99,7 @@ class Session:
         encoding = self._subscriber.encoding
         try:
             request = parse_request(encoding.decode_request(payload))
-            result = self._handlers[type(request)](request, now)
+            result = self._HANDLERS[type(request)](self, request, now)
         except BadRequest as bad:
             return self._refuse(bad.error)
         except ProtocolError as error:
@@ -195,3 +187,12 @@ class Session:
 
     def _watch(self) -> Watch:
         return Watch(frozenset(self._symbols), frozenset(self._patterns), self._interval_ms * 1000)
+
+    _HANDLERS: ClassVar[dict[type[Request], Callable[[Session, Any, int], dict[str, Any]]]] = {
+        Subscribe: _subscribe,
+        Unsubscribe: _unsubscribe,
+        Subscriptions: _subscriptions,
+        FindInstruments: _instruments,
+        Resume: _resume,
+        Ping: _ping,
+    }

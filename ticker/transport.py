@@ -19,6 +19,10 @@ and to go on when `drain` returns. trio-websocket waits in `send_all`, so at mos
 Waiting: trio lets only one task wait until a socket is writable. Whichever task first finds bytes unsent does that; the
 others wait until it has sent them or given up.
 
+Turns: a step of a handshake takes up to a millisecond of CPU, and what follows the end of a connection takes long as
+well. They come one in a round of Trio's loop, because they take turns at a lock: if thousands connect at once, or are
+cut off at once, the publisher still has its turn in between.
+
 Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and everything that
 waits gets `trio.BrokenResourceError`.
 """
@@ -57,12 +61,15 @@ class TlsStream(trio.abc.Stream):
         "_take_encrypted",
         "_taken",
         "_tls",
+        "_turn",
         "_unsent",
         "_waiter",
     )
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, turn: trio.Lock) -> None:
+        """`turn` is shared by all connections of a service (see above)."""
         sock.settimeout(0)
+        self._turn = turn
         _tune(sock)
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
@@ -89,7 +96,8 @@ class TlsStream(trio.abc.Stream):
         """Do the TLS handshake. Raises `trio.BrokenResourceError` if it fails."""
         while True:
             try:
-                self._tls.do_handshake()
+                async with self._turn:
+                    self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._send_pending()
                 await self._receive_ciphertext()
@@ -188,6 +196,8 @@ class TlsStream(trio.abc.Stream):
             self._unsent = b""
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
+            # What OpenSSL holds is most of a connection; it is not to wait for the garbage collector.
+            del self._tls, self._incoming, self._outgoing, self._encrypt, self._take_encrypted
 
     def _push_behind(self, data: bytes) -> bool:
         """`push` where something waits already, or all is over."""
@@ -255,6 +265,8 @@ class TlsStream(trio.abc.Stream):
                 self._incoming.write(data)
             else:
                 self._incoming.write_eof()
+                async with self._turn:
+                    pass
             return bool(data)
 
     def _check(self) -> None:

@@ -52,6 +52,8 @@ class Service:
     floor_ms: int
     """The least interval a client may have."""
     connections: set[Connection] = field(default_factory=set)
+    turn: trio.Lock = field(default_factory=trio.Lock)
+    """At this, connections take turns with what takes long (`transport`)."""
 
 
 async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
@@ -74,6 +76,7 @@ async def _serve(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Serv
         with trio.fail_after(service.limits.handshake_seconds):
             request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
+            del request  # with all its headers
         connection = Connection(stream, websocket, upgrade.encoding, service, nursery)
         inner.before_close, inner.last_words = connection.before_close, connection.last_words
         inner.accepted.set()
@@ -152,7 +155,7 @@ class Connection:
         self._closing = False
         self._closed: trio.Event | None = None
         name = secrets.token_hex(8)
-        self._log = _log.bind(session=name)
+        self._name = name
         self._subscriber = self._hub.connect(self, encoding, hub_time())
         self._session = Session(
             self._hub, self._subscriber, name=name, limits=service.limits, floor_ms=service.floor_ms
@@ -242,8 +245,9 @@ class Connection:
                 self._tell_progress()
                 await trio.lowlevel.checkpoint()
         except trio.TooSlowError:
-            self._log.warning(
+            _log.warning(
                 "client dropped: its socket took nothing",
+                session=self._name,
                 seconds=self._stall_seconds,
                 unsent_bytes=self._stream.unsent,
                 cuts_behind=self._hub.cache.cut - cursor,
@@ -254,7 +258,12 @@ class Connection:
         else:
             seconds = trio.current_time() - began
             if seconds >= 1.0:
-                self._log.info("client caught up", seconds=round(seconds, 3), cuts=self._subscriber.cursor - cursor)
+                _log.info(
+                    "client caught up",
+                    session=self._name,
+                    seconds=round(seconds, 3),
+                    cuts=self._subscriber.cursor - cursor,
+                )
         finally:
             self._catching_up = False
             self._tell_progress()
