@@ -33,7 +33,7 @@ def software(servers: Iterable[str]) -> dict[str, str]:
     found = {
         "python": platform.python_version(),
         "openssl": ssl.OPENSSL_VERSION,
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "commit": _says("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         **{name: version(name) for name in _OWN},
     }

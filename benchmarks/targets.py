@@ -45,9 +45,10 @@ def _cost(measured: Measured) -> Iterator[Row]:
         ("ws", "Node ws", 1.0),
         ("floor", "the floor in C", 1.3),
     ):
-        ours = measured.get("W1", "us_per_frame", phase="10/s")
-        theirs = measured.get("W1", "us_per_frame", server, phase="10/s")
-        yield _ratio(f"W1, 10/s: CPU per frame, of {title}", limit, ours, theirs)
+        for phase in ("10/s", "100/s"):
+            ours = measured.get("W1", "us_per_frame", phase=phase)
+            theirs = measured.get("W1", "us_per_frame", server, phase=phase)
+            yield _ratio(f"W1, {phase}: CPU per frame, of {title}", limit, ours, theirs)
     for workload, limit in (("W2-paced", 0.8), ("W2-bursts", 1.0)):
         ours, theirs = (measured.get(workload, "us_per_offered", server) for server in ("ticker", "bun"))
         yield _ratio(f"{workload}: CPU per offered delivery, of bun", limit, ours, theirs)

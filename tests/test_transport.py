@@ -30,6 +30,38 @@ async def test_after_the_handshake_both_ends_talk(contexts: Contexts, version: s
         assert pair.server.unsent == 0
 
 
+async def test_steps_of_handshakes_take_turns(contexts: Contexts) -> None:
+    async with connected(contexts, handshake=False) as pair:
+        turn = pair.server._turn
+        async with trio.open_nursery() as nursery, turn:
+            nursery.start_soon(pair.shake_hands)
+            while not turn.statistics().tasks_waiting:
+                await trio.lowlevel.checkpoint()
+            assert pair.server._tls.version() is None
+        assert pair.server._tls.version() is not None
+        assert not turn.locked(), "nobody holds it while waiting for the network"
+        assert pair.server.push(b"price")
+        assert await pair.received(5) == b"price"
+
+
+async def test_ends_of_connections_take_turns(contexts: Contexts) -> None:
+    async with connected(contexts) as pair, trio.open_nursery() as nursery:
+        ended = trio.Event()
+
+        async def read_to_the_end() -> None:
+            assert await pair.server.receive_some() == b""
+            ended.set()
+
+        turn = pair.server._turn
+        async with turn:
+            nursery.start_soon(read_to_the_end)
+            pair.client.transport_stream.socket.close()
+            while not turn.statistics().tasks_waiting:
+                await trio.lowlevel.checkpoint()
+            assert not ended.is_set()
+        await ended.wait()
+
+
 async def test_a_client_that_speaks_no_tls_fails_the_handshake_and_gets_an_alert(contexts: Contexts) -> None:
     async with connected(contexts, handshake=False) as pair:
         plain = pair.client.transport_stream

@@ -103,13 +103,11 @@ class Audience:
 
     def select(self, entries: list[bytes]) -> tuple[bytes, ...]:
         """Its instruments' elements of a list that is indexed by instrument id."""
+        if len(self.ids) < 2:  # where itemgetter would give the element itself, or have nothing to get
+            return tuple(entries[number] for number in self.ids)
         if self._select is None:
-            # With a single index, itemgetter gives the element itself.
-            self._select = itemgetter(*self.ids) if len(self.ids) > 1 else self._few
+            self._select = itemgetter(*self.ids)
         return self._select(entries)
-
-    def _few(self, entries: list[bytes]) -> tuple[bytes, ...]:
-        return tuple(entries[number] for number in self.ids)
 
 
 class Group:
