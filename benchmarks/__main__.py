@@ -25,6 +25,7 @@ from benchmarks.targets import targets
 from benchmarks.workloads import COMPARED, QUICK, WORKLOADS, Overrides
 
 RESULTS = ROOT / "benchmarks" / "results"
+OPENSSL_CONF = str(ROOT / "benchmarks" / "openssl.cnf")
 
 
 def main() -> int:
@@ -140,5 +141,16 @@ def _report(console: Console, samples: Sequence[Sample], began: datetime, argume
         console.print("no charts: matplotlib is not installed (`make bench` does that)")
 
 
+def _offer_one_cipher_suite() -> None:
+    """Start again with a configuration of OpenSSL: it is read when OpenSSL is first loaded.
+
+    Python 3.11 has no other way to choose the cipher suites of TLS 1.3.
+    """
+    if os.environ.get("OPENSSL_CONF") != OPENSSL_CONF:
+        os.environ["OPENSSL_CONF"] = OPENSSL_CONF
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])  # noqa: S606  # itself
+
+
 if __name__ == "__main__":
+    _offer_one_cipher_suite()
     sys.exit(main())
