@@ -138,7 +138,7 @@ class Pacing:
         return list(self._ready.values())
 
     def rested(self, now: int) -> Iterator[Group]:
-        """The groups whose rest is over: they are in no list any more until `rest` or `be_ready`."""
+        """The groups whose rest is over. Each of their audiences is then given to `rest` or `be_ready`."""
         while self._dues and self._dues[0] <= now:
             yield from self._resting.pop(heapq.heappop(self._dues), {}).values()
 

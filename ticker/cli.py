@@ -135,7 +135,7 @@ async def watch(
 
 
 def _spare_long_collections() -> None:
-    """Have Python look for cyclic garbage among all objects seldom: that stops everybody, 0.1 s per 10,000 clients.
+    """Have Python look for cyclic garbage among all objects seldom: that stops everybody, 45 ms per 1,000 clients.
 
     By default it happens whenever a few hundred clients have connected. What a connection leaves behind is small
     (`transport`), so ten times as much of it may wait. And what was loaded up to here is there to stay.
