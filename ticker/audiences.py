@@ -55,8 +55,8 @@ class Subscriber:
         self.encoding = encoding
         self.audience = audience
         self.cursor = cursor
-        self.fresh: set[int] = set()
-        """Instruments that it asked for and has nothing of yet."""
+        self.fresh: set[int] | None = None
+        """Instruments that it asked for and has nothing of yet, if any: an empty set would keep what it grew to."""
         self.in_step = False
         self.lapses = 0
         """How often it fell out of step."""

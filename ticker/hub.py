@@ -23,6 +23,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from ticker.audiences import NOTHING, Audience, Group, Pacing, Sink, Subscriber, Watch
@@ -78,16 +79,16 @@ class Hub:
 
         With `resume_from` the client has, from an earlier connection, everything of this watch through that cut.
         """
-        held = subscriber.audience.ids - subscriber.fresh
+        held = subscriber.audience.ids.difference(subscriber.fresh or ())
         # In this order: the last subscriber of an audience that asks for the same again must not end it on the way.
         audience = self._audience(watch, subscriber.encoding, now)
         audience.size += 1
         self._leave(subscriber)
         subscriber.audience = audience
         if resume_from is None:
-            subscriber.fresh = audience.ids - held
+            subscriber.fresh = audience.ids - held or None
         else:
-            subscriber.fresh = set()
+            subscriber.fresh = None
             subscriber.cursor = resume_from
             if resume_from < self.cache.cut and not self._send_owed(subscriber):
                 return
@@ -195,10 +196,12 @@ class Hub:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
         entries = self._entries[subscriber.encoding]
         window = entries.window(subscriber.cursor)
-        changed = (subscriber.audience.ids & window.changed) - subscriber.fresh
-        part = sorted(subscriber.fresh)[: self._snapshot_part]
+        fresh = subscriber.fresh or set()
+        changed = (subscriber.audience.ids & window.changed) - fresh
+        part = sorted(islice(fresh, self._snapshot_part))
+        fresh.difference_update(part)
+        subscriber.fresh = fresh or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
-        subscriber.fresh.difference_update(part)
         return subscriber.push(entries.frame(since, window, changed, part))
 
     # Audiences

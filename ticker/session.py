@@ -62,6 +62,18 @@ class Answer(NamedTuple):
 class Session:
     """One connection's conversation."""
 
+    __slots__ = (
+        "_floor_ms",
+        "_hub",
+        "_interval_ms",
+        "_limits",
+        "_patterns",
+        "_resumed",
+        "_subscriber",
+        "_symbols",
+        "name",
+    )
+
     def __init__(self, hub: Hub, subscriber: Subscriber, *, name: str, limits: Limits, floor_ms: int) -> None:
         """`name` identifies the session in logs and WELCOME; `floor_ms` is the least interval a client may have."""
         self.name = name

@@ -11,7 +11,6 @@ while the client is behind: it waits for the socket, and then for the hub to bri
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -62,24 +61,25 @@ async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, serv
     Raises `trio.BrokenResourceError` if the connection was lost on the way.
     """
     lost = False
+    inner = _HandshakeDone(stream, upgrade, rest)
     try:
-        await _serve(stream, upgrade, rest, service)
+        await _serve(stream, inner, upgrade, service)
     except* _LOSSES:
         lost = True
+    finally:
+        inner.forget()
     if lost:
         raise trio.BrokenResourceError("the connection was lost")
 
 
-async def _serve(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
+async def _serve(stream: TlsStream, inner: _HandshakeDone, upgrade: Upgrade, service: Service) -> None:
     async with trio.open_nursery() as nursery:
-        inner = _HandshakeDone(stream, upgrade, rest)
         with trio.fail_after(service.limits.handshake_seconds):
             request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
             del request  # with all its headers
         connection = Connection(stream, websocket, upgrade.encoding, service, nursery)
-        inner.before_close, inner.last_words = connection.before_close, connection.last_words
-        inner.accepted.set()
+        inner.accept(connection)
         service.connections.add(connection)
         try:
             await connection.run()
@@ -95,21 +95,32 @@ class _HandshakeDone(trio.abc.Stream):
     Bytes that arrive before trio-websocket has accepted the request would be lost in it: they are held back until then.
     """
 
+    __slots__ = ("_accepted", "_connection", "_head", "_rest", "_stream")
+
     def __init__(self, stream: TlsStream, upgrade: Upgrade, rest: bytes) -> None:
         self._stream = stream
         self._head = upgrade.request()
         self._rest = rest
-        self.accepted = trio.Event()
-        self.before_close: Callable[[int], bytes] = lambda _code: b""
-        """Called with the code before a close frame goes out; returns frames to send in front of it."""
-        self.last_words: Callable[[], None] = lambda: None
-        """Called before the stream is closed."""
+        self._accepted: trio.Event | None = trio.Event()
+        self._connection: Connection | None = None
+
+    def accept(self, connection: Connection) -> None:
+        """trio-websocket has accepted the request: what comes now is for this connection."""
+        self._connection = connection
+        if self._accepted is not None:
+            self._accepted.set()
+            self._accepted = None
+
+    def forget(self) -> None:
+        """The connection is over, and not to wait in a cycle for the garbage collector."""
+        self._connection = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._head:
             head, self._head = self._head, b""
             return head
-        await self.accepted.wait()
+        if self._accepted is not None:
+            await self._accepted.wait()
         if self._rest:
             rest, self._rest = self._rest, b""
             return rest
@@ -120,20 +131,39 @@ class _HandshakeDone(trio.abc.Stream):
         code = close_code(frame)
         if code is None:
             await self._stream.send_all(frame)
-        else:
-            with trio.fail_after(_CLOSE_SECONDS):
-                await self._stream.send_all(self.before_close(code) + frame)
+            return
+        if self._connection is not None:
+            frame = self._connection.before_close(code) + frame
+        with trio.fail_after(_CLOSE_SECONDS):
+            await self._stream.send_all(frame)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        self.last_words()
+        if self._connection is not None:
+            self._connection.last_words()
         await self._stream.aclose()
 
 
 class Connection:
     """One client, from the accepted upgrade to the end of its connection. It is the hub's sink."""
+
+    __slots__ = (
+        "_catching_up",
+        "_closed",
+        "_closing",
+        "_hub",
+        "_name",
+        "_nursery",
+        "_progress",
+        "_session",
+        "_stall_seconds",
+        "_stream",
+        "_subscriber",
+        "_websocket",
+        "push",
+    )
 
     def __init__(
         self,
@@ -150,8 +180,8 @@ class Connection:
         self._stall_seconds = service.limits.stall_seconds
         self._nursery = nursery
         self._catching_up = False
-        self._progress = trio.Event()
-        """Set, and made anew, whenever the socket has taken everything and the hub was asked for more."""
+        self._progress: trio.Event | None = None
+        """If anybody waits for it: to be set when the socket has taken everything and the hub was asked for more."""
         self._closing = False
         self._closed: trio.Event | None = None
         name = secrets.token_hex(8)
@@ -185,6 +215,7 @@ class Connection:
         subscriber = self._subscriber
         while not subscriber.in_step and not self._closing:
             self.catch_up_later()
+            self._progress = self._progress or trio.Event()
             await self._progress.wait()
             if not subscriber.fresh and subscriber.cursor >= cut:
                 return
@@ -269,8 +300,9 @@ class Connection:
             self._tell_progress()
 
     def _tell_progress(self) -> None:
-        self._progress.set()
-        self._progress = trio.Event()
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     def _give_up(self) -> None:
         self._closing = True
