@@ -19,7 +19,7 @@ class Lines:
     def __init__(self, *, symbols: int = 1) -> None:
         self._symbols = symbols
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Publish what comes on stdin, until it ends."""
         await updates.send([Instrument(f"S{number}", price_scale=2) for number in range(self._symbols)])
         stdin = trio.lowlevel.FdStream(sys.stdin.fileno())

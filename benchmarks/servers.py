@@ -51,6 +51,7 @@ class Server:
 
 def _ticker(start: Start, *program: str) -> list[str]:
     flags = {
+        "--config": str(Path(__file__).parent / "ticker.toml"),
         "--listen": f"127.0.0.1:{start.port}",
         "--feed": f"benchmarks.feed:Lines?symbols={start.symbols}",
         "--tls-cert": str(start.cert),

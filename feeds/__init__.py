@@ -5,7 +5,7 @@ A feed is any class of this shape:
     class MyFeed:
         def __init__(self, *, host: str, depth: int = 10) -> None: ...
 
-        async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+        async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
             await updates.send(Instrument("EURUSD", price_scale=5))
             async for bid, ask in ...:
                 await updates.send(Update("EURUSD", {"bid": bid, "ask": ask}))
@@ -17,7 +17,8 @@ sends is described in `ticker.market`, the one module of the service that a feed
 - `__init__` checks its options and raises `ConfigError` or `ValueError` for those it cannot use; it opens nothing that
   `run` would have to close.
 - `run` returns when its source has ended and raises when its source broke. It may be called again after either.
-- The channel is bounded: a `send` that waits is the service asking the feed to slow down. The feed never closes it.
+- The channel is bounded: a `send` that waits is the service asking the feed to slow down.
+- When `run` returns or raises, the service marks the feed's instruments `stale`, until they are updated again.
 """
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ __all__ = ["Feed"]
 class Feed(Protocol):
     """What the service asks of a feed."""
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Send publications, or batches that clients shall see as one moment, until the source ends."""

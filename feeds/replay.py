@@ -43,7 +43,7 @@ class Replay:
         self._loop = loop
         self.skipped = self._recording.skipped
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Play the file to its end, and with `loop` again and again, as long as it has a row that can be used."""
         announced: set[str] = set()
         rows = await self._play(updates, announced)
@@ -53,7 +53,7 @@ class Replay:
             await trio.sleep(WAKE_UP_SECONDS if self._speed else 0)
             await self._play(updates, announced)
 
-    async def _play(self, updates: trio.MemorySendChannel[FeedItem], announced: set[str]) -> int:
+    async def _play(self, updates: trio.abc.SendChannel[FeedItem], announced: set[str]) -> int:
         """Play the file once; returns the number of its rows."""
         pace: _Pace | None = None
         count = 0

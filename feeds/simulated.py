@@ -85,7 +85,7 @@ class Simulated:
         self.rate = rate
         self.seed = seed
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Send the opening of every symbol at once, then `rate` updates per second in batches of what is due."""
         stream = publications(self.symbols, self.seed)
         opening = itertools.islice(stream, 2 * len(self.symbols))

@@ -149,6 +149,12 @@ def fast_clock() -> MockClock:
 Logs = list[MutableMapping[str, Any]]
 
 
+def alarms(logs: Logs) -> Logs:
+    """What was logged as a warning or an error, but for what a service without tokens says at its start."""
+    loud = {"warning", "error"}
+    return [entry for entry in logs if entry["log_level"] in loud and "no tokens are asked for" not in entry["event"]]
+
+
 @pytest.fixture
 def logs() -> Iterator[Logs]:
     """What was logged, as it was before it was made into text."""
@@ -208,6 +214,9 @@ class Peer:
     async def message(self) -> ServerMessage:
         """The next message; what is no data frame fails the test."""
         first_byte, payload = await self.frame()
+        if first_byte == PING:
+            await self.send(client_frame(PONG, payload))
+            return await self.message()
         assert first_byte == (TEXT if self.encoding.text else BINARY), (hex(first_byte), payload)
         content = payload.decode() if self.encoding.text else payload
         message = parse_server_message(self.encoding.decode_message(content))
@@ -324,28 +333,35 @@ class Running:
             await stream.do_handshake()
         return peer
 
-    async def peer(self, subprotocol: str = MSGPACK, *, buffer: int | None = None) -> Peer:
-        """A WebSocket client that has been welcomed."""
+    async def peer(self, subprotocol: str = MSGPACK, *, buffer: int | None = None, more: str = "") -> Peer:
+        """A WebSocket client that has been welcomed; `more` are further lines of its request."""
         peer = await self.dial(buffer=buffer, encoding=subprotocol)
         with trio.fail_after(10):
-            await peer.send(upgrade(subprotocol))
+            await peer.send(upgrade(subprotocol, more=more))
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
             message = await peer.message()
         assert isinstance(message, Welcome)
         peer.welcome = message
         return peer
 
-    async def watcher(self, *names: str, subprotocol: str = MSGPACK, buffer: int | None = None) -> Peer:
+    async def refusal(self, request: bytes) -> bytes:
+        """All of the answer to a request that does not come in."""
+        peer = await self.dial()
+        with trio.fail_after(10):
+            await peer.send(request)
+            return await peer.rest()
+
+    async def watcher(self, *names: str, subprotocol: str = MSGPACK, buffer: int | None = None, more: str = "") -> Peer:
         """A client that has subscribed (to everything, if no names are given) and holds the snapshot."""
-        peer = await self.peer(subprotocol, buffer=buffer)
+        peer = await self.peer(subprotocol, buffer=buffer, more=more)
         with trio.fail_after(10):
             assert isinstance(await peer.answer("subscribe", symbols=list(names or ("*",))), Reply)
         return peer
 
-    async def proves_alive(self) -> None:
+    async def proves_alive(self, more: str = "") -> None:
         """A new client is served from its first byte to a change; whatever happened before."""
         symbol = f"PROOF{next(_numbers)}"
-        peer = await self.watcher(symbol)
+        peer = await self.watcher(symbol, more=more)
         with trio.fail_after(10):
             await self.publish(Instrument(symbol))
             snapshot = await peer.until(Snapshot)
@@ -365,18 +381,25 @@ async def serving(
     interval_ms: int = 0,
     listen: str = "127.0.0.1:0",
     tls: TlsFiles | None = None,
+    hangups: AsyncIterator[object] | None = None,
+    **settings: Any,  # noqa: ANN401  # further keys of `Config`
 ) -> AsyncIterator[Running]:
     """A service in whose cache these publications are; it is stopped, and has to end, when the block is left."""
     name = f"script{next(_numbers)}"
     script, SCRIPTS[name] = trio.open_memory_channel[Step](0)
     feeds = [f"tests.feeds_for_tests:Scripted?name={name}"]
     config = Config(
-        listen=listen, feeds=feeds, interval_ms=interval_ms, limits=limits or Limits(), tls=tls or TlsFiles()
+        listen=listen,
+        feeds=feeds,
+        interval_ms=interval_ms,
+        limits=limits or Limits(),
+        tls=tls or TlsFiles(),
+        **settings,
     )
     stop, done = trio.Event(), trio.Event()
 
     async def run(*, task_status: trio.TaskStatus[str]) -> None:
-        await serve(config, stop, task_status=task_status)
+        await serve(config, stop, hangups, task_status=task_status)
         done.set()
 
     async with trio.open_nursery() as nursery:

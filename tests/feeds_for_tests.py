@@ -22,7 +22,7 @@ class Scripted:
     def __init__(self, *, name: str) -> None:
         self._script = SCRIPTS[name]
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         async for step in self._script:
             if isinstance(step, Exception):
                 raise step
@@ -32,7 +32,7 @@ class Scripted:
 class Counting:
     """For a service in a process of its own: `last` of the symbol COUNT goes up by one, a hundred times a second."""
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         await updates.send([Instrument("COUNT"), Update("COUNT", {"last": "0.50", "note": "steady"})])
         for number in itertools.count(1):
             await updates.send(Update("COUNT", {"last": f"{number}.50"}))
@@ -45,14 +45,14 @@ class Picky:
     def __init__(self, *, price: str) -> None:
         raise ValueError(f"price {price!r}: it never suits")
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Never gets here."""
 
 
 class Failing:
     """Fails, as soon as it has said what it has."""
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         await updates.send(Instrument("LAST"))
         raise OSError("the venue\nhung up")
 
@@ -60,6 +60,6 @@ class Failing:
 class Closing:
     """Says what it has and closes its channel, as `async with` does."""
 
-    async def run(self, updates: trio.MemorySendChannel[FeedItem]) -> None:
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         async with updates:
             await updates.send([Instrument("ONCE"), Update("ONCE", {"last": 1})])

@@ -256,7 +256,7 @@ async def test_a_message_that_the_server_finds_fatal_ends_the_subscriptions() ->
 
 
 def test_the_close_codes_say_whether_to_come_back() -> None:
-    assert {code for code in Close if code.come_back} == {1001, 1011, 4008}
+    assert {code for code in Close if code.come_back} == {1001, 1011, 4001, 4008}
 
 
 def test_everything_public_can_be_imported() -> None:

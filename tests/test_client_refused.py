@@ -109,7 +109,7 @@ async def test_it_hangs_up_before_it_answers(contexts: Contexts) -> None:
 async def test_there_is_nothing_at_that_path() -> None:
     async with serving(*DECLARED) as service:
         text = await failure(service.url + "/elsewhere")
-        assert text.endswith("/v1/stream/elsewhere: the server answered with HTTP status 404")
+        assert text.endswith("HTTP status 404: there is nothing here; the stream is at /v1/stream")
 
 
 @pytest.mark.parametrize(

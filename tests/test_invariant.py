@@ -23,7 +23,7 @@ from ticker.errors import BadPublication
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument, Update, Withdrawal
-from ticker.session import Session
+from ticker.session import Session, Terms
 from ticker.wire import ENCODINGS, Encoding
 
 SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
@@ -85,7 +85,7 @@ class Client:
         world = self.world
         self.pipe = Pipe()
         self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
-        self.server = Session(world.hub, self.subscriber, name="s", limits=Limits(), floor_ms=0)
+        self.server = Session(world.hub, self.subscriber, "s", Terms(Limits()))
         self.parked: list[bytes] = []
         self.welcomed = False
         self.last_cut = 0

@@ -14,22 +14,41 @@ LAYERS: list[set[str]] = [
     # 1. Vocabulary: standard library only.
     {"market", "errors", "config"},
     # 2. Pure core: no trio, ssl, sockets or clocks.
-    {"messages", "wire", "last_value", "audiences", "entries", "hub", "session", "replica", "client_session"},
+    {
+        "symbols",
+        "access",
+        "admission",
+        "allowance",
+        "messages",
+        "wire",
+        "last_value",
+        "audiences",
+        "entries",
+        "hub",
+        "session",
+        "replica",
+        "client_session",
+    },
     # 3. Input and output.
     {
         "clocks",
         "transport",
         "devcert",
         "tls",
+        "outlet",
         "publisher",
         "front_door",
+        "keys",
+        "gate",
         "websocket",
+        "reception",
+        "renewal",
         "subscription",
         "client",
         "blocking",
     },
     # 4. Composition.
-    {"settings", "server", "logs", "screen", "cli", "__main__", "__init__"},
+    {"settings", "supervisor", "server", "logs", "screen", "token_commands", "cli", "__main__", "__init__"},
 ]
 
 IMPURE = {"trio", "ssl", "socket", "time", "datetime", "random", "secrets", "os", "threading", "asyncio", "structlog"}

@@ -13,11 +13,13 @@ from ticker.errors import Code, ProtocolError
 from ticker.market import MAX_INTEGER
 from ticker.messages import (
     OPS,
+    Authenticate,
     BadRequest,
     Close,
     Definition,
     Delta,
     Error,
+    Expiring,
     FindInstruments,
     Goodbye,
     Heartbeat,
@@ -29,6 +31,7 @@ from ticker.messages import (
     Resume,
     ServerMessage,
     Snapshot,
+    Stats,
     Subscribe,
     Subscriptions,
     Unsubscribe,
@@ -45,6 +48,8 @@ REQUESTS: list[tuple[dict[str, Any], Request]] = [
     ({"op": "instruments", "id": 1}, FindInstruments(1, "*", "")),
     ({"op": "instruments", "id": 1, "match": "A*", "after": "AB"}, FindInstruments(1, "A*", "AB")),
     ({"op": "resume", "id": 1, "epoch": "e", "cursor": 9, "symbols": ["A"]}, Resume(1, "e", 9, ["A"])),
+    ({"op": "auth", "id": 1, "token": "a.b.c"}, Authenticate(1, "a.b.c")),
+    ({"op": "stats", "id": 1}, Stats(1)),
     (
         {"op": "resume", "id": 1, "epoch": "e", "cursor": 0, "symbols": [], "interval_ms": 0},
         Resume(1, "e", 0, [], 0),
@@ -63,6 +68,7 @@ MESSAGES: list[tuple[list[Any], ServerMessage]] = [
     ([6, 1, 2, 3, [0, {1: None, "own": "x"}]], Delta(1, 2, 3, [0, {1: None, "own": "x"}])),
     ([7, 9, 99], Heartbeat(9, 99)),
     ([8, "stopping", 500, True], Goodbye("stopping", 500, come_back=True)),
+    ([9, 99], Expiring(99)),
 ]
 
 anything = st.recursive(
@@ -120,7 +126,9 @@ def test_an_unknown_op_is_answered_with_those_there_are(op: str) -> None:
     error = bad({"op": op, "id": 7}).error
     assert (error.id, error.code, error.fatal) == (7, Code.UNKNOWN_OP, False)
     assert error.text.startswith("unknown op ")
-    assert error.text.endswith("there are: subscribe, unsubscribe, subscriptions, instruments, resume, ping")
+    assert error.text.endswith(
+        "there are: subscribe, unsubscribe, subscriptions, instruments, resume, ping, auth, stats"
+    )
     assert len(error.text) < 300
 
 
@@ -222,7 +230,7 @@ def test_elements_that_a_later_version_adds_to_a_definition_are_ignored() -> Non
     assert parse_server_message(later) == Instruments([Definition(0, "A", 2, 0, {})])
 
 
-@pytest.mark.parametrize("kind", [0, 9, 99, -1, 10**30])
+@pytest.mark.parametrize("kind", [0, 10, 99, -1, 10**30])
 def test_kinds_of_a_later_version_are_ignored(kind: int) -> None:
     assert parse_server_message([kind]) is None
     assert parse_server_message([kind, {"anything": 1}, None]) is None
@@ -284,4 +292,9 @@ def test_anything_is_a_message_or_ignored_or_a_protocol_error(message: object) -
 
 
 def test_a_client_comes_back_unless_the_end_was_its_own_mistake() -> None:
-    assert {close for close in Close if close.come_back} == {Close.GOING_AWAY, Close.INTERNAL_ERROR, Close.STALLED}
+    assert {close for close in Close if close.come_back} == {
+        Close.GOING_AWAY,
+        Close.INTERNAL_ERROR,
+        Close.TOKEN_EXPIRED,
+        Close.STALLED,
+    }

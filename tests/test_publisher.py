@@ -16,6 +16,7 @@ from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import FeedItem, Instrument, Publication, Withdrawal
 from ticker.messages import Delta, Heartbeat, Snapshot
+from ticker.outlet import Outlet, Parcel, Source
 from ticker.publisher import Publisher
 from ticker.wire import MSGPACK
 
@@ -28,7 +29,9 @@ class Desk:
     def __init__(self, *, interval_us: int = 0, limits: Limits | None = None, queue: int = 1000) -> None:
         self.hub = Hub(LastValueCache("epoch"))
         self.publisher = Publisher(self.hub, limits or Limits(), clock=lambda: 777)
-        self.updates, self.items = trio.open_memory_channel[FeedItem](queue)
+        send, self.items = trio.open_memory_channel[Parcel](queue)
+        self.updates = Outlet(Source("test"), send, 10_000)
+        self._send = send
         self.sink = Sink()
         subscriber = self.hub.connect(self.sink, MSGPACK, 0)
         self.hub.watch(subscriber, Watch(frozenset(), EVERYTHING, interval_us), 0)
@@ -37,9 +40,13 @@ class Desk:
         """Have the publisher run until all these, waiting in the channel together, are sent."""
         for item in items:
             self.updates.send_nowait(item)
-        await self.updates.aclose()
+        await self.end()
         with trio.fail_after(10):
             await self.publisher.run(self.items)
+
+    async def end(self) -> None:
+        """All feeds have ended."""
+        await self._send.aclose()
 
 
 async def test_what_waits_in_the_channel_becomes_one_cut() -> None:
@@ -134,7 +141,7 @@ async def test_when_the_feeds_have_ended_what_rests_is_still_sent(fast_clock: Mo
         await desk.updates.send([Instrument("A"), update("A", bid="1.00")])
         await wait_all_tasks_blocked()
         await desk.updates.send(update("A", bid="2.00"))
-        await desk.updates.aclose()
+        await desk.end()
         await wait_all_tasks_blocked()
         desk.sink.take()
         for _ in range(3):
@@ -172,7 +179,7 @@ async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: Mock
             await wait_all_tasks_blocked()
             fast_clock.jump(0.5)
             await desk.updates.send(update("A", bid=number))
-        await desk.updates.aclose()
+        await desk.end()
     assert desk.publisher.applied == 51
     data = [message for message in desk.sink.take() if isinstance(message, Delta)]
     assert data[-1].changes == [0, {1: 5000}]

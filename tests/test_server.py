@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import Logs, serving
+from tests.conftest import Logs, alarms, serving
 from tests.support import update
+from tests.tokens import key_file
 from ticker.client import connect
-from ticker.config import Config, Limits, TlsFiles
+from ticker.config import Config, Limits, TlsFiles, Tokens
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication, Update
 from ticker.messages import Delta, Snapshot
-from ticker.server import parse_address, serve
+from ticker.server import parse_address, serve, warn_of_strangers
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -36,9 +38,11 @@ async def refused(config: Config) -> str:
     return text
 
 
-def config(listen: str = "127.0.0.1:0", cert: Path | None = None, key: Path | None = None) -> Config:
+def config(
+    listen: str = "127.0.0.1:0", cert: Path | None = None, key: Path | None = None, *, allow_anyone: bool = False
+) -> Config:
     files = TlsFiles(str(cert) if cert else None, str(key) if key else None)
-    return Config(listen=listen, feeds=["simulated?symbols=1"], tls=files)
+    return Config(listen=listen, feeds=["simulated?symbols=1"], tls=files, allow_anyone=allow_anyone)
 
 
 # Addresses
@@ -88,13 +92,14 @@ async def test_a_port_in_use_is_said_in_one_line() -> None:
 
 async def test_a_host_that_is_not_this_machine_is_refused(tmp_path: Path) -> None:
     pair = issued(tmp_path, "elsewhere.invalid", "192.0.2.1")
-    assert "elsewhere.invalid" in await refused(config("elsewhere.invalid:0", *pair))
-    assert "cannot listen on 192.0.2.1:0" in await refused(config("192.0.2.1:0", *pair))
+    assert "elsewhere.invalid" in await refused(config("elsewhere.invalid:0", *pair, allow_anyone=True))
+    assert "cannot listen on 192.0.2.1:0" in await refused(config("192.0.2.1:0", *pair, allow_anyone=True))
 
 
 @pytest.mark.parametrize("host", ["x" * 64, "a..b", "a\0b", "\udcff"])
 async def test_a_host_that_cannot_be_a_name_is_refused(host: str, tmp_path: Path) -> None:
-    assert "cannot listen" in await refused(config(f"{host}:0", *issued(tmp_path, "localhost")))
+    pair = issued(tmp_path, "localhost")
+    assert "cannot listen" in await refused(config(f"{host}:0", *pair, allow_anyone=True))
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0", "localhost:0"])
@@ -150,9 +155,34 @@ async def test_files_that_are_no_pair_are_refused_by_name(tmp_path: Path) -> Non
     assert str(key) in await refused(config(cert=key, key=key))
 
 
-async def test_beyond_this_machine_a_certificate_is_needed() -> None:
-    text = await refused(config("192.0.2.1:8443"))
-    assert "listening on 192.0.2.1 needs a certificate: give --tls-cert FILE and --tls-key FILE" in text
+CERTIFICATE = (
+    "a certificate (--tls-cert FILE and --tls-key FILE; one for development covers only localhost, 127.0.0.1, ::1)"
+)
+AUTHENTICATION = "authentication ([tokens] in the config file or --token-key FILE; or --insecure-allow-anyone)"
+
+
+async def test_beyond_this_machine_a_certificate_and_authentication_are_needed(tmp_path: Path) -> None:
+    anywhere = "0.0.0.0:8443"  # it is not listened on
+    need = "listening on 0.0.0.0 needs "
+    pair = issued(tmp_path, "localhost")
+    assert await refused(config(anywhere)) == need + CERTIFICATE + " and " + AUTHENTICATION
+    assert await refused(config(anywhere, *pair)) == need + AUTHENTICATION
+    assert await refused(config(anywhere, allow_anyone=True)) == need + CERTIFICATE
+    tokens = replace(config(anywhere), tokens=Tokens(key=key_file(tmp_path)))
+    assert await refused(tokens) == need + CERTIFICATE
+    assert await refused(config("127.0.0.2:0")) == "listening on 127.0.0.2 needs " + CERTIFICATE
+
+
+async def test_an_origin_that_is_none_is_refused_by_name() -> None:
+    assert "origins 'null': give scheme and host" in await refused(replace(config(), origins=["null"]))
+
+
+def test_serving_everybody_is_said_loudly(logs: Logs) -> None:
+    warn_of_strangers(config("127.0.0.1:1"), "127.0.0.1")
+    warn_of_strangers(config("0.0.0.0:1", allow_anyone=True), "0.0.0.0")  # noqa: S104  # it is not listened on
+    assert [entry["log_level"] for entry in logs] == ["warning"] * 2
+    assert "every program on this machine may see all prices" in logs[0]["event"]
+    assert "EVERYBODY WHO CAN REACH IT may see all prices" in logs[1]["event"]
 
 
 async def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +222,8 @@ async def test_a_feed_that_raises_is_started_again_and_disturbs_nobody(fast_cloc
             fast_clock.jump(30)
             await service.publish(update("A", bid=number))
             with trio.fail_after(10):
-                assert (await peer.until(Delta)).changes == [0, {1: number * 100}]
+                while (await peer.until(Delta)).changes != [0, {1: number * 100, 14: "live", 15: None}]:
+                    pass
     failures = [entry for entry in logs if entry["event"] == "feed failed"]
     assert [entry["restart_in_seconds"] for entry in failures] == [0.5, 1.0, 2.0]
     assert all(entry["exc_info"] for entry in failures)
@@ -210,14 +241,14 @@ async def test_a_feed_that_ran_well_for_long_is_started_again_soon(fast_clock: M
     assert [entry["restart_in_seconds"] for entry in logs if entry["event"] == "feed failed"] == [0.5, 0.5, 0.5]
 
 
-async def test_a_feed_that_ends_is_not_started_again_and_its_prices_stay(logs: Logs) -> None:
+async def test_a_feed_that_ends_is_not_started_again_and_its_prices_stay_as_stale(logs: Logs) -> None:
     async with serving(*DECLARED) as service:
         await service.script.aclose()
         await wait_all_tasks_blocked()
         peer = await service.peer()
         with trio.fail_after(10):
             await peer.ask("subscribe", symbols=["A"])
-            assert (await peer.until(Snapshot)).records == [0, {1: 100}]
+            assert (await peer.until(Snapshot)).records == [0, {1: 100, 14: "stale", 15: "feed_ended"}]
     assert [entry["event"] for entry in logs if "feed" in entry] == ["feed ended"]
 
 
@@ -227,8 +258,8 @@ async def test_bad_publications_do_not_disturb_the_good_ones(logs: Logs) -> None
         for _ in range(5):
             await service.publish(update("A", bid=2.5), update("A", ask="9.00"))  # type: ignore[arg-type]
         with trio.fail_after(10):
-            assert (await peer.until(Delta)).changes == [0, {3: 900}]
-    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+            assert (await peer.until(Delta)).changes == [0, {3: 900, 14: "live", 15: None}]
+    (warning,) = alarms(logs)
     assert "2.5 is a float" in warning["cause"]
 
 
@@ -272,9 +303,10 @@ async def test_a_feed_that_closes_its_channel_closes_it_for_nobody_else() -> Non
         with trio.fail_after(10):
             async with connect(url) as client, client.subscribe("ONCE", "COUNT") as subscription:
                 counts: set[object] = set()
+                ended = {"last": 1, "status": "stale", "reason": "feed_ended"}
                 async for change in subscription:
                     counts.add(change.changes.get("COUNT", {}).get("last"))
-                    if len(counts) > 3 and client.values("ONCE") == {"last": 1}:
+                    if len(counts) > 3 and client.values("ONCE") == ended:
                         break
         stop.set()
 
@@ -291,6 +323,6 @@ async def test_a_publication_that_fails_while_it_is_read_is_refused_like_any_oth
         peer = await service.watcher("A")
         await service.publish(Update("A", Treacherous()), update("A", ask="9.00"))
         with trio.fail_after(10):
-            assert (await peer.until(Delta)).changes == [0, {3: 900}]
-    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+            assert (await peer.until(Delta)).changes == [0, {3: 900, 14: "live", 15: None}]
+    (warning,) = alarms(logs)
     assert "RuntimeError while it was read" in warning["cause"]

@@ -15,7 +15,7 @@ from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument
 from ticker.messages import Close, Delta, Error, Instruments, Reply, ServerMessage, Snapshot, Welcome
-from ticker.session import Answer, Session
+from ticker.session import Answer, Session, Terms
 from ticker.wire import ENCODINGS, JSON, MSGPACK, Encoding
 
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])
@@ -43,7 +43,7 @@ class Talk:
         self.hub = Hub(cache)
         self.sink = Sink(encoding)
         self.subscriber = self.hub.connect(self.sink, encoding, 0)
-        self.session = Session(self.hub, self.subscriber, name="s1", limits=limits, floor_ms=floor_ms)
+        self.session = Session(self.hub, self.subscriber, "s1", Terms(limits, floor_ms))
         self.requests = 0
 
     def publish(self, symbol: str, bid: str) -> None:

@@ -58,7 +58,7 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         50,
         "json",
         TlsFiles("cert.pem", "key.pem"),
-        Limits(max_symbols=7, stall_seconds=1.5, heartbeat_seconds=3),
+        limits=Limits(max_symbols=7, stall_seconds=1.5, heartbeat_seconds=3),
     )
 
 
@@ -74,7 +74,10 @@ def test_every_limit_can_be_given_by_its_name(tmp_path: Path) -> None:
         ("a = 1\na = 2", "not TOML: "),
         (b"listen = '\xff'", "not UTF-8 text: "),
         ("lisen = 'a:1'", "unknown key 'lisen'; did you mean 'listen'?"),
-        ("xyz = 1", "unknown key 'xyz'; there are listen, feeds, interval_ms, log_format, tls, limits"),
+        (
+            "xyz = 1",
+            "unknown key 'xyz'; there are listen, feeds, interval_ms, log_format, tls, tokens, origins, ",
+        ),
         ("[limits]\nmax_symbol = 1", "unknown key 'limits.max_symbol'; did you mean 'max_symbols'?"),
         ("[tls]\nxyz = 1", "unknown key 'tls.xyz'; there are cert, key"),
         ("listen = 8443", "Expected `str`, got `int` - at `$.listen`"),

@@ -20,6 +20,7 @@ from tests.conftest import (
     TEXT,
     Logs,
     Running,
+    alarms,
     client_frame,
     serving,
     upgrade,
@@ -94,8 +95,8 @@ async def reset_while_subscribed(service: Running) -> None:
 async def many_pings(service: Running) -> None:
     peer = await service.peer()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(peer.send, b"".join(client_frame(PING, b"%d" % number) for number in range(10_000)))
-        for number in range(10_000):
+        nursery.start_soon(peer.send, b"".join(client_frame(PING, b"%d" % number) for number in range(400)))
+        for number in range(400):
             assert await peer.frame() == (PONG, b"%d" % number)
 
 
@@ -144,7 +145,7 @@ async def test_whatever_one_client_does_the_others_are_served_and_the_log_stays_
             assert (await bystander.until(Delta)).changes == [0, {1: 200}]
         await service.proves_alive()
         assert not served.cancelled_caught, "the server never ended the connection"
-    assert [entry for entry in logs if entry["log_level"] in {"warning", "error"}] == []
+    assert alarms(logs) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ async def test_a_client_that_breaks_rfc_6455_is_told_so_and_closed(frames: bytes
             assert (await peer.closed())[0] == code
             await peer.rest()
         await service.proves_alive()
-    assert [entry for entry in logs if entry["log_level"] in {"warning", "error"}] == []
+    assert alarms(logs) == []
 
 
 # Messages that are too large, or of the wrong kind

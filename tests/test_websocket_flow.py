@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import CLOSE, JSON, PING, PONG, TEXT, EndOfStream, Logs, client_frame, serving
+from tests.conftest import CLOSE, JSON, PING, PONG, TEXT, EndOfStream, Logs, alarms, client_frame, serving
 from tests.support import update
 from ticker.config import Limits
 from ticker.market import Instrument, Publication
@@ -107,7 +107,7 @@ async def test_a_client_whose_socket_takes_nothing_for_too_long_is_dropped(fast_
         with pytest.raises(EndOfStream):
             await slow.until_cut(1000)
         await service.proves_alive()
-    (dropped,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    (dropped,) = alarms(logs)
     assert dropped["event"] == "client dropped: its socket took nothing"
     assert dropped["unsent_bytes"] > 0
     assert dropped["cuts_behind"] > 0

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
+from ticker.symbols import Match, matcher
 from ticker.wire import Encoding
 
 
@@ -39,15 +40,52 @@ class Watch(NamedTuple):
     symbols: frozenset[str]
     patterns: frozenset[str]
     interval_us: int
+    entitled: frozenset[str] | None = None
+    """The symbols and patterns that it may see of them, if not all."""
 
 
 NOTHING = Watch(frozenset(), frozenset(), 0)
 
 
+class Sent:
+    """Counts what was sent. An audience counts for its members, so that nothing has to be counted for each of them.
+
+    What a member was sent is its own count and its audience's; so what the audience counted before is taken off the
+    member's own when it joins, and put on it when it parts.
+    """
+
+    __slots__ = ("bytes", "frames", "updates")
+
+    def __init__(self) -> None:
+        self.frames = self.bytes = self.updates = 0
+
+    def add(self, updates: int, frame: bytes) -> None:
+        """A frame was sent, with the changes of so many instruments."""
+        self.frames += 1
+        self.bytes += len(frame)
+        self.updates += updates
+
+    def take_back(self, updates: int, frame: bytes) -> None:
+        """A frame that the audience has counted did not go to this member."""
+        self.frames -= 1
+        self.bytes -= len(frame)
+        self.updates -= updates
+
+    def join(self, other: Sent, sign: int = 1) -> None:
+        """Add another count."""
+        self.frames += sign * other.frames
+        self.bytes += sign * other.bytes
+        self.updates += sign * other.updates
+
+    def part(self, other: Sent) -> None:
+        """Take another count off."""
+        self.join(other, -1)
+
+
 class Subscriber:
     """One client, as the hub knows it."""
 
-    __slots__ = ("audience", "cursor", "encoding", "fresh", "in_step", "lapses", "push", "sink")
+    __slots__ = ("audience", "cursor", "encoding", "fresh", "in_step", "lapses", "offered", "push", "sent", "sink")
 
     def __init__(self, sink: Sink, encoding: Encoding, audience: Audience, cursor: int) -> None:
         self.sink = sink
@@ -60,6 +98,9 @@ class Subscriber:
         self.in_step = False
         self.lapses = 0
         """How often it fell out of step."""
+        self.sent = Sent()
+        self.offered = 0
+        """The updates of what it watches, less those that the instruments it watches now have had in all."""
 
 
 class Audience:
@@ -74,6 +115,8 @@ class Audience:
         "interval_us",
         "members",
         "owed",
+        "sees",
+        "sent",
         "sent_at",
         "size",
         "watch",
@@ -95,6 +138,9 @@ class Audience:
         self.owed: list[bytes] = []
         """The entries of the frame that is being made for it."""
         self.sent_at = now
+        self.sent = Sent()
+        self.sees: Match = _everything if watch.entitled is None else matcher(watch.entitled)
+        """Tells whether its subscribers may see a symbol."""
 
     def take_in(self, number: int) -> None:
         """An instrument has appeared that matches the watch."""
@@ -108,6 +154,10 @@ class Audience:
         if self._select is None:
             self._select = itemgetter(*self.ids)
         return self._select(entries)
+
+
+def _everything(_symbol: str) -> bool:
+    return True
 
 
 class Group:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import trio
 
-from ticker.client import Event, connect
+from ticker.client import Event, Token, connect
 from ticker.subscription import Change, Subscription
 
 
@@ -24,6 +24,7 @@ def watch(
     names: Iterable[str],
     *,
     ca: str | Path | None = None,
+    token: Token | None = None,
     interval_ms: int | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
 ) -> Iterator[Change]:
@@ -34,7 +35,7 @@ def watch(
 
     Raises what `connect` raises.
     """
-    client = partial(connect, url, ca=ca, interval_ms=interval_ms, on_event=on_event)
+    client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
     started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
 
     async def run() -> None:

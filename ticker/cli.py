@@ -1,4 +1,4 @@
-"""The command line: `ticker serve` and `ticker watch`.
+"""The command line: `ticker serve`, `ticker watch` and `ticker token`.
 
 What cannot be used is said in one line on stderr, with exit code 2; a connection that fails for good ends with 1. Logs
 go to stderr too, so that stdout holds only what was asked for.
@@ -25,13 +25,15 @@ from rich.console import Console
 from rich.live import Live
 
 from ticker.client import Client, Connected, Disconnected, Event, connect
-from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles
+from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles, Tokens
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.logs import configure_logging
 from ticker.screen import Screen, shown
 from ticker.server import serve as run_service
 from ticker.settings import load_config
 from ticker.subscription import Change, Subscription
+from ticker.supervisor import interrupt_blocking_feeds
+from ticker.token_commands import token_app
 
 REDRAW_SECONDS = 0.1
 
@@ -53,10 +55,15 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     feed: Annotated[list[str] | None, Parameter(negative=())] = None,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
+    token_key: Path | None = None,
+    origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
     interval: int | None = None,
     log_format: Literal["console", "json"] | None = None,
 ) -> None:
     """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
+
+    SIGHUP has it read its certificate and keys anew; it also sees by itself when their files change.
 
     Parameters
     ----------
@@ -71,6 +78,13 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         The certificate chain, PEM. Without it, a loopback address gets a development certificate.
     tls_key
         Its private key, PEM.
+    token_key
+        The public key, PEM, of whoever issues tokens: then clients need one. More ways: [tokens] in the config file.
+    origin
+        An origin besides the service's own from which pages may connect, such as https://dash.example.com. Give it
+        again for more.
+    insecure_allow_anyone
+        Serve everybody who can reach an address that is not only this machine's, without tokens.
     interval
         One frame to a client per so many milliseconds; 0 sends every change at once. [default: 0]
     log_format
@@ -88,20 +102,28 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
             str(tls_cert) if tls_cert is not None else settings.tls.cert,
             str(tls_key) if tls_key is not None else settings.tls.key,
         ),
+        tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
+        origins=origin or settings.origins,
+        allow_anyone=insecure_allow_anyone or settings.allow_anyone,
     )
     configure_logging(settings.log_format)
     _spare_long_collections()
     stop = trio.Event()
-    async with _on_signal(stop.set), trio.open_nursery() as nursery:
-        url = await nursery.start(run_service, settings, stop)
-        print(f"ready {url}", flush=True)
+    with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        async with _on_signal(stop.set), trio.open_nursery() as background:
+            background.start_soon(watchdog.keep_turning)
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(run_service, settings, stop, hangups)
+                print(f"ready {url}", flush=True)
+            background.cancel_scope.cancel()
 
 
 @app.command
-async def watch(
+async def watch(  # one parameter per flag
     *symbols: str,
     url: str = "wss://127.0.0.1:8443",
     ca: Path | None = None,
+    token_file: Path | None = None,
     interval: int | None = None,
     duration: float | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -116,6 +138,8 @@ async def watch(
         The service; its path may be left out.
     ca
         Authorities to trust instead of the system's, PEM. A development authority on this machine is found by itself.
+    token_file
+        A file with the token to come in with; it is read again whenever a fresh token is needed.
     interval
         At most one frame per so many milliseconds.
     duration
@@ -131,7 +155,15 @@ async def watch(
     follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
     with trio.move_on_after(float("inf") if duration is None else duration) as scope:
         async with _on_signal(scope.cancel):
-            await follow(symbols, partial(connect, url, ca=ca, interval_ms=interval), url)
+            token = partial(_read_token, token_file) if token_file is not None else None
+            await follow(symbols, partial(connect, url, ca=ca, token=token, interval_ms=interval), url)
+
+
+async def _read_token(path: Path) -> str:
+    try:
+        return (await trio.Path(path).read_text(encoding="ascii")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--token-file {path}: {error}") from None
 
 
 def _spare_long_collections() -> None:
@@ -216,6 +248,9 @@ async def _on_signal(act: Callable[[], None]) -> AsyncIterator[None]:
         await nursery.start(wait)
         yield
         nursery.cancel_scope.cancel()
+
+
+app.command(token_app)
 
 
 def main() -> None:

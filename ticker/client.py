@@ -12,12 +12,15 @@ connects again. The copy is resumed from its cursor, so nothing is missed, and o
 from __future__ import annotations
 
 import errno
+import inspect
+import json
 import math
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -65,20 +68,26 @@ class Disconnected:
 
 Event: TypeAlias = Connected | Disconnected | Refused
 
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""A token, or what gives one whenever a fresh one is needed."""
+
 
 @asynccontextmanager
 async def connect(
     url: str,
     *,
     ca: str | Path | None = None,
+    token: Token | None = None,
     interval_ms: int | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
 ) -> AsyncIterator[Client]:
     """Connect to a service, and stay connected until the block is left.
 
     `url` is `wss://HOST:PORT`, with or without the stream's path. `ca` is a PEM file of authorities to trust instead of
-    the system's; for a server on this machine its development authority is found by itself. `interval_ms` asks for at
-    most one frame per so many milliseconds. `on_event` is called with each `Connected`, `Disconnected` and `Refused`.
+    the system's; for a server on this machine its development authority is found by itself. `token` is what the server
+    lets this client in with, or a function, perhaps an async one, that is called for each connection and before a token
+    expires; what it raises counts as a connection that failed. `interval_ms` asks for at most one frame per so many
+    milliseconds. `on_event` is called with each `Connected`, `Disconnected` and `Refused`.
 
     Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for a URL or file that cannot be
     used. What is lost later comes back by itself; only if the server says that it is of no use to come back, the
@@ -86,7 +95,7 @@ async def connect(
     """
     full_url, host = _stream_url(url)
     context = client_context(host, Path(ca) if ca is not None else None)
-    client = Client(full_url, context, ClientSession(MSGPACK, interval_ms), on_event)
+    client = Client(full_url, partial(_dial, full_url, context), token, ClientSession(MSGPACK, interval_ms), on_event)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -106,10 +115,17 @@ class Client:
     """A connection that lasts, and the copy of the market that it keeps. Made by `connect`."""
 
     def __init__(
-        self, url: str, context: ssl.SSLContext, session: ClientSession, on_event: Callable[[Event], None]
+        self,
+        url: str,
+        dial: Callable[[], Awaitable[trio.abc.Stream]],
+        token: Token | None,
+        session: ClientSession,
+        on_event: Callable[[Event], None],
     ) -> None:
+        """`dial` makes a stream to the server, or raises `Unreachable`."""
         self.url = url
-        self._context = context
+        self._dial = dial
+        self._token = token
         self._session = session
         self._on_event = on_event
         self._subscriptions: dict[Subscription, None] = {}
@@ -207,40 +223,19 @@ class Client:
                     nursery.cancel_scope.cancel()
             finally:
                 await trio.aclose_forcefully(stream)
-        except* _Lost as lost:
-            end = _only(lost).end
+        except* Unreachable as unreachable:
+            end = _End(str(_only(unreachable)))
         except* ConnectionRejected as rejected:
-            status = _only(rejected).status_code
-            end = _End(f"the server answered with HTTP status {status}", come_back=status in _RETRIED_STATUSES)
+            end = _rejected(_only(rejected))
         except* (ConnectionClosed, HandshakeError, trio.TooSlowError):
             end = _End("the connection was not completed")
         except* ProtocolError as broken:
             end = _End(f"the server broke the protocol: {_only(broken)}")
         return end
 
-    async def _dial(self) -> trio.SSLStream[trio.SocketStream]:
+    async def _serve(self, stream: trio.abc.Stream, nursery: trio.Nursery, connected: Callable[[], None]) -> _End:
         parts = urlsplit(self.url)
-        host, port = parts.hostname or "", parts.port or 443
-        try:
-            socket = await trio.open_tcp_stream(host, port)
-        except (OSError, UnicodeError) as error:
-            raise _Lost(_End(_why_unreachable(error))) from None
-        # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
-        socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        stream = trio.SSLStream(socket, self._context, server_hostname=host)
-        try:
-            await stream.do_handshake()
-        except BaseException as error:
-            await trio.aclose_forcefully(stream)
-            if isinstance(error, trio.BrokenResourceError):
-                raise _Lost(_End(_why_no_tls(error.__cause__))) from None
-            raise
-        return stream
-
-    async def _serve(
-        self, stream: trio.SSLStream[trio.SocketStream], nursery: trio.Nursery, connected: Callable[[], None]
-    ) -> _End:
-        parts = urlsplit(self.url)
+        headers = [] if self._token is None else [(b"Authorization", f"Bearer {await self._fresh_token()}".encode())]
         with trio.fail_after(_CONNECT_SECONDS) as scope:
             watched = _Watched(stream, scope.cancel)
             websocket = await wrap_client_stream(
@@ -249,13 +244,14 @@ class Client:
                 parts.netloc,
                 parts.path,
                 subprotocols=[MSGPACK.subprotocol],
+                extra_headers=headers,
                 max_message_size=_MAX_MESSAGE_BYTES,
             )
             welcome = self._session.begin(await websocket.get_message())
         connected()
         self._on_event(Connected(self.url, welcome.session, self._session.replica.resuming))
         nursery.start_soon(self._keep_asking, websocket)
-        end = await self._listen(websocket, watched)
+        end = await self._listen(websocket, watched, nursery)
         with trio.move_on_after(_CLOSE_SECONDS):
             await websocket.aclose()
         return end
@@ -271,7 +267,25 @@ class Client:
                 return  # `_listen` learns of it too, and why
             await self._names_changed.wait()
 
-    async def _listen(self, websocket: WebSocketConnection, watched: _Watched) -> _End:
+    async def _fresh_token(self) -> str:
+        """The token to come in with now. Raises `Unreachable` if whoever gives it cannot."""
+        token = self._token
+        if token is None or isinstance(token, str):
+            return token or ""
+        try:
+            given = token()
+            return await given if inspect.isawaitable(given) else given
+        except Exception as error:  # it asks somebody else, who may be out of reach as anybody
+            raise Unreachable(f"no token could be had: {str(error) or type(error).__name__}") from error
+
+    async def _renew(self, websocket: WebSocketConnection) -> None:
+        """The token expires soon: bring a fresh one, if there is any."""
+        if self._token is None or isinstance(self._token, str):
+            return
+        with suppress(ConnectionClosed, Unreachable):  # then the connection will end, and the next one asks again
+            await websocket.send_message(self._session.authenticate(await self._fresh_token()))
+
+    async def _listen(self, websocket: WebSocketConnection, watched: _Watched, nursery: trio.Nursery) -> _End:
         """Take in what comes until the connection ends; returns how it did."""
         patience = 2.5 * self._session.heartbeat_seconds or math.inf
         end = _End("the connection was lost")
@@ -294,6 +308,10 @@ class Client:
             if received.error is not None:
                 end = _End(received.error.text) if received.error.fatal else end
                 self._names_changed.set()  # it may be that something has to be asked anew
+            if received.expiring:
+                nursery.start_soon(self._renew, websocket)
+            if received.token_refused is not None:
+                return _End(received.token_refused)
             for refused in received.refused:
                 self._on_event(refused)
             self._useful = self._useful or self._session.settled
@@ -318,7 +336,7 @@ class _Watched(trio.abc.Stream):
     trio-websocket would wait for the end of the opening handshake all the same.
     """
 
-    def __init__(self, stream: trio.SSLStream[trio.SocketStream], ended: Callable[[], None]) -> None:
+    def __init__(self, stream: trio.abc.Stream, ended: Callable[[], None]) -> None:
         self._stream = stream
         self._ended = ended
         self.heard = trio.current_time()
@@ -344,10 +362,38 @@ class _Watched(trio.abc.Stream):
         await self._stream.aclose()
 
 
-class _Lost(Exception):
-    def __init__(self, end: _End) -> None:
-        super().__init__(end.reason)
-        self.end = end
+class Unreachable(Exception):
+    """No connection could be made this time; the text says why."""
+
+
+async def _dial(url: str, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        socket = await trio.open_tcp_stream(host, port)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(_why_unreachable(error)) from None
+    # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
+    socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    stream = trio.SSLStream(socket, context, server_hostname=host)
+    try:
+        await stream.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(stream)
+        if isinstance(error, trio.BrokenResourceError):
+            raise Unreachable(_why_no_tls(error.__cause__)) from None
+        raise
+    return stream
+
+
+def _rejected(rejected: ConnectionRejected) -> _End:
+    """How a connection ended that got another answer than an upgrade (PROTOCOL.md, section 2)."""
+    status = rejected.status_code
+    try:
+        why = f": {json.loads(rejected.body or b'')['message']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        why = ""
+    return _End(f"the server answered with HTTP status {status}{why[:300]}", come_back=status in _RETRIED_STATUSES)
 
 
 def _ended(end: _End, code: int) -> _End:

@@ -24,6 +24,7 @@ from ticker.market import is_symbol
 from ticker.messages import (
     Delta,
     Error,
+    Expiring,
     Goodbye,
     Heartbeat,
     Instruments,
@@ -57,6 +58,10 @@ class Received:
     refused: list[Refused] = field(default_factory=list)
     error: Error | None = None
     goodbye: Goodbye | None = None
+    expiring: bool = False
+    """A fresh token is wanted."""
+    token_refused: str | None = None
+    """Why the fresh token was not accepted: it may be of use to connect anew with it."""
 
 
 class ClientSession:
@@ -71,10 +76,14 @@ class ClientSession:
         self._interval_ms = interval_ms
         self._wanted: Counter[str] = Counter()
         self._requested: dict[str, None] = {}
+        self._declined: set[str] = set()
+        """Names that the server refused on this connection."""
+        self._symbols: set[str] = set()
         self._patterns: list[str] = []
         self._confirmed: set[str] = set()
         self._resume_first = False
         self._resume_id: int | None = None
+        self._token_id: int | None = None
         self._awaited: dict[int, set[str]] = {}
         self._last_id = 0
         self._welcome: Welcome | None = None
@@ -102,6 +111,7 @@ class ClientSession:
         self._welcome = message
         self.heartbeat_seconds = message.heartbeat_ms / 1000
         self._awaited.clear()
+        self._declined.clear()
         self._confirmed &= self._wanted.keys()
         self._ask_for(sorted(self._confirmed))
         before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
@@ -154,7 +164,15 @@ class ClientSession:
             self._fail(message, received)
         elif isinstance(message, Goodbye):
             received.goodbye = message
+        elif isinstance(message, Expiring):
+            received.expiring = True
         return received
+
+    def authenticate(self, token: str) -> bytes | str:
+        """The payload that brings a fresh token."""
+        payload = self._request("auth", token=token)
+        self._token_id = self._last_id
+        return payload
 
     def _resume(self) -> dict[str, Any]:
         epoch, cursor = self.replica.epoch, self.replica.cursor
@@ -176,14 +194,27 @@ class ClientSession:
             self._resume_id, self.replica.resuming = None, False
         received.refused = [each for each in _refused(message.result) if each.code != Code.NOT_SUBSCRIBED]
         # A symbol that the server does not know yet is held all the same: it joins when it appears.
-        self._confirmed |= names - {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
+        declined = {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
+        self._confirmed |= names - declined
+        if declined:
+            self._forget(declined)
         if self.settled and self._vanishing:
             received.changes = {symbol: dict.fromkeys(fields) for symbol, fields in self._vanishing.items()}
             self._vanishing = {}
 
+    def _forget(self, declined: set[str]) -> None:
+        """The server does not serve these names (any more): what was resumed for them would only grow old."""
+        self._declined |= declined
+        self._ask_for(list(self._requested))
+        before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
+        self.replica.forget_unwanted()
+        self._vanishing |= {symbol: fields for symbol, fields in before.items() if self.replica.find(symbol) is None}
+
     def _fail(self, message: Error, received: Received) -> None:
         """A request was refused whole; if it was the resume, the copy is of no use, and everything is asked anew."""
         received.error = message
+        if message.id is not None and message.id == self._token_id:
+            received.token_refused = message.text
         names = self._awaited.pop(message.id, set()) if message.id is not None else set()
         if self._welcome is not None and message.id is not None and message.id == self._resume_id:
             self._resume_id = None
@@ -214,7 +245,7 @@ class ClientSession:
 
     def _request(self, op: str, **request: Any) -> bytes | str:  # noqa: ANN401  # the fields of any request
         self._last_id += 1
-        self._awaited[self._last_id] = set() if op == "unsubscribe" else set(request["symbols"])
+        self._awaited[self._last_id] = set() if op in {"unsubscribe", "auth"} else set(request["symbols"])
         return self._encoding.encode_request({"op": op, "id": self._last_id, **request})
 
     def _interval(self) -> dict[str, int]:
@@ -222,10 +253,11 @@ class ClientSession:
 
     def _ask_for(self, names: Iterable[str]) -> None:
         self._requested = dict.fromkeys(names)
-        self._patterns = [name for name in self._requested if not is_symbol(name)]
+        self._symbols = self._requested.keys() - self._declined
+        self._patterns = [name for name in self._symbols if not is_symbol(name)]
 
     def _asked_for(self, symbol: str) -> bool:
-        return symbol in self._requested or any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
+        return symbol in self._symbols or any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
 
 
 def _refused(result: dict[str, Any]) -> list[Refused]:

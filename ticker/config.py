@@ -25,9 +25,51 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """Whose tokens let clients in. One of `key`, `jwks` and `secret` switches authentication on."""
+
+    key: str | None = None
+    """The issuer's public key, PEM: Ed25519, ECDSA on P-256 or RSA. Its type says the algorithm."""
+    jwks: str | None = None
+    """The issuer's JWK Set: a file, or an https URL."""
+    algorithm: Literal["EdDSA", "ES256", "RS256"] | None = None
+    """With `jwks`: the one algorithm that tokens may be signed with."""
+    secret: str | None = None
+    """A file with a secret that the issuer has as well, for HS256."""
+    audience: str = "ticker"
+    """What tokens must have among their `aud`."""
+    issuer: str | None = None
+    """What tokens must have as `iss`, if given."""
+    cookie: str = "ticker_token"
+    """The cookie that may carry a token."""
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.key, self.jwks, self.secret)) > 1:
+            raise ConfigError("tokens: give one of key, jwks and secret")
+        if (self.jwks is None) != (self.algorithm is None):
+            raise ConfigError("tokens: jwks and algorithm go together (EdDSA, ES256 or RS256)")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether clients need a token."""
+        return self.key is not None or self.jwks is not None or self.secret is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much of anything one client or one feed may use, and what follows beyond it."""
 
+    max_connections: int = 20_000
+    """Connections in all: 503 with Retry-After; those beyond it that have not even sent a request are closed."""
+    max_per_address: int = 1_000
+    """Connections from one address (behind a proxy or NAT many users share one): 429 with Retry-After."""
+    max_per_subject: int = 1_000
+    """Connections with one token's `sub`: 429 with Retry-After."""
+    requests_per_second: int = 100
+    """Requests of one client; what is large or searches many instruments counts as several, pings count too. Beyond
+    it, what a client sends is read only at this rate."""
+    request_burst: int = 500
+    """So many may come at once before that."""
     max_message_bytes: int = 65_536
     """A longer client message: ERROR 2, then close 1009."""
     max_symbols: int = 2_000
@@ -44,10 +86,18 @@ class Limits:
     """After so long without a frame a client gets a HEARTBEAT."""
     stall_seconds: float = 60.0
     """A client whose socket took nothing for so long is dropped."""
+    ping_seconds: float = 60.0
+    """A client of which nothing was heard for so long is sent a WebSocket ping."""
+    pong_seconds: float = 30.0
+    """A client that is not heard for so long after that: close 4008."""
+    expiry_warning_seconds: float = 60.0
+    """So long before its token expires a client is sent EXPIRING; after it, ERROR 11 and close 4001."""
     feed_queue: int = 10_000
     """Items that wait between feeds and the publisher; beyond that, feeds wait."""
     updates_per_cut: int = 2_000
     """Waiting publications are folded into one cut until it has so many; a batch is never split."""
+    max_batch: int = 10_000
+    """Publications in one batch; a feed that sends a larger one fails, and is started again."""
     snapshot_part: int = 256
     """Instruments per part of a large snapshot."""
 
@@ -71,10 +121,25 @@ class Config:
     log_format: Literal["console", "json"] = "console"
     """Logs on stderr, for people or for machines."""
     tls: TlsFiles = field(default_factory=TlsFiles)
+    tokens: Tokens = field(default_factory=Tokens)
+    origins: list[str] = field(default_factory=list)
+    """Origins besides the service's own from which pages may connect, such as https://dash.example.com."""
+    allow_anyone: bool = False
+    """Serve everybody who can reach an address that is not only this machine's, without tokens."""
+    drain_seconds: float = 10.0
+    """How long all clients together may take to leave when the service stops."""
+    retry_ms: tuple[int, int] = (500, 3000)
+    """Between these, clients are told to come back after a stop, at random, so that not all come at once."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
             raise ConfigError(f"interval_ms = {self.interval_ms}: give 0 to {MAX_INTERVAL_MS} milliseconds")
+        if not 0 <= self.drain_seconds <= 3600:
+            raise ConfigError(f"drain_seconds = {self.drain_seconds}: give 0 to 3600 seconds")
+        if not 0 <= self.retry_ms[0] <= self.retry_ms[1] <= 3_600_000:
+            raise ConfigError(
+                f"retry_ms = {list(self.retry_ms)}: give two numbers of milliseconds, the lower one first"
+            )
         if not self.feeds:
             raise ConfigError("feeds: give at least one feed spec")

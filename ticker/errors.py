@@ -3,6 +3,8 @@
     TickerError
     ├── ConfigError          a flag, a config file or a feed spec that cannot be used; the text names it and the remedy
     ├── BadPublication       a feed handed over something that is not market data
+    ├── BadToken             a token that lets nobody in
+    │   └── UnknownKey       it is signed with a key that is not among ours
     ├── ProtocolError        the peer broke the protocol; has the integer `code` of an ERROR message
     │   └── Gap              a DELTA that starts after the copy's cursor: resume from the cursor
     └── ConnectionFailed     a client could not reach, or was refused by, a server
@@ -41,6 +43,7 @@ class Code(IntEnum):
     TOO_MANY_SYMBOLS = 8
     NOT_SUBSCRIBED = 9
     WRONG_EPOCH = 10
+    BAD_TOKEN = 11
 
 
 class ProtocolError(TickerError):
@@ -49,6 +52,14 @@ class ProtocolError(TickerError):
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+class BadToken(TickerError):
+    """A token that lets nobody in; the text says why, and nothing that helps to forge one."""
+
+
+class UnknownKey(BadToken):
+    """A token signed with a key that is not among ours: perhaps a new one, so the keys are to be looked for again."""
 
 
 class Gap(ProtocolError):

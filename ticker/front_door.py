@@ -16,7 +16,8 @@ import h11
 import msgspec
 import trio
 
-from ticker.transport import TlsStream
+from ticker.admission import Cause
+from ticker.transport import PushStream
 from ticker.wire import ENCODINGS, Encoding
 
 STREAM_PATH = "/v1/stream"
@@ -41,15 +42,16 @@ class Upgrade:
 
 
 class Refusal(Exception):
-    """The HTTP answer to a request that does not go on: a status, a text for people, and headers."""
+    """The HTTP answer to a request that does not go on: a status, a text for people, its cause, and headers."""
 
-    def __init__(self, status: HTTPStatus, text: str, **headers: str) -> None:
+    def __init__(self, status: HTTPStatus, text: str, cause: Cause = Cause.REQUEST, **headers: str) -> None:
         super().__init__(text)
         self.status = status
+        self.cause = cause
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-async def receive_request(stream: TlsStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
+async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
     """Read one request's head; returns it with the bytes that came behind it.
 
     Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
@@ -82,7 +84,7 @@ def route(request: h11.Request) -> Upgrade:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here; the stream is at {STREAM_PATH}")
     if request.method != b"GET":
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
-    headers = _joined(request)
+    headers = headers_of(request)
     upgrade = headers.get(b"upgrade", b"").lower()
     connection = [token.lower() for token in _tokens(headers, b"connection")]
     if request.http_version != b"1.1" or upgrade != b"websocket" or b"upgrade" not in connection:
@@ -96,13 +98,14 @@ def route(request: h11.Request) -> Upgrade:
     offered = [token.decode("latin-1") for token in _tokens(headers, b"sec-websocket-protocol") if token]
     if not offered:
         return Upgrade(key, next(iter(ENCODINGS.values())), None)
+    # Among them may be a token (`access`), which is never confirmed: whoever offers one offers a subprotocol, too.
     for name in offered:
         if name in ENCODINGS:
             return Upgrade(key, ENCODINGS[name], name)
     raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
 
 
-async def respond(stream: TlsStream, refusal: Refusal, *, head_only: bool) -> None:
+async def respond(stream: PushStream, refusal: Refusal, *, head_only: bool) -> None:
     """Send the answer to a request that does not go on; the connection is to be closed next."""
     body = msgspec.json.encode({"code": int(refusal.status), "message": str(refusal)})
     headers = {
@@ -118,8 +121,8 @@ async def respond(stream: TlsStream, refusal: Refusal, *, head_only: bool) -> No
     )
 
 
-def _joined(request: h11.Request) -> dict[bytes, bytes]:
-    """The headers by name; one that stands more than once is one list (RFC 9110, section 5.2)."""
+def headers_of(request: h11.Request) -> dict[bytes, bytes]:
+    """The headers by lower-cased name; one that stands more than once is one list (RFC 9110, section 5.2)."""
     headers: dict[bytes, bytes] = {}
     for name, value in request.headers:
         headers[bytes(name)] = headers[bytes(name)] + b", " + value if name in headers else bytes(value)

@@ -20,27 +20,36 @@ Time is an integer: microseconds of any clock that only goes forward.
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from ticker.audiences import NOTHING, Audience, Group, Pacing, Sink, Subscriber, Watch
+from ticker.audiences import NOTHING, Audience, Group, Pacing, Sent, Sink, Subscriber, Watch
 from ticker.entries import Entries, Window
 from ticker.last_value import LastValueCache
 from ticker.messages import Heartbeat
+from ticker.symbols import Match, matcher
 from ticker.wire import Encoding
-
-_Match: TypeAlias = Callable[[str], object]
 
 
 class _Pattern(NamedTuple):
     """A pattern that somebody watches, what matches it so far, and who watches it."""
 
-    match: _Match
+    match: Match
     ids: set[int]
     audiences: dict[Audience, None]
+
+
+class Traffic(NamedTuple):
+    """What a client was sent: data messages and heartbeats, their bytes, the updates of an instrument in them.
+
+    `offered` is how many updates there were of the instruments it watched; `offered / updates` is its conflation ratio.
+    """
+
+    frames: int
+    bytes: int
+    updates: int
+    offered: int
 
 
 class Hub:
@@ -51,6 +60,8 @@ class Hub:
         self.cache = cache
         self._snapshot_part = snapshot_part
         self._burst = burst
+        self.scanned = 0
+        """How many instruments were compared with patterns so far: what makes a request expensive."""
         self._moves = 0
         """How often anybody joined or left the members of an audience."""
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
@@ -83,6 +94,7 @@ class Hub:
         # In this order: the last subscriber of an audience that asks for the same again must not end it on the way.
         audience = self._audience(watch, subscriber.encoding, now)
         audience.size += 1
+        subscriber.offered += self._updates(subscriber.audience) - self._updates(audience)
         self._leave(subscriber)
         subscriber.audience = audience
         if resume_from is None:
@@ -96,11 +108,8 @@ class Hub:
 
     def fall_behind(self, subscriber: Subscriber) -> None:
         """Its socket did not take all it was given: it gets nothing more until `catch_up`."""
-        if subscriber.in_step:
-            subscriber.in_step = False
-            subscriber.lapses += 1
-            self._moves += 1
-            del subscriber.audience.members[subscriber]
+        subscriber.lapses += subscriber.in_step
+        self._part(subscriber)
         subscriber.sink.catch_up_later()
 
     def catch_up(self, subscriber: Subscriber) -> bool:
@@ -115,8 +124,17 @@ class Hub:
 
     def find(self, pattern: str) -> list[int]:
         """The ids of the instruments whose symbols match a pattern."""
-        match = _matcher(pattern)
+        match = matcher([pattern])
+        self.scanned += len(self.cache.records)
         return [record.id for record in self.cache.records if match(record.symbol)]
+
+    def traffic(self, subscriber: Subscriber) -> Traffic:
+        """What a client was sent so far, and how many updates there were of what it watches."""
+        audience, sent = subscriber.audience, Sent()
+        sent.join(subscriber.sent)
+        if subscriber.in_step:
+            sent.join(audience.sent)
+        return Traffic(sent.frames, sent.bytes, sent.updates, subscriber.offered + self._updates(audience))
 
     # Sending
 
@@ -137,16 +155,23 @@ class Hub:
         """When `publish` has to be called next, even if there is no new cut."""
         return self._pacing.next_due()
 
-    def _write(self, frames: Iterable[tuple[Audience, bytes]], now: int, *, below: int) -> Iterator[None]:
-        """Write to each audience its frame, for those of its members whose cursor is lower than `below`.
+    def _write(self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, below: int) -> Iterator[None]:
+        """Write to each audience its frame (of so many entries), for the members whose cursor is lower than `below`.
 
         A frame tells of the audience's cursor.
         """
         room = self._burst
-        for audience, frame in frames:
+        for audience, entries, frame in frames:
             audience.sent_at, cut, moves = now, audience.cursor, self._moves
-            for subscriber in [each for each in audience.members if each.cursor < below]:
+            audience.sent.add(entries, frame)
+            members = [each for each in audience.members if each.cursor < below]
+            if len(members) != len(audience.members):
+                for subscriber in audience.members:
+                    if subscriber.cursor >= below:
+                        subscriber.sent.take_back(entries, frame)
+            for subscriber in members:
                 if moves != self._moves and (subscriber not in audience.members or subscriber.cursor >= below):
+                    subscriber.sent.take_back(entries, frame)
                     continue
                 subscriber.cursor = cut
                 push = subscriber.push  # called as `subscriber.push(frame)`, a slot costs several times as much
@@ -157,7 +182,7 @@ class Hub:
                     room = self._burst
                     yield
 
-    def _frames(self, now: int) -> Iterator[tuple[Audience, bytes]]:
+    def _frames(self, now: int) -> Iterator[tuple[Audience, int, bytes]]:
         """The frames of this pass, each made when it is asked for: its audience may have changed by then."""
         pacing = self._pacing
         for group in list(pacing.rested(now)):
@@ -169,7 +194,7 @@ class Hub:
             for group in pacing.ready():
                 yield from self._frames_of(group, since, now)
 
-    def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, bytes]]:
+    def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, int, bytes]]:
         """The frames of a group's audiences that are owed any changes after `since`."""
         entries, rest, cut = self._entries[group.encoding], self._pacing.rest, self.cache.cut
         window = entries.window(since)
@@ -182,15 +207,15 @@ class Hub:
             if not audience.members:
                 continue
             if window.redefined:
-                yield audience, entries.frame(cursor, window, audience.ids & window.changed)
+                yield audience, len(owed), entries.frame(cursor, window, audience.ids & window.changed)
             else:
-                yield audience, entries.delta(cursor, owed)
+                yield audience, len(owed), entries.delta(cursor, owed)
 
-    def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, bytes]]:
+    def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
             if audience.group.due is None:
                 audience.cursor = self._swept
-            yield audience, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
+            yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
@@ -202,7 +227,9 @@ class Hub:
         fresh.difference_update(part)
         subscriber.fresh = fresh or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
-        return subscriber.push(entries.frame(since, window, changed, part))
+        frame = entries.frame(since, window, changed, part)
+        subscriber.sent.add(len(changed) + len(part), frame)
+        return subscriber.push(frame)
 
     # Audiences
 
@@ -224,9 +251,12 @@ class Hub:
                 self._waiting_symbols.setdefault(symbol, {})[audience] = None
         for pattern in watch.patterns:
             if pattern not in self._patterns:
-                self._patterns[pattern] = _Pattern(_matcher(pattern), set(self.find(pattern)), {})
+                self._patterns[pattern] = _Pattern(matcher([pattern]), set(self.find(pattern)), {})
             self._patterns[pattern].audiences[audience] = None
             audience.ids |= self._patterns[pattern].ids
+        if watch.entitled is not None:
+            records = self.cache.records
+            audience.ids = {number for number in audience.ids if audience.sees(records[number].symbol)}
         for number in audience.ids:
             self._watchers[number][audience] = None
         self._audiences[watch, encoding] = audience
@@ -255,21 +285,33 @@ class Hub:
                 if pattern.match(record.symbol):
                     pattern.ids.add(record.id)
                     watchers.update(pattern.audiences)
+            watchers = {audience: None for audience in watchers if audience.sees(record.symbol)}
             for audience in watchers:
                 audience.take_in(record.id)
             self._watchers.append(watchers)
 
+    def _updates(self, audience: Audience) -> int:
+        """How many updates there were so far of the instruments of an audience."""
+        records = self.cache.records
+        return sum([records[number].updates for number in audience.ids])
+
     def _join(self, subscriber: Subscriber) -> None:
         self._moves += 1
         subscriber.in_step = True
+        subscriber.sent.part(subscriber.audience.sent)
         subscriber.audience.members[subscriber] = None
 
-    def _leave(self, subscriber: Subscriber) -> None:
-        audience = subscriber.audience
+    def _part(self, subscriber: Subscriber) -> None:
+        """A subscriber is no longer in step, if it was."""
         if subscriber.in_step:
             self._moves += 1
             subscriber.in_step = False
-            del audience.members[subscriber]
+            del subscriber.audience.members[subscriber]
+            subscriber.sent.join(subscriber.audience.sent)
+
+    def _leave(self, subscriber: Subscriber) -> None:
+        audience = subscriber.audience
+        self._part(subscriber)
         audience.size -= 1
         if not audience.size:
             self._discard(audience)
@@ -308,7 +350,3 @@ def _owed(
     for audience in found:
         owed, audience.owed = audience.owed, []
         yield audience, owed
-
-
-def _matcher(pattern: str) -> _Match:
-    return re.compile(fnmatch.translate(pattern)).match

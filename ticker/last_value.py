@@ -21,6 +21,7 @@ from ticker.market import (
     MAX_FIELDS,
     MAX_INTEGER,
     MAX_TEXT,
+    Field,
     FieldKey,
     Instrument,
     Kind,
@@ -41,6 +42,9 @@ _Number: TypeAlias = tuple[FieldKey, Kind, int, int]
 """A price or size on its way into the cache: its field, kind, digits and decimal places."""
 
 
+_MARKS: frozenset[FieldKey] = frozenset({int(Field.STATUS), int(Field.REASON)})
+
+
 class Record:
     """One instrument as the cache holds it: its definition, its fields and the cuts of their last changes."""
 
@@ -53,6 +57,7 @@ class Record:
         "last_change",
         "price_scale",
         "size_scale",
+        "updates",
         "values",
     )
 
@@ -67,6 +72,8 @@ class Record:
         self.created_at = cut
         self.defined_at = cut
         self.last_change = 0
+        self.updates = 0
+        """How many updates were applied to it."""
 
     @property
     def symbol(self) -> str:
@@ -198,6 +205,7 @@ class LastValueCache:
                 self._redefine(record)
         except BadPublication as error:
             raise BadPublication(f"{record.symbol}: {error}") from None
+        record.updates += 1
         self._store(record, changes)
 
     def _parse(self, fields: Mapping[str, Value]) -> tuple[list[tuple[FieldKey, WireValue]], list[_Number]]:
@@ -226,9 +234,10 @@ class LastValueCache:
     def _check_room(
         self, record: Record, changes: Sequence[tuple[FieldKey, WireValue]], numbers: Sequence[_Number]
     ) -> None:
-        known = record.values.keys()
-        new = sum(change[0] not in known for change in (*changes, *numbers))
-        if new and len(known) + new > MAX_FIELDS:
+        # There is always room for these two: the service itself has to be able to say that values are stale.
+        known = record.values.keys() - _MARKS
+        new = {change[0] for change in (*changes, *numbers)} - known - _MARKS
+        if new and len(known) + len(new) > MAX_FIELDS:
             raise BadPublication(f"more than {MAX_FIELDS} fields")
 
     def _store(self, record: Record, changes: Sequence[tuple[FieldKey, WireValue]]) -> None:

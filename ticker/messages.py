@@ -44,6 +44,7 @@ class MessageKind(IntEnum):
     DELTA = 6
     HEARTBEAT = 7
     GOODBYE = 8
+    EXPIRING = 9
 
 
 class Close(IntEnum):
@@ -55,12 +56,13 @@ class Close(IntEnum):
     MALFORMED = 1007
     TOO_LARGE = 1009
     INTERNAL_ERROR = 1011
+    TOKEN_EXPIRED = 4001
     STALLED = 4008
 
     @property
     def come_back(self) -> bool:
         """Whether a client should connect again; what ends for the client's own mistake would only end so again."""
-        return self in {Close.GOING_AWAY, Close.INTERNAL_ERROR, Close.STALLED}
+        return self in {Close.GOING_AWAY, Close.INTERNAL_ERROR, Close.TOKEN_EXPIRED, Close.STALLED}
 
 
 # Server messages
@@ -147,7 +149,13 @@ class Goodbye(Struct, array_like=True, tag=int(MessageKind.GOODBYE), frozen=True
     come_back: bool
 
 
-ServerMessage: TypeAlias = Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye
+class Expiring(Struct, array_like=True, tag=int(MessageKind.EXPIRING), frozen=True):
+    """The client's token expires at `time`, and the connection with it unless an `auth` request brings a fresh one."""
+
+    time: Natural
+
+
+ServerMessage: TypeAlias = Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring
 
 
 # Client requests
@@ -198,9 +206,22 @@ class Ping(Struct, tag_field="op", tag="ping", forbid_unknown_fields=True, froze
     id: Natural
 
 
-Request: TypeAlias = Subscribe | Unsubscribe | Subscriptions | FindInstruments | Resume | Ping
+class Authenticate(Struct, tag_field="op", tag="auth", forbid_unknown_fields=True, frozen=True):
+    """Bring a fresh token of the same `sub` and `symbols`, before the present one expires."""
 
-OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping")
+    id: Natural
+    token: str
+
+
+class Stats(Struct, tag_field="op", tag="stats", forbid_unknown_fields=True, frozen=True):
+    """Ask how this connection fares."""
+
+    id: Natural
+
+
+Request: TypeAlias = Subscribe | Unsubscribe | Subscriptions | FindInstruments | Resume | Ping | Authenticate | Stats
+
+OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping", "auth", "stats")
 
 
 class BadRequest(ProtocolError):

@@ -2,12 +2,16 @@
 
 Each round takes what waits in the channel, applies it to the cache, closes a cut and has the hub send it. While a round
 is sending, the channel fills; so under load cuts grow by themselves, and the service sends fewer and fuller frames.
+
+Nobody is shown a frozen price as if it were live: the instruments of a feed that is down, and one of which an update
+was refused, get the status `stale` with the reason. The next good update makes them `live`, unless it says otherwise.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -17,7 +21,8 @@ from ticker.clocks import hub_time, wall_clock
 from ticker.config import Limits
 from ticker.errors import BadPublication
 from ticker.hub import Hub
-from ticker.market import FeedItem, Publication, shown
+from ticker.market import Instrument, Publication, Update, Value, is_symbol, shown
+from ticker.outlet import Lapse, Parcel, Source
 
 _LOGGED_CAUSES = 100
 """So many different causes of refused publications are logged, each once."""
@@ -34,11 +39,12 @@ class Publisher:
         self._limits = limits
         self._clock = clock
         self._causes: set[str] = set()
+        self._stale: set[str] = set()
         self.applied = 0
         """Publications that were applied, and that were refused."""
         self.refused = 0
 
-    async def run(self, items: trio.MemoryReceiveChannel[FeedItem]) -> None:
+    async def run(self, parcels: trio.MemoryReceiveChannel[Parcel]) -> None:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
         hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
         next_beat = hub_time() + idle_us
@@ -46,7 +52,7 @@ class Publisher:
             due = min(next_beat, hub.next_due() or next_beat)
             with trio.move_on_at(due / 1_000_000):
                 try:
-                    self._fold(items, await items.receive())
+                    self._fold(parcels, await parcels.receive())
                 except trio.EndOfChannel:
                     if hub.next_due() is None:
                         return
@@ -58,37 +64,65 @@ class Publisher:
                 next_beat = now + idle_us // 4
                 await _spread(hub.heartbeat(now, idle_us))
 
-    def _fold(self, items: trio.MemoryReceiveChannel[FeedItem], item: FeedItem) -> None:
-        """Fold this item and what waits behind it into one cut."""
+    def _fold(self, parcels: trio.MemoryReceiveChannel[Parcel], parcel: Parcel) -> None:
+        """Fold this parcel and what waits behind it into one cut."""
         room = self._limits.updates_per_cut
         while True:
-            batch = _batch(item)
-            for publication in batch:
-                self._apply(publication)
-            room -= len(batch)
+            source, item = parcel
+            if type(item) is Lapse:
+                for symbol in islice(source.symbols, item.start, item.start + Lapse.PART):
+                    self._lapse(symbol, item.reason)
+                room -= Lapse.PART
+                item.done.set()
+            else:
+                batch = _batch(item)
+                for publication in batch:
+                    self._apply(publication, source)
+                room -= len(batch)
             if room <= 0:
                 break
             try:
-                item = items.receive_nowait()
+                parcel = parcels.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 break
         self._hub.cache.close_cut(self._clock())
 
-    def _apply(self, publication: Publication) -> None:
+    def _apply(self, publication: Publication, source: Source) -> None:
         try:
             self._hub.cache.publish(publication)
         except BadPublication as error:
-            self._refuse(str(error))
+            self._refuse(publication, str(error), source)
         except Exception as error:  # noqa: BLE001  # the publication is a feed's own object and can fail in any way
-            self._refuse(f"{type(error).__name__} while it was read: {shown(error)}")
+            self._refuse(publication, f"{type(error).__name__} while it was read: {shown(error)}", source)
         else:
             self.applied += 1
+            if type(publication) is Instrument:
+                source.symbols[publication.symbol] = None
+            elif self._stale and publication.symbol in self._stale:
+                self._revive(publication)
 
-    def _refuse(self, cause: str) -> None:
+    def _lapse(self, symbol: str, reason: str) -> None:
+        """What is known of an instrument is not live any more."""
+        if self._hub.cache.find(symbol) is not None:
+            self._stale.add(symbol)
+            self._hub.cache.publish(Update(symbol, {"status": "stale", "reason": reason}))
+
+    def _revive(self, publication: Publication) -> None:
+        """A stale instrument has fresh values: unless these say what it is, it is live."""
+        self._stale.discard(publication.symbol)
+        fresh = publication.fields if type(publication) is Update else {}
+        marks: dict[str, Value] = {"status": "live", "reason": None}
+        self._hub.cache.publish(
+            Update(publication.symbol, {name: value for name, value in marks.items() if name not in fresh})
+        )
+
+    def _refuse(self, publication: object, cause: str, source: Source) -> None:
         self.refused += 1
+        if type(publication) is Update and is_symbol(publication.symbol):
+            self._lapse(publication.symbol, "bad_data")
         if cause[:40] not in self._causes and len(self._causes) < _LOGGED_CAUSES:
             self._causes.add(cause[:40])
-            _log.warning("publication refused; others like it are only counted", cause=cause)
+            _log.warning("publication refused; others like it are only counted", feed=source.name, cause=cause)
 
 
 def _batch(item: object) -> Sequence[Any]:

@@ -6,69 +6,113 @@ import errno
 import random
 import secrets
 import socket
-import ssl
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
-import h11
 import structlog
 import trio
 
-from feeds import Feed
 from feeds.loading import load_feed
-from ticker.config import Config, Limits
+from ticker.admission import Cause
+from ticker.config import Config
 from ticker.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.errors import ConfigError
-from ticker.front_door import STREAM_PATH, Refusal, Upgrade, receive_request, respond, route
+from ticker.front_door import STREAM_PATH
+from ticker.gate import Gate
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
-from ticker.market import FeedItem
+from ticker.outlet import Parcel
 from ticker.publisher import Publisher
-from ticker.tls import server_context
+from ticker.reception import LOST, receive
+from ticker.renewal import Certificate, Renewable, keep_current
+from ticker.supervisor import keep_running
+from ticker.tls import is_loopback
 from ticker.transport import TlsStream
-from ticker.websocket import Service, serve_websocket
-
-_RETRY_MS = (500, 3000)
-"""Between these a client is told to come back after a stop, at random, so that not all come at once."""
-
-_LEAVE_SECONDS = 3.0
-"""How long all clients together may take to say goodbye."""
-
-_RESTART_SECONDS = (0.5, 30.0)
-"""The first and the longest wait before a feed that failed is started again."""
+from ticker.websocket import Service, tend
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server")
 
 
 async def serve(
-    config: Config, stop: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    config: Config,
+    stop: trio.Event,
+    hangups: AsyncIterator[object] | None = None,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the service until `stop` is set, and then until the clients were told; the started value is the stream's URL.
+
+    Certificates and keys are read anew when their files change, and whenever `hangups` yields.
 
     Raises `ConfigError` for whatever in the configuration cannot be used.
     """
     host, port = parse_address(config.listen)
+    check_safe(config, host)
     feeds = [(spec, load_feed(spec)) for spec in config.feeds]
-    context = _tls_context(config, host)
+    gate = Gate(config)
+    if gate.keys is not None:
+        await gate.keys.start()
+    certificate = _certificate(config)
     listeners = await _listen(host, port)
+    warn_of_strangers(config, host)
     limits = config.limits
     cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
-    service = Service(hub, limits, config.interval_ms)
-    updates, items = trio.open_memory_channel[FeedItem](limits.feed_queue)
+    service = Service(hub, limits, config.interval_ms, gate)
+    parcels, received = trio.open_memory_channel[Parcel](limits.feed_queue)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Publisher(hub, limits).run, items)
+        nursery.start_soon(Publisher(hub, limits).run, received)
+        nursery.start_soon(tend, service)
+        renewables: list[Renewable] = [certificate]
+        if gate.keys is not None:
+            renewables.append(gate.keys)
+            nursery.start_soon(gate.keys.keep_fresh)
+        nursery.start_soon(keep_current, renewables, hangups or _Never())
         for spec, feed in feeds:
-            nursery.start_soon(_keep_running, spec, feed, updates)
-        handler = partial(_handle, context=context, service=service)
+            nursery.start_soon(keep_running, spec, feed, parcels, limits)
+        handler = partial(_handle, certificate=certificate, service=service)
         async with trio.open_nursery() as listening:
             await listening.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
             task_status.started(_url(listeners[0]))
             await stop.wait()
             listening.cancel_scope.cancel()
-        with trio.move_on_after(_LEAVE_SECONDS):
-            await _say_goodbye(service)
+        _log.info("stopping", clients=len(service.connections), drain_seconds=config.drain_seconds)
+        with trio.move_on_after(config.drain_seconds) as drain:
+            await _say_goodbye(service, config.retry_ms)
+        _log.info("stopped", cut_off=len(service.connections) if drain.cancelled_caught else 0)
         nursery.cancel_scope.cancel()
+
+
+class _Never:
+    """What never comes. (A generator would end when one stops waiting for it.)"""
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        return await trio.sleep_forever()
+
+
+def check_safe(config: Config, host: str) -> None:
+    """Refuse to serve more than this machine without a certificate or without tokens. Raises `ConfigError`."""
+    missing = []
+    if host not in NAMES_COVERED and config.tls.cert is None and config.tls.key is None:
+        missing.append(
+            f"a certificate (--tls-cert FILE and --tls-key FILE; one for development covers only"
+            f" {', '.join(NAMES_COVERED)})"
+        )
+    if not config.tokens.wanted and not is_loopback(host) and not config.allow_anyone:
+        missing.append("authentication ([tokens] in the config file or --token-key FILE; or --insecure-allow-anyone)")
+    if missing:
+        raise ConfigError(f"listening on {host} needs {' and '.join(missing)}")
+
+
+def warn_of_strangers(config: Config, host: str) -> None:
+    """Say loudly who gets in without a token."""
+    if not config.tokens.wanted:
+        whom = "every program on this machine" if is_loopback(host) else "EVERYBODY WHO CAN REACH IT"
+        _log.warning(f"no tokens are asked for: {whom} may see all prices", listen=config.listen)
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -87,21 +131,16 @@ def _url(listener: trio.SocketListener) -> str:
     return f"wss://{f'[{host}]' if ':' in host else host}:{port}{STREAM_PATH}"
 
 
-def _tls_context(config: Config, host: str) -> ssl.SSLContext:
-    """The configured certificate's context, or on this machine's own addresses a development one's."""
+def _certificate(config: Config) -> Certificate:
+    """The configured certificate, or on this machine's own addresses a development one."""
     cert, key = config.tls.cert, config.tls.key
     if cert is not None and key is not None:
-        return server_context(Path(cert), Path(key))
+        return Certificate(Path(cert), Path(key))
     if cert is not None or key is not None:
         raise ConfigError("a certificate and its key go together: give both --tls-cert and --tls-key")
-    if host not in NAMES_COVERED:
-        raise ConfigError(
-            f"listening on {host} needs a certificate: give --tls-cert FILE and --tls-key FILE (development"
-            f" certificates are made only for {', '.join(NAMES_COVERED)})"
-        )
     made = development_certificate(data_folder())
     _log.info("using a development certificate; its authority is for clients on this machine", ca=str(made.authority))
-    return server_context(made.cert, made.key)
+    return Certificate(made.cert, made.key)
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
@@ -122,68 +161,46 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     return listeners
 
 
-async def _handle(accepted: trio.SocketStream, *, context: ssl.SSLContext, service: Service) -> None:
+async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
-    peer = "?"
+    address = "?"
+    admission = service.gate.admission
     sock = socket.socket(fileno=accepted.socket.detach())
     try:
-        peer = sock.getpeername()[0]
-        stream = TlsStream(sock, context, service.turn)
+        address = sock.getpeername()[0]
+        room = admission.arrive(address)
         try:
-            await _let_in(stream, service)
+            if room:
+                await _talk(TlsStream(sock, certificate.context, service.turn), address, service)
         finally:
-            with trio.CancelScope(shield=True):
-                await stream.aclose()
-    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
-        _log.debug("connection lost", peer=peer, cause=str(error) or type(error).__name__)
+            admission.leave(address)
+    except LOST as error:
+        _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
     except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
-        _log.exception("connection failed", peer=peer)
+        _log.exception("connection failed", peer=address)
     finally:
         sock.close()
 
 
-async def _let_in(stream: TlsStream, service: Service) -> None:
-    with trio.fail_after(service.limits.handshake_seconds):
-        await stream.handshake()
-    admitted = await _admit(stream, service.limits)
-    if admitted is not None:
-        await serve_websocket(stream, *admitted, service)
-
-
-async def _admit(stream: TlsStream, limits: Limits) -> tuple[Upgrade, bytes] | None:
-    """A valid request to upgrade, and what came behind it; None if the request was something else and was answered."""
-    request: h11.Request | None = None
+async def _talk(stream: TlsStream, address: str, service: Service) -> None:
+    turned_away = service.gate.admission.turned_away
     try:
-        with trio.fail_after(limits.handshake_seconds):
-            request, rest = await receive_request(stream, limits.max_head_bytes)
-        return route(request), rest
-    except Refusal as refusal:
-        with trio.fail_after(limits.handshake_seconds):
-            await respond(stream, refusal, head_only=request is not None and request.method == b"HEAD")
-    return None
+        try:
+            with trio.fail_after(service.limits.handshake_seconds):
+                await stream.handshake()
+        except trio.BrokenResourceError:
+            turned_away[Cause.TLS] += 1
+            raise
+        except trio.TooSlowError:
+            turned_away[Cause.TIMEOUT] += 1
+            raise
+        await receive(stream, address, service)
+    finally:
+        with trio.CancelScope(shield=True):
+            await stream.aclose()
 
 
-async def _say_goodbye(service: Service) -> None:
+async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
         for connection in list(service.connections):
-            nursery.start_soon(connection.leave, random.randint(*_RETRY_MS))  # noqa: S311  # spread, not secret
-
-
-async def _keep_running(spec: str, feed: Feed, updates: trio.MemorySendChannel[FeedItem]) -> None:
-    """Run a feed, and again each time it fails, after longer and longer waits."""
-    wait = _RESTART_SECONDS[0]
-    while True:
-        began = trio.current_time()
-        try:
-            # A channel of its own: a feed that closes it closes it for nobody else.
-            async with updates.clone() as own:
-                await feed.run(own)
-        except (Exception, SystemExit):  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
-            if trio.current_time() - began > _RESTART_SECONDS[1]:
-                wait = _RESTART_SECONDS[0]
-            _log.exception("feed failed", feed=spec, restart_in_seconds=wait)
-            await trio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # spread, not secret
-            wait = min(wait * 2, _RESTART_SECONDS[1])
-        else:
-            _log.info("feed ended", feed=spec)
-            return
+            nursery.start_soon(connection.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret

@@ -18,22 +18,26 @@ from typing import Any, ClassVar, NamedTuple
 
 from msgspec import UNSET, UnsetType, to_builtins
 
+from ticker.access import ANYONE, Grant
 from ticker.audiences import Subscriber, Watch
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.entries import definition_of
-from ticker.errors import Code, ProtocolError
+from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
 from ticker.hub import Hub
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.messages import (
     PROTOCOL_VERSION,
+    Authenticate,
     BadRequest,
     Close,
     Error,
+    Expiring,
     FindInstruments,
     Ping,
     Reply,
     Request,
     Resume,
+    Stats,
     Subscribe,
     Subscriptions,
     Unsubscribe,
@@ -47,43 +51,74 @@ _FATAL: dict[Code, Close] = {
     Code.MALFORMED: Close.MALFORMED,
     Code.TOO_LARGE: Close.TOO_LARGE,
     Code.WRONG_ENCODING: Close.WRONG_ENCODING,
+    Code.BAD_TOKEN: Close.TOKEN_EXPIRED,
 }
+
+_SCANNED_PER_UNIT = 2_000
+"""So many instruments compared with a pattern cost as much as a simple request."""
 
 _PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
 
 
 class Answer(NamedTuple):
-    """What to send once the subscriber is in step, and with which code to close after it, if any."""
+    """What to send once the subscriber is in step, and with which code to close after it, if any.
+
+    `cost` is what the request has cost, in simple requests.
+    """
 
     frame: bytes
     close: Close | None = None
+    cost: float = 1
+
+
+def _no_tokens(_token: str) -> Grant:
+    raise BadToken("no tokens are asked for here")
+
+
+class Terms(NamedTuple):
+    """What one client may do, and how the session learns what it cannot know."""
+
+    limits: Limits
+    floor_ms: int = 0
+    """The least interval that the service gives anybody."""
+    grant: Grant = ANYONE
+    check: Callable[[str], Grant] = _no_tokens
+    """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if it may be of use to look for new keys."""
+    link: Callable[[], dict[str, int]] = dict
+    """Figures of the connection for `stats`."""
 
 
 class Session:
     """One connection's conversation."""
 
     __slots__ = (
+        "_check",
         "_floor_ms",
         "_hub",
         "_interval_ms",
         "_limits",
+        "_link",
         "_patterns",
         "_resumed",
         "_subscriber",
         "_symbols",
+        "grant",
         "name",
     )
 
-    def __init__(self, hub: Hub, subscriber: Subscriber, *, name: str, limits: Limits, floor_ms: int) -> None:
-        """`name` identifies the session in logs and WELCOME; `floor_ms` is the least interval a client may have."""
+    def __init__(self, hub: Hub, subscriber: Subscriber, name: str, terms: Terms) -> None:
+        """`name` identifies the session in logs and WELCOME."""
         self.name = name
         self._hub = hub
         self._subscriber = subscriber
-        self._limits = limits
-        self._floor_ms = floor_ms
+        self._limits = terms.limits
+        self._floor_ms = terms.floor_ms
+        self._check = terms.check
+        self._link = terms.link
+        self.grant = terms.grant
         self._symbols: dict[str, None] = {}
         self._patterns: dict[str, None] = {}
-        self._interval_ms = floor_ms
+        self._interval_ms = self._least_interval()
         self._resumed = False
 
     def welcome(self) -> bytes:
@@ -92,31 +127,52 @@ class Session:
         return self._subscriber.encoding.frame(
             Welcome(
                 PROTOCOL_VERSION,
-                cache.epoch,
+                self._epoch(),
                 self.name,
                 self._subscriber.cursor,
                 cache.time,
                 int(limits.heartbeat_seconds * 1000),
                 {
                     "max_message_bytes": limits.max_message_bytes,
-                    "max_symbols": limits.max_symbols,
+                    "max_symbols": self._max_symbols(),
                     "max_patterns": limits.max_patterns,
-                    "min_interval_ms": self._floor_ms,
+                    "min_interval_ms": self._least_interval(),
                 },
             )
         )
 
-    def receive(self, payload: bytes | str, now: int) -> Answer:
-        """Carry out one client message. `now` is the hub's time."""
+    def receive(self, payload: bytes | str, now: int, *, last_try: bool = True) -> Answer:
+        """Carry out one client message. `now` is the hub's time.
+
+        Raises `UnknownKey` only unless this is the `last_try`, and nothing was done: the message brings a token that
+        perhaps a new key has signed.
+        """
         encoding = self._subscriber.encoding
+        scanned = self._hub.scanned
         try:
             request = parse_request(encoding.decode_request(payload))
-            result = self._HANDLERS[type(request)](self, request, now)
         except BadRequest as bad:
             return self._refuse(bad.error)
         except ProtocolError as error:
             return self._refuse(Error(None, error.code, str(error), fatal=True))
-        return Answer(encoding.frame(Reply(request.id, result)))
+        try:
+            result = self._HANDLERS[type(request)](self, request, now)
+        except BadRequest as bad:
+            return self._refuse(bad.error)
+        except BadToken as bad:
+            if isinstance(bad, UnknownKey) and not last_try:
+                raise
+            return self._refuse(Error(request.id, Code.BAD_TOKEN, f"auth: {bad}", fatal=False))
+        cost = 1 + (self._hub.scanned - scanned) / _SCANNED_PER_UNIT
+        return Answer(encoding.frame(Reply(request.id, result)), cost=cost)
+
+    def expiring(self) -> bytes:
+        """The frame that warns of the end of the present token."""
+        return self._subscriber.encoding.frame(Expiring(self.grant.expires or 0))
+
+    def expired(self) -> Answer:
+        """What ends a conversation whose token has expired."""
+        return self._refuse(Error(None, Code.BAD_TOKEN, "the token has expired", fatal=True))
 
     def too_large(self) -> Answer:
         """The answer to a message beyond the limit, which the transport refuses before it is whole."""
@@ -148,7 +204,7 @@ class Session:
     def _resume(self, request: Resume, now: int) -> dict[str, Any]:
         if self._resumed or self._symbols or self._patterns:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
-        if request.epoch != self._hub.cache.epoch or request.cursor > self._hub.cache.cut:
+        if request.epoch != self._epoch() or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
         self._resumed = True
@@ -163,7 +219,8 @@ class Session:
     def _instruments(self, request: FindInstruments, _now: int) -> dict[str, Any]:
         records = [self._hub.cache.records[number] for number in self._hub.find(request.match)]
         found = sorted(
-            (record for record in records if record.symbol > request.after), key=lambda record: record.symbol
+            (record for record in records if record.symbol > request.after and self.grant.sees(record.symbol)),
+            key=lambda record: record.symbol,
         )
         page = [to_builtins(definition_of(record)) for record in found[:_FOUND_PER_REPLY]]
         return {"instruments": page, "more": len(found) > _FOUND_PER_REPLY}
@@ -171,9 +228,43 @@ class Session:
     def _ping(self, _request: Ping, _now: int) -> dict[str, Any]:
         return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
 
+    def _authenticate(self, request: Authenticate, now: int) -> dict[str, Any]:
+        grant = self._check(request.token)
+        if (grant.subject, grant.symbols) != (self.grant.subject, self.grant.symbols):
+            raise BadToken("it is for another subject or other symbols than this connection; connect anew with it")
+        self.grant = grant
+        if self._interval_ms < self._least_interval():
+            self._take_interval(self._interval_ms)
+            self._hub.watch(self._subscriber, self._watch(), now)
+        return {"expires": grant.expires}
+
+    def _stats(self, _request: Stats, _now: int) -> dict[str, Any]:
+        subscriber, cache = self._subscriber, self._hub.cache
+        traffic = self._hub.traffic(subscriber)
+        return {
+            "cut": cache.cut,
+            "cuts_behind": cache.cut - subscriber.cursor,
+            "lapses": subscriber.lapses,
+            **self._link(),
+            "frames": traffic.frames,
+            "bytes": traffic.bytes,
+            "updates": traffic.updates,
+            "offered": traffic.offered,
+        }
+
+    def _epoch(self) -> str:
+        """A copy that was made under another view lacks symbols, or has some that are not to be seen any more."""
+        return self._hub.cache.epoch + self.grant.view
+
+    def _max_symbols(self) -> int:
+        return min(self._limits.max_symbols, self.grant.max_symbols)
+
+    def _least_interval(self) -> int:
+        return max(self._floor_ms, self.grant.min_interval_ms)
+
     def _add(self, names: Sequence[str]) -> list[list[object]]:
         """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
-        limits = self._limits
+        limits, most = self._limits, self._max_symbols()
         outcomes: list[list[object]] = []
         for name in names:
             code, text = Code.OK, ""
@@ -182,23 +273,24 @@ class Session:
                 code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
             elif name in self._symbols or name in self._patterns:
                 pass
-            elif len(self._symbols) + len(self._patterns) >= limits.max_symbols:
-                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_symbols} symbols and patterns"
+            elif len(self._symbols) + len(self._patterns) >= most:
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {most} symbols and patterns"
             elif pattern and len(self._patterns) >= limits.max_patterns:
                 code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_patterns} patterns"
             else:
                 (self._patterns if pattern else self._symbols)[name] = None
-            if code is Code.OK and not pattern and self._hub.cache.find(name) is None:
+            if code is Code.OK and not pattern and not (self._hub.cache.find(name) and self.grant.sees(name)):
                 code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
             outcomes.append([name, code, text])
         return outcomes
 
     def _take_interval(self, interval_ms: int | UnsetType) -> None:
         if interval_ms is not UNSET:
-            self._interval_ms = max(self._floor_ms, min(interval_ms, MAX_INTERVAL_MS))
+            self._interval_ms = max(self._least_interval(), min(interval_ms, MAX_INTERVAL_MS))
 
     def _watch(self) -> Watch:
-        return Watch(frozenset(self._symbols), frozenset(self._patterns), self._interval_ms * 1000)
+        symbols, patterns = frozenset(self._symbols), frozenset(self._patterns)
+        return Watch(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
 
     _HANDLERS: ClassVar[dict[type[Request], Callable[[Session, Any, int], dict[str, Any]]]] = {
         Subscribe: _subscribe,
@@ -207,4 +299,6 @@ class Session:
         FindInstruments: _instruments,
         Resume: _resume,
         Ping: _ping,
+        Authenticate: _authenticate,
+        Stats: _stats,
     }

@@ -33,6 +33,7 @@ import contextlib
 import math
 import socket
 import ssl
+from abc import abstractmethod
 
 import trio
 
@@ -46,7 +47,34 @@ _NOTSENT_LOWAT = 16_384
 _CLOSE_SECONDS = 1.0
 
 
-class TlsStream(trio.abc.Stream):
+class PushStream(trio.abc.Stream):
+    """A stream to which one can push: what the service needs of the way to a client."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def unsent(self) -> int:
+        """Bytes that were pushed and wait for room."""
+
+    @abstractmethod
+    def push(self, data: bytes) -> bool:
+        """Send what there is room for now. False if something has to wait for `drain`, or all is over."""
+
+    @abstractmethod
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes; empty at the end of the stream."""
+
+    @abstractmethod
+    async def drain(self, stall_seconds: float = math.inf) -> None:
+        """Wait until nothing is unsent.
+
+        Raises `trio.BrokenResourceError` if the connection is broken, and `trio.TooSlowError` if nothing went out for
+        `stall_seconds`.
+        """
+
+
+class TlsStream(PushStream):
     """The server's end of one TLS connection. Takes the socket over."""
 
     __slots__ = (

@@ -11,6 +11,7 @@ while the client is behind: it waits for the socket, and then for the hub to bri
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,17 +19,37 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
+from ticker.access import Grant
+from ticker.admission import Cause
+from ticker.allowance import Allowance
 from ticker.clocks import hub_time
 from ticker.config import Limits
+from ticker.errors import UnknownKey
 from ticker.front_door import Upgrade
+from ticker.gate import Gate
 from ticker.hub import Hub
 from ticker.messages import Close, Goodbye
-from ticker.session import Session
-from ticker.transport import TlsStream
+from ticker.session import Answer, Session, Terms
+from ticker.transport import PushStream
 from ticker.wire import Encoding, close_code, close_frame
 
 _CLOSE_SECONDS = 2.0
 """How long a client may take to answer a close frame."""
+
+_PING, _PONG = b"\x89\x00", b"\x8a"
+"""A whole ping, and the first byte of a pong (RFC 6455, section 5.5)."""
+
+_BYTES_PER_UNIT = 256
+"""So many bytes count as much as a simple request."""
+
+_UNFINISHED = 65_536
+"""So many bytes may come besides the message that is being received, until that or a ping is complete."""
+
+_TEND_SECONDS, _TEND_BURST = 1.0, 500
+"""How often each connection is looked after, and how many of them in a row."""
+
+_REPORT_ROUNDS = 10
+"""So seldom is it logged how many were turned away: hostile peers are not to fill the log."""
 
 _LOSSES = (
     ConnectionClosed,
@@ -50,12 +71,13 @@ class Service:
     limits: Limits
     floor_ms: int
     """The least interval a client may have."""
+    gate: Gate
     connections: set[Connection] = field(default_factory=set)
     turn: trio.Lock = field(default_factory=trio.Lock)
     """At this, connections take turns with what takes long (`transport`)."""
 
 
-async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, service: Service) -> None:
+async def serve_websocket(stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, service: Service) -> None:
     """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request.
 
     Raises `trio.BrokenResourceError` if the connection was lost on the way.
@@ -63,7 +85,7 @@ async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, serv
     lost = False
     inner = _HandshakeDone(stream, upgrade, rest)
     try:
-        await _serve(stream, inner, upgrade, service)
+        await _serve(stream, inner, upgrade, grant, service)
     except* _LOSSES:
         lost = True
     finally:
@@ -72,21 +94,53 @@ async def serve_websocket(stream: TlsStream, upgrade: Upgrade, rest: bytes, serv
         raise trio.BrokenResourceError("the connection was lost")
 
 
-async def _serve(stream: TlsStream, inner: _HandshakeDone, upgrade: Upgrade, service: Service) -> None:
+async def tend(service: Service) -> None:
+    """Look after all connections, about once a second, and tell the operator how many were turned away."""
+    reported: Counter[Cause] = Counter()
+    rounds = 0
+    while True:
+        await trio.sleep(_TEND_SECONDS)
+        for number, connection in enumerate(list(service.connections)):
+            connection.tend(trio.current_time(), service.gate.clock())
+            if number % _TEND_BURST == _TEND_BURST - 1:
+                await trio.lowlevel.checkpoint()
+        rounds += 1
+        turned_away = service.gate.admission.turned_away
+        if rounds % _REPORT_ROUNDS == 0 and turned_away != reported:
+            news = {str(cause): count for cause, count in (turned_away - reported).items()}
+            reported = turned_away.copy()
+            _log.warning("turned away", **news, connections=service.gate.admission.inside)
+
+
+async def _serve(stream: PushStream, inner: _HandshakeDone, upgrade: Upgrade, grant: Grant, service: Service) -> None:
     async with trio.open_nursery() as nursery:
         with trio.fail_after(service.limits.handshake_seconds):
             request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
             del request  # with all its headers
-        connection = Connection(stream, websocket, upgrade.encoding, service, nursery)
+        _forget_handshake(websocket)
+        connection = Connection(stream, websocket, upgrade.encoding, grant, service, nursery)
         inner.accept(connection)
         service.connections.add(connection)
         try:
             await connection.run()
+        except _LOSSES:
+            raise
+        except Exception:
+            connection.fail()
+            raise
         finally:
             service.connections.remove(connection)
             connection.end()
         nursery.cancel_scope.cancel()
+
+
+def _forget_handshake(websocket: WebSocketConnection) -> None:
+    """Let go of what trio-websocket and wsproto keep of the opening handshake: 5 KB of each connection."""
+    established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
+    if established is not None:
+        websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
+        websocket._handshake_headers = ()  # noqa: SLF001
 
 
 class _HandshakeDone(trio.abc.Stream):
@@ -97,7 +151,7 @@ class _HandshakeDone(trio.abc.Stream):
 
     __slots__ = ("_accepted", "_connection", "_head", "_rest", "_stream")
 
-    def __init__(self, stream: TlsStream, upgrade: Upgrade, rest: bytes) -> None:
+    def __init__(self, stream: PushStream, upgrade: Upgrade, rest: bytes) -> None:
         self._stream = stream
         self._head = upgrade.request()
         self._rest = rest
@@ -121,16 +175,20 @@ class _HandshakeDone(trio.abc.Stream):
             return head
         if self._accepted is not None:
             await self._accepted.wait()
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            return rest
-        return await self._stream.receive_some(max_bytes)
+        data, self._rest = self._rest, b""
+        if not data:
+            data = await self._stream.receive_some(max_bytes)
+        if self._connection is not None:
+            await self._connection.heard(len(data))
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         frame = bytes(data)
         code = close_code(frame)
         if code is None:
             await self._stream.send_all(frame)
+            if frame[:1] == _PONG and self._connection is not None:
+                await self._connection.ponged()
             return
         if self._connection is not None:
             frame = self._connection.before_close(code) + frame
@@ -150,35 +208,56 @@ class Connection:
     """One client, from the accepted upgrade to the end of its connection. It is the hub's sink."""
 
     __slots__ = (
+        "_allowance",
+        "_behind_since",
         "_catching_up",
         "_closed",
         "_closing",
+        "_gate",
+        "_heard_at",
         "_hub",
+        "_limits",
+        "_longest_behind",
         "_name",
         "_nursery",
+        "_pinged",
         "_progress",
         "_session",
-        "_stall_seconds",
         "_stream",
         "_subscriber",
+        "_unfinished",
+        "_warned_of",
         "_websocket",
         "push",
+        "slowed",
     )
 
     def __init__(
         self,
-        stream: TlsStream,
+        stream: PushStream,
         websocket: WebSocketConnection,
         encoding: Encoding,
+        grant: Grant,
         service: Service,
         nursery: trio.Nursery,
     ) -> None:
+        now, limits = trio.current_time(), service.limits
         self._stream = stream
         self.push = stream.push
         self._websocket = websocket
         self._hub = service.hub
-        self._stall_seconds = service.limits.stall_seconds
+        self._gate = service.gate
+        self._limits = limits
         self._nursery = nursery
+        self._allowance = Allowance(limits.requests_per_second, limits.request_burst, now)
+        self.slowed = 0
+        """How often it was not read for a while, because it had asked for too much."""
+        self._heard_at = now
+        self._pinged = False
+        self._unfinished = 0
+        self._warned_of: int | None = None
+        self._behind_since: float | None = None
+        self._longest_behind = 0.0
         self._catching_up = False
         self._progress: trio.Event | None = None
         """If anybody waits for it: to be set when the socket has taken everything and the hub was asked for more."""
@@ -187,9 +266,8 @@ class Connection:
         name = secrets.token_hex(8)
         self._name = name
         self._subscriber = self._hub.connect(self, encoding, hub_time())
-        self._session = Session(
-            self._hub, self._subscriber, name=name, limits=service.limits, floor_ms=service.floor_ms
-        )
+        terms = Terms(limits, service.floor_ms, grant, service.gate.check, self._link)
+        self._session = Session(self._hub, self._subscriber, name, terms)
 
     async def run(self) -> None:
         """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
@@ -203,12 +281,85 @@ class Connection:
                     await self._closed.wait()
                 self.last_words()
                 return
-            answer = self._session.receive(message, hub_time())
+            self._unfinished = 0
+            answer = await self._answer(message)
             await self._until_told(self._hub.cache.cut)
             self._say(answer.frame)
             if answer.close is not None:
                 await self._close(answer.close, "see the ERROR before this")
                 return
+            await self._pay(answer.cost)
+
+    async def _answer(self, message: bytes | str) -> Answer:
+        try:
+            return self._session.receive(message, hub_time(), last_try=False)
+        except UnknownKey:
+            await self._gate.look_for_keys()
+            return self._session.receive(message, hub_time())
+
+    async def heard(self, size: int) -> None:
+        """So many bytes have come. Returns when more may be read."""
+        self._heard_at = trio.current_time()
+        self._pinged = False
+        self._unfinished += size
+        if self._unfinished > self._limits.max_message_bytes + _UNFINISHED:
+            # Endless fragments, or pongs that nobody asked for: none of it makes a message.
+            await self._end_with(self._session.too_large())
+        await self._pay(size / _BYTES_PER_UNIT)
+
+    async def ponged(self) -> None:
+        """A ping was answered. Returns when more may be read."""
+        self._unfinished = 0
+        await self._pay(1)
+
+    def tend(self, now: float, time: int) -> None:
+        """Look after what no event tells of: called about once a second, `time` being microseconds since 1970 UTC."""
+        if self._closing:
+            return
+        silent, limits, expires = now - self._heard_at, self._limits, self._session.grant.expires
+        if expires is not None and time >= expires:
+            _log.info("client's token has expired", session=self._name)
+            self._nursery.start_soon(self._end_with, self._session.expired())
+        elif silent >= limits.ping_seconds + limits.pong_seconds:
+            _log.warning("client dropped: it does not answer", session=self._name, seconds=round(silent, 1))
+            self._closing = True
+            self._stream.push(close_frame(Close.STALLED, "no answer to a ping"))
+            self._nursery.cancel_scope.cancel()
+        elif silent >= limits.ping_seconds and not self._pinged:
+            self._pinged = True
+            self._say(_PING)
+        if expires is not None and time >= expires - limits.expiry_warning_seconds * 1e6 and self._warned_of != expires:
+            self._warned_of = expires
+            self._say(self._session.expiring())
+
+    def fail(self) -> None:
+        """Something went wrong on this side: tell the client, if it can be told."""
+        if not self._closing:
+            self._closing = True
+            self._stream.push(close_frame(Close.INTERNAL_ERROR, "a fault of the server"))
+
+    async def _pay(self, cost: float) -> None:
+        wait = self._allowance.spend(cost, trio.current_time())
+        if wait:
+            self.slowed += 1
+            await trio.sleep(wait)
+
+    async def _end_with(self, answer: Answer) -> None:
+        """Say why, close, and see to it that it ends."""
+        if not self._closing and answer.close is not None:
+            self._say(answer.frame)
+            await self._close(answer.close, "see the ERROR before this")
+        self._give_up()
+
+    def _link(self) -> dict[str, int]:
+        """What `stats` tells about the connection."""
+        behind = trio.current_time() - self._behind_since if self._behind_since is not None else 0.0
+        return {
+            "behind_us": int(behind * 1e6),
+            "longest_behind_us": int(max(behind, self._longest_behind) * 1e6),
+            "unsent_bytes": self._stream.unsent,
+            "slowed": self.slowed,
+        }
 
     async def _until_told(self, cut: int) -> None:
         """Wait until the client was sent everything it asked for through this cut, and its socket took all before."""
@@ -268,9 +419,10 @@ class Connection:
     async def _catch_up(self) -> None:
         """Wait for the socket and bring this client up to date, until it is in step or lost."""
         began, cursor = trio.current_time(), self._subscriber.cursor
+        self._behind_since = began
         try:
             while True:
-                await self._stream.drain(self._stall_seconds)
+                await self._stream.drain(self._limits.stall_seconds)
                 if self._closing or self._hub.catch_up(self._subscriber):
                     break
                 self._tell_progress()
@@ -279,7 +431,7 @@ class Connection:
             _log.warning(
                 "client dropped: its socket took nothing",
                 session=self._name,
-                seconds=self._stall_seconds,
+                seconds=self._limits.stall_seconds,
                 unsent_bytes=self._stream.unsent,
                 cuts_behind=self._hub.cache.cut - cursor,
             )
@@ -297,6 +449,8 @@ class Connection:
                 )
         finally:
             self._catching_up = False
+            self._behind_since = None
+            self._longest_behind = max(self._longest_behind, trio.current_time() - began)
             self._tell_progress()
 
     def _tell_progress(self) -> None:

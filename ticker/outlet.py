@@ -1,0 +1,95 @@
+"""What a feed is given to publish with: a channel like `trio.MemorySendChannel` that knows whose it is.
+
+Closing it ends nothing but this outlet: a feed that closes its channel closes it for nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Self, TypeAlias
+
+import trio
+
+from ticker.errors import BadPublication
+from ticker.market import FeedItem
+
+
+class Source:
+    """One feed, as the publisher knows it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.symbols: dict[str, None] = {}
+        """What it declared, in that order."""
+
+
+class Lapse:
+    """A part of what a source declared is no longer live, until fresh values come: from the `start`-th symbol on.
+
+    `reason` is the word that clients get. `done` is set when it was applied, as was all that the source sent before.
+    """
+
+    PART = 1_000
+    """So many instruments in one."""
+
+    def __init__(self, reason: str, start: int) -> None:
+        self.reason = reason
+        self.start = start
+        self.done = trio.Event()
+
+
+_BATCHES = {list, tuple}
+"""An update is a tuple, too, so the type itself counts."""
+
+Parcel: TypeAlias = tuple[Source, FeedItem | Lapse]
+"""What travels from the feeds to the publisher."""
+
+
+class Outlet(trio.abc.SendChannel[FeedItem]):
+    """One feed's way to the publisher."""
+
+    def __init__(self, source: Source, channel: trio.MemorySendChannel[Parcel], max_batch: int) -> None:
+        """`max_batch` is the most publications in one batch."""
+        self._source = source
+        self._channel = channel
+        self._max_batch = max_batch
+        self._closed = False
+
+    def send(self, value: FeedItem) -> Coroutine[Any, Any, None]:
+        """Publish; waits while the service asks the feed to slow down.
+
+        Raises `BadPublication` for a batch that is too large, and `trio.ClosedResourceError` if this was closed.
+        """
+        self._check(value)
+        return self._channel.send((self._source, value))
+
+    def send_nowait(self, value: FeedItem) -> None:
+        """Publish, or raise `trio.WouldBlock` if the service asks the feed to slow down; otherwise as `send`."""
+        self._check(value)
+        self._channel.send_nowait((self._source, value))
+
+    def clone(self) -> Outlet:
+        """Another outlet of the same feed, to be closed by itself."""
+        self._check(())
+        return Outlet(self._source, self._channel, self._max_batch)
+
+    def close(self) -> None:
+        """Publish nothing more."""
+        self._closed = True
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def _check(self, value: FeedItem) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if type(value) in _BATCHES and len(value) > self._max_batch:  # type: ignore[arg-type]  # it is one of these
+            raise BadPublication(f"a batch of more than {self._max_batch} publications: split it")

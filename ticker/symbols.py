@@ -1,0 +1,23 @@
+"""Patterns over symbols: `*`, `?`, `[abc]`, `[a-c]` and `[!abc]`; case matters (PROTOCOL.md, section 5)."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Collection
+from typing import TypeAlias
+
+from ticker.market import is_symbol
+
+Match: TypeAlias = Callable[[str], object]
+"""Something true for the symbols that are meant."""
+
+
+def matcher(names: Collection[str]) -> Match:
+    """Matches what any of these symbols and patterns matches."""
+    symbols = frozenset(name for name in names if is_symbol(name))
+    patterns = sorted(set(names) - symbols)
+    if not patterns:
+        return symbols.__contains__
+    match = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    return match if not symbols else lambda symbol: symbol in symbols or match(symbol)
