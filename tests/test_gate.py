@@ -178,9 +178,9 @@ async def until_expiring(service: Running, seconds: float, **claims: Any) -> tup
 
 
 async def test_a_client_is_warned_and_then_closed_when_its_token_expires(tokens: Tokens) -> None:
-    # It is valid for the ten seconds that clocks may differ, and so for one more.
+    # It is valid for the ten seconds that clocks may differ, and so for three more.
     async with serving(*MARKET, tokens=tokens) as service:
-        expires = time.time() - 9
+        expires = time.time() - 7
         peer = await service.watcher("*", more=bearer(token(exp=expires)))
         warning = await peer.until(Expiring)
         assert abs(warning.time - (expires + 10) * 1e6) < 2

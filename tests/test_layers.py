@@ -40,6 +40,8 @@ LAYERS: list[set[str]] = [
         "front_door",
         "keys",
         "gate",
+        "link",
+        "tending",
         "websocket",
         "reception",
         "renewal",

@@ -10,8 +10,9 @@ import trio
 from ticker.access import Grant
 from ticker.admission import Cause
 from ticker.front_door import Refusal, Upgrade, headers_of, receive_request, respond, route
+from ticker.link import Service
 from ticker.transport import PushStream
-from ticker.websocket import Service, serve_websocket
+from ticker.websocket import serve_websocket
 
 LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 """How it shows that a peer has gone, or does not do its part."""

@@ -22,14 +22,15 @@ from ticker.front_door import STREAM_PATH
 from ticker.gate import Gate
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
+from ticker.link import Service
 from ticker.outlet import Parcel
 from ticker.publisher import Publisher
 from ticker.reception import LOST, receive
 from ticker.renewal import Certificate, Renewable, keep_current
 from ticker.supervisor import keep_running
+from ticker.tending import tend
 from ticker.tls import is_loopback
 from ticker.transport import TlsStream
-from ticker.websocket import Service, tend
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server")
 
@@ -77,10 +78,10 @@ async def serve(
             task_status.started(_url(listeners[0]))
             await stop.wait()
             listening.cancel_scope.cancel()
-        _log.info("stopping", clients=len(service.connections), drain_seconds=config.drain_seconds)
+        _log.info("stopping", clients=len(service.links), drain_seconds=config.drain_seconds)
         with trio.move_on_after(config.drain_seconds) as drain:
             await _say_goodbye(service, config.retry_ms)
-        _log.info("stopped", cut_off=len(service.connections) if drain.cancelled_caught else 0)
+        _log.info("stopped", cut_off=len(service.links) if drain.cancelled_caught else 0)
         nursery.cancel_scope.cancel()
 
 
@@ -202,5 +203,5 @@ async def _talk(stream: TlsStream, address: str, service: Service) -> None:
 
 async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
-        for connection in list(service.connections):
-            nursery.start_soon(connection.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+        for link in list(service.links):
+            nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
