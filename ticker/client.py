@@ -27,6 +27,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import LocalProtocolError
 
 from ticker.client_session import ClientSession, Refused
 from ticker.errors import ConfigError, ConnectionFailed, ProtocolError
@@ -229,6 +230,8 @@ class Client:
             end = _rejected(_only(rejected))
         except* (ConnectionClosed, HandshakeError, trio.TooSlowError):
             end = _End("the connection was not completed")
+        except* LocalProtocolError:
+            pass  # what trio-websocket raises for a ping that comes while it closes
         except* ProtocolError as broken:
             end = _End(f"the server broke the protocol: {_only(broken)}")
         return end
