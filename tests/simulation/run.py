@@ -1,0 +1,65 @@
+"""One run: a seed in, a digest or a violation out."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from tests.simulation.chance import drawn_from, ticking_clock
+from tests.simulation.script import Script
+from tests.simulation.world import GONE_SECONDS, Violation, World
+
+_EXPECTED = frozenset({"feed failed", "client dropped: it does not answer", "client dropped: its socket took nothing"})
+"""What may be logged as a warning or an error: what the script brings about."""
+
+
+def silent(_line: str) -> None:
+    """Say nothing of what happens."""
+
+
+def run(seed: int, note: Callable[[str], None] = silent) -> str:
+    """Run one seed; a digest of every byte on every link, and of how it ended. Raises `Violation`.
+
+    `note` is given a line for everything that happens.
+    """
+    with drawn_from(seed) as chance, structlog.testing.capture_logs() as logs:
+        world = World(chance, note)
+        try:
+            trio.run(_play, world, clock=ticking_clock())
+        except Exception as error:
+            note("".join(traceback.format_exception(error)))
+            raise Violation(f"seed {seed}: {error!r}; again, with all that happens: {command(seed)}") from error
+    for entry in logs:
+        unusual = entry["log_level"] in {"warning", "error", "critical"} and entry["event"] not in _EXPECTED
+        if unusual and not entry["event"].startswith(("publication refused", "turned away")):
+            world.violations.append(f"logged: {entry}")
+    if world.violations:
+        raise Violation(f"seed {seed}: {world.violations[0]}; again, with all that happens: {command(seed)}")
+    return world.digest.hexdigest()
+
+
+def command(seed: int) -> str:
+    """What repeats a run."""
+    return f"python -m tests.simulation --seed {seed} -v"
+
+
+async def _play(world: World) -> None:
+    async with trio.open_nursery() as serving:
+        await serving.start(world.serve)
+        async with trio.open_nursery() as using:
+            script = Script(world, using, serving)
+            script.begin()
+            await script.play(world.chance.randint(20, 60))
+            if not world.violations:
+                await script.end_well()
+            for user in world.users:
+                for holding in user.session.replica:
+                    world.digest.update(repr((holding.definition, sorted(map(str, holding.values.items())))).encode())
+            using.cancel_scope.cancel()
+        if not world.violations:
+            await trio.sleep(GONE_SECONDS)
+            world.check_forgotten()
+        serving.cancel_scope.cancel()

@@ -1,0 +1,259 @@
+"""What happens in a run: a script of updates and trouble, drawn from the run's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import trio
+import trio.testing
+
+from tests.simulation.feed import ScriptedFeed, State
+from tests.simulation.link import Link
+from tests.simulation.user import User
+from tests.simulation.world import BOUND_SECONDS, World
+from ticker.market import Instrument, Update, Withdrawal
+
+_NAMES = ("AA", "AB", "AC", "BA", "BB", "CA", "ZZ", "A*", "B*", "*B", "?A", "[AC]*", "*")
+_ENTITLEMENTS = (None, ["*"], ["A*"], ["A*", "BA"], ["AA", "AB", "CB"], ["*B", "C*"], ["B*"])
+_STATUSES = ("live", "halted", "closed")
+_PING = b"\x89\x80\x00\x00\x00\x00"
+"""A client's whole ping, masked with zeros (RFC 6455, section 5.5.2)."""
+
+
+class Script:
+    """Draws what happens next, and does it."""
+
+    def __init__(self, world: World, using: trio.Nursery, serving: trio.Nursery) -> None:
+        """Users run in the one nursery, the service in the other."""
+        self._world = world
+        self._chance = world.chance
+        self._using = using
+        self._serving = serving
+        # What may happen, how often, and at the same odds in each run.
+        self._weights: dict[Callable[[], None], int] = {
+            self._update: 30,
+            self._batch: 8,
+            self._declare: 4,
+            self._withdraw: 3,
+            self._give_nonsense: 2,
+            self._fail_a_feed: 3,
+            self._end_a_feed: 1,
+            self._stall: 10,
+            self._trickle: 10,
+            self._flow: 8,
+            self._hold_requests: 2,
+            self._reset: 5,
+            self._lose: 2,
+            self._ping: 2,
+            self._cut_the_network: 1,
+            self._restore_the_network: 3,
+            self._subscribe: 7,
+            self._unsubscribe: 6,
+            self._restart_a_program: 1,
+            self._pause_a_reader: 2,
+            self._let_readers_go_on: 2,
+            self._set_the_clock: 2,
+            self._change_an_entitlement: 1,
+        }
+
+    # The run
+
+    def begin(self) -> None:
+        """Feeds and users of this run."""
+        chance, world = self._chance, self._world
+        for feed in world.feeds:
+            for symbol in chance.sample(feed.symbols, chance.randint(1, len(feed.symbols))):
+                feed.tell([self._instrument(symbol, 0), self._values(feed, symbol)])
+        for number in range(chance.randint(3, 6)):
+            user = User(world, f"user{number}", chance.choice(_ENTITLEMENTS), renews=number != 1)
+            user.life = chance.choice([1.0, 5.0, 20.0] if number == 1 else [-4.0, 5.0, 600.0])
+            user.interval_ms = chance.choice([None, None, 0, 50, 200, 1000])
+            user.wanted = chance.sample(_NAMES, chance.randint(0, 4))
+            world.users.append(user)
+            self._using.start_soon(user.run)
+
+    async def play(self, steps: int) -> None:
+        """So many things happen; after each it is checked that all is as it must be."""
+        whats, weights = list(self._weights), list(self._weights.values())
+        for _ in range(steps):
+            if self._chance.random() < 0.01:
+                await self._restart_the_service()
+            else:
+                what = self._chance.choices(whats, weights)[0]
+                self._world.note(what.__name__.strip("_").replace("_", " "))
+                what()
+            await self._wait()
+            self._world.check()
+            if self._world.violations:
+                return
+
+    async def end_well(self) -> None:
+        """All is well again, and so everybody ends with the present market, also of a feed that fails now."""
+        world = self._world
+        self._heal()
+        await world.converge(within=BOUND_SECONDS)
+        for feed in world.feeds:
+            for symbol in feed.declared:
+                feed.tell(self._values(feed, symbol))
+        failed = self._chance.choice([feed for feed in world.feeds if feed.state is State.RUNNING] or [None])
+        if failed is not None:
+            failed.tell(RuntimeError("the venue hung up"))
+        await trio.testing.wait_all_tasks_blocked()
+        world.check()
+        await world.converge(within=BOUND_SECONDS)
+
+    def _heal(self) -> None:
+        self._world.note("all is well again")
+        self._world.reachable = True
+        for link in self._world.alive():
+            link.flow()
+        for user in self._world.users:
+            user.go_on()
+
+    async def _wait(self) -> None:
+        """Often nothing, mostly a little, sometimes long enough for whatever waits to give up."""
+        await trio.testing.wait_all_tasks_blocked()
+        odds = self._chance.random()
+        if odds < 0.3:
+            return
+        longest = 0.1 if odds < 0.85 else 2.0 if odds < 0.97 else 12.0
+        await trio.sleep(self._chance.uniform(0, longest))
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def _restart_the_service(self) -> None:
+        self._world.note("restart the service")
+        await self._world.stop(politely=self._chance.random() < 0.5)
+        await self._serving.start(self._world.serve)
+
+    # The market
+
+    def _update(self) -> None:
+        for _ in range(self._chance.randint(1, 4)):
+            feed = self._feed()
+            feed.tell(self._values(feed, self._declared(feed)))
+
+    def _batch(self) -> None:
+        feed = self._feed()
+        feed.tell([self._values(feed, self._declared(feed)) for _ in range(self._chance.randint(2, 12))])
+
+    def _declare(self) -> None:
+        """An instrument that was not there before, or one with finer scales or other metadata."""
+        feed = self._feed()
+        symbol = self._chance.choice(feed.symbols)
+        known = feed.declared.get(symbol)
+        feed.tell(self._instrument(symbol, known.price_scale if known is not None else 0))
+
+    def _withdraw(self) -> None:
+        feed = self._feed()
+        symbol = self._declared(feed)
+        feed.latest.pop(symbol, None)
+        feed.tell(Withdrawal(symbol))
+
+    def _give_nonsense(self) -> None:
+        feed = self._feed()
+        feed.tell(Update(self._declared(feed), {"bid": "NaN"}))
+
+    def _fail_a_feed(self) -> None:
+        self._feed().tell(RuntimeError("the venue hung up"))
+
+    def _end_a_feed(self) -> None:
+        self._feed().tell(None)
+
+    # Links
+
+    def _stall(self) -> None:
+        if link := self._link():
+            link.stall()
+
+    def _trickle(self) -> None:
+        if link := self._link():
+            link.trickle(self._chance.choice([1, 2, 5, 40, 400]))
+
+    def _flow(self) -> None:
+        if link := self._link():
+            link.flow()
+
+    def _hold_requests(self) -> None:
+        if link := self._link():
+            link.up.flowing = False
+
+    def _reset(self) -> None:
+        if link := self._link():
+            link.reset()
+
+    def _lose(self) -> None:
+        if link := self._link():
+            link.die()
+
+    def _ping(self) -> None:
+        if link := self._link():
+            link.client.say(_PING)
+
+    def _cut_the_network(self) -> None:
+        self._world.reachable = False
+        for link in self._world.alive():
+            link.reset()
+
+    def _restore_the_network(self) -> None:
+        self._world.reachable = True
+
+    # Users
+
+    def _subscribe(self) -> None:
+        user = self._user()
+        if new := [name for name in _NAMES if name not in user.wanted]:
+            user.subscribe(self._chance.choice(new))
+
+    def _unsubscribe(self) -> None:
+        user = self._user()
+        if user.wanted:
+            user.unsubscribe(self._chance.choice(user.wanted))
+
+    def _restart_a_program(self) -> None:
+        self._user().restart()
+
+    def _pause_a_reader(self) -> None:
+        self._user().pause()
+
+    def _let_readers_go_on(self) -> None:
+        self._user().go_on()
+
+    def _change_an_entitlement(self) -> None:
+        """The issuer gives other tokens from now on."""
+        self._user().entitled = self._chance.choice(_ENTITLEMENTS)
+
+    def _set_the_clock(self) -> None:
+        self._world.set_clock(self._chance.choice([-3600.0, -5.0, -0.5, 0.5, 5.0, 30.0]))
+
+    # Choices
+
+    def _feed(self) -> ScriptedFeed:
+        return self._chance.choice(self._world.feeds)
+
+    def _declared(self, feed: ScriptedFeed) -> str:
+        return self._chance.choice(list(feed.declared))
+
+    def _user(self) -> User:
+        return self._chance.choice(self._world.users)
+
+    def _link(self) -> Link | None:
+        alive = self._world.alive()
+        return self._chance.choice(alive) if alive else None
+
+    def _instrument(self, symbol: str, scale: int) -> Instrument:
+        scale = min(4, scale + self._chance.choice([0, 0, 1, 2]))
+        return Instrument(symbol, scale, 0, {"name": self._chance.choice(["Acme", "Umbrella", "Hooli"])})
+
+    def _values(self, feed: ScriptedFeed, symbol: str) -> Update:
+        """Some values of an instrument; now and then one is finer than the scale, or withdrawn, or says a status."""
+        chance, places = self._chance, self._chance.choice([0, 1, 2, 2, 2, 3])
+        fields = chance.sample(("bid", "ask", "last", "bid_size", "note"), chance.randint(1, 3))
+        values: dict[str, str | Decimal | int | None] = {
+            name: str(Decimal(chance.randint(1, 99_999)).scaleb(-places)) for name in fields
+        }
+        if chance.random() < 0.1:
+            values[fields[0]] = None
+        if chance.random() < 0.05:
+            values["status"] = chance.choice(_STATUSES)
+        return feed.update(symbol, **values)

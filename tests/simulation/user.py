@@ -1,0 +1,227 @@
+"""Somebody with the real client, and what must hold of their copy after each message that they get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import trio
+
+from tests.simulation.history import Market, same
+from tests.simulation.link import Link
+from tests.simulation.witness import sees
+from ticker.client import Client, Connected, Disconnected, Event
+from ticker.client_session import ClientSession, Received
+from ticker.errors import ConnectionFailed, ProtocolError
+from ticker.replica import Fields
+from ticker.subscription import Subscription
+from ticker.wire import MSGPACK
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+URL = "wss://ticker.example/v1/stream"
+
+
+class CheckedSession(ClientSession):
+    """A client's session that is looked at after each message."""
+
+    def __init__(self, interval_ms: int | None, check: Callable[[], None], blame: Callable[[str], None]) -> None:
+        super().__init__(MSGPACK, interval_ms)
+        self._check = check
+        self._blame = blame
+
+    @property
+    def served(self) -> list[str]:
+        """The names that it has asked for and the server has not declined."""
+        return [name for name in self._requested if name not in self._declined]
+
+    def receive(self, payload: bytes | str) -> Received:
+        try:
+            received = super().receive(payload)
+        except ProtocolError as error:
+            self._blame(f"the server broke the protocol: {error}")
+            raise
+        self._check()
+        return received
+
+
+class Reader:
+    """One subscription, and what its reader has put together from the changes alone."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.view: dict[str, Fields] = {}
+        self.reading = trio.Event()
+        self.reading.set()
+
+    async def run(self) -> None:
+        try:
+            async for change in self.subscription:
+                for symbol, fields in change.changes.items():
+                    view = self.view.setdefault(symbol, {})
+                    view.update(fields)
+                    self.view[symbol] = {name: value for name, value in view.items() if value is not None}
+                await self.reading.wait()
+        except ConnectionFailed:
+            pass  # the client has ended for good, which is judged elsewhere
+
+
+class User:
+    """One user over all their programs and connections."""
+
+    def __init__(self, world: World, name: str, entitled: list[str] | None, *, renews: bool) -> None:
+        """`entitled` is the claim `symbols`; who does not renew has one token for all their life."""
+        self.world = world
+        self.name = name
+        self.entitled = entitled
+        self.renews = renews
+        self.life = 0.0
+        """How long a token is good for, in seconds."""
+        self.interval_ms: int | None = None
+        self.wanted: list[str] = []
+        self.readers: dict[str, Reader] = {}
+        self.link: Link | None = None
+        self.connected = False
+        self._was_connected = False
+        """Whether this program ever was."""
+        self.left = False
+        """Their token has expired, and they have no other."""
+        self.expires = 0
+        self._program = trio.CancelScope()
+        self._client: Client | None = None
+        self._nursery: trio.Nursery | None = None
+        self.session = self._new_session()
+
+    async def run(self) -> None:
+        """One program after another."""
+        while not self.left:
+            await self._run_once()
+            await trio.sleep(1)
+
+    def restart(self) -> None:
+        """End the program; another one, with an empty copy, is started a second later."""
+        self._program.cancel()
+
+    def subscribe(self, name: str) -> None:
+        self.wanted.append(name)
+        if self._client is not None and self._nursery is not None:
+            self._read(name)
+
+    def unsubscribe(self, name: str) -> None:
+        self.wanted.remove(name)
+        if self._client is not None:
+            self.readers.pop(name).subscription.close()
+
+    def pause(self) -> None:
+        """The program does not take changes any more; its client still does."""
+        for reader in self.readers.values():
+            if reader.reading.is_set():
+                reader.reading = trio.Event()
+
+    def go_on(self) -> None:
+        for reader in self.readers.values():
+            reader.reading.set()
+
+    def check(self) -> None:
+        """The copy is the market at its cut, and nothing that was confirmed is missing."""
+        replica = self.session.replica
+        market = self.world.past(replica.epoch)[replica.cursor]
+        for holding in replica:
+            symbol = holding.definition.symbol
+            if symbol not in market or not same(holding, market[symbol]):
+                self._blame(f"{symbol} is {holding.values} at cut {replica.cursor}, and should be {market.get(symbol)}")
+        if self.session.settled:
+            for symbol in self.due(market):
+                if replica.find(symbol) is None:
+                    self._blame(f"{symbol} is missing at cut {replica.cursor}")
+
+    def due(self, market: Market) -> list[str]:
+        """The symbols of a market that it should have, were it up to date."""
+        entitled = self.world.entitled(self.link)
+        names = self.session.served
+        return [symbol for symbol in market if sees(entitled, symbol) and any(fnmatchcase(symbol, n) for n in names)]
+
+    def lag(self) -> str:
+        """In what the copy, or what a reader has made of it, differs from the present market; empty if in nothing."""
+        if not self.connected or not self.session.settled:
+            return "not connected, or not everything that was asked for is confirmed"
+        market, replica = self.world.server.cache.history[-1], self.session.replica
+        due = self.due(market)
+        for symbol in due:
+            holding = replica.find(symbol)
+            if holding is None or not same(holding, market[symbol]):
+                return f"{symbol} is {holding and holding.values}, and should be {market[symbol]}"
+            record = self.world.server.cache.find(symbol)
+            if record is None or holding.definition.metadata != record.instrument.metadata:
+                return f"{symbol} has old metadata"
+        if extra := {holding.definition.symbol for holding in replica} - set(due):
+            return f"there are also {sorted(extra)}"
+        for name, reader in self.readers.items():
+            want = {symbol: self._client.values(symbol) for symbol in due if fnmatchcase(symbol, name)}  # type: ignore[union-attr]
+            have = {symbol: fields for symbol, fields in reader.view.items() if fields}
+            if have != {symbol: fields for symbol, fields in want.items() if fields}:
+                return f"the reader of {name} has {have}, and should have {want}"
+        return ""
+
+    async def _run_once(self) -> None:
+        self.session, self._was_connected = self._new_session(), False
+        client = Client(URL, self._dial, self._token if self.renews else self._token(), self.session, self._on_event)
+        with trio.CancelScope() as self._program:
+            async with trio.open_nursery() as nursery:
+                try:
+                    await client.start(nursery)
+                    self._client, self._nursery = client, nursery
+                    for name in self.wanted:
+                        self._read(name)
+                    async for _ in client.subscribe():  # to nothing: it ends when the client has ended for good
+                        pass
+                except ConnectionFailed as failed:
+                    self._judge(str(failed))
+                finally:
+                    self._client = self._nursery = None
+                    self.connected = False
+                    client.close()
+                    self.readers.clear()
+                nursery.cancel_scope.cancel()
+        if client.fault is not None:
+            raise client.fault
+
+    def _read(self, name: str) -> None:
+        assert self._client is not None
+        assert self._nursery is not None
+        reader = self.readers[name] = Reader(self._client.subscribe(name))
+        self._nursery.start_soon(reader.run)
+
+    def _new_session(self) -> CheckedSession:
+        return CheckedSession(self.interval_ms, self.check, self._blame)
+
+    def _token(self) -> str:
+        text, self.expires = self.world.issue(self.name, self.entitled, self.life)
+        return text
+
+    async def _dial(self) -> trio.abc.Stream:
+        self.link = await self.world.dial(self.name)
+        return self.link.client
+
+    def _on_event(self, event: Event) -> None:
+        self.world.note(f"{self.name}: {event}")
+        if isinstance(event, Connected):
+            self.connected = self._was_connected = True
+        elif isinstance(event, Disconnected):
+            self.connected = False
+
+    def _judge(self, reason: str) -> None:
+        """The client has ended for good: that may only be for its token."""
+        self.world.note(f"{self.name}: {reason}")
+        refused = "HTTP status 401" in reason
+        if not refused and (self._was_connected or "HTTP status 4" in reason):
+            self._blame(f"ended for good: {reason}")
+        if refused:
+            if self.world.latest < self.expires:
+                self._blame(f"refused with a good token: {reason}")
+            self.left = not self.renews
+
+    def _blame(self, what: str) -> None:
+        self.world.blame(f"{self.name}: {what}")

@@ -1,0 +1,129 @@
+"""Reads along on one link: everything that the server says, before the client has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import jwt
+
+from ticker.access import LEEWAY_US
+from ticker.last_value import LastValueCache
+from ticker.messages import Delta, Instruments, Reply, Snapshot, parse_server_message
+from ticker.wire import MSGPACK
+
+_BINARY = 0x82
+_PATIENCE_US = 1_000_000 + 100_000
+"""So long after its token has expired may a client still get data: it is looked after once a second."""
+
+
+class Frame(NamedTuple):
+    """One WebSocket frame."""
+
+    first_byte: int
+    payload: bytes
+
+
+def frames(data: bytes) -> tuple[list[Frame], bytes]:
+    """The whole unmasked frames at the start of `data`, and the rest."""
+    whole: list[Frame] = []
+    while len(data) >= 2:
+        size = {126: 2, 127: 8}.get(data[1], 0)
+        start = 2 + size
+        length = int.from_bytes(data[2:start], "big") if size else data[1]
+        if len(data) < start + length:
+            break
+        whole.append(Frame(data[0], data[start : start + length]))
+        data = data[start + length :]
+    return whole, data
+
+
+def sees(entitled: frozenset[str] | None, symbol: str) -> bool:
+    """Whether a token with this claim `symbols` lets its bearer see a symbol."""
+    return entitled is None or any(fnmatchcase(symbol, name) for name in entitled)
+
+
+class Witness:
+    """What one client may be told, by the token that it came with, and whether it is told anything else."""
+
+    def __init__(self, cache: LastValueCache, clock: Callable[[], int], blame: Callable[[str], None]) -> None:
+        """`clock` is the server's, in microseconds since 1970 UTC."""
+        self._cache = cache
+        self._clock = clock
+        self._blame = blame
+        self._head = b""
+        self._answer: bytes | None = b""
+        """The answer to the request, until it is whole."""
+        self._rest = b""
+        self._expired_since: int | None = None
+        self._looked_at = 0
+        self.entitled: frozenset[str] | None = None
+        self.expires = 0
+        self.largest = 0
+        """The longest that was said at once."""
+
+    def request(self, data: bytes) -> None:
+        """The client says this."""
+        if b"\r\n\r\n" in self._head:
+            return
+        self._head += data
+        token = self._head.partition(b"Bearer ")[2].partition(b"\r\n")[0]
+        if b"\r\n\r\n" in self._head and token:
+            claims = jwt.decode(token, options={"verify_signature": False})
+            self.entitled = frozenset(claims["symbols"]) if "symbols" in claims else None
+            self.expires = int(claims["exp"] * 1_000_000) + LEEWAY_US
+
+    def said(self, data: bytes) -> bool:
+        """The server says this; whether it has data of the market in it."""
+        if self._answer is not None:
+            self._answer += data
+            _, end, data = self._answer.partition(b"\r\n\r\n")
+            if not end:
+                return False
+            upgraded, self._answer = self._answer.startswith(b"HTTP/1.1 101 "), None
+            if not upgraded:
+                return False
+        self.largest = max(self.largest, len(data))
+        read, self._rest = frames(self._rest + data)
+        if self._rest:
+            self._blame("a push does not end with a frame")
+        brought = [self._look_at(frame) for frame in read]
+        return any(brought)
+
+    def look_at_the_clock(self, now: int) -> None:
+        """Called whenever the server's clock is about to be set, and before data is judged.
+
+        `now` is microseconds of a clock that only goes forward: a token may expire because the server's clock is set.
+        """
+        if self._clock() < self.expires:
+            self._expired_since = None
+        elif self._expired_since is None:
+            # It happened since the last look, at the latest when that much time had gone by.
+            self._expired_since = max(self._looked_at, now - (self._clock() - self.expires))
+        self._looked_at = now
+
+    def overdue(self, now: int) -> bool:
+        """Whether the client should have been told that its token has expired, and sent nothing more."""
+        self.look_at_the_clock(now)
+        return self._expired_since is not None and now - self._expired_since > _PATIENCE_US
+
+    def _look_at(self, frame: Frame) -> bool:
+        if frame.first_byte != _BINARY:
+            return False
+        message = parse_server_message(MSGPACK.decode_message(frame.payload))
+        if isinstance(message, Instruments):
+            for definition in message.definitions:
+                self._judge(definition.symbol)
+        elif isinstance(message, Snapshot | Delta):
+            records = message.records if isinstance(message, Snapshot) else []
+            for number in [*message.changes[::2], *records[::2]]:
+                self._judge(self._cache.records[number].symbol)
+            return True
+        elif isinstance(message, Reply) and "expires" in message.result:
+            self.expires = message.result["expires"]
+        return False
+
+    def _judge(self, symbol: str) -> None:
+        if not sees(self.entitled, symbol):
+            self._blame(f"{symbol} is on the wire of a client that may see {sorted(self.entitled or ())}")

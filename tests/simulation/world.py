@@ -1,0 +1,306 @@
+"""The service put together on simulated links and time, and what must hold of it whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jwt
+import trio
+import trio.testing
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.floor import leftovers
+from tests.simulation.feed import ScriptedFeed, State
+from tests.simulation.history import Market, RememberingCache
+from tests.simulation.link import Link
+from tests.simulation.user import User
+from tests.simulation.witness import Witness
+from tests.tokens import public_pem
+from ticker.access import LEEWAY_US, public_key
+from ticker.client import Unreachable
+from ticker.config import Config, Limits, Tokens
+from ticker.gate import Gate
+from ticker.hub import Hub
+from ticker.link import Link as Way
+from ticker.link import Service
+from ticker.market import Field
+from ticker.outlet import Parcel
+from ticker.publisher import Publisher
+from ticker.reception import LOST, receive
+from ticker.supervisor import keep_running
+from ticker.tending import tend
+
+SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
+"""By feed. With so few instruments no set of their ids has an order that depends on what came first."""
+
+LIMITS = Limits(
+    heartbeat_seconds=4,
+    stall_seconds=5,
+    ping_seconds=6,
+    pong_seconds=3,
+    handshake_seconds=3,
+    expiry_warning_seconds=4,
+    feed_queue=16,
+    updates_per_cut=8,
+    snapshot_part=2,
+)
+BOUND_SECONDS = 60.0
+"""Within so much time everybody who keeps reading has the present market, once all is well again."""
+
+GONE_SECONDS = 20.0
+"""Within so much time the service has forgotten those who have gone, even if nobody told it."""
+
+_CONTROL = 256
+"""So many bytes may wait for a socket besides the data: a ping, a pong, a warning, an error, a close frame."""
+
+_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+_RING = public_key(public_pem(_KEY))
+_BEGINNING = 1_700_000_000_000_000
+
+
+class Violation(AssertionError):
+    """Something did not hold that must."""
+
+
+class InOrder(set[Way]):
+    """A set that is walked through in the order of its making."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order: dict[Way, None] = {}
+
+    def add(self, item: Way) -> None:
+        super().add(item)
+        self._order[item] = None
+
+    def remove(self, item: Way) -> None:
+        super().remove(item)
+        del self._order[item]
+
+    def __iter__(self) -> Iterator[Way]:
+        return iter(list(self._order))
+
+
+class Server(NamedTuple):
+    """One life of the service."""
+
+    cache: RememberingCache
+    service: Service
+    nursery: trio.Nursery
+
+
+class World:
+    """One run: the service, its feeds, its users, and whatever lies between them."""
+
+    def __init__(self, chance: random.Random, note: Callable[[str], None]) -> None:
+        self.chance = chance
+        self.digest = hashlib.blake2b(digest_size=16)
+        self.violations: list[str] = []
+        self._note = note
+        self._offset = _BEGINNING
+        self.latest = 0
+        """The latest that the server's clock has been."""
+        self._pasts: dict[str, list[Market]] = {}
+        self._witnesses: dict[Link, Witness] = {}
+        self._behind: Counter[Link] = Counter()
+        """How many data messages were sent on a link since its socket last had nothing to wait for."""
+        self.feeds = [ScriptedFeed(name, symbols) for name, symbols in SYMBOLS.items()]
+        self.users: list[User] = []
+        self.reachable = True
+        self._lives = 0
+        self._server: Server | None = None
+
+    # Time, talk
+
+    def clock(self) -> int:
+        """The server's clock, in microseconds since 1970 UTC: it can be set."""
+        now = self._offset + int(trio.current_time() * 1_000_000)
+        self.latest = max(self.latest, now)
+        return now
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the clock forward, or back."""
+        now = int(trio.current_time() * 1_000_000)
+        for witness in self._witnesses.values():
+            witness.look_at_the_clock(now)
+        self._offset += int(seconds * 1_000_000)
+        for witness in self._witnesses.values():
+            witness.look_at_the_clock(now)
+
+    def note(self, what: str) -> None:
+        self._note(f"{trio.current_time():9.3f}  {what}")
+
+    def blame(self, what: str) -> None:
+        """Something does not hold."""
+        self.note(f"VIOLATION: {what}")
+        self.violations.append(what)
+
+    # The service
+
+    @property
+    def server(self) -> Server:
+        assert self._server is not None
+        return self._server
+
+    async def serve(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """One life of the service, with an epoch of its own."""
+        self._lives += 1
+        cache = RememberingCache(f"epoch{self._lives}")
+        self._pasts[cache.epoch] = cache.history
+        hub = Hub(cache, snapshot_part=LIMITS.snapshot_part, burst=self.chance.choice([1, 2, 64]))
+        gate = Gate(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
+        assert gate.keys is not None
+        gate.keys.ring = _RING
+        service = Service(hub, LIMITS, 0, gate, links=InOrder())
+        parcels, received = trio.open_memory_channel[Parcel](LIMITS.feed_queue)
+        async with trio.open_nursery() as nursery:
+            self._server = Server(cache, service, nursery)
+            nursery.start_soon(Publisher(hub, LIMITS, self.clock).run, received)
+            nursery.start_soon(tend, service)
+            for feed in self.feeds:
+                nursery.start_soon(keep_running, feed.name, feed, parcels, LIMITS)
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def stop(self, *, politely: bool) -> None:
+        """End this life of the service, as `ticker.server` does, or at once."""
+        if politely:
+            with trio.move_on_after(3):
+                async with trio.open_nursery() as nursery:
+                    for connection in list(self.server.service.links):
+                        nursery.start_soon(connection.leave, self.chance.randint(100, 1000))
+        self.server.nursery.cancel_scope.cancel()
+        for link in self._witnesses:
+            link.reset()
+        self._witnesses.clear()
+
+    async def dial(self, who: str) -> Link:
+        await trio.sleep(self.chance.uniform(0, 0.05))
+        if not self.reachable:
+            raise Unreachable("the network is down")
+        server = self.server
+        witness = Witness(server.cache, self.clock, lambda what: self.blame(f"{who}: {what}"))
+        link = Link(
+            room=self.chance.choice([300, 700, 2000, 100_000]),
+            chunk=self.chance.choice([7, 100, 65_536]),
+            heard=lambda data, by_server: self._heard(link, data, by_server=by_server),
+        )
+        self._witnesses[link] = witness
+        server.nursery.start_soon(self._handle, link, f"address of {who}", server.service)
+        return link
+
+    async def _handle(self, link: Link, address: str, service: Service) -> None:
+        """As `ticker.server` does, but that a fault leaves here."""
+        admission = service.gate.admission
+        try:
+            if admission.arrive(address):
+                await receive(link.server, address, service)
+        except LOST:
+            pass
+        finally:
+            admission.leave(address)
+            with trio.CancelScope(shield=True):
+                await link.server.aclose()
+
+    # What is said
+
+    def _heard(self, link: Link, data: bytes, *, by_server: bool) -> None:
+        """Judge what is said on a link, as it is said."""
+        self.digest.update(b"%d %d %b" % (by_server, len(data), data))
+        witness = self._witnesses.get(link)
+        if witness is None:
+            return
+        if not by_server:
+            witness.request(data)
+            return
+        if not link.server.unsent:
+            self._behind[link] = 0
+        if witness.said(data):
+            self._behind[link] += 1
+            # The rest of one, and what a request asked for: the next request waits until that has been taken.
+            if self._behind[link] > 2:
+                self.blame("more and more is sent to a client whose socket does not take it")
+            if witness.overdue(int(trio.current_time() * 1_000_000)):
+                self.blame("data was sent to a client whose token has expired")
+        if link.server.unsent > 2 * witness.largest + _CONTROL:
+            self.blame(f"{link.server.unsent} bytes wait for a socket")
+
+    def issue(self, subject: str, entitled: list[str] | None, life: float) -> tuple[str, int]:
+        """A token, and when it has expired (in microseconds since 1970 UTC)."""
+        expires = self.clock() / 1_000_000 + life
+        claims = {"aud": "ticker", "sub": subject, "exp": expires, "symbols": entitled}
+        token = jwt.encode({key: value for key, value in claims.items() if value is not None}, _KEY, "EdDSA")
+        return token, int(expires * 1_000_000) + LEEWAY_US
+
+    def entitled(self, link: Link | None) -> frozenset[str] | None:
+        """What the client on a link may see."""
+        return self._witnesses[link].entitled if link in self._witnesses else frozenset()
+
+    def past(self, epoch: str) -> list[Market]:
+        return self._pasts[epoch.partition(".")[0]]
+
+    def alive(self) -> list[Link]:
+        """The links on which something can still happen."""
+        return [link for link in self._witnesses if not (link.broken or link.client_gone or link.down.dead)]
+
+    # What must hold when nothing happens any more
+
+    def check(self) -> None:
+        """To be called when all tasks wait."""
+        self._check_cursors()
+        for feed in self.feeds:
+            if feed.state is State.DOWN:
+                self._check_stale(feed)
+
+    def _check_cursors(self) -> None:
+        hub = self.server.service.hub
+        for audience in hub._audiences.values():
+            for member in audience.members:
+                if audience.cursor > member.cursor:
+                    self.blame(f"an audience at cut {audience.cursor} has a member at cut {member.cursor} in step")
+        cursors = {each._session.name: each._subscriber for each in self.server.service.links}
+        for user in self.users:
+            welcome, link = user.session._welcome, user.link
+            subscriber = cursors.get(welcome.session) if welcome is not None else None
+            if subscriber is None or link is None or not link.idle or not (user.connected and user.session.settled):
+                continue
+            if subscriber.cursor > user.session.replica.cursor:
+                self.blame(f"{user.name} is at {user.session.replica.cursor}, thought to be at {subscriber.cursor}")
+
+    def _check_stale(self, feed: ScriptedFeed) -> None:
+        for symbol in feed.declared:
+            record = self.server.cache.find(symbol)
+            status = record.values.get(Field.STATUS) if record is not None else "stale"
+            if status != "stale":
+                self.blame(f"{symbol} is {status}, and its feed is down")
+
+    async def converge(self, *, within: float) -> None:
+        """Everybody who keeps reading has the present market within this time."""
+        lags: dict[str, str] = {}
+        with trio.move_on_after(within):
+            while True:
+                await trio.testing.wait_all_tasks_blocked()
+                lags = {user.name: lag for user in self.users if not user.left and (lag := user.lag())}
+                if not lags or self.violations:
+                    return
+                await trio.sleep(0.5)
+        for name, lag in lags.items():
+            self.blame(f"{name} does not converge within {within} s: {lag}")
+
+    def check_forgotten(self) -> None:
+        """Nobody is there any more, and nothing is kept of anybody."""
+        service, admission = self.server.service, self.server.service.gate.admission
+        kept: dict[str, object] = {
+            **leftovers(service.hub),
+            "links": list(service.links),
+            "arrived": admission.arrived,
+            "inside": admission.inside,
+            "addresses": dict(admission._addresses),
+            "subjects": dict(admission._subjects),
+        }
+        if kept := {name: value for name, value in kept.items() if value}:
+            self.blame(f"when all have gone, this is kept of them: {kept}")
