@@ -109,7 +109,7 @@ async def test_it_hangs_up_before_it_answers(contexts: Contexts) -> None:
 async def test_there_is_nothing_at_that_path() -> None:
     async with serving(*DECLARED) as service:
         text = await failure(service.url + "/elsewhere")
-        assert text.endswith("HTTP status 404: there is nothing here; the stream is at /v1/stream")
+        assert "HTTP status 404: there is nothing here" in text
 
 
 @pytest.mark.parametrize(

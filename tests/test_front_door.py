@@ -99,9 +99,6 @@ def test_connection_options_may_stand_in_several_headers(order: tuple[str, str])
 @pytest.mark.parametrize(
     ("bad", "status", "text"),
     [
-        (request(target="/"), 404, "the stream is at /v1/stream"),
-        (request(target="/v1/stream/"), 404, "nothing here"),
-        (request(target="/V1/STREAM"), 404, "nothing here"),
         (request(method="POST"), 405, "GET"),
         (request(method="HEAD"), 405, "GET"),
         (request(("Upgrade", None)), 426, "WebSocket client"),

@@ -1,4 +1,4 @@
-"""The golden frames of PROTOCOL.md, section 9, through the Python client's state machine."""
+"""The golden frames of PROTOCOL.md, section 10, through the Python client's state machine."""
 
 from __future__ import annotations
 

@@ -59,17 +59,15 @@ class Sent:
     def __init__(self) -> None:
         self.frames = self.bytes = self.updates = 0
 
-    def add(self, updates: int, frame: bytes) -> None:
-        """A frame was sent, with the changes of so many instruments."""
-        self.frames += 1
-        self.bytes += len(frame)
-        self.updates += updates
+    def add(self, updates: int, frame: bytes, times: int = 1) -> None:
+        """A frame was sent so many times, with the changes of so many instruments."""
+        self.frames += times
+        self.bytes += len(frame) * times
+        self.updates += updates * times
 
     def take_back(self, updates: int, frame: bytes) -> None:
         """A frame that the audience has counted did not go to this member."""
-        self.frames -= 1
-        self.bytes -= len(frame)
-        self.updates -= updates
+        self.add(updates, frame, -1)
 
     def join(self, other: Sent, sign: int = 1) -> None:
         """Add another count."""
@@ -235,6 +233,10 @@ class Pacing:
                 del groups[key]
             if not groups:
                 self._resting.pop(group.due, None)
+
+    def forget(self, encoding: Encoding) -> None:
+        """An encoding that no audience has any more."""
+        del self._ready[encoding]
 
     def _move(self, audience: Audience, group: Group) -> None:
         audience.group.audiences.pop(audience, None)

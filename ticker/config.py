@@ -90,6 +90,8 @@ class Limits:
     """A client of which nothing was heard for so long is sent a WebSocket ping."""
     pong_seconds: float = 30.0
     """A client that is not heard for so long after that: close 4008."""
+    ready_seconds: float = 30.0
+    """`/readyz` waits so long for feeds that have published nothing yet."""
     expiry_warning_seconds: float = 60.0
     """So long before its token expires a client is sent EXPIRING; after it, ERROR 11 and close 4001."""
     feed_queue: int = 10_000

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import h11
@@ -21,6 +22,14 @@ from ticker.transport import PushStream
 from ticker.wire import ENCODINGS, Encoding
 
 STREAM_PATH = "/v1/stream"
+
+_ALWAYS = {
+    "Connection": "close",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""The headers of every answer, unless it has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,16 @@ class Upgrade:
         ).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer, after which the connection is closed."""
+
+    body: bytes
+    content_type: str = "application/json"
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Refusal(Exception):
     """The HTTP answer to a request that does not go on: a status, a text for people, its cause, and headers."""
 
@@ -49,6 +68,12 @@ class Refusal(Exception):
         self.status = status
         self.cause = cause
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    @property
+    def response(self) -> Response:
+        """As it is sent: JSON with `code` and `message`."""
+        body = msgspec.json.encode({"code": int(self.status), "message": str(self)})
+        return Response(body, status=self.status, headers={"Cache-Control": "no-store", **self.headers})
 
 
 async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
@@ -78,10 +103,7 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
 
 
 def route(request: h11.Request) -> Upgrade:
-    """What a request asks for. Raises `Refusal` for anything but a valid upgrade on the stream's path."""
-    path = request.target.partition(b"?")[0]
-    if path != STREAM_PATH.encode():
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here; the stream is at {STREAM_PATH}")
+    """What a request for the stream asks for. Raises `Refusal` for anything but a valid upgrade."""
     if request.method != b"GET":
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
     headers = headers_of(request)
@@ -105,20 +127,24 @@ def route(request: h11.Request) -> Upgrade:
     raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
 
 
-async def respond(stream: PushStream, refusal: Refusal, *, head_only: bool) -> None:
-    """Send the answer to a request that does not go on; the connection is to be closed next."""
-    body = msgspec.json.encode({"code": int(refusal.status), "message": str(refusal)})
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        "Cache-Control": "no-store",
-        "Connection": "close",
-        **refusal.headers,
-    }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    await stream.send_all(
-        f"HTTP/1.1 {refusal.status} {refusal.status.phrase}\r\n{lines}\r\n".encode() + (b"" if head_only else body)
-    )
+async def respond(stream: PushStream, response: Response, *, head_only: bool = False) -> None:
+    """Send an answer; the connection is to be closed next."""
+    length = {"Content-Length": str(len(response.body))}
+    if response.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        length = {}  # RFC 9110, section 8.6
+    head = response_head(response.status, {"Content-Type": response.content_type, **length, **response.headers})
+    await stream.send_all(head if head_only else head + response.body)
+
+
+def response_head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
+    """The head of an answer, after whose body the connection is closed."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**_ALWAYS, **headers}.items())
+    return f"HTTP/1.1 {status} {status.phrase}\r\n{lines}\r\n".encode()
+
+
+def path_of(request: h11.Request) -> str:
+    """The path of a request's target, as it was sent."""
+    return request.target.partition(b"?")[0].decode("latin-1")
 
 
 def headers_of(request: h11.Request) -> dict[bytes, bytes]:

@@ -44,18 +44,34 @@ class Gate:
         if self.keys is not None:
             await self.keys.look_again()
 
-    async def grant(self, headers: Mapping[bytes, bytes]) -> Grant:
-        """What a request's sender may do. Raises `Refusal`. `headers` are by lower-cased name."""
+    def check_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raises `Refusal` for a page of an origin that is not allowed."""
         if not origin_allowed(headers, self._origins):
             raise Refusal(HTTPStatus.FORBIDDEN, "pages of that origin may not connect", Cause.ORIGIN)
+
+    def cross_origin(self, headers: Mapping[bytes, bytes]) -> dict[str, str]:
+        """What lets a page of an allowed origin read an answer (the Fetch standard's CORS protocol)."""
+        text = headers.get(b"origin", b"").decode("latin-1")
+        if parse_origin(text) not in self._origins:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": text,
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Expose-Headers": "ETag, Retry-After",
+            "Vary": "Origin",
+        }
+
+    async def grant(self, headers: Mapping[bytes, bytes]) -> Grant:
+        """What a request's sender may do. Raises `Refusal`. `headers` are by lower-cased name."""
+        self.check_origin(headers)
         if self.keys is None:
             return ANYONE
         token, by_cookie = find_token(headers, self._tokens.cookie)
         if token is None:
             text = "a token is needed: Authorization: Bearer, the subprotocol bearer.TOKEN, or a cookie"
             raise Refusal(HTTPStatus.UNAUTHORIZED, text, Cause.TOKEN, WWW_Authenticate="Bearer")
-        if by_cookie and b"origin" not in headers:
-            # Whoever makes a browser send a request has it send the cookie, too.
+        if by_cookie and b"origin" not in headers and headers.get(b"sec-fetch-site") != b"same-origin":
+            # Whoever makes a browser send a request has it send the cookie, too. (A page's own GET has no Origin.)
             raise Refusal(HTTPStatus.FORBIDDEN, "a token in a cookie needs an Origin", Cause.ORIGIN)
         try:
             return self.check(token)

@@ -20,6 +20,7 @@ Time is an integer: microseconds of any clock that only goes forward.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -67,6 +68,10 @@ class Hub:
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
         self._watchers: list[dict[Audience, None]] = []
         self._entries: dict[Encoding, Entries] = {}
+        self._users: Counter[Encoding] = Counter()
+        """How many audiences each encoding has: what is kept for one that nobody uses is dropped."""
+        self.sent = Sent()
+        """What all clients together were sent."""
         self._pacing = Pacing()
         self._swept = cache.cut
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
@@ -165,6 +170,7 @@ class Hub:
             audience.sent_at, cut, moves = now, audience.cursor, self._moves
             audience.sent.add(entries, frame)
             members = [each for each in audience.members if each.cursor < below]
+            self.sent.add(entries, frame, len(members))
             if len(members) != len(audience.members):
                 for subscriber in audience.members:
                     if subscriber.cursor >= below:
@@ -228,7 +234,8 @@ class Hub:
         subscriber.fresh = fresh or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
         frame = entries.frame(since, window, changed, part)
-        subscriber.sent.add(len(changed) + len(part), frame)
+        for count in (subscriber.sent, self.sent):
+            count.add(len(changed) + len(part), frame)
         return subscriber.push(frame)
 
     # Audiences
@@ -241,6 +248,7 @@ class Hub:
         self._adopt_new_instruments()
         if encoding not in self._entries:
             self._entries[encoding] = Entries(self.cache, encoding)
+        self._users[encoding] += 1
         audience = Audience(watch, encoding, self._swept, now, self._pacing.ready_group(encoding))
         self._pacing.be_ready(audience)
         for symbol in watch.symbols:
@@ -266,6 +274,10 @@ class Hub:
         """The last subscriber of an audience has gone."""
         del self._audiences[audience.watch, audience.encoding]
         self._pacing.discard(audience)
+        self._users[audience.encoding] -= 1
+        if not self._users[audience.encoding]:
+            del self._users[audience.encoding], self._entries[audience.encoding]
+            self._pacing.forget(audience.encoding)
         for number in audience.ids:
             del self._watchers[number][audience]
         for symbol in audience.watch.symbols & self._waiting_symbols.keys():

@@ -17,7 +17,7 @@ from ticker.access import Grant
 from ticker.clocks import hub_time
 from ticker.config import Limits
 from ticker.gate import Gate
-from ticker.hub import Hub
+from ticker.hub import Hub, Traffic
 from ticker.session import Answer, Session, Terms
 from ticker.transport import PushStream
 from ticker.wire import Encoding
@@ -102,6 +102,20 @@ class Link(ABC):
         elif time >= expires - self._service.limits.expiry_warning_seconds * 1e6 and self._warned_of != expires:
             self._warned_of = expires
             self.say(self._session.expiring())
+
+    @property
+    def behind(self) -> bool:
+        """Whether its socket has not taken all it was to be sent."""
+        return self._behind_since is not None
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether that ever happened."""
+        return self._subscriber.lapses > 0
+
+    def traffic(self) -> Traffic:
+        """What it was sent so far."""
+        return self._service.hub.traffic(self._subscriber)
 
     def end(self) -> None:
         """The connection is over: the hub is to forget it."""

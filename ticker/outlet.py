@@ -21,6 +21,11 @@ class Source:
         self.name = name
         self.symbols: dict[str, None] = {}
         """What it declared, in that order."""
+        self.publications = 0
+        """How many have come from it, and the hub's time of the last one."""
+        self.heard_at: int | None = None
+        self.failures = 0
+        """How often it was started again."""
 
 
 class Lapse:

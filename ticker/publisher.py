@@ -10,6 +10,7 @@ was refused, get the status `stale` with the reason. The next good update makes 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -30,6 +31,21 @@ _LOGGED_CAUSES = 100
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.publisher")
 
 
+class Delays:
+    """A histogram: how many delays were at most so long, in seconds."""
+
+    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(self.BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(self.BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
 class Publisher:
     """The one task that writes to the cache and sends data."""
 
@@ -43,22 +59,30 @@ class Publisher:
         self.applied = 0
         """Publications that were applied, and that were refused."""
         self.refused = 0
+        self.delays = Delays()
+        """From the receipt of a cut's first publication until it was written to the last ready client."""
 
     async def run(self, parcels: trio.MemoryReceiveChannel[Parcel]) -> None:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
         hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
         next_beat = hub_time() + idle_us
+        received: int | None
         while True:
+            received = None
             due = min(next_beat, hub.next_due() or next_beat)
             with trio.move_on_at(due / 1_000_000):
                 try:
-                    self._fold(parcels, await parcels.receive())
+                    parcel = await parcels.receive()
+                    received = hub_time()
+                    self._fold(parcels, parcel)
                 except trio.EndOfChannel:
                     if hub.next_due() is None:
                         return
                     await trio.sleep(math.inf)
             now = hub_time()
             await _spread(hub.publish(now))
+            if received is not None:
+                self.delays.add((hub_time() - received) / 1_000_000)
             if now >= next_beat:
                 # Looking four times per interval, an idle client waits for its sign of life at most a quarter longer.
                 next_beat = now + idle_us // 4
@@ -66,6 +90,7 @@ class Publisher:
 
     def _fold(self, parcels: trio.MemoryReceiveChannel[Parcel], parcel: Parcel) -> None:
         """Fold this parcel and what waits behind it into one cut."""
+        now = hub_time()
         room = self._limits.updates_per_cut
         while True:
             source, item = parcel
@@ -76,6 +101,8 @@ class Publisher:
                 item.done.set()
             else:
                 batch = _batch(item)
+                source.publications += len(batch)
+                source.heard_at = now
                 for publication in batch:
                     self._apply(publication, source)
                 room -= len(batch)

@@ -9,8 +9,20 @@ import trio
 
 from ticker.access import Grant
 from ticker.admission import Cause
-from ticker.front_door import Refusal, Upgrade, headers_of, receive_request, respond, route
+from ticker.event_stream import EVENTS_PATH, Wish, serve_events
+from ticker.front_door import (
+    STREAM_PATH,
+    Refusal,
+    Response,
+    Upgrade,
+    headers_of,
+    path_of,
+    receive_request,
+    respond,
+    route,
+)
 from ticker.link import Service
+from ticker.pages import Pages, wish_of
 from ticker.transport import PushStream
 from ticker.websocket import serve_websocket
 
@@ -18,40 +30,62 @@ LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlo
 """How it shows that a peer has gone, or does not do its part."""
 
 
-async def receive(stream: PushStream, address: str, service: Service) -> None:
+async def receive(stream: PushStream, address: str, service: Service, pages: Pages) -> None:
     """Serve whoever is at the other end of a stream. Raises what is in `LOST` if the connection is lost."""
-    visit = await _admit(stream, address, service)
-    if visit is not None:
-        try:
-            await serve_websocket(stream, visit.upgrade, visit.rest, visit.grant, service)
-        finally:
-            service.gate.admission.go(visit.grant.subject)
+    visit = await _admit(stream, address, service, pages)
+    if visit is None:
+        return
+    try:
+        if isinstance(visit.wish, Upgrade):
+            await serve_websocket(stream, visit.wish, visit.rest, visit.grant, service)
+        else:
+            await serve_events(stream, visit.wish, visit.grant, service)
+    finally:
+        service.gate.admission.go(visit.grant.subject)
 
 
 class _Visit(NamedTuple):
-    """Somebody who was let in: the request, what came behind it, and what it may do."""
+    """Somebody who was let in to stay: what it wants, what came behind the request, and what it may do."""
 
-    upgrade: Upgrade
+    wish: Upgrade | Wish
     rest: bytes
     grant: Grant
 
 
-async def _admit(stream: PushStream, address: str, service: Service) -> _Visit | None:
-    """Somebody who is let in and now has a place; None if it was answered that it is not."""
-    limits, gate = service.limits, service.gate
-    request: h11.Request | None = None
+async def _admit(stream: PushStream, address: str, service: Service, pages: Pages) -> _Visit | None:
+    """Somebody who stays and now has a place; None if the request was answered."""
+    limits, admission = service.limits, service.gate.admission
+    head_only, shared = False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
-            upgrade = route(request)
-            grant = await gate.grant(headers_of(request))
-        gate.enter(address, grant)
-        return _Visit(upgrade, rest, grant)
+            head_only = request.method == b"HEAD"
+            headers = headers_of(request)
+            shared = service.gate.cross_origin(headers)
+            wish = _stay(request, headers, shared)
+            response = await pages.answer(request, headers) if wish is None else None
+            grant = await service.gate.grant(headers) if wish is not None else None
+        if wish is not None and grant is not None:
+            service.gate.enter(address, grant)
+            return _Visit(wish, rest, grant)
     except Refusal as refusal:
-        gate.admission.turned_away[refusal.cause] += 1
-        with trio.fail_after(limits.handshake_seconds):
-            await respond(stream, refusal, head_only=request is not None and request.method == b"HEAD")
+        admission.turned_away[refusal.cause] += 1
+        answer = refusal.response
+        response = Response(answer.body, answer.content_type, answer.status, {**answer.headers, **shared})
     except (trio.TooSlowError, trio.BrokenResourceError):
-        gate.admission.turned_away[Cause.TIMEOUT] += 1
+        admission.turned_away[Cause.TIMEOUT] += 1
         raise
+    if response is not None:
+        with trio.fail_after(limits.handshake_seconds):
+            await respond(stream, response, head_only=head_only)
+    return None
+
+
+def _stay(request: h11.Request, headers: dict[bytes, bytes], shared: dict[str, str]) -> Upgrade | Wish | None:
+    """What a request for a stream asks for; None if it is for something else. Raises `Refusal`."""
+    path = path_of(request)
+    if path == STREAM_PATH:
+        return route(request)
+    if path == EVENTS_PATH and request.method == b"GET":
+        return wish_of(request, headers, shared)
     return None

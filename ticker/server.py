@@ -6,7 +6,7 @@ import errno
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,15 +15,18 @@ import trio
 
 from feeds.loading import load_feed
 from ticker.admission import Cause
-from ticker.config import Config
+from ticker.config import Config, Limits
 from ticker.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.errors import ConfigError
+from ticker.files import Files
 from ticker.front_door import STREAM_PATH
 from ticker.gate import Gate
 from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.link import Service
-from ticker.outlet import Parcel
+from ticker.metrics import Metrics
+from ticker.outlet import Parcel, Source
+from ticker.pages import Pages
 from ticker.publisher import Publisher
 from ticker.reception import LOST, receive
 from ticker.renewal import Certificate, Renewable, keep_current
@@ -31,6 +34,9 @@ from ticker.supervisor import keep_running
 from ticker.tending import tend
 from ticker.tls import is_loopback
 from ticker.transport import TlsStream
+
+_WEB = Path(__file__).parent / "web"
+"""The dashboard and the JavaScript client."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server")
 
@@ -50,7 +56,7 @@ async def serve(
     """
     host, port = parse_address(config.listen)
     check_safe(config, host)
-    feeds = [(spec, load_feed(spec)) for spec in config.feeds]
+    feeds = [load_feed(spec) for spec in config.feeds]
     gate = Gate(config)
     if gate.keys is not None:
         await gate.keys.start()
@@ -62,17 +68,20 @@ async def serve(
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
     service = Service(hub, limits, config.interval_ms, gate)
     parcels, received = trio.open_memory_channel[Parcel](limits.feed_queue)
+    publisher = Publisher(hub, limits)
+    sources = [Source(spec) for spec in config.feeds]
+    pages = Pages(service, Files(_WEB), Metrics(service, publisher, sources), _Readiness(sources, limits).waiting_for)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Publisher(hub, limits).run, received)
+        nursery.start_soon(publisher.run, received)
         nursery.start_soon(tend, service)
         renewables: list[Renewable] = [certificate]
         if gate.keys is not None:
             renewables.append(gate.keys)
             nursery.start_soon(gate.keys.keep_fresh)
         nursery.start_soon(keep_current, renewables, hangups or _Never())
-        for spec, feed in feeds:
-            nursery.start_soon(keep_running, spec, feed, parcels, limits)
-        handler = partial(_handle, certificate=certificate, service=service)
+        for source, feed in zip(sources, feeds, strict=True):
+            nursery.start_soon(keep_running, source, feed, parcels, limits)
+        handler = partial(_handle, certificate=certificate, service=service, pages=pages)
         async with trio.open_nursery() as listening:
             await listening.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
             task_status.started(_url(listeners[0]))
@@ -83,6 +92,19 @@ async def serve(
             await _say_goodbye(service, config.retry_ms)
         _log.info("stopped", cut_off=len(service.links) if drain.cancelled_caught else 0)
         nursery.cancel_scope.cancel()
+
+
+class _Readiness:
+    """Whether every feed has published something, or has had its time for that."""
+
+    def __init__(self, sources: Sequence[Source], limits: Limits) -> None:
+        self._sources = sources
+        self._until = trio.current_time() + limits.ready_seconds
+
+    def waiting_for(self) -> str:
+        """The feeds that are still waited for, as a text; empty if there are none."""
+        silent = [source.name for source in self._sources if source.heard_at is None]
+        return f"nothing came yet from {', '.join(silent)}" if silent and trio.current_time() < self._until else ""
 
 
 class _Never:
@@ -162,7 +184,7 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     return listeners
 
 
-async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service) -> None:
+async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service, pages: Pages) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
     address = "?"
     admission = service.gate.admission
@@ -172,7 +194,7 @@ async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, serv
         room = admission.arrive(address)
         try:
             if room:
-                await _talk(TlsStream(sock, certificate.context, service.turn), address, service)
+                await _talk(TlsStream(sock, certificate.context, service.turn), address, service, pages)
         finally:
             admission.leave(address)
     except LOST as error:
@@ -183,7 +205,7 @@ async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, serv
         sock.close()
 
 
-async def _talk(stream: TlsStream, address: str, service: Service) -> None:
+async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages) -> None:
     turned_away = service.gate.admission.turned_away
     try:
         try:
@@ -195,7 +217,7 @@ async def _talk(stream: TlsStream, address: str, service: Service) -> None:
         except trio.TooSlowError:
             turned_away[Cause.TIMEOUT] += 1
             raise
-        await receive(stream, address, service)
+        await receive(stream, address, service, pages)
     finally:
         with trio.CancelScope(shield=True):
             await stream.aclose()

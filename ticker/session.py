@@ -127,7 +127,7 @@ class Session:
         return self._subscriber.encoding.frame(
             Welcome(
                 PROTOCOL_VERSION,
-                self._epoch(),
+                self.epoch,
                 self.name,
                 self._subscriber.cursor,
                 cache.time,
@@ -204,7 +204,7 @@ class Session:
     def _resume(self, request: Resume, now: int) -> dict[str, Any]:
         if self._resumed or self._symbols or self._patterns:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
-        if request.epoch != self._epoch() or request.cursor > self._hub.cache.cut:
+        if request.epoch != self.epoch or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
         self._resumed = True
@@ -252,7 +252,8 @@ class Session:
             "offered": traffic.offered,
         }
 
-    def _epoch(self) -> str:
+    @property
+    def epoch(self) -> str:
         """A copy that was made under another view lacks symbols, or has some that are not to be seen any more."""
         return self._hub.cache.epoch + self.grant.view
 

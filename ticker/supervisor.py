@@ -31,10 +31,9 @@ class FeedBlocked(Exception):
     """Raised within a feed that blocked the service: by sleeping, computing or reading without `await`."""
 
 
-async def keep_running(spec: str, feed: Feed, parcels: trio.MemorySendChannel[Parcel], limits: Limits) -> None:
+async def keep_running(source: Source, feed: Feed, parcels: trio.MemorySendChannel[Parcel], limits: Limits) -> None:
     """Run a feed, and again each time it fails, after longer and longer waits, until it ends."""
-    source = Source(spec)
-    wait = _RESTART_SECONDS[0]
+    spec, wait = source.name, _RESTART_SECONDS[0]
     while True:
         began = trio.current_time()
         try:
@@ -42,6 +41,7 @@ async def keep_running(spec: str, feed: Feed, parcels: trio.MemorySendChannel[Pa
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
             if trio.current_time() - began > _RESTART_SECONDS[1]:
                 wait = _RESTART_SECONDS[0]
+            source.failures += 1
             _log.exception("feed failed", feed=spec, restart_in_seconds=wait)
             await _mark_stale(source, parcels, "feed_blocked" if _blocked(error) else "feed_down")
             await trio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # spread, not secret

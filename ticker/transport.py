@@ -44,6 +44,9 @@ _SEND_BUFFER = 65_536
 _NOTSENT_LOWAT = 16_384
 """A slow client's stale prices wait in the kernel: let there be little room for them."""
 
+_USER_TIMEOUT_MS = 90_000
+"""A peer that acknowledges nothing for so long has gone, even if nothing else is heard or missed of it (RFC 5482)."""
+
 _CLOSE_SECONDS = 1.0
 
 
@@ -312,6 +315,9 @@ def _tune(sock: socket.socket) -> None:
     """Send at once, and let the kernel hold little that is not on its way."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if user_timeout is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, user_timeout, _USER_TIMEOUT_MS)
     lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if lowat is not None:
         sock.setsockopt(socket.IPPROTO_TCP, lowat, _NOTSENT_LOWAT)

@@ -17,7 +17,7 @@ import msgspec
 
 from ticker.errors import Code, ProtocolError
 from ticker.market import FieldKey, WireValue
-from ticker.messages import Definition, MessageKind, ServerMessage
+from ticker.messages import Definition, Heartbeat, MessageKind, ServerMessage
 
 _TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88  # the FIN bit and the opcode (RFC 6455, section 5.2)
 
@@ -170,6 +170,43 @@ class _Json:
 
     def encode_request(self, request: Mapping[str, Any]) -> str:
         return msgspec.json.encode(request).decode()
+
+
+class Events(_Json):
+    """The JSON messages as an event stream (the HTML standard, section 9.2), each an event, instead of in frames.
+
+    An event that moves the cursor has the id `EPOCH:CUT`, which a client gives back as `Last-Event-ID`.
+    """
+
+    subprotocol = ""
+
+    def __init__(self, epoch: str) -> None:
+        self._epoch = epoch.encode()
+
+    def frame(self, message: ServerMessage) -> bytes:
+        """An event with one message."""
+        event = b"data: %b\n\n" % msgspec.json.encode(message)
+        return self.id(message.cut) + event if isinstance(message, Heartbeat) else event
+
+    def instruments(self, definitions: Sequence[bytes]) -> bytes:
+        """The event of an INSTRUMENTS message."""
+        return b"data: [%d,[%b]]\n\n" % (MessageKind.INSTRUMENTS, b",".join(definitions))
+
+    def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
+        """The event of a DELTA, with its id."""
+        return b"%bdata: [%d,%b,[%b]]\n\n" % (self._moved(step), MessageKind.DELTA, step, b",".join(changes))
+
+    def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
+        """The event of a SNAPSHOT, with its id."""
+        entries = b"%b],[%b" % (b",".join(changes), b",".join(records))
+        return b"%bdata: [%d,%b,[%b]]\n\n" % (self._moved(step), MessageKind.SNAPSHOT, step, entries)
+
+    def id(self, cut: int) -> bytes:
+        """The line that says how far the client has come."""
+        return b"id: %b:%d\n" % (self._epoch, cut)
+
+    def _moved(self, step: bytes) -> bytes:
+        return self.id(int(step.split(b",")[1]))
 
 
 MSGPACK: Encoding = _Msgpack()
