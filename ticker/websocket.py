@@ -196,6 +196,8 @@ class Connection(Link):
                 self.last_words()
                 return
             self._unfinished = 0
+            if self.closing:
+                continue  # the close frame was the last thing to be said, so nothing is done about this any more
             answer = await self._answer(message)
             await self.until_told(self._service.hub.cache.cut)
             self.say(answer.frame)
