@@ -13,7 +13,7 @@ from ticker.last_value import LastValueCache
 from ticker.messages import Delta, Instruments, Reply, Snapshot, parse_server_message
 from ticker.wire import MSGPACK
 
-_BINARY = 0x82
+_BINARY, _CLOSE = 0x82, 0x88
 _PATIENCE_US = 1_000_000 + 100_000
 """So long after its token has expired may a client still get data: it is looked after once a second."""
 
@@ -56,6 +56,7 @@ class Witness:
         self._answer: bytes | None = b""
         """The answer to the request, until it is whole."""
         self._rest = b""
+        self._closed = False
         self._expired_since: int | None = None
         self._looked_at = 0
         self.entitled: frozenset[str] | None = None
@@ -109,6 +110,9 @@ class Witness:
         return self._expired_since is not None and now - self._expired_since > _PATIENCE_US
 
     def _look_at(self, frame: Frame) -> bool:
+        if self._closed:
+            self._blame(f"{frame} was sent behind a close frame")
+        self._closed = frame.first_byte == _CLOSE
         if frame.first_byte != _BINARY:
             return False
         message = parse_server_message(MSGPACK.decode_message(frame.payload))

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import jwt
@@ -23,12 +24,15 @@ from tests.tokens import public_pem
 from ticker.access import LEEWAY_US, public_key
 from ticker.client import Unreachable
 from ticker.config import Config, Limits, Tokens
+from ticker.files import Files
 from ticker.gate import Gate
 from ticker.hub import Hub
 from ticker.link import Link as Way
 from ticker.link import Service
 from ticker.market import Field
-from ticker.outlet import Parcel
+from ticker.metrics import Metrics
+from ticker.outlet import Parcel, Source
+from ticker.pages import Pages
 from ticker.publisher import Publisher
 from ticker.reception import LOST, receive
 from ticker.supervisor import keep_running
@@ -90,6 +94,7 @@ class Server(NamedTuple):
 
     cache: RememberingCache
     service: Service
+    pages: Pages
     nursery: trio.Nursery
 
 
@@ -157,12 +162,15 @@ class World:
         gate.keys.ring = _RING
         service = Service(hub, LIMITS, 0, gate, links=InOrder())
         parcels, received = trio.open_memory_channel[Parcel](LIMITS.feed_queue)
+        publisher = Publisher(hub, LIMITS, self.clock)
+        sources = [Source(feed.name) for feed in self.feeds]
+        pages = Pages(service, Files(Path(__file__).parent), Metrics(service, publisher, sources), str)
         async with trio.open_nursery() as nursery:
-            self._server = Server(cache, service, nursery)
-            nursery.start_soon(Publisher(hub, LIMITS, self.clock).run, received)
+            self._server = Server(cache, service, pages, nursery)
+            nursery.start_soon(publisher.run, received)
             nursery.start_soon(tend, service)
-            for feed in self.feeds:
-                nursery.start_soon(keep_running, feed.name, feed, parcels, LIMITS)
+            for source, feed in zip(sources, self.feeds, strict=True):
+                nursery.start_soon(keep_running, source, feed, parcels, LIMITS)
             task_status.started()
             await trio.sleep_forever()
 
@@ -185,20 +193,20 @@ class World:
         server = self.server
         witness = Witness(server.cache, self.clock, lambda what: self.blame(f"{who}: {what}"))
         link = Link(
-            room=self.chance.choice([300, 700, 2000, 100_000]),
+            room=self.chance.choice([10, 40, 120, 400, 100_000]),
             chunk=self.chance.choice([7, 100, 65_536]),
             heard=lambda data, by_server: self._heard(link, data, by_server=by_server),
         )
         self._witnesses[link] = witness
-        server.nursery.start_soon(self._handle, link, f"address of {who}", server.service)
+        server.nursery.start_soon(self._handle, link, f"address of {who}", server)
         return link
 
-    async def _handle(self, link: Link, address: str, service: Service) -> None:
+    async def _handle(self, link: Link, address: str, server: Server) -> None:
         """As `ticker.server` does, but that a fault leaves here."""
-        admission = service.gate.admission
+        admission = server.service.gate.admission
         try:
             if admission.arrive(address):
-                await receive(link.server, address, service)
+                await receive(link.server, address, server.service, server.pages)
         except LOST:
             pass
         finally:
