@@ -17,6 +17,11 @@ sends is described in `ticker.market`, the one module of the service that a feed
 - `__init__` checks its options and raises `ConfigError` or `ValueError` for those it cannot use; it opens nothing that
   `run` would have to close.
 - `run` returns when its source has ended and raises when its source broke. It may be called again after either.
+- An empty batch, `await updates.send([])`, is a sign of life without data.
+- `silence_seconds`, if the feed has such an attribute: when nothing came from it for so long, not even a sign of life,
+  its instruments become `stale` (`feed_silent`), and `run` is cancelled and called again.
+- `instrument_silence_seconds`: an instrument that had no update for so long becomes `stale` (`instrument_silent`).
+- `counters`, a mapping of names to numbers: what the feed counts itself (gaps, parse errors, ...), for the metrics.
 - The channel is bounded: a `send` that waits is the service asking the feed to slow down.
 - When `run` returns or raises, the service marks the feed's instruments `stale`, until they are updated again.
 """

@@ -11,7 +11,7 @@ import itertools
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -382,12 +382,15 @@ async def serving(
     listen: str = "127.0.0.1:0",
     tls: TlsFiles | None = None,
     hangups: AsyncIterator[object] | None = None,
+    feed: str = "Scripted",
+    settings_of_feed: str = "",
+    more_feeds: Sequence[str] = (),
     **settings: Any,  # noqa: ANN401  # further keys of `Config`
 ) -> AsyncIterator[Running]:
     """A service in whose cache these publications are; it is stopped, and has to end, when the block is left."""
     name = f"script{next(_numbers)}"
     script, SCRIPTS[name] = trio.open_memory_channel[Step](0)
-    feeds = [f"tests.feeds_for_tests:Scripted?name={name}"]
+    feeds = [f"tests.feeds_for_tests:{feed}?name={name}&{settings_of_feed}".rstrip("&"), *more_feeds]
     config = Config(
         listen=listen,
         feeds=feeds,

@@ -29,6 +29,17 @@ class Scripted:
             await updates.send(step)
 
 
+class Watched(Scripted):
+    """The same, with limits to its silence."""
+
+    def __init__(
+        self, *, name: str, silence_seconds: float | None = None, instrument_silence_seconds: float | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.silence_seconds = silence_seconds
+        self.instrument_silence_seconds = instrument_silence_seconds
+
+
 class Counting:
     """For a service in a process of its own: `last` of the symbol COUNT goes up by one, a hundred times a second."""
 

@@ -225,7 +225,7 @@ async def test_a_feed_that_raises_is_started_again_and_disturbs_nobody(fast_cloc
                 while (await peer.until(Delta)).changes != [0, {1: number * 100, 14: "live", 15: None}]:
                     pass
     failures = [entry for entry in logs if entry["event"] == "feed failed"]
-    assert [entry["restart_in_seconds"] for entry in failures] == [0.5, 1.0, 2.0]
+    assert [entry["restart_within_seconds"] for entry in failures] == [0.5, 1.0, 2.0]
     assert all(entry["exc_info"] for entry in failures)
 
 
@@ -238,7 +238,7 @@ async def test_a_feed_that_ran_well_for_long_is_started_again_soon(fast_clock: M
             await service.publish(*DECLARED)
             fast_clock.jump(31)
             await wait_all_tasks_blocked()
-    assert [entry["restart_in_seconds"] for entry in logs if entry["event"] == "feed failed"] == [0.5, 0.5, 0.5]
+    assert [entry["restart_within_seconds"] for entry in logs if entry["event"] == "feed failed"] == [0.5, 0.5, 0.5]
 
 
 async def test_a_feed_that_ends_is_not_started_again_and_its_prices_stay_as_stale(logs: Logs) -> None:

@@ -15,8 +15,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import ticker
-from tests.conftest import serving
+from tests.conftest import Peer, serving
 from tests.support import update
+from ticker import connect
 from ticker.errors import BadPublication
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
 from ticker.messages import Delta
@@ -34,10 +35,79 @@ async def test_what_a_failed_feed_declared_is_stale_until_it_is_updated(fast_clo
         assert (await peer.until(Delta)).changes == [0, stale, 1, stale]
         await wait_all_tasks_blocked()
         fast_clock.jump(1)
+        again = {REASON: "reconnecting"}
+        assert (await peer.until(Delta)).changes == [0, again, 1, again]
         await service.publish(update("A", bid="1.10"))
         assert (await peer.until(Delta)).changes == [0, {BID: 110, STATUS: "live", REASON: None}]
         await service.publish(update("A", bid="1.20"))
         assert (await peer.until(Delta)).changes == [0, {BID: 120}]
+
+
+async def statuses(peer: Peer, symbol: int, count: int) -> list[tuple[object, object]]:
+    """The next so many changes of an instrument's status or reason, each as both are then."""
+    seen: list[tuple[object, object]] = []
+    status: object = None
+    reason: object = None
+    while len(seen) < count:
+        changes = (await peer.until(Delta)).changes
+        fields = dict(zip(changes[::2], changes[1::2], strict=True)).get(symbol, {})
+        if STATUS in fields or REASON in fields:
+            status, reason = fields.get(STATUS, status), fields.get(REASON, reason)
+            seen.append((status, reason))
+    return seen
+
+
+async def test_a_feed_that_falls_silent_is_started_again_and_what_it_declared_is_stale(fast_clock: MockClock) -> None:
+    async with serving(*MARKET, feed="Watched", settings_of_feed="silence_seconds=10") as service:
+        peer = await service.watcher("A")
+        for _ in range(3):
+            await service.script.send([])  # a sign of life
+            await wait_all_tasks_blocked()
+            fast_clock.jump(7)
+            await wait_all_tasks_blocked()
+        fast_clock.jump(4)
+        assert await statuses(peer, 0, 1) == [("stale", "feed_silent")]
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        assert await statuses(peer, 0, 1) == [(None, "reconnecting")]
+        await service.publish(update("A", bid="1.10"))
+        assert await statuses(peer, 0, 1) == [("live", None)]
+
+
+async def test_an_instrument_that_falls_silent_is_stale_while_others_are_live(fast_clock: MockClock) -> None:
+    async with serving(*MARKET, feed="Watched", settings_of_feed="instrument_silence_seconds=10") as service:
+        peer = await service.watcher("A", "B")
+        seen: dict[int, object] = {}
+        for number in range(2, 8):
+            await service.publish(update("B", bid=number))
+            await wait_all_tasks_blocked()
+            fast_clock.jump(5)
+            await wait_all_tasks_blocked()
+        with trio.fail_after(100):
+            while 0 not in seen:
+                changes = (await peer.until(Delta)).changes
+                for symbol, fields in zip(changes[::2], changes[1::2], strict=True):
+                    if REASON in fields:
+                        seen[symbol] = fields[REASON]
+        assert seen == {0: "instrument_silent"}
+        await service.publish(update("A", bid="1.10"))
+        assert await statuses(peer, 0, 1) == [("live", None)]
+
+
+async def test_one_feeds_fault_touches_no_other() -> None:
+    async with (
+        serving(*MARKET, more_feeds=["tests.feeds_for_tests:Counting"]) as service,
+        connect(service.url) as client,
+        client.subscribe("A", "B", "COUNT") as subscription,
+    ):
+        await service.script.send(RuntimeError("the venue hung up"))
+        counts: set[object] = set()
+        async for change in subscription:
+            assert "status" not in change.changes.get("COUNT", {})
+            counts.add(client.values("COUNT").get("last"))
+            if len(counts) > 10 and client.values("B").get("status") == "stale":
+                break
+        assert client.values("A")["status"] == "stale"
 
 
 async def test_a_feed_that_comes_back_can_say_what_is(fast_clock: MockClock) -> None:
@@ -47,6 +117,7 @@ async def test_a_feed_that_comes_back_can_say_what_is(fast_clock: MockClock) -> 
         await peer.until(Delta)
         await wait_all_tasks_blocked()
         fast_clock.jump(1)
+        await peer.until(Delta)
         await service.publish(update("A", status="halted", reason="exchange_halt"), Withdrawal("B"))
         changes = (await peer.until(Delta)).changes
         assert changes[changes.index(0) + 1] == {STATUS: "halted", REASON: "exchange_halt"}

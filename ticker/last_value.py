@@ -123,7 +123,7 @@ class LastValueCache:
         Raises `BadPublication`, and changes nothing, if it is not market data or its instrument was not declared.
         """
         if type(publication) is Update:
-            self._update(publication)
+            self._update(publication).updates += 1
         elif type(publication) is Instrument:
             self._declare(publication)
         elif type(publication) is Withdrawal:
@@ -133,6 +133,10 @@ class LastValueCache:
             raise BadPublication(
                 f"a feed published a {type(publication).__name__}: give an Instrument, an Update or a Withdrawal"
             )
+
+    def mark(self, symbol: str, marks: Mapping[str, Value]) -> None:
+        """Apply what the service itself has to say of an instrument (`status`, `reason`): no update of its feed."""
+        self._update(Update(symbol, marks))
 
     def close_cut(self, time: int) -> bool:
         """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, where nothing changed."""
@@ -184,7 +188,7 @@ class LastValueCache:
         record.defined_at = self.last_definition = self.cut + 1
         self._touched.add(record.id)
 
-    def _update(self, update: Update) -> None:
+    def _update(self, update: Update) -> Record:
         record = self._declared(update.symbol)
         if type(update.fields) is not dict and not isinstance(update.fields, Mapping):
             raise BadPublication(f"{record.symbol}: the fields of an Update are a mapping of names to values")
@@ -205,8 +209,8 @@ class LastValueCache:
                 self._redefine(record)
         except BadPublication as error:
             raise BadPublication(f"{record.symbol}: {error}") from None
-        record.updates += 1
         self._store(record, changes)
+        return record
 
     def _parse(self, fields: Mapping[str, Value]) -> tuple[list[tuple[FieldKey, WireValue]], list[_Number]]:
         """Split an update's fields into values that are ready and numbers that wait for their scale."""

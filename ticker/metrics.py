@@ -54,12 +54,15 @@ class Metrics:
         publications = CounterMetricFamily("ticker_feed_publications", "Publications of a feed.", labels=["feed"])
         failures = CounterMetricFamily("ticker_feed_failures", "How often a feed failed.", labels=["feed"])
         age = GaugeMetricFamily("ticker_feed_age_seconds", "Since a feed last published.", labels=["feed"])
+        events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
         for source in self._sources:
             publications.add_metric([source.name], source.publications)
             failures.add_metric([source.name], source.failures)
             if source.heard_at is not None:
                 age.add_metric([source.name], (now - source.heard_at) / 1e6)
-        yield from (publications, failures, age)
+            for event, count in source.counters.items():
+                events.add_metric([source.name, event], count)
+        yield from (publications, failures, age, events)
         applied, refused = self._publisher.applied, self._publisher.refused
         yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
         yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)

@@ -5,11 +5,13 @@ Closing it ends nothing but this outlet: a feed that closes its channel closes i
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Self, TypeAlias
 
 import trio
 
+from ticker.clocks import hub_time
 from ticker.errors import BadPublication
 from ticker.market import FeedItem
 
@@ -22,14 +24,17 @@ class Source:
         self.symbols: dict[str, None] = {}
         """What it declared, in that order."""
         self.publications = 0
-        """How many have come from it, and the hub's time of the last one."""
+        """How many have come from it."""
         self.heard_at: int | None = None
+        """The hub's time when it last sent anything, and be it an empty batch as a sign of life."""
         self.failures = 0
         """How often it was started again."""
+        self.counters: Mapping[str, int] = {}
+        """What the feed counts itself, by name."""
 
 
 class Lapse:
-    """A part of what a source declared is no longer live, until fresh values come: from the `start`-th symbol on.
+    """Some of what a source declared is no longer live, until fresh values come: these, or a part from `start` on.
 
     `reason` is the word that clients get. `done` is set when it was applied, as was all that the source sent before.
     """
@@ -37,10 +42,17 @@ class Lapse:
     PART = 1_000
     """So many instruments in one."""
 
-    def __init__(self, reason: str, start: int) -> None:
+    def __init__(self, reason: str, start: int = 0, symbols: Sequence[str] | None = None) -> None:
         self.reason = reason
-        self.start = start
         self.done = trio.Event()
+        self._start = start
+        self._symbols = symbols
+
+    def symbols_of(self, source: Source) -> Iterable[str]:
+        """Which they are, when it is applied: by then the source may have declared more."""
+        if self._symbols is not None:
+            return self._symbols
+        return list(islice(source.symbols, self._start, self._start + self.PART))
 
 
 _BATCHES = {list, tuple}
@@ -96,5 +108,6 @@ class Outlet(trio.abc.SendChannel[FeedItem]):
     def _check(self, value: FeedItem) -> None:
         if self._closed:
             raise trio.ClosedResourceError
+        self._source.heard_at = hub_time()
         if type(value) in _BATCHES and len(value) > self._max_batch:  # type: ignore[arg-type]  # it is one of these
             raise BadPublication(f"a batch of more than {self._max_batch} publications: split it")

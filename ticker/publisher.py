@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import structlog
@@ -90,19 +89,17 @@ class Publisher:
 
     def _fold(self, parcels: trio.MemoryReceiveChannel[Parcel], parcel: Parcel) -> None:
         """Fold this parcel and what waits behind it into one cut."""
-        now = hub_time()
         room = self._limits.updates_per_cut
         while True:
             source, item = parcel
             if type(item) is Lapse:
-                for symbol in islice(source.symbols, item.start, item.start + Lapse.PART):
+                for symbol in item.symbols_of(source):
                     self._lapse(symbol, item.reason)
                 room -= Lapse.PART
                 item.done.set()
             else:
                 batch = _batch(item)
                 source.publications += len(batch)
-                source.heard_at = now
                 for publication in batch:
                     self._apply(publication, source)
                 room -= len(batch)
@@ -132,16 +129,14 @@ class Publisher:
         """What is known of an instrument is not live any more."""
         if self._hub.cache.find(symbol) is not None:
             self._stale.add(symbol)
-            self._hub.cache.publish(Update(symbol, {"status": "stale", "reason": reason}))
+            self._hub.cache.mark(symbol, {"status": "stale", "reason": reason})
 
     def _revive(self, publication: Publication) -> None:
         """A stale instrument has fresh values: unless these say what it is, it is live."""
         self._stale.discard(publication.symbol)
         fresh = publication.fields if type(publication) is Update else {}
         marks: dict[str, Value] = {"status": "live", "reason": None}
-        self._hub.cache.publish(
-            Update(publication.symbol, {name: value for name, value in marks.items() if name not in fresh})
-        )
+        self._hub.cache.mark(publication.symbol, {name: value for name, value in marks.items() if name not in fresh})
 
     def _refuse(self, publication: object, cause: str, source: Source) -> None:
         self.refused += 1

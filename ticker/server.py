@@ -30,7 +30,7 @@ from ticker.pages import Pages
 from ticker.publisher import Publisher
 from ticker.reception import LOST, receive
 from ticker.renewal import Certificate, Renewable, keep_current
-from ticker.supervisor import keep_running
+from ticker.supervisor import Supervisor
 from ticker.tending import tend
 from ticker.tls import is_loopback
 from ticker.transport import TlsStream
@@ -80,7 +80,7 @@ async def serve(
             nursery.start_soon(gate.keys.keep_fresh)
         nursery.start_soon(keep_current, renewables, hangups or _Never())
         for source, feed in zip(sources, feeds, strict=True):
-            nursery.start_soon(keep_running, source, feed, parcels, limits)
+            nursery.start_soon(Supervisor(source, feed, parcels, cache, limits).run)
         handler = partial(_handle, certificate=certificate, service=service, pages=pages)
         async with trio.open_nursery() as listening:
             await listening.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
@@ -103,7 +103,7 @@ class _Readiness:
 
     def waiting_for(self) -> str:
         """The feeds that are still waited for, as a text; empty if there are none."""
-        silent = [source.name for source in self._sources if source.heard_at is None]
+        silent = [source.name for source in self._sources if not source.publications]
         return f"nothing came yet from {', '.join(silent)}" if silent and trio.current_time() < self._until else ""
 
 

@@ -16,6 +16,7 @@ import trio
 
 from feeds import Feed
 from ticker.config import Limits
+from ticker.last_value import LastValueCache
 from ticker.outlet import Lapse, Outlet, Parcel, Source
 
 _RESTART_SECONDS = (0.5, 30.0)
@@ -31,45 +32,126 @@ class FeedBlocked(Exception):
     """Raised within a feed that blocked the service: by sleeping, computing or reading without `await`."""
 
 
-async def keep_running(source: Source, feed: Feed, parcels: trio.MemorySendChannel[Parcel], limits: Limits) -> None:
-    """Run a feed, and again each time it fails, after longer and longer waits, until it ends."""
-    spec, wait = source.name, _RESTART_SECONDS[0]
-    while True:
-        began = trio.current_time()
-        try:
-            await _run(feed, Outlet(source, parcels, limits.max_batch))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code; its fault must not reach the service
-            if trio.current_time() - began > _RESTART_SECONDS[1]:
-                wait = _RESTART_SECONDS[0]
-            source.failures += 1
-            _log.exception("feed failed", feed=spec, restart_in_seconds=wait)
-            await _mark_stale(source, parcels, "feed_blocked" if _blocked(error) else "feed_down")
-            await trio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # spread, not secret
-            wait = min(wait * 2, _RESTART_SECONDS[1])
-        else:
-            _log.info("feed ended", feed=spec)
-            await _mark_stale(source, parcels, "feed_ended")
-            return
+class FeedSilent(Exception):
+    """A feed sent nothing, not even a sign of life, for longer than it said it would."""
+
+
+class Supervisor:
+    """One feed's life.
+
+    Of the feed's attributes these count, if it has them: `silence_seconds` and `instrument_silence_seconds` (see
+    `feeds`), and `counters`, what it counts itself.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        feed: Feed,
+        parcels: trio.MemorySendChannel[Parcel],
+        cache: LastValueCache,
+        limits: Limits,
+    ) -> None:
+        self._source = source
+        self._feed = feed
+        self._parcels = parcels
+        self._cache = cache
+        self._max_batch = limits.max_batch
+        source.counters = getattr(feed, "counters", source.counters)
+
+    async def run(self) -> None:
+        """Run the feed, and again each time it fails, after longer and longer waits, until it ends."""
+        name, most = self._source.name, _RESTART_SECONDS[0]
+        while True:
+            began = trio.current_time()
+            try:
+                await self._run_watched()
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code: its fault stays here
+                if trio.current_time() - began > _RESTART_SECONDS[1]:
+                    most = _RESTART_SECONDS[0]
+                self._source.failures += 1
+                _log.error("feed failed", feed=name, restart_within_seconds=most, exc_info=_only(error))
+                await self._mark_stale(_reason(error))
+                await trio.sleep(random.uniform(0, most))  # noqa: S311  # spread, not secret
+                most = min(most * 2, _RESTART_SECONDS[1])
+                await self._mark_stale("reconnecting")
+            else:
+                _log.info("feed ended", feed=name)
+                await self._mark_stale("feed_ended")
+                return
+
+    async def _run_watched(self) -> None:
+        async with trio.open_nursery() as nursery:
+            silence = getattr(self._feed, "silence_seconds", None)
+            if silence is not None:
+                nursery.start_soon(self._watch, silence)
+            instrument_silence = getattr(self._feed, "instrument_silence_seconds", None)
+            if instrument_silence is not None:
+                nursery.start_soon(self._watch_instruments, instrument_silence)
+            await _run(self._feed, Outlet(self._source, self._parcels, self._max_batch))
+            nursery.cancel_scope.cancel()
+
+    async def _watch(self, seconds: float) -> None:
+        """Raises `FeedSilent` when the feed has sent nothing for so long."""
+        heard = trio.current_time()
+        while True:
+            await trio.sleep_until(heard + seconds)
+            heard = max(heard, (self._source.heard_at or 0) / 1e6)
+            if trio.current_time() >= heard + seconds:
+                raise FeedSilent(f"nothing came from it for {seconds:g} s, not even a sign of life")
+
+    async def _watch_instruments(self, seconds: float) -> None:
+        """Mark stale what had no update for so long, as seen twice in that time."""
+        seen: dict[str, tuple[int, float]] = {}
+        while True:
+            await trio.sleep(seconds / 2)
+            now, quiet = trio.current_time(), []
+            for symbol in self._source.symbols:
+                record = self._cache.find(symbol)
+                updates = record.updates if record is not None else 0
+                before, since = seen.get(symbol, (-1, now))
+                if updates != before:
+                    seen[symbol] = updates, now
+                elif now - since >= seconds:
+                    quiet.append(symbol)
+            if quiet:
+                await self._parcels.send((self._source, Lapse("instrument_silent", symbols=quiet)))
+
+    async def _mark_stale(self, reason: str) -> None:
+        """Mark all that the feed has declared, some at a time, behind all that it sent."""
+        start = 0
+        while start == 0 or start < len(self._source.symbols):
+            lapse = Lapse(reason, start)
+            await self._parcels.send((self._source, lapse))
+            await lapse.done.wait()
+            start += Lapse.PART
 
 
 async def _run(feed: Feed, outlet: Outlet) -> None:
-    """The one frame of this code on the stack of a feed that runs: `interrupt_blocking_feeds` looks for it."""
-    await feed.run(outlet)
+    """Run a feed; whoever blocks the service is known by having this task among its ancestors."""
+    task = trio.lowlevel.current_task()
+    _running.add(task)
+    try:
+        await feed.run(outlet)
+    finally:
+        _running.discard(task)
 
 
-def _blocked(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(FeedBlocked) is not None
-    return isinstance(error, FeedBlocked)
+_running: set[trio.lowlevel.Task] = set()
 
 
-async def _mark_stale(source: Source, parcels: trio.MemorySendChannel[Parcel], reason: str) -> None:
-    start = 0
-    while start == 0 or start < len(source.symbols):
-        lapse = Lapse(reason, start)
-        await parcels.send((source, lapse))
-        await lapse.done.wait()
-        start += Lapse.PART
+def _only(error: BaseException) -> BaseException:
+    """What went wrong, out of the group that a nursery makes of a single exception."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """The word that clients get."""
+    for kind, word in ((FeedBlocked, "feed_blocked"), (FeedSilent, "feed_silent")):
+        if isinstance(error, kind) or (isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None):
+            return word
+    return "feed_down"
 
 
 @contextmanager
@@ -109,12 +191,22 @@ class Watchdog:
         self._seconds += 1
         if self._seconds < BLOCKED_SECONDS:
             return
-        culprit = frame
-        while frame is not None:
-            if frame.f_code is _run.__code__:
-                self._seconds = 0
-                raise FeedBlocked(f"it blocked the service for {BLOCKED_SECONDS:.0f} s, at {_place(culprit)}")
-            frame = frame.f_back
+        if _in_a_feed():
+            self._seconds = 0
+            raise FeedBlocked(f"it blocked the service for {BLOCKED_SECONDS:.0f} s, at {_place(frame)}")
+
+
+def _in_a_feed() -> bool:
+    """Whether the task that runs now is a feed's, or one that a feed has started."""
+    try:
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    while task is not None:
+        if task in _running:
+            return True
+        task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+    return False
 
 
 def _place(frame: FrameType | None) -> str:
