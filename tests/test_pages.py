@@ -174,11 +174,35 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
     request = h11.Request(method="GET", target=b"/v1/snapshot?symbols=A", headers=[("Host", "a")])
     object.__setattr__(request, "target", b"/v1/snapshot?" + query)
     try:
-        names = names_of(query_of(request))
+        names = names_of(query_of(request), Limits())
     except Refusal as refusal:
         assert refusal.status == 400  # noqa: PT017  # or nothing is raised
     else:
         assert all(0 < len(name) <= 64 for name in names)
+
+
+async def test_a_query_cannot_name_more_than_a_connection_may_have() -> None:
+    async with serving(*MARKET, limits=Limits(max_symbols=4, max_patterns=2)) as service:
+        assert (await ask(service, "/v1/snapshot?symbols=A,B,C*,D*")).status == 200
+        for names in ("A,B,C,D,E", "A*,B*,C*"):
+            for path in ("/v1/snapshot", "/v1/events"):
+                got = await ask(service, f"{path}?symbols={names}")
+                assert got.status == 400
+                assert "at most 4 symbols and patterns, and 2 patterns among them" in got.json["message"]
+
+
+async def test_whoever_asks_for_too_much_is_told_when_to_try_again(fast_clock: MockClock) -> None:
+    limits = Limits(requests_per_second=1, request_burst=5)
+    async with serving(*MARKET, limits=limits) as service:
+        for _ in range(5):
+            assert (await ask(service, "/v1/instruments")).status == 200
+        for target in ("/v1/instruments", "/v1/snapshot?symbols=A", "/v1/events?symbols=A"):
+            got = await ask(service, target)
+            assert (got.status, got.json["message"]) == (429, "too many requests; try again later")
+            assert int(got.headers["retry-after"]) >= 1
+        await service.proves_alive()
+        fast_clock.jump(10)
+        assert (await ask(service, "/v1/instruments")).status == 200
 
 
 # Who may ask

@@ -35,6 +35,8 @@ class Cause(StrEnum):
     """All places of one address are taken."""
     SUBJECT = "subject"
     """All places of one subject are taken."""
+    RATE = "rate"
+    """Too many requests over HTTP from one subject, or else address."""
 
 
 class Admission:

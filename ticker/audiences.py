@@ -59,15 +59,17 @@ class Sent:
     def __init__(self) -> None:
         self.frames = self.bytes = self.updates = 0
 
-    def add(self, updates: int, frame: bytes, times: int = 1) -> None:
-        """A frame was sent so many times, with the changes of so many instruments."""
-        self.frames += times
-        self.bytes += len(frame) * times
-        self.updates += updates * times
+    def add(self, updates: int, frame: bytes) -> None:
+        """A frame was sent, with the changes of so many instruments."""
+        self.frames += 1
+        self.bytes += len(frame)
+        self.updates += updates
 
     def take_back(self, updates: int, frame: bytes) -> None:
         """A frame that the audience has counted did not go to this member."""
-        self.add(updates, frame, -1)
+        self.frames -= 1
+        self.bytes -= len(frame)
+        self.updates -= updates
 
     def join(self, other: Sent, sign: int = 1) -> None:
         """Add another count."""

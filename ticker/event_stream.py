@@ -43,7 +43,7 @@ class Wish(NamedTuple):
 _events = lru_cache(maxsize=256)(Events)
 
 
-async def serve_events(stream: PushStream, wish: Wish, grant: Grant, service: Service) -> None:
+async def serve_events(stream: PushStream, wish: Wish, address: str, grant: Grant, service: Service) -> None:
     """Send events until the client leaves. Raises `trio.BrokenResourceError` if the connection is lost."""
     await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | wish.headers))
     lost = False
@@ -52,7 +52,9 @@ async def serve_events(stream: PushStream, wish: Wish, grant: Grant, service: Se
             link = EventStream(stream, _events(service.hub.cache.epoch + grant.view), grant, service, nursery)
             service.links.add(link)
             try:
-                await link.run(wish)
+                answer = await link.begin(wish)
+                service.gate.spend(address, grant, answer.cost)
+                await link.until_gone()
             finally:
                 service.links.remove(link)
                 link.end()
@@ -75,15 +77,19 @@ class EventStream(Link):
         self._encoding = encoding
         self._subscriber.push = self._push_without_id
 
-    async def run(self, wish: Wish) -> None:
-        """Send what is asked for, and whatever comes, until the client leaves."""
+    async def begin(self, wish: Wish) -> Answer:
+        """Send what is asked for; returns the answer that stands behind it."""
         cache = self._service.hub.cache
         self.say(self._session.welcome())
-        answer = self._begin(wish)
+        answer = self._subscribe(wish)
         await self.until_told(cache.cut)
         if not self.closing:
             self._subscriber.push = self.push
             self.say(self._encoding.id(self._subscriber.cursor) + answer.frame)
+        return answer
+
+    async def until_gone(self) -> None:
+        """Wait until the client leaves, while whatever comes is sent."""
         received = 0
         while received <= self._service.limits.max_message_bytes:  # a client has nothing more to say
             data = await self._stream.receive_some()
@@ -91,7 +97,7 @@ class EventStream(Link):
                 return
             received += len(data)
 
-    def _begin(self, wish: Wish) -> Answer:
+    def _subscribe(self, wish: Wish) -> Answer:
         request: dict[str, Any] = {"id": 1, "symbols": wish.names}
         if wish.interval_ms is not None:
             request["interval_ms"] = wish.interval_ms

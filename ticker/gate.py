@@ -5,11 +5,15 @@ The same for the stream and for everything else that is served. A refusal is an 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+import trio
+
 from ticker.access import ANYONE, Grant, Origin, Verifier, find_token, origin_allowed, parse_origin
 from ticker.admission import Admission, Cause
+from ticker.allowance import Allowance
 from ticker.clocks import wall_clock
 from ticker.config import Config
 from ticker.errors import BadToken, ConfigError, UnknownKey
@@ -29,6 +33,8 @@ class Gate:
         self.keys = Keys(config.tokens) if config.tokens.wanted else None
         self.clock = clock
         self._tokens = config.tokens
+        self._limits = config.limits
+        self._allowances: dict[str, Allowance] = {}
         self._origins = {_origin(text) for text in config.origins}
 
     def check(self, token: str) -> Grant:
@@ -86,6 +92,27 @@ class Gate:
             return self.check(token)
         except BadToken as bad:
             raise _refused(bad) from None
+
+    def spend(self, address: str, grant: Grant, cost: float) -> float:
+        """Count the cost of a request over HTTP; how many seconds its sender is to wait before the next one.
+
+        One allowance for each subject, or else address; as many as may be inside are remembered, the latest ones.
+        """
+        key, now, limits = grant.subject or address, trio.current_time(), self._limits
+        allowance = self._allowances.pop(key, None)
+        if allowance is None:
+            allowance = Allowance(limits.requests_per_second, limits.request_burst, now)
+            if len(self._allowances) >= limits.max_connections:
+                del self._allowances[next(iter(self._allowances))]
+        self._allowances[key] = allowance
+        return allowance.spend(cost, now)
+
+    def charge(self, address: str, grant: Grant) -> None:
+        """Let a request over HTTP begin. Raises `Refusal` if its sender has asked for too much."""
+        wait = self.spend(address, grant, 1)
+        if wait:
+            text = "too many requests; try again later"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, Cause.RATE, Retry_After=str(math.ceil(wait)))
 
     def enter(self, address: str, grant: Grant) -> None:
         """Take a place inside; `admission.go` is to follow. Raises `Refusal` if there is none."""

@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from ticker.access import Grant
+from ticker.audiences import Subscriber
 from ticker.clocks import hub_time
 from ticker.config import Limits
 from ticker.gate import Gate
@@ -112,6 +113,11 @@ class Link(ABC):
     def lapsed(self) -> bool:
         """Whether that ever happened."""
         return self._subscriber.lapses > 0
+
+    @property
+    def subscriber(self) -> Subscriber:
+        """The client as the hub knows it."""
+        return self._subscriber
 
     def traffic(self) -> Traffic:
         """What it was sent so far."""

@@ -69,11 +69,12 @@ class Metrics:
 
     def _data(self) -> Iterator[Metric]:
         hub, delays = self._service.hub, self._publisher.delays
+        sent = hub.sent(link.subscriber for link in self._service.links)
         yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
         yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
-        yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", hub.sent.frames)
-        yield CounterMetricFamily("ticker_bytes_sent", "Bytes of these, without TLS.", hub.sent.bytes)
-        yield CounterMetricFamily("ticker_updates_sent", "Changes of an instrument in these.", hub.sent.updates)
+        yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
+        yield CounterMetricFamily("ticker_bytes_sent", "Bytes of these, without TLS.", sent.bytes)
+        yield CounterMetricFamily("ticker_updates_sent", "Changes of an instrument in these.", sent.updates)
         bounds = [*map(str, delays.BOUNDS), "+Inf"]
         yield HistogramMetricFamily(
             "ticker_cut_seconds",

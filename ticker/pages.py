@@ -20,14 +20,16 @@ import h11
 import msgspec
 
 from ticker.access import ANYONE, Grant
+from ticker.config import Limits
 from ticker.entries import definition_of
 from ticker.event_stream import EVENTS_PATH, Wish
 from ticker.files import Files
 from ticker.front_door import STREAM_PATH, Refusal, Response, path_of
 from ticker.last_value import Record
 from ticker.link import Service
-from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name
+from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name, is_symbol
 from ticker.metrics import Metrics
+from ticker.session import cost_of
 
 _PER_PAGE = 500
 """So many instruments in one answer; then `more` is true, and `after` goes on."""
@@ -55,7 +57,7 @@ class Pages:
             "/metrics": self._measures,
         }
 
-    async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes]) -> Response:
+    async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
         """The answer to a request. Raises `Refusal`."""
         path = path_of(request)
         gate = self._service.gate
@@ -65,11 +67,14 @@ class Pages:
             _check_method(request.method)
             gate.check_origin(headers)
             grant = ANYONE if path in _OPEN_PATHS else await gate.grant(headers)
+            gate.charge(address, grant)
+            scanned = self._service.hub.scanned
             if path == EVENTS_PATH:  # only its head is asked for
-                wish_of(request, headers, {})
+                wish_of(request, headers, {}, self._service.limits)
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
                 response = self._routes[path](query_of(request), grant)
+            gate.spend(address, grant, cost_of(self._service.hub.scanned - scanned))
             shared = gate.cross_origin(headers)
             response = Response(response.body, response.content_type, response.status, {**response.headers, **shared})
             return _unless_known(response, headers)
@@ -95,9 +100,7 @@ class Pages:
     def _snapshot(self, query: _Query, grant: Grant) -> Response:
         _check_keys(query, {"symbols", "after"})
         cache = self._service.hub.cache
-        names = names_of(query)
-        if not names:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
+        names = names_of(query, self._service.limits)
         found: dict[str, Record] = {}
         unknown = []
         for name in names:
@@ -139,14 +142,12 @@ class Pages:
         return Response(self._metrics.text(), self._metrics.content_type, headers={"Cache-Control": "no-store"})
 
 
-def wish_of(request: h11.Request, headers: Mapping[bytes, bytes], shared: dict[str, str]) -> Wish:
+def wish_of(request: h11.Request, headers: Mapping[bytes, bytes], shared: dict[str, str], limits: Limits) -> Wish:
     """What a request for events asks for. Raises `Refusal`."""
     _check_method(request.method)
     query = query_of(request)
     _check_keys(query, {"symbols", "interval_ms"})
-    names = names_of(query)
-    if not names:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
+    names = names_of(query, limits)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
@@ -167,11 +168,16 @@ def query_of(request: h11.Request) -> dict[str, str]:
     return query
 
 
-def names_of(query: _Query) -> list[str]:
+def names_of(query: _Query, limits: Limits) -> list[str]:
     """The symbols and patterns of a query, each once. Raises `Refusal`."""
     names = list(dict.fromkeys(name for name in query.get("symbols", "").split(",") if name))
+    if not names:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
     for name in names:
         _check_name(name)
+    if len(names) > limits.max_symbols or sum(not is_symbol(name) for name in names) > limits.max_patterns:
+        text = f"at most {limits.max_symbols} symbols and patterns, and {limits.max_patterns} patterns among them"
+        raise Refusal(HTTPStatus.BAD_REQUEST, text)
     return names
 
 

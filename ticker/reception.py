@@ -9,6 +9,7 @@ import trio
 
 from ticker.access import Grant
 from ticker.admission import Cause
+from ticker.config import Limits
 from ticker.event_stream import EVENTS_PATH, Wish, serve_events
 from ticker.front_door import (
     STREAM_PATH,
@@ -39,7 +40,7 @@ async def receive(stream: PushStream, address: str, service: Service, pages: Pag
         if isinstance(visit.wish, Upgrade):
             await serve_websocket(stream, visit.wish, visit.rest, visit.grant, service)
         else:
-            await serve_events(stream, visit.wish, visit.grant, service)
+            await serve_events(stream, visit.wish, address, visit.grant, service)
     finally:
         service.gate.admission.go(visit.grant.subject)
 
@@ -62,12 +63,15 @@ async def _admit(stream: PushStream, address: str, service: Service, pages: Page
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
             shared = service.gate.cross_origin(headers)
-            wish = _stay(request, headers, shared)
-            response = await pages.answer(request, headers) if wish is None else None
-            grant = await service.gate.grant(headers) if wish is not None else None
-        if wish is not None and grant is not None:
-            service.gate.enter(address, grant)
-            return _Visit(wish, rest, grant)
+            wish = _stay(request, headers, shared, limits)
+            if wish is None:
+                response = await pages.answer(request, headers, address)
+            else:
+                grant = await service.gate.grant(headers)
+                if isinstance(wish, Wish):
+                    service.gate.charge(address, grant)
+                service.gate.enter(address, grant)
+                return _Visit(wish, rest, grant)
     except Refusal as refusal:
         admission.turned_away[refusal.cause] += 1
         answer = refusal.response
@@ -75,17 +79,18 @@ async def _admit(stream: PushStream, address: str, service: Service, pages: Page
     except (trio.TooSlowError, trio.BrokenResourceError):
         admission.turned_away[Cause.TIMEOUT] += 1
         raise
-    if response is not None:
-        with trio.fail_after(limits.handshake_seconds):
-            await respond(stream, response, head_only=head_only)
+    with trio.fail_after(limits.handshake_seconds):
+        await respond(stream, response, head_only=head_only)
     return None
 
 
-def _stay(request: h11.Request, headers: dict[bytes, bytes], shared: dict[str, str]) -> Upgrade | Wish | None:
+def _stay(
+    request: h11.Request, headers: dict[bytes, bytes], shared: dict[str, str], limits: Limits
+) -> Upgrade | Wish | None:
     """What a request for a stream asks for; None if it is for something else. Raises `Refusal`."""
     path = path_of(request)
     if path == STREAM_PATH:
         return route(request)
     if path == EVENTS_PATH and request.method == b"GET":
-        return wish_of(request, headers, shared)
+        return wish_of(request, headers, shared, limits)
     return None
