@@ -146,7 +146,8 @@ class Replica:
             definition = self._definitions[number]
             if self._wants(definition.symbol):
                 before = self._holdings.get(number)
-                gone = dict.fromkeys(before.values) if before is not None else {}
+                # What the same message withdrew just now is gone as well.
+                gone = {**brought.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
                 holding = Holding(definition)
                 holding.merge(fields)
                 self._holdings[number] = self._by_symbol[definition.symbol] = holding
