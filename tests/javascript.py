@@ -68,24 +68,28 @@ class Program:
         self._asked = 0
         self.told: list[dict[str, Any]] = []
         """All that it has told."""
+        self._seen = 0
+        """How much of that has been looked at."""
 
     async def tell(self, do: str, **given: object) -> Any:  # noqa: ANN401  # JSON
         """Have it do something; what came of that."""
         self._asked += 1
         assert self._process.stdin is not None
         await self._process.stdin.send_all(json.dumps({"id": self._asked, "do": do, **given}).encode() + b"\n")
-        asked = self._asked
-        answer = await self.until(lambda told: told.get("answers") == asked)
+        while self.told[-1:] == [] or self.told[-1].get("answers") != self._asked:
+            await self._read()
+        answer = self.told[-1]
         assert "failed" not in answer, answer
         return answer.get("value")
 
     async def until(self, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """The first thing it tells from now on that is wanted."""
+        """The first thing it tells that is wanted, behind what was found the last time."""
         while True:
-            told = await self._next()
-            self.told.append(told)
-            if wanted(told):
-                return told
+            while self._seen < len(self.told):
+                self._seen += 1
+                if wanted(self.told[self._seen - 1]):
+                    return self.told[self._seen - 1]
+            await self._read()
 
     async def until_state(self, state: str) -> dict[str, Any]:
         """What it tells when it comes into a state."""
@@ -104,15 +108,14 @@ class Program:
         """Its states so far, each with whether the copy was resumed."""
         return [(told["state"], told.get("resumed")) for told in self.told if "state" in told]
 
-    async def _next(self) -> dict[str, Any]:
+    async def _read(self) -> None:
         assert self._process.stdout is not None
         while b"\n" not in self._unread:
             more = await self._process.stdout.receive_some(65_536)
             assert more, f"the client ended; it had told {self.told}"
             self._unread += more
         line, _, self._unread = self._unread.partition(b"\n")
-        told: dict[str, Any] = json.loads(line)
-        return told
+        self.told.append(json.loads(line))
 
 
 @asynccontextmanager

@@ -1293,7 +1293,9 @@ class Client extends EventTarget {
           else if (decoded?.kind !== "welcome") throw malformed("the first message of a connection is WELCOME");
           else {
             how.welcomed = true;
-            patience = decoded.heartbeatMs > 0 ? 2.5 * decoded.heartbeatMs : Infinity;
+            patience = decoded.heartbeatMs > 0 ? 2.5 * decoded.heartbeatMs : 2 ** 31 - 1; // the longest time of a timer
+            clearTimeout(timer);
+            watch();
             if (streamed) session.beginStream(decoded, streamed);
             else session.begin(decoded);
             this.#become("connected", { resumed: session.replica.resuming });
