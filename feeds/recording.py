@@ -1,7 +1,7 @@
 """Files of recorded market data, read as a stream: plain, or the one `.csv` inside a `.zip`, or a `.gz`.
 
-What stands in them is described in `feeds.layout`. A row that does not parse is counted by its cause, logged the first
-time for each cause, and skipped.
+`Recording` reads rows, which are described in `feeds.layout`; `Messages` reads what a venue sent, through that venue's
+own `parse`. What does not parse is counted by its cause, logged the first time for each cause, and skipped.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import logging
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
 
+from feeds.capture import Moment
 from feeds.layout import Row, RowError, find_layout
-from ticker.errors import ConfigError
-from ticker.market import MAX_SCALE, Instrument, Kind, Update, field_key, field_kind
+from ticker.errors import ConfigError, TickerError
+from ticker.market import MAX_SCALE, Instrument, Kind, Publication, Update, field_key, field_kind
 
 CHUNK_LINES = 250
 """Lines that are read and parsed in one go: about two milliseconds."""
@@ -75,13 +76,9 @@ class Recording:
 
     def _lines(self, text: TextIO) -> Iterator[tuple[int, str]]:
         """The lines that hold rows, with their numbers."""
-        number = 0
-        try:
-            for number, line in enumerate(text, 1):
-                if number >= self._layout.first_line and not line.isspace():
-                    yield number, line
-        except _UNREADABLE as error:
-            self._skip(number + 1, RowError("breaks off", str(error)))
+        for number, line in enumerate(_until_it_breaks_off(text, self._skip), 1):
+            if number >= self._layout.first_line and not line.isspace():
+                yield number, line
 
     def _row(self, number: int, line: str) -> Row | None:
         try:
@@ -91,9 +88,53 @@ class Recording:
             return None
 
     def _skip(self, number: int, error: RowError) -> None:
-        self.skipped[error.cause] += 1
-        if self.skipped[error.cause] == 1:
-            _log.warning("%s, line %d: %s; skipped, and from now on only counted", self.path, number, error)
+        _count(self.skipped, self.path, number, error)
+
+
+class Messages:
+    """A file of raw messages of a venue, one per line, read from its beginning by each call of `chunks`.
+
+    A line is `<time of receipt, in nanoseconds since 1970 UTC> <message>`; without the time it belongs to the line
+    before. `parse` makes publications of a message; what it raises is the message's fault. `skipped` counts the lines
+    that could not be used, by cause.
+
+    Raises `ConfigError` for a file that cannot be read.
+    """
+
+    def __init__(self, path: str, parse: Callable[[str], Sequence[Publication]]) -> None:
+        self.path = path
+        self.skipped: Counter[str] = Counter()
+        self._parse = parse
+        try:
+            with _opened(path) as (_, text):
+                text.read(1)
+        except (*_UNREADABLE, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); give a file of lines, plain or in a .gz") from error
+
+    def chunks(self) -> Generator[list[Moment], None, None]:
+        """What the messages say, in order; each list is what up to `CHUNK_LINES` lines hold. Raises as `Recording`."""
+        time = 0
+        with _opened(self.path) as (_, text):
+            lines = enumerate(_until_it_breaks_off(text, self._skip), 1)
+            while chunk := list(islice(lines, CHUNK_LINES)):
+                moments = []
+                for number, line in chunk:
+                    stamp, message = _stamped(line)
+                    time = time if stamp is None else stamp // 1_000
+                    moments.append(Moment(time, self._publications(number, message)))
+                yield [moment for moment in moments if moment.publications]
+
+    def _publications(self, number: int, message: str) -> Sequence[Publication]:
+        if not message:
+            return ()
+        try:
+            return self._parse(message)
+        except (TickerError, ValueError, TypeError, LookupError) as error:
+            self._skip(number, RowError("bad message", str(error)))
+            return ()
+
+    def _skip(self, number: int, error: RowError) -> None:
+        _count(self.skipped, self.path, number, error)
 
 
 def first_guess(update: Update) -> Instrument:
@@ -104,6 +145,31 @@ def first_guess(update: Update) -> Instrument:
         if kind in places and isinstance(value, str):
             places[kind] = max(places[kind], min(len(value.partition(".")[2]), MAX_SCALE))
     return Instrument(update.symbol, places[Kind.PRICE], places[Kind.SIZE])
+
+
+def _count(skipped: Counter[str], path: str, number: int, error: RowError) -> None:
+    skipped[error.cause] += 1
+    if skipped[error.cause] == 1:
+        _log.warning("%s, line %d: %s; skipped, and from now on only counted", path, number, error)
+
+
+def _until_it_breaks_off(text: TextIO, skip: Callable[[int, RowError], None]) -> Iterator[str]:
+    """The lines of a file; one that is cut short or damaged ends where it breaks off."""
+    number = 0
+    try:
+        for line in text:
+            number += 1
+            yield line
+    except _UNREADABLE as error:
+        skip(number + 1, RowError("breaks off", str(error)))
+
+
+def _stamped(line: str) -> tuple[int | None, str]:
+    """The time that a line begins with, if it does, and the rest."""
+    stamp, _, message = line.partition(" ")
+    if stamp.isascii() and stamp.isdecimal() and len(stamp) <= 19:
+        return int(stamp), message.strip()
+    return None, line.strip()
 
 
 @contextmanager

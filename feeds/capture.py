@@ -1,0 +1,367 @@
+"""Captures: what a feed published, moment by moment, in files that are only ever appended to.
+
+A segment is 8 bytes, `ticker`, 0 and the format's version, and then blocks. A block is the length of its payload and
+the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
+
+- the first block of a segment: `{"segment": n, "instruments": [...]}`, what was declared before this segment began, so
+  that it can be played alone;
+- every other block: `[time, [publication, ...]]`, one moment, with the time of its recording in microseconds since 1970
+  UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]` or
+  `[2, symbol]`: an instrument, an update, a withdrawal. Prices and sizes are texts as the feed wrote them, or integers.
+
+A capture is `FILE`, then `FILE.0001`, `FILE.0002` and so on, where segments were to have a limited size.
+
+A block goes to the kernel in one piece as soon as it is there, so a process that dies loses at most the block that it
+was writing: the torn tail. It is ignored by whoever reads, and cut off before anything is appended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, TypeAlias
+
+import msgspec
+
+from ticker.errors import BadPublication, ConfigError
+from ticker.market import (
+    MAX_INTEGER,
+    MAX_TEXT,
+    Instrument,
+    Publication,
+    Update,
+    Withdrawal,
+    field_key,
+    is_symbol,
+    shown,
+)
+
+MAGIC = b"ticker\x00\x01"
+MAX_BLOCK = 2**24
+"""The most bytes of a payload: a moment of 10,000 full updates fits in several times."""
+
+CHUNK_MOMENTS = 250
+CHUNK_BYTES = 2**18
+"""What is read in one go: about two milliseconds."""
+
+_HEAD = struct.Struct(">II")
+_LOGGED_CAUSES = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Moment(NamedTuple):
+    """What was published together, and when, in microseconds since 1970 UTC."""
+
+    time: int
+    publications: Sequence[Publication]
+
+
+class _Declared(msgspec.Struct, array_like=True, tag=0):
+    symbol: str
+    price_scale: int
+    size_scale: int
+    metadata: dict[str, str]
+
+
+class _Updated(msgspec.Struct, array_like=True, tag=1):
+    symbol: str
+    fields: dict[str, str | int | None]
+
+
+class _Withdrawn(msgspec.Struct, array_like=True, tag=2):
+    symbol: str
+
+
+_Published: TypeAlias = _Declared | _Updated | _Withdrawn
+
+
+class _Header(msgspec.Struct):
+    segment: int
+    instruments: list[_Declared]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_header = msgspec.msgpack.Decoder(_Header).decode
+_decode_moment = msgspec.msgpack.Decoder(tuple[int, list[_Published]]).decode
+
+
+def is_capture(path: str | Path) -> bool:
+    """Whether this file begins as a capture does. Raises `OSError`."""
+    with Path(path).open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def segments(path: str | Path) -> list[Path]:
+    """The files of a capture, in order."""
+    found = [Path(path)]
+    while (following := Path(f"{path}.{len(found):04d}")).exists():
+        found.append(following)
+    return found
+
+
+class Capture:
+    """A capture, read from its beginning by each call of `chunks`.
+
+    `skipped` counts what could not be read, by cause. Raises `ConfigError` for what is no capture.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.skipped: Counter[str] = Counter()
+        try:
+            if not is_capture(path):
+                raise ConfigError(f"{path}: is no capture; `ticker record` makes them")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error})") from error
+
+    def chunks(self) -> Generator[list[Moment], None, None]:
+        """All moments in order, some at a time. Raises `OSError` where a file is gone by now."""
+        for number, path in enumerate(segments(self.path)):
+            with path.open("rb", buffering=CHUNK_BYTES) as file:
+                segment = _Segment(path, file)
+                chunk: list[Moment] = []
+                size = 0
+                for moment in segment.moments():
+                    if not chunk and number == 0 and segment.instruments:
+                        chunk.append(Moment(moment.time, segment.instruments))
+                        segment.instruments = []
+                    chunk.append(moment)
+                    if len(chunk) >= CHUNK_MOMENTS or segment.end - size >= CHUNK_BYTES:
+                        yield chunk
+                        chunk, size = [], segment.end
+                self.skipped.update(segment.faults)
+                yield chunk
+
+
+class CaptureWriter:
+    """Appends to a capture, which is made if there is none.
+
+    `rotate_bytes` is the most that a segment may hold before the next one is begun. `refused` counts what was no market
+    data, by cause; it is left out.
+
+    Raises `ConfigError` for a file that is no capture or is damaged, or that somebody else is writing to.
+    """
+
+    def __init__(self, path: str | Path, rotate_bytes: int | None = None) -> None:
+        self.refused: Counter[str] = Counter()
+        self.bytes_written = 0
+        self._path = Path(path)
+        self._rotate_bytes = rotate_bytes
+        self._instruments: dict[str, Instrument] = {}
+        with ExitStack() as stack:
+            try:
+                lock = stack.enter_context(self._path.open("ab"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(f"{path}: somebody else is recording to it") from None
+            except OSError as error:
+                raise ConfigError(f"{path}: cannot be written ({error})") from error
+            files = segments(self._path)
+            self._number = len(files) - 1
+            self._file = stack.enter_context(files[-1].open("r+b", buffering=0))
+            self._size = self._start = self._cut_tail(files[-1])
+            if self._size == 0:
+                self._begin()
+            self._owned = stack.pop_all()
+
+    @property
+    def path(self) -> Path:
+        """The segment that is being written."""
+        return Path(f"{self._path}.{self._number:04d}") if self._number else self._path
+
+    def write(self, moments: Sequence[Moment]) -> None:
+        """Append these moments, a block each; when this returns, the kernel has them. Raises `OSError`."""
+        ready = bytearray()
+        for moment in moments:
+            block = self._block(moment)
+            size = self._size + len(ready)
+            if self._rotate_bytes is not None and size + len(block) > self._rotate_bytes and size > self._start:
+                self._append(ready)
+                ready = bytearray()
+                self._rotate()
+            self._note_instruments(moment.publications)
+            ready += block
+        self._append(ready)
+
+    def close(self) -> None:
+        """Have the disk take what was written, and end."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._owned.close()
+
+    def _block(self, moment: Moment) -> bytes:
+        published: list[_Published] = []
+        for publication in moment.publications:
+            try:
+                published.append(_packed(publication))
+            except BadPublication as error:
+                self._refuse(error)
+        payload = _encode((moment.time, published))
+        if len(payload) > MAX_BLOCK:
+            self._refuse(BadPublication(f"a moment of {len(payload)} bytes; at most {MAX_BLOCK} can be recorded"))
+            payload = _encode((moment.time, ()))
+        return _block(payload)
+
+    def _refuse(self, error: BadPublication) -> None:
+        cause = str(error)[:40]
+        if self.refused[cause] == 0 and len(self.refused) <= _LOGGED_CAUSES:
+            _log.warning("%s: not recorded, and from now on only counted: %s", self._path, error)
+        self.refused[cause if len(self.refused) <= _LOGGED_CAUSES else "other"] += 1
+
+    def _note_instruments(self, publications: Sequence[Publication]) -> None:
+        for publication in publications:
+            if type(publication) is Instrument:
+                self._instruments[publication.symbol] = publication
+
+    def _append(self, data: bytes | bytearray) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._size += len(data)
+        self.bytes_written += len(data)
+
+    def _cut_tail(self, path: Path) -> int:
+        """Find the end of a segment, and cut off what is behind it; returns the segment's size."""
+        with path.open("rb", buffering=CHUNK_BYTES) as file:
+            segment = _Segment(path, file)
+            self._note_instruments(segment.instruments)
+            for moment in segment.moments():
+                self._note_instruments(moment.publications)
+        if segment.faults["damaged: the rest is unreadable"]:
+            raise ConfigError(f"{path}: damaged from byte {segment.end} on; record to another file")
+        self._file.truncate(segment.end)
+        self._file.seek(segment.end)
+        return segment.end
+
+    def _rotate(self) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._number += 1
+        self._file = self.path.open("xb", buffering=0)
+        self._begin()
+
+    def _begin(self) -> None:
+        header = _Header(self._number, [_declared(each) for each in self._instruments.values()])
+        self._size = 0
+        self._append(MAGIC + _block(_encode(header)))
+        self._start = self._size
+
+
+class _Segment:
+    """Walks over one segment. Raises `ConfigError` for a file that is none.
+
+    `instruments` are those that were declared before it began; `end` is where the last whole block ends, and `faults`
+    counts what is wrong with it, by cause.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.instruments: Sequence[Publication] = []
+        self.end = 0
+        self.faults: Counter[str] = Counter()
+        self._path = path
+        self._file = file
+        self._file_size = os.fstat(file.fileno()).st_size
+        magic = file.read(len(MAGIC))
+        if not MAGIC.startswith(magic):
+            raise ConfigError(f"{path}: is no capture, or one of a version that this program does not know")
+        self._payloads = self._blocks()
+        payload = next(self._payloads, None)
+        if payload is not None:
+            try:
+                self.instruments = [_unpacked(each) for each in _decode_header(payload).instruments]
+            except (msgspec.DecodeError, BadPublication) as error:
+                self._complain("damaged block", str(error))
+
+    def moments(self) -> Iterator[Moment]:
+        """The moments in it that can be read."""
+        for payload in self._payloads:
+            try:
+                time, published = _decode_moment(payload)
+                moment = Moment(time, [_unpacked(each) for each in published])
+            except (msgspec.DecodeError, BadPublication) as error:
+                self._complain("damaged block", str(error))
+            else:
+                yield moment
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The payloads that are what was written; `end` follows."""
+        at = self._file.tell()
+        while head := self._file.read(_HEAD.size):
+            length, checksum = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+            if len(head) == _HEAD.size and not 0 < length <= MAX_BLOCK:
+                self._lose_the_rest(head)
+                return
+            payload = self._file.read(length)
+            behind = at + _HEAD.size + length
+            whole = len(head) == _HEAD.size and zlib.crc32(payload) == checksum
+            if not whole and behind >= self._file_size:
+                self._complain("torn tail", f"{self._file_size - at} bytes are left out")
+                return
+            at = self.end = behind
+            if whole:
+                yield payload
+            else:
+                self._complain("damaged block", "its checksum does not match")
+
+    def _lose_the_rest(self, head: bytes) -> None:
+        """What comes is no block. After a loss of power a file may end in zeros: these are a torn tail."""
+        zeros = not any(head)
+        while zeros and (more := self._file.read(CHUNK_BYTES)):
+            zeros = not any(more)
+        if zeros:
+            self._complain("torn tail", f"{self._file_size - self.end} bytes are left out")
+        else:
+            self._complain("damaged: the rest is unreadable", f"{self._file_size - self.end} bytes")
+
+    def _complain(self, cause: str, detail: str) -> None:
+        self.faults[cause] += 1
+        if self.faults[cause] == 1:
+            _log.warning("%s, behind byte %d: %s (%s)", self._path, self.end, cause, detail)
+
+
+def _block(payload: bytes) -> bytes:
+    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _declared(instrument: Instrument) -> _Declared:
+    return _Declared(instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata))
+
+
+def _packed(publication: object) -> _Published:
+    """A publication as it is written. Raises `BadPublication` for what is none."""
+    if type(publication) is Instrument:
+        return _declared(publication)
+    if type(publication) is Update and is_symbol(publication.symbol) and isinstance(publication.fields, Mapping):
+        return _Updated(publication.symbol, {name: _value(name, value) for name, value in publication.fields.items()})
+    if type(publication) is Withdrawal and is_symbol(publication.symbol):
+        return _Withdrawn(publication.symbol)
+    raise BadPublication(f"{shown(publication)} is no publication")
+
+
+def _value(name: str, value: object) -> str | int | None:
+    field_key(name)
+    if value is None or (type(value) is int and abs(value) <= MAX_INTEGER):
+        return value
+    if type(value) is str and value.isprintable():
+        return value
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MAX_TEXT:
+        return format(value, "f")
+    raise BadPublication(f"{name}: {shown(value)} is no str, Decimal or int that can be carried")
+
+
+def _unpacked(published: _Published) -> Publication:
+    """Raises `BadPublication` for what is none."""
+    if isinstance(published, _Updated):
+        return Update(published.symbol, published.fields)
+    if isinstance(published, _Declared):
+        return Instrument(published.symbol, published.price_scale, published.size_scale, published.metadata)
+    return Withdrawal(published.symbol)
