@@ -82,9 +82,10 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
     Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
     if the peer leaves before it is complete.
     """
-    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have.
+    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have. So no
+    # more is read than a head may have, and what comes behind it counts for nothing, however it was cut into pieces.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
-    received = 0
+    room = max_head_bytes
     while True:
         try:
             event = connection.next_event()
@@ -92,13 +93,13 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
             raise Refusal(HTTPStatus(error.error_status_hint), str(error)) from None
         if isinstance(event, h11.Request):
             return event, connection.trailing_data[0]
-        data = await stream.receive_some()
-        if not data:
-            raise trio.BrokenResourceError("the peer left before its request was complete")
-        received += len(data)
-        if received > max_head_bytes:
+        if not room:
             text = f"a request may have {max_head_bytes} bytes of headers"
             raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+        data = await stream.receive_some(room)
+        if not data:
+            raise trio.BrokenResourceError("the peer left before its request was complete")
+        room -= len(data)
         connection.receive_data(data)
 
 
