@@ -21,7 +21,12 @@ class Blocked extends WebSocket {
   }
 }
 
-const client = connect(url, { ...options, token: token ?? options.token, ...(options.blocked && { WebSocket: Blocked }) });
+const client = connect(url, {
+  ...options,
+  token: token ?? options.token,
+  ...(options.blocked && { WebSocket: Blocked }),
+  ...(options.without && { WebSocket: null }),
+});
 client.addEventListener("state", ({ state, reason, retryMs, resumed }) => print({ state, reason, retryMs, resumed, transport: client.transport }));
 client.addEventListener("refused", ({ name, code, text }) => print({ refused: name, code, text }));
 

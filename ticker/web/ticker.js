@@ -838,7 +838,8 @@ function openWebSocket(base, token, WebSocket, ears) {
   const socket = new WebSocket(`wss${base.slice(5)}/v1/stream`, protocols);
   socket.binaryType = "arraybuffer";
   socket.onmessage = (/** @type {any} */ { data }) => ears.message(data, data.byteLength ?? data.length);
-  socket.onerror = () => {}; // a close follows, and says as much
+  // A close follows, and knows its code; but not in Node 20 where there was no connection yet.
+  socket.onerror = () => setTimeout(ears.end, 50, { reason: LOST });
   socket.onclose = (/** @type {any} */ { code }) => ears.end(FINAL_CLOSES.has(code) ? { reason: LOST, comeBack: false, code } : { reason: LOST, code });
   return {
     send: (request) => socket.readyState === 1 && socket.send(encode(request)),
