@@ -54,7 +54,20 @@ LAYERS: list[set[str]] = [
         "blocking",
     },
     # 4. Composition.
-    {"settings", "supervisor", "server", "logs", "screen", "token_commands", "cli", "__main__", "__init__"},
+    {
+        "settings",
+        "supervisor",
+        "server",
+        "logs",
+        "screen",
+        "token_commands",
+        "recorder",
+        "export",
+        "record_commands",
+        "cli",
+        "__main__",
+        "__init__",
+    },
 ]
 
 IMPURE = {"trio", "ssl", "socket", "time", "datetime", "random", "secrets", "os", "threading", "asyncio", "structlog"}

@@ -31,6 +31,7 @@ from wsproto.utilities import LocalProtocolError
 
 from ticker.client_session import ClientSession, Refused
 from ticker.errors import ConfigError, ConnectionFailed, ProtocolError
+from ticker.market import Instrument
 from ticker.messages import Close
 from ticker.replica import Fields
 from ticker.subscription import Subscription
@@ -160,6 +161,14 @@ class Client:
         """The present values of an instrument by field name; empty if there are none."""
         holding = self._session.replica.find(symbol)
         return holding.fields(holding.values) if holding is not None else {}
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """What is known of an instrument besides its values: its scales and metadata."""
+        holding = self._session.replica.find(symbol)
+        if holding is None:
+            return None
+        known = holding.definition
+        return Instrument(known.symbol, known.price_scale, known.size_scale, known.metadata)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Make the first connection, and keep it in this nursery. Raises `ConnectionFailed`."""
