@@ -22,7 +22,7 @@ from feeds.venue import Memory, Message, Tracker, instruments, symbols_of
 from ticker.errors import ConfigError, TickerError
 from ticker.market import FeedItem, Instrument
 
-_CONNECT_SECONDS = 15.0
+_CONNECT_SECONDS = 8.0
 _RECEIVE_BUFFER = 65_536
 _MAX_MESSAGE_BYTES = 2**25
 
@@ -130,7 +130,7 @@ class Venue(ABC):
     """From one ping to the next."""
     silence_seconds = 10.0
     """Every venue says something more often than this, if only that it is alive."""
-    answer_seconds = 10.0
+    answer_seconds = 5.0
     """So long a venue has to answer a subscription, or to send its first data."""
     request_seconds = 0.25
     """The least time between two requests."""
