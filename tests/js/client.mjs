@@ -1,4 +1,4 @@
-// For tests/test_javascript_live.py: a client that does what lines of JSON on stdin tell it to, and prints what happens.
+// For tests/test_javascript_*.py: a client that does what lines of JSON on stdin tell it to, and prints what happens.
 
 import { createInterface } from "node:readline";
 import { connect } from "../../ticker/web/ticker.js";
@@ -27,14 +27,16 @@ const client = connect(url, {
   ...(options.blocked && { WebSocket: Blocked }),
   ...(options.without && { WebSocket: null }),
 });
-client.addEventListener("state", ({ state, reason, retryMs, resumed }) => print({ state, reason, retryMs, resumed, transport: client.transport }));
+client.addEventListener("state", ({ state, reason, retryMs, resumed }) => {
+  print({ state, reason, retryMs, resumed, transport: client.transport });
+});
 client.addEventListener("refused", ({ name, code, text }) => print({ refused: name, code, text }));
 
 const subscriptions = new Map();
 
 async function iterate(name, subscription) {
   try {
-    for await (const { cut, time, timeUs, changes } of subscription) print({ subscription: name, cut, time, timeUs, changes });
+    for await (const change of subscription) print({ subscription: name, ...change });
     print({ ended: name });
   } catch (error) {
     print({ ended: name, because: error.message, code: error.code, kind: error.name });
@@ -56,7 +58,10 @@ const deeds = {
   search: ({ match, after }) => client.search(match, { after }),
   stats: () => client.stats(),
   ping: () => client.ping(),
-  figures: () => ({ cut: client.cut, time: client.time, updates: client.updates, bytes: client.bytes, state: client.state, transport: client.transport }),
+  figures() {
+    const { cut, time, updates, bytes, state, transport } = client;
+    return { cut, time, updates, bytes, state, transport };
+  },
   show({ hidden }) {
     page.hidden = hidden;
     page.dispatchEvent(new Event("visibilitychange"));
@@ -69,5 +74,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   // Not awaited: a deed that takes long must not keep the next one from being done.
   Promise.resolve()
     .then(() => deeds[deed](given))
-    .then((value) => print({ answers: id, value }), (error) => print({ answers: id, failed: error.message, code: error.code }));
+    .then((value) => print({ answers: id, value }))
+    .catch((error) => print({ answers: id, failed: error.message, code: error.code }));
 }

@@ -42,5 +42,7 @@ for (const form of ["msgpack", "json"]) {
 }
 
 test("both encodings of a frame mean the same", () => {
-  for (const frame of conversation) assert.deepEqual(decode(payload(frame, "msgpack")), decode(payload(frame, "json")), frame.name);
+  for (const frame of conversation) {
+    assert.deepEqual(decode(payload(frame, "msgpack")), decode(payload(frame, "json")), frame.name);
+  }
 });

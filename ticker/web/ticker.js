@@ -4,8 +4,8 @@
  *     const client = connect("https://localhost:8443");
  *     for await (const change of client.subscribe("EURUSD", "XAU*")) console.log(change.changes);
  *
- * From the bytes up: 1. the messages and their two encodings, 2. symbols and patterns, 3. the copy of the market, 4. the
- * session (what is asked for, and what each message means; no sockets, no clocks), 5. the two transports,
+ * From the bytes up: 1. the messages and their two encodings, 2. symbols and patterns, 3. the copy of the market,
+ * 4. the session (what is asked for, and what each message means; no sockets, no clocks), 5. the two transports,
  * 6. subscriptions, 7. the client, which keeps a connection. The types that users meet are in ticker.d.ts.
  */
 
@@ -86,7 +86,10 @@ class Reader {
     }
   }
 
-  /** Where the next `size` bytes begin; a length that lies is found out before anything is made for it. @param {number} size */
+  /**
+   * Where the next `size` bytes begin; a length that lies is found out before anything is made for it.
+   * @param {number} size
+   */
   take(size) {
     const { at } = this;
     if (size > this.bytes.length - at) throw malformed("not msgpack: it is cut off");
@@ -244,10 +247,19 @@ const symbol = (value) => text(value) && value !== "" && (value.length <= 64 || 
 /** @type {(check: Check) => Check} */
 const mapOf = (check) => (value) => value instanceof Map && [...value].every(([key, each]) => text(key) && check(each));
 
-/** The server's messages: what follows the kind (PROTOCOL.md, section 3.1). @type {[string, Record<string, Check>][]} */
+/**
+ * The server's messages: what follows the kind (PROTOCOL.md, section 3.1).
+ * @type {[string, Record<string, Check>][]}
+ */
 const MESSAGES = [
   ["", {}],
-  ["welcome", { protocol: natural, epoch: text, session: text, cut: natural, time: natural, heartbeatMs: natural, limits: mapOf(natural) }],
+  [
+    "welcome",
+    {
+      ...{ protocol: natural, epoch: text, session: text, cut: natural, time: natural },
+      ...{ heartbeatMs: natural, limits: mapOf(natural) },
+    },
+  ],
   ["reply", { id: natural, result: mapOf(() => true) }],
   ["error", { id: (value) => value === null || natural(value), code: natural, text, fatal: flag }],
   ["instruments", { definitions: array }],
@@ -260,7 +272,12 @@ const MESSAGES = [
 const SHAPES = MESSAGES.map(([kind, checks]) => ({ kind, elements: Object.entries(checks) }));
 const DEFINITION = Object.entries({ id: natural, symbol, priceScale: scale, sizeScale: scale, metadata: mapOf(text) });
 
-/** An array's elements by name; those behind the known ones are of a later version. @param {string} kind @param {any} elements @param {[string, Check][]} shape */
+/**
+ * An array's elements by name; those behind the known ones are of a later version.
+ * @param {string} kind
+ * @param {any} elements
+ * @param {[string, Check][]} shape
+ */
 function named(kind, elements, shape, from = 1) {
   if (!Array.isArray(elements)) throw malformed(`${kind} is an array`);
   /** @type {any} */
@@ -274,7 +291,10 @@ function named(kind, elements, shape, from = 1) {
   return message;
 }
 
-/** One message of the server: msgpack from bytes, JSON from a text. Null for a kind that this version does not know. @param {any} payload */
+/**
+ * One message of the server: msgpack from bytes, JSON from a text. Null for a kind that this version does not know.
+ * @param {any} payload
+ */
 export function decode(payload) {
   const bytes = payload instanceof ArrayBuffer ? new Uint8Array(payload) : payload;
   const elements = typeof bytes === "string" ? parseJson(bytes) : unpack(bytes);
@@ -294,7 +314,10 @@ function definition(elements) {
   return { ...rest, metadata: plain(metadata) };
 }
 
-/** A Map as an object: without a prototype, because a symbol or a key may well be "constructor". @param {Iterable<[string, any]>} map */
+/**
+ * A Map as an object: without a prototype, because a symbol or a key may well be "constructor".
+ * @param {Iterable<[string, any]>} map
+ */
 function plain(map) {
   const object = Object.create(null);
   for (const [key, value] of map) object[key] = value;
@@ -303,11 +326,15 @@ function plain(map) {
 
 // ------------------------------------------------------------------------------------------ 2. symbols and patterns
 
-/** Whether a symbol or pattern matches a symbol (PROTOCOL.md, section 5). @param {string} name @returns {(symbol: string) => boolean} */
+/**
+ * Whether a symbol or pattern matches a symbol (PROTOCOL.md, section 5).
+ * @param {string} name
+ * @returns {(symbol: string) => boolean}
+ */
 export function matcher(name) {
   if (!/[*?[]/.test(name)) return (symbol) => symbol === name;
-  // After each *, the first place where the next part fits is as good as any later one: a lookahead with a back reference
-  // keeps to it, so no pattern takes long. The last part has to end at the end.
+  // After each *, the first place where the next part fits is as good as any later one: a lookahead with a back
+  // reference keeps to it, so no pattern takes long. The last part has to end at the end.
   const [first, ...parts] = split(name);
   const last = parts.pop();
   const middle = parts.map((part, index) => `(?=([^]*?${part}))\\${index + 1}`).join("");
@@ -340,14 +367,15 @@ function oneOf(content) {
   for (let at = none ? 1 : 0; at < content.length; at++) {
     if (content[at + 1] === "-" && at + 2 < content.length) {
       const [low, high] = [content[at], content[at + 2]];
-      if (/** @type {number} */ (low.codePointAt(0)) <= /** @type {number} */ (high.codePointAt(0))) set += `${escaped(low)}-${escaped(high)}`;
+      if (codeOf(low) <= codeOf(high)) set += `${escaped(low)}-${escaped(high)}`;
       at += 2;
     } else set += escaped(content[at]);
   }
   return `[${none ? "^" : ""}${set}]`;
 }
 
-const escaped = (/** @type {string} */ character) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
+const codeOf = (/** @type {string} */ character) => character.codePointAt(0) ?? 0;
+const escaped = (/** @type {string} */ character) => `\\u{${codeOf(character).toString(16)}}`;
 
 /** What cannot be asked for, and would spoil a whole request for events. @param {string} name */
 const isName = (name) => /^[^\s,\p{C}\p{Z}]{1,64}$/u.test(name);
@@ -414,8 +442,9 @@ class Holding {
     const fields = Object.create(null);
     for (const [key, value] of values) {
       const kind = kindOf(key);
-      const number = value !== null && (kind === PRICE || kind === SIZE);
-      fields[kind ? FIELDS[key][0] : key] = number ? decimalText(value, kind === PRICE ? priceScale : sizeScale) : value;
+      const scale = kind === PRICE ? priceScale : sizeScale;
+      const scaled = value !== null && (kind === PRICE || kind === SIZE);
+      fields[kind ? FIELDS[key][0] : key] = scaled ? decimalText(value, scale) : value;
     }
     return fields;
   }
@@ -449,12 +478,17 @@ export class Replica {
     return this.holdings.get(this.ids.get(symbol) ?? -1);
   }
 
-  /** The present values of all instruments, by symbol. */
-  values() {
-    return plain([...this.holdings.values()].map((held) => [held.definition.symbol, held.fields(held.values)]));
+  /** The present values of all instruments whose symbols match, by symbol. */
+  values(matches = (/** @type {string} */ _) => true) {
+    const held = [...this.holdings.values()].filter((each) => matches(each.definition.symbol));
+    return plain(held.map((each) => [each.definition.symbol, each.fields(each.values)]));
   }
 
-  /** A connection begins. True if this copy can be resumed on it; otherwise the copy was forgotten. @param {any} welcome @param {boolean} resumable */
+  /**
+   * A connection begins. True if this copy can be resumed on it; otherwise the copy was forgotten.
+   * @param {any} welcome
+   * @param {boolean} resumable
+   */
   welcome(welcome, resumable) {
     this.resuming = resumable && welcome.epoch === this.epoch && this.cursor <= welcome.cut;
     if (!this.resuming) {
@@ -472,7 +506,8 @@ export class Replica {
     const symbols = new Map();
     for (const each of definitions) {
       const known = fresh.get(each.id) ?? this.definitions.get(each.id);
-      if (known && (known.symbol !== each.symbol || known.priceScale > each.priceScale || known.sizeScale > each.sizeScale)) {
+      const fallen = known && (known.priceScale > each.priceScale || known.sizeScale > each.sizeScale);
+      if (fallen || (known && known.symbol !== each.symbol)) {
         throw malformed(`instrument ${each.id}: a scale was lowered or the symbol changed`);
       }
       if ((symbols.get(each.symbol) ?? this.ids.get(each.symbol) ?? each.id) !== each.id) {
@@ -495,8 +530,9 @@ export class Replica {
    * @returns {Map<Holding, Map<any, any>>}
    */
   apply(message) {
-    if (message.since > this.cursor) throw malformed(`a delta since cut ${message.since} cannot follow cut ${this.cursor}`);
-    if (message.cut < this.cursor) throw malformed(`cut ${message.cut} after cut ${this.cursor}`);
+    const { since, cut } = message;
+    if (since > this.cursor) throw malformed(`a delta since cut ${since} cannot follow cut ${this.cursor}`);
+    if (cut < this.cursor) throw malformed(`cut ${cut} after cut ${this.cursor}`);
     const changes = this.#checked(message.changes);
     const records = message.records ? this.#checked(message.records) : new Map();
     const brought = new Map();
@@ -538,7 +574,11 @@ export class Replica {
     return dropped;
   }
 
-  /** Entries by id, without fields that a later version may know. @param {any[]} entries @returns {Map<number, Map<any, any>>} */
+  /**
+   * Entries by id, without fields that a later version may know.
+   * @param {any[]} entries
+   * @returns {Map<number, Map<any, any>>}
+   */
   #checked(entries) {
     if (entries.length % 2) throw malformed("entries come in pairs of id and fields");
     const checked = new Map();
@@ -567,14 +607,14 @@ function mayBe(key, value) {
 // ---------------------------------------------------------------------------------------------------- 4. the session
 
 /**
- * One client over all its connections. A name goes from *wanted* to *requested* (on this connection) to *confirmed* (its
- * reply came, so the copy holds all of it); only confirmed names are resumed on the next connection. To a new epoch nothing
- * carries over: what the copy had then and does not get anew is reported as withdrawn.
+ * One client over all its connections. A name goes from *wanted* to *requested* (on this connection) to *confirmed*
+ * (its reply came, so the copy holds all of it); only confirmed names are resumed on the next connection. To a new
+ * epoch nothing carries over: what the copy had then and does not get anew is reported as withdrawn.
  */
 export class Session {
   /** @param {number} [intervalMs] */
   constructor(intervalMs) {
-    this.replica = new Replica((symbol) => this.#matches.some((matches) => matches(symbol)) || this.#symbols.has(symbol));
+    this.replica = new Replica((symbol) => this.#symbols.has(symbol) || this.#matches.some((each) => each(symbol)));
     this.#interval = intervalMs === undefined ? {} : { interval_ms: intervalMs };
   }
 
@@ -611,11 +651,16 @@ export class Session {
 
   /** Whether all that is wanted, and nothing else, was asked for on this connection. */
   get current() {
-    return this.#requested.size === this.#wanted.size && [...this.#wanted.keys()].every((name) => this.#requested.has(name));
+    return this.#requested.size === this.#wanted.size && this.#names.every((name) => this.#requested.has(name));
   }
 
   get wanting() {
     return this.#wanted.size > 0;
+  }
+
+  /** What is wanted. */
+  get #names() {
+    return [...this.#wanted.keys()];
   }
 
   /** Ask for names; one that is wanted twice has to be given up twice. @param {Iterable<string>} names */
@@ -637,7 +682,9 @@ export class Session {
     this.#welcome = welcome;
     this.#declined.clear();
     const names = [...this.#confirmed].filter((name) => this.#wanted.has(name));
-    this.#start(welcome, names, names.length > 0 && encode({ op: "resume", id: 0, ...this.#resume(names) }).length + 9 <= this.#room());
+    // A resume is one message: a client with more names than fit into it starts anew.
+    const size = encode({ op: "resume", id: 2 ** 53 - 1, ...this.#resume(names) }).length;
+    this.#start(welcome, names, names.length > 0 && size <= this.#room());
     this.#resumeFirst = this.replica.resuming;
     if (!this.#resumeFirst) this.#askFor([]);
   }
@@ -656,19 +703,26 @@ export class Session {
 
   /** What to ask a new event stream for: its names, and whether to go on from the cursor. */
   streamed() {
-    const refused = [...this.#wanted.keys()].filter((name) => !isName(name));
-    for (const name of refused) this.#declined.add(name);
-    let names = [...this.#wanted.keys()].filter((name) => this.#confirmed.has(name));
-    const resumed = names.length > 0 && [...this.#wanted.keys()].every((name) => this.#confirmed.has(name) || this.#declined.has(name));
+    const wanted = this.#names;
+    const bad = wanted.filter((name) => !isName(name));
+    for (const name of bad) this.#declined.add(name);
+    let names = wanted.filter((name) => this.#confirmed.has(name));
+    const missing = wanted.filter((name) => !this.#confirmed.has(name) && !this.#declined.has(name));
+    const resumed = names.length > 0 && missing.length === 0;
     if (!resumed) {
-      this.#declined = new Set(refused);
-      names = [...this.#wanted.keys()].filter(isName);
+      this.#declined = new Set(bad);
+      names = wanted.filter(isName);
     }
     const lastEventId = resumed ? `${this.replica.epoch}:${this.replica.cursor}` : undefined;
-    return { names, lastEventId, wanted: [...this.#wanted.keys()], refused: refused.map((name) => ({ name, code: BAD_SYMBOL, text: "it is neither a symbol nor a pattern" })) };
+    const refused = bad.map((name) => ({ name, code: BAD_SYMBOL, text: "it is neither a symbol nor a pattern" }));
+    return { names, lastEventId, wanted, refused };
   }
 
-  /** An event stream that was asked for `streamed` begins with this WELCOME. @param {any} welcome @param {{names: string[], wanted: string[], lastEventId?: string}} streamed */
+  /**
+   * An event stream that was asked for `streamed` begins with this WELCOME.
+   * @param {any} welcome
+   * @param {{names: string[], wanted: string[], lastEventId?: string}} streamed
+   */
   beginStream(welcome, { names, wanted, lastEventId }) {
     this.#welcome = welcome;
     this.#start(welcome, lastEventId === undefined ? [] : names, lastEventId !== undefined);
@@ -688,7 +742,7 @@ export class Session {
       this.#resumeId = this.#lastId;
     }
     const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
-    const added = [...this.#wanted.keys()].filter((name) => !this.#requested.has(name));
+    const added = this.#names.filter((name) => !this.#requested.has(name));
     this.#askFor([...this.#requested].filter((name) => this.#wanted.has(name)).concat(added));
     for (const name of dropped) for (const names of [this.#confirmed, ...this.#awaited.values()]) names.delete(name);
     if (dropped.length > 0) this.replica.forgetUnwanted();
@@ -706,12 +760,12 @@ export class Session {
   }
 
   /**
-   * Take one message in, and say what it meant. Throws for what the protocol does not allow: the connection is then of no
-   * use any more, the copy is as it was, and a new connection can resume it.
+   * Take one message in, and say what it meant. Throws for what the protocol does not allow: the connection is then of
+   * no use any more, the copy is as it was, and a new connection can resume it.
    * @param {any} message
    */
   receive(message) {
-    /** @type {{changes?: Record<string, any>, refused: {name: string, code: number, text: string}[], tokenRefused?: string}} */
+    /** @type {{changes?: Record<string, any>, refused: ReturnType<typeof outcome>[], tokenRefused?: string}} */
     const received = { refused: [] };
     switch (message?.kind) {
       case "instruments": this.replica.define(message.definitions); break;
@@ -750,7 +804,7 @@ export class Session {
     for (const { name } of declined) names.delete(name), this.#declined.add(name), this.#confirmed.delete(name);
     for (const name of names) this.#confirmed.add(name);
     if (declined.length > 0) {
-      this.#askFor([...this.#requested]); // the server does not serve these: what was resumed for them would only grow old
+      this.#askFor([...this.#requested]); // what was resumed for these would only grow old
       for (const [symbol, fields] of this.replica.forgetUnwanted()) this.#vanishing.set(symbol, fields);
     }
     if (this.settled && this.#vanishing.size > 0) {
@@ -759,7 +813,11 @@ export class Session {
     }
   }
 
-  /** A request was refused whole; if it was the resume, the copy is of no use, and everything is asked anew. @param {any} message @param {any} received */
+  /**
+   * A request was refused whole; if it was the resume, the copy is of no use, and everything is asked anew.
+   * @param {any} message
+   * @param {any} received
+   */
   #fail({ id, code, text }, received) {
     if (id === null) return;
     const names = this.#awaited.get(id) ?? new Set();
@@ -831,6 +889,8 @@ const nothing = (fields) => plain(Object.keys(fields).map((name) => [name, null]
  */
 
 const LOST = "the connection was lost";
+/** A token may be in a cookie. @type {RequestInit} */
+const FETCHING = { cache: "no-store", credentials: "include" };
 
 /** @param {string} base @param {string | undefined} token @param {any} WebSocket @param {Ears} ears @returns {Link} */
 function openWebSocket(base, token, WebSocket, ears) {
@@ -840,7 +900,8 @@ function openWebSocket(base, token, WebSocket, ears) {
   socket.onmessage = (/** @type {any} */ { data }) => ears.message(data, data.byteLength ?? data.length);
   // A close follows, and knows its code; but not in Node 20 where there was no connection yet.
   socket.onerror = () => setTimeout(ears.end, 50, { reason: LOST });
-  socket.onclose = (/** @type {any} */ { code }) => ears.end(FINAL_CLOSES.has(code) ? { reason: LOST, comeBack: false, code } : { reason: LOST, code });
+  socket.onclose = (/** @type {any} */ { code }) =>
+    ears.end({ reason: LOST, code, ...(FINAL_CLOSES.has(code) && { comeBack: false }) });
   return {
     send: (request) => socket.readyState === 1 && socket.send(encode(request)),
     close: () => {
@@ -850,11 +911,18 @@ function openWebSocket(base, token, WebSocket, ears) {
   };
 }
 
-/** @param {string} base @param {string} query @param {Record<string, string>} headers @param {typeof globalThis.fetch} fetch @param {Ears} ears @returns {Link} */
+/**
+ * @param {string} base
+ * @param {string} query
+ * @param {Record<string, string>} headers
+ * @param {typeof globalThis.fetch} fetch
+ * @param {Ears} ears
+ * @returns {Link}
+ */
 function openEvents(base, query, headers, fetch, ears) {
   const gone = new AbortController();
   const read = async () => {
-    const response = await fetch(`${base}/v1/events?${query}`, { headers, signal: gone.signal, cache: "no-store", credentials: "include" });
+    const response = await fetch(`${base}/v1/events?${query}`, { ...FETCHING, headers, signal: gone.signal });
     if (!response.ok || !response.body) return ears.end(await refusal(response));
     const reader = response.body.getReader();
     const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -885,7 +953,8 @@ async function refusal(response) {
   const { status, headers } = response;
   const message = await response.json().then((body) => `: ${body.message}`, () => "");
   const retryMs = (Number(headers.get("Retry-After")) || 0) * 1000;
-  return { reason: `the server answered with HTTP status ${status}${message}`, comeBack: RETRIED_STATUSES.has(status), code: status, retryMs };
+  const reason = `the server answered with HTTP status ${status}${message}`;
+  return { reason, comeBack: RETRIED_STATUSES.has(status), code: status, retryMs };
 }
 
 /** @param {any} error */
@@ -896,6 +965,8 @@ const why = (error) => `${error?.message ?? error}${error?.cause?.message ? `: $
 /** @param {string} type @param {object} more */
 const event = (type, more) => Object.assign(new Event(type), more);
 
+const any = (/** @type {object} */ changes) => Object.keys(changes).length > 0;
+
 /** @param {Replica} copy @param {Record<string, any>} changes */
 const changeOf = ({ cursor, time }, changes) => ({ cut: cursor, time: new Date(time / 1000), timeUs: time, changes });
 
@@ -905,19 +976,23 @@ class Subscription extends EventTarget {
   constructor(names, copy, close) {
     super();
     this.names = names;
-    this.#matches = names.map(matcher);
+    this.#matchers = names.map(matcher);
     this.#copy = copy;
     this.#close = close;
-    const held = this.#mine(copy.values());
-    if (held) queueMicrotask(() => this.#over || this.dispatchEvent(event("change", { change: changeOf(copy, held) })));
+    const held = this.#held();
+    const tell = () => this.#over || this.dispatchEvent(event("change", { change: changeOf(copy, held) }));
+    if (any(held)) queueMicrotask(tell); // whoever made this subscription listens first
   }
 
-  #matches;
+  #matchers;
   #copy;
   #close;
   /** Which symbols match, as far as it was asked. @type {Map<string, boolean>} */
   #known = new Map();
-  /** What was not taken yet; undefined until somebody iterates: to begin with, that is all there is. @type {Record<string, any> | undefined} */
+  /**
+   * What was not taken yet; undefined until somebody iterates: to begin with, that is all there is.
+   * @type {Record<string, any> | undefined}
+   */
   #pending;
   /** @type {{resolve: (result: any) => void, reject: (error: any) => void}[]} */
   #waiting = [];
@@ -932,7 +1007,7 @@ class Subscription extends EventTarget {
   next() {
     if (!this.#pending) {
       this.#pending = Object.create(null);
-      if (!this.#over) this.#merge(this.#mine(this.#copy.values()));
+      if (!this.#over) this.#merge(this.#held());
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
@@ -951,7 +1026,7 @@ class Subscription extends EventTarget {
   /** Take over what changed, as far as it is asked for here. @param {Record<string, any>} changes */
   take(changes) {
     const mine = this.#mine(changes);
-    if (!mine) return;
+    if (!any(mine)) return;
     if (this.#pending) this.#merge(mine);
     this.dispatchEvent(event("change", { change: changeOf(this.#copy, mine) }));
     this.#give();
@@ -964,21 +1039,24 @@ class Subscription extends EventTarget {
     this.#give();
   }
 
-  /** @param {Record<string, any>} changes */
-  #mine(changes) {
-    const mine = Object.create(null);
-    let any = false;
-    for (const symbol in changes) {
-      let known = this.#known.get(symbol);
-      if (known === undefined) this.#known.set(symbol, (known = this.#matches.some((matches) => matches(symbol))));
-      if (!known) continue;
-      mine[symbol] = changes[symbol];
-      any = true;
-    }
-    return any ? mine : undefined;
+  /** @param {string} symbol */
+  #matches(symbol) {
+    let known = this.#known.get(symbol);
+    if (known === undefined) this.#known.set(symbol, (known = this.#matchers.some((each) => each(symbol))));
+    return known;
   }
 
-  /** @param {Record<string, any> | undefined} changes */
+  /** @param {Record<string, any>} changes */
+  #mine(changes) {
+    return plain(Object.entries(changes).filter(([symbol]) => this.#matches(symbol)));
+  }
+
+  /** All that is there, as far as it is asked for here. */
+  #held() {
+    return this.#copy.values((symbol) => this.#matches(symbol));
+  }
+
+  /** @param {Record<string, any>} changes */
   #merge(changes) {
     const pending = this.#pending ?? {};
     for (const symbol in changes) Object.assign((pending[symbol] ??= Object.create(null)), changes[symbol]);
@@ -987,7 +1065,7 @@ class Subscription extends EventTarget {
   #give() {
     while (this.#waiting.length > 0) {
       const changes = this.#pending ?? {};
-      const some = Object.keys(changes).length > 0;
+      const some = any(changes);
       if (!some && !this.#over) return;
       const { resolve, reject } = /** @type {any} */ (this.#waiting.shift());
       if (some) this.#pending = Object.create(null);
@@ -1013,16 +1091,20 @@ function baseOf(url) {
   } catch {
     throw new TickerError(`url ${url}: give https://HOST:PORT`);
   }
-  if (parts.protocol !== "https:" && parts.protocol !== "wss:") throw new TickerError(`url ${url}: prices travel over TLS only, https://HOST:PORT`);
+  if (parts.protocol !== "https:" && parts.protocol !== "wss:") {
+    throw new TickerError(`url ${url}: give https://HOST:PORT; prices travel over TLS only`);
+  }
   return `https://${parts.host}${parts.pathname.replace(/(\/v1\/stream)?\/*$/, "")}`;
 }
 
 class Client extends EventTarget {
   /** @param {string} base @param {any} options */
-  constructor(base, { token, intervalMs, transport = "auto", WebSocket = globalThis.WebSocket, fetch = globalThis.fetch, whenHidden = "pause" }) {
+  constructor(base, options) {
+    const { WebSocket = globalThis.WebSocket, fetch = globalThis.fetch } = options;
+    const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
     super();
-    if (transport === "websocket" && !WebSocket) throw new TickerError("there is no WebSocket here: give one as option WebSocket");
-    if (transport !== "websocket" && !fetch && !WebSocket) throw new TickerError("there is neither fetch nor WebSocket here: give one as an option");
+    const needed = { websocket: WebSocket, events: fetch, auto: WebSocket || fetch }[/** @type {"auto"} */ (transport)];
+    if (!needed) throw new TickerError(`transport ${transport}: what it needs is not here; give WebSocket or fetch`);
     this.#base = base;
     this.#token = token;
     this.#interval = intervalMs;
@@ -1121,13 +1203,17 @@ class Client extends EventTarget {
   async search(match = "*", { after = "" } = {}) {
     if (this.#ready) {
       const result = await this.#request("instruments", { match, after });
-      return { instruments: result.get("instruments").map((/** @type {any} */ each) => described(definition(each))), more: result.get("more") };
+      const found = result.get("instruments").map(definition).map(described);
+      return { instruments: found, more: result.get("more") };
     }
-    const response = await this.#get(`/v1/instruments?match=${encodeURIComponent(match)}&after=${encodeURIComponent(after)}`, this.#lastToken ?? (await this.#freshToken()));
+    const query = new URLSearchParams({ match, after });
+    const response = await this.#get(`/v1/instruments?${query}`, this.#lastToken ?? (await this.#freshToken()));
     if (!response.ok) throw failed(await refusal(response));
     const { instruments, more } = await response.json();
-    const renamed = (/** @type {any} */ each) => described({ ...each, priceScale: each.price_scale, sizeScale: each.size_scale });
-    return { instruments: instruments.map(renamed), more };
+    const found = instruments.map((/** @type {any} */ each) =>
+      described({ ...each, priceScale: each.price_scale, sizeScale: each.size_scale }),
+    );
+    return { instruments: found, more };
   }
 
   async stats() {
@@ -1163,7 +1249,7 @@ class Client extends EventTarget {
   #get(path, token) {
     if (!this.#fetch) throw new TickerError("there is no fetch here: give one as an option");
     const signal = AbortSignal.timeout(CONNECT_MS);
-    return this.#fetch(this.#base + path, { headers: authorization(token), signal, cache: "no-store", credentials: "include" });
+    return this.#fetch(this.#base + path, { ...FETCHING, headers: authorization(token), signal });
   }
 
   /** @param {TickerError} [error] */
@@ -1178,7 +1264,10 @@ class Client extends EventTarget {
     this.#subscriptions.clear();
   }
 
-  /** @param {"connecting" | "connected" | "waiting" | "closed"} state @param {{reason?: string, retryMs?: number, resumed?: boolean}} [more] */
+  /**
+   * @param {"connecting" | "connected" | "waiting" | "closed"} state
+   * @param {{reason?: string, retryMs?: number, resumed?: boolean}} [more]
+   */
   #become(state, more = {}) {
     this.state = state;
     this.dispatchEvent(event("state", { state, ...more }));
@@ -1229,16 +1318,23 @@ class Client extends EventTarget {
     }
     this.#fresh = undefined;
     if (this.#hidden || this.state === "closed") return { end: { reason: LOST, atOnce: true }, useful: false };
-    if (this.transport === "events" && this.#wish === "auto" && this.#WebSocket && performance.now() > this.#eventsUntil) this.transport = "websocket";
+    const again = this.#wish === "auto" && this.#WebSocket && performance.now() > this.#eventsUntil;
+    if (again) this.transport = "websocket";
     const how = await this.#serve(token);
     for (const { reject } of this.#requests.values()) reject(failed(how.end));
     this.#requests.clear();
     if (how.welcomed) this.#failures = 0;
-    else if (this.transport === "websocket" && this.#fetch && how.end.comeBack !== false && !this.#hidden) how.end = await this.#explained(how.end, token);
+    const strange = !how.welcomed && this.transport === "websocket" && how.end.comeBack !== false && !this.#hidden;
+    if (strange && this.#fetch) how.end = await this.#explained(how.end, token);
     return how;
   }
 
-  /** Why no WebSocket could be had: a browser does not tell, but HTTP does. @param {End} end @param {string | undefined} token @returns {Promise<End>} */
+  /**
+   * Why no WebSocket could be had: a browser does not tell, but HTTP does.
+   * @param {End} end
+   * @param {string | undefined} token
+   * @returns {Promise<End>}
+   */
   async #explained(end, token) {
     let response;
     try {
@@ -1276,7 +1372,10 @@ class Client extends EventTarget {
         resolve({ ...how, end });
       };
       // What the server said of the end counts, and then how the connection ended.
-      const end = (/** @type {End} */ last) => leave({ ...last, ...(how.end.reason === LOST ? {} : how.end), ...(last.comeBack === false && { comeBack: false }) });
+      const end = (/** @type {End} */ last) => {
+        const said = how.end.reason === LOST ? {} : how.end;
+        leave({ ...last, ...said, ...(last.comeBack === false && { comeBack: false }) });
+      };
       const watch = (late = false) => {
         const left = heard + patience - performance.now();
         // A page that was busy, or asleep, gets what waits for it first.
@@ -1289,6 +1388,7 @@ class Client extends EventTarget {
         heard = performance.now();
         this.bytes += size;
         try {
+          if (!streamed && typeof payload === "string") throw malformed("a text message on a binary connection");
           const decoded = decode(payload);
           if (how.welcomed) this.#take(decoded, how);
           else if (decoded?.kind !== "welcome") throw malformed("the first message of a connection is WELCOME");
@@ -1311,7 +1411,8 @@ class Client extends EventTarget {
       watch();
       const ears = { message, end, heard: () => (heard = performance.now()) };
       try {
-        this.#link = streamed ? this.#openEvents(streamed, token, ears) : openWebSocket(this.#base, token, this.#WebSocket, ears);
+        if (streamed) this.#link = this.#openEvents(streamed, token, ears);
+        else this.#link = openWebSocket(this.#base, token, this.#WebSocket, ears);
       } catch (error) {
         leave({ reason: why(error), comeBack: false });
       }
@@ -1323,7 +1424,8 @@ class Client extends EventTarget {
     for (const each of refused) this.dispatchEvent(event("refused", each));
     const headers = { ...authorization(token), ...(lastEventId !== undefined && { "Last-Event-ID": lastEventId }) };
     const interval = this.#interval === undefined ? "" : `&interval_ms=${this.#interval}`;
-    return openEvents(this.#base, `symbols=${names.map(encodeURIComponent).join(",")}${interval}`, headers, this.#fetch, ears);
+    const query = `symbols=${names.map(encodeURIComponent).join(",")}${interval}`;
+    return openEvents(this.#base, query, headers, this.#fetch, ears);
   }
 
   /** What a message means for this client. @param {any} message @param {{end: End, useful: boolean}} how */
@@ -1331,7 +1433,9 @@ class Client extends EventTarget {
     const received = this.#session.receive(message);
     if (message?.kind === "goodbye") how.end = message;
     if (message?.kind === "expiring") this.#renew();
-    if (message?.kind === "error" && message.fatal) how.end = { reason: message.text, comeBack: message.code === BAD_TOKEN, code: message.code };
+    if (message?.kind === "error" && message.fatal) {
+      how.end = { reason: message.text, comeBack: message.code === BAD_TOKEN, code: message.code };
+    }
     if (message?.kind === "reply" || message?.kind === "error") {
       const request = this.#requests.get(message.id);
       this.#requests.delete(message.id);
@@ -1376,7 +1480,8 @@ class Client extends EventTarget {
   async #renew() {
     const leave = this.#leave;
     if (typeof this.#token !== "function") return;
-    const fresh = await this.#freshToken().catch(() => undefined); // then the connection will end, and the next one asks again
+    // If none can be had, the connection will end, and the next one asks again.
+    const fresh = await this.#freshToken().catch(() => undefined);
     if (fresh === undefined || leave !== this.#leave) return;
     const another = fresh !== this.#lastToken;
     this.#lastToken = fresh;
@@ -1393,9 +1498,13 @@ class Client extends EventTarget {
     if (whenHidden !== "pause" || !page) return;
     /** @type {any} */
     let timer;
+    const pause = () => {
+      this.#hidden = true;
+      this.#leave?.({ reason: "the page is hidden", atOnce: true });
+    };
     const look = () => {
       clearTimeout(timer);
-      if (page.hidden) timer = setTimeout(() => ((this.#hidden = true), this.#leave?.({ reason: "the page is hidden", atOnce: true })), HIDDEN_MS);
+      if (page.hidden) timer = setTimeout(pause, HIDDEN_MS);
       else if (this.#hidden) {
         this.#hidden = false;
         this.#wake();
