@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from random import Random
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.javascript import SCRIPTS, Batch, batch, node
+from tests.javascript import Batch, batch
 from tests.test_golden_frames import CONVERSATION, copy
 from ticker.client_session import ClientSession
 from ticker.errors import ProtocolError
@@ -30,12 +29,6 @@ Message = list[Any]
 def javascript() -> Iterator[Batch]:
     with batch() as made:
         yield made
-
-
-def test_node_agrees_with_the_golden_frames() -> None:
-    command = [node(), "--test", str(SCRIPTS / "golden.test.mjs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout
 
 
 # A client in Python that says the same as batch.mjs

@@ -216,7 +216,7 @@ export function encode(request) {
     } else if (typeof value === "string") {
       const text = encoder.encode(value);
       if (text.length < 32) bytes.push(0xa0 | text.length);
-      else bytes.push(0xda), big(text.length, 2);
+      else bytes.push(0xdb), big(text.length, 4);
       for (const byte of text) bytes.push(byte);
     } else if (Array.isArray(value)) {
       bytes.push(0xdd), big(value.length, 4);
@@ -253,13 +253,10 @@ const mapOf = (check) => (value) => value instanceof Map && [...value].every(([k
  */
 const MESSAGES = [
   ["", {}],
-  [
-    "welcome",
-    {
-      ...{ protocol: natural, epoch: text, session: text, cut: natural, time: natural },
-      ...{ heartbeatMs: natural, limits: mapOf(natural) },
-    },
-  ],
+  ["welcome", {
+    protocol: natural, epoch: text, session: text, cut: natural, time: natural, heartbeatMs: natural,
+    limits: mapOf(natural),
+  }],
   ["reply", { id: natural, result: mapOf(() => true) }],
   ["error", { id: (value) => value === null || natural(value), code: natural, text, fatal: flag }],
   ["instruments", { definitions: array }],
@@ -849,7 +846,7 @@ export class Session {
     const parts = [];
     let room = 0;
     for (const name of names) {
-      const size = encoder.encode(name).length + 3;
+      const size = encoder.encode(name).length + 5;
       if (parts.length === 0 || size > room) {
         parts.push([]);
         room = this.#room() - REQUEST_OVERHEAD;
@@ -1104,6 +1101,7 @@ class Client extends EventTarget {
     const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
     super();
     const needed = { websocket: WebSocket, events: fetch, auto: WebSocket || fetch }[/** @type {"auto"} */ (transport)];
+    if (intervalMs !== undefined && !natural(intervalMs)) throw new TickerError("intervalMs is a whole number, 0 or more");
     if (!needed) throw new TickerError(`transport ${transport}: what it needs is not here; give WebSocket or fetch`);
     this.#base = base;
     this.#token = token;
@@ -1164,6 +1162,7 @@ class Client extends EventTarget {
 
   /** @param {string[]} names */
   subscribe(...names) {
+    names = names.map(String);
     const subscription = new Subscription(names, this.#session.replica, (gone) => {
       if (!this.#subscriptions.delete(gone)) return;
       this.#session.giveUp(gone.names);
