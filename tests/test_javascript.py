@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from random import Random
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.javascript import Batch, batch
+from tests.javascript import SCRIPTS, Batch, batch, node
 from tests.test_golden_frames import CONVERSATION, copy
 from ticker.client_session import ClientSession
 from ticker.errors import ProtocolError
@@ -29,6 +30,13 @@ Message = list[Any]
 def javascript() -> Iterator[Batch]:
     with batch() as made:
         yield made
+
+
+def test_its_state_machine_does_what_the_protocol_says() -> None:
+    command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / "session.test.mjs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert "\n# pass 13\n" in done.stdout
 
 
 # A client in Python that says the same as batch.mjs

@@ -8,11 +8,13 @@ function canonical(value) {
   if (value instanceof Map) return canonical(Object.fromEntries(value));
   if (Array.isArray(value)) return `[${value.map(canonical)}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)}}`;
+  const entries = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
+  return `{${entries}}`;
 }
 
 function assertSame(actual, expected, name) {
-  if (canonical(actual) !== canonical(expected)) throw new Error(`${name}: ${canonical(actual)} is not ${canonical(expected)}`);
+  const [found, stated] = [actual, expected].map(canonical);
+  if (found !== stated) throw new Error(`${name}: ${found} is not ${stated}`);
 }
 
 function refuses(deed, TickerError) {
