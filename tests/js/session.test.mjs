@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Replica, Session, TickerError, connect, decode, encode } from "../../ticker/web/ticker.js";
+import { Replica, Session, TickerError, connect, decode, encode, matcher } from "../../ticker/web/ticker.js";
 
 const welcome = (more = {}) => ({ kind: "welcome", epoch: "e", cut: 5, time: 5, limits: new Map(), ...more });
 const definition = { id: 0, symbol: "A", priceScale: 2, sizeScale: 0, metadata: {} };
@@ -47,6 +47,9 @@ test("a name that the server declined is not resumed but asked for anew", () => 
     { op: "resume", id: 2, epoch: "e", cursor: 5, symbols: ["A"] },
     { op: "subscribe", id: 3, symbols: ["B*"] },
   ]);
+  session.receive({ kind: "instruments", definitions: [{ ...definition, id: 1, symbol: "B1" }] });
+  session.receive({ ...snapshot, cut: 7, records: [1, new Map([[1, 200]])] });
+  assert.equal(session.replica.values().B1.bid, "2.00");
 });
 
 test("a name that a resume declines is withdrawn and forgotten", () => {
@@ -57,6 +60,8 @@ test("a name that a resume declines is withdrawn and forgotten", () => {
   assert.deepEqual(refused, [{ name: "A", code: 8, text: "too many" }]);
   assert.deepEqual(plain(changes), { A: { bid: null } });
   assert.deepEqual(plain(session.replica.values()), {});
+  session.begin(welcome({ cut: 7 }));
+  assert.deepEqual(session.requests().map(({ op }) => op), ["subscribe"]);
 });
 
 test("until a resume is answered, the server's own cut says nothing of the copy", () => {
@@ -77,6 +82,8 @@ test("a resume that is refused is followed by a subscription", () => {
   session.receive({ kind: "error", id: 2, code: 10, text: "that epoch is over", fatal: false });
   assert.equal(session.replica.cursor, 7);
   assert.deepEqual(session.requests(), [{ op: "subscribe", id: 3, symbols: ["A"] }]);
+  session.begin(welcome({ cut: 8 })); // the connection was lost before the answer
+  assert.deepEqual(session.requests(), [{ op: "subscribe", id: 4, symbols: ["A"] }]);
 });
 
 test("an event stream goes on from the cursor, unless a name came that it was not asked for", () => {
@@ -84,6 +91,16 @@ test("an event stream goes on from the cursor, unless a name came that it was no
   assert.deepEqual(session.streamed(), { names: ["A"], lastEventId: "e:5", wanted: ["A"], refused: [] });
   session.want(["C"]);
   assert.deepEqual(session.streamed(), { names: ["A", "C"], lastEventId: undefined, wanted: ["A", "C"], refused: [] });
+});
+
+test("an event stream that goes on has a cut of its own once its reply has come", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.beginStream(welcome({ cut: 7 }), session.streamed());
+  session.receive({ kind: "heartbeat", cut: 8, time: 8 });
+  assert.equal(session.replica.cursor, 5);
+  session.receive(reply(1, ["A", 0, ""]));
+  session.receive({ kind: "heartbeat", cut: 9, time: 9 });
+  assert.equal(session.replica.cursor, 9);
 });
 
 test("an event stream without some of its names goes on as well", () => {
@@ -103,6 +120,26 @@ test("an event stream that was cut off before its reply begins anew", () => {
   assert.equal(session.streamed().lastEventId, "e:5");
 });
 
+test("records that nobody wants any more, and two entries of one instrument, are not taken", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const changes = [0, new Map([[1, 1]]), 0, new Map([[3, 1]])];
+  const twice = { kind: "delta", since: 5, cut: 5, time: 5, changes };
+  assert.throws(() => session.receive(twice), TickerError);
+  assert.equal(session.replica.values().A.bid, "1.00");
+  session.giveUp(["A"]);
+  session.requests();
+  session.receive(snapshot);
+  assert.deepEqual(plain(session.replica.values()), {});
+});
+
+test("a message that defines an instrument twice has to be consistent, too", () => {
+  const replica = new Replica(() => true);
+  for (const second of [{ symbol: "B" }, { priceScale: 1 }, { id: 1 }]) {
+    assert.throws(() => replica.define([definition, { ...definition, ...second }]), TickerError);
+  }
+  assert.equal(replica.definition("A"), undefined);
+});
+
 test("a number that does not fit for a moment stays exact", () => {
   const replica = new Replica(() => true);
   replica.welcome(welcome(), false);
@@ -110,6 +147,26 @@ test("a number that does not fit for a moment stays exact", () => {
   replica.apply({ ...snapshot, records: [0, new Map([[1, 9007199254740991]])] });
   replica.define([{ ...definition, priceScale: 6 }]);
   assert.equal(replica.values().A.bid, "90071992547409.910000");
+});
+
+test("a float is no integer, and an integer of 2**53 is none wherever it stands", () => {
+  const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
+  assert.deepEqual(decode(bytes("93070501")), { kind: "heartbeat", cut: 5, time: 1 });
+  const floats = ["9307cb401400000000000001", "9307ca40a0000001"];
+  for (const hex of [...floats, "9263cf0020000000000000", "9263d3ffe0000000000000"]) {
+    assert.throws(() => decode(bytes(hex)), TickerError, hex);
+  }
+  assert.equal(decode(bytes("9263cb4014000000000000")), null);
+  assert.throws(() => decode('[7,5,9007199254740992]'), TickerError);
+});
+
+test("a class of characters has both its ends, and one that is upside down has nothing", () => {
+  const fits = (pattern, symbols) => symbols.filter(matcher(pattern));
+  assert.deepEqual(fits("[a-c]", ["a", "b", "c", "d", "-"]), ["a", "b", "c"]);
+  assert.deepEqual(fits("[b-b]", ["a", "b", "-"]), ["b"]);
+  assert.deepEqual(fits("[c-a]", ["a", "b", "c", "-"]), []);
+  assert.deepEqual(fits("[!a-b]?", ["ax", "cx", "c"]), ["cx"]);
+  assert.deepEqual(fits("*.[N]?*", ["A.NY", "A.LN", ".NYSE", "A.N"]), ["A.NY", ".NYSE"]);
 });
 
 test("requests are msgpack of every size", () => {
