@@ -35,7 +35,10 @@ _BYTES_PER_UNIT = 256
 """So many bytes count as much as a simple request."""
 
 _UNFINISHED = 65_536
-"""So many bytes may come besides the message that is being received, until that or a ping is complete."""
+"""So many bytes may come besides the message that is being received, pings, and pongs that were asked for."""
+
+_PONG_BYTES = 6
+"""A client's answer to our ping, and what a ping has more than its payload."""
 
 _SEE_ERROR = "see the ERROR before this"
 
@@ -144,7 +147,7 @@ class _HandshakeDone(trio.abc.Stream):
         if code is None:
             await self._stream.send_all(frame)
             if frame[:1] == _PONG and self._connection is not None:
-                await self._connection.ponged()
+                await self._connection.ponged(len(frame) - 2)
             return
         if self._connection is not None:
             frame = self._connection.before_close(code) + frame
@@ -196,6 +199,9 @@ class Connection(Link):
                 self.last_words()
                 return
             self._unfinished = 0
+            # A request can bring a client back in step: its socket has to have taken the answer to the one before, or
+            # the answers of a client that does not read them would pile up.
+            await self.until_told(self._service.hub.cache.cut)
             if self.closing:
                 continue  # the close frame was the last thing to be said, so nothing is done about this any more
             answer = await self._answer(message)
@@ -209,16 +215,16 @@ class Connection(Link):
     async def heard(self, size: int) -> None:
         """So many bytes have come. Returns when more may be read."""
         self._heard_at = trio.current_time()
+        self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
         self._pinged = False
-        self._unfinished += size
         if self._unfinished > self._service.limits.max_message_bytes + _UNFINISHED:
             # Endless fragments, or pongs that nobody asked for: none of it makes a message.
             await self.end_with(self._session.too_large())
         await self._pay(size / _BYTES_PER_UNIT)
 
-    async def ponged(self) -> None:
-        """A ping was answered. Returns when more may be read."""
-        self._unfinished = 0
+    async def ponged(self, payload: int) -> None:
+        """A ping with so many bytes was answered. Returns when more may be read."""
+        self._unfinished = max(0, self._unfinished - payload - _PONG_BYTES)
         await self._pay(1)
 
     def tend(self, now: float, time: int) -> None:
@@ -260,7 +266,8 @@ class Connection(Link):
         """A close frame is about to go out; returns what is to be said before it."""
         self.closing = True
         self._service.hub.fall_behind(self._subscriber)
-        return self._session.too_large().frame if code == Close.TOO_LARGE else b""
+        # If it is not trio-websocket that closes, the ERROR was said already.
+        return self._session.too_large().frame if code == Close.TOO_LARGE and self._closed is None else b""
 
     def last_words(self) -> None:
         """The stream is about to be closed: send the close frame that trio-websocket leaves out.
