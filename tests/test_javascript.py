@@ -239,6 +239,14 @@ def test_both_clients_tell_of_a_field_that_a_message_withdraws_before_it_replace
     assert javascript.ask("conversation", [{"msgpack": frame.hex()} for frame in frames]) == expected
 
 
+def test_both_clients_ignore_what_a_later_version_adds_to_an_outcome(javascript: Batch) -> None:
+    welcome: Message = [1, 1, "epoch", "session", 5, 5000, 10_000, {}]
+    reply: Message = [2, 1, {"outcomes": [["*", 0, "", "later"]], "later": 1}, "later"]
+    assert_agreed(javascript, [msgpack.packb(welcome)], msgpack.packb(reply))
+    ours = Copy(MSGPACK)
+    assert not any(ours.take(msgpack.packb(message))["refused"] for message in (welcome, reply))
+
+
 # Damage
 
 

@@ -49,6 +49,14 @@ class Refused:
     text: str
 
 
+class _Outcome(msgspec.Struct, array_like=True):
+    """An element of `outcomes`; what stands behind these is of a later version."""
+
+    name: str
+    code: int
+    text: str
+
+
 @dataclass(slots=True)
 class Received:
     """What a message from the server meant."""
@@ -263,7 +271,7 @@ class ClientSession:
 def _refused(result: dict[str, Any]) -> list[Refused]:
     """The outcomes of a reply that are not OK. Raises `ProtocolError` for outcomes that are none."""
     try:
-        outcomes = msgspec.convert(result.get("outcomes", []), list[tuple[str, int, str]])
+        outcomes = msgspec.convert(result.get("outcomes", []), list[_Outcome])
     except msgspec.ValidationError as error:
         raise ProtocolError(Code.MALFORMED, f"outcomes are [name, code, text]: {error}") from None
-    return [Refused(*outcome) for outcome in outcomes if outcome[1] != Code.OK]
+    return [Refused(each.name, each.code, each.text) for each in outcomes if each.code != Code.OK]

@@ -1101,7 +1101,7 @@ class Client extends EventTarget {
     const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
     super();
     const needed = { websocket: WebSocket, events: fetch, auto: WebSocket || fetch }[/** @type {"auto"} */ (transport)];
-    if (intervalMs !== undefined && !natural(intervalMs)) throw new TickerError("intervalMs is a whole number, 0 or more");
+    if (intervalMs !== undefined && !natural(intervalMs)) throw new TickerError("intervalMs is a whole number");
     if (!needed) throw new TickerError(`transport ${transport}: what it needs is not here; give WebSocket or fetch`);
     this.#base = base;
     this.#token = token;
