@@ -78,7 +78,7 @@ class Session:
 
 
 def _closed(error: ConnectionClosed) -> VenueClosed:
-    if error.reason is None:
+    if error.reason is None or error.reason.code == 1006:
         return VenueClosed("the connection was lost")
     return VenueClosed(f"the venue closed the connection: {error.reason.code} {error.reason.reason or ''}".rstrip())
 
@@ -96,6 +96,7 @@ async def open_session(url: str, context: ssl.SSLContext, silence_seconds: float
                     stream = await trio.open_ssl_over_tcp_stream(
                         host, parts.port or 443, ssl_context=context, https_compatible=True
                     )
+                    await stream.do_handshake()  # by itself, so that what is wrong with a certificate is told
                     connection = await wrap_client_stream(
                         nursery,
                         stream,
@@ -105,7 +106,8 @@ async def open_session(url: str, context: ssl.SSLContext, silence_seconds: float
                         receive_buffer_size=_RECEIVE_BUFFER,
                     )
             except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as error:
-                raise VenueUnreachable(f"{url}: {str(error) or type(error).__name__}") from error
+                cause = error.__cause__ or error
+                raise VenueUnreachable(f"{url}: {str(cause) or type(cause).__name__}") from error
             yield Session(connection, silence_seconds)
     finally:
         if stream is not None:
@@ -172,7 +174,7 @@ class Venue(ABC):
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
                 error = error.exceptions[0]
-            raise error from None
+            raise error from error.__cause__
 
     async def connect(
         self,

@@ -31,18 +31,25 @@ from ticker.tls import server_context
 
 
 class Dripping(trio.abc.Stream):
-    """A stream that can send byte by byte, each in a TLS record of its own."""
+    """A stream that can send byte by byte, each in a TLS record of its own, and can break within a message."""
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
         self.drips = False
+        self.breaks = False
+
+    async def handshake(self) -> None:
+        await self._stream.do_handshake()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.drips:
+        if self.breaks:
+            await self._stream.send_all(data[: len(data) // 2])
+            await self.aclose()
+        elif not self.drips:
             await self._stream.send_all(data)
-            return
-        for at in range(len(data)):
-            await self._stream.send_all(data[at : at + 1])
+        else:
+            for at in range(len(data)):
+                await self._stream.send_all(data[at : at + 1])
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -113,6 +120,10 @@ class VenueServer:
 
     async def _serve(self, context: ssl.SSLContext, stream: trio.SocketStream) -> None:
         dripping = Dripping(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+        try:
+            await dripping.handshake()
+        except trio.BrokenResourceError:
+            return  # a client that does not trust us
         try:
             async with trio.open_nursery() as nursery:
                 request = await wrap_server_stream(nursery, dripping)
