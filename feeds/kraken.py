@@ -140,6 +140,8 @@ class KrakenTracker(Tracker):
             symbol = next((each for each in self.names if each in error), "")
         if message.get("success") is True:
             self.pending.discard((channel, symbol))
+        elif message.get("success") is not False:
+            raise BadMessage("success: neither true nor false")
         elif symbol in self.names:
             known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
             self.pending -= {("ticker", symbol), ("trade", symbol)}
