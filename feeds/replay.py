@@ -10,16 +10,16 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
 import trio
 
+from feeds import binance, coinbase, kraken
 from feeds.capture import Capture, Moment, is_capture
 from feeds.recording import Messages, Recording, first_guess
 from ticker.errors import ConfigError
@@ -31,8 +31,12 @@ WAKE_UP_SECONDS = 0.005
 MAX_BATCH = 1_000
 """The most publications of several moments in one batch; a moment is never split."""
 
-VENUES = ("binance", "coinbase", "kraken")
-"""The venues whose raw messages can be played."""
+VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
+    "binance": binance.parse,
+    "coinbase": coinbase.parse,
+    "kraken": kraken.parse,
+}
+"""The venues whose raw messages can be played, and what each message says."""
 
 _FORMATS = f"give one of csv, capture, {', '.join(VENUES)}, or leave it out for the first two"
 
@@ -224,7 +228,7 @@ def _tape(path: str, kind: str | None, symbol: str | None, skipped: Counter[str]
         capture.skipped = skipped
         return capture.chunks
     if kind in VENUES:
-        messages = Messages(path, import_module(f"feeds.{kind}").parse)
+        messages = Messages(path, VENUES[kind])
         messages.skipped = skipped
         return messages.chunks
     raise ConfigError(f"format {kind!r}: {_FORMATS}")

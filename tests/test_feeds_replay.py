@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
+from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from feeds.capture import CaptureWriter, Moment
+from feeds.loading import load_feed
 from feeds.recording import CHUNK_LINES
-from feeds.replay import Replay
+from feeds.replay import Replay, merged
+from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update
+from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 SECOND = 1_000_000
@@ -161,6 +167,144 @@ async def test_it_can_be_run_again(tmp_path: Path, autojump_clock: MockClock) ->
 def test_a_speed_that_cannot_be_is_refused(tmp_path: Path, speed: float) -> None:
     with pytest.raises(ConfigError, match="speed"):
         Replay(path=day(tmp_path, 1), speed=speed)
+
+
+def table(path: Path, *rows: tuple[str, int]) -> str:
+    path.write_text("symbol,time,bid\n" + "".join(f"{symbol},{time},{time}\n" for symbol, time in rows))
+    return str(path)
+
+
+def captured(path: Path, *moments: Moment) -> str:
+    writer = CaptureWriter(path)
+    writer.write(moments)
+    writer.close()
+    return str(path)
+
+
+def flat(received: list[tuple[float, list[Publication]]]) -> list[Publication]:
+    return [each for _, batch in received for each in batch]
+
+
+async def test_several_files_are_merged_by_time_each_in_its_own_order(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    one = table(tmp_path / "one", ("A", 1 * SECOND), ("A", 4 * SECOND), ("A", 3 * SECOND), ("A", 9 * SECOND))
+    two = table(tmp_path / "two", ("B", 2 * SECOND), ("B", 4 * SECOND), ("B", 5 * SECOND))
+    received = await batches(autojump_clock, Replay(path=f"{one},{two}"))
+    assert times(received) == [each * SECOND for each in (1, 2, 4, 3, 4, 5, 9)]
+    assert [at for at, _ in received] == pytest.approx([0, 1, 3, 4, 8])
+
+
+def test_a_merge_holds_no_more_than_a_chunk_of_each_file() -> None:
+    read = Counter[str]()
+
+    def tape(name: str, step: int) -> Generator[list[Moment], None, None]:
+        for chunk in range(100):
+            read[name] += 100
+            yield [Moment((chunk * 100 + at) * step, [update(name, bid=1)]) for at in range(100)]
+
+    taken = Counter[str]()
+    for moments in merged([tape("often", 1), tape("seldom", 50)]):
+        taken.update(moment.publications[0].symbol for moment in moments)
+        assert all(read[name] - taken[name] <= 200 for name in read), (read, taken)
+    assert taken == {"often": 10_000, "seldom": 10_000}
+
+
+async def test_a_file_with_nothing_in_it_holds_nobody_up(tmp_path: Path, autojump_clock: MockClock) -> None:
+    one, two = table(tmp_path / "one"), table(tmp_path / "two", ("B", 1), ("a b", 2), ("B", 3))
+    assert times(await batches(autojump_clock, Replay(path=f"{one},{two},{one}"))) == [1, 3]
+
+
+async def test_a_prefix_keeps_the_symbols_of_files_apart(tmp_path: Path, autojump_clock: MockClock) -> None:
+    one = table(tmp_path / "one", ("A", 1))
+    two = captured(tmp_path / "two", Moment(2, [Instrument("A"), update("A", bid=1), Withdrawal("A")]))
+    received = await batches(autojump_clock, Replay(path=f"{one},{two},{two}", prefix="x:,,y:"))
+    kinds = [f"{type(each).__name__} {each.symbol}" for each in flat(received)]
+    assert kinds == [
+        *("Instrument x:A", "Update x:A"),
+        *("Instrument A", "Update A", "Withdrawal A"),
+        *("Instrument y:A", "Update y:A", "Withdrawal y:A"),
+    ]
+    same = await batches(autojump_clock, Replay(path=f"{one},{two}", prefix="z:"))
+    assert {each.symbol for each in flat(same)} == {"z:A"}
+
+
+async def test_a_name_with_a_comma_is_one_file(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = table(tmp_path / "one,two", ("A", 1))
+    assert times(await batches(autojump_clock, Replay(path=path))) == [1]
+
+
+async def test_a_capture_is_played_as_it_was_published_and_twice_the_same(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    moments = [
+        Moment(5 * SECOND, [Instrument("A", metadata={"venue": "X"}), update("A", bid="1.50", time=3)]),
+        Moment(6 * SECOND, []),
+        Moment(8 * SECOND, [update("A", ask=2), Withdrawal("A"), update("B", bid="1.5")]),
+    ]
+    feed = Replay(path=captured(tmp_path / "day", *moments))
+    received = await batches(autojump_clock, feed)
+    assert [at for at, _ in received] == pytest.approx([0, 1, 3])
+    assert [batch for _, batch in received[:2]] == [moments[0].publications, []], "a sign of life comes as one"
+    assert received[2][1] == [
+        update("A", ask=2),
+        Withdrawal("A"),
+        Instrument("B", price_scale=1),
+        update("B", bid="1.5"),
+    ]
+    again = await batches(autojump_clock, feed)
+    assert [batch for _, batch in again] == [batch for _, batch in received]
+
+
+async def test_a_moment_is_never_split_and_others_are_put_together_up_to_a_limit(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    large = Moment(1, [update("A", bid=at) for at in range(3_000)])
+    path = captured(tmp_path / "day", Moment(0, [Instrument("A")]), large, *[Moment(2, large.publications[:400])] * 5)
+    received = await batches(autojump_clock, Replay(path=path, speed=0.0))
+    assert [len(batch) for _, batch in received] == [1, 3_000, 800, 800, 400]
+
+
+async def test_only_so_many_seconds_are_played(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = day(tmp_path, *range(10 * SECOND, 20 * SECOND, SECOND))
+    received = await batches(autojump_clock, Replay(path=path, seconds=2.5))
+    assert times(received) == [10 * SECOND, 11 * SECOND, 12 * SECOND]
+    looped = await batches(autojump_clock, Replay(path=path, seconds=1, loop=True), seconds=2.5)
+    assert times(looped) == [10 * SECOND, 11 * SECOND, 10 * SECOND, 11 * SECOND, 10 * SECOND]
+
+
+async def test_raw_messages_are_played_by_their_time_of_receipt(tmp_path: Path, autojump_clock: MockClock) -> None:
+    trade = '{"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT","p":"%d.50","q":"0.10","T":%d}}'
+    path = tmp_path / "spot.gz"
+    lines = [f"{at * SECOND * 1_000} {trade % (at, at)}" for at in (5, 6, 8)]
+    lines[2:2] = ["7000000000 nonsense", '7000000000 {"result":null,"id":1}', "", trade % (7, 7)]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    feed = Replay(path=str(path), format="binance")
+    received = await batches(autojump_clock, feed)
+    assert [at for at, _ in received] == pytest.approx([0, 1, 2, 3]), "one without a time comes with the line before"
+    assert [each for each in flat(received) if isinstance(each, Update)] == [
+        update("BTCUSDT", last=f"{at}.50", last_size="0.10", time=at * 1_000) for at in (5, 6, 7, 8)
+    ]
+    assert feed.counters["bad message"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("&format=xml", "give one of csv, capture, binance, coinbase, kraken"),
+        ("&format=capture", "is no capture"),
+        ("&format=binance&symbol=A", "only a CSV file needs it"),
+        (",{path}&prefix=a,b,c", "one for each of the 2 files"),
+        ("&prefix=a*", "a symbol can only begin with"),
+        ("&seconds=0", "seconds 0.0"),
+        (",missing", "missing: there is no such file"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_by_name(tmp_path: Path, options: str, why: str) -> None:
+    path = day(tmp_path, 1)
+    with pytest.raises(ConfigError) as caught:
+        load_feed(f"replay?path={path}{options.replace('{path}', path)}")
+    assert why in str(caught.value)
 
 
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import json
+import math
 import os
 import zipfile
 from decimal import Decimal
@@ -14,6 +17,7 @@ import trio
 
 import ticker
 from tests.proxy import Proxy
+from tests.replay_ticks import FILES, PREFIXES, expected, replayed
 from ticker.config import Config
 from ticker.server import serve
 
@@ -112,3 +116,43 @@ async def test_a_whole_recorded_day_arrives_exact_at_four_clients_with_different
     last: dict[str, Decimal | int] = {"time": time, "bid": Decimal(bid), "ask": Decimal(ask)}
     followers = await replay_to_four(f"replay?path={path}&speed=2000", "XAUUSD", last, seconds=43, stall=3)
     print({name: follower.changes for name, follower in followers.items()})
+
+
+def raw(symbol: str, second: int, price: int, **more: object) -> str:
+    """A line of quotes, and one of a trade half a second later."""
+    lines = ""
+    for half, event in enumerate(
+        (
+            {"u": second, "s": symbol, "b": f"{price}.10", "B": "1.500", "a": f"{price}.20", "A": f"{second}", **more},
+            {"e": "trade", "s": symbol, "p": f"{price}.00001306", "q": "0.10", "T": 1_700_000_000_000 + second, **more},
+        )
+    ):
+        stamp = 1_700_000_000_000_000_000 + second * 1_000_000_000 + half * 500_000_000
+        lines += f"{stamp} {json.dumps({'stream': 'x', 'data': event})}\n"
+    return lines
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(200.0, math.inf), (1.0, 0.6)])
+async def test_written_messages_of_three_streams_reach_a_client_exact(
+    tmp_path: Path, ticker_home: Path, monkeypatch: pytest.MonkeyPatch, speed: float, seconds: float
+) -> None:
+    monkeypatch.setenv("TICKER_HOME", str(ticker_home))
+    for name, symbol, base in zip(FILES, ("BTCUSDT", "ETHUSDT", "ETHUSDT"), (60_000, 2_600, 2_700), strict=True):
+        lines = [raw(symbol, second, base + second) for second in range(100)]
+        (tmp_path / name).write_bytes(gzip.compress("".join(lines).encode()))
+    paths = [tmp_path / name for name in FILES]
+    final = await replayed(paths, PREFIXES, speed, seconds)
+    assert final == expected(paths, PREFIXES, seconds)
+    assert final["usdm:ETHUSDT"]["last"] == Decimal("2799.00001306" if seconds == math.inf else "2700.00001306")
+
+
+@pytest.mark.skipif(RECORDINGS is None, reason="needs the recorded streams in the folder TICKER_RECORDINGS")
+@pytest.mark.parametrize(("speed", "seconds"), [(20.0, math.inf), (1.0, 5.0)])
+async def test_recorded_messages_of_three_streams_reach_a_client_exact(
+    ticker_home: Path, monkeypatch: pytest.MonkeyPatch, speed: float, seconds: float
+) -> None:
+    monkeypatch.setenv("TICKER_HOME", str(ticker_home))
+    paths = [Path(RECORDINGS or "") / "ticks" / name for name in FILES]
+    final = await replayed(paths, PREFIXES, speed, seconds)
+    assert final.keys() == {"spot:BTCUSDT", "spot:ETHUSDT", "usdm:ETHUSDT"}
+    assert final == expected(paths, PREFIXES, seconds)
