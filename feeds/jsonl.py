@@ -13,7 +13,6 @@ import socket
 import stat
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -49,14 +48,16 @@ class JsonLines:
     at the last two the feed listens, and any number of programs may write at once; what one of them published is
     `stale`, with the reason `writer_gone`, when it hangs up. With `follow`, a file is read on as it grows, is truncated
     or is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it. With `silence`, a
-    source that sends nothing for so many seconds, not even `[]`, counts as broken.
+    source that sends nothing for so many seconds, not even `[]`, counts as broken, and its instruments are `stale`.
 
     `counters` counts what could not be used, by cause. Raises `ConfigError` for options that cannot be.
     """
 
     def __init__(self, *, path: str, follow: bool = False, silence: float | None = None) -> None:
         self.counters: Counter[str] = Counter()
-        self.silence_seconds = checked_silence(silence)
+        self._silence = checked_silence(silence)
+        # A followed file is not begun anew when it falls silent: its old lines would look like fresh prices.
+        self.silence_seconds = None if follow else self._silence
         self.address = ""
         """Where it listens, once it does."""
         self._path = path
@@ -79,7 +80,7 @@ class JsonLines:
         elif self._path == "-":
             await _copy(0, _Lines(intake, "line"), updates)
         elif self._follow:
-            await _follow(self._path, intake, updates)
+            await _Follower(self._path, intake, self._silence, updates).run()
         else:
             with _Open(self._path) as file:
                 await _copy(file.descriptor, _Lines(intake, "line"), updates)
@@ -238,45 +239,60 @@ async def _read(descriptor: int) -> bytes:
             continue
 
 
-async def _follow(path: str, intake: Intake, updates: trio.abc.SendChannel[FeedItem]) -> None:
-    """Read a file as it grows, and whatever takes its place."""
-    lines = _Lines(intake, "line")
-    while True:
-        with ExitStack() as stack:
+class _Follower:
+    """Reads a file as it grows, and whatever takes its place."""
+
+    def __init__(
+        self, path: str, intake: Intake, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
+    ) -> None:
+        self._path = path
+        self._intake = intake
+        self._lines = _Lines(intake, "line")
+        self._silence = math.inf if silence is None else silence
+        self._heard = trio.current_time()
+        self._updates = updates
+
+    async def run(self) -> None:
+        while True:
             try:
-                file = stack.enter_context(_Open(path))
+                with _Open(self._path) as file:
+                    self._lines.restart()
+                    await self._follow(file)
             except FileNotFoundError:
-                await trio.sleep(LOOK_SECONDS)
-                continue
-            lines.restart()
-            await _follow_one(path, file, lines, updates)
+                await self._pause()
 
+    async def _follow(self, file: _Open) -> None:
+        """Read a file to its end, and on, until another one has its name."""
+        position = 0
+        while True:
+            # Before the end is read: what was written to the file until it was replaced is read, too.
+            replaced = self._is_replaced(file)
+            while data := await _read(file.descriptor):
+                position += len(data)
+                self._heard = trio.current_time()
+                await self._lines.send(data, self._updates)
+            if replaced:
+                await self._lines.send(b"\n", self._updates)
+                return
+            await self._pause()
+            if not file.is_pipe and os.fstat(file.descriptor).st_size < position:
+                os.lseek(file.descriptor, 0, os.SEEK_SET)
+                position = 0
+                self._lines.restart()
 
-async def _follow_one(path: str, file: _Open, lines: _Lines, updates: trio.abc.SendChannel[FeedItem]) -> None:
-    """Read a file to its end, and on, until another one has its name."""
-    position = 0
-    while True:
-        # Before the end is read: what was written to the file until it was replaced is read, too.
-        replaced = _is_replaced(path, file)
-        while data := await _read(file.descriptor):
-            position += len(data)
-            await lines.send(data, updates)
-        if replaced:
-            await lines.send(b"\n", updates)
-            return
+    async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
-        if not file.is_pipe and os.fstat(file.descriptor).st_size < position:
-            os.lseek(file.descriptor, 0, os.SEEK_SET)
-            position = 0
-            lines.restart()
+        if trio.current_time() >= self._heard + self._silence:
+            lapses = self._intake.lapse_all("feed_silent")
+            if lapses:
+                await self._updates.send(lapses)
 
-
-def _is_replaced(path: str, file: _Open) -> bool:
-    try:
-        found = Path(path).stat()
-    except FileNotFoundError:
-        return False
-    return (found.st_dev, found.st_ino) != file.identity
+    def _is_replaced(self, file: _Open) -> bool:
+        try:
+            found = Path(self._path).stat()
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) != file.identity
 
 
 def _host_and_port(path: str) -> tuple[str, int]:

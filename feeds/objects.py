@@ -102,6 +102,10 @@ class Intake:
         self._stale.update(lapsed)
         return [Update(symbol, {"status": "stale", "reason": reason}) for symbol in lapsed]
 
+    def lapse_all(self, reason: str) -> list[Publication]:
+        """Nothing is live any more until it is updated; nothing is said of what was stale before."""
+        return self.lapse(sorted(self._announced - self._stale), reason)
+
     def _complete(self, publications: list[Publication]) -> list[Publication]:
         """With the declarations that are missing, and with what is live again."""
         complete: list[Publication] = []

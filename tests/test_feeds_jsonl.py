@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 import ticker
 from feeds.jsonl import MAX_LINE, MAX_WRITERS, JsonLines
@@ -177,6 +178,23 @@ async def test_a_file_that_is_truncated_is_read_from_its_beginning(tmp_path: Pat
         path.write_bytes(line("A", 3))
         await received.until(lambda: received.bids() == [1, 2, 3])
     assert not feed.counters
+
+
+async def test_a_file_that_falls_silent_is_stale_until_it_grows_and_is_not_read_anew(
+    tmp_path: Path, fast_clock: MockClock
+) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(line("A", 1) + line("B", 1))
+    feed = JsonLines(path=str(path), follow=True, silence=60)
+    assert feed.silence_seconds is None
+    stale, live = {"status": "stale", "reason": "feed_silent"}, {"status": "live", "reason": None}
+    async with running(feed) as received:
+        await received.until(lambda: received.bids("B") == [1])
+        fast_clock.jump(61)
+        await received.until(lambda: received.publications[4:] == [update("A", **stale), update("B", **stale)])
+        with path.open("ab", buffering=0) as file:
+            file.write(line("A", 2))
+        await received.until(lambda: received.publications[6:] == [update("A", bid=2), update("A", **live)])
 
 
 async def test_a_named_pipe_is_followed_from_one_writer_to_the_next(tmp_path: Path) -> None:
