@@ -35,7 +35,7 @@ from ticker.outlet import Parcel, Source
 from ticker.pages import Pages
 from ticker.publisher import Publisher
 from ticker.reception import LOST, receive
-from ticker.supervisor import keep_running
+from ticker.supervisor import Supervisor
 from ticker.tending import tend
 
 SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
@@ -170,7 +170,7 @@ class World:
             nursery.start_soon(publisher.run, received)
             nursery.start_soon(tend, service)
             for source, feed in zip(sources, self.feeds, strict=True):
-                nursery.start_soon(keep_running, source, feed, parcels, LIMITS)
+                nursery.start_soon(Supervisor(source, feed, parcels, cache, LIMITS).run)
             task_status.started()
             await trio.sleep_forever()
 
