@@ -19,7 +19,7 @@ from trio.testing import MockClock
 import ticker
 from feeds.capture import Capture, CaptureWriter, segments
 from feeds.replay import Replay
-from tests.conftest import serving
+from tests.conftest import Logs, alarms, serving
 from tests.proxy import Proxy
 from tests.support import update
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
@@ -235,12 +235,13 @@ async def test_a_feed_that_falls_silent_is_started_again(tmp_path: Path, autojum
     assert 13 <= autojump_clock.current_time() < 14
 
 
-async def test_a_disk_that_takes_nothing_is_no_fault_of_the_feed(tmp_path: Path) -> None:
+async def test_a_disk_that_takes_nothing_is_no_fault_of_the_feed(tmp_path: Path, logs: Logs) -> None:
     writer = CaptureWriter(tmp_path / "day")
     writer._file.close()
     with pytest.raises(ValueError, match="closed file"):
         await record_feed(Scripted([GOLD], [GOLD]), Tally(writer))
     writer._owned.close()
+    assert not alarms(logs)
 
 
 async def test_a_service_is_recorded_as_a_client_sees_it(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ async def record_feed(feed: Feed, tally: Tally) -> None:
             await trio.sleep(random.uniform(0, most))  # noqa: S311  # spread, not secret
             most = min(most * 2, _RESTART_SECONDS[1])
         else:
+            if tap.failure is not None:
+                raise tap.failure
             return
 
 
