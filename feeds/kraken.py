@@ -134,7 +134,7 @@ class KrakenTracker(Tracker):
         number = message.get("req_id")
         channel = _REQUESTS.get(number) if isinstance(number, int) else None
         if isinstance(result, dict):
-            channel, symbol = result.get("channel"), result.get("symbol")
+            channel, symbol = word(result, "channel"), result.get("symbol")
         if not isinstance(symbol, str):
             error = str(message.get("error"))
             symbol = next((each for each in self.names if each in error), "")

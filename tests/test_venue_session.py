@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from feeds import binance, coinbase, kraken
-from feeds.binance import BinanceTracker
-from feeds.coinbase import Coinbase, CoinbaseTracker
-from feeds.kraken import KrakenTracker
+from feeds.coinbase import Coinbase
 from feeds.session import VenueClosed, VenueSilent, VenueUnreachable
-from feeds.venue import BadMessage, Memory, Tracker, VenueRefused, instruments
 from tests.conftest import sockets
 from tests.test_feeds_coinbase import SPEC, begin, heartbeat, match, subscriptions, ticker
 from tests.venue_server import VenueServer, followed, option_ca, venue
@@ -285,35 +276,3 @@ async def test_a_connection_that_breaks_within_a_message_brings_nothing_of_it() 
         await begin(again)
         await watcher.until("ETH-USD", status="live", reason=None)
         await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
-
-
-KEYS = "type channel data method symbol product_id channels name product_ids e s u b B a A p q t T E stream id X pairs"
-WORDS = st.sampled_from(
-    [*KEYS.split(), "status", "system", "sequence", "trade_id", "last_trade_id", "price", "bid", "ask", "req_id"]
-) | st.text(max_size=3)
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text(max_size=8)
-    | st.sampled_from(["ticker", "trade", "A-B", "A/B"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6),
-    max_leaves=20,
-)
-
-
-@given(JSON)
-def test_no_json_makes_an_adapter_raise_anything_but_what_it_documents(message: object) -> None:
-    raw = json.dumps(message)
-    names, counters = {"A-B": "A-B", "A/B": "A/B"}, Counter[str]()
-    trackers: list[Tracker] = [
-        CoinbaseTracker(Memory(names, counters)),
-        KrakenTracker(Memory(names, counters), instruments(names, {})),
-        BinanceTracker(Memory(names, counters), list(names), ["trade"]),
-    ]
-    for tracker in trackers:
-        with contextlib.suppress(VenueRefused):
-            tracker.take(raw)
-    for parse in (coinbase.parse, kraken.parse, binance.parse):
-        with contextlib.suppress(BadMessage):
-            parse(raw)
