@@ -2,7 +2,7 @@
 
 NAME is one of
 
-- a built-in feed: `simulated`, `replay`, `jsonl`, `udp`;
+- a built-in feed: `simulated`, `replay`, `jsonl`, `udp`, `coinbase`, `kraken`, `binance`;
 - an entry point of the group `ticker.feeds`, so that an installed package can offer a feed under a short name;
 - `package.module:Class`, looked up as `python -m` would: in the current directory too.
 
@@ -26,7 +26,10 @@ from typing import Any, Union, cast, get_args, get_origin
 from urllib.parse import unquote
 
 from feeds import Feed
+from feeds.binance import Binance
+from feeds.coinbase import Coinbase
 from feeds.jsonl import JsonLines
+from feeds.kraken import Kraken
 from feeds.replay import Replay
 from feeds.simulated import Simulated
 from feeds.udp import Udp
@@ -35,7 +38,15 @@ from ticker.errors import ConfigError
 GROUP = "ticker.feeds"
 """The entry points that name feeds of installed packages."""
 
-BUILT_IN: Mapping[str, type[Feed]] = {"simulated": Simulated, "replay": Replay, "jsonl": JsonLines, "udp": Udp}
+BUILT_IN: Mapping[str, type[Feed]] = {
+    "simulated": Simulated,
+    "replay": Replay,
+    "jsonl": JsonLines,
+    "udp": Udp,
+    "coinbase": Coinbase,
+    "kraken": Kraken,
+    "binance": Binance,
+}
 """The feeds that come with the service. An entry point cannot take their names."""
 
 _IN_MODULE = re.compile(r"([\w.]+):(\w+)")
