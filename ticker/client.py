@@ -319,7 +319,8 @@ class Client:
                 end = _End(goodbye.reason, come_back=goodbye.come_back, retry_seconds=goodbye.retry_ms / 1000)
             if received.error is not None:
                 end = _End(received.error.text) if received.error.fatal else end
-                self._names_changed.set()  # it may be that something has to be asked anew
+            if received.error is not None or self._session.asks:
+                self._names_changed.set()  # something is to be asked anew, or could not be asked before
             if received.expiring:
                 nursery.start_soon(self._renew, websocket)
             if received.token_refused is not None:

@@ -93,6 +93,8 @@ class ClientSession:
         self._resume_id: int | None = None
         self._token_id: int | None = None
         self._awaited: dict[int, set[str]] = {}
+        self._leaving: set[int] = set()
+        """Unsubscribes without a reply: until it comes, data may be of before them."""
         self._last_id = 0
         self._welcome: Welcome | None = None
         self._vanishing: dict[str, Fields] = {}
@@ -101,6 +103,11 @@ class ClientSession:
     def settled(self) -> bool:
         """Whether the copy holds everything that is wanted and that the server has."""
         return not self._awaited and self._requested.keys() == self._wanted.keys()
+
+    @property
+    def asks(self) -> bool:
+        """Whether `requests` has names to ask for now."""
+        return not self._leaving and self._requested.keys() != self._wanted.keys()
 
     def want(self, names: Iterable[str]) -> None:
         """Ask for names; one that is wanted twice has to be given up twice."""
@@ -119,6 +126,7 @@ class ClientSession:
         self._welcome = message
         self.heartbeat_seconds = message.heartbeat_ms / 1000
         self._awaited.clear()
+        self._leaving.clear()
         self._declined.clear()
         self._confirmed &= self._wanted.keys()
         self._ask_for(sorted(self._confirmed))
@@ -142,13 +150,18 @@ class ClientSession:
             self._resume_id = self._last_id
         dropped = [name for name in self._requested if name not in self._wanted]
         added = [name for name in self._wanted if name not in self._requested]
+        if dropped or self._leaving:
+            # Records of an instrument that is given up and asked for again would be taken from before, and grow old.
+            added = []
         self._ask_for([name for name in self._requested if name in self._wanted] + added)
         self._confirmed.difference_update(dropped)
         for names in self._awaited.values():
             names.difference_update(dropped)
         if dropped:
             self.replica.forget_unwanted()
-            payloads += [self._request("unsubscribe", symbols=names) for names in self._parts(dropped)]
+            for part in self._parts(dropped):
+                payloads.append(self._request("unsubscribe", symbols=part))
+                self._leaving.add(self._last_id)
         payloads += [self._request("subscribe", symbols=names, **self._interval()) for names in self._parts(added)]
         return payloads
 
@@ -198,6 +211,7 @@ class ClientSession:
     def _settle(self, message: Reply, received: Received) -> None:
         """A request was answered: what it asked for is held now."""
         names = self._awaited.pop(message.id, set())
+        self._leaving.discard(message.id)
         if message.id == self._resume_id:
             self._resume_id, self.replica.resuming = None, False
         received.refused = [each for each in _refused(message.result) if each.code != Code.NOT_SUBSCRIBED]
@@ -224,6 +238,7 @@ class ClientSession:
         if message.id is not None and message.id == self._token_id:
             received.token_refused = message.text
         names = self._awaited.pop(message.id, set()) if message.id is not None else set()
+        self._leaving.discard(message.id or 0)
         if self._welcome is not None and message.id is not None and message.id == self._resume_id:
             self._resume_id = None
             self._vanishing |= {held.definition.symbol: held.fields(held.values) for held in self.replica}
