@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.conftest import BINARY, CLOSE, KEY, client_frame
+from tests.conftest import BINARY, CLOSE, KEY, PING, PONG, client_frame
 from tests.simulation.link import Link
 from tests.simulation.witness import frames
-from tests.support import market
+from tests.support import cut, market, update
 from ticker.access import ANYONE
 from ticker.config import Config, Limits
 from ticker.front_door import Upgrade
@@ -21,7 +24,9 @@ from ticker.wire import MSGPACK
 SUBSCRIBE = MSGPACK.encode_request({"op": "subscribe", "id": 1, "symbols": ["A"]})
 
 
-async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_socket() -> None:
+@asynccontextmanager
+async def a_link() -> AsyncIterator[tuple[Link, Service, list[bytes]]]:
+    """A client that has been welcomed, and what it was sent."""
     said: list[bytes] = []
 
     def hear(data: bytes, by_server: bool) -> None:  # noqa: FBT001  # as the link calls it
@@ -34,14 +39,51 @@ async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_sock
         upgrade = Upgrade(KEY.encode(), MSGPACK, None)
         nursery.start_soon(serve_websocket, link.server, upgrade, b"", ANYONE, service)
         await wait_all_tasks_blocked()
+        del said[0]  # the answer to the request
+        yield link, service, said
+        nursery.cancel_scope.cancel()
+
+
+def ask(link: Link) -> None:
+    assert isinstance(SUBSCRIBE, bytes)
+    link.client.say(client_frame(BINARY, SUBSCRIBE))
+
+
+def kinds(said: list[bytes]) -> list[int]:
+    return [frame.first_byte for frame in frames(b"".join(said))[0]]
+
+
+async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_socket() -> None:
+    async with a_link() as (link, service, said), trio.open_nursery() as nursery:
         link.down.size = 0
         (connection,) = service.links
         nursery.start_soon(connection.leave, 0)
         await wait_all_tasks_blocked()
-        assert isinstance(SUBSCRIBE, bytes)
-        link.client.say(client_frame(BINARY, SUBSCRIBE))
+        ask(link)
         await wait_all_tasks_blocked()
         assert not link.up.held, "the request was read"
-        whole, _ = frames(b"".join(said[1:]))
         nursery.cancel_scope.cancel()
-    assert [frame.first_byte for frame in whole] == [BINARY, BINARY, CLOSE]
+    assert kinds(said) == [BINARY, BINARY, CLOSE]
+
+
+async def test_no_data_comes_behind_the_last_error_while_a_pong_holds_the_close_frame_up() -> None:
+    async with a_link() as (link, service, said), trio.open_nursery() as nursery:
+        (connection,) = service.links
+        ask(link)
+        await wait_all_tasks_blocked()
+        before = len(said)
+        link.down.size = 0
+        link.client.say(client_frame(PING, b""))
+        await wait_all_tasks_blocked()
+        nursery.start_soon(connection.end_with, connection._session.expired())
+        await wait_all_tasks_blocked()
+        assert kinds(said[before:]) == [PONG, BINARY]
+        assert connection.closing
+        cut(service.hub.cache, update("A", bid=1))
+        for _ in service.hub.publish(0):
+            pass
+        link.down.size = 100_000
+        link.flow()
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert kinds(said[before:]) == [PONG, BINARY, CLOSE]

@@ -253,6 +253,9 @@ class Connection(Link):
         """Say why, close, and see to it that it ends."""
         if not self.closing and answer.close is not None:
             self.say(answer.frame)
+            # Here, because the close frame may have to wait for a pong that a full socket does not take.
+            self.closing = True
+            self._service.hub.fall_behind(self._subscriber)
             await self._close(answer.close, _SEE_ERROR)
         self._give_up()
 
