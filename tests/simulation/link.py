@@ -15,6 +15,9 @@ from ticker.transport import PushStream
 
 _CLOSE_SECONDS = 1.0
 
+_USER_TIMEOUT_SECONDS = 6.0
+"""As the kernel does it with TCP_USER_TIMEOUT: a peer that acknowledges nothing for so long has gone."""
+
 
 class Pipe:
     """One direction: the kernels' buffers, and what the reader has been given of them."""
@@ -27,6 +30,8 @@ class Pipe:
         self.dead = False
         """Nothing comes through any more, and nobody is told."""
         self.read = MemoryReceiveStream()
+        self.unacknowledged_since: float | None = None
+        """When something was first sent that does not come through any more."""
         self._ending = False
         self._over = False
 
@@ -35,6 +40,8 @@ class Pipe:
         return self.size - len(self.held)
 
     def put(self, data: bytes) -> None:
+        if self.dead and self.unacknowledged_since is None:
+            self.unacknowledged_since = trio.current_time()
         if not self._over:
             self.held += data
             self.carry()
@@ -145,7 +152,7 @@ class ServerEnd(PushStream):
         """Move on what there is room for; True if nothing is left."""
         link = self._link
         while self._unsent and not link.broken:
-            if link.client_gone and not link.down.dead:
+            if (link.client_gone and not link.down.dead) or self._given_up():
                 link.reset()
                 break
             taken = int(min(len(self._unsent), link.down.room))
@@ -156,6 +163,10 @@ class ServerEnd(PushStream):
             self._taken += taken
             self.moved.unpark_all()
         return not self._unsent and not link.broken
+
+    def _given_up(self) -> bool:
+        since = self._link.down.unacknowledged_since
+        return since is not None and trio.current_time() - since > _USER_TIMEOUT_SECONDS
 
     async def drain(self, stall_seconds: float = math.inf) -> None:
         while self._unsent and not self._link.broken:

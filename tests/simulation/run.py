@@ -55,8 +55,9 @@ async def _play(world: World) -> None:
             await script.play(world.chance.randint(20, 60))
             if not world.violations:
                 await script.end_well()
-            for user in world.users:
-                for holding in user.session.replica:
+            copies = [*(user.session.replica for user in world.users), *(each.replica for each in world.listeners)]
+            for copy in copies:
+                for holding in copy:
                     world.digest.update(repr((holding.definition, sorted(map(str, holding.values.items())))).encode())
             using.cancel_scope.cancel()
         if not world.violations:

@@ -10,6 +10,7 @@ import trio.testing
 
 from tests.simulation.feed import ScriptedFeed, State
 from tests.simulation.link import Link
+from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.world import BOUND_SECONDS, World
 from ticker.market import Instrument, Update, Withdrawal
@@ -72,6 +73,11 @@ class Script:
             user.wanted = chance.sample(_NAMES, chance.randint(0, 4))
             world.users.append(user)
             self._using.start_soon(user.run)
+        for number in range(chance.randint(0, 2)):
+            names, life = chance.sample(_NAMES, chance.randint(1, 4)), chance.choice([-4.0, 5.0, 600.0])
+            listener = Listener(world, f"listener{number}", chance.choice(_ENTITLEMENTS), names, life)
+            world.listeners.append(listener)
+            self._using.start_soon(listener.run)
 
     async def play(self, steps: int) -> None:
         """So many things happen; after each it is checked that all is as it must be."""

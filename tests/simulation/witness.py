@@ -10,8 +10,8 @@ import jwt
 
 from ticker.access import LEEWAY_US
 from ticker.last_value import LastValueCache
-from ticker.messages import Delta, Instruments, Reply, Snapshot, parse_server_message
-from ticker.wire import MSGPACK
+from ticker.messages import Delta, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
+from ticker.wire import JSON, MSGPACK
 
 _BINARY, _CLOSE = 0x82, 0x88
 _PATIENCE_US = 1_000_000 + 100_000
@@ -56,6 +56,7 @@ class Witness:
         self._answer: bytes | None = b""
         """The answer to the request, until it is whole."""
         self._rest = b""
+        self._events = False
         self._closed = False
         self._expired_since: int | None = None
         self._looked_at = 0
@@ -82,10 +83,13 @@ class Witness:
             _, end, data = self._answer.partition(b"\r\n\r\n")
             if not end:
                 return False
+            self._events = self._answer.startswith(b"HTTP/1.1 200 ")
             upgraded, self._answer = self._answer.startswith(b"HTTP/1.1 101 "), None
             if not upgraded:
                 return False
         self.largest = max(self.largest, len(data))
+        if self._events:
+            return self._said_in_events(data)
         read, self._rest = frames(self._rest + data)
         if self._rest:
             self._blame("a push does not end with a frame")
@@ -115,7 +119,18 @@ class Witness:
         self._closed = frame.first_byte == _CLOSE
         if frame.first_byte != _BINARY:
             return False
-        message = parse_server_message(MSGPACK.decode_message(frame.payload))
+        return self._look_into(parse_server_message(MSGPACK.decode_message(frame.payload)))
+
+    def _said_in_events(self, data: bytes) -> bool:
+        *events, rest = data.decode().split("\n\n")
+        if rest:
+            self._blame("a push does not end with an event")
+        payloads = [line.removeprefix("data: ") for line in "\n".join(events).split("\n") if line.startswith("data: ")]
+        brought = [self._look_into(parse_server_message(JSON.decode_message(each))) for each in payloads]
+        return any(brought)
+
+    def _look_into(self, message: ServerMessage | None) -> bool:
+        """Judge a message; whether it has data of the market in it."""
         if isinstance(message, Instruments):
             for definition in message.definitions:
                 self._judge(definition.symbol)
