@@ -7,6 +7,7 @@ is cut off before that has to begin anew.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -124,6 +125,7 @@ class EventStream(Link):
         """Say why, and end."""
         self.say(answer.frame)
         self.closing = True
-        with trio.move_on_after(_CLOSE_SECONDS):
+        # Whoever goes at that moment is not to keep the others from their goodbye.
+        with trio.move_on_after(_CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.drain()
         self._give_up()

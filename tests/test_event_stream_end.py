@@ -1,0 +1,45 @@
+"""ticker/event_stream.py, where the client goes while the service says goodbye."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.simulation.link import Link
+from tests.support import market
+from ticker.access import ANYONE
+from ticker.config import Config, Limits
+from ticker.event_stream import Wish, serve_events
+from ticker.gate import Gate
+from ticker.hub import Hub
+from ticker.link import Service
+
+GOING: dict[str, Callable[[Link], None]] = {
+    "its connection breaks": Link.reset,
+    "its connection was closed": lambda link: link.server.abort(),
+}
+
+
+@pytest.mark.parametrize("go", GOING.values(), ids=GOING)
+async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[[Link], None]) -> None:
+    service = Service(Hub(market("A")), Limits(), 0, Gate(Config()))
+    link = Link(room=100_000, chunk=65_536, heard=lambda _data, _by_server: None)
+
+    async def serve() -> None:
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+            await serve_events(link.server, Wish(["A"], None, "", {}), "127.0.0.1", ANYONE, service)
+
+    async with trio.open_nursery() as serving:
+        serving.start_soon(serve)
+        await wait_all_tasks_blocked()
+        link.down.size = 0
+        (way,) = service.links
+        async with trio.open_nursery() as leaving:
+            leaving.start_soon(way.leave, 0)
+            await wait_all_tasks_blocked()
+            assert link.server.unsent
+            go(link)
+    assert not service.links
