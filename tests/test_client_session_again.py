@@ -7,6 +7,7 @@ from ticker.client_session import ClientSession
 from ticker.config import Limits
 from ticker.hub import Hub
 from ticker.market import WireValue
+from ticker.replica import Fields
 from ticker.session import Session, Terms
 from ticker.wire import MSGPACK
 
@@ -33,6 +34,12 @@ class Both:
         cut(self.cache, update("AA", bid=bid), update("B", bid=bid))
         for _ in self.hub.publish(0):
             pass
+
+    def changes(self) -> list[dict[str, Fields]]:
+        """What is told of each frame that now arrives, if it tells of any change."""
+        frames, self.sink.frames = self.sink.frames, []
+        received = [self.client.receive(payload(frame)).changes for frame in split(frames)]
+        return [changes for changes in received if changes]
 
     def arrive(self) -> list[dict[str, WireValue]]:
         """What the copy is after each frame: bids by symbol."""
@@ -80,3 +87,22 @@ def test_an_instrument_that_another_name_asks_for_at_once_is_not_kept_from_befor
     assert both.arrive()[0] == {"B": 100}
     both.serve(client.requests())
     assert both.arrive()[-1] == {"AA": 200, "B": 200}
+
+
+def test_what_was_withdrawn_before_an_instrument_is_asked_for_again_is_told() -> None:
+    both = Both()
+    client = both.client
+    cut(both.cache, update("AA", ask=3))
+    client.want(["A*", "B"])
+    both.serve(client.requests())
+    both.arrive()
+    client.give_up(["B"])
+    first = client.requests()
+    client.want(["AA"])  # a subscription to it begins with what the copy holds now
+    client.give_up(["A*"])
+    second = client.requests()
+    cut(both.cache, update("AA", bid=None))
+    both.serve(first + second)
+    assert both.changes() == []
+    both.serve(client.requests())
+    assert both.changes()[0] == {"AA": {"ask": 3, "bid": None}}

@@ -158,7 +158,7 @@ class ClientSession:
         for names in self._awaited.values():
             names.difference_update(dropped)
         if dropped:
-            self.replica.forget_unwanted()
+            self._forget_unwanted()
             for part in self._parts(dropped):
                 payloads.append(self._request("unsubscribe", symbols=part))
                 self._leaving.add(self._last_id)
@@ -228,6 +228,10 @@ class ClientSession:
         """The server does not serve these names (any more): what was resumed for them would only grow old."""
         self._declined |= declined
         self._ask_for(list(self._requested))
+        self._forget_unwanted()
+
+    def _forget_unwanted(self) -> None:
+        """Drop what is not asked for, at least for now: whoever asks for it again may have seen what it had."""
         before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
         self.replica.forget_unwanted()
         self._vanishing |= {symbol: fields for symbol, fields in before.items() if self.replica.find(symbol) is None}
