@@ -106,9 +106,14 @@ class Replica:
         return self.resuming
 
     def define(self, message: Instruments) -> None:
-        """Learn definitions. Raises `ProtocolError` for one that contradicts what is known of this epoch."""
+        """Learn definitions. Raises `ProtocolError` for one that contradicts what is known of this epoch.
+
+        The copy is then as it was.
+        """
+        fresh: dict[int, Definition] = {}
+        ids: dict[str, int] = {}
         for definition in message.definitions:
-            known = self._definitions.get(definition.id)
+            known = fresh.get(definition.id) or self._definitions.get(definition.id)
             if known is not None and (
                 known.symbol != definition.symbol
                 or known.price_scale > definition.price_scale
@@ -117,10 +122,13 @@ class Replica:
                 raise ProtocolError(
                     Code.MALFORMED, f"instrument {definition.id}: a scale was lowered or the symbol changed"
                 )
-            if self._ids.setdefault(definition.symbol, definition.id) != definition.id:
+            if ids.setdefault(definition.symbol, self._ids.get(definition.symbol, definition.id)) != definition.id:
                 raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
-            self._definitions[definition.id] = definition
-            holding = self._holdings.get(definition.id)
+            fresh[definition.id] = definition
+        self._definitions |= fresh
+        self._ids |= ids
+        for number, definition in fresh.items():
+            holding = self._holdings.get(number)
             if holding is not None:
                 holding.redefine(definition)
 

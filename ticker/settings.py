@@ -25,7 +25,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"config {path}: not UTF-8 text: {error}") from None
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of which some come from a number or a nesting beyond all measure
         raise ConfigError(f"config {path}: not TOML: {error}") from None
     for problem in _unknown_keys(content, Config, ""):
         raise ConfigError(f"config {path}: {problem}")

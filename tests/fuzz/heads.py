@@ -1,0 +1,169 @@
+"""Request heads, through `receive_request`, `route` and `Gate`: the same in one piece, in bytes, and in any pieces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
+
+import trio
+from hypothesis import strategies as st
+
+from tests.conftest import JSON, KEY, MSGPACK
+from tests.fuzz import Target
+from tests.fuzz.values import DAMAGE, damaged
+from tests.tokens import KEYS, public_pem, token
+from ticker.access import public_key
+from ticker.config import Config, Tokens
+from ticker.front_door import Refusal, headers_of, receive_request, route
+from ticker.gate import Gate
+from ticker.transport import PushStream
+
+ROOM = 900
+NOW = 1_800_000_000
+GOOD = token(exp=NOW + 60, sub="alice")
+BAD = token(exp=NOW - 60)
+STATUSES = {101, 400, 401, 403, 405, 426, 431, 501}
+
+_HEADERS = st.sampled_from(
+    [
+        "Host: localhost",
+        "Host: localhost",
+        "Host: \xff",
+        "Upgrade: websocket",
+        "Upgrade: WebSocket",
+        "Connection: Upgrade",
+        "Connection: keep-alive, Upgrade",
+        "Connection: close",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {KEY}",
+        f"Sec-WebSocket-Protocol: {MSGPACK}",
+        f"Sec-WebSocket-Protocol: {JSON}, bearer.{GOOD}",
+        f"Authorization: Bearer {GOOD}",
+        f"Authorization: Bearer {BAD}",
+        f"Cookie: a=b; ticker_token={GOOD}",
+        "Origin: https://localhost",
+        "Origin: https://dash.example.com",
+        "Origin: null",
+        "Content-Length: 5",
+        "Content-Length: 5, 6",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: gzip",
+        "Expect: 100-continue",
+        "X: " + "y" * 300,
+        " folded",
+        "no colon",
+        "",
+    ]
+)
+_UPGRADE = [
+    "Host: localhost",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    f"Sec-WebSocket-Key: {KEY}",
+]
+_LINES = st.one_of(st.lists(_HEADERS, max_size=6).map(lambda more: [*_UPGRADE, *more]), st.lists(_HEADERS, max_size=8))
+_FIRST = st.sampled_from(
+    ["GET /v1/stream HTTP/1.1"] * 4
+    + ["GET /v1/stream?token=x HTTP/1.1", "GET /v1/stream HTTP/1.0", "POST / HTTP/1.1", "GET  / HTTP/1.1", "\r\n"]
+)
+
+
+def written(first: str, lines: list[str], ending: str, behind: bytes) -> bytes:
+    return ending.join([first, *lines, "", ""]).encode("latin-1") + behind
+
+
+class Case(NamedTuple):
+    """What comes from a peer, in pieces of these sizes, over and over."""
+
+    data: bytes
+    pieces: list[int]
+
+
+CASES = st.builds(
+    lambda data, damage, pieces: Case(damaged(data, damage), pieces),
+    st.builds(written, _FIRST, _LINES, st.sampled_from(["\r\n", "\r\n", "\n"]), st.binary(max_size=200)),
+    DAMAGE,
+    st.lists(st.integers(1, 300), min_size=1, max_size=4),
+)
+
+
+class Pieces(PushStream):
+    """The way from a peer that has said all it says."""
+
+    def __init__(self, data: bytes, sizes: list[int]) -> None:
+        self.data = data
+        self.sizes = sizes
+        self.reads = 0
+
+    @property
+    def unsent(self) -> int:
+        return 0
+
+    def push(self, data: bytes) -> bool:
+        raise AssertionError(data)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        size = min(self.sizes[self.reads % len(self.sizes)], max_bytes or 16_384)
+        self.reads += 1
+        piece, self.data = self.data[:size], self.data[size:]
+        return piece
+
+    async def drain(self, stall_seconds: float = math.inf) -> None:
+        raise AssertionError(stall_seconds)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        raise AssertionError(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        raise AssertionError
+
+
+def _gate(*, tokens: bool) -> Gate:
+    config = Config(origins=["https://dash.example.com"], tokens=Tokens(key="public.pem") if tokens else Tokens())
+    gate = Gate(config, lambda: NOW * 1_000_000)
+    if gate.keys is not None:
+        gate.keys.ring = public_key(public_pem(KEYS["EdDSA"]))
+    return gate
+
+
+GATES = [_gate(tokens=True), _gate(tokens=False)]
+
+
+async def judged(stream: Pieces, gate: Gate) -> tuple[object, ...]:
+    """What becomes of a request: its own words, the bytes behind it, and who is let in; or the status it gets."""
+    try:
+        request, rest = await receive_request(stream, ROOM)
+        upgrade = route(request)
+        grant = await gate.grant(headers_of(request))
+    except Refusal as refusal:
+        return (int(refusal.status),)
+    except trio.BrokenResourceError:
+        return ("cut",)
+    assert upgrade.request().isascii()
+    return (101, request.target, request.headers.raw_items(), rest + stream.data, upgrade, grant)
+
+
+def at_once(coroutine: Coroutine[Any, Any, tuple[object, ...]]) -> tuple[object, ...]:
+    """The result of something that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as result:
+        whole: tuple[object, ...] = result.value
+        return whole
+    raise AssertionError("it waits for something")
+
+
+def check(case: Case) -> None:
+    for gate in GATES:
+        whole = at_once(judged(Pieces(case.data, [10**6]), gate))
+        assert whole[0] == "cut" or whole[0] in STATUSES
+        assert at_once(judged(Pieces(case.data, [1]), gate)) == whole
+        assert at_once(judged(Pieces(case.data, case.pieces), gate)) == whole
+
+
+TARGET = Target("request heads, whole and in pieces, up to the gate", CASES, check)

@@ -1,0 +1,129 @@
+"""A server's messages, into a client's session: what is refused leaves the copy as it was; nothing else is raised."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tests.fuzz import Target
+from tests.fuzz.values import ANYTHING, DAMAGE, as_json, as_msgpack, changed
+from ticker.client_session import ClientSession, Received
+from ticker.errors import ProtocolError
+from ticker.wire import JSON, MSGPACK, Encoding
+
+LIMITS = {"max_message_bytes": 65_536}
+SYMBOLS = ["A", "AB", "B", "C"]
+
+_CUT = st.integers(0, 12)
+_NUMBER = st.integers(0, 4)
+_SCALE = st.integers(0, 4)
+_KEY = st.one_of(st.integers(1, 16), st.sampled_from(["note", "bid", "x" * 40, ""]))
+_VALUE = st.one_of(st.integers(-(2**53), 2**53), st.text(max_size=3), st.none(), st.integers(0, 99))
+_FIELDS = st.dictionaries(_KEY, _VALUE, max_size=4)
+_PRICES = st.dictionaries(st.sampled_from([1, 2, 3]), st.integers(0, 9999), max_size=3)
+_ENTRIES = st.lists(st.tuples(_NUMBER, st.one_of(_PRICES, _FIELDS)), max_size=3).map(
+    lambda pairs: [each for pair in pairs for each in pair]
+)
+_DEFINITION = st.tuples(_NUMBER, st.sampled_from(SYMBOLS), _SCALE, _SCALE, st.just({})).map(list)
+_RIGHT = st.tuples(_NUMBER.filter(lambda number: number < 4), _SCALE).map(
+    lambda pair: [pair[0], SYMBOLS[pair[0]], pair[1], pair[1], {}]
+)
+_OUTCOMES = st.lists(
+    st.tuples(st.sampled_from([*SYMBOLS, "B*", "A*"]), st.integers(0, 11), st.just("why")).map(list), max_size=3
+)
+
+_MESSAGES: SearchStrategy[list[Any]] = st.one_of(
+    st.tuples(st.just(4), st.lists(_RIGHT, max_size=4)).map(list),
+    st.tuples(st.just(4), st.lists(_DEFINITION, max_size=4)).map(list),
+    st.tuples(st.just(5), _CUT, _CUT, _CUT, _ENTRIES, _ENTRIES).map(list),
+    st.tuples(st.just(6), _CUT, _CUT, _CUT, _ENTRIES).map(list),
+    st.tuples(st.just(7), _CUT, _CUT).map(list),
+    st.tuples(st.just(2), st.integers(1, 5), st.fixed_dictionaries({"outcomes": _OUTCOMES})).map(list),
+    st.tuples(
+        st.just(3), st.one_of(st.none(), st.integers(1, 5)), st.integers(0, 11), st.just("no"), st.booleans()
+    ).map(list),
+    st.tuples(st.just(8), st.just("bye"), st.integers(0, 9), st.booleans()).map(list),
+    st.tuples(st.just(9), _CUT).map(list),
+)
+
+_ANY: SearchStrategy[Any] = st.one_of(
+    _MESSAGES,
+    _MESSAGES,
+    st.builds(changed, _MESSAGES, st.lists(st.integers(0, 9), min_size=1, max_size=4), ANYTHING),
+    st.builds(lambda message, more: [*message, more], _MESSAGES, ANYTHING),
+    ANYTHING,
+)
+
+
+class Case(NamedTuple):
+    """What one client is told over its connections: None is a new one."""
+
+    encoding: Encoding
+    payloads: list[bytes | str | None]
+
+
+CASES = st.one_of(
+    st.builds(Case, st.just(MSGPACK), st.lists(st.one_of(st.builds(as_msgpack, _ANY, DAMAGE), st.none()), max_size=10)),
+    st.builds(Case, st.just(JSON), st.lists(st.one_of(st.builds(as_json, _ANY, DAMAGE), st.none()), max_size=10)),
+    st.builds(Case, st.sampled_from([MSGPACK, JSON]), st.lists(st.one_of(st.binary(), st.text()), max_size=3)),
+)
+
+
+def said(encoding: Encoding, message: list[Any]) -> bytes | str:
+    return as_json(message, []) if encoding.text else as_msgpack(message, [])
+
+
+def welcome(encoding: Encoding, epoch: str, cut: int) -> bytes | str:
+    return said(encoding, [1, 1, epoch, "session", cut, cut, 10_000, LIMITS])
+
+
+def connect(session: ClientSession, encoding: Encoding, epoch: str, cut: int) -> None:
+    session.begin(welcome(encoding, epoch, cut))
+    for payload in session.requests():
+        assert isinstance(encoding.decode_request(payload), dict)
+
+
+def copy_of(session: ClientSession) -> object:
+    """All that a refusal has to leave as it was."""
+    replica = session.replica
+    holdings = {held.definition.symbol: (held.definition, held.values) for held in replica}
+    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, holdings)
+    return deepcopy(state)
+
+
+def check(case: Case) -> None:
+    encoding = case.encoding
+    session = ClientSession(encoding)
+    session.want(["A", "B*", "AB"])
+    connect(session, encoding, "epoch", 3)
+    for payload in case.payloads:
+        if payload is None:
+            connect(session, encoding, "epoch", 12)
+            continue
+        before, cursor = copy_of(session), session.replica.cursor
+        try:
+            received = session.receive(payload)
+        except ProtocolError:
+            assert copy_of(session) == before
+            connect(session, encoding, "epoch", 12)
+        else:
+            assert isinstance(received, Received)
+            assert session.replica.cursor >= cursor or received.error is not None
+        assert all(held.definition.symbol in SYMBOLS or len(held.definition.symbol) <= 64 for held in session.replica)
+    recovers(session, encoding)
+
+
+def recovers(session: ClientSession, encoding: Encoding) -> None:
+    """Whatever it was told, what a good server then says is what it holds."""
+    connect(session, encoding, "another", 1)
+    session.receive(said(encoding, [4, [[0, "A", 2, 0, {}], [1, "BB", 1, 0, {}]]]))
+    session.receive(said(encoding, [5, 1, 2, 7, [], [0, {1: 150}, 1, {3: 25, "note": "n"}]]))
+    held = {each.definition.symbol: each.values for each in session.replica}
+    assert held == {"A": {1: 150}, "BB": {3: 25, "note": "n"}}
+    assert (session.replica.cursor, session.replica.epoch) == (2, "another")
+
+
+TARGET = Target("a server's messages into a client's session", CASES, check)

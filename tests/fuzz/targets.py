@@ -1,0 +1,14 @@
+"""All fuzzers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.fuzz import Target, configs, heads, requests, server_messages
+
+TARGETS: Mapping[str, Target] = {
+    "requests": requests.TARGET,
+    "server-messages": server_messages.TARGET,
+    "heads": heads.TARGET,
+    "configs": configs.TARGET,
+}
