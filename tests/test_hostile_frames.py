@@ -103,7 +103,6 @@ async def test_text_that_is_no_utf_8_ends_its_connection(frames: bytes, subproto
 
 @pytest.mark.parametrize("reason", [b"\xff\xfe", b"bye \xe2\x82", b"\xed\xa0\x80"])
 async def test_a_close_reason_that_is_no_utf_8_ends_its_connection(reason: bytes) -> None:
-    """A plain `close` passes the reason on; wsproto decodes it."""
     async with attacked() as service:
         peer = await service.peer()
         with trio.fail_after(10):
@@ -133,7 +132,6 @@ async def test_a_close_code_that_may_not_be_ends_its_connection(code: int) -> No
 )
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one read", "afterwards"])
 async def test_nothing_is_answered_behind_a_close(behind: bytes, at_once: bool) -> None:  # noqa: FBT001
-    """trio-websocket raises out of its server for a ping that comes behind a close."""
     async with attacked() as service:
         peer = await service.peer()
         with trio.fail_after(10):
@@ -144,6 +142,19 @@ async def test_nothing_is_answered_behind_a_close(behind: bytes, at_once: bool) 
                     for _ in range(10_000):  # it has closed, or will have at once
                         await peer.send(behind)
             assert await rest_of(peer) in {CLOSE_1000, b""}
+
+
+@pytest.mark.parametrize("behind", [client_frame(PING, b"?"), client_frame(PING, b"?") * 100 + client_frame(PONG, b"")])
+async def test_a_ping_behind_the_servers_own_close_is_not_answered(behind: bytes) -> None:
+    """wsproto refuses to make a pong then, and trio-websocket lets that leave its server."""
+    async with attacked() as service:
+        peer = await service.peer()
+        with trio.fail_after(10):
+            await peer.send(client_frame(BINARY, b"\xc1"))
+            assert isinstance(await peer.message(), Error)
+            assert (await peer.closed())[0] == Close.MALFORMED
+            await peer.send(behind + client_frame(CLOSE, b"\x03\xef"))
+            assert await rest_of(peer) == b""
 
 
 CLOSE_1000 = b"\x88\x02\x03\xe8"
