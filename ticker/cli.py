@@ -1,4 +1,4 @@
-"""The command line: `ticker serve`, `ticker watch` and `ticker token`.
+"""The command line: `ticker serve` and `ticker watch`; `token`, `record` and `export` stand in files of their own.
 
 What cannot be used is said in one line on stderr, with exit code 2; a connection that fails for good ends with 1. Logs
 go to stderr too, so that stdout holds only what was asked for.
@@ -28,6 +28,7 @@ from ticker.client import Client, Connected, Disconnected, Event, connect
 from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles, Tokens
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.logs import configure_logging
+from ticker.record_commands import export, record
 from ticker.screen import Screen, shown
 from ticker.server import serve as run_service
 from ticker.settings import load_config
@@ -251,6 +252,8 @@ async def _on_signal(act: Callable[[], None]) -> AsyncIterator[None]:
 
 
 app.command(token_app)
+app.command(record)
+app.command(export)
 
 
 def main() -> None:

@@ -1,0 +1,172 @@
+// The connection and what the page says of it: its state, how fast it is, and what stands in its way.
+
+import { clock } from "./format.js";
+import { findObstacle } from "./obstacle.js";
+import { connect } from "./ticker.js";
+
+const INTERVAL_MS = 50;
+const MEASURE_EVERY = 5; // seconds
+const KEY = "ticker.token";
+const LATE_MS = 4000;
+
+export class Link extends EventTarget {
+  #subscription = null;
+  #names = [];
+  #updates = 0;
+  #seconds = 0;
+  #lostAt = null;
+  #attempt = 0;
+  #retryAt = 0;
+  #why = "";
+
+  client = null;
+
+  constructor(page) {
+    super();
+    this.page = page;
+    page.door.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#useToken(page.token.value.trim());
+    });
+    setInterval(() => this.#eachSecond(), 1000);
+  }
+
+  /** Connect, or connect anew. */
+  open() {
+    this.client?.close();
+    const token = storedToken();
+    const client = connect(location.origin, { intervalMs: INTERVAL_MS, ...(token ? { token } : {}) });
+    this.client = client;
+    this.#updates = 0;
+    this.#subscription = null;
+    this.#state("connecting", "Connecting");
+    client.addEventListener("state", (event) => client === this.client && this.#became(event));
+    for (const kind of ["change", "refused"]) {
+      client.addEventListener(kind, (event) => {
+        const { change, name, code, text } = event;
+        if (client === this.client) this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
+      });
+    }
+    setTimeout(() => client === this.client && client.state === "connecting" && this.#explain(""), LATE_MS);
+    this.watch(this.#names);
+  }
+
+  /** Watch these names, and no others. */
+  watch(names) {
+    this.#names = names;
+    const before = this.#subscription;
+    this.#subscription = names.length > 0 ? this.client.subscribe(...names) : null;
+    before?.close(); // after the new one, so that what both name stays subscribed
+  }
+
+  #useToken(token) {
+    try {
+      sessionStorage.setItem(KEY, token);
+    } catch {
+      // then it is asked for again
+    }
+    this.page.token.value = "";
+    this.page.door.hidden = true;
+    this.open();
+  }
+
+  #became(event) {
+    this.#attempt += 1;
+    if (event.state === "connected") {
+      this.#lostAt = null;
+      this.#why = "";
+      this.page.notice.hidden = true;
+      this.page.door.hidden = true;
+      this.#state("connected", event.resumed ? "Live, resumed" : "Live");
+      setTimeout(() => this.client.state === "connected" && this.#state("connected", "Live", { quiet: true }), 4000);
+      this.#measure();
+    } else if (event.state === "connecting") {
+      if (!this.#why) this.#state("connecting", "Connecting");
+    } else {
+      this.#lostAt ??= this.client.cut > 0 ? new Date() : null;
+      this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
+      this.#state(event.state, event.state === "waiting" ? "No connection" : "Disconnected");
+      this.page.latency.textContent = "–";
+      if (!document.hidden) this.#explain(event.reason ?? "");
+    }
+    this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
+    this.dispatchEvent(Object.assign(new Event("state"), { state: event.state, resumed: event.resumed }));
+  }
+
+  /** Find out why, and say so. */
+  async #explain(reason) {
+    const attempt = (this.#attempt += 1);
+    const obstacle = await findObstacle(storedToken());
+    if (attempt !== this.#attempt && this.client.state === "connected") return;
+    if (obstacle.kind === "token") {
+      this.page.notice.hidden = true;
+      this.page.doorText.textContent = obstacle.text;
+      if (this.page.door.hidden) {
+        this.page.door.hidden = false;
+        this.page.token.focus();
+      }
+      return;
+    }
+    this.page.door.hidden = true;
+    this.#why = obstacle.text || (reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : "Neither a WebSocket nor an event stream can be had.");
+    this.#sayWhy();
+  }
+
+  #sayWhy() {
+    const head = this.#lostAt ? `The connection was lost at ${clock(this.#lostAt)}; the prices below are from before.` : "There is no connection.";
+    const wait = Math.ceil((this.#retryAt - performance.now()) / 1000);
+    const closed = this.client.state === "closed";
+    const next = closed ? "Load the page again to try again." : wait > 0 ? `Trying again in ${wait} s.` : "Trying again.";
+    this.page.notice.hidden = false;
+    // Only the reason is for the screen reader, which would otherwise count the seconds aloud.
+    setText(this.page.notice.children[0] ?? this.page.notice.appendChild(document.createElement("span")), `${head} ${this.#why}`);
+    const rest = this.page.notice.children[1] ?? this.page.notice.appendChild(document.createElement("span"));
+    rest.setAttribute("aria-hidden", "true");
+    setText(rest, next);
+  }
+
+  #state(state, text, { quiet = false } = {}) {
+    this.page.state.dataset.state = state;
+    setText(this.page.stateText, text);
+    document.body.dataset.link = state;
+    if (!quiet && state !== "connecting") setText(this.page.announcer, text);
+  }
+
+  #eachSecond() {
+    const { updates, state } = this.client ?? {};
+    setText(this.page.rate, state === "connected" ? (updates - this.#updates).toLocaleString("en") : "–");
+    this.#updates = updates ?? 0;
+    this.#seconds += 1;
+    if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measure();
+    if (state !== "connected" && this.#why) this.#sayWhy();
+  }
+
+  /** How long a question to the service and its answer take. */
+  async #measure() {
+    const { client } = this;
+    try {
+      let ms;
+      if (client.transport === "websocket") ms = await client.ping();
+      else {
+        const sent = performance.now();
+        await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+        ms = performance.now() - sent;
+      }
+      if (client === this.client && client.state === "connected") setText(this.page.latency, ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`);
+    } catch {
+      setText(this.page.latency, "–");
+    }
+  }
+}
+
+function storedToken() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

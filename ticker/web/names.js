@@ -1,0 +1,21 @@
+// Names of a list: symbols and patterns, as a person types them. What a pattern matches, `ticker.js` knows.
+
+/** Whether a name of the list stands for what it matches, rather than for one symbol. */
+export function isPattern(name) {
+  return /[*?[\]]/.test(name);
+}
+
+/** The names in a text that a person typed: between commas or spaces, each once. */
+export function namesIn(text) {
+  return [...new Set(text.split(/[\s,]+/).filter((name) => name && name.length <= 64))];
+}
+
+/** A pattern for symbols that contain a text, in whatever case. */
+export function containing(text) {
+  const letters = [...text].map((letter) => {
+    const [small, large] = [letter.toLowerCase(), letter.toUpperCase()];
+    return small === large || small.length + large.length !== 2 ? letter : `[${small}${large}]`;
+  });
+  const pattern = `*${letters.join("")}*`;
+  return pattern.length <= 64 ? pattern : `*${text.slice(0, 62)}*`;
+}
