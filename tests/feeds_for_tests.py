@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import TypeAlias
 
 import trio
@@ -74,3 +76,27 @@ class Closing:
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         async with updates:
             await updates.send([Instrument("ONCE"), Update("ONCE", {"last": 1})])
+
+
+class FromFile:
+    """For a service in a process of its own: does what a file says, which a test writes anew whenever it likes.
+
+    The file holds a JSON map of symbols to fields; while it is missing, the feed fails.
+    """
+
+    def __init__(self, *, path: str) -> None:
+        self._path = Path(path)
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        before = ""
+        declared: set[str] = set()
+        while True:
+            text = self._path.read_text(encoding="utf-8")  # it is short
+            if text != before:
+                before = text
+                for symbol, fields in json.loads(text).items():
+                    if symbol not in declared:
+                        declared.add(symbol)
+                        await updates.send(Instrument(symbol))
+                    await updates.send(Update(symbol, fields))
+            await trio.sleep(0.02)
