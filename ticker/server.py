@@ -84,7 +84,9 @@ async def serve(
         handler = partial(_handle, certificate=certificate, service=service, pages=pages)
         async with trio.open_nursery() as listening:
             await listening.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
-            task_status.started(_url(listeners[0]))
+            url = _url(listeners[0])
+            _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
+            task_status.started(url)
             await stop.wait()
             listening.cancel_scope.cancel()
         _log.info("stopping", clients=len(service.links), drain_seconds=config.drain_seconds)
