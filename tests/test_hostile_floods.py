@@ -171,6 +171,20 @@ async def test_a_flood_of_messages_waits_at_its_sender() -> None:
         await peer.reset()
 
 
+async def test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed() -> None:
+    async with attacked(limits=SLOW) as service:
+        peer = await service.peer(JSON)
+        began, replies = trio.current_time(), 0
+        with trio.fail_after(100):
+            await peer.send(client_frame(TEXT, b'{"op":"ping","id":1}') * 200)
+            await wait_all_tasks_blocked()
+            with trio.move_on_after(2):
+                while True:
+                    assert isinstance(await peer.message(), Reply)
+                    replies += 1
+        assert 20 <= replies <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+
+
 # Many names
 
 

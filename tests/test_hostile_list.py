@@ -73,6 +73,8 @@ floods:
     test_a_client_that_only_listens_and_answers_pings_stays
   requests without end
     test_a_flood_of_messages_waits_at_its_sender
+  requests faster than is allowed
+    test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed
   10^5 subscribes over many requests
     test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limit
   10^5 subscribes in one request
