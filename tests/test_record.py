@@ -25,15 +25,7 @@ from tests.support import update
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
 from ticker.recorder import Tally, record_feed, record_service
 
-# Until the commands are among those of ticker.cli they are added here.
-_MAIN = """
-import ticker.cli, ticker.record_commands as commands
-for command in (commands.record, commands.export):
-    if command.__name__ not in ticker.cli.app:
-        ticker.cli.app.command(command)
-ticker.cli.main()
-"""
-TICKER = [sys.executable, "-c", _MAIN]
+TICKER = [sys.executable, "-m", "ticker"]
 GOLD = Instrument("GOLD", metadata={"venue": "X"})
 
 

@@ -82,8 +82,8 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
     Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
     if the peer leaves before it is complete.
     """
-    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have. So no
-    # more is read than a head may have, and what comes behind it counts for nothing, however it was cut into pieces.
+    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have. So
+    # no more is read than a head may have, and what comes behind it counts for nothing, however it was cut into pieces.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
     room = max_head_bytes
     while True:
