@@ -195,3 +195,13 @@ test("what is neither bytes of one message nor its JSON is refused", () => {
   }
   assert.equal(decode("[99]"), null);
 });
+
+test("names are asked for only when the server has answered what was given up", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.giveUp(["A"]);
+  assert.deepEqual(session.requests(), [{ op: "unsubscribe", id: 2, symbols: ["A"] }]);
+  session.want(["A"]);
+  assert.deepEqual(session.requests(), []);
+  session.receive(reply(2, ["A", 0, ""]));
+  assert.deepEqual(session.requests().map(({ op, symbols }) => ({ op, symbols })), [{ op: "subscribe", symbols: ["A"] }]);
+});

@@ -635,6 +635,8 @@ export class Session {
   #tokenId;
   /** The names of each request that waits for its answer. @type {Map<number, Set<string>>} */
   #awaited = new Map();
+  /** Unsubscribes without a reply: until it comes, data may be of before them. @type {Set<number>} */
+  #leaving = new Set();
   #lastId = 0;
   /** @type {any} */
   #welcome;
@@ -689,6 +691,7 @@ export class Session {
   /** @param {any} welcome @param {string[]} names @param {boolean} resumable */
   #start(welcome, names, resumable) {
     this.#awaited.clear();
+    this.#leaving.clear();
     this.#resumeId = this.#tokenId = undefined;
     this.#confirmed = new Set(names);
     this.#askFor(names);
@@ -739,11 +742,16 @@ export class Session {
       this.#resumeId = this.#lastId;
     }
     const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
-    const added = this.#names.filter((name) => !this.#requested.has(name));
+    let added = this.#names.filter((name) => !this.#requested.has(name));
+    // Records of an instrument that is given up and asked for again would be taken from before, and grow old.
+    if (dropped.length > 0 || this.#leaving.size > 0) added = [];
     this.#askFor([...this.#requested].filter((name) => this.#wanted.has(name)).concat(added));
     for (const name of dropped) for (const names of [this.#confirmed, ...this.#awaited.values()]) names.delete(name);
     if (dropped.length > 0) this.replica.forgetUnwanted();
-    for (const symbols of this.#parts(dropped)) requests.push(this.request("unsubscribe", { symbols }));
+    for (const symbols of this.#parts(dropped)) {
+      requests.push(this.request("unsubscribe", { symbols }));
+      this.#leaving.add(this.#lastId);
+    }
     for (const symbols of this.#parts(added)) requests.push(this.request("subscribe", { symbols, ...this.#interval }));
     return requests;
   }
@@ -791,6 +799,7 @@ export class Session {
     const outcomes = named("reply", [result.get("outcomes") ?? []], [["outcomes", array]], 0).outcomes.map(outcome);
     const names = this.#awaited.get(id) ?? new Set();
     this.#awaited.delete(id);
+    this.#leaving.delete(id);
     if (id === this.#resumeId) {
       this.#resumeId = undefined;
       this.replica.resuming = false;
@@ -819,6 +828,7 @@ export class Session {
     if (id === null) return;
     const names = this.#awaited.get(id) ?? new Set();
     this.#awaited.delete(id);
+    this.#leaving.delete(id);
     if (id === this.#tokenId) received.tokenRefused = text;
     if (id === this.#resumeId) {
       this.#resumeId = undefined;
