@@ -22,7 +22,7 @@ from benchmarks.sample import Sample
 from benchmarks.servers import PEER_NAMES, SERVERS
 from benchmarks.session import Session
 from benchmarks.targets import targets
-from benchmarks.workloads import COMPARED, QUICK, WORKLOADS, Overrides
+from benchmarks.workloads import COMPARED, QUICK, USUAL, WORKLOADS, Overrides
 
 RESULTS = ROOT / "benchmarks" / "results"
 OPENSSL_CONF = str(ROOT / "benchmarks" / "openssl.cnf")
@@ -47,8 +47,8 @@ def main() -> int:
     began = datetime.now(UTC)
     interrupted = False
     try:
-        workloads = arguments.workloads or (QUICK if arguments.quick else tuple(WORKLOADS))
-        session.run(workloads, _present(console, _servers(arguments)))
+        workloads = arguments.workloads or (QUICK if arguments.quick else USUAL)
+        session.run(workloads, _present(console, _servers(arguments, workloads)))
     except KeyboardInterrupt:
         interrupted = True
         console.print("ended early: this is what was measured so far")
@@ -64,7 +64,12 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
         description="Measure Ticker and the floors beside other servers, on one core each, and print tables.",
         epilog="Exit code 1 if a client of Ticker ended with a wrong price, 2 if something cannot be used.",
     )
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="those of --list to run; default: all")
+    parser.add_argument(
+        "workloads",
+        nargs="*",
+        metavar="WORKLOAD",
+        help="those of --list to run; default: all but those that run by name only",
+    )
     parser.add_argument("--list", action="store_true", help="tell which workloads and peers there are")
     parser.add_argument(
         "--quick", action="store_true", help="what targets name, once, and shorter: eight minutes at most"
@@ -93,8 +98,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _servers(arguments: argparse.Namespace) -> list[str]:
+def _servers(arguments: argparse.Namespace, workloads: Sequence[str]) -> list[str]:
+    """Those that may take part: whatever is not needed is not installed either."""
     peers = arguments.peers or (COMPARED if arguments.quick else PEER_NAMES)
+    if all(WORKLOADS[name].alone for name in workloads):
+        return [name for name, server in SERVERS.items() if server.role == "ticker" or name in (arguments.peers or ())]
     return [name for name, server in SERVERS.items() if server.role in {"ticker", "floor"} or name in peers]
 
 
@@ -113,7 +121,8 @@ def _present(console: Console, servers: Sequence[str]) -> list[str]:
 
 def _list(console: Console) -> None:
     for name, workload in WORKLOADS.items():
-        console.print(f"{name:10} {workload.title}", highlight=False)
+        only = " (Ticker alone, by name only)" if workload.alone else ""
+        console.print(f"{name:10} {workload.title}{only}", highlight=False)
     console.print(f"peers: {', '.join(PEER_NAMES)}", highlight=False)
 
 

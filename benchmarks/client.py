@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import ssl
+import struct
 from collections.abc import Sequence
 
 from benchmarks.readers import Price, Reader
@@ -19,6 +20,8 @@ RECORD = 16_384
 """The most plain text in one TLS record (RFC 8446, section 5.1): a read brings one record."""
 
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # the FIN bit and the opcode (RFC 6455, 5.2)
+_RESET = struct.pack("ii", 1, 0)
+"""Linger for no time at all (socket(7)): then closing is a reset."""
 
 
 class Client:
@@ -34,13 +37,16 @@ class Client:
         """The latest price of each instrument, as this client knows it."""
         self.frames = self.values = self.bytes = self.records = 0
         """Messages and prices in them; ciphertext and TLS records."""
+        self.pongs = 0
+        self.receive_buffer = RECEIVE_BUFFER
+        """To be changed before `begin`: the kernel drops what comes beyond a buffer that shrinks later."""
         self._address = ("127.0.0.1", port)
         self._server = server
         # With memory BIOs one system call takes in a hundred records; an `SSLSocket` makes two calls for each.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
         self._shaken = self._upgraded = False
-        self._rest = b""
+        self._rest = self._unsent = b""
         self._kept: list[bytes] = []
 
     # Connecting
@@ -50,7 +56,7 @@ class Client:
         self.socket = socket.socket()
         self.socket.settimeout(0)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.socket.connect_ex(self._address)
         return self.socket.fileno()
 
@@ -132,6 +138,14 @@ class Client:
         """Cut the connection."""
         self.socket.close()
 
+    def reset(self) -> None:
+        """Cut the connection with a TCP reset."""
+        reset(self.socket)
+
+    def say_close(self) -> None:
+        """Send a close frame (1000). What `receive` and `decode` raise next is the server's answer, or its end."""
+        self._send(_CLOSE, b"\x03\xe8")
+
     @property
     def cipher(self) -> str:
         """What TLS agreed on."""
@@ -161,6 +175,8 @@ class Client:
     def _control(self, first: int, payload: bytes) -> None:
         if first == _PING:
             self._send(_PONG, payload)
+        elif first == _PONG:
+            self.pongs += 1
         elif first == _CLOSE:
             raise ConnectionError(f"the server closed a connection: {payload[2:].decode(errors='replace')}")
 
@@ -192,6 +208,27 @@ class Client:
         self._tls.write(head + b"\0\0\0\0" + payload)
         self._flush()
 
-    def _flush(self) -> None:
-        if data := self._outgoing.read():
-            self.socket.send(data)  # requests are short: an empty socket takes them whole
+    def push(self, frames: bytes) -> bool:
+        """Send whole frames. False if earlier ones still wait for the socket: then these are not sent."""
+        if not self._flush():
+            return False
+        self._tls.write(frames)
+        self._flush()
+        return True
+
+    def _flush(self) -> bool:
+        """Send what the socket takes; the rest goes first the next time. False if there is a rest."""
+        self._unsent += self._outgoing.read()
+        if self._unsent:
+            try:
+                sent = self.socket.send(self._unsent)
+            except BlockingIOError:
+                sent = 0
+            self._unsent = self._unsent[sent:]
+        return not self._unsent
+
+
+def reset(sock: socket.socket) -> None:
+    """Close a socket so that its peer gets a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    sock.close()

@@ -12,22 +12,31 @@ from collections.abc import Collection, Sequence
 from benchmarks.client import Client
 
 SWEEP_SECONDS = 0.1
+KEPT_SWEEPS = 30
+"""In a long phase, what a client got is decoded after so many sweeps, another client's at each."""
 
 
 class Crowd:
     """All clients but those that somebody else reads."""
 
-    def __init__(self, clients: Sequence[Client], probes: float, apart: Collection[Client] = ()) -> None:
+    def __init__(
+        self, clients: Sequence[Client], probes: float, apart: Collection[Client] = (), *, long: bool = False
+    ) -> None:
+        """`long`: what sweeps keep would grow too large until the end of the phase."""
         others = without(clients, apart)
         self.probes = spread(others, probes)
         self.swept = without(others, self.probes)
         self._turn = self._count = 0
+        self._long = long
 
     def sweep(self, now: float) -> None:
         """Read those whose turn has come at this time of the phase."""
         due = int(now * len(self.swept) / SWEEP_SECONDS)
-        for _ in range(min(due - self._count, len(self.swept))):
-            self.swept[self._turn].sweep()
+        for sweep in range(due - min(due - self._count, len(self.swept)), due):
+            client = self.swept[self._turn]
+            client.sweep()
+            if self._long and (sweep // len(self.swept) + self._turn) % KEPT_SWEEPS == 0:
+                client.decode_kept()
             self._turn = (self._turn + 1) % len(self.swept)
         self._count = due
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import select
 import time
+from array import array
 from typing import Protocol
 
 from benchmarks.client import Client
@@ -41,10 +42,10 @@ class Drive:
     """What was seen during a phase."""
 
     def __init__(self, process: ServerProcess, crowd: Crowd, schedule: Schedule) -> None:
-        self.latencies: list[float] = []
+        self.latencies = array("d")
         """One for each update and probe that watches it, in seconds."""
         self.arrivals: dict[int, tuple[float, float]] = {}
-        """For each update, when the first and when the last probe had it."""
+        """For each update, when the first and when the last probe had it; where all watch the same."""
         self.peak_memory = process.memory()
         self.drained = 0.0
         """How long after the last update was due the probes had everything."""
@@ -54,11 +55,10 @@ class Drive:
         self._sent = 0
         self._next = {client: dict.fromkeys(client.numbers, 0) for client in crowd.probes}
         self._watched = 0.0
+        self._alike = len({tuple(client.numbers) for client in crowd.probes}) == 1
 
     def spread(self) -> list[float]:
         """For each update, how long after the first probe the last one had it, in seconds; where all watch the same."""
-        if len({tuple(client.numbers) for client in self._crowd.probes}) > 1:
-            return []
         return [last - first for first, last in self.arrivals.values()]
 
     @property
@@ -134,6 +134,7 @@ class Drive:
             while at < len(places) and places[at] <= latest:
                 index = places[at]
                 self.latencies.append(now - schedule.intended[index])
-                self.arrivals[index] = (self.arrivals.get(index, (now, now))[0], now)
+                if self._alike:
+                    self.arrivals[index] = (self.arrivals.get(index, (now, now))[0], now)
                 at += 1
             following[number] = at

@@ -10,10 +10,12 @@ from dataclasses import replace
 from benchmarks.client import Client
 from benchmarks.connector import Connector
 from benchmarks.drive import Drive
+from benchmarks.floods import play_floods
 from benchmarks.process import CannotStart, ServerProcess, free_port
 from benchmarks.run import Job, Run
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS, Start
+from benchmarks.soak import play_soak
 from benchmarks.workloads import Phase
 from ticker.devcert import DevelopmentCertificate
 
@@ -129,8 +131,7 @@ def play_storm(run: Run) -> Iterator[Sample]:
 
 
 def _storm(run: Run, phase: Phase) -> Sample:
-    for guest in run.guests:
-        guest.close()
+    run.send_guests_away()
     run.guests = run.new_clients(run.job.workload.clients)
     storms: list[Storm] = []
 
@@ -152,4 +153,6 @@ PLAYS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "ladder": play_ladder,
     "idle": play_idle,
     "storm": play_storm,
+    "soak": play_soak,
+    "floods": play_floods,
 }

@@ -107,6 +107,10 @@ class ServerProcess:
         """Resident memory, in MB (proc(5))."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6 for pid in self._pids)
 
+    def descriptors(self) -> int:
+        """Open file descriptors (proc(5))."""
+        return sum(1 for pid in self._pids for _ in Path(f"/proc/{pid}/fd").iterdir())
+
     def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
         stdout = self._process.stdout.fileno()

@@ -40,6 +40,19 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "connect_ms": ("CPU ms to connect one", "{:.2f}"),
     "clients_per_core_second": ("clients/s of core", "{:.0f}"),
     "storm_seconds": ("s to the last", "{:.1f}"),
+    "memory_warm": ("memory MB after the warm-up", "{:.1f}"),
+    "memory_end": ("memory MB at the end", "{:.1f}"),
+    "memory_most": ("memory MB at most", "{:.1f}"),
+    "memory_slope": ("slope of memory MB/minute, by least squares", "{:+.3f}"),
+    "descriptors_start": ("descriptors before the guests", "{:,.0f}"),
+    "descriptors_most": ("descriptors at most", "{:,.0f}"),
+    "descriptors_end": ("descriptors after the guests", "{:,.0f}"),
+    "guests_came": ("guests who came", "{:,.0f}"),
+    "guests_left": ("guests who left", "{:,.0f}"),
+    "guests_stayed": ("guests there at the end", "{:,.0f}"),
+    "guests_stalled": ("guests who stalled", "{:,.0f}"),
+    "attacks_per_second": ("pings or handshakes/s", "{:,.0f}"),
+    "answered_per_second": ("answered/s", "{:,.0f}"),
     "load": ("load client", "{:.0%}"),
 }
 """Heading and form of each figure."""
@@ -53,6 +66,12 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     "W5": ("cpu", *_LATENCY, "memory_growth", "oldest_on_resume", "behind_after_resume", "trickle_age", "load"),
     "W6": ("cpu", "drained", *_LATENCY, "values_per_offered", "memory", "memory_growth", "load"),
     "W7": ("kb_per_client", "cpu", "connect_ms", "memory"),
+    "soak": (
+        *("cpu", "p50", "p99", "max", "memory_warm", "memory_end", "memory_most", "memory_slope"),
+        *("descriptors_start", "descriptors_most", "descriptors_end"),
+        *("guests_came", "guests_left", "guests_stayed", "guests_stalled", "load"),
+    ),
+    "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
 }
 
@@ -62,6 +81,15 @@ def workload_table(key: str, samples: Sequence[Sample]) -> Table:
     workload = WORKLOADS[key]
     table = Table(title=f"{key}: {workload.title}", title_justify="left", caption_justify="left")
     columns = _SHOWN.get(key, _USUAL)
+    fill = _fill_alone if workload.alone else _fill
+    fill(table, columns, samples)
+    for problem in _problems(samples):
+        table.caption = f"{table.caption}\n{problem}" if table.caption else problem
+    return table
+
+
+def _fill(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> None:
+    """A row for each phase and server."""
     table.add_column("server")
     table.add_column("phase")
     for name in columns:
@@ -72,9 +100,20 @@ def workload_table(key: str, samples: Sequence[Sample]) -> Table:
             if runs:
                 table.add_row(SERVERS[server].title, phase, *_cells(columns, runs))
         table.add_section()
-    for problem in _problems(samples):
-        table.caption = f"{table.caption}\n{problem}" if table.caption else problem
-    return table
+
+
+def _fill_alone(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> None:
+    """Where there is little to compare: a column for each phase."""
+    runs: dict[str, list[Sample]] = {}
+    for sample in samples:
+        runs.setdefault(f"{SERVERS[sample.server].title}, {sample.phase}", []).append(sample)
+    table.add_column("")
+    for heading in runs:
+        table.add_column(heading, justify="right")
+    cells = [list(_cells(columns, group)) for group in runs.values()]
+    for index, name in enumerate(columns):
+        # What does not count has one cell, and says so in the first row.
+        table.add_row(COLUMNS[name][0], *(column[index] if index < len(column) else "" for column in cells))
 
 
 def _cells(columns: Sequence[str], runs: Sequence[Sample]) -> Iterable[str]:

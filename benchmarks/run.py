@@ -60,7 +60,7 @@ class Run:
         """Further clients, who have to be exact too, but whose figures do not count."""
         self.alive = True
         """All clients have what they should have: another phase may follow."""
-        self._port = port
+        self.port = port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE  # it costs only the load client
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -74,7 +74,7 @@ class Run:
         workload, server = self.job.workload, SERVERS[self.job.server]
         numbers = range(workload.symbols)
         lists = [sorted(self._choose.sample(numbers, workload.watched)) for _ in range(count)]
-        return [Client(server, self._port, self._context, each) for each in lists]
+        return [Client(server, self.port, self._context, each) for each in lists]
 
     def connect(self, count: int) -> None:
         """Let so many clients more connect and subscribe. Raises `OSError`."""
@@ -87,12 +87,18 @@ class Run:
         for client in self.clients + self.guests:
             client.close()
 
+    def send_guests_away(self) -> None:
+        """Cut their connections."""
+        for guest in self.guests:
+            guest.close()
+        self.guests = []
+
     def phase(self, phase: Phase, storm: Callable[[Drive], Aside] | None = None) -> Sample:
-        """Go through a phase, in which a storm of guests may come."""
+        """Go through a phase, in which a storm of guests may come, or whatever else goes on aside."""
         self._phases += 1
         schedule = Schedule(phase, self.job.workload.symbols, first_price=self._price, seed=self._phases)
         slow = SlowClients(self.clients, schedule) if phase.slow else None
-        crowd = Crowd(self.clients, self.job.workload.probes, slow.clients if slow else ())
+        crowd = Crowd(self.clients, self.job.workload.probes, slow.clients if slow else (), long=phase.long)
         drive = Drive(self.process, crowd, schedule)
         before, began = Counts.now(self.process, self.clients), Stopwatch.now()
         sample = replace(self.job.sample(phase), cipher=self.clients[0].cipher)

@@ -68,6 +68,8 @@ class Session:
 
     def _takes_part(self, server: str, workload: Workload, turn: int) -> bool:
         role = SERVERS[server].role
+        if workload.alone and role not in {"ticker", "hidden"}:
+            return False
         if role == "floor" and not workload.floors:
             return False
         if role == "peer" and workload.few and not self._all_peers and server not in FEW:
@@ -87,6 +89,7 @@ def _line(sample: Sample) -> str:
         "p99": "p99 {:.1f} ms",
         "kb_per_client": "{:.1f} KB per client",
         "clients_per_core_second": "{:.0f} clients/s of core",
+        "memory_slope": "{:+.2f} MB/minute",
         "load": "load client {:.0%}",
     }
     shown = ", ".join(form.format(figures[name]) for name, form in named.items() if name in figures)

@@ -34,9 +34,10 @@ class Measured:
 
 
 def targets(samples: Sequence[Sample]) -> list[Row]:
-    """All of them, whether or not they were measured."""
+    """Those of a usual session, whether or not they were measured, and what else was."""
     measured = Measured(samples)
-    return [*_cost(measured), *_open(measured), *_trouble(measured), *_connections(measured), *_rates(measured)]
+    groups = (_cost, _open, _trouble, _connections, _rates, _floods)
+    return [row for group in groups for row in group(measured)]
 
 
 def _cost(measured: Measured) -> Iterator[Row]:
@@ -88,6 +89,15 @@ def _connections(measured: Measured) -> Iterator[Row]:
 def _rates(measured: Measured) -> Iterator[Row]:
     low, high = (measured.get("rates", "cpu", phase=f"{rate:,}/s") for rate in (5000, 20_000))
     yield _ratio("rates, refresh 50 ms: CPU at 20,000 updates/s, of that at 5,000", 1.6, high, low)
+
+
+def _floods(measured: Measured) -> Iterator[Row]:
+    """Only if they were measured: a usual session does without."""
+    usual = measured.get("floods", "p99", phase="usual")
+    for phase in ("pings", "handshakes"):
+        during = measured.get("floods", "p99", phase=phase)
+        if during is not None:
+            yield _ratio(f"floods, {phase}: p99 of clients already there, of the usual", 3, during, usual)
 
 
 def _ratio(what: str, limit: float, ours: float | None, theirs: float | None) -> Row:

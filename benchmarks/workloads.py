@@ -19,6 +19,8 @@ class Phase:
     """1 % of the clients do not read from the first second to the last but one; 5 % read 10 kB/s throughout."""
     drain: float = 1.0
     """How many seconds later everything has to have arrived; a server that needs longer cannot keep up."""
+    long: bool = False
+    """What clients got is decoded during the phase as well: kept until its end, it would be gigabytes."""
     label: str = ""
 
     @property
@@ -27,7 +29,7 @@ class Phase:
         return self.label or f"{self.rate:,}/s"
 
 
-Play = Literal["phases", "ladder", "idle", "storm"]
+Play = Literal["phases", "ladder", "idle", "storm", "soak", "floods"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Workload:
     """Whether the floors take part: their writes wait, so they stand still where a client stalls."""
     few: bool = False
     """Whether only `FEW` peers take part unless others are named: what each shows does not differ so much."""
+    alone: bool = False
+    """Neither peers nor floors take part, and no session has it unless it is named."""
     harder_than: str = ""
     """A server that could not keep up with that workload is not tried on this one."""
 
@@ -117,6 +121,24 @@ WORKLOADS: Mapping[str, Workload] = {
         budget_ms=50,
         few=True,
     ),
+    "soak": replace(
+        WATCHLISTS,
+        title="ten minutes, in which guests come, stall and go",
+        phases=(Phase(2000, 600.0, drain=4.0, long=True),),
+        budget_ms=20,
+        play="soak",
+        alone=True,
+    ),
+    "floods": Workload(
+        "300 clients beside floods of pings and of aborted handshakes",
+        clients=300,
+        symbols=500,
+        watched=50,
+        phases=tuple(Phase(20, 10.0, drain=8.0, label=label) for label in ("usual", "pings", "handshakes")),
+        play="floods",
+        probes=1.0,
+        alone=True,
+    ),
 }
 
 COMPARED = ("bun", "ws", "trio-websocket")
@@ -124,6 +146,7 @@ COMPARED = ("bun", "ws", "trio-websocket")
 REPEATED = ("ticker", "floor", *COMPARED)
 """Only these are measured more than once, unless peers are named."""
 FEW = (*COMPARED, "nats", "websockets")
+USUAL = tuple(name for name, workload in WORKLOADS.items() if not workload.alone)
 QUICK = ("W1", "W2", "W2-paced", "W2-bursts", "W3", "W3-50", "W5", "W7", "W8", "rates")
 """The workloads that targets name."""
 

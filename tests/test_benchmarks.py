@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.workloads import QUICK, USUAL
+
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core for the server, one for the clients")
 
 
@@ -50,6 +52,43 @@ def test_a_client_that_was_left_out_is_reported_as_wrong_and_gets_no_figures(tmp
     (sample,) = [each for each in results(tmp_path)["samples"] if each["server"] == "broken"]
     assert sample["wrong"]
     assert sample["figures"] == {}
+
+
+def test_a_soak_tells_who_came_and_what_that_left_behind(tmp_path: Path) -> None:
+    small = ("--clients", "10", "--rate", "200", "--seconds", "8", "--results", str(tmp_path))
+    done = benchmarks("soak", *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = results(tmp_path)
+    (sample,) = content["samples"]
+    assert (sample["server"], sample["wrong"], sample["void"]) == ("ticker", "", "")
+    figures = sample["figures"]
+    assert figures["guests_came"] == figures["guests_left"] + figures["guests_stayed"]
+    assert min(figures["guests_left"], figures["guests_stayed"]) > 0
+    assert figures["descriptors_end"] <= figures["descriptors_start"] < figures["descriptors_most"]
+    assert figures["memory_most"] >= figures["memory_end"] > 0
+    assert not [row for row in content["targets"] if row["what"].startswith("floods")]
+
+
+def test_floods_are_seen_by_the_server_and_compared_with_the_usual(tmp_path: Path) -> None:
+    small = ("--clients", "10", "--rate", "200", "--seconds", "2", "--results", str(tmp_path))
+    done = benchmarks("floods", *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = results(tmp_path)
+    samples = {sample["phase"]: sample for sample in content["samples"]}
+    assert list(samples) == ["usual", "pings", "handshakes"]
+    for sample in samples.values():
+        assert (sample["server"], sample["wrong"], sample["void"]) == ("ticker", "", "")
+    for phase in ("pings", "handshakes"):
+        figures = samples[phase]["figures"]
+        assert figures["attacks_per_second"] > figures["answered_per_second"] > 0
+    assert len([row for row in content["targets"] if row["what"].startswith("floods") and row["measured"]]) == 2
+
+
+def test_what_runs_by_name_only_is_listed_as_that_and_is_in_no_other_session() -> None:
+    listed = benchmarks("--list").stdout.splitlines()
+    by_name = {line.split()[0] for line in listed if line.endswith("by name only)")}
+    assert by_name == {"soak", "floods"}
+    assert by_name.isdisjoint({*USUAL, *QUICK})
 
 
 @pytest.mark.parametrize(
