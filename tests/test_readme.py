@@ -66,12 +66,20 @@ def test_a_client_of_the_readme_prints_prices(at: int, tmp_path: Path) -> None:
     assert any("EURUSD" in line or "1.0" in line for line in lines)
 
 
+def test_the_notebook_of_the_readme_collects_rows(tmp_path: Path) -> None:
+    with service(tmp_path, "simulated") as url:
+        code = blocks("python")[2].replace("wss://localhost:8443", url)
+        assert url in code
+        (line,) = first_lines(code, tmp_path, 1)
+    assert "rows, the last one: {'time': datetime" in line
+
+
 def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:
     assert len(blocks("python")[0].strip().splitlines()) <= 6
 
 
 def test_the_feed_of_the_readme_is_served_and_has_about_fifteen_lines(tmp_path: Path) -> None:
-    code = blocks("python")[2]
+    code = blocks("python")[3]
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "dice.py").write_text(code)
     with service(tmp_path, "dice:Dice?sides=1") as url:
