@@ -71,7 +71,7 @@ def test_the_notebook_of_the_readme_collects_rows(tmp_path: Path) -> None:
         code = blocks("python")[2].replace("wss://localhost:8443", url)
         assert url in code
         (line,) = first_lines(code, tmp_path, 1)
-    assert "rows, the last one: {'time': datetime" in line
+    assert "rows, the last one: {'at': datetime" in line
 
 
 def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:
