@@ -47,7 +47,7 @@ _events = lru_cache(maxsize=256)(Events)
 async def serve_events(stream: PushStream, wish: Wish, address: str, grant: Grant, service: Service) -> None:
     """Send events until the client leaves. Raises `trio.BrokenResourceError` if the connection is lost."""
     await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | wish.headers))
-    lost = False
+    lost, link = False, None
     try:
         async with trio.open_nursery() as nursery:
             link = EventStream(stream, _events(service.hub.cache.epoch + grant.view), grant, service, nursery)
@@ -62,6 +62,9 @@ async def serve_events(stream: PushStream, wish: Wish, address: str, grant: Gran
             nursery.cancel_scope.cancel()
     except* (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
         lost = True
+    finally:
+        if link is not None:
+            link.forget()
     if lost:
         raise trio.BrokenResourceError("the connection was lost")
 

@@ -126,7 +126,9 @@ class _HandshakeDone(trio.abc.Stream):
 
     def forget(self) -> None:
         """The connection is over, and not to wait in a cycle for the garbage collector."""
-        self._connection = None
+        if self._connection is not None:
+            self._connection.forget()
+            self._connection = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._head:
@@ -185,6 +187,11 @@ class Connection(Link):
         self._unfinished = 0
         self._closed: trio.Event | None = None
         super().__init__(stream, encoding, grant, service, nursery)
+
+    def forget(self) -> None:
+        """Let go of the WebSocket, too."""
+        super().forget()
+        del self._websocket
 
     async def run(self) -> None:
         """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
