@@ -20,8 +20,9 @@ STALL_SHARE = 0.1
 """So many of those who came in stop reading in the middle of their stay; half of them go without reading again."""
 READ_SECONDS = 0.1
 CONNECT_STEP_SECONDS = 0.005
-PATIENCE_SECONDS = 20.0
-"""A guest that waits longer to come in, or for the answer to its close frame, was forgotten by the server."""
+PATIENCE_SECONDS = 30.0
+"""A guest that waits longer to come in, or for the answer to its close frame, was forgotten by the server. (What its
+kernel did not take while it stalled may be sent again only 15 s after it reads again.)"""
 
 Visit = Iterator[float]
 """A guest's visit, step by step: for how many seconds it does nothing before it goes on."""

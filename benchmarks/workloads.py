@@ -19,6 +19,8 @@ class Phase:
     """1 % of the clients do not read from the first second to the last but one; 5 % read 10 kB/s throughout."""
     drain: float = 1.0
     """How many seconds later everything has to have arrived; a server that needs longer cannot keep up."""
+    patience: float = 1.0
+    """After so many seconds in which nothing comes, what is missing is taken for wrong."""
     long: bool = False
     """What clients got is decoded during the phase as well: kept until its end, it would be gigabytes."""
     label: str = ""
@@ -124,7 +126,8 @@ WORKLOADS: Mapping[str, Workload] = {
     "soak": replace(
         WATCHLISTS,
         title="ten minutes, in which guests come, stall and go",
-        phases=(Phase(2000, 600.0, drain=4.0, long=True),),
+        # A sender tries ever more seldom what a full receiver's kernel did not take: after 20 s, every 15 s (RFC 6298).
+        phases=(Phase(2000, 600.0, drain=4.0, patience=20.0, long=True),),
         budget_ms=20,
         play="soak",
         alone=True,
