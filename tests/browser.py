@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,6 +53,20 @@ def page_of(started: Browser, *, dark: bool = False, width: int = 1440, height: 
     finally:
         context.close()
     assert errors == []
+
+
+def row(page: Page, symbol: str) -> Locator:
+    return page.locator("#rows .row").filter(has=page.get_by_text(symbol, exact=True))
+
+
+def cell(page: Page, symbol: str, part: str) -> Locator:
+    return row(page, symbol).locator(f".{part}")
+
+
+def add(page: Page, text: str) -> None:
+    page.keyboard.press("/")
+    page.locator("#search").fill(text)
+    page.keyboard.press("Enter")
 
 
 class Market:

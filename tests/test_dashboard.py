@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser import Market, browser, market, page_of
+from tests.browser import Market, add, browser, cell, market, page_of, row
 from tests.tokens import key_file, token
 
 expect.set_options(timeout=20_000)
@@ -30,20 +30,6 @@ def served(tmp_path: Path) -> Iterator[Market]:
         yield made
 
 
-def row(page: Page, symbol: str) -> Locator:
-    return page.locator("#rows .row").filter(has=page.get_by_text(symbol, exact=True))
-
-
-def cell(page: Page, symbol: str, part: str) -> Locator:
-    return row(page, symbol).locator(f".{part}")
-
-
-def add(page: Page, text: str) -> None:
-    page.keyboard.press("/")
-    page.locator("#search").fill(text)
-    page.keyboard.press("Enter")
-
-
 def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, served: Market) -> None:
     with page_of(chrome) as page:
         page.goto(f"{served.url}#ALPHA")
@@ -55,7 +41,9 @@ def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, s
         served.set("BETA", last="21.7")
         expect(cell(page, "BETA", "last")).to_contain_text("21.7")
         served.stop_feed()
-        expect(row(page, "BETA")).to_contain_text(re.compile("stale.*(feed_down|reconnecting)", re.DOTALL))
+        expect(row(page, "BETA")).to_contain_text(
+            re.compile(r"stale · (feed_down|reconnecting) · since \d\d:\d\d:\d\d")
+        )
         served.set("BETA", last="22.3")
         expect(cell(page, "BETA", "last")).to_contain_text("22.3")
         expect(row(page, "BETA")).not_to_contain_text("stale")
@@ -80,42 +68,6 @@ def test_the_same_page_works_where_a_websocket_is_blocked(chrome: Browser, serve
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.15")
 
 
-def test_a_list_is_kept_between_visits_and_stands_in_the_url(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.goto(served.url)
-        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
-        row(page, "ALPHA").click()
-        page.keyboard.press("Delete")
-        expect(row(page, "ALPHA")).to_have_count(0)
-        expect(page).to_have_url(re.compile("#BETA$"))
-        page.goto("about:blank")
-        page.goto(served.url)
-        expect(cell(page, "BETA", "bid")).to_contain_text("20.0")
-        expect(row(page, "ALPHA")).to_have_count(0)
-
-
-def test_a_pattern_brings_all_that_match_it_and_what_appears_later(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.goto(f"{served.url}#*A")
-        expect(row(page, "ALPHA")).to_have_count(1)
-        expect(row(page, "BETA")).to_have_count(1)
-        served.set("GAMMA", last="3.3")
-        expect(cell(page, "GAMMA", "last")).to_contain_text("3.3")
-
-
-def test_symbols_are_moved_and_chosen_with_the_keyboard_alone(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.goto(f"{served.url}#ALPHA,BETA")
-        expect(cell(page, "BETA", "bid")).to_contain_text("20.0")
-        row(page, "BETA").focus()
-        page.keyboard.press("Alt+ArrowUp")
-        expect(page).to_have_url(re.compile("#BETA,ALPHA$"))
-        page.keyboard.press("Enter")
-        expect(page.locator("#detail-symbol")).to_have_text("BETA")
-        page.keyboard.press("?")
-        expect(page.locator("#keys")).to_be_visible()
-
-
 def test_a_service_that_wants_a_token_is_said_so_and_takes_one(chrome: Browser, tmp_path: Path) -> None:
     with market(tmp_path) as served, page_of(chrome) as page:
         served.set("ALPHA", bid="1.10")
@@ -126,6 +78,70 @@ def test_a_service_that_wants_a_token_is_said_so_and_takes_one(chrome: Browser, 
         page.keyboard.press("Enter")
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         expect(page.locator("#door")).to_be_hidden()
+
+
+def test_a_page_without_any_stream_says_why_and_gets_one_when_it_can(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.route("**/v1/**", lambda route: route.abort())
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#notice")).to_contain_text("There is no connection. localhost")
+        expect(page.locator("#notice")).to_contain_text("does not answer")
+        page.unroute("**/v1/**")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_refusal_is_shown_in_the_words_of_the_service(chrome: Browser, served: Market) -> None:
+    answer = '{"code": 503, "message": "all places are taken"}'
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.route("**/v1/**", lambda route: route.fulfill(status=503, body=answer))
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#notice")).to_contain_text("It says: all places are taken.")
+
+
+def test_a_halted_instrument_says_so_and_since_when(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA,BETA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        served.set("ALPHA", status="halted", reason="exchange_halt")
+        halted = re.compile(r"halted · exchange_halt · since \d\d:\d\d:\d\d")
+        expect(row(page, "ALPHA")).to_contain_text(halted)
+        expect(page.locator("#detail-badge")).to_have_text(halted)
+        expect(row(page, "BETA")).not_to_contain_text("halted")
+
+
+def test_a_change_is_counted_from_the_last_close_with_its_sign(chrome: Browser, served: Market) -> None:
+    served.set("ALPHA", last="1.20", prev_close="1.25", volume="1234567")
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "change")).to_have_text("▼ \u22120.05")
+        expect(cell(page, "ALPHA", "percent")).to_have_text("\u22124.00 %")
+        expect(cell(page, "ALPHA", "volume")).to_have_text("1.23M")
+        served.set("ALPHA", last="1.30")
+        expect(cell(page, "ALPHA", "change")).to_have_text("▲ +0.05")
+
+
+def test_an_unknown_symbol_says_so_and_joins_when_it_appears(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA,DELTA")
+        expect(row(page, "DELTA")).to_contain_text("no such instrument yet")
+        served.set("DELTA", last="4.4")
+        expect(cell(page, "DELTA", "last")).to_have_text("4.40")
+        expect(row(page, "DELTA")).not_to_contain_text("no such instrument")
+
+
+def test_the_chosen_colours_are_kept_between_visits(chrome: Browser, served: Market) -> None:
+    with page_of(chrome, dark=True) as page:
+        for _ in range(2):
+            page.goto(served.url)
+            expect(page.locator("html")).to_have_attribute("data-theme", "auto")
+        page.locator("#theme").click()
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.locator("#theme")).to_have_attribute("aria-label", "Colours: Light")
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
 
 
 @pytest.mark.parametrize("width", [1440, 390], ids=["wide", "phone"])

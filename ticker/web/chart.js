@@ -5,6 +5,7 @@ import { clock, grouped } from "./format.js";
 const RIGHT = 74;
 const BOTTOM = 22;
 const TOP = 8;
+const LEAST_MS = 30_000;
 const STEPS_MS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800].map((seconds) => seconds * 1000);
 
 export class Chart {
@@ -92,8 +93,9 @@ export class Chart {
     const margin = Math.max((top - low) * 0.08, (least - (top - low)) / 2);
     [low, top] = [low - margin, top + margin];
     const { width, height } = this.#size;
-    const start = now - this.span;
-    const [across, down] = [(width - RIGHT) / this.span, (height - BOTTOM - TOP) / (top - low)];
+    // A past that is shorter than what is asked for is drawn larger.
+    const start = Math.max(now - this.span, Math.min(ring.time(first), now - LEAST_MS));
+    const [across, down] = [(width - RIGHT) / (now - start), (height - BOTTOM - TOP) / (top - low)];
     return {
       ...{ first, low, top, start, now, right: width - RIGHT, bottom: height - BOTTOM },
       x: (time) => Math.max(0, (time - start) * across),
@@ -118,7 +120,7 @@ export class Chart {
       context.fillText(grouped(value.toFixed(digits)), view.right + 8, y);
     }
     context.textAlign = "center";
-    const every = STEPS_MS.find((each) => this.span / each <= Math.max(2, view.right / 90)) ?? STEPS_MS.at(-1);
+    const every = STEPS_MS.find((each) => (view.now - view.start) / each <= Math.max(2, view.right / 90)) ?? STEPS_MS.at(-1);
     for (let time = Math.ceil(view.start / every) * every; time < view.now; time += every) {
       const x = Math.round(view.x(time)) + 0.5;
       context.moveTo(x, 0);

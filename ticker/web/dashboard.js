@@ -14,6 +14,7 @@ import { Watchlist } from "./watchlist.js";
 const FIRST_SYMBOLS = 12;
 const MOST_TAKEN_APART = 200;
 const TOAST_MS = 6000;
+const UNKNOWN = 6; // the outcome of a name that no instrument has yet (PROTOCOL.md, section 7)
 const wide = matchMedia("(min-width: 1000px)");
 
 // Elements by id, in camel case.
@@ -45,6 +46,7 @@ const search = new Search(
 // Painting: one frame for all that changed since the last.
 
 let requested = false;
+let closed = false; // whether a person closed the chart, which then stays so
 
 function requestFrame() {
   if (requested) return;
@@ -74,7 +76,7 @@ function arrange() {
   page.empty.hidden = list.names.length > 0 || (!list.chosen && link.client.state !== "connected");
   const { quote } = detail;
   if (quote !== null && table.rowFor(quote.symbol) === null) show(null);
-  if (detail.quote === null && wide.matches) show(table.order.find((row) => row.symbol !== null)?.symbol ?? null);
+  if (detail.quote === null && wide.matches && !closed) show(table.order.find((row) => row.symbol !== null)?.symbol ?? null);
   table.choose(detail.quote?.symbol);
   requestFrame();
 }
@@ -139,8 +141,8 @@ link.addEventListener("refused", (event) => {
     return;
   }
   const quote = quotes.of(event.name);
-  if (quote.known && event.code === 6) return;
-  quote.trouble = event.text || "there is no such instrument";
+  if (quote.known && event.code === UNKNOWN) return;
+  quote.trouble = event.code === UNKNOWN ? "no such instrument yet" : event.text;
   quote.version += 1;
   requestFrame();
 });
@@ -161,12 +163,15 @@ function show(symbol) {
 }
 
 function closeChart() {
+  closed = true;
   show(null);
   if (table.current) table.focus(table.current);
 }
 
 function open(row) {
-  if (row?.symbol) show(row.symbol);
+  if (!row?.symbol) return;
+  closed = false;
+  show(row.symbol);
 }
 
 page.rows.addEventListener("click", (event) => {
