@@ -117,7 +117,8 @@ export class Chart {
       const y = Math.round(view.y(value)) + 0.5;
       context.moveTo(0, y);
       context.lineTo(view.right, y);
-      context.fillText(grouped(value.toFixed(digits)), view.right + 8, y);
+      // The tag of the present price would lie over a label as near as this.
+      if (!(Math.abs(y - view.y(this.quote.price)) < 15)) context.fillText(grouped(value.toFixed(digits)), view.right + 8, y);
     }
     context.textAlign = "center";
     const every = STEPS_MS.find((each) => (view.now - view.start) / each <= Math.max(2, view.right / 90)) ?? STEPS_MS.at(-1);
