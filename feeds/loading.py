@@ -2,8 +2,8 @@
 
 NAME is one of
 
-- a built-in feed: `simulated`, `replay`, `jsonl`, `udp`, `coinbase`, `kraken`, `binance`;
-- an entry point of the group `ticker.feeds`, so that an installed package can offer a feed under a short name;
+- a feed that comes with the service: `simulated`, `replay`, `jsonl`, `udp`, `coinbase`, `kraken`, `binance`;
+- an entry point of the group `ticker.feeds`, so that any installed package can offer a feed under a short name;
 - `package.module:Class`, looked up as `python -m` would: in the current directory too.
 
 Options are percent-decoded as in URLs, except that `+` stays a plus. Each is matched to a keyword-only parameter of the
@@ -22,32 +22,26 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType, NoneType, UnionType
-from typing import Any, Union, cast, get_args, get_origin
+from typing import Any, NamedTuple, Union, cast, get_args, get_origin
 from urllib.parse import unquote
 
 from feeds import Feed
-from feeds.binance import Binance
-from feeds.coinbase import Coinbase
-from feeds.jsonl import JsonLines
-from feeds.kraken import Kraken
-from feeds.replay import Replay
-from feeds.simulated import Simulated
-from feeds.udp import Udp
 from ticker.errors import ConfigError
 
 GROUP = "ticker.feeds"
 """The entry points that name feeds of installed packages."""
 
-BUILT_IN: Mapping[str, type[Feed]] = {
-    "simulated": Simulated,
-    "replay": Replay,
-    "jsonl": JsonLines,
-    "udp": Udp,
-    "coinbase": Coinbase,
-    "kraken": Kraken,
-    "binance": Binance,
+BUILT_IN: Mapping[str, str] = {
+    "simulated": "feeds.simulated:Simulated",
+    "replay": "feeds.replay:Replay",
+    "jsonl": "feeds.jsonl:JsonLines",
+    "udp": "feeds.udp:Udp",
+    "coinbase": "feeds.coinbase:Coinbase",
+    "kraken": "feeds.kraken:Kraken",
+    "binance": "feeds.binance:Binance",
 }
-"""The feeds that come with the service. An entry point cannot take their names."""
+"""The feeds that come with the service, which pyproject.toml declares as entry points as well. No other can take their
+names, and they are there in a source tree that was never installed."""
 
 _IN_MODULE = re.compile(r"([\w.]+):(\w+)")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -61,7 +55,7 @@ def load_feed(spec: str) -> Feed:
     """
     name, _, query = spec.partition("?")
     try:
-        make = _find(name)
+        make = find_feed(name)
         return make(**_options(make, query))
     except (ConfigError, ValueError) as error:
         line = " ".join(str(error).split())
@@ -71,26 +65,71 @@ def load_feed(spec: str) -> Feed:
         raise ConfigError(f"feed {spec!r}: its __init__ failed: {line}") from error
 
 
-def _find(name: str) -> Callable[..., Feed]:
-    """The class that a spec's NAME stands for."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    in_module = _IN_MODULE.fullmatch(name)
+class Offer(NamedTuple):
+    """A feed that is installed: what an entry point, or the table of built-in feeds, says of it."""
+
+    name: str
+    target: str
+    """Where its class is, `package.module:Class`."""
+    package: str
+    """Which installed package offers it, with the version; empty for what comes with the service."""
+    error: str | None = None
+    """Why the name does not stand for it."""
+
+
+def offers() -> list[Offer]:
+    """All feeds that are installed, by name; nothing is imported, and what is wrong with one concerns no other."""
+    found = [Offer(name, target, "") for name, target in BUILT_IN.items()]
+    taken = dict.fromkeys(BUILT_IN, "the service itself")
+    # A folder that is on the path twice has its packages found twice.
+    for offer in dict.fromkeys(offer for package in metadata.distributions() for offer in _offers_of(package)):
+        if BUILT_IN.get(offer.name) == offer.target:
+            continue
+        if offer.error is None and offer.name in taken:
+            cause = f"{taken[offer.name]} offers a feed of that name; this one goes by {offer.target}"
+            found.append(offer._replace(error=cause))
+        else:
+            taken[offer.name] = offer.package
+            found.append(offer)
+    return sorted(found, key=lambda offer: (offer.name, offer.error is not None))
+
+
+def _offers_of(package: metadata.Distribution) -> list[Offer]:
+    # That it has any is seen in a fraction of the time that it takes to parse the files of all packages.
+    if GROUP not in (package.read_text("entry_points.txt") or ""):
+        return []
+    title = f"{package.name} {package.version}"
+    try:
+        return [Offer(each.name, each.value, title) for each in package.entry_points.select(group=GROUP)]
+    except Exception as error:  # noqa: BLE001  # whatever a package has written there
+        return [Offer(package.name, "", title, f"its entry_points.txt cannot be read: {type(error).__name__}: {error}")]
+
+
+def find_feed(name: str) -> Callable[..., Feed]:
+    """The class that a spec's NAME stands for. Raises `ConfigError`."""
+    in_module = _IN_MODULE.fullmatch(BUILT_IN.get(name, name))
     if in_module is not None:
-        if not {"", str(Path.cwd())} & set(sys.path):
+        if name not in BUILT_IN and not {"", str(Path.cwd())} & set(sys.path):
             sys.path.insert(0, str(Path.cwd()))
         return _from_module(in_module[1], in_module[2])
-    installed = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    installed = {offer.name: offer for offer in offers() if offer.error is None}
     if name in installed:
-        return _from_module(installed[name].module, installed[name].attr)
-    known = ", ".join(sorted({*BUILT_IN, *installed}))
+        target = installed[name].target
+        in_module = _IN_MODULE.fullmatch(target.partition("[")[0].strip())
+        if in_module is None:
+            raise ConfigError(f"its package offers {target!r}, which is not package.module:Class")
+        return _from_module(in_module[1], in_module[2])
+    known = ", ".join(sorted(installed))
     raise ConfigError(f"there is no feed {name!r}; give one of {known}, or package.module:Class")
 
 
 def _from_module(module_name: str, class_name: str) -> Callable[..., Feed]:
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # the module is somebody's code: it can fail in any way while it is imported
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # it is somebody's code and can fail in any way
         raise ConfigError(f"cannot import the module {module_name}: {type(error).__name__}: {error}") from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
@@ -111,7 +150,7 @@ def _runs(found: type) -> bool:
 
 def _options(make: Callable[..., Feed], query: str) -> dict[str, object]:
     """The spec's options as keyword arguments."""
-    accepted = _parameters(make)
+    accepted = parameters(make)
     listed = ", ".join(f"{name}: {inspect.formatannotation(each.annotation)}" for name, each in accepted.items())
     offer = f"its options are {listed}" if listed else "it has no options"
     given: dict[str, object] = {}
@@ -130,8 +169,8 @@ def _options(make: Callable[..., Feed], query: str) -> dict[str, object]:
     return given
 
 
-def _parameters(make: Callable[..., Feed]) -> dict[str, inspect.Parameter]:
-    """The options that a feed's class takes."""
+def parameters(make: Callable[..., Feed]) -> dict[str, inspect.Parameter]:
+    """The options that a feed's class takes. Raises `ConfigError`."""
     try:
         parameters = inspect.signature(make, eval_str=True).parameters.values()
     except Exception as error:  # annotations are somebody's code as well

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from feeds.loading import load_feed
+from feeds.loading import BUILT_IN, find_feed, load_feed, offers
 from feeds.replay import Replay
 from feeds.simulated import Simulated
 from ticker.errors import ConfigError
@@ -125,15 +127,60 @@ def test_values_are_percent_decoded_and_a_plus_stays_a_plus(venue: str) -> None:
     assert loaded(f"{venue}:Venue?url=wss://a/b?c=1%262+3%20%C3%A9").options[0] == "wss://a/b?c=1&2+3 é"
 
 
+def install(name: str, entry_points: str, monkeypatch: pytest.MonkeyPatch, folder: str = ".") -> None:
+    """A package, as pip leaves it in a folder of the current directory."""
+    info = Path(folder, f"{name}-1.0.dist-info")
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry_points)
+    monkeypatch.syspath_prepend(str(Path(folder).absolute()))
+
+
 def test_an_installed_package_offers_a_feed_under_a_short_name(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = Path("venue-1.0.dist-info")
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: venue\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[ticker.feeds]\nshort = {venue}:Venue\nreplay = {venue}:Plain\n")
-    monkeypatch.syspath_prepend(str(Path.cwd()))
+    install("venue", f"[ticker.feeds]\nshort = {venue}:Venue\nreplay = {venue}:Plain\n", monkeypatch)
     assert loaded("short?url=u").options[0] == "u"
-    assert "replay, short, simulated" in refusal("shirt")
+    assert "simulated, udp" in refusal("shirt")
+    assert "short" in refusal("shirt")
     assert "'path' is missing" in refusal("replay")
+
+
+def test_a_broken_entry_point_of_somebody_else_breaks_no_other_feed(
+    venue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("good", f"[ticker.feeds]\ngood = {venue}:Plain\n", monkeypatch)
+    install("gone", "[ticker.feeds]\ngone = no.such.module:Feed\nodd = ::\n", monkeypatch)
+    install("torn", "[ticker.feeds]\nthis line has no equals sign\n", monkeypatch)
+    assert type(loaded("good")).__name__ == "Plain"
+    assert "cannot import the module no.such.module" in refusal("gone")
+    assert "which is not package.module:Class" in refusal("odd")
+    torn = next(offer for offer in offers() if offer.package == "torn 1.0")
+    assert "its entry_points.txt cannot be read" in str(torn.error)
+    assert isinstance(load_feed("simulated"), Simulated)
+
+
+def test_a_name_belongs_to_the_service_or_else_to_the_first_package(
+    venue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("late", f"[ticker.feeds]\nsimulated = {venue}:Plain\nshort = {venue}:Fussy\n", monkeypatch)
+    install("soon", f"[ticker.feeds]\nshort = {venue}:Plain\n", monkeypatch, "first")
+    assert isinstance(load_feed("simulated"), Simulated)
+    assert type(loaded("short")).__name__ == "Plain"
+    refused = {offer.name: offer for offer in offers() if offer.error is not None}
+    assert refused.keys() == {"simulated", "short"}
+    assert {offer.package for offer in refused.values()} == {"late 1.0"}
+    assert "the service itself offers a feed of that name" in str(refused["simulated"].error)
+    assert f"soon 1.0 offers a feed of that name; this one goes by {venue}:Fussy" in str(refused["short"].error)
+
+
+def test_pyproject_declares_the_feeds_that_come_with_the_service() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["ticker.feeds"] == BUILT_IN
+    assert all(inspect.isclass(find_feed(name)) for name in BUILT_IN)
+
+
+def test_a_module_that_ends_the_program_is_only_refused(venue: str) -> None:
+    Path(f"{venue}_ends.py").write_text("raise SystemExit(3)\n")
+    assert f"cannot import the module {venue}_ends: SystemExit: 3" in refusal(f"{venue}_ends:Feed")
 
 
 def test_an_unknown_name_is_told_the_names_there_are() -> None:
