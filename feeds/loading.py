@@ -88,9 +88,10 @@ def offers() -> list[Offer]:
         if offer.error is None and offer.name in taken:
             cause = f"{taken[offer.name]} offers a feed of that name; this one goes by {offer.target}"
             found.append(offer._replace(error=cause))
-        else:
+            continue
+        if offer.error is None:
             taken[offer.name] = offer.package
-            found.append(offer)
+        found.append(offer)
     return sorted(found, key=lambda offer: (offer.name, offer.error is not None))
 
 

@@ -8,6 +8,8 @@ The rules of this market:
 - A trade happens at the bid or at the ask.
 - The first symbol is the busiest; the n-th gets 1/n of its events (Zipf's law), as on real venues.
 - Symbols and seed determine every publication. Time decides only when each is sent.
+
+Beside it, the fault symbols of `feeds.faults` have their bad day every 20 seconds.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import NamedTuple
 
 import trio
 
+from feeds import faults
 from ticker.errors import ConfigError
 from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Update, Value, decimal_text, is_symbol
 
@@ -35,6 +38,11 @@ MAX_DEBT_SECONDS = 0.1
 
 MAX_BATCH = 2_000
 """The most publications in one batch."""
+
+
+MAX_LATE_SECONDS = 1.0
+"""When a step of the fault symbols could not be sent for longer than this, all later ones are put off by as much: none
+is left out."""
 
 
 class _Terms(NamedTuple):
@@ -72,21 +80,32 @@ _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 class Simulated:
     """A feed of invented prices.
 
-    `symbols` is a number of symbols, 1 to 100,000, or their names separated by commas; `rate` is in updates per second,
-    of all symbols together; `seed` chooses one of the possible markets.
+    `symbols` is a number of symbols, 1 to 100,000, or their names separated by commas; there are 20 where it is left
+    out. `rate` is in updates per second, of all symbols together; `seed` chooses one of the possible markets. `faults`
+    says whether the fault symbols (TEST.HALT and others, see `feeds.faults`) come as well; left out, they come where
+    `symbols` is left out too.
 
     Raises `ConfigError` for symbols or a rate that cannot be.
     """
 
-    def __init__(self, *, symbols: str = "20", rate: float = 200.0, seed: int = 1) -> None:
+    def __init__(
+        self, *, symbols: str | None = None, rate: float = 200.0, seed: int = 1, faults: bool | None = None
+    ) -> None:
         if not 0 < rate < math.inf:
             raise ConfigError(f"rate {rate}: give a number of updates per second above 0")
-        self.symbols = _symbols(symbols)
+        self.symbols = _symbols("20" if symbols is None else symbols)
         self.rate = rate
         self.seed = seed
+        self.faults = symbols is None if faults is None else faults
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Send the opening of every symbol at once, then `rate` updates per second in batches of what is due."""
+        async with trio.open_nursery() as nursery:
+            if self.faults:
+                nursery.start_soon(_play_faults, updates, self.seed)
+            await self._trade(updates)
+
+    async def _trade(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         stream = publications(self.symbols, self.seed)
         opening = itertools.islice(stream, 2 * len(self.symbols))
         while batch := list(itertools.islice(opening, MAX_BATCH)):
@@ -101,6 +120,17 @@ class Simulated:
             batch = list(itertools.islice(stream, int(due + 1e-6)))
             due -= len(batch)
             await updates.send(_stamped(batch))
+
+
+async def _play_faults(updates: trio.abc.SendChannel[FeedItem], seed: int) -> None:
+    """Send each step of the fault symbols when it is due. Their time stands still while the service takes nothing."""
+    start = trio.current_time()
+    for at, batch in faults.schedule(seed):
+        await trio.sleep_until(start + at)
+        await updates.send(_stamped(batch))
+        late = trio.current_time() - (start + at)
+        if late > MAX_LATE_SECONDS:
+            start += late
 
 
 def publications(symbols: Sequence[str], seed: int) -> Iterator[Publication]:
@@ -230,6 +260,8 @@ def _symbols(text: str) -> list[str]:
         return list(itertools.islice(itertools.chain(_FAMILIAR, _invented()), count))
     names = text.split(",")
     for name in names:
+        if name in faults.SYMBOLS:
+            raise ConfigError(f"symbols: {name} is a fault symbol, which has a course of its own; give faults=yes")
         if not is_symbol(name):
             raise ConfigError(
                 f"symbols: {name!r} cannot be a symbol; give a number, or names separated by commas, each of"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from itertools import islice
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from feeds import faults
 from feeds.simulated import Simulated, publications
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, Value, parse_decimal
@@ -19,6 +21,11 @@ SYMBOLS = ["EURUSD", "BTCUSD", "QQQQ", "ZZZZ"]
 
 def taken(count: int, seed: int = 1) -> list[Publication]:
     return list(islice(publications(SYMBOLS, seed), count))
+
+
+def of(symbols: list[str], received: list[tuple[float, list[Publication]]]) -> list[tuple[float, Publication]]:
+    """What was received of these symbols, with its times."""
+    return [(at, each) for at, batch in received for each in batch if each.symbol in symbols]
 
 
 async def batches(
@@ -146,3 +153,40 @@ async def test_many_symbols_are_opened_in_several_batches(autojump_clock: MockCl
 async def test_what_could_not_be_sent_in_time_is_not_made_up_for(autojump_clock: MockClock) -> None:
     received = await batches(autojump_clock, Simulated(symbols="5", rate=1_000.0), seconds=60, pause=10)
     assert max(len(batch) for _, batch in received) <= 101
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [({}, True), ({"faults": False}, False), ({"symbols": "5"}, False), ({"symbols": "5", "faults": True}, True)],
+)
+async def test_fault_symbols_come_with_the_plain_market_and_where_they_are_asked_for(
+    options: dict[str, Any], autojump_clock: MockClock, *, there: bool
+) -> None:
+    received = await batches(autojump_clock, Simulated(**options), 1)
+    declared = [each.symbol for _, batch in received for each in batch if isinstance(each, Instrument)]
+    assert len(declared) == len(set(declared))
+    assert set(faults.SYMBOLS) <= set(declared) if there else not set(faults.SYMBOLS) & set(declared)
+
+
+async def test_fault_symbols_keep_their_seconds(autojump_clock: MockClock) -> None:
+    start = autojump_clock.current_time()
+    received = await batches(autojump_clock, Simulated(), 45)
+    halts = [
+        (at - start, each.fields["status"])
+        for at, each in of(["TEST.HALT"], received)
+        if isinstance(each, Update) and "status" in each.fields
+    ]
+    assert halts == [(0, "live"), (10, "halted"), (20, "live"), (30, "halted"), (40, "live")]
+
+
+async def test_fault_symbols_leave_nothing_out_for_a_service_that_is_behind(autojump_clock: MockClock) -> None:
+    received = await batches(autojump_clock, Simulated(symbols="1", rate=0.1, faults=True), 600, pause=7)
+    sent = [each for _, each in of(list(faults.SYMBOLS), received)]
+    planned = [each for step in islice(faults.schedule(1), len(sent)) for each in step.batch]
+    assert len(sent) > 50
+    assert [(type(each), each.symbol) for each in sent] == [(type(each), each.symbol) for each in planned][: len(sent)]
+
+
+def test_a_fault_symbol_is_no_symbol_of_the_market() -> None:
+    with pytest.raises(ConfigError, match=r"TEST\.HALT is a fault symbol.*give faults=yes"):
+        Simulated(symbols="EURUSD,TEST.HALT")
