@@ -1,0 +1,183 @@
+"""The rules that the conformance kit holds a feed to, and the judge of what it sends. No clock, no I/O.
+
+The judge accepts exactly the values that the service's cache accepts (the tests compare the two), and is stricter in
+what a service would have to take as it comes: what `status` may say, and that instruments are declared in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from ticker.errors import BadPublication
+from ticker.market import (
+    MAX_FIELDS,
+    MAX_INTEGER,
+    MAX_TEXT,
+    Field,
+    FieldKey,
+    Instrument,
+    Kind,
+    Update,
+    Withdrawal,
+    field_key,
+    field_kind,
+    is_text,
+    parse_decimal,
+    scale_up,
+    shown,
+)
+
+RULES: Mapping[str, str] = {
+    "attributes": "silence_seconds and instrument_silence_seconds are None or numbers above 0; counters maps names to"
+    " whole numbers",
+    "no failure": "For the kit, give the feed a source that works and goes on",
+    "something comes": "Give the feed a source that has something to say at once, or the kit more `seconds`",
+    "publications only": "Send an Instrument, an Update or a Withdrawal of ticker.market, or a list of these",
+    "declared first": "Send Instrument(symbol, ...) before anything else about a symbol, in every call of run",
+    "no floats": "Hand over the source's own text, or Decimal, or int (json: parse_float=Decimal; msgspec:"
+    " float_hook=Decimal): a float is already rounded",
+    "values": "Prices and sizes are str, Decimal or int; times and counts int; other fields int or short text"
+    " (ticker.market says it all)",
+    "status": "`status` is live, stale, halted or closed; say why in `reason`",
+    "bounded batches": "Send it in several parts",
+    "hands off": "Make a new dict and a new list for every send: what was sent is read later",
+    "prompt cancellation": "Let trio.Cancelled pass (no bare except, no `except BaseException` that goes on), do not"
+    " shield waits, and put what blocks into trio.to_thread.run_sync with abandon_on_cancel=True",
+    "silence after the end": "Start tasks in a nursery of run's own, so that they end with it; no threads, no"
+    " system tasks",
+    "bounded memory": "Wait in `await updates.send(...)` before taking more from the source: no task for each update,"
+    " no queue without an end",
+    "clean restart": "Let run begin with fresh state: what is known of the source belongs to the call of run, not to"
+    " self",
+}
+"""Each rule, and what to do where it is broken."""
+
+STATUSES = ("live", "stale", "halted", "closed")
+
+MAX_BATCH = 10_000
+"""The most publications in one batch: the service refuses more (`max_batch` in its limits)."""
+
+_MARKS: frozenset[FieldKey] = frozenset({int(Field.STATUS), int(Field.REASON)})
+
+
+class Nonconformity(AssertionError):
+    """A feed broke a rule: `rule` is its name in `RULES`, `what` what happened."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(f"{rule}: {what}. {RULES[rule]}.")
+        self.rule = rule
+        self.what = what
+
+
+class Judge:
+    """Judges all that a feed sends in one run, and counts the updates."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+        self._copies: dict[str, _Copy] = {}
+
+    def take(self, item: object) -> None:
+        """Judge what was sent. Raises `Nonconformity`."""
+        # An Update is a tuple, too, so the type itself counts.
+        batch = item if type(item) in {list, tuple} else [item]
+        assert isinstance(batch, list | tuple)  # noqa: S101  # for the type checker
+        if len(batch) > MAX_BATCH:
+            raise Nonconformity(
+                "bounded batches", f"a batch of {len(batch)} publications; at most {MAX_BATCH} are taken"
+            )
+        for publication in batch:
+            self._take(publication)
+
+    def _take(self, publication: object) -> None:
+        if type(publication) is Instrument:
+            copy = self._copies.get(publication.symbol)
+            if copy is None:
+                self._copies[publication.symbol] = _Copy(publication)
+            else:
+                _carried(publication.symbol, lambda: copy.declare(publication))
+        elif type(publication) is Update:
+            self._update(publication)
+            self.updates += 1
+        elif type(publication) is Withdrawal:
+            self._declared(publication.symbol).numbers.clear()
+        else:
+            raise Nonconformity("publications only", f"{shown(publication)} was sent, a {type(publication).__name__}")
+
+    def _declared(self, symbol: object) -> _Copy:
+        copy = self._copies.get(symbol) if isinstance(symbol, str) else None
+        if copy is None:
+            raise Nonconformity("declared first", f"{shown(symbol)} was sent before its Instrument")
+        return copy
+
+    def _update(self, update: Update) -> None:
+        copy = self._declared(update.symbol)
+        fields: object = update.fields
+        if not isinstance(fields, Mapping):
+            raise Nonconformity("values", f"{update.symbol}: the fields are {shown(fields)}, which is no mapping")
+        for name, value in fields.items():
+            if isinstance(value, float):
+                raise Nonconformity("no floats", f"{update.symbol}: {shown(name)} is the float {value!r}")
+        _carried(update.symbol, lambda: copy.update(fields))
+        status = fields.get("status")
+        if status is not None and status not in STATUSES:
+            raise Nonconformity("status", f"{update.symbol}: status is {shown(status)}")
+
+
+class _Copy:
+    """An instrument as far as the rules need it: its scales, numbers and names of fields."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.scales = {Kind.PRICE: instrument.price_scale, Kind.SIZE: instrument.size_scale}
+        self.numbers: dict[FieldKey, tuple[Kind, int, int]] = {}
+        self.keys: set[FieldKey] = set()
+
+    def declare(self, instrument: Instrument) -> None:
+        """A new description. Raises `BadPublication`."""
+        self._keep({Kind.PRICE: instrument.price_scale, Kind.SIZE: instrument.size_scale}, self.numbers)
+
+    def update(self, fields: Mapping[str, object]) -> None:
+        """New values. Raises `BadPublication`."""
+        numbers, keys = dict(self.numbers), set(self.keys)
+        for name, value in fields.items():
+            key = field_key(name)
+            kind = field_kind(key)
+            keys.add(key)
+            if value is None:
+                numbers.pop(key, None)
+            elif kind is Kind.PRICE or kind is Kind.SIZE:
+                numbers[key] = kind, *parse_decimal(value)
+            else:
+                _check_plain(name, kind, value)
+        if len(keys - _MARKS) > MAX_FIELDS:
+            raise BadPublication(f"more than {MAX_FIELDS} fields")
+        self._keep({}, numbers)
+        self.keys = keys
+
+    def _keep(self, scales: Mapping[Kind, int], numbers: dict[FieldKey, tuple[Kind, int, int]]) -> None:
+        """Take these over, if all numbers fit at the scales that the finest of them need."""
+        needed = {kind: max(scale, scales.get(kind, 0)) for kind, scale in self.scales.items()}
+        for kind, _, places in numbers.values():
+            needed[kind] = max(needed[kind], places)
+        for kind, digits, places in numbers.values():
+            scale_up(digits, places, needed[kind])
+        self.scales, self.numbers = needed, numbers
+
+
+def _check_plain(name: str, kind: Kind | None, value: object) -> None:
+    """Raises `BadPublication` for what cannot be the value of a field that is no price or size."""
+    if type(value) is int and kind is not Kind.TEXT:
+        fits = abs(value) <= MAX_INTEGER
+    elif kind is None and isinstance(value, Decimal):
+        fits = abs(value.adjusted()) <= MAX_TEXT and is_text(format(value, "f"))
+    else:
+        fits = kind is not Kind.INTEGER and is_text(value)
+    if not fits:
+        raise BadPublication(f"{name}: {shown(value)}, a {type(value).__name__}, cannot be its value")
+
+
+def _carried(symbol: str, take: Callable[[], None]) -> None:
+    try:
+        take()
+    except BadPublication as error:
+        raise Nonconformity("values", f"{symbol}: {error}") from None
