@@ -184,7 +184,7 @@ class _Line(trio.abc.SendChannel[FeedItem]):
         except Exception as error:  # noqa: BLE001  # whatever it is, the kit tells it
             self.error = error
         self._over = True
-        self.late = self.waiting
+        self.late += self.waiting
         self._way.close()
         self.ended.set()
         self._settled.set()
