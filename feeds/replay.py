@@ -51,7 +51,7 @@ Tape: TypeAlias = Callable[[], Chunks]
 
 
 class Replay:
-    """A feed of what is in a file, or in several, separated by commas and merged by time.
+    """A feed of what is in a file (`path`), or in several, separated by commas and merged by time.
 
     `format` says what they are: `csv`, `capture`, or a venue for its raw messages. `symbol` is that of a CSV file's
     rows where it does not say; `prefix`, one for all files or one for each, is put before every symbol, so that two

@@ -64,6 +64,8 @@ LAYERS: list[set[str]] = [
         "recorder",
         "export",
         "record_commands",
+        "feed_findings",
+        "feed_commands",
         "cli",
         "__main__",
         "__init__",
