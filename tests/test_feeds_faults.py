@@ -1,4 +1,4 @@
-"""feeds/faults.py: what each fault symbol does, and when; and that a client of the service sees it."""
+"""feeds/faults.py: what each fault symbol does, and when."""
 
 from __future__ import annotations
 
