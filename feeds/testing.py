@@ -148,7 +148,7 @@ async def _leave_full(line: _Line, *, seconds: float, full_seconds: float) -> No
         await trio.sleep(full_seconds * 3 / 4)
         more = _allocated() - bytes_before
     if line.error is not None:
-        raise Nonconformity("no failure", f"run raised {_told(line.error)}")
+        raise Nonconformity("bounded memory", f"with a full channel, run raised {_told(line.error)}")
     if line.waiting > max(waiting_before, MANY_WAITING):
         raise Nonconformity(
             "bounded memory", f"with a full channel, {line.waiting} sends waited at once, and still more came"

@@ -159,6 +159,15 @@ class FailingAgain(Steady):
         await super().go_on(updates)
 
 
+class FailingWhileFull(Steady):
+    """Cannot wait for the service."""
+
+    async def go_on(self, updates: Channel) -> None:
+        while True:
+            with trio.fail_after(0.2):
+                await updates.send(Update("A", {"last": 1}))
+
+
 class Attributed(Steady):
     def __init__(self, **attributes: object) -> None:
         super().__init__()

@@ -267,14 +267,11 @@ def test_the_first_of_a_kind_is_shown() -> None:
     assert rows(findings, "odd") == ["jump by more than 10%: 2, first A bid 100.00 to 50.50"]
 
 
-class Explosive:
-    """Cannot even be looked at."""
+class Explosive(dict[str, int]):
+    """Fields that cannot even be looked at."""
 
-    def __init__(self) -> None:
-        self.symbol = "A"
-
-    def __repr__(self) -> str:
-        raise RuntimeError
+    def items(self) -> Any:  # noqa: ANN401  # never gets there
+        raise RuntimeError("no")
 
 
 def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause() -> None:
@@ -285,12 +282,18 @@ def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause
         update("A", bid="x"),
         update("A", bid="y"),
         update("A", **fields),
-        Explosive(),
+        {"A": 1},
+        Update("C", {}),
+        Update("A", Explosive()),
     )
     assert rows(findings, "refused") == [
-        "Update of 'A': 3, first A: bid: 'x' is not a decimal number",
+        "Update of 'A': 4, first A: bid: 'x' is not a decimal number",
         "Update of 'B': 1, first 'B' was not declared: publish its Instrument first",
-        "Explosive: 1, first a feed published a Explosive: give an Instrument, an Update or a Withdrawal",
+        "dict: 1, first a feed published a dict: give an Instrument, an Update or a Withdrawal",
+        "Update of 'C': 1, first 'C' was not declared: publish its Instrument first",
+    ]
+    assert rows(found(Instrument("A"), Update("A", Explosive())), "refused") == [
+        "Update of 'A': 1, first RuntimeError while it was read: RuntimeError('no')"
     ]
     many = found(*(update(f"S{number}", bid=1) for number in range(100)))
     assert len(rows(many, "refused")) == 13
