@@ -1,4 +1,4 @@
-"""The command line: `ticker serve` and `ticker watch`; `token`, `record` and `export` stand in files of their own.
+"""The command line: `ticker serve` and `ticker watch`; `token`, `feeds`, `record`, `export` stand in files of their own.
 
 What cannot be used is said in one line on stderr, with exit code 2; a connection that fails for good ends with 1. Logs
 go to stderr too, so that stdout holds only what was asked for.
@@ -27,6 +27,7 @@ from rich.live import Live
 from ticker.client import Client, Connected, Disconnected, Event, connect
 from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles, Tokens
 from ticker.errors import ConfigError, ConnectionFailed
+from ticker.feed_commands import feeds_app
 from ticker.logs import configure_logging
 from ticker.record_commands import export, record
 from ticker.screen import Screen, shown
@@ -73,7 +74,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     listen
         HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
     feed
-        A feed: NAME?option=value&option=value, where NAME is simulated, replay, or package.module:Class. Give it
+        A feed: NAME?option=value&option=value, where NAME is one of `ticker feeds`, or package.module:Class. Give it
         again for more feeds. [default: simulated]
     tls_cert
         The certificate chain, PEM. Without it, a loopback address gets a development certificate.
@@ -252,6 +253,7 @@ async def _on_signal(act: Callable[[], None]) -> AsyncIterator[None]:
 
 
 app.command(token_app)
+app.command(feeds_app)
 app.command(record)
 app.command(export)
 
