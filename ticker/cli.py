@@ -1,4 +1,4 @@
-"""The command line: `ticker serve` and `ticker watch`; `token`, `feeds`, `record`, `export` stand in files of their own.
+"""The command line: `ticker serve` and `ticker watch`; its other commands stand in files of their own.
 
 What cannot be used is said in one line on stderr, with exit code 2; a connection that fails for good ends with 1. Logs
 go to stderr too, so that stdout holds only what was asked for.
