@@ -277,3 +277,12 @@ def test_any_pattern_can_be_watched(pattern: str) -> None:
     floor.publish(Instrument("a"))
     client.leave()
     assert not leftovers(floor.hub)
+
+
+def test_a_symbol_is_looked_up_and_only_patterns_are_compared_with_every_instrument() -> None:
+    floor = Floor("A", "B", "C")
+    before = floor.hub.scanned
+    assert [floor.hub.find(name) for name in ("B", "NONE")] == [[1], []]
+    assert floor.hub.scanned == before
+    assert floor.hub.find("B*") == [1]
+    assert floor.hub.scanned == before + 3

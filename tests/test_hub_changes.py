@@ -425,3 +425,19 @@ def test_windows_of_one_cut_are_bounded() -> None:
     for cursor in range(200):
         floor.hub.watch(client.subscriber, watch, floor.now, resume_from=cursor)
     assert len(floor.hub._entries[MSGPACK]._windows) <= MAX_WINDOWS
+
+
+def test_the_last_client_of_an_encoding_may_leave_in_the_middle_of_a_pass() -> None:
+    floor = Floor("A", burst=1)
+    stays, leaves = Client(floor, MSGPACK), Client(floor, JSON)
+    for client in (stays, leaves):
+        client.watch("A")
+    cut(floor.cache, update("A", bid="2.00"))
+    steps = floor.hub.publish(floor.now)
+    next(steps)
+    leaves.leave()
+    list(steps)
+    assert stays.subscriber.cursor == floor.cache.cut
+    late = Client(floor, JSON)
+    late.watch("A")
+    assert late.subscriber.cursor == floor.cache.cut

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from ticker.audiences import NOTHING, Audience, Group, Pacing, Sent, Sink, Subscriber, Watch
 from ticker.entries import Entries, Window
 from ticker.last_value import LastValueCache
+from ticker.market import is_symbol
 from ticker.messages import Heartbeat
 from ticker.symbols import Match, matcher
 from ticker.wire import Encoding
@@ -129,7 +130,10 @@ class Hub:
         return True
 
     def find(self, pattern: str) -> list[int]:
-        """The ids of the instruments whose symbols match a pattern."""
+        """The ids of the instruments whose symbols match a pattern, or of the one with this symbol."""
+        if is_symbol(pattern):
+            record = self.cache.find(pattern)
+            return [record.id] if record is not None else []
         match = matcher([pattern])
         self.scanned += len(self.cache.records)
         return [record.id for record in self.cache.records if match(record.symbol)]
@@ -215,6 +219,8 @@ class Hub:
 
     def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, int, bytes]]:
         """The frames of a group's audiences that are owed any changes after `since`."""
+        if not group.audiences:
+            return  # all have gone since this pass began, and with them perhaps what was kept for their encoding
         entries, rest, cut = self._entries[group.encoding], self._pacing.rest, self.cache.cut
         window = entries.window(since)
         for audience, owed in _owed(group, window, self._watchers):
