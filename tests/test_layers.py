@@ -50,6 +50,7 @@ LAYERS: list[set[str]] = [
         "reception",
         "renewal",
         "subscription",
+        "dialling",
         "client",
         "blocking",
     },

@@ -30,6 +30,7 @@ from ticker.config import Limits
 from ticker.errors import Code
 from ticker.market import Instrument, Publication
 from ticker.messages import Delta, Error, Reply
+from ticker.session import Session
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 CONTINUATION = 0x80
@@ -253,3 +254,24 @@ async def test_a_close_is_answered_with_its_own_code() -> None:
             await peer.send(client_frame(CLOSE, b"\x03\xe8bye"))
             assert (await peer.closed())[0] == 1000
             assert await peer.rest() == b""
+
+
+async def test_a_fault_of_the_server_closes_that_connection_with_1011_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise ZeroDivisionError
+
+    async with serving(*DECLARED) as service:
+        bystander = await service.watcher("A")
+        peer = await service.peer()
+        with monkeypatch.context() as patch, trio.fail_after(10):
+            patch.setattr(Session, "receive", fail)
+            await peer.ask("ping")
+            assert await peer.closed() == (1011, "a fault of the server")
+            assert await peer.rest() == b""
+        await service.publish(update("A", bid="2.00"))
+        with trio.fail_after(10):
+            assert (await bystander.until(Delta)).changes == [0, {1: 200}]
+        await service.proves_alive()
+    assert [entry["event"] for entry in alarms(logs)] == ["connection failed"]

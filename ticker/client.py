@@ -11,26 +11,25 @@ connects again. The copy is resumed from its cursor, so nothing is missed, and o
 
 from __future__ import annotations
 
-import errno
 import inspect
 import json
 import math
 import random
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
 from ticker.client_session import ClientSession, Refused
-from ticker.errors import ConfigError, ConnectionFailed, ProtocolError
+from ticker.dialling import Unreachable, Watched, dial, only, stream_url
+from ticker.errors import ConnectionFailed, ProtocolError
 from ticker.market import Instrument
 from ticker.messages import Close
 from ticker.replica import Fields
@@ -42,13 +41,9 @@ _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.25, 15.0)
 _MAX_MESSAGE_BYTES = 2**26
-_RECEIVE_BUFFER = 65_536
-_STREAM_PATH = "/v1/stream"
 
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that may be others the next time (RFC 9110, section 15, and RFC 6585)."""
-
-E = TypeVar("E", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +90,9 @@ async def connect(
     used. What is lost later comes back by itself; only if the server says that it is of no use to come back, the
     subscriptions end with `ConnectionFailed`.
     """
-    full_url, host = _stream_url(url)
+    full_url, host = stream_url(url)
     context = client_context(host, Path(ca) if ca is not None else None)
-    client = Client(full_url, partial(_dial, full_url, context), token, ClientSession(MSGPACK, interval_ms), on_event)
+    client = Client(full_url, partial(dial, full_url, context), token, ClientSession(MSGPACK, interval_ms), on_event)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -193,7 +188,7 @@ class Client:
         try:
             await self._keep_connected(task_status)
         except Exception as error:  # noqa: BLE001  # whatever the user's `on_event` raised: it is theirs, bare
-            self.fault = _only(error) if isinstance(error, BaseExceptionGroup) else error
+            self.fault = only(error) if isinstance(error, BaseExceptionGroup) else error
             scope.cancel()
 
     async def _keep_connected(self, task_status: trio.TaskStatus[None]) -> None:
@@ -234,22 +229,22 @@ class Client:
             finally:
                 await trio.aclose_forcefully(stream)
         except* Unreachable as unreachable:
-            end = _End(str(_only(unreachable)))
+            end = _End(str(only(unreachable)))
         except* ConnectionRejected as rejected:
-            end = _rejected(_only(rejected))
+            end = _rejected(only(rejected))
         except* (ConnectionClosed, HandshakeError, trio.TooSlowError):
             end = _End("the connection was not completed")
         except* LocalProtocolError:
             pass  # what trio-websocket raises for a ping that comes while it closes
         except* ProtocolError as broken:
-            end = _End(f"the server broke the protocol: {_only(broken)}")
+            end = _End(f"the server broke the protocol: {only(broken)}")
         return end
 
     async def _serve(self, stream: trio.abc.Stream, nursery: trio.Nursery, connected: Callable[[], None]) -> _End:
         parts = urlsplit(self.url)
         headers = [] if self._token is None else [(b"Authorization", f"Bearer {await self._fresh_token()}".encode())]
         with trio.fail_after(_CONNECT_SECONDS) as scope:
-            watched = _Watched(stream, scope.cancel)
+            watched = Watched(stream, scope.cancel)
             websocket = await wrap_client_stream(
                 nursery,
                 watched,  # type: ignore[arg-type]  # any stream will do
@@ -297,7 +292,7 @@ class Client:
         with suppress(ConnectionClosed, Unreachable):  # then the connection will end, and the next one asks again
             await websocket.send_message(self._session.authenticate(await self._fresh_token()))
 
-    async def _listen(self, websocket: WebSocketConnection, watched: _Watched, nursery: trio.Nursery) -> _End:
+    async def _listen(self, websocket: WebSocketConnection, watched: Watched, nursery: trio.Nursery) -> _End:
         """Take in what comes until the connection ends; returns how it did."""
         patience = 2.5 * self._session.heartbeat_seconds or math.inf
         end = _End("the connection was lost")
@@ -343,62 +338,6 @@ class _End:
     retry_seconds: float = 0.0
 
 
-class _Watched(trio.abc.Stream):
-    """A stream that knows when its peer was last heard, and tells when it has gone.
-
-    trio-websocket would wait for the end of the opening handshake all the same.
-    """
-
-    def __init__(self, stream: trio.abc.Stream, ended: Callable[[], None]) -> None:
-        self._stream = stream
-        self._ended = ended
-        self.heard = trio.current_time()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            data = await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError:
-            self._ended()
-            raise
-        if not data:
-            self._ended()
-        self.heard = trio.current_time()
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class Unreachable(Exception):
-    """No connection could be made this time; the text says why."""
-
-
-async def _dial(url: str, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 443
-    try:
-        socket = await trio.open_tcp_stream(host, port)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(_why_unreachable(error)) from None
-    # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
-    socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    stream = trio.SSLStream(socket, context, server_hostname=host)
-    try:
-        await stream.do_handshake()
-    except BaseException as error:
-        await trio.aclose_forcefully(stream)
-        if isinstance(error, trio.BrokenResourceError):
-            raise Unreachable(_why_no_tls(error.__cause__)) from None
-        raise
-    return stream
-
-
 def _rejected(rejected: ConnectionRejected) -> _End:
     """How a connection ended that got another answer than an upgrade (PROTOCOL.md, section 2)."""
     status = rejected.status_code
@@ -414,41 +353,3 @@ def _ended(end: _End, code: int) -> _End:
     if code in set(Close):
         return replace(end, come_back=end.come_back and Close(code).come_back)
     return end
-
-
-def _only(group: BaseExceptionGroup[E]) -> E:
-    """The first exception of a group, however deep."""
-    first = group.exceptions[0]
-    return _only(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _stream_url(url: str) -> tuple[str, str]:
-    """The stream's full URL, and its host. Raises `ConfigError`."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"url {url!r}: {error}") from None
-    if parts.scheme != "wss" or not host:
-        raise ConfigError(f"url {url!r}: give wss://HOST:PORT; prices travel over TLS only")
-    path = parts.path if parts.path not in {"", "/"} else _STREAM_PATH
-    return urlunsplit(("wss", parts.netloc, path, parts.query, "")), host
-
-
-def _why_no_tls(cause: BaseException | None) -> str:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({cause.verify_message}); name its authority (--ca FILE, ca=...)"
-    return f"TLS failed: {cause or 'the connection was cut'}"
-
-
-def _why_unreachable(error: OSError | UnicodeError) -> str:
-    """Why no TCP connection could be made; Trio groups what happened at each of a host's addresses."""
-    if isinstance(error, UnicodeError):
-        return "that is no host name"
-    cause = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        first = _only(cause)
-        error = first if isinstance(first, OSError) else error
-    if error.errno == errno.ECONNREFUSED:
-        return "nobody listens there (connection refused); is `ticker serve` running?"
-    return error.strerror or str(error)

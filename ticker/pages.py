@@ -10,7 +10,6 @@ Every answer but a file's is JSON (metrics: the Prometheus text format), an erro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +29,7 @@ from ticker.link import Service
 from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name, is_symbol
 from ticker.metrics import Metrics
 from ticker.session import cost_of
+from ticker.symbols import is_pattern
 
 _PER_PAGE = 500
 """So many instruments in one answer; then `more` is true, and `after` goes on."""
@@ -75,8 +75,6 @@ class Pages:
             else:
                 response = self._routes[path](query_of(request), grant)
             gate.spend(address, grant, cost_of(self._service.hub.scanned - scanned))
-            shared = gate.cross_origin(headers)
-            response = Response(response.body, response.content_type, response.status, {**response.headers, **shared})
             return _unless_known(response, headers)
         file = self._files.find(path, headers)
         if file is None:
@@ -94,8 +92,7 @@ class Pages:
             "Access-Control-Allow-Headers": "Authorization, Last-Event-ID, If-None-Match",
             "Access-Control-Max-Age": "600",
         }
-        headers_too = allowed | self._service.gate.cross_origin(headers)
-        return Response(b"", status=HTTPStatus.NO_CONTENT, headers=headers_too)
+        return Response(b"", status=HTTPStatus.NO_CONTENT, headers=allowed)
 
     def _snapshot(self, query: _Query, grant: Grant) -> Response:
         _check_keys(query, {"symbols", "after"})
@@ -182,7 +179,7 @@ def names_of(query: _Query, limits: Limits) -> list[str]:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > MAX_SYMBOL or not name.isprintable() or re.search(r"[\s,]", name) or not name:
+    if not is_symbol(name) and not is_pattern(name):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name[:MAX_SYMBOL]!r} is neither a symbol nor a pattern")
 
 

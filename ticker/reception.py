@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import h11
@@ -14,7 +15,6 @@ from ticker.event_stream import EVENTS_PATH, Wish, serve_events
 from ticker.front_door import (
     STREAM_PATH,
     Refusal,
-    Response,
     Upgrade,
     headers_of,
     path_of,
@@ -74,13 +74,12 @@ async def _admit(stream: PushStream, address: str, service: Service, pages: Page
                 return _Visit(wish, rest, grant)
     except Refusal as refusal:
         admission.turned_away[refusal.cause] += 1
-        answer = refusal.response
-        response = Response(answer.body, answer.content_type, answer.status, {**answer.headers, **shared})
+        response = refusal.response
     except (trio.TooSlowError, trio.BrokenResourceError):
         admission.turned_away[Cause.TIMEOUT] += 1
         raise
     with trio.fail_after(limits.handshake_seconds):
-        await respond(stream, response, head_only=head_only)
+        await respond(stream, replace(response, headers={**response.headers, **shared}), head_only=head_only)
     return None
 
 

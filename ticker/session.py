@@ -12,7 +12,6 @@ The rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -44,6 +43,7 @@ from ticker.messages import (
     Welcome,
     parse_request,
 )
+from ticker.symbols import is_pattern
 
 _FOUND_PER_REPLY = 500
 
@@ -56,8 +56,6 @@ _FATAL: dict[Code, Close] = {
 
 _SCANNED_PER_UNIT = 2_000
 """So many instruments compared with a pattern cost as much as a simple request."""
-
-_PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
 
 
 def cost_of(scanned: int) -> float:
@@ -275,7 +273,7 @@ class Session:
         for name in names:
             code, text = Code.OK, ""
             pattern = not is_symbol(name)
-            if pattern and (len(name) > MAX_SYMBOL or _PATTERN.fullmatch(name) is None):
+            if pattern and not is_pattern(name):
                 code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
             elif name in self._symbols or name in self._patterns:
                 pass

@@ -7,10 +7,18 @@ import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from ticker.market import is_symbol
+from ticker.market import MAX_SYMBOL, is_symbol
 
 Match: TypeAlias = Callable[[str], object]
 """Something true for the symbols that are meant."""
+
+
+_PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether this can be a pattern (and not a symbol)."""
+    return len(text) <= MAX_SYMBOL and _PATTERN.fullmatch(text) is not None
 
 
 def matcher(names: Collection[str]) -> Match:

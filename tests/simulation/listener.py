@@ -12,7 +12,7 @@ import trio
 from tests.simulation.history import Market, same
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
-from ticker.client import Unreachable
+from ticker.dialling import Unreachable
 from ticker.errors import ProtocolError
 from ticker.messages import Delta, Heartbeat, Instruments, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
 from ticker.replica import Replica

@@ -23,8 +23,8 @@ from tests.simulation.user import User
 from tests.simulation.witness import Witness
 from tests.tokens import public_pem
 from ticker.access import LEEWAY_US, public_key
-from ticker.client import Unreachable
 from ticker.config import Config, Limits, Tokens
+from ticker.dialling import Unreachable
 from ticker.files import Files
 from ticker.gate import Gate
 from ticker.hub import Hub

@@ -1,0 +1,117 @@
+"""From a URL to a TLS stream, for the Python client; whatever keeps it from being made is said in one line."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import trio
+
+from ticker.errors import ConfigError
+
+_RECEIVE_BUFFER = 65_536
+_STREAM_PATH = "/v1/stream"
+
+E = TypeVar("E", bound=BaseException)
+
+
+class Unreachable(Exception):
+    """No connection could be made this time; the text says why."""
+
+
+async def dial(url: str, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    """A TLS connection to the host of a URL. Raises `Unreachable`."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        socket = await trio.open_tcp_stream(host, port)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(_why_unreachable(error)) from None
+    # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
+    socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    stream = trio.SSLStream(socket, context, server_hostname=host)
+    try:
+        await stream.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(stream)
+        if isinstance(error, trio.BrokenResourceError):
+            raise Unreachable(_why_no_tls(error.__cause__)) from None
+        raise
+    return stream
+
+
+def stream_url(url: str) -> tuple[str, str]:
+    """The stream's full URL, and its host. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"url {url!r}: {error}") from None
+    if parts.scheme != "wss" or not host:
+        raise ConfigError(f"url {url!r}: give wss://HOST:PORT; prices travel over TLS only")
+    path = parts.path if parts.path not in {"", "/"} else _STREAM_PATH
+    return urlunsplit(("wss", parts.netloc, path, parts.query, "")), host
+
+
+class Watched(trio.abc.Stream):
+    """A stream that knows when its peer was last heard, and tells when it has gone.
+
+    trio-websocket would wait for the end of the opening handshake all the same.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, ended: Callable[[], None]) -> None:
+        self._stream = stream
+        self._ended = ended
+        self.heard = trio.current_time()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """The next bytes, which are a sign of life; empty at the end."""
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError:
+            self._ended()
+            raise
+        if not data:
+            self._ended()
+        self.heard = trio.current_time()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the stream does."""
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the stream does."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """As the stream does."""
+        await self._stream.aclose()
+
+
+def only(group: BaseExceptionGroup[E]) -> E:
+    """The first exception of a group, however deep."""
+    first = group.exceptions[0]
+    return only(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _why_no_tls(cause: BaseException | None) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({cause.verify_message}); name its authority (--ca FILE, ca=...)"
+    return f"TLS failed: {cause or 'the connection was cut'}"
+
+
+def _why_unreachable(error: OSError | UnicodeError) -> str:
+    """Why no TCP connection could be made; Trio groups what happened at each of a host's addresses."""
+    if isinstance(error, UnicodeError):
+        return "that is no host name"
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        first = only(cause)
+        error = first if isinstance(first, OSError) else error
+    if error.errno == errno.ECONNREFUSED:
+        return "nobody listens there (connection refused); is `ticker serve` running?"
+    return error.strerror or str(error)
