@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import trio
 
+from feeds.coinbase import Coinbase
 from ticker.market import FeedItem, Instrument, Update
 
 Step: TypeAlias = FeedItem | Exception
@@ -40,6 +41,12 @@ class Watched(Scripted):
         super().__init__(name=name)
         self.silence_seconds = silence_seconds
         self.instrument_silence_seconds = instrument_silence_seconds
+
+
+class Impatient(Coinbase):
+    """A venue that is given up after a second without a word."""
+
+    silence_seconds = 1.0
 
 
 class Counting:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import trio
 
 from tests.conftest import serving
 from tests.support import update
+from tests.terminal import in_terminal
 from ticker.market import Instrument, Publication
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00", trade_count=3, note="é"))
@@ -159,37 +159,13 @@ async def test_a_reader_that_goes_ends_watch_without_a_traceback() -> None:
 
 
 async def test_on_a_terminal_watch_is_a_live_table() -> None:
-    async with serving(*DECLARED) as service:
-        ours, theirs = os.openpty()
-        with open(ours, "rb", buffering=0) as terminal:  # noqa: ASYNC230, PTH123  # a descriptor, read in a thread
-            environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "30"}
-            process = await trio.lowlevel.open_process(
-                [*TICKER, "watch", "--url", service.url, "A"],
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
-                env=environment,
-            )
-            os.close(theirs)
-            shown = b""
-            while b"1.00" not in shown or b"connected" not in shown:
-                shown += await trio.to_thread.run_sync(terminal.read, 65_536)
-            process.terminate()
-            shown += await trio.to_thread.run_sync(drained, terminal.read)
-            assert await process.wait() == 0
-    assert b"Traceback" not in shown
-    assert b"\x1b[?1049l" in shown  # the terminal's own content is back
-
-
-def drained(read: Callable[[int], bytes]) -> bytes:
-    """All that a terminal still shows; reading it ends with an error where nobody writes any more."""
-    shown = b""
-    try:
-        while data := read(65_536):
-            shown += data
-    except OSError:
-        pass
-    return shown
+    async with serving(*DECLARED) as service, in_terminal("watch", "--url", service.url, "A") as terminal:
+        await terminal.until(lambda rows: "1.00" in rows.get("A", ()) and "connected" in rows.get(service.url, ()))
+        terminal.process.terminate()
+        await terminal.rest()
+        assert await terminal.process.wait() == 0
+    assert b"Traceback" not in terminal.raw
+    assert b"\x1b[?1049l" in terminal.raw  # the terminal's own content is back
 
 
 # Mistakes
