@@ -60,6 +60,7 @@ LAYERS: list[set[str]] = [
         "supervisor",
         "server",
         "logs",
+        "memory",
         "screen",
         "token_commands",
         "recorder",

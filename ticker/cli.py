@@ -6,7 +6,6 @@ go to stderr too, so that stdout holds only what was asked for.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -29,6 +28,7 @@ from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles, Tokens
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.feed_commands import feeds_app
 from ticker.logs import configure_logging
+from ticker.memory import settle_memory
 from ticker.record_commands import export, record
 from ticker.screen import Screen, shown
 from ticker.server import serve as run_service
@@ -109,7 +109,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         allow_anyone=insecure_allow_anyone or settings.allow_anyone,
     )
     configure_logging(settings.log_format)
-    _spare_long_collections()
+    settle_memory()
     stop = trio.Event()
     with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with _on_signal(stop.set), trio.open_nursery() as background:
@@ -166,17 +166,6 @@ async def _read_token(path: Path) -> str:
         return (await trio.Path(path).read_text(encoding="ascii")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--token-file {path}: {error}") from None
-
-
-def _spare_long_collections() -> None:
-    """Have Python look for cyclic garbage among all objects seldom: that stops everybody, 45 ms per 1,000 clients.
-
-    By default it happens whenever a few hundred clients have connected. What a connection leaves behind is small
-    (`transport`), so ten times as much of it may wait. And what was loaded up to here is there to stay.
-    """
-    youngest, middle, _ = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(youngest, middle, 100)
 
 
 def _check_interval(interval: int | None) -> None:
