@@ -14,7 +14,7 @@ heads:
   slow-drip head
     test_a_head_that_drips_in_is_cut_off_in_time
   100 kB head [lives]
-    test_a_head_of_100_kb_is_refused_and_not_read_to_its_end
+    test_a_head_of_100_kb_is_refused_and_the_peer_learns_why
   pipelined requests [lives]
     test_of_pipelined_requests_the_first_is_answered_and_the_rest_are_not
   requests behind an upgrade [lives]

@@ -205,7 +205,7 @@ class TlsStream(PushStream):
                 return data
 
     async def aclose(self) -> None:
-        """Say close_notify, wait a moment for what is unsent to go, and close the socket."""
+        """Say close_notify, wait a moment for what is unsent to arrive, and close the socket."""
         try:
             if not self._closing and not self._broken:
                 self._closing = True
@@ -215,6 +215,7 @@ class TlsStream(PushStream):
                 self._flush()
                 with trio.move_on_after(_CLOSE_SECONDS), contextlib.suppress(trio.BrokenResourceError):
                     await self.drain()
+                    await self._linger()
         finally:
             self.abort()
         await trio.lowlevel.checkpoint()
@@ -273,6 +274,21 @@ class TlsStream(PushStream):
             self._waiter.set()
             self._waiter = None
 
+    async def _linger(self) -> None:
+        """Send no more, and drop what comes until the peer sends no more either.
+
+        A socket that is closed while something is unread is reset by its kernel, and then the peer may never see what
+        it was told last, such as why its request is refused (RFC 9112, section 9.6).
+        """
+        # If a task still reads, it is that which sees to the rest.
+        with contextlib.suppress(OSError, trio.BusyResourceError, trio.ClosedResourceError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while True:
+                await trio.lowlevel.wait_readable(self._sock)
+                with contextlib.suppress(BlockingIOError):
+                    if not self._sock.recv(RECORD):
+                        return
+
     async def _send_pending(self) -> None:
         if not self._flush():
             await self.drain()
@@ -286,6 +302,8 @@ class TlsStream(PushStream):
         """Take the next bytes from the socket; False at its end."""
         while True:
             await trio.lowlevel.wait_readable(self._sock)
+            if self._closed:  # in the same moment, so that this was woken by what came
+                raise trio.ClosedResourceError
             try:
                 data = self._sock.recv(RECORD)
             except BlockingIOError:
@@ -297,7 +315,7 @@ class TlsStream(PushStream):
             else:
                 self._incoming.write_eof()
                 async with self._turn:
-                    pass
+                    await self._linger()
             return bool(data)
 
     def _check(self) -> None:
