@@ -43,6 +43,7 @@ BUILT_IN: Mapping[str, str] = {
 """The feeds that come with the service, which pyproject.toml declares as entry points as well. No other can take their
 names, and they are there in a source tree that was never installed."""
 
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|secret|token|password)[^=&]*=)[^&]*")
 _IN_MODULE = re.compile(r"([\w.]+):(\w+)")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -59,10 +60,15 @@ def load_feed(spec: str) -> Feed:
         return make(**_options(make, query))
     except (ConfigError, ValueError) as error:
         line = " ".join(str(error).split())
-        raise ConfigError(f"feed {spec!r}: {line}") from error
+        raise ConfigError(f"feed {without_secrets(spec)!r}: {line}") from error
     except Exception as error:  # a feed's own __init__ is somebody's code: it can fail in any way
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"feed {spec!r}: its __init__ failed: {line}") from error
+        raise ConfigError(f"feed {without_secrets(spec)!r}: its __init__ failed: {line}") from error
+
+
+def without_secrets(spec: str) -> str:
+    """A spec as logs and metrics may show it: no value of an option that is called after a key, secret or the like."""
+    return _SECRET.sub(r"\1***", spec)
 
 
 class Offer(NamedTuple):

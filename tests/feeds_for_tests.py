@@ -69,6 +69,17 @@ class Picky:
         """Never gets here."""
 
 
+class Keyed:
+    """Needs a key, and has nothing to say."""
+
+    def __init__(self, *, api_key: str) -> None:
+        assert api_key
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        await updates.send([])
+        await trio.sleep_forever()
+
+
 class Failing:
     """Fails, as soon as it has said what it has."""
 

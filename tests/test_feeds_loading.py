@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from feeds.loading import BUILT_IN, find_feed, load_feed, offers
+from feeds.loading import BUILT_IN, find_feed, load_feed, offers, without_secrets
 from feeds.replay import Replay
 from feeds.simulated import Simulated
 from ticker.errors import ConfigError
@@ -260,3 +260,22 @@ def test_what_a_feed_refuses_itself_is_told_in_one_line(venue: str) -> None:
 
 def test_a_bug_in_a_feed_s_init_is_told_in_one_line_too(venue: str) -> None:
     assert refusal(f"{venue}:Fussy").endswith("its __init__ failed: RuntimeError: a bug")
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ("v?api_key=abc&depth=5&SECRET=x%26y", "v?api_key=***&depth=5&SECRET=***"),
+        ("v?depth=5&token=a=b&password=", "v?depth=5&token=***&password=***"),
+        ("token:Key?symbols=KEY=1,token", "token:Key?symbols=KEY=1,token"),
+        ("secret", "secret"),
+    ],
+)
+def test_secrets_of_a_spec_are_not_shown(spec: str, shown: str) -> None:
+    assert without_secrets(spec) == shown
+
+
+def test_an_error_shows_no_secret() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_feed("simulated?token=abc&rate=-1")
+    assert "abc" not in str(refused.value)

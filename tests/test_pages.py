@@ -314,6 +314,18 @@ async def test_metrics_count_what_happened(fast_clock: MockClock) -> None:
         assert found["ticker_resident_memory_bytes"] > 1e6
 
 
+async def test_each_feed_has_metrics_of_its_own_and_shows_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"A": {"bid": "1"}}')
+    spec = f"tests.feeds_for_tests:FromFile?path={tmp_path / 'a.json'}"
+    keyed = "tests.feeds_for_tests:Keyed?api_key=abc"
+    async with serving(more_feeds=[spec, spec, keyed]) as service:
+        found = await measures(service)
+    names = [name for name in found if name.startswith("ticker_feed_publications_total")]
+    assert len(names) == 4
+    assert [name.endswith(f"{spec} (2)}}") for name in names].count(True) == 1
+    assert [name.endswith(":Keyed?api_key=***}") for name in names].count(True) == 1
+
+
 # Files
 
 

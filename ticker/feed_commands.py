@@ -12,7 +12,7 @@ from cyclopts import App
 
 from feeds import Feed
 from feeds.catalogue import Option, describe
-from feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers
+from feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
 from ticker.clocks import wall_clock
 from ticker.config import Limits
 from ticker.errors import ConfigError
@@ -75,7 +75,7 @@ async def check(spec: str, *, seconds: float = 10.0) -> None:
     end = await run_for(feed, seconds, findings)
     lasted = trio.current_time() - began
     findings.end(lasted, getattr(feed, "silence_seconds", None))
-    print(f"{'feed':<12} {spec}")
+    print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
     print("\n".join(findings.report(lasted, getattr(feed, "counters", {}))))
     if findings.refused.counts or not findings.updates or (end is not None and end != ENDED):

@@ -6,6 +6,7 @@ import errno
 import random
 import secrets
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import structlog
 import trio
 
-from feeds.loading import load_feed
+from feeds.loading import load_feed, without_secrets
 from ticker.admission import Cause
 from ticker.config import Config, Limits
 from ticker.devcert import NAMES_COVERED, data_folder, development_certificate
@@ -69,7 +70,7 @@ async def serve(
     service = Service(hub, limits, config.interval_ms, gate)
     parcels, received = trio.open_memory_channel[Parcel](limits.feed_queue)
     publisher = Publisher(hub, limits)
-    sources = [Source(spec) for spec in config.feeds]
+    sources = _sources(config.feeds)
     pages = Pages(service, Files(_WEB), Metrics(service, publisher, sources), _Readiness(sources, limits).waiting_for)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, received)
@@ -94,6 +95,17 @@ async def serve(
             await _say_goodbye(service, config.retry_ms)
         _log.info("stopped", cut_off=len(service.links) if drain.cancelled_caught else 0)
         nursery.cancel_scope.cancel()
+
+
+def _sources(specs: Sequence[str]) -> list[Source]:
+    """One for each feed, under a name of its own that logs and metrics may show."""
+    names: Counter[str] = Counter()
+    sources = []
+    for spec in specs:
+        name = without_secrets(spec)
+        names[name] += 1
+        sources.append(Source(name if names[name] == 1 else f"{name} ({names[name]})"))
+    return sources
 
 
 class _Readiness:
