@@ -8,7 +8,8 @@
 - `sequence` counts all that happens to a product's book, so on these channels it rises in leaps. It tells what is new
   from what is old. What is missing shows in `trade_id`, which counts a product's trades one by one: in `match` against
   the match before, and in `heartbeat` against the last match of all.
-- A `ticker` message says everything, so the next one repairs a product of which a match was missed.
+- A `ticker` message says everything, so the next one repairs a product of which a match was missed. A subscription
+  begins with one, so a product that stays quiet is subscribed anew.
 - Sizes of the best bid and ask are in newer `ticker` messages only. An `open` is that of 24 hours ago.
 """
 
@@ -86,6 +87,13 @@ class CoinbaseTracker(Tracker):
     def symbols(self) -> Iterable[str]:
         """Those that were not refused."""
         return self._wanted
+
+    def again(self, symbol: str) -> list[Message]:
+        """Leave the ticker of this product and subscribe to it anew."""
+        self.memory.forget_numbers(symbol)
+        return [
+            {"type": kind, "product_ids": [symbol], "channels": ["ticker"]} for kind in ("unsubscribe", "subscribe")
+        ]
 
     def read(self, message: Message) -> list[Publication]:
         """What follows from a message. Raises `BadMessage` and `VenueRefused`."""

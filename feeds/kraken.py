@@ -8,7 +8,8 @@ What its documentation says:
 - Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine.
 - `heartbeat` comes about once a second when nothing else does; `ping` is answered by `pong`.
 - There is no sequence, but a trade's `trade_id` counts a book's trades one by one. The next `ticker` message, which
-  says everything, repairs a symbol of which trades were missed.
+  says everything, repairs a symbol of which trades were missed. A subscription begins with one, so a symbol that stays
+  quiet is subscribed anew.
 - Unless the `status` is `online`, nothing is matched: then all is `halted`, and so is a pair that is not traded.
 """
 
@@ -127,6 +128,12 @@ class KrakenTracker(Tracker):
         if channel == "instrument":
             return self._instrument(message)
         return [each for element, update in _stated(message) for each in self._price(channel, element, update)]
+
+    def again(self, symbol: str) -> list[Message]:
+        """Leave the ticker of this symbol and subscribe to it anew: it begins with a snapshot."""
+        self.memory.forget_numbers(symbol)
+        params = {"channel": "ticker", **_MORE["ticker"], "symbol": [symbol]}
+        return [{"method": method, "params": params, "req_id": 1} for method in ("unsubscribe", "subscribe")]
 
     def _answer(self, message: Message) -> list[Publication]:
         result = message.get("result")

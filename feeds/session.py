@@ -196,6 +196,7 @@ class Venue(ABC):
                 nursery.start_soon(self._ask, session, waiting)
                 nursery.start_soon(self._demand_answers, tracker, updates)
                 nursery.start_soon(self._keep_alive, session, requests, updates)
+                nursery.start_soon(self._repair, tracker, requests)
                 started = False
                 while True:
                     for message in tracker.outbox:
@@ -222,6 +223,22 @@ class Venue(ABC):
             else:
                 await session.ping()
                 await updates.send([])
+
+    async def _repair(self, tracker: Tracker, requests: trio.MemorySendChannel[Message]) -> None:
+        """Ask anew, once, for each symbol of which something was missed, if nothing repaired it by itself for a while.
+
+        At once would be too soon: a busy symbol's next message comes sooner than any answer.
+        """
+        before: set[str] = set()
+        asked: set[str] = set()
+        while True:
+            await trio.sleep(self.answer_seconds)
+            damaged = tracker.memory.damaged(tracker.symbols())
+            for symbol in (damaged & before) - asked:
+                for message in tracker.again(symbol):
+                    requests.send_nowait(message)
+            asked = damaged & before
+            before = damaged
 
     async def _ask(self, session: Session, waiting: trio.MemoryReceiveChannel[Message]) -> None:
         async for message in waiting:

@@ -151,6 +151,10 @@ class Standing:
         if symbol in self._wrong:
             self._wrong[symbol].difference_update(reasons)
 
+    def has(self, symbol: str, *reasons: str) -> bool:
+        """Whether any of these is wrong with it."""
+        return not self._wrong.get(symbol, set()).isdisjoint(reasons)
+
     def news(self, symbol: str) -> list[Update]:
         """What clients do not know yet of its status."""
         marks = self._marks(symbol)
@@ -168,6 +172,10 @@ class Standing:
             return {}
         self._told[symbol] = reason
         return {"status": _STATUSES[reason] if reason else "live", "reason": reason}
+
+
+_REPAIRABLE = ("gap", "bad_message")
+"""What is right again as soon as the venue says all there is to say of a symbol's quotes."""
 
 
 class Memory:
@@ -206,13 +214,22 @@ class Memory:
         """Good data of a symbol. What says all there is to say of its quotes repairs what was amiss with them."""
         name = self.names[symbol]
         self.unseen.discard(symbol)
-        self._standing.remove(name, "no_data", *(("gap", "bad_message") if repairs else ()))
+        self._standing.remove(name, "no_data", *(_REPAIRABLE if repairs else ()))
         return [self._standing.with_news(Update(name, fields))]
 
     def missed(self, symbol: str) -> None:
         """Messages of a symbol are missing: its next data says that it is stale."""
         self.counters["gaps"] += 1
         self._standing.add(self.names[symbol], "gap")
+
+    def damaged(self, symbols: Iterable[str]) -> set[str]:
+        """Those of these of which something was missed since their last repair."""
+        return {symbol for symbol in symbols if self._standing.has(self.names[symbol], *_REPAIRABLE)}
+
+    def forget_numbers(self, symbol: str) -> None:
+        """The venue is asked to begin anew with a symbol: what it says next counts, whatever its number."""
+        self._trades.pop(symbol, None)
+        self._quotes.pop(symbol, None)
 
     def is_new_trade(self, symbol: str, trade: int) -> bool:
         """Whether this trade comes after all those seen. Trades are numbered without a gap, so a gap is noticed."""
@@ -266,6 +283,10 @@ class Tracker(ABC):
     @abstractmethod
     def symbols(self) -> Iterable[str]:
         """The venue's names of what it follows."""
+
+    def again(self, symbol: str) -> list[Message]:  # noqa: ARG002  # for those venues that can be asked
+        """The requests that make the venue say at once all there is to say of a symbol's quotes; none, if it cannot."""
+        return []
 
     def take(self, raw: str | bytes) -> list[Publication]:
         """What follows from a message as it came; one that is no good is counted. Raises `VenueRefused`."""

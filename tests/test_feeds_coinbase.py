@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from feeds.coinbase import CoinbaseTracker, parse
 from feeds.venue import BadMessage, Memory
@@ -241,6 +242,28 @@ async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_tick
         await watcher.until("BTC-USD", status="live", reason=None, bid="103.4", last="103.5")
         await watcher.until("ETH-USD", bid="100.4")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
+
+
+async def test_a_product_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(heartbeat("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="stale", reason="gap")
+        for _ in range(4):
+            await wait_all_tasks_blocked(0.05)
+            fast_clock.jump(5.1)
+            await line.say(heartbeat("ETH-USD", 100))
+        only = {"product_ids": ["BTC-USD"], "channels": ["ticker"]}
+        assert await line.asked() == {"type": "unsubscribe", **only}
+        assert await line.asked() == {"type": "subscribe", **only}
+        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100))
+        await watcher.until("BTC-USD", status="live", reason=None, bid="100.4")
+        await line.say(match("BTC-USD", 102))
+        await watcher.until("BTC-USD", last="102.5")
+        assert watcher.statuses["BTC-USD"][-1] == ("live", None)
+        assert watcher.statuses["ETH-USD"] == [("live", None)]
+        assert line.silent
 
 
 async def test_what_comes_twice_or_late_changes_nothing() -> None:

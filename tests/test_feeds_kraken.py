@@ -237,6 +237,26 @@ async def test_a_missing_trade_makes_its_pair_alone_stale_until_the_next_ticker(
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
+async def test_a_pair_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(trades("BTC/USD", 9, 11))
+        await watcher.until("BTC/USD", status="stale", reason="gap", last="11.5")
+        for _ in range(2):
+            await wait_all_tasks_blocked(0.05)
+            fast_clock.jump(5.1)
+            await line.say({"channel": "heartbeat"})
+        params = {"channel": "ticker", "event_trigger": "bbo", "symbol": ["BTC/USD"]}
+        assert await line.asked() == {"method": "unsubscribe", "params": params, "req_id": 1}
+        assert await line.asked() == {"method": "subscribe", "params": params, "req_id": 1}
+        left = {"method": "unsubscribe", "success": True, "result": {"channel": "ticker", "symbol": "BTC/USD"}}
+        await line.say(left, answer("ticker", "BTC/USD", 1), ticker("BTC/USD", "101"))
+        await watcher.until("BTC/USD", status="live", reason=None, bid="101")
+        assert watcher.statuses["ETH/USD"] == [("live", None)]
+        assert line.silent
+
+
 async def test_trades_that_come_twice_or_late_change_nothing() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
         line = await venue.line()

@@ -83,6 +83,11 @@ class Line:
         """The client's next message."""
         return await self._requests.receive()
 
+    @property
+    def silent(self) -> bool:
+        """Whether the client has said nothing more."""
+        return not self._requests.statistics().current_buffer_used
+
     async def say(self, *messages: object) -> None:
         """Send these: a text as it is, anything else as JSON."""
         for message in messages:
