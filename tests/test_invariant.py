@@ -168,7 +168,7 @@ class World(RuleBasedStateMachine):
     def start(self) -> None:
         self.now = 1_000_000
         self.cache = LastValueCache("epoch")
-        self.hub = Hub(self.cache, snapshot_part=1, burst=1)
+        self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1)
         self.model: Model = {}
         self.open: Model = {}
         self.history: dict[int, Model] = {0: {}}
@@ -176,6 +176,10 @@ class World(RuleBasedStateMachine):
         self.cut_is_open = False
         """In the service nobody acts between an update and the close of its cut: that is one synchronous step."""
         self.passing: Iterator[None] = iter(())
+        self.waiting: list[tuple[str, Decimal]] = []
+        """What comes while a pass is going on: the bids of symbols, each a cut of its own."""
+        self.behind = False
+        """Another pass has to follow at once, as the publisher sees to it."""
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(
@@ -232,10 +236,13 @@ class World(RuleBasedStateMachine):
     def a_cut_is_closed(self, steps: int) -> None:
         """The publisher's pass begins, and is left after some of its steps, as a yield leaves it."""
         self.finish_pass()
-        if self.cache.close_cut(self.now):
-            self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+        self.close_cut()
         self.cut_is_open = False
         self.begin_pass(steps)
+
+    @rule(symbol=st.sampled_from(SYMBOLS), bid=st.decimals(-99, 99, places=2))
+    def something_waits_for_the_middle_of_a_pass(self, symbol: str, bid: Decimal) -> None:
+        self.waiting.append((symbol, bid))
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(ms=st.sampled_from([1, 20, 49, 50, 200]), steps=st.integers(0, 3))
@@ -284,7 +291,8 @@ class World(RuleBasedStateMachine):
         self.a_cut_is_closed(0)
         self.finish_pass()
         self.now += 1_000_000
-        self.begin_pass(10**6)
+        self.begin_pass(0)
+        self.finish_pass()
         for client in self.everybody:
             client.pipe.room = 10**9
             for _ in range(3):  # what was wanted while an answer was parked is asked for only then
@@ -302,8 +310,23 @@ class World(RuleBasedStateMachine):
         if hasattr(self, "cache"):
             self.everybody_keeps_reading()
 
+    def close_cut(self) -> None:
+        if self.cache.close_cut(self.now):
+            self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+
+    def refresh(self) -> None:
+        """Between two groups of a pass: take in one thing that waits."""
+        while self.waiting:
+            symbol, bid = self.waiting.pop(0)
+            if symbol in self.open:
+                self.cache.publish(Update(symbol, {"bid": bid}))
+                self.open[symbol]["bid"] = bid
+                self.close_cut()
+                self.behind = True
+                return
+
     def begin_pass(self, steps: int) -> None:
-        self.passing = self.hub.publish(self.now)
+        self.passing = self.hub.publish(self.now, self.refresh)
         for _ in range(steps):
             if next(self.passing, "over") == "over":
                 break
@@ -311,6 +334,10 @@ class World(RuleBasedStateMachine):
     def finish_pass(self) -> None:
         for _ in self.passing:
             pass
+        while self.behind:
+            self.behind = False
+            for _ in self.hub.publish(self.now, self.refresh):
+                pass
 
     @invariant()
     def memory_does_not_depend_on_how_slow_anyone_is(self) -> None:

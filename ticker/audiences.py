@@ -4,8 +4,9 @@ An audience is ready (it is sent a change at once), or it rests until the next m
 nothing to send then, it is ready. So no change waits longer than an interval, and n of them bring at most n + 1 frames.
 
 Audiences that are owed the changes after the same cut, in the same encoding, and may have them from the same moment on,
-are a `Group`: what they need is encoded once, and found in one go. The ready audiences of an encoding are a group, and
-those that rest are one for each end of a rest and each cut they were brought to.
+are a `Group`: what they need is encoded once, and found in one go. Those that rest are one for each end of a rest and
+each cut they were brought to. The ready audiences of an encoding are one, too, but for those that never rest: they are
+in groups of a bounded size, between which a pass can take in what has come since it began.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -111,6 +112,7 @@ class Audience:
         "cursor",
         "encoding",
         "group",
+        "home",
         "ids",
         "interval_us",
         "members",
@@ -122,19 +124,22 @@ class Audience:
         "watch",
     )
 
-    def __init__(self, watch: Watch, encoding: Encoding, cursor: int, now: int, group: Group) -> None:
+    def __init__(self, watch: Watch, encoding: Encoding, group: Group, now: int) -> None:
         self.watch = watch
         self.interval_us = watch.interval_us
         self.encoding = encoding
         self.ids: set[int] = set()
         """The instruments that match the watch so far."""
         self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
-        self.cursor = cursor
+        self.cursor = group.since
         self.members: dict[Subscriber, None] = {}
         """Those in step."""
         self.size = 0
         """All its subscribers, in step or not."""
         self.group = group
+        group.audiences[self] = None
+        self.home = None if watch.interval_us else group
+        """The group that it never leaves, if it never rests."""
         self.owed: list[bytes] = []
         """The entries of the frame that is being made for it."""
         self.sent_at = now
@@ -161,10 +166,7 @@ def _everything(_symbol: str) -> bool:
 
 
 class Group:
-    """Audiences with the same encoding that wait until `due` (None: they are ready) for what changed after `since`.
-
-    Of ready audiences, the hub knows since which cut they are owed anything.
-    """
+    """Audiences with the same encoding that wait until `due` (None: they are ready) for what changed after `since`."""
 
     __slots__ = ("audiences", "due", "encoding", "since")
 
@@ -178,14 +180,16 @@ class Group:
 class Pacing:
     """All groups. An audience is in exactly one."""
 
-    def __init__(self) -> None:
-        self._ready: dict[Encoding, Group] = {}
+    def __init__(self, group_audiences: int) -> None:
+        """`group_audiences` is the most audiences that never rest in one group."""
+        self._group_audiences = group_audiences
+        self._ready: dict[Encoding, list[Group]] = {}
         self._resting: dict[int, dict[tuple[Encoding, int], Group]] = {}
         self._dues: list[int] = []
 
     def ready(self) -> list[Group]:
-        """The groups of the ready audiences, one for each encoding."""
-        return list(self._ready.values())
+        """The groups of the ready audiences; of each encoding, that of those who rest at times comes first."""
+        return [group for groups in self._ready.values() for group in groups]
 
     def rested(self, now: int) -> Iterator[Group]:
         """The groups whose rest is over. Each of their audiences is then given to `rest` or `be_ready`."""
@@ -196,16 +200,22 @@ class Pacing:
         """When the next rest is over."""
         return self._dues[0] if self._dues else None
 
-    def ready_group(self, encoding: Encoding) -> Group:
-        """Where a new audience begins."""
-        group = self._ready.get(encoding)
-        if group is None:
-            group = self._ready[encoding] = Group(encoding)
-        return group
+    def group_for(self, watch: Watch, encoding: Encoding, cut: int) -> Group:
+        """Where a new audience begins; `cut` is the present one."""
+        groups = self._ready.setdefault(encoding, [])
+        if not groups:
+            groups.append(Group(encoding, since=cut))
+        if watch.interval_us:
+            return groups[0]
+        smallest = min(groups[1:], key=lambda group: len(group.audiences), default=None)
+        if smallest is None or len(smallest.audiences) >= self._group_audiences:
+            smallest = Group(encoding, since=cut)
+            groups.append(smallest)
+        return smallest
 
     def be_ready(self, audience: Audience) -> None:
-        """An audience is to be sent a change at once."""
-        self._move(audience, self.ready_group(audience.encoding))
+        """An audience that has rested is to be sent a change at once."""
+        self._move(audience, self._ready[audience.encoding][0])
 
     def rest(self, audience: Audience, now: int) -> None:
         """An audience that is sent something now is to rest until the next multiple of its interval.
@@ -228,7 +238,11 @@ class Pacing:
         """The last subscriber of an audience has gone."""
         group = audience.group
         del group.audiences[audience]
-        if group.due is not None and not group.audiences:
+        if group.audiences:
+            return
+        if audience.home is not None:
+            self._ready[group.encoding].remove(group)
+        elif group.due is not None:
             groups = self._resting.get(group.due, {})
             key = group.encoding, group.since
             if groups.get(key) is group:

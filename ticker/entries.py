@@ -1,4 +1,4 @@
-"""Encoded pieces of data messages: each is made at most once per cut, whoever needs it.
+"""Encoded pieces of data messages: each is made at most once per change of its instrument, whoever needs it.
 
 A `Window` is what changed after one cut, `since`, seen from the present cut. Everybody with the same `since` uses the
 same window, and windows whose `since` selects the same fields of an instrument share its entry: `changed_at > since`
@@ -15,6 +15,10 @@ from ticker.wire import Encoding
 
 MAX_WINDOWS = 64
 """So many different `since` of one cut are remembered; beyond that, windows are made again."""
+
+
+SELECTIONS_PER_INSTRUMENT = 4
+"""So many are kept of each instrument, on average; beyond that, all are made again."""
 
 
 class Window(dict[int, bytes]):
@@ -43,7 +47,8 @@ class Entries:
         self._cut = -1
         self._windows: dict[int, Window] = {}
         self._steps: dict[int, bytes] = {}
-        self._selections: dict[tuple[int, int], bytes] = {}
+        # Until the instrument changes: (the cut of that change, bytes) by its id and how many fields they are.
+        self._selections: dict[tuple[int, int], tuple[int, bytes]] = {}
         # Complete records and definitions live until the instrument changes: (the cut of that change, bytes) by id.
         self._records: dict[int, tuple[int, bytes]] = {}
         self._definitions: dict[int, tuple[int, bytes]] = {}
@@ -57,7 +62,8 @@ class Entries:
             self._cut = cache.cut
             self._windows.clear()
             self._steps.clear()
-            self._selections.clear()
+            if len(self._selections) > SELECTIONS_PER_INSTRUMENT * len(cache.records):
+                self._selections.clear()
         window = self._windows.get(since)
         if window is None:
             if len(self._windows) >= MAX_WINDOWS:
@@ -102,12 +108,14 @@ class Entries:
         return step
 
     def _changes(self, number: int, since: int) -> bytes:
-        fields = self._cache.records[number].changes_since(since)
+        record = self._cache.records[number]
+        fields = record.changes_since(since)
         selection = number, len(fields)
-        entry = self._selections.get(selection)
-        if entry is None:
+        changed, entry = self._selections.get(selection, (-1, b""))
+        if changed != record.last_change:
             self.encoded += 1
-            entry = self._selections[selection] = self._encoding.entry(number, fields)
+            entry = self._encoding.entry(number, fields)
+            self._selections[selection] = record.last_change, entry
         return entry
 
     def _record(self, record: Record) -> bytes:

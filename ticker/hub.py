@@ -11,9 +11,10 @@ The rules:
    again, `catch_up` sends one merged delta from its cursor to now, and it is in step again. New subscribers, and those
    that ask for more, come in the same way: what they have nothing of yet is `fresh`, and is sent as complete records.
 5. An audience is ready (it is sent a change at once) or it rests, because it was sent something in this step of its
-   interval (`audiences`). A ready audience is owed nothing of the cuts that were swept, even where its cursor, the last
-   cut it was told of, is older.
+   interval (`audiences`). A ready audience is owed nothing through the cut that its group was brought to, even where
+   its own cursor, the last cut it was told of, is older.
 6. `publish` yields after every few writes. Between two of its steps anybody may come, leave or change what they watch.
+   Between two groups another cut may be closed: a price need not wait for the end of a long pass.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -21,7 +22,7 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -42,6 +43,10 @@ class _Pattern(NamedTuple):
     audiences: dict[Audience, None]
 
 
+_Watchers = dict[Group | None, dict[Audience, None]]
+"""Who watches an instrument, by the group that they never leave, if they never rest."""
+
+
 class Traffic(NamedTuple):
     """What a client was sent: data messages and heartbeats, their bytes, the updates of an instrument in them.
 
@@ -57,8 +62,14 @@ class Traffic(NamedTuple):
 class Hub:
     """All subscribers of one cache."""
 
-    def __init__(self, cache: LastValueCache, *, snapshot_part: int = 256, burst: int = 64) -> None:
-        """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields."""
+    def __init__(
+        self, cache: LastValueCache, *, snapshot_part: int = 256, burst: int = 64, group_audiences: int = 128
+    ) -> None:
+        """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
+
+        `group_audiences` is the most audiences that never rest in one group. Smaller groups make a price wait less for
+        a pass that is going on, and cost more: about 5 µs each for every pass.
+        """
         self.cache = cache
         self._snapshot_part = snapshot_part
         self._burst = burst
@@ -67,14 +78,13 @@ class Hub:
         self._moves = 0
         """How often anybody joined or left the members of an audience."""
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
-        self._watchers: list[dict[Audience, None]] = []
+        self._watchers: list[_Watchers] = []
         self._entries: dict[Encoding, Entries] = {}
         self._users: Counter[Encoding] = Counter()
         """How many audiences each encoding has: what is kept for one that nobody uses is dropped."""
         self._sent_before = Sent()
         """What clients that have gone were sent."""
-        self._pacing = Pacing()
-        self._swept = cache.cut
+        self._pacing = Pacing(group_audiences)
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
         self._patterns: dict[str, _Pattern] = {}
 
@@ -158,14 +168,14 @@ class Hub:
 
     # Sending
 
-    def publish(self, now: int) -> Iterator[None]:
+    def publish(self, now: int, refresh: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Send everything that is owed and due at `now`, yielding between bursts of writes.
 
-        To be called after each cut and at `next_due`, and to be exhausted before it is called again.
+        To be called after each cut and at `next_due`, and to be exhausted before it is called again. `refresh` is
+        called between groups of audiences, and may close another cut: those who had their turn before it are then sent
+        that by the next pass, for which nobody should wait.
         """
-        self._adopt_new_instruments()
-        # Whoever has joined since this cut was closed was brought to it on the way in.
-        return self._write(self._frames(now), now, below=self.cache.cut)
+        return self._write(self._frames(now, refresh), now)
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
         """Send a HEARTBEAT to the audiences that were sent nothing for `idle_us`; yields between bursts of writes."""
@@ -175,14 +185,18 @@ class Hub:
         """When `publish` has to be called next, even if there is no new cut."""
         return self._pacing.next_due()
 
-    def _write(self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, below: int) -> Iterator[None]:
+    def _write(
+        self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, below: int | None = None
+    ) -> Iterator[None]:
         """Write to each audience its frame (of so many entries), for the members whose cursor is lower than `below`.
 
-        A frame tells of the audience's cursor.
+        A frame tells of the audience's cursor. Without `below` it is for those who have not been told of that yet:
+        whoever has joined since that cut was closed was brought to it on the way in.
         """
-        room = self._burst
+        room, limit = self._burst, below
         for audience, entries, frame in frames:
             audience.sent_at, cut, moves = now, audience.cursor, self._moves
+            below = cut if limit is None else limit
             sent = audience.sent  # as `sent.add(entries, frame)`, which would cost twice as much
             sent.frames += 1
             sent.bytes += len(frame)
@@ -205,16 +219,20 @@ class Hub:
                     room = self._burst
                     yield
 
-    def _frames(self, now: int) -> Iterator[tuple[Audience, int, bytes]]:
+    def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[tuple[Audience, int, bytes]]:
         """The frames of this pass, each made when it is asked for: its audience may have changed by then."""
         pacing = self._pacing
+        self._adopt_new_instruments()
         for group in list(pacing.rested(now)):
             yield from self._frames_of(group, group.since, now)
             for audience in list(group.audiences):
                 pacing.be_ready(audience)  # nothing was owed to it
-        if self._swept != self.cache.cut:
-            since, self._swept = self._swept, self.cache.cut
-            for group in pacing.ready():
+        for number, group in enumerate(pacing.ready()):
+            if number:
+                refresh()
+                self._adopt_new_instruments()
+            if group.since != self.cache.cut:
+                since, group.since = group.since, self.cache.cut
                 yield from self._frames_of(group, since, now)
 
     def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, int, bytes]]:
@@ -239,7 +257,7 @@ class Hub:
     def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
             if audience.group.due is None:
-                audience.cursor = self._swept
+                audience.cursor = audience.group.since
             yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
 
     def _send_owed(self, subscriber: Subscriber) -> bool:
@@ -267,8 +285,7 @@ class Hub:
         if encoding not in self._entries:
             self._entries[encoding] = Entries(self.cache, encoding)
         self._users[encoding] += 1
-        audience = Audience(watch, encoding, self._swept, now, self._pacing.ready_group(encoding))
-        self._pacing.be_ready(audience)
+        audience = Audience(watch, encoding, self._pacing.group_for(watch, encoding, self.cache.cut), now)
         for symbol in watch.symbols:
             record = self.cache.find(symbol)
             if record is not None:
@@ -284,7 +301,7 @@ class Hub:
             records = self.cache.records
             audience.ids = {number for number in audience.ids if audience.sees(records[number].symbol)}
         for number in audience.ids:
-            self._watchers[number][audience] = None
+            self._watchers[number].setdefault(audience.home, {})[audience] = None
         self._audiences[watch, encoding] = audience
         return audience
 
@@ -297,7 +314,10 @@ class Hub:
             del self._users[audience.encoding], self._entries[audience.encoding]
             self._pacing.forget(audience.encoding)
         for number in audience.ids:
-            del self._watchers[number][audience]
+            watchers = self._watchers[number]
+            del watchers[audience.home][audience]
+            if not watchers[audience.home]:
+                del watchers[audience.home]
         for symbol in audience.watch.symbols & self._waiting_symbols.keys():
             self._waiting_symbols[symbol].pop(audience, None)
             if not self._waiting_symbols[symbol]:
@@ -315,10 +335,12 @@ class Hub:
                 if pattern.match(record.symbol):
                     pattern.ids.add(record.id)
                     watchers.update(pattern.audiences)
-            watchers = {audience: None for audience in watchers if audience.sees(record.symbol)}
+            by_home: _Watchers = {}
             for audience in watchers:
-                audience.take_in(record.id)
-            self._watchers.append(watchers)
+                if audience.sees(record.symbol):
+                    audience.take_in(record.id)
+                    by_home.setdefault(audience.home, {})[audience] = None
+            self._watchers.append(by_home)
 
     def _updates(self, audience: Audience) -> int:
         """How many updates there were so far of the instruments of an audience."""
@@ -347,9 +369,7 @@ class Hub:
             self._discard(audience)
 
 
-def _owed(
-    group: Group, window: Window, watchers: Sequence[Mapping[Audience, None]]
-) -> Iterator[tuple[Audience, list[bytes]]]:
+def _owed(group: Group, window: Window, watchers: Sequence[_Watchers]) -> Iterator[tuple[Audience, list[bytes]]]:
     """Those of a group's audiences that are owed any entries of a window, with these.
 
     From the changed instruments to those who watch them, or from each audience's instruments to their entries,
@@ -358,20 +378,21 @@ def _owed(
     audiences = group.audiences
     if not audiences:
         return
-    watched = [number for number in window.changed if watchers[number]]
-    steps = sum(len(watchers[number]) for number in watched)
+    home = next(iter(audiences)).home
+    watched = [(number, watchers[number][home]) for number in window.changed if home in watchers[number]]
+    steps = sum([len(those) for _, those in watched])
     if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
         entries = [b""] * len(watchers)
-        for number in watched:
+        for number, _ in watched:
             entries[number] = window[number]
         for audience in list(audiences):
             if owed := list(filter(None, audience.select(entries))):
                 yield audience, owed
         return
     found = []
-    for number in watched:
+    for number, those in watched:
         entry = b""
-        for audience in watchers[number]:
+        for audience in those:
             if audience.group is group:
                 entry = entry or window[number]
                 if not audience.owed:

@@ -1,7 +1,9 @@
 """From the feeds' channel to every client: one task, so that order needs no locks.
 
-Each round takes what waits in the channel, applies it to the cache, closes a cut and has the hub send it. While a round
-is sending, the channel fills; so under load cuts grow by themselves, and the service sends fewer and fuller frames.
+Each pass takes what waits in the channel, applies it to the cache, closes a cut and has the hub send it. While a pass
+is sending, the channel fills; so under load cuts grow by themselves, and the service sends fewer and fuller frames. A
+long pass takes what has come between two groups of audiences, too: those who had their turn get that in the next pass,
+which follows at once, and nobody's price waits for longer than it takes to send to everybody else.
 
 Nobody is shown a frozen price as if it were live: the instruments of a feed that is down, and one of which an update
 was refused, get the status `stale` with the reason. The next good update makes them `live`, unless it says otherwise.
@@ -12,6 +14,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -53,6 +57,8 @@ class Publisher:
         self._hub = hub
         self._limits = limits
         self._clock = clock
+        self._received: int | None = None
+        """When the first publication came that has not been written to every ready client."""
         self._causes: set[str] = set()
         self._stale: set[str] = set()
         self.applied = 0
@@ -65,21 +71,22 @@ class Publisher:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
         hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
         next_beat = hub_time() + idle_us
-        received: int | None
+        refresh = partial(self._fold_waiting, parcels)
         while True:
-            received = None
-            due = min(next_beat, hub.next_due() or next_beat)
-            with trio.move_on_at(due / 1_000_000):
-                try:
-                    parcel = await parcels.receive()
-                    received = hub_time()
-                    self._fold(parcels, parcel)
-                except trio.EndOfChannel:
-                    if hub.next_due() is None:
-                        return
-                    await trio.sleep(math.inf)
+            if self._received is not None:
+                refresh()
+            else:
+                due = min(next_beat, hub.next_due() or next_beat)
+                with trio.move_on_at(due / 1_000_000):
+                    try:
+                        self._fold(parcels, await parcels.receive())
+                    except trio.EndOfChannel:
+                        if hub.next_due() is None:
+                            return
+                        await trio.sleep(math.inf)
             now = hub_time()
-            await _spread(hub.publish(now))
+            received, self._received = self._received, None
+            await _spread(hub.publish(now, refresh))
             if received is not None:
                 self.delays.add((hub_time() - received) / 1_000_000)
             if now >= next_beat:
@@ -87,8 +94,14 @@ class Publisher:
                 next_beat = now + idle_us // 4
                 await _spread(hub.heartbeat(now, idle_us))
 
+    def _fold_waiting(self, parcels: trio.MemoryReceiveChannel[Parcel]) -> None:
+        """Fold what waits, if anything does."""
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            self._fold(parcels, parcels.receive_nowait())
+
     def _fold(self, parcels: trio.MemoryReceiveChannel[Parcel], parcel: Parcel) -> None:
         """Fold this parcel and what waits behind it into one cut."""
+        self._received = self._received or hub_time()
         room = self._limits.updates_per_cut
         while True:
             source, item = parcel
