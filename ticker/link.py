@@ -56,6 +56,7 @@ class Link(ABC):
         "_subscriber",
         "_warned_of",
         "closing",
+        "over",
         "push",
         "slowed",
     )
@@ -69,6 +70,8 @@ class Link(ABC):
         self._nursery = nursery
         self.closing = False
         """Nothing is to be sent any more."""
+        self.over = False
+        """It was let go of; somebody may still be about to say goodbye to it."""
         self.slowed = 0
         """How often it was not read for a while, because it had asked for too much."""
         self._warned_of: int | None = None
@@ -130,6 +133,7 @@ class Link(ABC):
 
     def forget(self) -> None:
         """All of it is over: let go of everything, so that nothing waits in cycles for the garbage collector."""
+        self.over = True
         del self._subscriber, self._session, self._nursery, self._stream, self.push
 
     def say(self, frame: bytes) -> None:
@@ -207,4 +211,5 @@ class Link(ABC):
 
     def _give_up(self) -> None:
         self.closing = True
-        self._nursery.cancel_scope.cancel()
+        if not self.over:
+            self._nursery.cancel_scope.cancel()
