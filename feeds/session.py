@@ -19,7 +19,7 @@ import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from feeds.venue import Memory, Message, Tracker, instruments, symbols_of
-from ticker.errors import ConfigError, TickerError
+from ticker.errors import ConfigError, TickerError, sole
 from ticker.market import FeedItem, Instrument
 
 _CONNECT_SECONDS = 8.0
@@ -171,9 +171,7 @@ class Venue(ABC):
         try:
             await self.follow(updates, Memory(self.names, self.counters))
         except BaseExceptionGroup as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-                error = error.exceptions[0]
+            error = sole(group)
             raise error from error.__cause__
 
     async def connect(

@@ -29,6 +29,7 @@ import trio
 
 from feeds import Feed
 from feeds.rules import RULES, Judge, Nonconformity
+from ticker.errors import sole
 from ticker.market import FeedItem, Update, shown
 
 __all__ = ["RULES", "Nonconformity", "check_feed", "conformance"]
@@ -294,6 +295,5 @@ def _check_attributes(feed: Feed) -> None:
 
 
 def _told(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    only = sole(error)
+    return f"{type(only).__name__}: {only}"

@@ -71,3 +71,10 @@ class Gap(ProtocolError):
 
 class ConnectionFailed(TickerError):
     """A client could not reach a server, or was refused by it."""
+
+
+def sole(error: BaseException) -> BaseException:
+    """What went wrong, out of the groups that nurseries make of a single exception."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

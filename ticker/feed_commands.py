@@ -15,7 +15,7 @@ from feeds.catalogue import Option, describe
 from feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
 from ticker.clocks import wall_clock
 from ticker.config import Limits
-from ticker.errors import ConfigError
+from ticker.errors import ConfigError, sole
 from ticker.feed_findings import Findings
 from ticker.logs import configure_logging
 from ticker.market import shown
@@ -108,9 +108,7 @@ async def _end_of(feed: Feed, outlet: Outlet) -> str:
     try:
         await feed.run(outlet)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code: what it raised is what is told
-        only: BaseException = error
-        while isinstance(only, BaseExceptionGroup) and len(only.exceptions) == 1:
-            only = only.exceptions[0]
+        only = sole(error)
         return f"raised {type(only).__name__}: {shown(only)}"
     return ENDED
 

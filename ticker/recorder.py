@@ -20,6 +20,7 @@ from feeds import Feed
 from feeds.capture import CaptureWriter, Moment
 from ticker.client import Client, Connected, Disconnected, Event
 from ticker.clocks import wall_clock
+from ticker.errors import sole
 from ticker.market import FeedItem, Instrument, Publication, Update, Value
 from ticker.subscription import Change
 
@@ -64,7 +65,7 @@ async def record_feed(feed: Feed, tally: Tally) -> None:
                 raise tap.failure from None
             if trio.current_time() - began > _RESTART_SECONDS[1]:
                 most = _RESTART_SECONDS[0]
-            _log.error("feed failed", restart_within_seconds=most, exc_info=_only(error))
+            _log.error("feed failed", restart_within_seconds=most, exc_info=sole(error))
             tap.lapse("feed_silent" if _is_silence(error) else "feed_down")
             await trio.sleep(random.uniform(0, most))  # noqa: S311  # spread, not secret
             most = min(most * 2, _RESTART_SECONDS[1])
@@ -92,15 +93,8 @@ async def _watch(tap: _Tap, seconds: float) -> None:
             raise FeedSilent(f"nothing came from it for {seconds:g} s, not even a sign of life")
 
 
-def _only(error: BaseException) -> BaseException:
-    """What went wrong, out of the group that a nursery makes of a single exception."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
 def _is_silence(error: Exception) -> bool:
-    return isinstance(_only(error), FeedSilent)
+    return isinstance(sole(error), FeedSilent)
 
 
 class _Tap(trio.abc.SendChannel[FeedItem]):

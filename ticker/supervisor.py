@@ -16,6 +16,7 @@ import trio
 
 from feeds import Feed
 from ticker.config import Limits
+from ticker.errors import sole
 from ticker.last_value import LastValueCache
 from ticker.outlet import Lapse, Outlet, Parcel, Source
 
@@ -69,7 +70,7 @@ class Supervisor:
                 if trio.current_time() - began > _RESTART_SECONDS[1]:
                     most = _RESTART_SECONDS[0]
                 self._source.failures += 1
-                _log.error("feed failed", feed=name, restart_within_seconds=most, exc_info=_only(error))
+                _log.error("feed failed", feed=name, restart_within_seconds=most, exc_info=sole(error))
                 await self._mark_stale(_reason(error))
                 await trio.sleep(random.uniform(0, most))  # noqa: S311  # spread, not secret
                 most = min(most * 2, _RESTART_SECONDS[1])
@@ -137,13 +138,6 @@ async def _run(feed: Feed, outlet: Outlet) -> None:
 
 
 _running: set[trio.lowlevel.Task] = set()
-
-
-def _only(error: BaseException) -> BaseException:
-    """What went wrong, out of the group that a nursery makes of a single exception."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _reason(error: BaseException) -> str:
