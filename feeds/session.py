@@ -25,6 +25,8 @@ from ticker.market import FeedItem, Instrument
 _CONNECT_SECONDS = 8.0
 _RECEIVE_BUFFER = 65_536
 _MAX_MESSAGE_BYTES = 2**25
+_WAITING_REQUESTS = 20
+"""While so many requests wait to be sent, nothing is asked for anew."""
 
 
 class VenueUnreachable(TickerError):
@@ -227,15 +229,18 @@ class Venue(ABC):
 
         At once would be too soon: a busy symbol's next message comes sooner than any answer.
         """
-        before: set[str] = set()
-        asked: set[str] = set()
+        before: dict[str, int] = {}
+        asked: dict[str, int] = {}
         while True:
             await trio.sleep(self.answer_seconds)
             damaged = tracker.memory.damaged(tracker.symbols())
-            for symbol in (damaged & before) - asked:
-                for message in tracker.again(symbol):
-                    requests.send_nowait(message)
-            asked = damaged & before
+            for symbol, repairs in damaged.items():
+                if requests.statistics().current_buffer_used >= _WAITING_REQUESTS:
+                    break  # the others have their turn when these were sent
+                if before.get(symbol) == repairs and asked.get(symbol) != repairs:
+                    asked[symbol] = repairs
+                    for message in tracker.again(symbol):
+                        requests.send_nowait(message)
             before = damaged
 
     async def _ask(self, session: Session, waiting: trio.MemoryReceiveChannel[Message]) -> None:

@@ -190,6 +190,7 @@ class Memory:
         self._standing = Standing()
         self._trades: dict[str, int] = {}
         self._quotes: dict[str, int] = {}
+        self._repairs: Counter[str] = Counter()
 
     def wrong(self, symbol: str, reason: str) -> list[Publication]:
         """Something is wrong with a symbol from now on."""
@@ -214,6 +215,8 @@ class Memory:
         """Good data of a symbol. What says all there is to say of its quotes repairs what was amiss with them."""
         name = self.names[symbol]
         self.unseen.discard(symbol)
+        if repairs and self._standing.has(name, *_REPAIRABLE):
+            self._repairs[symbol] += 1
         self._standing.remove(name, "no_data", *(_REPAIRABLE if repairs else ()))
         return [self._standing.with_news(Update(name, fields))]
 
@@ -222,9 +225,11 @@ class Memory:
         self.counters["gaps"] += 1
         self._standing.add(self.names[symbol], "gap")
 
-    def damaged(self, symbols: Iterable[str]) -> set[str]:
-        """Those of these of which something was missed since their last repair."""
-        return {symbol for symbol in symbols if self._standing.has(self.names[symbol], *_REPAIRABLE)}
+    def damaged(self, symbols: Iterable[str]) -> dict[str, int]:
+        """Those of these of which something was missed since their last repair; of each, how often it was repaired."""
+        return {
+            symbol: self._repairs[symbol] for symbol in symbols if self._standing.has(self.names[symbol], *_REPAIRABLE)
+        }
 
     def forget_numbers(self, symbol: str) -> None:
         """The venue is asked to begin anew with a symbol: what it says next counts, whatever its number."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from feeds.coinbase import Coinbase
+from feeds.coinbase import Coinbase, CoinbaseTracker
 from feeds.session import VenueClosed, VenueSilent, VenueUnreachable
+from feeds.venue import Memory, Message
 from tests.conftest import sockets
 from tests.test_feeds_coinbase import SPEC, begin, heartbeat, match, subscriptions, ticker
 from tests.venue_server import VenueServer, followed, option_ca, venue
@@ -276,3 +280,49 @@ async def test_a_connection_that_breaks_within_a_message_brings_nothing_of_it() 
         await begin(again)
         await watcher.until("ETH-USD", status="live", reason=None)
         await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
+
+
+async def test_each_gap_is_asked_about_once_and_not_faster_than_the_venue_may_be_asked(
+    autojump_clock: MockClock,  # noqa: ARG001  # the clock of the test
+) -> None:
+    names = {f"S{number}-USD": f"S{number}-USD" for number in range(200)}
+    memory = Memory(names, Counter())
+    tracker = CoinbaseTracker(memory)
+    coinbase = Coinbase(symbols=",".join(names))
+    requests, waiting = trio.open_memory_channel[Message](math.inf)
+    waiting_at_most = 0
+    for _ in range(3):
+        for symbol in names:
+            memory.missed(symbol)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(coinbase._repair, tracker, requests)
+            sent: list[Message] = []
+            while len(sent) < 2 * len(names):
+                await trio.sleep(coinbase.request_seconds)
+                waiting_at_most = max(waiting_at_most, waiting.statistics().current_buffer_used)
+                with suppress(trio.WouldBlock):
+                    sent.append(waiting.receive_nowait())
+            await trio.sleep(100)
+            assert waiting.statistics().current_buffer_used == 0
+            nursery.cancel_scope.cancel()
+        assert sorted(each["product_ids"][0] for each in sent[::2]) == sorted(names)
+        for symbol in names:
+            memory.data(symbol, {"bid": "1"}, repairs=True)
+    assert 0 < waiting_at_most <= 22
+
+
+async def test_a_gap_that_follows_a_repair_between_two_looks_is_another_one(
+    autojump_clock: MockClock,  # noqa: ARG001  # the clock of the test
+) -> None:
+    memory = Memory({"A-B": "A-B"}, Counter())
+    requests, waiting = trio.open_memory_channel[Message](math.inf)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Coinbase(symbols="A-B")._repair, CoinbaseTracker(memory), requests)
+        memory.missed("A-B")
+        await trio.sleep(10.5)
+        assert waiting.statistics().current_buffer_used == 2
+        memory.data("A-B", {"bid": "1"}, repairs=True)
+        memory.missed("A-B")
+        await trio.sleep(600)
+        assert waiting.statistics().current_buffer_used == 4
+        nursery.cancel_scope.cancel()

@@ -74,6 +74,7 @@ class Publisher:
         refresh = partial(self._fold_waiting, parcels)
         while True:
             if self._received is not None:
+                await trio.lowlevel.checkpoint()  # whatever waits for its turn, even where nothing had to be written
                 refresh()
             else:
                 due = min(next_beat, hub.next_due() or next_beat)
