@@ -90,7 +90,7 @@ class CoinbaseTracker(Tracker):
 
     def again(self, symbol: str) -> list[Message]:
         """Leave the ticker of this product and subscribe to it anew."""
-        self.memory.forget_numbers(symbol)
+        self.memory.forget_quote(symbol)
         return [
             {"type": kind, "product_ids": [symbol], "channels": ["ticker"]} for kind in ("unsubscribe", "subscribe")
         ]

@@ -131,7 +131,6 @@ class KrakenTracker(Tracker):
 
     def again(self, symbol: str) -> list[Message]:
         """Leave the ticker of this symbol and subscribe to it anew: it begins with a snapshot."""
-        self.memory.forget_numbers(symbol)
         params = {"channel": "ticker", **_MORE["ticker"], "symbol": [symbol]}
         return [{"method": method, "params": params, "req_id": 1} for method in ("unsubscribe", "subscribe")]
 
@@ -152,7 +151,8 @@ class KrakenTracker(Tracker):
         elif symbol in self.names:
             known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
             self.pending -= {("ticker", symbol), ("trade", symbol)}
-            return self.memory.refused(symbol) if known else []
+            # What was not pending had been left, to be subscribed to anew: its quotes do not move any more.
+            return self.memory.refused(symbol) if known else self.memory.wrong(symbol, "gap")
         elif channel != "instrument":  # without that, the first values tell the decimal places
             raise VenueRefused(f"{channel}: {message.get('error')}")
         return []

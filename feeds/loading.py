@@ -43,7 +43,8 @@ BUILT_IN: Mapping[str, str] = {
 """The feeds that come with the service, which pyproject.toml declares as entry points as well. No other can take their
 names, and they are there in a source tree that was never installed."""
 
-_SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|secret|token|password)[^=&]*=)[^&]*")
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|secret|token|pass|pwd|auth)[^=&]*=|//[^/@?&]*:(?=[^/?&]*@))([^&@]*)")
+"""The value of an option that is called after a secret, and the password in a URL."""
 _IN_MODULE = re.compile(r"([\w.]+):(\w+)")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -59,16 +60,23 @@ def load_feed(spec: str) -> Feed:
         make = find_feed(name)
         return make(**_options(make, query))
     except (ConfigError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"feed {without_secrets(spec)!r}: {line}") from error
+        raise _refused(spec, str(error)) from error
     except Exception as error:  # a feed's own __init__ is somebody's code: it can fail in any way
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"feed {without_secrets(spec)!r}: its __init__ failed: {line}") from error
+        raise _refused(spec, f"its __init__ failed: {type(error).__name__}: {error}") from error
 
 
 def without_secrets(spec: str) -> str:
     """A spec as logs and metrics may show it: no value of an option that is called after a key, secret or the like."""
     return _SECRET.sub(r"\1***", spec)
+
+
+def _refused(spec: str, text: str) -> ConfigError:
+    """What is wrong with a spec, in one line that shows no secret of it either."""
+    line = " ".join(text.split())
+    for found in _SECRET.finditer(spec):
+        secret = unquote(found[2])
+        line = line.replace(repr(secret), "'***'").replace(secret if len(secret) > 3 else "\0", "***")
+    return ConfigError(f"feed {without_secrets(spec)!r}: {line}")
 
 
 class Offer(NamedTuple):

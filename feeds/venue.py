@@ -231,9 +231,8 @@ class Memory:
             symbol: self._repairs[symbol] for symbol in symbols if self._standing.has(self.names[symbol], *_REPAIRABLE)
         }
 
-    def forget_numbers(self, symbol: str) -> None:
-        """The venue is asked to begin anew with a symbol: what it says next counts, whatever its number."""
-        self._trades.pop(symbol, None)
+    def forget_quote(self, symbol: str) -> None:
+        """The venue is asked to tell a symbol's quote anew: the next one counts, even if it has the same number."""
         self._quotes.pop(symbol, None)
 
     def is_new_trade(self, symbol: str, trade: int) -> bool:

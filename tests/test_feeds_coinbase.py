@@ -257,11 +257,17 @@ async def test_a_product_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fas
         only = {"product_ids": ["BTC-USD"], "channels": ["ticker"]}
         assert await line.asked() == {"type": "unsubscribe", **only}
         assert await line.asked() == {"type": "subscribe", **only}
-        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100))
-        await watcher.until("BTC-USD", status="live", reason=None, bid="100.4")
+        # A ticker older than the trade that was missed says nothing that would help.
+        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100, best_bid="99"))
+        await watcher.until("BTC-USD", bid="99")
+        assert watcher.value("BTC-USD", "status") == "stale"
+        await line.say(ticker("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="live", reason=None, bid="101.4")
         await line.say(match("BTC-USD", 102))
         await watcher.until("BTC-USD", last="102.5")
         assert watcher.statuses["BTC-USD"][-1] == ("live", None)
+        await line.say(heartbeat("BTC-USD", 103))
+        await watcher.until("BTC-USD", status="stale", reason="gap")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
         assert line.silent
 

@@ -255,6 +255,11 @@ async def test_a_pair_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_c
         await watcher.until("BTC/USD", status="live", reason=None, bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
         assert line.silent
+        # It was live, because of a message that was on its way, and then is refused: nothing more will come.
+        refused = {"method": "subscribe", "success": False, "error": "Try later", "symbol": "BTC/USD", "req_id": 1}
+        await line.say(refused)
+        await watcher.until("BTC/USD", status="stale", reason="gap")
+        assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
 async def test_trades_that_come_twice_or_late_change_nothing() -> None:

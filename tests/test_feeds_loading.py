@@ -267,6 +267,9 @@ def test_a_bug_in_a_feed_s_init_is_told_in_one_line_too(venue: str) -> None:
     [
         ("v?api_key=abc&depth=5&SECRET=x%26y", "v?api_key=***&depth=5&SECRET=***"),
         ("v?depth=5&token=a=b&password=", "v?depth=5&token=***&password=***"),
+        ("v?passphrase=a&pwd=b&auth=c", "v?passphrase=***&pwd=***&auth=***"),
+        ("v?url=wss://me:pw@host/x&depth=5", "v?url=wss://me:***@host/x&depth=5"),
+        ("v?url=wss://host:443/x", "v?url=wss://host:443/x"),
         ("token:Key?symbols=KEY=1,token", "token:Key?symbols=KEY=1,token"),
         ("secret", "secret"),
     ],
@@ -275,7 +278,22 @@ def test_secrets_of_a_spec_are_not_shown(spec: str, shown: str) -> None:
     assert without_secrets(spec) == shown
 
 
-def test_an_error_shows_no_secret() -> None:
+@pytest.mark.parametrize("spec", ["simulated?token=SEKRIT&rate=-1", "Keyed?key=SEKRIT", "Telling?key=SEK%52IT"])
+def test_an_error_shows_no_secret(spec: str) -> None:
+    module = "" if spec.startswith("simulated") else f"{__name__}:"
     with pytest.raises(ConfigError) as refused:
-        load_feed("simulated?token=abc&rate=-1")
-    assert "abc" not in str(refused.value)
+        load_feed(module + spec)
+    assert "SEKRIT" not in str(refused.value)
+
+
+class Keyed:
+    def __init__(self, *, key: int) -> None:
+        """An option of another type than what is given."""
+
+    async def run(self, updates: object) -> None:
+        """Never called."""
+
+
+class Telling(Keyed):
+    def __init__(self, *, key: str) -> None:
+        raise ValueError(f"the key {key} is no good")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from contextlib import suppress
 
 import pytest
@@ -24,6 +26,53 @@ async def test_a_socket_that_ends_without_close_notify_ends_the_stream_too(pair:
     await pair.client.transport_stream.aclose()
     assert await pair.server.receive_some() == b"last words"
     assert await pair.server.receive_some() == b""
+
+
+async def test_a_peer_that_ends_its_half_still_gets_what_waits(pair: Pair) -> None:
+    pushed = pair.fill()
+    pair.client.transport_stream.socket.shutdown(socket.SHUT_WR)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.drain)
+        assert await pair.server.receive_some() == b""
+        assert await pair.received(len(pushed)) == pushed
+
+
+@pytest.mark.parametrize("_again", range(10))
+async def test_a_stream_that_is_aborted_as_it_gets_room_is_closed_for_who_waited(pair: Pair, _again: int) -> None:
+    """Both may be woken in the same moment, in either order."""
+    pair.fill()
+
+    async def abort_with_the_next_byte() -> None:
+        await pair.server.receive_some()
+        pair.server.abort()
+
+    async def drain() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await pair.server.drain()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(abort_with_the_next_byte)
+        nursery.start_soon(drain)
+        await wait_all_tasks_blocked()
+        await pair.client.send_all(b"x")
+        sock = pair.client.transport_stream.socket
+        for _ in range(50):
+            with suppress(BlockingIOError):
+                os.read(sock.fileno(), 65_536)
+
+
+async def test_who_reads_while_the_stream_closes_is_told(pair: Pair) -> None:
+    async def read() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await pair.server.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(pair.server.aclose)
+        await wait_all_tasks_blocked()
+        await read()  # and now, while it lingers
+        await pair.client.aclose()
 
 
 async def test_no_more_is_received_at_once_than_was_asked_for(pair: Pair) -> None:

@@ -189,6 +189,8 @@ class TlsStream(PushStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The next bytes of plain text; empty at the end of the stream (close_notify, or the socket's own end)."""
         self._check()
+        if self._closing:
+            raise trio.ClosedResourceError
         await trio.lowlevel.checkpoint()
         while True:
             try:
@@ -269,7 +271,8 @@ class TlsStream(PushStream):
         self._waiter = trio.Event()
         try:
             await trio.lowlevel.wait_writable(self._sock)
-            self._flush()
+            if not self._closed:  # in the same moment
+                self._flush()
         finally:
             self._waiter.set()
             self._waiter = None
@@ -280,8 +283,8 @@ class TlsStream(PushStream):
         A socket that is closed while something is unread is reset by its kernel, and then the peer may never see what
         it was told last, such as why its request is refused (RFC 9112, section 9.6).
         """
-        # If a task still reads, it is that which sees to the rest.
-        with contextlib.suppress(OSError, trio.BusyResourceError, trio.ClosedResourceError):
+        with contextlib.suppress(OSError, trio.ClosedResourceError):
+            trio.lowlevel.notify_closing(self._sock)  # whoever still reads is to leave that to this task
             self._sock.shutdown(socket.SHUT_WR)
             while True:
                 await trio.lowlevel.wait_readable(self._sock)
@@ -315,7 +318,7 @@ class TlsStream(PushStream):
             else:
                 self._incoming.write_eof()
                 async with self._turn:
-                    await self._linger()
+                    pass
             return bool(data)
 
     def _check(self) -> None:
