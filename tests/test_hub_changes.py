@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from tests.floor import MS, SECOND, Client, Floor, bids, leftovers
 from tests.support import cut, update
-from ticker.audiences import NOTHING, Watch
+from ticker.audiences import NOTHING, Watch, owed_by_audience
 from ticker.entries import MAX_WINDOWS
-from ticker.hub import _owed
 from ticker.market import Instrument
 from ticker.messages import Delta, Heartbeat, Instruments, Snapshot
 from ticker.wire import JSON, MSGPACK
@@ -313,7 +312,7 @@ def found(floor: Floor, since: int) -> dict[Watch, set[int]]:
     hub, found = floor.hub, {}
     for group in hub._pacing.ready():
         window = hub._entries[group.encoding].window(since)
-        for audience, owed in _owed(group, window, hub._watchers):
+        for audience, owed in owed_by_audience(group, window, hub._watchers):
             ids = {entry: number for number, entry in window.items()}
             found[audience.watch] = {ids[entry] for entry in owed}
             assert len(owed) == len(found[audience.watch])

@@ -14,10 +14,11 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
+from ticker.entries import Window
 from ticker.symbols import Match, matcher
 from ticker.wire import Encoding
 
@@ -258,3 +259,43 @@ class Pacing:
         audience.group.audiences.pop(audience, None)
         group.audiences[audience] = None
         audience.group = group
+
+
+Watchers: TypeAlias = dict[Group | None, dict[Audience, None]]
+"""Who watches an instrument, by the group that they never leave, if they never rest."""
+
+
+def owed_by_audience(
+    group: Group, window: Window, watchers: Sequence[Watchers]
+) -> Iterator[tuple[Audience, list[bytes]]]:
+    """Those of a group's audiences that are owed any entries of a window, with these.
+
+    From the changed instruments to those who watch them, or from each audience's instruments to their entries,
+    whichever is cheaper: a step of the first way costs three to four times as much as one of the second.
+    """
+    audiences = group.audiences
+    if not audiences:
+        return
+    home = next(iter(audiences)).home
+    watched = [(number, watchers[number][home]) for number in window.changed if home in watchers[number]]
+    steps = sum([len(those) for _, those in watched])
+    if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
+        entries = [b""] * len(watchers)
+        for number, _ in watched:
+            entries[number] = window[number]
+        for audience in list(audiences):
+            if owed := list(filter(None, audience.select(entries))):
+                yield audience, owed
+        return
+    found = []
+    for number, those in watched:
+        entry = b""
+        for audience in those:
+            if audience.group is group:
+                entry = entry or window[number]
+                if not audience.owed:
+                    found.append(audience)
+                audience.owed.append(entry)
+    for audience in found:
+        owed, audience.owed = audience.owed, []
+        yield audience, owed

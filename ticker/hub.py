@@ -22,12 +22,23 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ticker.audiences import NOTHING, Audience, Group, Pacing, Sent, Sink, Subscriber, Watch
-from ticker.entries import Entries, Window
+from ticker.audiences import (
+    NOTHING,
+    Audience,
+    Group,
+    Pacing,
+    Sent,
+    Sink,
+    Subscriber,
+    Watch,
+    Watchers,
+    owed_by_audience,
+)
+from ticker.entries import Entries
 from ticker.last_value import LastValueCache
 from ticker.market import is_symbol
 from ticker.messages import Heartbeat
@@ -41,10 +52,6 @@ class _Pattern(NamedTuple):
     match: Match
     ids: set[int]
     audiences: dict[Audience, None]
-
-
-_Watchers = dict[Group | None, dict[Audience, None]]
-"""Who watches an instrument, by the group that they never leave, if they never rest."""
 
 
 class Traffic(NamedTuple):
@@ -78,7 +85,7 @@ class Hub:
         self._moves = 0
         """How often anybody joined or left the members of an audience."""
         self._audiences: dict[tuple[Watch, Encoding], Audience] = {}
-        self._watchers: list[_Watchers] = []
+        self._watchers: list[Watchers] = []
         self._entries: dict[Encoding, Entries] = {}
         self._users: Counter[Encoding] = Counter()
         """How many audiences each encoding has: what is kept for one that nobody uses is dropped."""
@@ -241,7 +248,7 @@ class Hub:
             return  # all have gone since this pass began, and with them perhaps what was kept for their encoding
         entries, rest, cut = self._entries[group.encoding], self._pacing.rest, self.cache.cut
         window = entries.window(since)
-        for audience, owed in _owed(group, window, self._watchers):
+        for audience, owed in owed_by_audience(group, window, self._watchers):
             if not audience.size:
                 continue  # its last subscriber has gone since this pass began
             cursor, audience.cursor = audience.cursor, cut
@@ -335,7 +342,7 @@ class Hub:
                 if pattern.match(record.symbol):
                     pattern.ids.add(record.id)
                     watchers.update(pattern.audiences)
-            by_home: _Watchers = {}
+            by_home: Watchers = {}
             for audience in watchers:
                 if audience.sees(record.symbol):
                     audience.take_in(record.id)
@@ -367,37 +374,3 @@ class Hub:
         audience.size -= 1
         if not audience.size:
             self._discard(audience)
-
-
-def _owed(group: Group, window: Window, watchers: Sequence[_Watchers]) -> Iterator[tuple[Audience, list[bytes]]]:
-    """Those of a group's audiences that are owed any entries of a window, with these.
-
-    From the changed instruments to those who watch them, or from each audience's instruments to their entries,
-    whichever is cheaper: a step of the first way costs three to four times as much as one of the second.
-    """
-    audiences = group.audiences
-    if not audiences:
-        return
-    home = next(iter(audiences)).home
-    watched = [(number, watchers[number][home]) for number in window.changed if home in watchers[number]]
-    steps = sum([len(those) for _, those in watched])
-    if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
-        entries = [b""] * len(watchers)
-        for number, _ in watched:
-            entries[number] = window[number]
-        for audience in list(audiences):
-            if owed := list(filter(None, audience.select(entries))):
-                yield audience, owed
-        return
-    found = []
-    for number, those in watched:
-        entry = b""
-        for audience in those:
-            if audience.group is group:
-                entry = entry or window[number]
-                if not audience.owed:
-                    found.append(audience)
-                audience.owed.append(entry)
-    for audience in found:
-        owed, audience.owed = audience.owed, []
-        yield audience, owed
