@@ -226,10 +226,16 @@ class Memory:
         self._standing.add(self.names[symbol], "gap")
 
     def damaged(self, symbols: Iterable[str]) -> dict[str, int]:
-        """Those of these of which something was missed since their last repair; of each, how often it was repaired."""
-        return {
-            symbol: self._repairs[symbol] for symbol in symbols if self._standing.has(self.names[symbol], *_REPAIRABLE)
-        }
+        """Those of these of which something was missed since their last repair; of each, how often it was repaired.
+
+        What the venue does not send at all is none of them: there is nothing to ask for.
+        """
+        found = {}
+        for symbol in symbols:
+            name = self.names[symbol]
+            if self._standing.has(name, *_REPAIRABLE) and not self._standing.has(name, "refused"):
+                found[symbol] = self._repairs[symbol]
+        return found
 
     def forget_quote(self, symbol: str) -> None:
         """The venue is asked to tell a symbol's quote anew: the next one counts, even if it has the same number."""

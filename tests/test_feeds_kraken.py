@@ -364,3 +364,12 @@ async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
         await watcher.until("BTC/USD", bid="101", status="live", reason=None)
         await watcher.until("ETH/USD", bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
+
+
+def test_a_pair_that_is_refused_on_both_channels_is_not_asked_for_anew() -> None:
+    memory = Memory({symbol: symbol for symbol in SYMBOLS}, Counter())
+    tracker = KrakenTracker(memory, instruments(memory.names, {}))
+    for number in (1, 2):
+        refused = {"method": "subscribe", "success": False, "error": "Unknown", "symbol": "BTC/USD", "req_id": number}
+        tracker.take(json.dumps(refused))
+    assert memory.damaged(tracker.symbols()) == {}
