@@ -75,7 +75,8 @@ def _refused(spec: str, text: str) -> ConfigError:
     line = " ".join(text.split())
     for found in _SECRET.finditer(spec):
         secret = unquote(found[2])
-        line = line.replace(repr(secret), "'***'").replace(secret if len(secret) > 3 else "\0", "***")
+        # A short one can stand in other words as well: only where it is quoted it is surely meant.
+        line = line.replace(secret if len(secret) > 3 else repr(secret), "***")
     return ConfigError(f"feed {without_secrets(spec)!r}: {line}")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import cut, market, messages, update
-from ticker.entries import Entries, definition_of
+from ticker.entries import SELECTIONS_PER_INSTRUMENT, Entries, definition_of
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument, Update, Value, Withdrawal
 from ticker.messages import Definition, Delta, Instruments, ServerMessage, Snapshot
@@ -66,6 +66,32 @@ def test_windows_that_select_the_same_fields_share_an_entry() -> None:
     assert entries.window(0)[0] is entries.window(1)[0]
     assert entries.window(1)[0] != entries.window(2)[0]
     assert entries.encoded == 2
+
+
+def test_an_entry_lives_until_its_instrument_changes() -> None:
+    cache = quoted()
+    entries = Entries(cache, MSGPACK)
+    entry = entries.window(1)[0]
+    cut(cache, update("B", bid="9"))
+    assert entries.window(1)[0] is entry
+    assert entries.encoded == 1
+    cut(cache, update("A", bid="2"))
+    assert entries.window(1)[0] == MSGPACK.entry(0, {14: "live", 1: 200, 3: 300})
+    assert entries.encoded == 2
+
+
+def test_only_so_many_entries_are_kept() -> None:
+    cache = market("A")
+    entries = Entries(cache, MSGPACK)
+    names = [f"own_{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        cut(cache, update("A", **{name: number}))
+    for since in range(cache.cut):
+        assert entries.window(since)[0]
+    assert len(entries._selections) == len(names)
+    cut(cache, update("A", own_0=100))
+    assert entries.window(cache.cut - 1)[0] == MSGPACK.entry(0, {"own_0": 100})
+    assert len(entries._selections) <= SELECTIONS_PER_INSTRUMENT
 
 
 def test_what_belongs_to_a_cut_is_forgotten_after_it() -> None:

@@ -110,6 +110,10 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     )
     configure_logging(settings.log_format)
     settle_memory()
+    await _run_until_stopped(settings)
+
+
+async def _run_until_stopped(settings: Config) -> None:
     stop = trio.Event()
     with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with _on_signal(stop.set), trio.open_nursery() as background:

@@ -186,21 +186,21 @@ class Hub:
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
         """Send a HEARTBEAT to the audiences that were sent nothing for `idle_us`; yields between bursts of writes."""
-        return self._write(self._beats(now, idle_us), now, below=self.cache.cut + 1)
+        return self._write(self._beats(now, idle_us), now, limit=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
         """When `publish` has to be called next, even if there is no new cut."""
         return self._pacing.next_due()
 
     def _write(
-        self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, below: int | None = None
+        self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, limit: int | None = None
     ) -> Iterator[None]:
-        """Write to each audience its frame (of so many entries), for the members whose cursor is lower than `below`.
+        """Write to each audience its frame (of so many entries), for the members whose cursor is lower than `limit`.
 
-        A frame tells of the audience's cursor. Without `below` it is for those who have not been told of that yet:
+        A frame tells of the audience's cursor. Without `limit` it is for those who have not been told of that yet:
         whoever has joined since that cut was closed was brought to it on the way in.
         """
-        room, limit = self._burst, below
+        room = self._burst
         for audience, entries, frame in frames:
             audience.sent_at, cut, moves = now, audience.cursor, self._moves
             below = cut if limit is None else limit
