@@ -75,6 +75,10 @@ class Entries:
             window = self._windows[since] = Window(since, changed, redefined, self._changes)
         return window
 
+    def forget(self) -> None:
+        """Nobody uses this encoding any more: its windows lead back here, and it is not to wait in such a cycle."""
+        self._windows.clear()
+
     def frame(self, since: int, window: Window, changed: Iterable[int], fresh: Sequence[int] = ()) -> bytes:
         """The frames that bring a copy from `since` to the present cut.
 

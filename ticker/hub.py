@@ -318,7 +318,8 @@ class Hub:
         self._pacing.discard(audience)
         self._users[audience.encoding] -= 1
         if not self._users[audience.encoding]:
-            del self._users[audience.encoding], self._entries[audience.encoding]
+            del self._users[audience.encoding]
+            self._entries.pop(audience.encoding).forget()
             self._pacing.forget(audience.encoding)
         for number in audience.ids:
             watchers = self._watchers[number]

@@ -178,7 +178,8 @@ class Link(ABC):
             )
             self._give_up()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._give_up()
+            async with self._service.turn:
+                self._give_up()
         else:
             seconds = trio.current_time() - began
             if seconds >= 1.0:

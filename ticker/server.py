@@ -84,7 +84,8 @@ async def serve(
             nursery.start_soon(Supervisor(source, feed, parcels, cache, limits).run)
         handler = partial(_handle, certificate=certificate, service=service, pages=pages)
         async with trio.open_nursery() as listening:
-            await listening.start(partial(trio.serve_listeners, handler, listeners, handler_nursery=nursery))
+            in_turn = [_InTurn(listener, service.turn) for listener in listeners]
+            await listening.start(partial(trio.serve_listeners, handler, in_turn, handler_nursery=nursery))
             url = _url(listeners[0])
             _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
             task_status.started(url)
@@ -198,6 +199,22 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     return listeners
 
 
+class _InTurn(trio.abc.Listener[trio.SocketStream]):
+    """Accepts a connection when it is its turn (`transport`)."""
+
+    def __init__(self, listener: trio.SocketListener, turn: trio.Lock) -> None:
+        self._listener = listener
+        self._turn = turn
+
+    async def accept(self) -> trio.SocketStream:
+        async with self._turn:
+            pass
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
 async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service, pages: Pages) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
     address = "?"
@@ -240,4 +257,5 @@ async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages)
 async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
         for link in list(service.links):
-            nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+            async with service.turn:
+                nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret

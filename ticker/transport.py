@@ -19,9 +19,11 @@ and to go on when `drain` returns. trio-websocket waits in `send_all`, so at mos
 Waiting: trio lets only one task wait until a socket is writable. Whichever task first finds bytes unsent does that; the
 others wait until it has sent them or given up.
 
-Turns: a step of a handshake takes up to a millisecond of CPU, and what follows the end of a connection takes long as
-well. They come one in a round of Trio's loop, because they take turns at a lock: if thousands connect at once, or are
-cut off at once, the publisher still has its turn in between.
+Turns: what a peer's bytes bring about (a step of a handshake, a request) takes up to a millisecond of CPU, and so does
+what follows the end of a connection. Of all that comes on all connections, one piece is dealt with in a round of Trio's
+loop, because whoever is to take one takes a turn at a lock first: if thousands connect, ask or are cut off at once, the
+publisher still has its turn in between. New connections are accepted in turn as well (`server`), so those who are on
+their way in are done with first, and a storm waits in the kernel.
 
 Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and everything that
 waits gets `trio.BrokenResourceError`.
@@ -127,8 +129,7 @@ class TlsStream(PushStream):
         """Do the TLS handshake. Raises `trio.BrokenResourceError` if it fails."""
         while True:
             try:
-                async with self._turn:
-                    self._tls.do_handshake()
+                self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._send_pending()
                 await self._receive_ciphertext()
@@ -302,10 +303,13 @@ class TlsStream(PushStream):
         await trio.lowlevel.checkpoint()
 
     async def _receive_ciphertext(self) -> bool:
-        """Take the next bytes from the socket; False at its end."""
+        """Take the next bytes from the socket, when it is their turn; False at its end."""
         while True:
-            await trio.lowlevel.wait_readable(self._sock)
-            if self._closed:  # in the same moment, so that this was woken by what came
+            with contextlib.suppress(trio.ClosedResourceError):
+                await trio.lowlevel.wait_readable(self._sock)
+            async with self._turn:
+                pass
+            if self._closing:
                 raise trio.ClosedResourceError
             try:
                 data = self._sock.recv(RECORD)
@@ -317,8 +321,6 @@ class TlsStream(PushStream):
                 self._incoming.write(data)
             else:
                 self._incoming.write_eof()
-                async with self._turn:
-                    pass
             return bool(data)
 
     def _check(self) -> None:

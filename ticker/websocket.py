@@ -9,6 +9,8 @@ A connection has two tasks: trio-websocket's reader, and `run`, which answers th
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -145,14 +147,19 @@ class _HandshakeDone(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         frame = bytes(data)
+        if self._connection is None:
+            # If the peer has gone by now, whoever reads is told. Raised here, it would leave everything of this
+            # connection in cycles, which wait for the garbage collector.
+            with suppress(trio.BrokenResourceError):
+                await self._stream.send_all(frame)
+            return
         code = close_code(frame)
         if code is None:
             await self._stream.send_all(frame)
-            if frame[:1] == _PONG and self._connection is not None:
+            if frame[:1] == _PONG:
                 await self._connection.ponged(len(frame) - 2)
             return
-        if self._connection is not None:
-            frame = self._connection.before_close(code) + frame
+        frame = self._connection.before_close(code) + frame
         with trio.fail_after(_CLOSE_SECONDS):
             await self._stream.send_all(frame)
 
