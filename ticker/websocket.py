@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import structlog
 import trio
+import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
@@ -102,6 +103,13 @@ def _forget_handshake(websocket: WebSocketConnection) -> None:
     if established is not None:
         websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
         websocket._handshake_headers = ()  # noqa: SLF001
+
+
+def _forget_frames(websocket: WebSocketConnection) -> None:
+    """End the generator in which wsproto takes frames apart: it holds its owner, which holds it."""
+    established = websocket._wsproto  # noqa: SLF001
+    if isinstance(established, wsproto.connection.Connection):
+        established._proto._parse_more.close()  # noqa: SLF001
 
 
 class _HandshakeDone(trio.abc.Stream):
@@ -198,6 +206,7 @@ class Connection(Link):
     def forget(self) -> None:
         """Let go of the WebSocket, too."""
         super().forget()
+        _forget_frames(self._websocket)
         del self._websocket
 
     async def run(self) -> None:
