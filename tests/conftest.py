@@ -29,6 +29,7 @@ from ticker.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcom
 from ticker.server import serve
 from ticker.tls import client_context, server_context
 from ticker.transport import TlsStream
+from ticker.turns import Turns
 from ticker.wire import ENCODINGS, Encoding
 
 M = TypeVar("M", bound=ServerMessage)
@@ -119,19 +120,23 @@ def sockets() -> tuple[socket.socket, socket.socket]:
 @asynccontextmanager
 async def connected(contexts: Contexts, *, handshake: bool = True) -> AsyncIterator[Pair]:
     accepted, dialled = sockets()
-    server = TlsStream(accepted, contexts.server, trio.Lock())
+    turns = Turns()
+    server = TlsStream(accepted, contexts.server, turns)
     client = trio.SSLStream(
         trio.SocketStream(trio.socket.from_stdlib_socket(dialled)), contexts.client, server_hostname="127.0.0.1"
     )
     pair = Pair(server, client)
-    try:
-        with trio.fail_after(1000):  # some tests let the clock jump
-            if handshake:
-                await pair.shake_hands()
-            yield pair
-    finally:
-        server.abort()
-        await trio.aclose_forcefully(client)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.hand_out)
+        try:
+            with trio.fail_after(1000):  # some tests let the clock jump
+                if handshake:
+                    await pair.shake_hands()
+                yield pair
+        finally:
+            server.abort()
+            await trio.aclose_forcefully(client)
+            nursery.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+import trio
+
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument, Publication, Update, Value
 from ticker.messages import ServerMessage, parse_server_message
+from ticker.turns import Turns
 from ticker.wire import MSGPACK, Encoding
 
 
@@ -81,3 +85,35 @@ def split(data: Iterable[bytes]) -> list[bytes]:
 def _header(frame: bytes) -> int:
     """The length of a frame's header (RFC 6455, section 5.2)."""
     return {126: 4, 127: 10}.get(frame[1], 2)
+
+
+class HeldTurns:
+    """Nobody gets a turn until `release`; `waiting` is how many wait for that."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._released = trio.Event()
+
+    def release(self) -> None:
+        self._released.set()
+
+    async def until(self, waiting: int) -> None:
+        """Wait until so many wait for a turn."""
+        while self.waiting < waiting:
+            await trio.sleep(0.001)
+
+    async def wait(self) -> None:
+        self.waiting += 1
+        await self._released.wait()
+
+
+def hold_turns(monkeypatch: pytest.MonkeyPatch) -> HeldTurns:
+    """From now on."""
+    held, take = HeldTurns(), Turns.take
+
+    async def wait(turns: Turns) -> None:
+        await held.wait()
+        await take(turns)
+
+    monkeypatch.setattr(Turns, "take", wait)
+    return held

@@ -35,6 +35,7 @@ async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[
             await serve_events(link.server, Wish(["A"], None, "", {}), "127.0.0.1", ANYONE, service)
 
     async with trio.open_nursery() as serving:
+        serving.start_soon(service.turns.hand_out)
         serving.start_soon(serve)
         await wait_all_tasks_blocked()
         link.down.size = 0
@@ -44,4 +45,7 @@ async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[
             await wait_all_tasks_blocked()
             assert link.server.unsent
             go(link)
-    assert not service.links
+        with trio.fail_after(10):
+            while service.links:
+                await trio.sleep(0.001)
+        serving.cancel_scope.cancel()

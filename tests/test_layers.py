@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     # 3. Input and output.
     {
         "clocks",
+        "turns",
         "transport",
         "devcert",
         "tls",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import BLOCK, Contexts, Pair, connected, sockets
+from tests.support import hold_turns
 from ticker.transport import RECORD, TlsStream
+from ticker.turns import Turns
 
 # Handshake
 
@@ -30,35 +33,47 @@ async def test_after_the_handshake_both_ends_talk(contexts: Contexts, version: s
         assert pair.server.unsent == 0
 
 
-async def test_steps_of_handshakes_take_turns(contexts: Contexts) -> None:
-    async with connected(contexts, handshake=False) as pair:
-        turn = pair.server._turn
-        async with trio.open_nursery() as nursery, turn:
-            nursery.start_soon(pair.shake_hands)
-            while not turn.statistics().tasks_waiting:
-                await trio.lowlevel.checkpoint()
-            assert pair.server._tls.version() is None
-        assert pair.server._tls.version() is not None
-        assert not turn.locked(), "nobody holds it while waiting for the network"
-        assert pair.server.push(b"price")
-        assert await pair.received(5) == b"price"
+async def test_steps_of_handshakes_take_turns(contexts: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = hold_turns(monkeypatch)
+    async with connected(contexts, handshake=False) as pair, trio.open_nursery() as nursery:
+        nursery.start_soon(pair.shake_hands)
+        await held.until(1)
+        assert pair.server._tls.version() is None
+        held.release()
+        while pair.server._tls.version() is None:
+            await trio.sleep(0.001)
 
 
-async def test_ends_of_connections_take_turns(contexts: Contexts) -> None:
-    async with connected(contexts) as pair, trio.open_nursery() as nursery:
+async def test_who_reads_takes_turns_and_a_read_that_is_cancelled_in_line_loses_nothing(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = hold_turns(monkeypatch)
+    await pair.client.send_all(b"request")
+    with trio.move_on_after(0.01):
+        await pair.server.receive_some()
+    assert held.waiting == 1
+    held.release()
+    assert await pair.server.receive_some() == b"request"
+
+
+@pytest.mark.parametrize("end", [Pair.reset, lambda pair: pair.client.transport_stream.socket.close()])
+async def test_ends_of_connections_take_turns(
+    end: Callable[[Pair], None], pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = hold_turns(monkeypatch)
+    async with trio.open_nursery() as nursery:
         ended = trio.Event()
 
         async def read_to_the_end() -> None:
-            assert await pair.server.receive_some() == b""
+            with suppress(trio.BrokenResourceError):
+                assert await pair.server.receive_some() == b""
             ended.set()
 
-        turn = pair.server._turn
-        async with turn:
-            nursery.start_soon(read_to_the_end)
-            pair.client.transport_stream.socket.close()
-            while not turn.statistics().tasks_waiting:
-                await trio.lowlevel.checkpoint()
-            assert not ended.is_set()
+        nursery.start_soon(read_to_the_end)
+        end(pair)
+        await held.until(1)
+        assert not ended.is_set()
+        held.release()
         await ended.wait()
 
 
@@ -121,22 +136,26 @@ async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -
     with suppress(BlockingIOError):
         while True:
             filler += accepted.send(BLOCK)
-    server = TlsStream(accepted, contexts.server, trio.Lock())
+    turns = Turns()
+    server = TlsStream(accepted, contexts.server, turns)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     with trio.fail_after(10), trio.socket.from_stdlib_socket(dialled) as plain:
         await plain.send(outgoing.read())
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.handshake)
-            await wait_all_tasks_blocked()
-            assert server.unsent
-            while filler:
-                filler -= len(await plain.recv(filler))
-            incoming.write(await plain.recv(65_536))
-            client.do_handshake()
-            await plain.send(outgoing.read())
+        async with trio.open_nursery() as handing_out:
+            handing_out.start_soon(turns.hand_out)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.handshake)
+                await wait_all_tasks_blocked()
+                assert server.unsent
+                while filler:
+                    filler -= len(await plain.recv(filler))
+                incoming.write(await plain.recv(65_536))
+                client.do_handshake()
+                await plain.send(outgoing.read())
+            handing_out.cancel_scope.cancel()
         assert server.push(b"shaken")
         incoming.write(await plain.recv(65_536))
         assert client.read() == b"shaken"

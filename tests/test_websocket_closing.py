@@ -36,6 +36,7 @@ async def a_link() -> AsyncIterator[tuple[Link, Service, list[bytes]]]:
     service = Service(Hub(market("A")), Limits(), 0, Gate(Config()))
     link = Link(room=100_000, chunk=65_536, heard=hear)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.turns.hand_out)
         upgrade = Upgrade(KEY.encode(), MSGPACK, None)
         nursery.start_soon(serve_websocket, link.server, upgrade, b"", ANYONE, service)
         await wait_all_tasks_blocked()

@@ -21,6 +21,7 @@ from ticker.gate import Gate
 from ticker.hub import Hub, Traffic
 from ticker.session import Answer, Session, Terms
 from ticker.transport import PushStream
+from ticker.turns import Turns
 from ticker.wire import Encoding
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.link")
@@ -37,8 +38,8 @@ class Service:
     gate: Gate
     links: set[Link] = field(default_factory=set)
     """All clients that are sent data."""
-    turn: trio.Lock = field(default_factory=trio.Lock)
-    """At this, connections take turns with what takes long (`transport`)."""
+    turns: Turns = field(default_factory=Turns)
+    """At what takes long. Somebody has to hand them out."""
 
 
 class Link(ABC):
@@ -167,7 +168,7 @@ class Link(ABC):
                 if self.closing or self._service.hub.catch_up(self._subscriber):
                     break
                 self._tell_progress()
-                await trio.lowlevel.checkpoint()
+                await self._service.turns.take()
         except trio.TooSlowError:
             _log.warning(
                 "client dropped: its socket took nothing",
@@ -176,10 +177,11 @@ class Link(ABC):
                 unsent_bytes=self._stream.unsent,
                 cuts_behind=self._service.hub.cache.cut - cursor,
             )
+            await self._service.turns.take()
             self._give_up()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            async with self._service.turn:
-                self._give_up()
+            await self._service.turns.take()
+            self._give_up()
         else:
             seconds = trio.current_time() - began
             if seconds >= 1.0:

@@ -20,8 +20,8 @@ def _look_for_garbage_in_small_steps() -> None:
 
     A look stops everybody for 0.3 to 1 µs per object. By default, the young objects are 7,000 every now and then, which
     is 3 to 16 ms while clients connect; and all objects, 45 ms per 1,000 clients, are looked at whenever a few hundred
-    clients have connected. Here it is 300 and 600 objects, and all after some 40,000 connections: connections leave no
-    cycles behind (a test holds that), and what was loaded up to here is there to stay.
+    clients have connected. Here it is 300 and 900 objects, and all after some 40,000 connections: what is left of a
+    connection that has ended is in no cycle (a test holds that), and what was loaded up to here is there to stay.
     """
     gc.freeze()
     gc.set_threshold(300, 1, 10_000)

@@ -106,6 +106,9 @@ class Metrics:
         admission = self._service.gate.admission
         yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", admission.arrived)
         yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", admission.inside)
+        yield GaugeMetricFamily(
+            "ticker_turns_waiting", "Connections in line to be dealt with.", self._service.turns.waiting
+        )
         refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
         for cause, count in admission.turned_away.items():
             refused.add_metric([str(cause)], count)

@@ -35,9 +35,13 @@ from ticker.supervisor import Supervisor
 from ticker.tending import tend
 from ticker.tls import is_loopback
 from ticker.transport import TlsStream
+from ticker.turns import Turns
 
 _WEB = Path(__file__).parent / "web"
 """The dashboard and the JavaScript client."""
+
+_GOODBYES = 10
+"""So many clients are told in a row that the service stops."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server")
 
@@ -75,6 +79,7 @@ async def serve(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, received)
         nursery.start_soon(tend, service)
+        nursery.start_soon(service.turns.hand_out)
         renewables: list[Renewable] = [certificate]
         if gate.keys is not None:
             renewables.append(gate.keys)
@@ -84,7 +89,7 @@ async def serve(
             nursery.start_soon(Supervisor(source, feed, parcels, cache, limits).run)
         handler = partial(_handle, certificate=certificate, service=service, pages=pages)
         async with trio.open_nursery() as listening:
-            in_turn = [_InTurn(listener, service.turn) for listener in listeners]
+            in_turn = [_InTurn(listener, service.turns) for listener in listeners]
             await listening.start(partial(trio.serve_listeners, handler, in_turn, handler_nursery=nursery))
             url = _url(listeners[0])
             _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
@@ -200,15 +205,15 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
 
 
 class _InTurn(trio.abc.Listener[trio.SocketStream]):
-    """Accepts a connection when it is its turn (`transport`)."""
+    """Accepts a connection when it is its turn: in a storm, most wait in the kernel and not half-way in."""
 
-    def __init__(self, listener: trio.SocketListener, turn: trio.Lock) -> None:
+    def __init__(self, listener: trio.SocketListener, turns: Turns) -> None:
         self._listener = listener
-        self._turn = turn
+        self._turns = turns
 
     async def accept(self) -> trio.SocketStream:
-        async with self._turn:
-            pass
+        await trio.lowlevel.wait_readable(self._listener.socket)
+        await self._turns.take()
         return await self._listener.accept()
 
     async def aclose(self) -> None:
@@ -225,7 +230,7 @@ async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, serv
         room = admission.arrive(address)
         try:
             if room:
-                await _talk(TlsStream(sock, certificate.context, service.turn), address, service, pages)
+                await _talk(TlsStream(sock, certificate.context, service.turns), address, service, pages)
         finally:
             admission.leave(address)
     except LOST as error:
@@ -256,6 +261,7 @@ async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages)
 
 async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
-        for link in list(service.links):
-            async with service.turn:
-                nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+        for number, link in enumerate(list(service.links), 1):
+            nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+            if number % _GOODBYES == 0:  # shielded: all are told, even if there is no time to wait for them
+                await trio.lowlevel.cancel_shielded_checkpoint()

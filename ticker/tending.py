@@ -10,7 +10,7 @@ import trio
 from ticker.admission import Cause
 from ticker.link import Service
 
-_TEND_SECONDS, _TEND_BURST = 1.0, 500
+_TEND_SECONDS, _TEND_BURST = 1.0, 50
 """How often each connection is looked after, and how many of them in a row."""
 
 _REPORT_ROUNDS = 10

@@ -19,11 +19,7 @@ and to go on when `drain` returns. trio-websocket waits in `send_all`, so at mos
 Waiting: trio lets only one task wait until a socket is writable. Whichever task first finds bytes unsent does that; the
 others wait until it has sent them or given up.
 
-Turns: what a peer's bytes bring about (a step of a handshake, a request) takes up to a millisecond of CPU, and so does
-what follows the end of a connection. Of all that comes on all connections, one piece is dealt with in a round of Trio's
-loop, because whoever is to take one takes a turn at a lock first: if thousands connect, ask or are cut off at once, the
-publisher still has its turn in between. New connections are accepted in turn as well (`server`), so those who are on
-their way in are done with first, and a storm waits in the kernel.
+Turns: what comes is taken from the socket when it is this connection's turn (`turns`), and so is its end.
 
 Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and everything that
 waits gets `trio.BrokenResourceError`.
@@ -38,6 +34,8 @@ import ssl
 from abc import abstractmethod
 
 import trio
+
+from ticker.turns import Turns
 
 RECORD = 16_384
 """The most plain text in one TLS record (RFC 8446, section 5.1)."""
@@ -94,15 +92,15 @@ class TlsStream(PushStream):
         "_take_encrypted",
         "_taken",
         "_tls",
-        "_turn",
+        "_turns",
         "_unsent",
         "_waiter",
     )
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, turn: trio.Lock) -> None:
-        """`turn` is shared by all connections of a service (see above)."""
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, turns: Turns) -> None:
+        """`turns` are those of all connections of a service."""
         sock.settimeout(0)
-        self._turn = turn
+        self._turns = turns
         _tune(sock)
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
@@ -189,10 +187,10 @@ class TlsStream(PushStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The next bytes of plain text; empty at the end of the stream (close_notify, or the socket's own end)."""
+        await trio.lowlevel.checkpoint()
         self._check()
         if self._closing:
             raise trio.ClosedResourceError
-        await trio.lowlevel.checkpoint()
         while True:
             try:
                 data = self._tls.read(max_bytes or RECORD)
@@ -307,8 +305,7 @@ class TlsStream(PushStream):
         while True:
             with contextlib.suppress(trio.ClosedResourceError):
                 await trio.lowlevel.wait_readable(self._sock)
-            async with self._turn:
-                pass
+            await self._turns.take()
             if self._closing:
                 raise trio.ClosedResourceError
             try:

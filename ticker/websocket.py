@@ -225,6 +225,7 @@ class Connection(Link):
             # A request can bring a client back in step: its socket has to have taken the answer to the one before, or
             # the answers of a client that does not read them would pile up.
             await self.until_told(self._service.hub.cache.cut)
+            await self._service.turns.take()
             if self.closing:
                 continue  # the close frame was the last thing to be said, so nothing is done about this any more
             answer = await self._answer(message)

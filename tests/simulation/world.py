@@ -171,6 +171,7 @@ class World:
             self._server = Server(cache, service, pages, nursery)
             nursery.start_soon(publisher.run, received)
             nursery.start_soon(tend, service)
+            nursery.start_soon(service.turns.hand_out)
             for source, feed in zip(sources, self.feeds, strict=True):
                 nursery.start_soon(Supervisor(source, feed, parcels, cache, LIMITS).run)
             task_status.started()
