@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.client import Client
 from benchmarks.drive import Drive
+from benchmarks.machine import stolen_seconds
 from benchmarks.process import ServerProcess
 from benchmarks.sample import percentiles
 from benchmarks.schedule import Schedule
@@ -40,15 +42,25 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """This process's own CPU time and the clock."""
+    """This process's own CPU time, the clock, and the time that the machine's host has given to others."""
 
     cpu: float
     clock: float
+    stolen: float
 
     @staticmethod
     def now() -> Stopwatch:
         """At this moment."""
-        return Stopwatch(time.process_time(), time.monotonic())
+        return Stopwatch(time.process_time(), time.monotonic(), stolen_seconds())
+
+    def since(self, began: Stopwatch) -> dict[str, float]:
+        """The seconds between two of them, and which shares of a core and of all cores the others are of these."""
+        seconds = self.clock - began.clock
+        return {
+            "seconds": seconds,
+            "load": (self.cpu - began.cpu) / seconds,
+            "stolen": (self.stolen - began.stolen) / seconds / (os.cpu_count() or 1),
+        }
 
 
 def offered(schedule: Schedule, clients: Sequence[Client]) -> int:

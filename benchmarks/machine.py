@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import ssl
@@ -26,6 +27,11 @@ def machine() -> dict[str, object]:
         "cores": CORES,
         "memory_gb": round(total / 1e6, 1),
     }
+
+
+def stolen_seconds() -> float:
+    """How much time of its cores this machine's host has given to others so far (proc(5), `steal`); 0 where unknown."""
+    return int(_lines("/proc/stat")[0].split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def software(servers: Iterable[str]) -> dict[str, str]:

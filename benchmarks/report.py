@@ -54,8 +54,12 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "attacks_per_second": ("pings or handshakes/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
     "load": ("load client", "{:.0%}"),
+    "stolen": ("taken by the host", "{:.0%}"),
 }
 """Heading and form of each figure."""
+
+STOLEN_LIMIT = 0.03
+"""The share of the cores' time given to others above which latencies say little."""
 
 _LATENCY = ("p50", "p99", "p999", "max")
 _COST = ("us_per_offered", "us_per_frame", "values_per_offered", *_LATENCY)
@@ -83,7 +87,7 @@ def workload_table(key: str, samples: Sequence[Sample]) -> Table:
     columns = _SHOWN.get(key, _USUAL)
     fill = _fill_alone if workload.alone else _fill
     fill(table, columns, samples)
-    for problem in _problems(samples):
+    for problem in (*_problems(samples), *_disturbances(samples)):
         table.caption = f"{table.caption}\n{problem}" if table.caption else problem
     return table
 
@@ -135,6 +139,18 @@ def _problems(samples: Sequence[Sample]) -> Iterable[str]:
     return dict.fromkeys(
         f"{SERVERS[sample.server].title}, {sample.phase}: {sample.problem}" for sample in samples if sample.problem
     )
+
+
+def _disturbances(samples: Sequence[Sample]) -> Iterable[str]:
+    """Where somebody else had the machine for a while: the samples count, but they are no measure of a server alone."""
+    form = COLUMNS["stolen"][1]
+    for sample in samples:
+        stolen = sample.figures.get("stolen", 0.0)
+        if stolen > STOLEN_LIMIT:
+            yield (
+                f"{SERVERS[sample.server].title}, {sample.phase}: this machine's host gave {form.format(stolen)} of its"
+                " cores' time to others; measure again"
+            )
 
 
 def targets_table(rows: Sequence[Row]) -> Table:

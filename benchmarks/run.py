@@ -114,8 +114,9 @@ class Run:
         if not self.alive:
             return replace(sample, void=void, wrong=wrong)
         found = figures(before, after, drive, schedule, self.clients) | (slow_figures(slow) if slow else {})
-        seconds, load = ended.clock - began.clock, (ended.cpu - began.cpu) / (ended.clock - began.clock)
-        found |= {"seconds": seconds, "cpu": (after.cpu - before.cpu) / seconds, "load": load}
+        found |= ended.since(began)
+        found["cpu"] = (after.cpu - before.cpu) / found["seconds"]
+        load = found["load"]
         # A storm is mostly the load client's own work; what counts there is the server's CPU time.
         busy = f"the load client used {load:.0%} of its core" if load > LOAD_LIMIT and not storm else ""
         return replace(sample, void=busy, figures=found)

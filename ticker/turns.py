@@ -15,7 +15,7 @@ from typing import Never
 
 import trio
 
-ROUND_SECONDS = 0.0005
+ROUND_SECONDS = 0.00025
 """While rounds are shorter, more turns are handed out in each; if one takes over twice as long, fewer are."""
 
 MOST = 8
