@@ -61,6 +61,26 @@ async def test_a_stream_that_is_aborted_as_it_gets_room_is_closed_for_who_waited
                 os.read(sock.fileno(), 65_536)
 
 
+@pytest.mark.parametrize("_again", range(10))
+async def test_a_stream_that_is_aborted_as_somebody_begins_to_read_is_closed_for_who_reads(
+    pair: Pair, _again: int
+) -> None:
+    """Both run in the same round, in either order."""
+    told = False
+
+    async def read() -> None:
+        nonlocal told
+        with pytest.raises(trio.ClosedResourceError):
+            await pair.server.receive_some()
+        told = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.lowlevel.checkpoint()
+        pair.server.abort()
+    assert told
+
+
 async def test_who_reads_while_the_stream_closes_is_told(pair: Pair) -> None:
     async def read() -> None:
         with pytest.raises(trio.ClosedResourceError):
