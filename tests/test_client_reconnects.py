@@ -12,7 +12,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import BINARY, CLOSE, MSGPACK, Contexts, Running, serving
+from tests.conftest import BINARY, CLOSE, MSGPACK, Running, serving
+from tests.pair import Contexts
 from tests.support import update
 from ticker import Client, Connected, Disconnected, Event, Subscription, connect
 from ticker.config import Limits

@@ -10,7 +10,8 @@ import pytest
 import trio
 import trustme
 
-from tests.conftest import Contexts, serving
+from tests.conftest import serving
+from tests.pair import Contexts
 from tests.support import update
 from ticker import connect
 from ticker.config import TlsFiles

@@ -13,20 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import (
-    ACCEPT,
-    BINARY,
-    JSON,
-    KEY,
-    MSGPACK,
-    Contexts,
-    Peer,
-    Running,
-    client_frame,
-    connected,
-    serving,
-    upgrade,
-)
+from tests.conftest import ACCEPT, BINARY, JSON, KEY, MSGPACK, Peer, Running, client_frame, serving, upgrade
+from tests.pair import Contexts, connected
 from ticker.config import Limits
 from ticker.front_door import Refusal, Upgrade, receive_request, route
 from ticker.messages import Reply, Welcome

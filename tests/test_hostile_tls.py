@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from tests.conftest import Contexts, Running
+from tests.conftest import Running
 from tests.hostile import attacked, reset
+from tests.pair import Contexts
 from ticker.config import Limits
 
 ABORTED = 1_500

@@ -15,7 +15,8 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import Contexts, Logs, Running, serving, upgrade
+from tests.conftest import Logs, Running, serving, upgrade
+from tests.pair import Contexts
 from tests.support import update
 from tests.tokens import KEYS, SECRET, PrivateKey, bearer, jwk, key_file, token
 from ticker import connect

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import BLOCK, Contexts, Pair, connected, sockets
+from tests.pair import BLOCK, Contexts, Pair, connected, sockets
 from tests.support import hold_turns
 from ticker.transport import RECORD, TlsStream
 from ticker.turns import Turns

@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import Contexts, Pair, connected
+from tests.pair import Contexts, Pair, connected
 from tests.test_transport import jump
 
 

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from feeds.coinbase import Coinbase, CoinbaseTracker
 from feeds.session import VenueClosed, VenueSilent, VenueUnreachable
 from feeds.venue import Memory, Message
-from tests.conftest import sockets
+from tests.pair import sockets
 from tests.test_feeds_coinbase import SPEC, begin, heartbeat, match, subscriptions, ticker
 from tests.venue_server import VenueServer, followed, option_ca, venue
 from ticker.errors import ConfigError
