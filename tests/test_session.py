@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support import Sink, cut, market, messages, update
+from tests.support import cut, market, messages
+from tests.talk import Talk
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.errors import Code
-from ticker.hub import Hub
 from ticker.last_value import LastValueCache
 from ticker.market import Instrument
-from ticker.messages import Close, Delta, Error, Instruments, Reply, ServerMessage, Snapshot, Welcome
-from ticker.session import Answer, Session, Terms
-from ticker.wire import ENCODINGS, JSON, MSGPACK, Encoding
+from ticker.messages import Delta, Instruments, Snapshot, Welcome
+from ticker.wire import ENCODINGS, MSGPACK, Encoding
 
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])
 
 UNKNOWN = [Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"]
 BAD = [Code.BAD_SYMBOL, "neither a symbol (1 to 64 printable characters) nor a pattern"]
 OK = [Code.OK, ""]
-
-
-class Talk:
-    """A client's conversation with a server that knows A, AB and B, of which A has a bid in cut 2."""
-
-    def __init__(
-        self,
-        cache: LastValueCache | None = None,
-        *,
-        encoding: Encoding = MSGPACK,
-        limits: Limits = Limits(max_symbols=4),  # noqa: B008  # it is frozen
-        floor_ms: int = 0,
-    ) -> None:
-        if cache is None:
-            cache = market("A", "AB", "B")
-            cut(cache, update("A", bid="1.5"))
-        self.cache = cache
-        self.hub = Hub(cache)
-        self.sink = Sink(encoding)
-        self.subscriber = self.hub.connect(self.sink, encoding, 0)
-        self.session = Session(self.hub, self.subscriber, "s1", Terms(limits, floor_ms))
-        self.requests = 0
-
-    def publish(self, symbol: str, bid: str) -> None:
-        cut(self.cache, update(symbol, bid=bid))
-        for _ in self.hub.publish(0):
-            pass
-
-    def say(self, payload: bytes | str) -> tuple[ServerMessage, Close | None]:
-        return self.read(self.session.receive(payload, 0))
-
-    def read(self, answer: Answer) -> tuple[ServerMessage, Close | None]:
-        (message,) = messages([answer.frame], self.sink.encoding)
-        return message, answer.close
-
-    def ask(self, op: str, **keys: object) -> dict[str, Any]:
-        """The result of a request that succeeds."""
-        self.requests += 1
-        reply, close = self.say(self.sink.encoding.encode_request({"op": op, "id": self.requests, **keys}))
-        assert isinstance(reply, Reply)
-        assert (reply.id, close) == (self.requests, None)
-        return reply.result
-
-    def fail(self, op: str, **keys: object) -> Code:
-        """The code of a request that fails, on a connection that goes on."""
-        error, close = self.say(self.sink.encoding.encode_request({"op": op, "id": 7, **keys}))
-        assert isinstance(error, Error)
-        assert (error.id, error.fatal, close) == (7, False, None)
-        return Code(error.code)
-
-    def outcomes(self, op: str, *symbols: str) -> list[Any]:
-        """The outcomes of a request, without the names, which come in the order in which they were given."""
-        outcomes = self.ask(op, symbols=list(symbols))["outcomes"]
-        assert [name for name, *_ in outcomes] == list(symbols)
-        return [outcome[1:] for outcome in outcomes]
-
-    def subscribed(self) -> list[str]:
-        names = self.ask("subscriptions")["symbols"]
-        assert isinstance(names, list)
-        return names
 
 
 # Welcome
@@ -326,89 +261,3 @@ def test_other_requests_may_come_before_a_resume() -> None:
     talk.ask("ping")
     talk.ask("subscribe", symbols=[], interval_ms=50)
     assert talk.ask("resume", epoch="epoch", cursor=2, symbols=["A"])["interval_ms"] == 50
-
-
-# What cannot be understood
-
-
-@pytest.mark.parametrize(
-    ("payload", "code", "close"),
-    [
-        (b"\xc1", Code.MALFORMED, Close.MALFORMED),
-        (b"", Code.MALFORMED, Close.MALFORMED),
-        (b"\x90", Code.MALFORMED, Close.MALFORMED),
-        ("{}", Code.WRONG_ENCODING, Close.WRONG_ENCODING),
-    ],
-)
-def test_what_is_no_map_in_the_right_encoding_ends_the_connection(payload: bytes, code: Code, close: Close) -> None:
-    error, closed = Talk().say(payload)
-    assert isinstance(error, Error)
-    assert (error.id, error.code, error.fatal, closed) == (None, code, True, close)
-
-
-def test_binary_messages_end_a_connection_that_speaks_json() -> None:
-    error, close = Talk(encoding=JSON).say(b"\x80")
-    assert isinstance(error, Error)
-    assert (error.code, close) == (Code.WRONG_ENCODING, Close.WRONG_ENCODING)
-
-
-@both
-def test_a_message_beyond_the_limit_ends_the_connection(encoding: Encoding) -> None:
-    talk = Talk(encoding=encoding, limits=Limits(max_message_bytes=100))
-    message, close = talk.read(talk.session.too_large())
-    assert message == Error(None, Code.TOO_LARGE, "a message may have 100 bytes", fatal=True)
-    assert close is Close.TOO_LARGE
-
-
-@both
-def test_a_request_that_fails_does_not_end_the_connection(encoding: Encoding) -> None:
-    talk = Talk(encoding=encoding)
-    assert talk.fail("order") == Code.UNKNOWN_OP
-    assert talk.fail("subscribe") == Code.BAD_REQUEST
-    assert talk.fail("subscribe", symbols=["A"], intervall_ms=5) == Code.BAD_REQUEST
-    assert talk.fail("subscribe", symbols=["A", 5]) == Code.BAD_REQUEST
-    assert talk.subscribed() == []
-    assert talk.outcomes("subscribe", "A") == [OK]
-
-
-requests = st.fixed_dictionaries(
-    {
-        "op": st.sampled_from(["subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping", "order"]),
-        "id": st.integers(0, 9),
-    },
-    optional={
-        "symbols": st.lists(st.sampled_from(["A", "Z", "*", "[", ""]) | st.text(max_size=70), max_size=4),
-        "interval_ms": st.integers(-1, 100_000),
-        "match": st.sampled_from(["*", "[", ""]) | st.text(max_size=70),
-        "after": st.text(max_size=5),
-        "epoch": st.sampled_from(["epoch", "other"]),
-        "cursor": st.integers(0, 3),
-    },
-)
-
-
-@both
-@given(requests=st.lists(requests, max_size=8))
-def test_every_request_is_answered_and_every_answer_is_well_formed(encoding: Encoding, requests: list[Any]) -> None:
-    talk = Talk(encoding=encoding)
-    for request in requests:
-        answer, close = talk.say(encoding.encode_request(request))
-        assert isinstance(answer, Reply | Error)
-        assert answer.id == request["id"]
-        assert close is None
-        assert talk.subscriber.in_step
-    assert len(talk.subscribed()) <= 4
-
-
-@given(st.binary(max_size=40))
-def test_any_bytes_are_answered(data: bytes) -> None:
-    answer, close = Talk().say(data)
-    assert isinstance(answer, Error)
-    assert answer.fatal is (close is not None)
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_answered(data: str) -> None:
-    answer, close = Talk(encoding=JSON).say(data)
-    assert isinstance(answer, Error)
-    assert answer.fatal is (close is not None)
