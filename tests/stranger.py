@@ -6,12 +6,18 @@ It speaks through `websockets` and `msgpack`. The numbers of sections are those 
 import fnmatch
 import itertools
 import json
+import os
+import re
+import signal
 import socket
 import ssl
 import subprocess
-from contextlib import ExitStack, suppress
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self
 
 import msgpack
@@ -277,3 +283,20 @@ class Client:
 
     def lose_the_connection(self) -> None:
         self.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def running(home: Path, feed: str) -> Iterator[Service]:
+    """The service as a process, until SIGTERM, which it leaves with 0."""
+    command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed]
+    environment = os.environ | {"TICKER_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline()
+            assert re.fullmatch(r"ready wss://\S+:\d+/v1/stream\n", ready)
+            yield Service(ready.split()[1], ssl.create_default_context(cafile=home / "ca.pem"), process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+    assert process.returncode == 0
