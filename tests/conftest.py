@@ -23,7 +23,7 @@ from trio.testing import MockClock
 from tests.feeds_for_tests import SCRIPTS, Step
 from tests.pair import Contexts, Pair, connected
 from ticker.config import Config, Limits, TlsFiles
-from ticker.devcert import AUTHORITY_FILE, data_folder, development_certificate
+from ticker.devcert import AUTHORITY_FILE, DevelopmentCertificate, data_folder, development_certificate
 from ticker.market import Instrument, Publication
 from ticker.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
 from ticker.server import serve
@@ -51,6 +51,19 @@ def ticker_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TICKER_HOME", str(folder))
         development_certificate(folder)
         yield folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder that is not the user's."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("TICKER_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def development(home: Path) -> DevelopmentCertificate:
+    return development_certificate(home)
 
 
 @pytest.fixture(scope="session")
