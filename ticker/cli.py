@@ -100,10 +100,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         feeds=feed or settings.feeds,
         interval_ms=settings.interval_ms if interval is None else interval,
         log_format=log_format or settings.log_format,
-        tls=TlsFiles(
-            str(tls_cert) if tls_cert is not None else settings.tls.cert,
-            str(tls_key) if tls_key is not None else settings.tls.key,
-        ),
+        tls=TlsFiles(_path(tls_cert) or settings.tls.cert, _path(tls_key) or settings.tls.key),
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         origins=origin or settings.origins,
         allow_anyone=insecure_allow_anyone or settings.allow_anyone,
@@ -170,6 +167,11 @@ async def _read_token(path: Path) -> str:
         return (await trio.Path(path).read_text(encoding="ascii")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--token-file {path}: {error}") from None
+
+
+def _path(flag: Path | None) -> str | None:
+    """A file named by a flag, if it was given."""
+    return None if flag is None else str(flag)
 
 
 def _check_interval(interval: int | None) -> None:
