@@ -30,7 +30,7 @@ def machine() -> dict[str, object]:
 
 
 def stolen_seconds() -> float:
-    """How much time of its cores this machine's host has given to others so far (proc(5), `steal`); 0 where unknown."""
+    """How much time of its cores this machine's host has given to others so far (proc(5), `steal`)."""
     return int(_lines("/proc/stat")[0].split()[8]) / os.sysconf("SC_CLK_TCK")
 
 

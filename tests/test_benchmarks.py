@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.report import STOLEN_LIMIT, workload_table
+from benchmarks.sample import Sample
 from benchmarks.workloads import QUICK, USUAL
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core for the server, one for the clients")
@@ -103,3 +105,10 @@ def test_an_unknown_name_is_one_line_and_exit_code_2(arguments: list[str], said:
     assert done.returncode == 2
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
+
+
+def test_what_the_host_took_is_told_below_the_table() -> None:
+    figures = {"quiet": {"p99": 2.5, "stolen": STOLEN_LIMIT / 2}, "disturbed": {"p99": 25.0, "stolen": 0.36}}
+    samples = [Sample("W2", phase, "ticker", 1, 1000, 100, 0, figures=each) for phase, each in figures.items()]
+    caption = "Ticker, disturbed: this machine's host gave 36% of its cores' time to others; measure again"
+    assert workload_table("W2", samples).caption == caption

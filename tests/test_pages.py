@@ -310,6 +310,7 @@ async def test_metrics_count_what_happened(fast_clock: MockClock) -> None:
         assert found["ticker_conflation_ratio"] == 10 / 9
         assert found["ticker_turned_away_total{cause=request}"] == 1
         assert found["ticker_connections_admitted"] == 1
+        assert found["ticker_turns_waiting"] == 0
         assert found["ticker_cut_seconds_count"] == found["ticker_cut_seconds_bucket{le=+Inf}"] == 9
         assert found["ticker_resident_memory_bytes"] > 1e6
 
