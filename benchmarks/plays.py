@@ -17,7 +17,7 @@ from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS, Start
 from benchmarks.soak import play_soak
 from benchmarks.workloads import Phase
-from ticker.devcert import DevelopmentCertificate
+from ticker.net.devcert import DevelopmentCertificate
 
 LADDER = (100, 250, 500, 1000, 2500, 5000, 10_000, 20_000, 40_000)
 RUNG_SECONDS = 1.2

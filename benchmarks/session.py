@@ -15,7 +15,7 @@ from benchmarks.run import Job
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS
 from benchmarks.workloads import FEW, REPEATED, WORKLOADS, Overrides, Workload
-from ticker.devcert import development_certificate
+from ticker.net.devcert import development_certificate
 
 
 class Session:

@@ -15,20 +15,24 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import structlog
 import trio
 from trio.testing import MockClock
 
 from tests.feeds_for_tests import SCRIPTS, Step
-from tests.pair import Contexts, Pair, connected
+from tests.net.pair import Contexts, Pair, connected
 from ticker.config import Config, Limits, TlsFiles
-from ticker.devcert import AUTHORITY_FILE, DevelopmentCertificate, data_folder, development_certificate
 from ticker.market import Instrument, Publication
-from ticker.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
-from ticker.server import serve
-from ticker.tls import client_context, server_context
-from ticker.wire import ENCODINGS, Encoding
+from ticker.net.devcert import AUTHORITY_FILE, DevelopmentCertificate, data_folder, development_certificate
+from ticker.net.tls import client_context, server_context
+from ticker.protocol.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
+from ticker.protocol.wire import ENCODINGS, Encoding
+from ticker.server.service import serve
+
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")  # a test says nothing about speed, whatever machine it runs on
 
 M = TypeVar("M", bound=ServerMessage)
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import trio
 
-from feeds.coinbase import Coinbase
 from ticker.market import FeedItem, Instrument, Update
+from ticker_feeds.venues.coinbase import Coinbase
 
 Step: TypeAlias = FeedItem | Exception
 """What a test has its feed do: send this, or fail with that."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pytest
 import trio
 
-from ticker.last_value import LastValueCache
+from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Publication, Update, Value
-from ticker.messages import ServerMessage, parse_server_message
-from ticker.turns import Turns
-from ticker.wire import MSGPACK, Encoding
+from ticker.net.fair_queue import FairQueue
+from ticker.protocol.messages import ServerMessage, parse_server_message
+from ticker.protocol.wire import MSGPACK, Encoding
 
 
 def market(*instruments: Instrument | str) -> LastValueCache:
@@ -109,11 +109,11 @@ class HeldTurns:
 
 def hold_turns(monkeypatch: pytest.MonkeyPatch) -> HeldTurns:
     """From now on."""
-    held, take = HeldTurns(), Turns.take
+    held, take = HeldTurns(), FairQueue.take
 
-    async def wait(turns: Turns) -> None:
+    async def wait(fair_queue: FairQueue) -> None:
         await held.wait()
-        await take(turns)
+        await take(fair_queue)
 
-    monkeypatch.setattr(Turns, "take", wait)
+    monkeypatch.setattr(FairQueue, "take", wait)
     return held

@@ -1,124 +1,118 @@
-"""The layers hold: a file imports only from its own layer or those below (the tour in README.md is in this order)."""
+"""Folders are layers: a module imports only what its folder may import; pure modules have no I/O and no clock."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+TICKER = ROOT / "ticker"
+FEEDS = ROOT / "feeds" / "ticker_feeds"
 
-LAYERS: list[set[str]] = [
-    # 1. Vocabulary: standard library only.
-    {"market", "errors", "config"},
-    # 2. Pure core: no trio, ssl, sockets or clocks.
-    {
-        "symbols",
-        "access",
-        "admission",
-        "allowance",
-        "messages",
-        "wire",
-        "last_value",
-        "audiences",
-        "entries",
-        "hub",
-        "session",
-        "replica",
-        "client_session",
-    },
-    # 3. Input and output.
-    {
-        "clocks",
-        "turns",
-        "transport",
-        "devcert",
-        "tls",
-        "outlet",
-        "publisher",
-        "front_door",
-        "keys",
-        "gate",
-        "link",
-        "event_stream",
-        "files",
-        "metrics",
-        "pages",
-        "tending",
-        "websocket",
-        "reception",
-        "renewal",
-        "subscription",
-        "dialling",
-        "client",
-        "blocking",
-    },
-    # 4. Composition.
-    {
-        "settings",
-        "supervisor",
-        "server",
-        "logs",
-        "memory",
-        "screen",
-        "token_commands",
-        "recorder",
-        "export",
-        "record_commands",
-        "feed_findings",
-        "feed_commands",
-        "cli",
-        "__main__",
-        "__init__",
-    },
-]
+VOCABULARY = {"ticker.market", "ticker.errors", "ticker.config"}
+PURE_DOOR = {"ticker.door.authorization", "ticker.door.connection_limits", "ticker.door.rate_limit"}
+_PURE = VOCABULARY | {"ticker.protocol"}
+_NET = _PURE | {"ticker.net"}
+_DOOR = _NET | {"ticker.door"}
 
-IMPURE = {"trio", "ssl", "socket", "time", "datetime", "random", "secrets", "os", "threading", "asyncio", "structlog"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "": VOCABULARY | {"ticker.client", "ticker.commands"},
+    "protocol": _PURE,
+    "net": _NET,
+    "door": _DOOR,
+    "core": _PURE | PURE_DOOR | {"ticker.core"},
+    "client": _NET | {"ticker.client"},
+    "server": _DOOR | {"ticker.core", "ticker.server"},
+    "commands": {"ticker", "ticker_feeds"},
+}
+"""For each folder of `ticker/`, the modules and packages that its modules may import."""
+
+MEETS_FEEDS = {"ticker.server.service", "ticker.server.supervisor"}
+"""Outside the command line, the only modules that know `ticker_feeds`."""
+
+PURE = {"ticker.core", "ticker.protocol", "ticker.client.replica", "ticker.client.session"} | VOCABULARY | PURE_DOOR
+IMPURE = {
+    "trio", "ssl", "socket", "selectors", "time", "datetime", "random", "secrets", "os", "threading", "asyncio",
+    "subprocess", "structlog",
+}  # fmt: skip
 
 
-def imports(path: Path) -> set[str]:
-    """The dotted names of all modules that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def _name(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def modules(package: Path) -> Iterator[tuple[str, Path]]:
+    """The dotted name and the path of every module below a package's folder."""
+    for path in sorted(package.rglob("*.py")):
+        yield ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def imports(source: str) -> set[str]:
+    """The dotted names that a module's source imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            module = node.module or ""
-            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "ticker" else {module}
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def files(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in allowed)
 
 
-def layer_of(name: str) -> int:
-    return next(number for number, layer in enumerate(LAYERS) if name in layer)
+def violations(module: str, source: str) -> list[str]:
+    """The imports of a module of `ticker` that its folder forbids."""
+    folder = module.split(".")[1] if module.count(".") >= 1 and module.split(".")[1] in MAY_IMPORT else ""
+    found = []
+    for name in sorted(imports(source)):
+        top = name.split(".")[0]
+        if top == "ticker" and not within(name, MAY_IMPORT[folder]):
+            found.append(f"{module} imports {name}: {folder or 'the top'} may not")
+        if top == "ticker_feeds" and not within(name, MAY_IMPORT[folder]) and module not in MEETS_FEEDS:
+            found.append(f"{module} imports {name}: only the service and the command line meet the feeds")
+        if within(module, PURE) and top in IMPURE:
+            found.append(f"{module} imports {name}: it is pure, without I/O and without a clock")
+        if module in VOCABULARY and top not in sys.stdlib_module_names | {"ticker"}:
+            found.append(f"{module} imports {name}: the vocabulary needs nothing but the standard library")
+    return found
 
 
-def test_every_file_of_ticker_has_a_layer_and_every_layer_its_files() -> None:
-    assert {path.stem for path in files("ticker")} == set().union(*LAYERS)
+@pytest.mark.parametrize(("module", "path"), list(modules(TICKER)), ids=_name)
+def test_a_module_imports_only_what_its_folder_may(module: str, path: Path) -> None:
+    assert violations(module, path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", files("ticker"), ids=lambda path: path.stem)
-def test_a_file_imports_only_from_its_own_layer_or_below(path: Path) -> None:
-    layer = layer_of(path.stem)
-    for name in imports(path):
-        if name == "feeds" or name.startswith("feeds."):
-            assert layer == 3, f"{path.name} imports {name}: ticker and feeds meet only in layer 4"
-        if name.startswith("ticker."):
-            imported = name.split(".")[1]
-            assert imported in set().union(*LAYERS[: layer + 1]), f"{path.name} imports {name} from a layer above"
-        if layer <= 1:
-            assert name.split(".")[0] not in IMPURE, f"{path.name} imports {name}: the core has no I/O and no clock"
-        if layer == 0 and not name.startswith("ticker."):
-            assert name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}: not for the vocabulary"
+@pytest.mark.parametrize(("module", "path"), list(modules(FEEDS)), ids=_name)
+def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path: Path) -> None:
+    known = {name for name in imports(path.read_text()) if name.split(".")[0] == "ticker"}
+    assert all(within(name, {"ticker.market", "ticker.errors"}) for name in known), module
 
 
-@pytest.mark.parametrize("path", files("feeds"), ids=lambda path: path.stem)
-def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(path: Path) -> None:
-    allowed = {"ticker.market", "ticker.errors"}
-    assert {name for name in imports(path) if name.startswith("ticker")} <= allowed
+@pytest.mark.parametrize(
+    ("module", "planted"),
+    [
+        ("ticker.core.hub", "from ticker.server.link import Link"),
+        ("ticker.core.hub", "import trio"),
+        ("ticker.core.session", "from ticker.door.auth import Auth"),
+        ("ticker.protocol.wire", "import ticker.core.hub"),
+        ("ticker.client.session", "from time import monotonic"),
+        ("ticker.client.client", "from ticker.server.pages import Pages"),
+        ("ticker.server.pages", "from ticker.commands import cli"),
+        ("ticker.server.pages", "from ticker_feeds.loading import load_feed"),
+        ("ticker.market", "import msgpack"),
+    ],
+)
+def test_an_import_that_runs_upwards_is_found(module: str, planted: str) -> None:
+    assert len(violations(module, planted)) == 1
+
+
+def test_every_folder_is_a_layer() -> None:
+    folders = {path.parent.name for path in TICKER.rglob("*.py")} - {"ticker"}
+    assert folders == MAY_IMPORT.keys() - {""}

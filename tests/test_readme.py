@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ticker.settings import load_config
+from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -4,11 +4,11 @@ For programs that read prices: `connect` (with Trio) and `watch` (an ordinary it
 `ticker.market` and the package `feeds`.
 """
 
-from ticker.blocking import watch
-from ticker.client import Client, Connected, Disconnected, Event, connect
-from ticker.client_session import Refused
+from ticker.client.client import Client, Connected, Disconnected, Event, connect
+from ticker.client.session import Refused
+from ticker.client.subscription import Change, Subscription
+from ticker.client.sync_client import watch
 from ticker.errors import ConfigError, ConnectionFailed, TickerError
-from ticker.subscription import Change, Subscription
 
 __all__ = [
     "Change",

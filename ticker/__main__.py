@@ -1,6 +1,6 @@
 """`python -m ticker`: the same as the command `ticker`."""
 
-from ticker.cli import main
+from ticker.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,5 @@
-"""What an operator can set, with its defaults. `ticker/settings.py` reads it from TOML; flags win over the file.
+"""What an operator can set, with its defaults. `ticker/commands/settings.py` reads it from TOML; flags win over the
+file.
 
 Every limit that bounds memory or waiting stands here, so that one page answers "what happens at most". Values that
 cannot be raise `ConfigError`.

@@ -14,7 +14,7 @@ The texts are for people: they say what is wrong, where, and what to do about it
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class TickerError(Exception):
@@ -44,6 +44,31 @@ class Code(IntEnum):
     NOT_SUBSCRIBED = 9
     WRONG_EPOCH = 10
     BAD_TOKEN = 11
+
+
+class RefusalCause(StrEnum):
+    """Why a connection did not get in."""
+
+    OVERRUN = "overrun"
+    """More connections than can be listened to: closed at once."""
+    TLS = "tls"
+    """The TLS handshake failed."""
+    TIMEOUT = "timeout"
+    """The handshake or the request took too long, or was given up."""
+    REQUEST = "request"
+    """The request was not one for what is there."""
+    ORIGIN = "origin"
+    """A page of an origin that is not allowed."""
+    TOKEN = "token"  # noqa: S105  # the name of a cause
+    """No token, or a bad one."""
+    FULL = "full"
+    """All places are taken."""
+    ADDRESS = "address"
+    """All places of one address are taken."""
+    SUBJECT = "subject"
+    """All places of one subject are taken."""
+    RATE = "rate"
+    """Too many requests over HTTP from one subject, or else address."""
 
 
 class ProtocolError(TickerError):

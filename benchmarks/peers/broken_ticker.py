@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from ticker.cli import main
-from ticker.transport import TlsStream
+from ticker.commands.cli import main
+from ticker.net.transport import TlsStream
 
 EVERY = 97
 DELTA = b"\x95\x06"  # how a msgpack DELTA begins (PROTOCOL.md, section 3.1)

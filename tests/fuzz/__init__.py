@@ -1,6 +1,6 @@
 """Fuzzers: whatever comes from outside is understood or refused, and harms nobody else.
 
-The suite runs each for a moment (tests/test_hostile_fuzz.py). `python -m tests.fuzz --minutes 60` runs them for long.
+The suite runs each for a moment (tests/hostile/test_fuzz.py). `python -m tests.fuzz --minutes 60` runs them for long.
 """
 
 from __future__ import annotations

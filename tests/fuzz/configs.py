@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.fuzz import Target
 from tests.fuzz.values import DAMAGE, damaged
+from ticker.commands.settings import load_config
 from ticker.config import Config
 from ticker.errors import ConfigError
-from ticker.settings import load_config
 
 _KEYS = st.one_of(
     st.sampled_from(

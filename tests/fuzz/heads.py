@@ -1,4 +1,4 @@
-"""Request heads, through `receive_request`, `route` and `Gate`: the same in one piece, in bytes, and in any pieces."""
+"""Request heads, through `receive_request`, `route` and `Auth`: the same in one piece, in bytes, and in any pieces."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.conftest import JSON, KEY, MSGPACK
 from tests.fuzz import Target
 from tests.fuzz.values import DAMAGE, damaged
 from tests.tokens import KEYS, public_pem, token
-from ticker.access import public_key
 from ticker.config import Config, Tokens
-from ticker.front_door import Refusal, headers_of, receive_request, route
-from ticker.gate import Gate
-from ticker.transport import PushStream
+from ticker.door.auth import Auth
+from ticker.door.authorization import public_key
+from ticker.net.http1 import Refusal, headers_of, receive_request, route
+from ticker.net.transport import PushStream
 
 ROOM = 900
 NOW = 1_800_000_000
@@ -123,9 +123,9 @@ class Pieces(PushStream):
         raise AssertionError
 
 
-def _gate(*, tokens: bool) -> Gate:
+def _gate(*, tokens: bool) -> Auth:
     config = Config(origins=["https://dash.example.com"], tokens=Tokens(key="public.pem") if tokens else Tokens())
-    gate = Gate(config, lambda: NOW * 1_000_000)
+    gate = Auth(config, lambda: NOW * 1_000_000)
     if gate.keys is not None:
         gate.keys.ring = public_key(public_pem(KEYS["EdDSA"]))
     return gate
@@ -134,7 +134,7 @@ def _gate(*, tokens: bool) -> Gate:
 GATES = [_gate(tokens=True), _gate(tokens=False)]
 
 
-async def judged(stream: Pieces, gate: Gate) -> tuple[object, ...]:
+async def judged(stream: Pieces, gate: Auth) -> tuple[object, ...]:
     """What becomes of a request: its own words, the bytes behind it, and who is let in; or the status it gets."""
     try:
         request, rest = await receive_request(stream, ROOM)

@@ -13,15 +13,15 @@ from hypothesis.strategies import SearchStrategy
 from tests.fuzz import Target
 from tests.fuzz.values import ANYTHING, DAMAGE, as_json, as_msgpack, changed
 from tests.support import Sink, cut, market, messages, update
-from ticker.audiences import Subscriber
 from ticker.config import MAX_INTERVAL_MS, Limits
-from ticker.hub import Hub
-from ticker.last_value import LastValueCache
+from ticker.core.audiences import Subscriber
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.core.session import Answer, ServerSession, Terms
 from ticker.market import Instrument
-from ticker.messages import Delta, Error, Instruments, Reply, Snapshot
-from ticker.session import Answer, Session, Terms
-from ticker.symbols import matcher
-from ticker.wire import JSON, MSGPACK, Encoding
+from ticker.protocol.messages import Delta, Error, Instruments, Reply, Snapshot
+from ticker.protocol.symbols import matcher
+from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
 SYMBOLS = ["A", "AB", "B", "C", "LATER"]
 LIMITS = Limits(max_symbols=6, max_patterns=3)
@@ -104,8 +104,8 @@ class Floor:
         sink = Sink(encoding)
         return sink, self.hub.connect(sink, encoding, self.now)
 
-    def session(self, subscriber: Subscriber) -> Session:
-        return Session(self.hub, subscriber, "name", Terms(LIMITS))
+    def session(self, subscriber: Subscriber) -> ServerSession:
+        return ServerSession(self.hub, subscriber, "name", Terms(LIMITS))
 
     def settle(self, subscriber: Subscriber) -> None:
         for _ in range(100):

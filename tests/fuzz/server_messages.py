@@ -10,9 +10,9 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.fuzz import Target
 from tests.fuzz.values import ANYTHING, DAMAGE, as_json, as_msgpack, changed
-from ticker.client_session import ClientSession, Received
+from ticker.client.session import ClientSession, Received
 from ticker.errors import ProtocolError
-from ticker.wire import JSON, MSGPACK, Encoding
+from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
 LIMITS = {"max_message_bytes": 65_536}
 SYMBOLS = ["A", "AB", "B", "C"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from ticker.last_value import LastValueCache, Record
+from ticker.client.replica import InstrumentState
+from ticker.core.last_value import LastValueCache, Record
 from ticker.market import FieldKey, Kind, WireValue, field_kind
-from ticker.replica import Holding
 
 
 class Past(NamedTuple):
@@ -40,7 +40,7 @@ def _past(record: Record) -> Past:
     return Past(record.price_scale, record.size_scale, record.present())
 
 
-def same(holding: Holding, past: Past) -> bool:
+def same(holding: InstrumentState, past: Past) -> bool:
     """Whether a copy of an instrument has these values, whatever scale it holds them at."""
     definition = holding.definition
     if (definition.price_scale, definition.size_scale) == (past.price_scale, past.size_scale):

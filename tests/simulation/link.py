@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 from trio.testing import MemoryReceiveStream
 
-from ticker.transport import PushStream
+from ticker.net.transport import PushStream
 
 _CLOSE_SECONDS = 1.0
 

@@ -12,11 +12,20 @@ import trio
 from tests.simulation.history import Market, same
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
-from ticker.dialling import Unreachable
+from ticker.client.connector import Unreachable
+from ticker.client.replica import Replica
 from ticker.errors import ProtocolError
-from ticker.messages import Delta, Heartbeat, Instruments, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
-from ticker.replica import Replica
-from ticker.wire import JSON
+from ticker.protocol.messages import (
+    Delta,
+    Heartbeat,
+    Instruments,
+    Reply,
+    ServerMessage,
+    Snapshot,
+    Welcome,
+    parse_server_message,
+)
+from ticker.protocol.wire import JSON
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

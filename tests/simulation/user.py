@@ -11,12 +11,12 @@ import trio
 from tests.simulation.history import Market, same
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
-from ticker.client import Client, Connected, Disconnected, Event
-from ticker.client_session import ClientSession, Received
+from ticker.client.client import Client, Connected, Disconnected, Event
+from ticker.client.replica import Fields
+from ticker.client.session import ClientSession, Received
+from ticker.client.subscription import Subscription
 from ticker.errors import ConnectionFailed, ProtocolError
-from ticker.replica import Fields
-from ticker.subscription import Subscription
-from ticker.wire import MSGPACK
+from ticker.protocol.wire import MSGPACK
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

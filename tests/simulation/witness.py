@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import jwt
 
-from ticker.access import LEEWAY_US
-from ticker.last_value import LastValueCache
-from ticker.messages import Delta, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
-from ticker.wire import JSON, MSGPACK
+from ticker.core.last_value import LastValueCache
+from ticker.door.authorization import LEEWAY_US
+from ticker.protocol.messages import Delta, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
+from ticker.protocol.wire import JSON, MSGPACK
 
 _BINARY, _CLOSE = 0x82, 0x88
 _PATIENCE_US = 1_000_000 + 100_000

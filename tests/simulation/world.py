@@ -14,7 +14,7 @@ import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.floor import leftovers
+from tests.core.floor import leftovers
 from tests.simulation.feed import ScriptedFeed, State
 from tests.simulation.history import Market, RememberingCache
 from tests.simulation.link import Link
@@ -22,22 +22,22 @@ from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.witness import Witness
 from tests.tokens import public_pem
-from ticker.access import LEEWAY_US, public_key
+from ticker.client.connector import Unreachable
 from ticker.config import Config, Limits, Tokens
-from ticker.dialling import Unreachable
-from ticker.files import Files
-from ticker.gate import Gate
-from ticker.hub import Hub
-from ticker.link import Link as Way
-from ticker.link import Service
+from ticker.core.hub import Hub
+from ticker.door.auth import Auth
+from ticker.door.authorization import LEEWAY_US, public_key
 from ticker.market import Field
-from ticker.metrics import Metrics
-from ticker.outlet import Parcel, Source
-from ticker.pages import Pages
-from ticker.publisher import Publisher
-from ticker.reception import LOST, receive
-from ticker.supervisor import Supervisor
-from ticker.tending import tend
+from ticker.server.dispatch import LOST, receive
+from ticker.server.feed_channel import FeedMessage, FeedState
+from ticker.server.files import Files
+from ticker.server.housekeeping import tend
+from ticker.server.link import Link as Way
+from ticker.server.link import Service
+from ticker.server.metrics import Metrics
+from ticker.server.pages import Pages
+from ticker.server.publisher import Publisher
+from ticker.server.supervisor import Supervisor
 
 SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
 """By feed. With so few instruments no set of their ids has an order that depends on what came first."""
@@ -159,26 +159,26 @@ class World:
         cache = RememberingCache(f"epoch{self._lives}")
         self._pasts[cache.epoch] = cache.history
         hub = Hub(cache, snapshot_part=LIMITS.snapshot_part, burst=self.chance.choice([1, 2, 64]))
-        gate = Gate(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
+        gate = Auth(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
         assert gate.keys is not None
         gate.keys.ring = _RING
         service = Service(hub, LIMITS, 0, gate, links=InOrder())
-        parcels, received = trio.open_memory_channel[Parcel](LIMITS.feed_queue)
+        parcels, received = trio.open_memory_channel[FeedMessage](LIMITS.feed_queue)
         publisher = Publisher(hub, LIMITS, self.clock)
-        sources = [Source(feed.name) for feed in self.feeds]
+        sources = [FeedState(feed.name) for feed in self.feeds]
         pages = Pages(service, Files(Path(__file__).parent), Metrics(service, publisher, sources), str)
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)
             nursery.start_soon(publisher.run, received)
             nursery.start_soon(tend, service)
-            nursery.start_soon(service.turns.hand_out)
+            nursery.start_soon(service.fair_queue.hand_out)
             for source, feed in zip(sources, self.feeds, strict=True):
                 nursery.start_soon(Supervisor(source, feed, parcels, cache, LIMITS).run)
             task_status.started()
             await trio.sleep_forever()
 
     async def stop(self, *, politely: bool) -> None:
-        """End this life of the service, as `ticker.server` does, or at once."""
+        """End this life of the service, as `ticker.server.service` does, or at once."""
         if politely:
             with trio.move_on_after(3):
                 async with trio.open_nursery() as nursery:
@@ -205,7 +205,7 @@ class World:
         return link
 
     async def _handle(self, link: Link, address: str, server: Server) -> None:
-        """As `ticker.server` does, but that a fault leaves here."""
+        """As `ticker.server.service` does, but that a fault leaves here."""
         admission = server.service.gate.admission
         try:
             if admission.arrive(address):

@@ -1,0 +1,1 @@
+"""For authors of feeds: the conformance kit, its rules, and a template."""

@@ -1,0 +1,1 @@
+"""Updates from other programs: lines of JSON and datagrams."""

@@ -1,0 +1,341 @@
+"""Prices from any program: lines of JSON, from standard input, a file that may grow, or whoever connects to a socket.
+
+What a line can say is described in `ticker_feeds.lines.objects`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import os
+import socket
+import stat
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import trio
+
+from ticker.errors import ConfigError
+from ticker.market import FeedItem, Publication
+from ticker_feeds.lines.objects import Intake, decode_json
+from ticker_feeds.recordings.layout import RowError
+
+MAX_LINE = 2**20
+"""The longest line, in bytes."""
+
+MAX_WRITERS = 100
+"""The most programs that may be connected at once."""
+
+LOOK_SECONDS = 0.1
+"""How often a file is looked at that is followed."""
+
+_CHUNK = 32_768
+_MAX_BATCH = 1_000
+_REMEDY = "give path=- (standard input), a FILE, tcp://127.0.0.1:PORT or unix:/PATH"
+
+_log = logging.getLogger(__name__)
+
+
+class JsonLines:
+    """A feed of lines of JSON.
+
+    `path` is `-` for standard input, a file, `tcp://HOST:PORT` with an address of this machine's own, or `unix:PATH`:
+    at the last two the feed listens, and any number of programs may write at once; what one of them published is
+    `stale`, with the reason `writer_gone`, when it hangs up. With `follow`, a file is read on as it grows, is truncated
+    or is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it. With `silence`, a
+    source that sends nothing for so many seconds, not even `[]`, counts as broken, and its instruments are `stale`.
+
+    `counters` counts what could not be used, by cause. Raises `ConfigError` for options that cannot be.
+    """
+
+    def __init__(self, *, path: str, follow: bool = False, silence: float | None = None) -> None:
+        self.counters: Counter[str] = Counter()
+        self._silence = checked_silence(silence)
+        # A followed file is not begun anew when it falls silent: its old lines would look like fresh prices.
+        self.silence_seconds = None if follow else self._silence
+        self.address = ""
+        """Where it listens, once it does."""
+        self._path = path
+        self._follow = follow
+        self._listen: Callable[[], trio.SocketListener] | None = None
+        if path.startswith("tcp:"):
+            self._listen = partial(_listen_tcp, *_host_and_port(path))
+        elif path.startswith("unix:"):
+            self._listen = partial(_listen_unix, path.removeprefix("unix:"))
+        if follow and (self._listen is not None or path == "-"):
+            raise ConfigError("follow: only a file can be followed")
+        if self._listen is None and path != "-" and not follow and not Path(path).exists():
+            raise ConfigError(f"path {path!r}: there is no such file; {_REMEDY}")
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        """Read until the source ends, which a socket and a file that is followed never do."""
+        intake = Intake(self._path, self.counters, _log)
+        if self._listen is not None:
+            await self._serve(self._listen(), intake, updates)
+        elif self._path == "-":
+            await _copy(0, _Lines(intake, "line"), updates)
+        elif self._follow:
+            await _Follower(self._path, intake, self._silence, updates).run()
+        else:
+            with _Open(self._path) as file:
+                await _copy(file.descriptor, _Lines(intake, "line"), updates)
+
+    async def _serve(
+        self, listener: trio.SocketListener, intake: Intake, updates: trio.abc.SendChannel[FeedItem]
+    ) -> None:
+        owners: dict[str, int] = {}
+        writers: set[int] = set()
+        last = 0
+
+        async def take(stream: trio.SocketStream) -> None:
+            nonlocal last
+            if len(writers) >= MAX_WRITERS:
+                intake.reject(RowError("too many writers", f"at most {MAX_WRITERS}"), "a new one")
+                return
+            last = number = last + 1
+            writers.add(number)
+            lines = _Lines(intake, f"writer {number}, line", partial(_own, owners, number))
+            try:
+                while data := await stream.receive_some(_CHUNK):
+                    await lines.send(data, updates)
+                await lines.send(b"\n", updates)
+            except trio.BrokenResourceError:
+                pass  # its fault alone; what it was writing is not complete
+            finally:
+                writers.discard(number)
+            orphans = [symbol for symbol, owner in owners.items() if owner == number]
+            await updates.send(intake.lapse(orphans, "writer_gone"))
+
+        async def serve(stream: trio.SocketStream) -> None:
+            async with stream:
+                await take(stream)
+
+        family = listener.socket.family
+        name = listener.socket.getsockname()
+        self.address = name if family == socket.AF_UNIX else f"{name[0]}:{name[1]}"
+        _log.info("%s: listening at %s", self._path, self.address)
+        try:
+            await trio.serve_listeners(serve, [listener])
+        finally:
+            if family == socket.AF_UNIX:
+                _remove(self.address)
+            self.address = ""
+
+
+def checked_silence(seconds: float | None) -> float | None:
+    """The option `silence`. Raises `ConfigError`."""
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise ConfigError(f"silence {seconds}: give a number of seconds above 0")
+    return seconds
+
+
+def _own(owners: dict[str, int], number: int, publications: list[Publication]) -> None:
+    """Whoever spoke of an instrument last answers for it."""
+    for publication in publications:
+        owners[publication.symbol] = number
+
+
+class _Lines:
+    """Makes lines of bytes as they come, and publications of the lines."""
+
+    def __init__(
+        self, intake: Intake, where: str, seen: Callable[[list[Publication]], None] = lambda _publications: None
+    ) -> None:
+        self._intake = intake
+        self._where = where
+        self._seen = seen
+        self._number = 0
+        self._rest = b""
+        self._too_long = False
+
+    async def send(self, data: bytes | bytearray, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        """Publish what these bytes complete; a sign of life, if that is nothing."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        batch: list[Publication] = []
+        alive = False
+        for line in lines:
+            self._number += 1
+            publications = self._publications(line)
+            alive = alive or publications is not None
+            if batch and len(batch) + len(publications or ()) > _MAX_BATCH:
+                await updates.send(batch)
+                batch = []
+            batch += publications or ()
+        if len(rest) > MAX_LINE:
+            self._too_long, rest = True, b""
+        self._rest = rest
+        if alive:
+            await updates.send(batch)
+        await trio.lowlevel.checkpoint()
+
+    def restart(self) -> None:
+        """What comes next is the beginning of a file."""
+        self._number, self._rest, self._too_long = 0, b"", False
+
+    def _publications(self, line: bytes) -> list[Publication] | None:
+        """What a line says; None, if there is none."""
+        where = f"{self._where} {self._number}"
+        if self._too_long or len(line) > MAX_LINE:
+            self._too_long = False
+            self._intake.reject(RowError("line too long", f"more than {MAX_LINE} bytes"), where)
+            return None
+        if not line.strip():
+            return None
+        try:
+            item = decode_json(line)
+        except RowError as error:
+            self._intake.reject(error, where)
+            return None
+        publications = self._intake.take(item, where)
+        self._seen(publications)
+        return publications
+
+
+class _Open:
+    """A file, or a named pipe, that is open for reading."""
+
+    def __init__(self, path: str) -> None:
+        # A named pipe would otherwise have us wait, and everybody else, until somebody writes.
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        found = os.fstat(self.descriptor)
+        self.identity = found.st_dev, found.st_ino
+        self.is_pipe = not stat.S_ISREG(found.st_mode)
+        if stat.S_ISDIR(found.st_mode):
+            self.close()
+            raise IsADirectoryError(f"{path} is a folder")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+async def _copy(descriptor: int, lines: _Lines, updates: trio.abc.SendChannel[FeedItem]) -> None:
+    """Publish what can be read until it ends; a last line need not be complete."""
+    while data := await _read(descriptor):
+        await lines.send(data, updates)
+    await lines.send(b"\n", updates)
+
+
+async def _read(descriptor: int) -> bytes:
+    """The next bytes, or none at the end; other tasks run until there are some."""
+    while True:
+        try:
+            await trio.lowlevel.wait_readable(descriptor)
+        except PermissionError:
+            await trio.lowlevel.checkpoint()  # a plain file: there is nothing to wait for
+        try:
+            return os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            continue
+
+
+class _Follower:
+    """Reads a file as it grows, and whatever takes its place."""
+
+    def __init__(
+        self, path: str, intake: Intake, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
+    ) -> None:
+        self._path = path
+        self._intake = intake
+        self._lines = _Lines(intake, "line")
+        self._silence = math.inf if silence is None else silence
+        self._heard = trio.current_time()
+        self._updates = updates
+
+    async def run(self) -> None:
+        while True:
+            try:
+                with _Open(self._path) as file:
+                    self._lines.restart()
+                    await self._follow(file)
+            except FileNotFoundError:
+                await self._pause()
+
+    async def _follow(self, file: _Open) -> None:
+        """Read a file to its end, and on, until another one has its name."""
+        position = 0
+        while True:
+            # Before the end is read: what was written to the file until it was replaced is read, too.
+            replaced = self._is_replaced(file)
+            while data := await _read(file.descriptor):
+                position += len(data)
+                self._heard = trio.current_time()
+                await self._lines.send(data, self._updates)
+            if replaced:
+                await self._lines.send(b"\n", self._updates)
+                return
+            await self._pause()
+            if not file.is_pipe and os.fstat(file.descriptor).st_size < position:
+                os.lseek(file.descriptor, 0, os.SEEK_SET)
+                position = 0
+                self._lines.restart()
+
+    async def _pause(self) -> None:
+        await trio.sleep(LOOK_SECONDS)
+        if trio.current_time() >= self._heard + self._silence:
+            slow_consumer_events = self._intake.lapse_all("feed_silent")
+            if slow_consumer_events:
+                await self._updates.send(slow_consumer_events)
+
+    def _is_replaced(self, file: _Open) -> bool:
+        try:
+            found = Path(self._path).stat()
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) != file.identity
+
+
+def _host_and_port(path: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(path)
+        host, port = parts.hostname or "", parts.port
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError as error:
+        raise ConfigError(f"path {path!r}: {error}; {_REMEDY}") from None
+    if not local:
+        raise ConfigError(f"path {path!r}: whoever connects is believed, so give an address of this machine's own")
+    if port is None or parts.path:
+        raise ConfigError(f"path {path!r}: {_REMEDY}")
+    return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def _listen_tcp(host: str, port: int) -> trio.SocketListener:
+    made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(made))
+
+
+def _listen_unix(path: str) -> trio.SocketListener:
+    """A socket that only this user can connect to. What is left of a listener that is gone gives way."""
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        _make_room(path)
+        made.bind(path)
+        Path(path).chmod(0o600)
+        made.listen()
+    except BaseException:
+        made.close()
+        raise
+    return trio.SocketListener(trio.socket.from_stdlib_socket(made))
+
+
+def _make_room(path: str) -> None:
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(path) == 0:
+            raise OSError(f"{path}: somebody else is listening there")
+    _remove(path)
+
+
+def _remove(path: str) -> None:
+    Path(path).unlink(missing_ok=True)

@@ -1,0 +1,189 @@
+"""What other programs say, as JSON or msgpack objects, one by one.
+
+    {"symbol": "A", "bid": "1.00", "ask": 1.01}                             new values; null withdraws one
+    {"instrument": "A", "price_scale": 2, "size_scale": 0, "metadata": {}}  a declaration; the name alone is enough
+    {"withdraw": "A"}                                                       nothing that was known of A holds any longer
+    [{...}, {...}]                                                          one moment; [] is a sign of life
+
+Numbers are read exactly, whether they are written as JSON numbers or as texts; msgpack's floats are refused, for they
+are not what was meant. Who updates without declaring gets an instrument as finely scaled as its first values are
+written.
+
+What cannot be used is counted by its cause, logged once for each cause, and skipped whole; the instruments that it was
+about are `stale`, with the reason `bad_data`, until something good comes of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from ticker.errors import BadPublication
+from ticker.market import (
+    MAX_INTEGER,
+    MAX_SCALE,
+    MAX_TEXT,
+    Instrument,
+    Kind,
+    Publication,
+    Update,
+    Value,
+    Withdrawal,
+    field_key,
+    field_kind,
+    is_symbol,
+    is_text,
+    parse_decimal,
+    scale_up,
+    shown,
+)
+from ticker_feeds.recordings.layout import RowError
+from ticker_feeds.recordings.recording import first_guess
+
+MAX_ARRAY = 3_000
+"""The most objects in one array: with declarations and statuses they stay below what one batch may hold."""
+
+_CAUSES = 50
+"""So many causes are told apart."""
+
+_read_json = msgspec.json.Decoder(float_hook=Decimal).decode
+_read_msgpack = msgspec.msgpack.Decoder().decode
+
+
+def decode_json(data: bytes) -> object:
+    """What stands there, with every number as it is written. Raises `RowError`."""
+    try:
+        return _read_json(data)
+    except (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeError) as error:
+        raise RowError("not JSON", f"{error}: {data[:40]!r}") from None
+
+
+def decode_msgpack(data: bytes) -> object:
+    """What stands there. Raises `RowError`."""
+    try:
+        return _read_msgpack(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeError, ValueError) as error:
+        raise RowError("not msgpack", f"{error}: {data[:40]!r}") from None
+
+
+class Intake:
+    """What is known of the instruments of one run, and what follows from each object."""
+
+    def __init__(self, name: str, counters: Counter[str], log: logging.Logger) -> None:
+        """`name` says in the log what is read; `counters` counts what cannot be used."""
+        self._name = name
+        self._counters = counters
+        self._log = log
+        self._announced: set[str] = set()
+        self._stale: set[str] = set()
+
+    def take(self, item: object, where: str) -> list[Publication]:
+        """What an object, or an array of them, says; `where` says in the log where it stands."""
+        try:
+            return self._complete(_publications(item))
+        except RowError as error:
+            self.reject(error, where)
+            return self.lapse(_symbols(item), "bad_data")
+
+    def reject(self, error: RowError, where: str) -> None:
+        """Count what cannot be used."""
+        cause = error.cause if error.cause in self._counters or len(self._counters) < _CAUSES else "other"
+        self._counters[cause] += 1
+        if self._counters[cause] == 1:
+            self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
+
+    def lapse(self, symbols: Iterable[str], reason: str) -> list[Publication]:
+        """These are not live any more, as far as they are known, until they are updated."""
+        lapsed = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
+        self._stale.update(lapsed)
+        return [Update(symbol, {"status": "stale", "reason": reason}) for symbol in lapsed]
+
+    def lapse_all(self, reason: str) -> list[Publication]:
+        """Nothing is live any more until it is updated; nothing is said of what was stale before."""
+        return self.lapse(sorted(self._announced - self._stale), reason)
+
+    def _complete(self, publications: list[Publication]) -> list[Publication]:
+        """With the declarations that are missing, and with what is live again."""
+        complete: list[Publication] = []
+        for each in publications:
+            if isinstance(each, Update) and each.symbol not in self._announced:
+                complete.append(first_guess(each))
+            elif isinstance(each, Withdrawal) and each.symbol not in self._announced:
+                continue  # nothing is known of it
+            self._announced.add(each.symbol)
+            complete.append(each)
+            if isinstance(each, Update) and each.symbol in self._stale:
+                self._stale.discard(each.symbol)
+                marks: dict[str, Value] = {"status": "live", "reason": None}
+                complete.append(Update(each.symbol, {key: marks[key] for key in marks if key not in each.fields}))
+        return complete
+
+
+def _publications(item: object) -> list[Publication]:
+    """Raises `RowError`."""
+    if isinstance(item, dict):
+        return [_publication(item)]
+    if not isinstance(item, list):
+        raise RowError("neither an object nor an array", shown(item))
+    if len(item) > MAX_ARRAY:
+        raise RowError("too long an array", f"{len(item)} objects; at most {MAX_ARRAY}")
+    return [_publication(each) for each in item]
+
+
+def _symbols(item: object) -> list[str]:
+    """The instruments that something is about which cannot be used."""
+    items = item[:MAX_ARRAY] if isinstance(item, list) else [item]
+    return [each["symbol"] for each in items if isinstance(each, dict) and is_symbol(each.get("symbol"))]
+
+
+def _publication(item: object) -> Publication:
+    if not isinstance(item, dict):
+        raise RowError("no object in an array", shown(item))
+    try:
+        if "symbol" in item:
+            return _update(item)
+        if "instrument" in item:
+            return _instrument(item)
+        if item.keys() == {"withdraw"} and is_symbol(item["withdraw"]):
+            return Withdrawal(item["withdraw"])
+    except BadPublication as error:
+        raise RowError("bad value", str(error)) from None
+    raise RowError("no symbol", f"an object has symbol, instrument or withdraw: {shown(item)}")
+
+
+def _instrument(item: Mapping[str, object]) -> Instrument:
+    unknown = item.keys() - {"instrument", "price_scale", "size_scale", "metadata"}
+    if unknown:
+        raise RowError("unknown key", f"{shown(min(unknown, key=str))} beside instrument")
+    described = {key: value for key, value in item.items() if key != "instrument"}
+    return Instrument(item["instrument"], **described)  # type: ignore[arg-type]  # it checks what it is given
+
+
+def _update(item: Mapping[str, object]) -> Update:
+    symbol = item["symbol"]
+    if not isinstance(symbol, str) or not is_symbol(symbol):
+        raise RowError("bad symbol", shown(symbol))
+    return Update(symbol, {name: _value(name, value) for name, value in item.items() if name != "symbol"})
+
+
+def _value(name: str, value: object) -> Value:
+    """A field's value. Raises `BadPublication`."""
+    kind = field_kind(field_key(name))
+    if value is None:
+        return None
+    if kind in {Kind.PRICE, Kind.SIZE}:
+        digits, places = parse_decimal(value)
+        scale_up(digits, places, min(places, MAX_SCALE + 1))
+        return format(value, "f") if isinstance(value, Decimal) else value  # type: ignore[return-value]  # str or int
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= MAX_TEXT:
+        # A time may be written as 1.7e15; a feed's own field keeps its digits.
+        value = int(value) if kind is Kind.INTEGER and value % 1 == 0 else format(value, "f")
+    if (kind is not Kind.TEXT and type(value) is int and abs(value) <= MAX_INTEGER) or (
+        kind is not Kind.INTEGER and is_text(value)
+    ):
+        return value
+    raise BadPublication(f"{name}: {shown(value)} is not what it can be")

@@ -1,0 +1,1 @@
+"""Captures and other recordings of market data: written, read, replayed."""

@@ -1,0 +1,201 @@
+"""Files of recorded market data, read as a stream: plain, or the one `.csv` inside a `.zip`, or a `.gz`.
+
+`Recording` reads rows, which are described in `ticker_feeds.recordings.layout`; `Messages` reads what a venue sent,
+through that venue's own `parse`. What does not parse is counted by its cause, logged the first time for each cause,
+and skipped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import IO, TextIO
+
+from ticker.errors import ConfigError, TickerError
+from ticker.market import MAX_SCALE, Instrument, Kind, Publication, Update, field_key, field_kind
+from ticker_feeds.recordings.capture import Moment
+from ticker_feeds.recordings.layout import Row, RowError, find_layout
+
+CHUNK_LINES = 250
+"""Lines that are read and parsed in one go: about two milliseconds."""
+
+MAX_HEADER = 65_536
+"""The most characters of line 1 that are looked at."""
+
+_REMEDY = "give a CSV file, alone or in a .zip or .gz"
+_UNREADABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
+
+_log = logging.getLogger(__name__)
+
+
+class Recording:
+    """A file of recorded updates, read from its beginning by each call of `chunks`.
+
+    `path` is the file, `symbol` that of all rows where the file does not say. `skipped` counts the rows that could not
+    be used, by cause.
+
+    Raises `ConfigError` for a file that cannot be read, or whose line 1 is in no layout that is known.
+    """
+
+    def __init__(self, path: str, symbol: str | None = None) -> None:
+        self.path = path
+        self.skipped: Counter[str] = Counter()
+        try:
+            if not Path(path).is_file():
+                problem = "is not a file" if Path(path).exists() else "there is no such file"
+                raise ConfigError(f"{path}: {problem}; {_REMEDY}")
+            with _opened(path) as (names, text):
+                first = text.readline(MAX_HEADER)
+        except _UNREADABLE as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+        if not first.strip():
+            raise ConfigError(f"{path}: is empty, or begins with an empty line; {_REMEDY}")
+        try:
+            self._layout = find_layout(first, names, symbol)
+        except (ConfigError, RowError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def chunks(self) -> Generator[list[Row], None, None]:
+        """The file's rows in order; each list is what up to `CHUNK_LINES` lines hold, perhaps nothing.
+
+        Raises `OSError` where the file is gone by now. One that breaks off in the middle ends there, counted as
+        `breaks off`.
+        """
+        with _opened(self.path) as (_, text):
+            lines = self._lines(text)
+            while chunk := list(islice(lines, CHUNK_LINES)):
+                rows = (self._row(number, line) for number, line in chunk)
+                yield [row for row in rows if row is not None]
+
+    def _lines(self, text: TextIO) -> Iterator[tuple[int, str]]:
+        """The lines that hold rows, with their numbers."""
+        for number, line in enumerate(_until_it_breaks_off(text, self._skip), 1):
+            if number >= self._layout.first_line and not line.isspace():
+                yield number, line
+
+    def _row(self, number: int, line: str) -> Row | None:
+        try:
+            return self._layout.row(line)
+        except RowError as error:
+            self._skip(number, error)
+            return None
+
+    def _skip(self, number: int, error: RowError) -> None:
+        _count(self.skipped, self.path, number, error)
+
+
+class Messages:
+    """A file of raw messages of a venue, one per line, read from its beginning by each call of `chunks`.
+
+    A line is `<time of receipt, in nanoseconds since 1970 UTC> <message>`; without the time it belongs to the line
+    before. `parse` makes publications of a message; what it raises is the message's fault. `skipped` counts the lines
+    that could not be used, by cause.
+
+    Raises `ConfigError` for a file that cannot be read.
+    """
+
+    def __init__(self, path: str, parse: Callable[[str], Sequence[Publication]]) -> None:
+        self.path = path
+        self.skipped: Counter[str] = Counter()
+        self._parse = parse
+        try:
+            with _opened(path) as (_, text):
+                text.read(1)
+        except (*_UNREADABLE, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); give a file of lines, plain or in a .gz") from error
+
+    def chunks(self) -> Generator[list[Moment], None, None]:
+        """What the messages say, in order; each list is what up to `CHUNK_LINES` lines hold. Raises as `Recording`."""
+        time = 0
+        with _opened(self.path) as (_, text):
+            lines = enumerate(_until_it_breaks_off(text, self._skip), 1)
+            while chunk := list(islice(lines, CHUNK_LINES)):
+                moments = []
+                for number, line in chunk:
+                    stamp, message = _stamped(line)
+                    time = time if stamp is None else stamp // 1_000
+                    moments.append(Moment(time, self._publications(number, message)))
+                yield [moment for moment in moments if moment.publications]
+
+    def _publications(self, number: int, message: str) -> Sequence[Publication]:
+        if not message:
+            return ()
+        try:
+            return self._parse(message)
+        except (TickerError, ValueError, TypeError, LookupError) as error:
+            self._skip(number, RowError("bad message", str(error)))
+            return ()
+
+    def _skip(self, number: int, error: RowError) -> None:
+        _count(self.skipped, self.path, number, error)
+
+
+def first_guess(update: Update) -> Instrument:
+    """An instrument of which only this update is known: its scales are the decimal places it is written with."""
+    places = {Kind.PRICE: 0, Kind.SIZE: 0}
+    for name, value in update.fields.items():
+        kind = field_kind(field_key(name))
+        if kind in places and isinstance(value, str):
+            places[kind] = max(places[kind], min(len(value.partition(".")[2]), MAX_SCALE))
+    return Instrument(update.symbol, places[Kind.PRICE], places[Kind.SIZE])
+
+
+def _count(skipped: Counter[str], path: str, number: int, error: RowError) -> None:
+    skipped[error.cause] += 1
+    if skipped[error.cause] == 1:
+        _log.warning("%s, line %d: %s; skipped, and from now on only counted", path, number, error)
+
+
+def _until_it_breaks_off(text: TextIO, skip: Callable[[int, RowError], None]) -> Iterator[str]:
+    """The lines of a file; one that is cut short or damaged ends where it breaks off."""
+    number = 0
+    try:
+        for line in text:
+            number += 1
+            yield line
+    except _UNREADABLE as error:
+        skip(number + 1, RowError("breaks off", str(error)))
+
+
+def _stamped(line: str) -> tuple[int | None, str]:
+    """The time that a line begins with, if it does, and the rest."""
+    stamp, _, message = line.partition(" ")
+    if stamp.isascii() and stamp.isdecimal() and len(stamp) <= 19:
+        return int(stamp), message.strip()
+    return None, line.strip()
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[list[str], TextIO]]:
+    """The text of a recording, and the names by which it goes: its own, and that of the archive it is packed in."""
+    file = Path(path)
+    with ExitStack() as stack:
+        names = [file.name]
+        raw: IO[bytes] | gzip.GzipFile
+        if file.suffix.lower() == ".zip":
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            member = _only_csv(archive)
+            names.insert(0, PurePosixPath(member).name)
+            raw = stack.enter_context(archive.open(member))
+        elif file.suffix.lower() == ".gz":
+            raw = stack.enter_context(gzip.open(file))
+        else:
+            raw = stack.enter_context(file.open("rb"))
+        yield names, stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace"))
+
+
+def _only_csv(archive: zipfile.ZipFile) -> str:
+    members = [
+        name for name in archive.namelist() if name.lower().endswith(".csv") and not name.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        raise ConfigError(f"{archive.filename}: holds {len(members)} .csv files; give a .zip with one")
+    return members[0]

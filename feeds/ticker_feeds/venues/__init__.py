@@ -1,0 +1,1 @@
+"""Adapters for exchanges, one module each, and what they share."""

@@ -1,0 +1,242 @@
+"""Binance: prices of its public WebSocket streams (no key), spot or USD-margined futures.
+
+`binance?symbols=BTCUSDT,ETHUSDT&market=spot` (or `usdm`). Streams of each symbol: `bookTicker` (quotes), `trade`, and
+`miniTicker` (the day). What its documentation says, and what its recordings show:
+
+- Spot has one entry for all streams. The futures have two: `/public` for what the matching engine pushes, `/market`
+  for what is computed. Asked for a stream of the other, or for a symbol that it does not have, each says yes and sends
+  nothing: such a symbol is `stale` with the reason `no_data`.
+- A connection may carry 1,024 streams, and ask 5 times a second (futures: 10), pings and pongs included.
+- A connection ends after 24 hours. A new one takes over before that, and when a `serverShutdown` says that the end is
+  near; what both bring is dropped once by the numbers below.
+- `u` of a `bookTicker` only rises. `t` of a trade counts a symbol's trades one by one, so what is missing shows there;
+  the next `bookTicker` repairs the symbol. The futures use some numbers for what is no trade on the market (`X`).
+- Spot's `bookTicker` has no time. Times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import trio
+
+from ticker.errors import ConfigError
+from ticker.market import FeedItem, Publication, Update, Value
+from ticker_feeds.venues.connection import Venue
+from ticker_feeds.venues.venue import (
+    BadMessage,
+    Message,
+    Tracker,
+    VenueState,
+    chunks,
+    decode,
+    numbers,
+    text,
+    whole,
+    without_empty_sides,
+    word,
+)
+
+_MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
+    "spot": ("wss://stream.binance.com:9443", {"/stream": ["bookTicker", "trade", "miniTicker"]}),
+    "usdm": (
+        "wss://fstream.binance.com",
+        {"/public/stream": ["bookTicker", "trade"], "/market/stream": ["miniTicker"]},
+    ),
+}
+"""Where each market is, its entries, and the streams of each."""
+
+_STREAMS = 200
+"""The most streams of one connection: what even the strictest of its documents allows."""
+
+_REQUEST = 50
+"""The most streams in one request, which may be 4 KiB long."""
+
+_FIELDS = {
+    "bookTicker": {"b": "bid", "B": "bid_size", "a": "ask", "A": "ask_size"},
+    "trade": {"p": "last", "q": "last_size"},
+    "24hrMiniTicker": {"c": "last", "o": "open", "h": "high", "l": "low", "v": "volume"},
+    "24hrTicker": {"c": "last", "Q": "last_size", "o": "open", "h": "high", "l": "low", "v": "volume"},
+}
+
+
+def parse(raw: str | bytes) -> list[Update]:
+    """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`."""
+    return _stated(_event(decode(raw)))
+
+
+def _event(message: Message) -> Message:
+    """The event in a message of a combined stream, or of a single one; with its kind, which spot leaves out in one."""
+    if "stream" not in message:
+        event = message
+    else:
+        event = message.get("data")  # type: ignore[assignment]  # it is looked at right here
+        if not isinstance(event, dict):
+            raise BadMessage("data: no object")
+    if "e" not in event and event.keys() >= {"u", "s", "b", "B", "a", "A"}:
+        return {**event, "e": "bookTicker"}
+    return event
+
+
+def _stated(event: Message) -> list[Update]:
+    names = _FIELDS.get(word(event, "e"))
+    if names is None:
+        return []
+    symbol = text(event, "s")
+    if event.get("X", "MARKET") != "MARKET":
+        return []
+    fields = without_empty_sides(numbers(event, names, symbol))
+    if len(fields) < len(names):
+        raise BadMessage(f"a {event['e']} with too few prices", symbol)
+    if event["e"] == "24hrTicker":
+        fields["trade_count"] = whole(event, "n", symbol)
+    key = "T" if "T" in event else "E"
+    if key in event:
+        fields["time"] = 1_000 * whole(event, key, symbol)
+    return [Update(symbol, fields)]
+
+
+class BinanceTracker(Tracker):
+    """One connection to Binance: these streams of these symbols."""
+
+    def __init__(self, memory: VenueState, symbols: Sequence[str], streams: Sequence[str]) -> None:
+        super().__init__(memory)
+        self._symbols = symbols
+        self._streams = streams
+        self._requests: dict[int, list[str]] = {}
+        self._last_request = 0
+        for some in chunks(symbols, _REQUEST // len(streams)):
+            self._subscribe(some)
+
+    def symbols(self) -> Iterable[str]:
+        """All of them."""
+        return self._symbols
+
+    def read(self, message: Message) -> list[Publication]:
+        """What follows from a message. Raises `BadMessage`."""
+        if "id" in message and "stream" not in message and "e" not in message:
+            return self._answer(message)
+        event = _event(message)
+        kind = word(event, "e")
+        if kind == "serverShutdown":
+            self.ends = True
+        if kind == "trade" and text(event, "s") in self.names and not self._is_new_trade(event):
+            return []
+        return [each for update in _stated(event) for each in self._price(kind, event, update)]
+
+    def _subscribe(self, symbols: list[str]) -> None:
+        self._last_request += 1
+        number = self._last_request
+        self._requests[number] = symbols
+        self.pending.add(number)
+        streams = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in self._streams]
+        self.outbox.append({"method": "SUBSCRIBE", "params": streams, "id": number})
+
+    def _answer(self, message: Message) -> list[Publication]:
+        number = message["id"]
+        symbols = self._requests.pop(number, None) if isinstance(number, int) else None
+        if symbols is None:
+            return []
+        self.pending.discard(number)
+        if "error" not in message and "code" not in message:
+            return []
+        if len(symbols) == 1:
+            return self.memory.refused(symbols[0])
+        # It does not say which of them it is: ask for each half by itself.
+        for half in chunks(symbols, (len(symbols) + 1) // 2):
+            self._subscribe(half)
+        return []
+
+    def _is_new_trade(self, event: Message) -> bool:
+        return self.memory.is_new_trade(event["s"], whole(event, "t", event["s"]))
+
+    def _price(self, kind: str, event: Message, update: Update) -> list[Publication]:
+        symbol, fields = update.symbol, update.fields
+        if symbol not in self.names:
+            return []
+        if kind == "bookTicker":
+            if not self.memory.is_new_quote(symbol, whole(event, "u", symbol)):
+                return []
+        elif kind != "trade" and self.memory.last_trade(symbol) is not None:
+            # It was computed up to a second ago: the trades themselves are newer.
+            fields = _without(fields, "last", "last_size", "time")
+        return self.memory.data(symbol, fields, repairs=kind == "bookTicker")
+
+
+def _without(fields: Mapping[str, Value], *names: str) -> dict[str, Value]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+class Binance(Venue):
+    """Binance, spot or USD-margined futures.
+
+    `symbols` are the venue's, separated by commas; `market` is `spot` or `usdm`; `prefix` is put before the symbols
+    here, so that another market or venue can have the same ones. `url` and `ca` (a PEM file of authorities) are for
+    another server than the venue's own.
+
+    Raises `ConfigError` for options that cannot be used.
+    """
+
+    NAME: ClassVar[str] = "binance"
+
+    ping_seconds = 10.0
+    silence_seconds = 25.0
+    lifetime_seconds = (82_000.0, 85_000.0)
+    """A connection is replaced at a random moment between these: some time before its 24 hours are over."""
+
+    def __init__(
+        self, *, symbols: str, market: str = "spot", prefix: str = "", url: str | None = None, ca: str | None = None
+    ) -> None:
+        if market not in _MARKETS:
+            raise ConfigError(f"market {market!r}: give spot or usdm")
+        self._market = market
+        own, self._entries = _MARKETS[market]
+        super().__init__(symbols, prefix, url or own, ca)
+
+    def metadata(self) -> Mapping[str, str]:
+        """What all instruments of it have in common."""
+        return {"venue": self.NAME, "market": self._market}
+
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], memory: VenueState) -> None:
+        """As many connections as the streams need."""
+        async with trio.open_nursery() as nursery:
+            for path, streams in self._entries.items():
+                for symbols in chunks(list(self.names), _STREAMS // len(streams)):
+                    nursery.start_soon(self._keep, path, streams, symbols, updates, memory)
+
+    async def _keep(
+        self,
+        path: str,
+        streams: Sequence[str],
+        symbols: Sequence[str],
+        updates: trio.abc.SendChannel[FeedItem],
+        memory: VenueState,
+    ) -> None:
+        """One connection, and the next one before the venue ends it. Raises whatever ends it sooner."""
+        before: trio.CancelScope | None = None
+        async with trio.open_nursery() as nursery:
+            while True:
+                scope, ending = trio.CancelScope(), trio.Event()
+                tracker = BinanceTracker(memory, symbols, streams)
+                await nursery.start(self._connect_within, scope, ending, path, tracker, updates)
+                if before is not None:
+                    self.counters["handovers"] += 1
+                    before.cancel()
+                before = scope
+                with trio.move_on_after(random.uniform(*self.lifetime_seconds)):  # noqa: S311  # spread, not secret
+                    await ending.wait()
+
+    async def _connect_within(
+        self,
+        scope: trio.CancelScope,
+        ending: trio.Event,
+        path: str,
+        tracker: Tracker,
+        updates: trio.abc.SendChannel[FeedItem],
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        with scope:
+            await self.connect(self.url + path, tracker, updates, ending=ending, task_status=task_status)

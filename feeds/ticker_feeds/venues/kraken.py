@@ -1,0 +1,230 @@
+"""Kraken: prices of its public WebSocket API, version 2 (spot; no key).
+
+`kraken?symbols=BTC/USD,ETH/EUR`. Channels: `ticker` (quotes, day; on every change of the best prices), `trade`,
+`instrument` (decimal places and state of every pair), and those that come by themselves: `status` and `heartbeat`.
+What its documentation says:
+
+- Each symbol of a subscription is answered by itself, with `success` or with an `error` and the symbol.
+- Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine.
+- `heartbeat` comes about once a second when nothing else does; `ping` is answered by `pong`.
+- There is no sequence, but a trade's `trade_id` counts a book's trades one by one. The next `ticker` message, which
+  says everything, repairs a symbol of which trades were missed. A subscription begins with one, so a symbol that stays
+  quiet is subscribed anew.
+- Unless the `status` is `online`, nothing is matched: then all is `halted`, and so is a pair that is not traded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import trio
+
+from ticker.market import MAX_SCALE, FeedItem, Instrument, Publication, Update
+from ticker_feeds.venues.connection import Venue
+from ticker_feeds.venues.venue import (
+    BadMessage,
+    Message,
+    Tracker,
+    VenueRefused,
+    VenueState,
+    decode,
+    microseconds,
+    numbers,
+    text,
+    whole,
+    without_empty_sides,
+    word,
+)
+
+URL = "wss://ws.kraken.com/v2"
+
+_TICKER = {
+    "bid": "bid",
+    "bid_qty": "bid_size",
+    "ask": "ask",
+    "ask_qty": "ask_size",
+    "last": "last",
+    "high": "high",
+    "low": "low",
+    "volume": "volume",
+}
+_TRADE = {"price": "last", "qty": "last_size"}
+_REQUESTS = {1: "ticker", 2: "trade", 3: "instrument"}
+_MORE: Mapping[str, Message] = {"ticker": {"event_trigger": "bbo"}, "trade": {"snapshot": True}}
+_TRADED = {"online", "limit_only", "reduce_only"}
+
+
+def parse(raw: str | bytes) -> list[Update]:
+    """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`.
+
+    A message of several trades gives an update for each.
+    """
+    return [update for _, update in _stated(decode(raw))]
+
+
+def _stated(message: Message) -> list[tuple[Message, Update]]:
+    """What a message states, with the element of its data that says so."""
+    channel = word(message, "channel")
+    if channel not in {"ticker", "trade"}:
+        return []
+    return [(each, _ticker(each) if channel == "ticker" else _trade(each)) for each in _data(message)]
+
+
+def _data(message: Message) -> list[Message]:
+    data = message.get("data")
+    if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+        raise BadMessage("data: no list of objects")
+    return data
+
+
+def _ticker(each: Message) -> Update:
+    symbol = text(each, "symbol")
+    fields = without_empty_sides(numbers(each, _TICKER, symbol))
+    if not {"bid", "ask"} <= fields.keys():
+        raise BadMessage("a ticker without quotes", symbol)
+    if each.get("trades") is not None:
+        fields["trade_count"] = whole(each, "trades", symbol)
+    if each.get("timestamp") is not None:
+        fields["time"] = microseconds(each, "timestamp", symbol)
+    return Update(symbol, fields)
+
+
+def _trade(each: Message) -> Update:
+    symbol = text(each, "symbol")
+    fields = numbers(each, _TRADE, symbol)
+    if not {"last", "last_size"} <= fields.keys():
+        raise BadMessage("a trade without a price", symbol)
+    return Update(symbol, {**fields, "time": microseconds(each, "timestamp", symbol)})
+
+
+class KrakenTracker(Tracker):
+    """The connection to Kraken."""
+
+    def __init__(self, memory: VenueState, instruments: dict[str, Instrument]) -> None:
+        """`instruments` are those known so far, by the venue's symbols; what is learned goes in there."""
+        super().__init__(memory)
+        self._instruments = instruments
+        self._online = True
+        self._states: dict[str, str] = {}
+        for number, channel in _REQUESTS.items():
+            asked: Message = {"channel": channel, **_MORE.get(channel, {})}
+            if channel != "instrument":
+                asked["symbol"] = list(self.names)
+                self.pending.update((channel, symbol) for symbol in self.names)
+            self.outbox.append({"method": "subscribe", "params": asked, "req_id": number})
+
+    def symbols(self) -> Iterable[str]:
+        """All of them."""
+        return self.names
+
+    def read(self, message: Message) -> list[Publication]:
+        """What follows from a message. Raises `BadMessage` and `VenueRefused`."""
+        if message.get("method") == "subscribe":
+            return self._answer(message)
+        channel = word(message, "channel")
+        if channel == "status":
+            return self._status(message)
+        if channel == "instrument":
+            return self._instrument(message)
+        return [each for element, update in _stated(message) for each in self._price(channel, element, update)]
+
+    def again(self, symbol: str) -> list[Message]:
+        """Leave the ticker of this symbol and subscribe to it anew: it begins with a snapshot."""
+        params = {"channel": "ticker", **_MORE["ticker"], "symbol": [symbol]}
+        return [{"method": method, "params": params, "req_id": 1} for method in ("unsubscribe", "subscribe")]
+
+    def _answer(self, message: Message) -> list[Publication]:
+        result = message.get("result")
+        symbol = message.get("symbol")
+        number = message.get("req_id")
+        channel = _REQUESTS.get(number) if isinstance(number, int) else None
+        if isinstance(result, dict):
+            channel, symbol = word(result, "channel"), result.get("symbol")
+        if not isinstance(symbol, str):
+            error = str(message.get("error"))
+            symbol = next((each for each in self.names if each in error), "")
+        if message.get("success") is True:
+            self.pending.discard((channel, symbol))
+        elif message.get("success") is not False:
+            raise BadMessage("success: neither true nor false")
+        elif symbol in self.names:
+            known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
+            self.pending -= {("ticker", symbol), ("trade", symbol)}
+            # What was not pending had been left, to be subscribed to anew: its quotes do not move any more.
+            return self.memory.refused(symbol) if known else self.memory.wrong(symbol, "gap")
+        elif channel != "instrument":  # without that, the first values tell the decimal places
+            raise VenueRefused(f"{channel}: {message.get('error')}")
+        return []
+
+    def _price(self, channel: str, element: Message, update: Update) -> list[Publication]:
+        symbol = update.symbol
+        if symbol not in self.names:
+            return []
+        self.pending.discard((channel, symbol))
+        if channel == "ticker":
+            fields = dict(update.fields)
+            # Trades come by themselves, with their sizes: a ticker's `last` is as old as the ticker.
+            if self.memory.last_trade(symbol) is not None:
+                del fields["last"]
+            return self.memory.data(symbol, fields, repairs=True)
+        if not self.memory.is_new_trade(symbol, whole(element, "trade_id", symbol)):
+            return []
+        return self.memory.data(symbol, update.fields, repairs=False)
+
+    def _status(self, message: Message) -> list[Publication]:
+        for each in _data(message):
+            self._online = text(each, "system") == "online"
+        return [update for symbol in self.names for update in self._halt(symbol)]
+
+    def _halt(self, symbol: str) -> list[Publication]:
+        state = self._states.get(symbol, "online")
+        if not self._online or (state not in _TRADED and state != "delisted"):
+            return self.memory.wrong(symbol, "exchange_halt")
+        self.memory.right(symbol, "exchange_halt")
+        return []
+
+    def _instrument(self, message: Message) -> list[Publication]:
+        data = message.get("data")
+        pairs = data.get("pairs") if isinstance(data, dict) else None
+        if not isinstance(pairs, list):
+            raise BadMessage("an instrument message without pairs")
+        return [each for pair in pairs if isinstance(pair, dict) for each in self._pair(pair)]
+
+    def _pair(self, pair: dict[str, Any]) -> list[Publication]:
+        symbol = text(pair, "symbol")
+        if symbol not in self.names:
+            return []
+        state = text(pair, "status", symbol)
+        scales = (
+            min(whole(pair, "price_precision", symbol), MAX_SCALE),
+            min(whole(pair, "qty_precision", symbol), MAX_SCALE),
+        )
+        before = self._instruments[symbol]
+        self._instruments[symbol] = Instrument(before.symbol, *scales, before.metadata)
+        self._states[symbol] = state
+        self.memory.right(symbol, "delisted")
+        told = self.memory.wrong(symbol, "delisted") if state == "delisted" else []
+        return [self._instruments[symbol], *told, *self._halt(symbol)]
+
+
+class Kraken(Venue):
+    """Kraken, spot.
+
+    `symbols` are its pairs, separated by commas; `prefix` is put before them here, so that another venue can have the
+    same ones. `url` and `ca` (a PEM file of authorities) are for another server than the venue's own.
+
+    Raises `ConfigError` for options that cannot be used.
+    """
+
+    NAME: ClassVar[str] = "kraken"
+    SEPARATOR: ClassVar[str] = "/"
+    UPPER_CASE: ClassVar[bool] = False
+    PING: ClassVar[Message] = {"method": "ping", "req_id": 4}
+
+    def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
+        super().__init__(symbols, prefix, url, ca)
+
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], memory: VenueState) -> None:
+        """One connection for all."""
+        await self.connect(self.url, KrakenTracker(memory, self.instruments), updates)

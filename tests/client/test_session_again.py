@@ -1,0 +1,108 @@
+"""ticker/client/session.py, where names are given up and asked for again before the server has answered."""
+
+from __future__ import annotations
+
+from tests.support import Sink, cut, market, payload, split, update
+from ticker.client.replica import Fields
+from ticker.client.session import ClientSession
+from ticker.config import Limits
+from ticker.core.hub import Hub
+from ticker.core.session import ServerSession, Terms
+from ticker.market import WireValue
+from ticker.protocol.wire import MSGPACK
+
+BID = 1
+
+
+class Both:
+    """A client's session and the server's, whose frames arrive when the test says so."""
+
+    def __init__(self) -> None:
+        self.cache = market("AA", "B")
+        cut(self.cache, update("AA", bid=1), update("B", bid=1))
+        self.hub = Hub(self.cache)
+        self.sink = Sink()
+        self.server = ServerSession(self.hub, self.hub.connect(self.sink, MSGPACK, 0), "s", Terms(Limits()))
+        self.client = ClientSession(MSGPACK)
+        self.client.begin(payload(self.server.welcome()))
+
+    def serve(self, requests: list[bytes | str]) -> None:
+        for request in requests:
+            self.sink.push(self.server.receive(request, 0).frame)
+
+    def publish(self, bid: int) -> None:
+        cut(self.cache, update("AA", bid=bid), update("B", bid=bid))
+        for _ in self.hub.publish(0):
+            pass
+
+    def changes(self) -> list[dict[str, Fields]]:
+        """What is told of each frame that now arrives, if it tells of any change."""
+        frames, self.sink.frames = self.sink.frames, []
+        received = [self.client.receive(payload(frame)).changes for frame in split(frames)]
+        return [changes for changes in received if changes]
+
+    def arrive(self) -> list[dict[str, WireValue]]:
+        """What the copy is after each frame: bids by symbol."""
+        copies = []
+        frames, self.sink.frames = self.sink.frames, []
+        for frame in split(frames):
+            self.client.receive(payload(frame))
+            copies.append({each.definition.symbol: each.values[BID] for each in self.client.replica})
+        return copies
+
+
+def test_an_instrument_that_is_given_up_and_asked_for_again_is_not_taken_from_before() -> None:
+    both = Both()
+    client = both.client
+    client.want(["A*", "B"])
+    first = client.requests()
+    client.give_up(["A*"])
+    second = client.requests()
+    client.want(["AA"])
+    third = client.requests()
+    both.serve(first + second)
+    both.publish(2)
+    both.serve(third)
+    for copy in both.arrive():
+        assert len(set(copy.values())) <= 1, "all instruments are of one moment"
+    assert client.asks
+    both.serve(client.requests())
+    assert not client.asks
+    assert both.arrive()[-1] == {"AA": 200, "B": 200}
+    assert client.settled
+
+
+def test_an_instrument_that_another_name_asks_for_at_once_is_not_kept_from_before() -> None:
+    both = Both()
+    client = both.client
+    client.want(["A*", "B"])
+    both.serve(client.requests())
+    assert both.arrive()[-1] == {"AA": 100, "B": 100}
+    client.give_up(["A*"])
+    client.want(["AA"])
+    requests = client.requests()
+    both.serve(requests[:1])
+    both.publish(2)
+    both.serve(requests[1:])
+    assert both.arrive()[0] == {"B": 100}
+    both.serve(client.requests())
+    assert both.arrive()[-1] == {"AA": 200, "B": 200}
+
+
+def test_what_was_withdrawn_before_an_instrument_is_asked_for_again_is_told() -> None:
+    both = Both()
+    client = both.client
+    cut(both.cache, update("AA", ask=3))
+    client.want(["A*", "B"])
+    both.serve(client.requests())
+    both.arrive()
+    client.give_up(["B"])
+    first = client.requests()
+    client.want(["AA"])  # a subscription to it begins with what the copy holds now
+    client.give_up(["A*"])
+    second = client.requests()
+    cut(both.cache, update("AA", bid=None))
+    both.serve(first + second)
+    assert both.changes() == []
+    both.serve(client.requests())
+    assert both.changes()[0] == {"AA": {"ask": 3, "bid": None}}

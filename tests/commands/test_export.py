@@ -1,0 +1,133 @@
+"""ticker/commands/export.py: recordings as CSV and Parquet."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.support import update
+from ticker.commands import export
+from ticker.commands.export import export_csv, export_parquet
+from ticker.errors import ConfigError
+from ticker.market import Instrument, Withdrawal
+from ticker_feeds.recordings.capture import Capture, CaptureWriter, Moment
+from ticker_feeds.recordings.layout import Row
+from ticker_feeds.recordings.recording import Recording
+
+SECOND = 1_000_000
+GOLD = Instrument("GOLD", price_scale=2, metadata={"venue": "X"})
+DAY = [
+    Moment(5 * SECOND, [GOLD, update("GOLD", bid="0.00001306", bid_size=7, time=3 * SECOND)]),
+    Moment(6 * SECOND, []),
+    Moment(6 * SECOND, [update("GOLD", bid="123456.5", note="a, b"), update("EUR/USD", trade_count=3)]),
+]
+
+
+def recorded(tmp_path: Path, *moments: Moment) -> Capture:
+    writer = CaptureWriter(tmp_path / "day")
+    writer.write(moments)
+    writer.close()
+    return Capture(str(tmp_path / "day"))
+
+
+def test_a_csv_has_a_row_for_each_update_and_a_column_for_each_field(tmp_path: Path) -> None:
+    out = tmp_path / "day.csv"
+    assert export_csv(recorded(tmp_path, *DAY), out) == 3
+    assert out.read_text() == (
+        "time,symbol,bid,bid_size,exchange_time,note,trade_count\n"
+        "5000000,GOLD,0.00001306,7,3000000,,\n"
+        '6000000,GOLD,123456.5,,,"a, b",\n'
+        "6000000,EUR/USD,,,,,3\n"
+    )
+
+
+def test_what_was_withdrawn_has_a_column(tmp_path: Path) -> None:
+    moments = [*DAY, Moment(7 * SECOND, [update("GOLD", bid=None, note=None), Withdrawal("GOLD")])]
+    out = tmp_path / "day.csv"
+    assert export_csv(recorded(tmp_path, *moments), out) == 5
+    header, *_, partly, wholly = out.read_text().splitlines()
+    assert header.endswith(",trade_count,withdrawn")
+    assert partly == "7000000,GOLD,,,,,,bid note"
+    assert wholly == "7000000,GOLD,,,,,,*"
+
+
+def test_an_exported_csv_can_be_replayed(tmp_path: Path) -> None:
+    out = tmp_path / "day.csv"
+    export_csv(recorded(tmp_path, *DAY), out)
+    rows = [row for chunk in Recording(str(out)).chunks() for row in chunk]
+    assert rows[0] == Row(5 * SECOND, rows[0].update)
+    assert rows[0].update.fields["bid"] == "0.00001306"
+    assert [row.update.symbol for row in rows] == ["GOLD", "GOLD", "EUR/USD"]
+
+
+def test_a_parquet_file_has_exact_decimals_and_times(tmp_path: Path) -> None:
+    out = tmp_path / "day.parquet"
+    assert export_parquet(recorded(tmp_path, *DAY), out) == 3
+    table = import_module("pyarrow.parquet").read_table(out)
+    assert table.column_names == ["time", "symbol", "bid", "bid_size", "exchange_time", "note", "trade_count"]
+    assert table.to_pydict() == {
+        "time": [datetime.fromtimestamp(at, UTC) for at in (5, 6, 6)],
+        "symbol": ["GOLD", "GOLD", "EUR/USD"],
+        "bid": [Decimal("0.00001306"), Decimal("123456.5"), None],
+        "bid_size": [Decimal(7), None, None],
+        "exchange_time": [datetime.fromtimestamp(3, UTC), None, None],
+        "note": [None, "a, b", None],
+        "trade_count": [None, None, 3],
+    }
+    assert str(table.schema.field("bid").type) == "decimal128(14, 8)"
+    described = json.loads(table.schema.metadata[b"instruments"])
+    assert described == [{"symbol": "GOLD", "price_scale": 2, "size_scale": 0, "metadata": {"venue": "X"}}]
+
+
+def test_values_that_have_no_common_type_are_texts(tmp_path: Path) -> None:
+    odd = [update("A", own=1, bid="x", last="1" * 30), update("A", own="two", bid="1.5", last="0." + "1" * 20)]
+    out = tmp_path / "day.parquet"
+    export_parquet(recorded(tmp_path, Moment(1, odd)), out)
+    table = import_module("pyarrow.parquet").read_table(out)
+    assert {str(table.schema.field(name).type) for name in ("own", "bid", "last")} == {"string"}
+    assert table["own"].to_pylist() == ["1", "two"]
+    assert table["last"].to_pylist() == ["1" * 30, "0." + "1" * 20]
+
+
+def test_many_rows_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "ROWS", 100)
+    out = tmp_path / "day.parquet"
+    moments = [Moment(at, [update("A", last=at)]) for at in range(250)]
+    assert export_parquet(recorded(tmp_path, *moments), out) == 250
+    file = import_module("pyarrow.parquet").ParquetFile(out)
+    assert [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)] == [100, 100, 50]
+    assert file.read()["last"].to_pylist() == list(range(250))
+
+
+def test_an_empty_recording_makes_an_empty_table(tmp_path: Path) -> None:
+    capture = recorded(tmp_path)
+    assert export_csv(capture, tmp_path / "day.csv") == 0
+    assert (tmp_path / "day.csv").read_text() == "time,symbol\n"
+    assert export_parquet(capture, tmp_path / "day.parquet") == 0
+    assert import_module("pyarrow.parquet").read_table(tmp_path / "day.parquet").num_rows == 0
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = recorded(tmp_path, *DAY)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ticker-push\[parquet\]'"):
+        export_parquet(capture, tmp_path / "day.parquet")
+    assert not (tmp_path / "day.parquet").exists()
+    assert export_csv(capture, tmp_path / "day.csv") == 3
+
+
+def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    capture = recorded(tmp_path, *DAY)
+    for write in (export_csv, export_parquet):
+        with pytest.raises(ConfigError, match="no folder/day: cannot be written"):
+            write(capture, tmp_path / "no folder" / "day")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ConfigError, match="taken: cannot be written"):
+        export_csv(capture, tmp_path / "taken")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["day", "taken"]

@@ -1,0 +1,307 @@
+"""ticker/commands/feeds.py and ticker/commands/feed_findings.py: what is installed, and what a feed brings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.support import update
+from ticker.commands.feed_findings import Findings
+from ticker.commands.feeds import ENDED, run_for
+from ticker.market import MAX_FIELDS, FeedItem, Instrument, Update, Withdrawal
+from ticker_feeds import Feed
+from ticker_feeds.catalogue import Option, describe
+from ticker_feeds.loading import BUILT_IN, find_feed
+from ticker_feeds.simulation.faults import SYMBOLS
+from ticker_feeds.simulation.simulated import Simulated
+
+NOW = 1_700_000_000_000_000
+RUN = "from ticker.commands.feeds import feeds_app; feeds_app(exit_on_error=False)"
+
+
+def feeds(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command, as its own process in a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", RUN, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+class Scripted:
+    """Sends these, then ends, fails, or is silent."""
+
+    def __init__(self, *items: FeedItem, end: Exception | None = None, silent: bool = False) -> None:
+        self._items = items
+        self._end = end
+        self._silent = silent
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        for item in self._items:
+            await updates.send(item)
+        if self._silent:
+            await trio.sleep_forever()
+        if self._end is not None:
+            raise self._end
+
+
+def found(*items: object, seconds: float = 1.0) -> Findings:
+    """What is found in these, sent in one moment each."""
+    findings = Findings()
+    for item in items:
+        findings.take(item, 0.0, NOW)
+    findings.end(seconds, None)
+    return findings
+
+
+def rows(findings: Findings, title: str, counters: dict[str, int] | None = None) -> list[str]:
+    """What the report says under one title."""
+    return [line[13:] for line in findings.report(10.0, counters or {}) if line[:12].rstrip() == title]
+
+
+def odd(*updates: Update) -> dict[str, int]:
+    return dict(found(Instrument("A"), *updates).odd.counts)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_option_of_every_feed_that_comes_with_ticker_is_explained(name: str) -> None:
+    summary, options = describe(find_feed(name))
+    assert summary.endswith(".")
+    assert options
+    assert all(f"`{option.name}`" in option.text for option in options)
+
+
+def test_an_option_is_explained_from_the_clause_that_first_names_it_to_the_next_option_s() -> None:
+    class Documented:
+        """Prices.
+
+        `one` is the first; it goes
+        on. `two` is the second, and unlike `one` it has to be given. With `three` or `four`, more.
+
+        Raises nothing.
+        """
+
+        def __init__(
+            self, *, two: str, one: int = 5, three: bool = False, four: str | None = None, five: str = ""
+        ) -> None:
+            """Takes them."""
+
+        async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+            """Nothing."""
+
+    summary, options = describe(Documented)
+    assert summary == "Prices."
+    assert options == [
+        Option("two", "str", None, "`two` is the second, and unlike `one` it has to be given."),
+        Option("one", "int", "5", "`one` is the first; it goes on."),
+        Option("three", "bool", "False", "With `three` or `four`, more."),
+        Option("four", "str | None", "None", "With `three` or `four`, more."),
+        Option("five", "str", "", ""),
+    ]
+
+
+def test_what_is_installed_is_listed_with_options_and_what_is_broken_with_its_error(tmp_path: Path) -> None:
+    info = tmp_path / "mine-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[ticker.feeds]\nmine = venue:Venue\ngone = no_such_module:Feed\n")
+    (tmp_path / "venue.py").write_text(
+        'class Venue:\n    """A venue.\n\n    `depth` is how deep."""\n\n'
+        "    def __init__(self, *, depth: int = 3): ...\n\n    async def run(self, updates): ...\n"
+    )
+    listed = feeds(folder=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    for name, target in BUILT_IN.items():
+        assert f"\n{name}  (comes with Ticker, {target})\n" in f"\n{listed.stdout}"
+    assert "mine  (mine 2.0, venue:Venue)\n    A venue.\n    depth: int (default: 3)\n        `depth` is how deep." in (
+        listed.stdout
+    )
+    assert "gone  (mine 2.0, no_such_module:Feed)\n    cannot be used: cannot import the module" in listed.stdout
+
+
+def test_some_feeds_can_be_listed_alone() -> None:
+    listed = feeds("udp", "ticker_feeds.kit.template:Template")
+    assert [line.split()[0] for line in listed.stdout.splitlines() if line[:1].strip()] == [
+        "udp",
+        "ticker_feeds.kit.template:Template",
+    ]
+    assert "listen: str (must be given)" in listed.stdout
+    refused = feeds("udq")
+    assert refused.returncode != 0
+    assert "there is no feed 'udq'" in refused.stderr
+
+
+def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault() -> None:
+    checked = feeds("check", "ticker_feeds.kit.template:Template?pace=0.05", "--seconds", "1")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.splitlines()[:3] == [
+        "feed         ticker_feeds.kit.template:Template?pace=0.05",
+        "run          went on to the end of the check",
+        "instruments  2",
+    ]
+    assert "refused      none" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [
+        ("tests.feeds_for_tests:Failing", "run          raised OSError: OSError('the venue\\nhung up')"),
+        ("tests.commands.test_feeds:Refused", "refused      Update of 'A': 1, first A: bid: 1.5 is a float"),
+        ("tests.commands.test_feeds:Mute", "updates      0 in"),
+    ],
+)
+def test_a_check_ends_with_1_where_something_is_wrong(feed: str, said: str) -> None:
+    checked = feeds("check", feed, "--seconds", "0.3")
+    assert checked.returncode == 1, checked.stderr
+    assert said in checked.stdout
+
+
+class Refused(Scripted):
+    """Sends a float."""
+
+    def __init__(self) -> None:
+        super().__init__([Instrument("A"), update("A", last=1), update("A", bid=cast("Any", 1.5))], silent=True)
+
+
+class Mute(Scripted):
+    """Declares something and says no more."""
+
+    def __init__(self) -> None:
+        super().__init__(Instrument("A"), silent=True)
+
+
+def test_a_time_that_cannot_be_is_refused() -> None:
+    for seconds in ("0", "nan", "inf", "-1"):
+        refused = feeds("check", "simulated", "--seconds", seconds)
+        assert refused.returncode != 0
+        assert f"--seconds {float(seconds)}: give a number above 0" in refused.stderr
+
+
+async def test_the_fault_symbols_are_found_to_be_odd(autojump_clock: MockClock) -> None:
+    findings = Findings()
+    assert await run_for(Simulated(symbols="5", rate=100.0, faults=True), 20, findings) is None
+    assert autojump_clock.current_time() >= 20
+    assert rows(findings, "instruments") == [str(5 + len(SYMBOLS))]
+    assert [line.partition(", first")[0] for line in rows(findings, "odd")] == ["bid above ask: 5"]
+    assert "first TEST.CROSSED" in rows(findings, "odd")[0]
+    assert rows(findings, "refused") == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("feed", "end"),
+    [
+        (Scripted(Instrument("A")), ENDED),
+        (Scripted(end=OSError("gone")), "raised OSError: OSError('gone')"),
+        (Scripted([update("A")] * 10_001), "raised BadPublication: BadPublication('a batch of more than 10000"),
+        (Scripted(silent=True), None),
+    ],
+)
+async def test_how_a_run_ended_is_told(feed: Feed, end: str | None, autojump_clock: MockClock) -> None:
+    start = autojump_clock.current_time()
+    told = await run_for(feed, 30, Findings())
+    if end is None:
+        assert told is None
+    else:
+        assert told is not None
+        assert told.startswith(end)
+    assert (autojump_clock.current_time() - start == 30) == (end is None)
+
+
+def test_updates_batches_fields_and_counters_are_counted() -> None:
+    findings = found(
+        [Instrument("A"), Instrument("B"), update("A", bid=1, mine="x")],
+        [],
+        update("A", bid=2, ask=3),
+        Withdrawal("A"),
+        update("A", time=NOW),
+    )
+    assert rows(findings, "instruments") == ["2, 1 without an update: B"]
+    assert rows(findings, "updates") == ["3 in 10.0 s, 0.3 a second"]
+    assert rows(findings, "batches") == ["5 of 6 publications"]
+    assert rows(findings, "fields") == ["bid 1/2, ask 1/2, time 1/2, mine 1/2"]
+    assert rows(findings, "counters", {"gaps": 2, "errors": 1_000}) == ["errors 1,000, gaps 2"]
+    assert rows(findings, "counters") == ["none"]
+
+
+def test_the_longest_silence_counts_to_the_end_and_is_odd_beyond_the_feed_s_own_limit() -> None:
+    findings = Findings()
+    for second in (1.0, 2.0, 5.0):
+        findings.take([], second, NOW)
+    assert findings.longest_silence == 3.0
+    findings.end(6.0, 3.5)
+    assert not findings.odd.counts
+    findings.end(9.0, 3.5)
+    assert rows(findings, "silence") == ["4.0 s at the longest"]
+    assert rows(findings, "odd") == ["silent for longer than its silence_seconds: 1, first 4.0 s, not 3.5 s"]
+
+
+@pytest.mark.parametrize(
+    ("updates", "kinds"),
+    [
+        ([update("A", bid="1.01", ask="1.00")], {"bid above ask": 1}),
+        ([update("A", bid=2), update("A", ask=1), update("A", last=1)], {"bid above ask": 1}),
+        ([update("A", bid=2, ask=2)], {}),
+        ([update("A", bid=2), update("A", bid=None, ask=1)], {}),
+        ([update("A", last=-1), update("A", volume=-1)], {"negative": 2}),
+        ([update("A", last="100.00"), update("A", last="110.00"), update("A", last="99.00")], {}),
+        ([update("A", last="100.00"), update("A", last="110.01")], {"jump by more than 10%": 1}),
+        ([update("A", bid="100"), update("A", bid="89.99999999")], {"jump by more than 10%": 1}),
+        ([update("A", last="100"), update("A", last=None), update("A", last="1")], {}),
+        ([update("A", high="100"), update("A", high="200")], {}),
+        ([update("A", time=NOW), update("A", time=NOW), update("A", time=NOW - 1)], {"time backwards": 1}),
+        ([update("A", time=NOW // 1_000)], {"time more than a day from now": 1}),
+    ],
+)
+def test_what_is_odd_is_counted_by_kind(updates: Sequence[Update], kinds: dict[str, int]) -> None:
+    assert odd(*updates) == kinds
+
+
+def test_the_first_of_a_kind_is_shown() -> None:
+    findings = found(Instrument("A"), update("A", bid="100.0"), update("A", bid="50.5"), update("A", bid="100.0"))
+    assert rows(findings, "odd") == ["jump by more than 10%: 2, first A bid 100.00 to 50.50"]
+
+
+class Explosive(dict[str, int]):
+    """Fields that cannot even be looked at."""
+
+    def items(self) -> Any:  # noqa: ANN401  # never gets there
+        raise RuntimeError("no")
+
+
+def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause() -> None:
+    fields = {f"own{number}": 1 for number in range(MAX_FIELDS + 1)}
+    findings = found(
+        Instrument("A"),
+        update("B", bid=1),
+        update("A", bid="x"),
+        update("A", bid="y"),
+        update("A", **fields),
+        {"A": 1},
+        Update("C", {}),
+        Update("A", Explosive()),
+    )
+    assert rows(findings, "refused") == [
+        "Update of 'A': 4, first A: bid: 'x' is not a decimal number",
+        "Update of 'B': 1, first 'B' was not declared: publish its Instrument first",
+        "dict: 1, first a feed published a dict: give an Instrument, an Update or a Withdrawal",
+        "Update of 'C': 1, first 'C' was not declared: publish its Instrument first",
+    ]
+    assert rows(found(Instrument("A"), Update("A", Explosive())), "refused") == [
+        "Update of 'A': 1, first RuntimeError while it was read: RuntimeError('no')"
+    ]
+    many = found(*(update(f"S{number}", bid=1) for number in range(100)))
+    assert len(rows(many, "refused")) == 13
+    assert rows(many, "refused")[-1] == "and 88 kinds more"
+
+
+def test_the_commands_are_documented() -> None:
+    for arguments in (["--help"], ["check", "--help"]):
+        shown = feeds(*arguments)
+        assert shown.returncode == 0
+        assert "Usage: feeds" in shown.stdout

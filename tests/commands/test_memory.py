@@ -1,0 +1,45 @@
+"""ticker/commands/memory.py: in a process of its own, because what it sets holds for a whole process."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+LARGE_BLOCKS = """
+import ctypes
+from ticker.commands.memory import settle_memory
+
+class Mallinfo2(ctypes.Structure):
+    NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in NAMES.split()]
+
+mallinfo2 = ctypes.CDLL(None).mallinfo2
+mallinfo2.restype = Mallinfo2
+
+settle_memory()
+del [bytes(1_000_000)][0]  # by default, blocks up to this size would be kept from now on
+before = mallinfo2().hblks
+blocks = [bytes(65_536) for _ in range(1000)]
+print(mallinfo2().hblks - before)
+del blocks
+print(mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_large_blocks_are_given_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", LARGE_BLOCKS], capture_output=True, text=True, check=True)
+    of_the_system, left = map(int, done.stdout.split())
+    assert of_the_system > 900  # the first few fit into gaps of the heap
+    assert left == 0
+
+
+def test_python_looks_for_garbage_in_small_steps_and_among_all_objects_seldom() -> None:
+    program = "import gc; from ticker.commands.memory import settle_memory; settle_memory(); print(*gc.get_threshold())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    youngest, middle, all_of_them = map(int, done.stdout.split())
+    assert youngest * (middle + 2) <= 1_000
+    assert youngest * (middle + 1) * all_of_them >= 1_000_000

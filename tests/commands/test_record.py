@@ -1,0 +1,317 @@
+"""ticker/commands/recorder.py and ticker/commands/record.py: feeds and services recorded, and played again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import ticker
+from tests.conftest import Logs, alarms, serving
+from tests.proxy import Proxy
+from tests.support import update
+from ticker.commands.recorder import Tally, record_feed, record_service
+from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker_feeds.recordings.capture import Capture, CaptureWriter, segments
+from ticker_feeds.recordings.replay import Replay
+
+TICKER = [sys.executable, "-m", "ticker"]
+GOLD = Instrument("GOLD", metadata={"venue": "X"})
+
+
+class Acknowledged:
+    """Counts up as fast as it can, and writes down how far it has come behind each `send`."""
+
+    def __init__(self, *, path: str) -> None:
+        self._path = path
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        acknowledged = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        await updates.send(Instrument("COUNT", 0))
+        for number in itertools.count():
+            await updates.send([update("COUNT", last=number), update("COUNT", note="x" * 200)])
+            os.write(acknowledged, b"%d\n" % number)
+
+
+class Scripted:
+    """Sends what it is told to in each of its lives, and fails at the end of all but the last."""
+
+    silence_seconds = 5.0
+
+    def __init__(self, *lives: list[FeedItem | float]) -> None:
+        self._lives = list(lives)
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        for step in self._lives.pop(0):
+            if isinstance(step, float):
+                await trio.sleep(step)
+            else:
+                await updates.send(step)
+        if self._lives:
+            raise OSError("the venue hung up")
+
+
+def publications(path: Path) -> list[Publication]:
+    return [each for chunk in Capture(str(path)).chunks() for moment in chunk for each in moment.publications]
+
+
+def counted(path: Path) -> list[object]:
+    return [each.fields["last"] for each in publications(path) if isinstance(each, Update) and "last" in each.fields]
+
+
+async def recorded(path: Path, feed: Scripted) -> list[Publication]:
+    writer = CaptureWriter(path)
+    await record_feed(feed, Tally(writer))
+    writer.close()
+    return publications(path)
+
+
+async def replayed(path: Path) -> list[FeedItem]:
+    """What a replay of a file sends, as fast as it can."""
+    sending, receiving = trio.open_memory_channel[FeedItem](0)
+    async with trio.open_nursery() as nursery:
+
+        async def play() -> None:
+            async with sending:
+                await Replay(path=str(path), speed=0.0).run(sending)
+
+        nursery.start_soon(play)
+        return [item async for item in receiving]
+
+
+@asynccontextmanager
+async def recording(*arguments: str | Path) -> AsyncIterator[trio.Process]:
+    """`ticker record` in a process of its own; it is killed if it still runs at the end."""
+    process = await trio.lowlevel.open_process(
+        [*TICKER, "record", *map(str, arguments)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    try:
+        with trio.fail_after(30):
+            async with process.stderr:
+                yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+async def told(process: trio.Process) -> str:
+    """All that it still says on stderr."""
+    assert process.stderr is not None
+    return b"".join([data async for data in process.stderr]).decode()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    while not happened():
+        await trio.sleep(0.01)
+
+
+def refusal(*arguments: str | Path) -> str:
+    done = subprocess.run([*TICKER, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("life", range(3))
+async def test_a_recorder_that_is_killed_loses_nothing_that_a_feed_was_told_is_recorded(
+    tmp_path: Path, life: int
+) -> None:
+    out, acknowledged = tmp_path / "day", tmp_path / "acknowledged"
+    # Small files, so that it dies now and then at the beginning of one.
+    feed = f"tests.commands.test_record:Acknowledged?path={acknowledged}"
+    async with recording(feed, "--out", out, "--rotate-mb", "0.02") as process:
+        await until(lambda: acknowledged.exists() and acknowledged.stat().st_size > 5_000 * (life + 1))
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+    last = int(acknowledged.read_text().splitlines()[-1])
+    held = counted(out)
+    assert held == list(range(len(held)))
+    assert last + 1 <= len(held) <= last + 2, "what was acknowledged is there, and perhaps what was being written"
+    played = await replayed(out)
+    assert [each for item in played if isinstance(item, list) for each in item] == publications(out)
+    assert await replayed(out) == played
+    assert len(segments(out)) > 1
+
+
+async def test_a_killed_recording_goes_on_behind_its_torn_tail(tmp_path: Path) -> None:
+    out, acknowledged = tmp_path / "day", tmp_path / "acknowledged"
+    feed = f"tests.commands.test_record:Acknowledged?path={acknowledged}"
+    async with recording(feed, "--out", out) as process:
+        await until(lambda: acknowledged.exists() and acknowledged.stat().st_size > 1_000)
+        process.kill()
+        await process.wait()
+    before = counted(out)
+    with out.open("ab") as file:
+        file.write(b"\0\0\0\x64torn")
+    async with recording(feed, "--out", out, "--duration", "0.3") as process:
+        said = await told(process)
+        assert await process.wait() == 0
+    assert "torn tail (8 bytes are left out)" in said
+    held = counted(out)
+    assert len(held) > len(before)
+    assert held[: len(before)] == before
+    assert held[len(before) :] == list(range(len(held) - len(before)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_a_recording_well(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "day"
+    async with recording("tests.feeds_for_tests:Counting", "--out", out) as process:
+        await until(lambda: _is_begun(out) and len(counted(out)) > 5)
+        process.send_signal(number)
+        said = await told(process)
+        assert await process.wait() == 0
+    assert f"to {out}" in said
+    assert f"recorded {len(publications(out))} publications in " in said
+
+
+def _is_begun(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+async def test_a_recording_ends_with_its_feed(tmp_path: Path) -> None:
+    day = tmp_path / "day.csv"
+    day.write_text("symbol,time,bid\n" + "".join(f"A,{at},{at}.5\n" for at in range(1_000)))
+    async with recording(f"replay?path={day}&speed=0", "--out", tmp_path / "day") as process:
+        said = await told(process)
+        assert await process.wait() == 0
+    assert "recorded 1001 publications" in said
+    assert publications(tmp_path / "day")[-1] == update("A", time=999, bid="999.5")
+
+
+async def test_a_feed_that_fails_is_started_again_and_was_stale_in_between(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    feed = Scripted(
+        [[GOLD, update("GOLD", bid="1")]],
+        [],
+        [GOLD, update("GOLD", bid="2"), update("GOLD", bid="3")],
+    )
+    down = update("GOLD", status="stale", reason="feed_down")
+    assert await recorded(tmp_path / "day", feed) == [
+        *(GOLD, update("GOLD", bid="1"), down, down),
+        *(GOLD, update("GOLD", bid="2"), update("GOLD", status="live", reason=None), update("GOLD", bid="3")),
+    ]
+    assert autojump_clock.current_time() > 0
+
+
+async def test_a_feed_says_itself_what_its_instruments_are(tmp_path: Path, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    feed = Scripted([GOLD], [update("GOLD", status="halted")])
+    assert (await recorded(tmp_path / "day", feed))[2:] == [
+        update("GOLD", status="halted"),
+        update("GOLD", reason=None),
+    ]
+
+
+async def test_a_feed_that_falls_silent_is_started_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    feed = Scripted([GOLD, 4.0, [], 4.0, [], 6.0, Withdrawal("GOLD")], [update("GOLD", bid="1")])
+    assert await recorded(tmp_path / "day", feed) == [
+        GOLD,
+        update("GOLD", status="stale", reason="feed_silent"),
+        update("GOLD", bid="1"),
+        update("GOLD", status="live", reason=None),
+    ]
+    assert 13 <= autojump_clock.current_time() < 14
+
+
+async def test_a_disk_that_takes_nothing_is_no_fault_of_the_feed(tmp_path: Path, logs: Logs) -> None:
+    writer = CaptureWriter(tmp_path / "day")
+    writer._file.close()
+    with pytest.raises(ValueError, match="closed file"):
+        await record_feed(Scripted([GOLD], [GOLD]), Tally(writer))
+    writer._owned.close()
+    assert not alarms(logs)
+
+
+async def test_a_service_is_recorded_as_a_client_sees_it(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    silver = Instrument("SILVER", price_scale=3)
+    before = (
+        GOLD,
+        update("GOLD", bid="1.50", bid_size=7, note="é"),
+        silver,
+        update("SILVER", bid="2"),
+        Instrument("X"),
+    )
+    async with serving(*before) as service, recording(service.url, "--out", out, "--symbols", "GOLD,S*") as process:
+        await until(lambda: _is_begun(out) and len(publications(out)) == 4)
+        await service.publish(update("GOLD", bid="1.505", note=None), update("X", bid="1"))
+        await until(lambda: len(publications(out)) == 6)
+        process.send_signal(signal.SIGINT)
+        assert "connected wss://" in await told(process)
+        assert await process.wait() == 0
+    finer = Instrument("GOLD", price_scale=3, metadata={"venue": "X"})
+    held = publications(out)
+    assert sorted(held[:4], key=repr) == sorted(
+        [GOLD, update("GOLD", bid="1.50", bid_size="7", note="é"), silver, update("SILVER", bid="2.000")], key=repr
+    )
+    assert held[4:] == [finer, update("GOLD", bid="1.505", bid_size="7", note=None)], "with a new scale, all comes anew"
+
+
+async def test_while_the_connection_is_lost_nothing_is_live(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    writer = CaptureWriter(out)
+    events: list[ticker.Event] = []
+    async with serving(GOLD, update("GOLD", bid="1", status="halted")) as service, trio.open_nursery() as nursery:
+        proxy = Proxy(service.url)
+        await nursery.start(proxy.run)
+        connect = partial(ticker.connect, proxy.url)
+        nursery.start_soon(record_service, connect, ["*"], events.append, Tally(writer))
+        await until(lambda: len(publications(out)) == 2)
+        proxy.cut()
+        await until(lambda: len(publications(out)) == 4)
+        await service.publish(update("GOLD", bid="2"))
+        await until(lambda: len(publications(out)) == 5)
+        nursery.cancel_scope.cancel()
+    writer.close()
+    assert [type(each) for each in events] == [ticker.Connected, ticker.Disconnected, ticker.Connected]
+    assert publications(out)[2:] == [
+        update("GOLD", status="stale", reason="reconnecting"),
+        update("GOLD", status="halted", reason=None),
+        update("GOLD", bid="2.00"),
+    ]
+
+
+def test_what_cannot_be_recorded_is_one_line(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    assert "there is no feed 'nothing'" in refusal("record", "nothing", "--out", out)
+    assert "--rotate-mb 0.0" in refusal("record", "simulated", "--out", out, "--rotate-mb", "0")
+    assert "--duration -1.0" in refusal("record", "simulated", "--out", out, "--duration", "-1")
+    assert "--symbols: only where a service" in refusal("record", "simulated", "--out", out, "--symbols", "A")
+    assert "give wss://HOST:PORT" in refusal("record", "ws://127.0.0.1:1", "--out", out)
+    assert "--token-file: only where" in refusal("record", "simulated", "--out", out, "--token-file", out)
+    assert "give --parquet FILE or --csv FILE" in refusal("export", out)
+    out.write_text("precious")
+    assert "is no capture" in refusal("record", "simulated", "--out", out)
+    assert "is no capture" in refusal("export", out, "--csv", tmp_path / "day.csv")
+    assert out.read_text() == "precious"
+
+
+def test_a_recording_is_exported(tmp_path: Path) -> None:
+    writer = CaptureWriter(tmp_path / "day")
+    Tally(writer).write(1, [GOLD, update("GOLD", bid="1.5")])
+    writer.close()
+    command = [*TICKER, "export", "day", "--csv", "day.csv", "--parquet", "day.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stderr == "1 rows in day.parquet\n1 rows in day.csv\n"
+    assert (tmp_path / "day.csv").read_text() == "time,symbol,bid\n1,GOLD,1.5\n"
+
+
+def test_a_service_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
+    command = [*TICKER, "record", "wss://127.0.0.1:1", "--out", str(tmp_path / "day")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "connection refused" in done.stderr

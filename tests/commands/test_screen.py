@@ -1,0 +1,167 @@
+"""ticker/commands/screen.py: what stands on the terminal, read back as text."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from ticker import Change, Connected, Disconnected, Refused
+from ticker.client.replica import Fields
+from ticker.commands.screen import COLUMNS, FLASH_SECONDS, Screen, shown
+
+GREEN, RED = "\x1b[30;42m", "\x1b[37;41m"
+
+
+def drawn(screen: Screen, now: float = 10.0, height: int = 40, width: int = 160, *, colours: bool = False) -> str:
+    """The screen as a terminal of that height gets it."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+    )
+    with console.capture() as capture:
+        console.print(screen.render(now, height, width))
+    return capture.get()
+
+
+def changed(cut: int = 1, **changes: Fields) -> Change:
+    return Change(cut, datetime.now(UTC), changes)
+
+
+def many(changes: dict[str, Fields]) -> Change:
+    return Change(1, datetime.now(UTC), changes)
+
+
+def row(text: str, symbol: str) -> list[str]:
+    """The cells of an instrument's row."""
+    (found,) = [line.split() for line in text.splitlines() if line.split()[:1] == [symbol]]
+    return found
+
+
+def test_before_anything_came_the_screen_says_that_it_connects() -> None:
+    text = drawn(Screen("wss://here"))
+    assert "wss://here  connecting" in text
+    assert all(name.replace("_", " ") in text for name in COLUMNS)
+
+
+def test_every_instrument_has_a_row_in_the_order_of_the_symbols() -> None:
+    screen = Screen("u")
+    screen.apply(
+        changed(B={"bid": Decimal("2.50"), "status": "live"}, A={"last": Decimal("1E+2"), "volume": Decimal(0)}), 1
+    )
+    text = drawn(screen)
+    assert row(text, "B") == ["B", "2.50", "live"]
+    assert row(text, "A") == ["A", "100", "0"]
+    assert [line.split()[0] for line in text.splitlines()[2:4]] == ["A", "B"]
+    assert "cut 1 " in text
+
+
+def test_a_withdrawn_field_leaves_its_cell_empty() -> None:
+    screen = Screen("u")
+    screen.apply(changed(A={"bid": Decimal(1), "ask": Decimal(2)}), 1)
+    screen.apply(changed(2, A={"bid": None}), 2)
+    assert row(drawn(screen), "A") == ["A", "2"]
+
+
+def test_the_status_is_shown_with_its_reason() -> None:
+    screen = Screen("u")
+    screen.apply(changed(A={"status": "stale", "reason": "feed_silent"}), 1)
+    assert row(drawn(screen), "A") == ["A", "stale", "feed_silent"]
+
+
+def test_a_price_that_moved_flashes_for_a_moment_green_upwards_and_red_downwards() -> None:
+    screen = Screen("u")
+    screen.apply(changed(A={"bid": Decimal(1), "ask": Decimal(5), "last": Decimal(3)}), 100)
+    assert GREEN not in drawn(screen, 100, colours=True)
+    assert RED not in drawn(screen, 100, colours=True)
+    screen.apply(changed(2, A={"bid": Decimal(2), "last": Decimal(3)}), 101)
+    text = drawn(screen, 101, colours=True)
+    assert re.search(rf"{re.escape(GREEN)} *2\x1b", text)
+    assert RED not in text
+    screen.apply(changed(3, A={"ask": Decimal(4)}), 101.2)
+    assert re.search(rf"{re.escape(RED)} *4\x1b", drawn(screen, 101.3, colours=True))
+    later = drawn(screen, 101.2 + FLASH_SECONDS, colours=True)
+    assert GREEN not in later
+    assert RED not in later
+
+
+def test_refused_names_are_shown_until_they_appear() -> None:
+    screen = Screen("u")
+    screen.happened(Refused("Z", 6, "no such instrument"))
+    assert "Z: no such instrument" in drawn(screen)
+    screen.apply(changed(Z={"bid": Decimal(1)}), 1)
+    text = drawn(screen)
+    assert "no such instrument" not in text
+    assert row(text, "Z") == ["Z", "1"]
+
+
+def test_the_state_of_the_connection_is_shown() -> None:
+    screen = Screen("u")
+    screen.happened(Connected("u", "s", resumed=False))
+    assert "u  connected" in drawn(screen)
+    screen.happened(Disconnected("the connection was lost", 1.26))
+    assert "the connection was lost; trying again in 1.3 s" in drawn(screen)
+    screen.happened(Connected("u", "s", resumed=True))
+    assert "u  resumed" in drawn(screen)
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    screen = Screen("u")
+    screen.apply(many({f"S{number:02}": {"bid": Decimal(1)} for number in range(30)}), 1)
+    text = drawn(screen, height=16)
+    assert "… and 20 more; make the window higher" in text
+    assert "S09" in text
+    assert "S10" not in text
+    assert len(text.splitlines()) <= 16
+    assert "more; make" not in drawn(screen, height=40)
+    assert "S00" in drawn(screen, height=1)
+
+
+def test_the_rate_is_of_changed_values_per_second() -> None:
+    screen = Screen("u")
+    for second in range(10):
+        screen.apply(changed(second, A={"bid": Decimal(second), "ask": Decimal(second)}), 100 + second)
+    assert " 2 changes/s" in drawn(screen, 110)
+
+
+@pytest.mark.parametrize("symbol", ["FX:o:1", "{x}", "A\\B", "1:20:30", "(/)"])
+def test_a_symbol_is_shown_as_it_is(symbol: str) -> None:
+    screen = Screen("u")
+    screen.apply(many({symbol: {"bid": Decimal(7)}}), 1)
+    assert row(drawn(screen), symbol) == [symbol, "7"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (Decimal("1E-7"), "0.0000001"), (Decimal("1.50"), "1.50"), (7, "7"), ("live", "live")],
+)
+def test_values_are_never_in_exponents(value: Decimal | int | str | None, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
+def test_a_price_is_shown_whole_or_not_at_all(width: int) -> None:
+    screen = Screen("wss://127.0.0.1:1")
+    fields: Fields = {name: Decimal("64982.74") for name in COLUMNS}
+    screen.apply(changed(BTCUSD={**fields, "status": "live"}), 1.0)
+    text = drawn(screen, width=width)
+    assert text.count("64982.74") == text.replace("…", "").count("64982.7") > 0
+    assert "bid" in text
+    assert "ask" in text
+
+
+def test_while_the_connection_is_lost_no_row_looks_live() -> None:
+    screen = Screen("wss://127.0.0.1:1")
+    screen.apply(changed(A={"bid": Decimal(1), "status": "live"}), 1.0)
+    screen.happened(Disconnected("gone", 1.0))
+    assert "live" not in drawn(screen)
+    assert "connection lost" in drawn(screen)
+    screen.happened(Connected("wss://127.0.0.1:1", "s", resumed=True))
+    assert "live" in drawn(screen)

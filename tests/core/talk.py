@@ -1,0 +1,74 @@
+"""A conversation with `ticker.core.session`, without sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support import Sink, cut, market, messages, update
+from ticker.config import Limits
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.core.session import Answer, ServerSession, Terms
+from ticker.errors import Code
+from ticker.protocol.messages import Close, Error, Reply, ServerMessage
+from ticker.protocol.wire import MSGPACK, Encoding
+
+
+class Talk:
+    """A client's conversation with a server that knows A, AB and B, of which A has a bid in cut 2."""
+
+    def __init__(
+        self,
+        cache: LastValueCache | None = None,
+        *,
+        encoding: Encoding = MSGPACK,
+        limits: Limits = Limits(max_symbols=4),  # noqa: B008  # it is frozen
+        floor_ms: int = 0,
+    ) -> None:
+        if cache is None:
+            cache = market("A", "AB", "B")
+            cut(cache, update("A", bid="1.5"))
+        self.cache = cache
+        self.hub = Hub(cache)
+        self.sink = Sink(encoding)
+        self.subscriber = self.hub.connect(self.sink, encoding, 0)
+        self.session = ServerSession(self.hub, self.subscriber, "s1", Terms(limits, floor_ms))
+        self.requests = 0
+
+    def publish(self, symbol: str, bid: str) -> None:
+        cut(self.cache, update(symbol, bid=bid))
+        for _ in self.hub.publish(0):
+            pass
+
+    def say(self, payload: bytes | str) -> tuple[ServerMessage, Close | None]:
+        return self.read(self.session.receive(payload, 0))
+
+    def read(self, answer: Answer) -> tuple[ServerMessage, Close | None]:
+        (message,) = messages([answer.frame], self.sink.encoding)
+        return message, answer.close
+
+    def ask(self, op: str, **keys: object) -> dict[str, Any]:
+        """The result of a request that succeeds."""
+        self.requests += 1
+        reply, close = self.say(self.sink.encoding.encode_request({"op": op, "id": self.requests, **keys}))
+        assert isinstance(reply, Reply)
+        assert (reply.id, close) == (self.requests, None)
+        return reply.result
+
+    def fail(self, op: str, **keys: object) -> Code:
+        """The code of a request that fails, on a connection that goes on."""
+        error, close = self.say(self.sink.encoding.encode_request({"op": op, "id": 7, **keys}))
+        assert isinstance(error, Error)
+        assert (error.id, error.fatal, close) == (7, False, None)
+        return Code(error.code)
+
+    def outcomes(self, op: str, *symbols: str) -> list[Any]:
+        """The outcomes of a request, without the names, which come in the order in which they were given."""
+        outcomes = self.ask(op, symbols=list(symbols))["outcomes"]
+        assert [name for name, *_ in outcomes] == list(symbols)
+        return [outcome[1:] for outcome in outcomes]
+
+    def subscribed(self) -> list[str]:
+        names = self.ask("subscriptions")["symbols"]
+        assert isinstance(names, list)
+        return names

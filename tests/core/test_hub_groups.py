@@ -1,0 +1,139 @@
+"""ticker/core/hub.py, ticker/server/publisher.py: a pass takes in what has come since it began, between two groups of
+audiences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.core.floor import Client, Floor, bids
+from tests.support import Sink, cut, update
+from ticker.config import Limits
+from ticker.core.audiences import SubscriptionSet
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.market import FeedItem, Instrument, Publication
+from ticker.protocol.messages import Delta, Snapshot
+from ticker.protocol.wire import JSON, MSGPACK
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+from ticker.server.publisher import Publisher
+
+
+class Passing(Floor):
+    """A floor on which every audience that never rests is a group by itself."""
+
+    def __init__(self, *instruments: str) -> None:
+        super().__init__(*instruments)
+        self.hub = Hub(self.cache, group_audiences=1)
+
+    def three(self, interval_us: int = 0) -> list[Client]:
+        """Clients that watch A, and each something else."""
+        return [self.client("A", other, interval_us=interval_us) for other in ("B", "C", "D")]
+
+    def run_with(self, *refreshes: Callable[[], object] | None) -> None:
+        """A pass; between its groups these happen, in turn."""
+        todo = list(refreshes)
+
+        def refresh() -> None:
+            happens = todo.pop(0) if todo else None
+            if happens is not None:
+                happens()
+
+        for _ in self.hub.publish(self.now, refresh):
+            pass
+
+    def cut(self, *publications: Publication) -> Callable[[], object]:
+        return lambda: cut(self.cache, *publications)
+
+
+def test_whose_turn_is_still_to_come_gets_the_newer_cut_at_once_and_the_others_in_the_next_pass() -> None:
+    floor = Passing("A", "B", "C", "D")
+    first, second, third = floor.three()
+    cut(floor.cache, update("A", bid="1"))
+    # The first refresh comes behind the group of those who rest at times, which is empty.
+    floor.run_with(None, floor.cut(update("A", bid="2")))
+    assert [bids(client.take()) for client in (first, second, third)] == [[100], [200], [200]]
+    floor.run()
+    assert [bids(client.take()) for client in (first, second, third)] == [[200], [], []]
+    floor.run()
+    assert [client.take() for client in (first, second, third)] == [[], [], []]
+
+
+def test_what_has_not_changed_since_is_encoded_once_for_all_groups() -> None:
+    floor = Passing("A", "B", "C", "D")
+    floor.three()
+    cut(floor.cache, update("A", bid="1"))
+    before = floor.hub._entries[MSGPACK].encoded
+    floor.run_with(None, floor.cut(update("C", bid="2")), floor.cut(update("D", bid="2")))
+    assert floor.hub._entries[MSGPACK].encoded == before + 3  # A for all of them, C and D for one each
+
+
+def test_an_instrument_that_appears_in_the_middle_of_a_pass_reaches_who_waits_for_it() -> None:
+    floor = Passing("A", "B", "C", "D")
+    first, second, third = floor.three()
+    waiting = floor.client("A", "NEW")
+    cut(floor.cache, update("A", bid="1"))
+    floor.run_with(None, None, floor.cut(Instrument("NEW"), update("NEW", bid="7")))
+    (definitions, snapshot) = waiting.take()[-2:]
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.records == [4, {1: 700}]
+    assert definitions is not snapshot
+    assert [bids(client.take()) for client in (first, second, third)] == [[100], [100], [100]]
+
+
+def test_those_who_rest_at_times_are_one_group_through_which_no_cut_is_closed() -> None:
+    floor = Passing("A", "B", "C", "D")
+    clients = floor.three(interval_us=50_000)
+    now = cut(floor.cache, update("A", bid="1"))
+    floor.run_with(floor.cut(update("A", bid="2")))
+    assert [bids(client.take()) for client in clients] == [[100], [100], [100]]
+    assert floor.cache.cut == now
+
+
+def test_groups_that_nobody_is_in_any_more_are_gone() -> None:
+    floor = Passing("A", "B", "C", "D")
+    clients = [*floor.three(), floor.client("A", encoding=JSON)]
+    assert len([group for group in floor.hub._pacing.ready() if group.audiences]) == 4
+    for client in clients:
+        client.leave()
+    assert floor.hub._pacing.ready() == []
+
+
+class Telling(Sink):
+    """Has something happen when it is sent its first frame."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._act: Callable[[], None] | None = act
+
+    def push(self, frame: bytes) -> bool:
+        act, self._act = self._act, None
+        if act is not None:
+            act()
+        return super().push(frame)
+
+
+async def test_the_publisher_goes_on_until_everybody_has_what_came_during_its_passes() -> None:
+    hub = Hub(LastValueCache("epoch"), group_audiences=1)
+    publisher = Publisher(hub, Limits())
+    send, parcels = trio.open_memory_channel[FeedMessage](100)
+    updates = FeedChannel(FeedState("test"), send, 100)
+    items: list[FeedItem] = [[Instrument("A"), update("A", bid=1)], update("A", bid=2), update("A", bid=3)]
+    sinks = [Telling(lambda: updates.send_nowait(items.pop(0))) for _ in range(2)]
+    updates.send_nowait(items.pop(0))
+    for number, sink in enumerate(sinks):
+        subscriber = hub.connect(sink, MSGPACK, 0)
+        hub.watch(subscriber, SubscriptionSet(frozenset({"A", f"X{number}"}), frozenset(), 0), 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(publisher.run, parcels)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert items == []
+    for sink in sinks:
+        last = sink.take()[-1]
+        assert isinstance(last, Delta)
+        assert last.changes == [0, {1: 300}]
+    assert sum(publisher.delays.counts) == 2  # passes

@@ -1,0 +1,353 @@
+"""The promise everything else stands on: after every data frame, a client's copy equals the cache at that frame's cut.
+
+A stateful property test drives the real cache, hub, sessions and replicas through any schedule of updates, cuts,
+stalls, partial writes, reconnects, subscribes, unsubscribes, withdrawn fields and raised scales. Only the socket is
+played: a `Pipe` takes as many bytes as it has room for and keeps the rest, as a socket does.
+
+The model is kept apart from the code under test: after each cut the test copies what it published itself, as Decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fnmatch import fnmatchcase
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ticker.client.session import ClientSession
+from ticker.config import Limits
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.core.session import ServerSession, Terms
+from ticker.errors import BadPublication
+from ticker.market import Instrument, Update, Withdrawal
+from ticker.protocol.wire import ENCODINGS, Encoding
+
+SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
+NAMES = [*SYMBOLS, "A*", "*B", "*", "ZZ"]
+FIELDS = ["bid", "ask", "bid_size", "last", "note"]
+
+Model = dict[str, dict[str, Decimal | str]]
+"""What was published and not withdrawn: values by field name, by symbol."""
+
+
+def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The payloads of the whole unmasked WebSocket frames at the start of `data`, and the rest."""
+    payloads = []
+    while len(data) >= 2:
+        length, start = data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4], "big"), 4
+        if len(data) < start + length:
+            break
+        payloads.append(data[start : start + length])
+        data = data[start + length :]
+    return payloads, data
+
+
+class Pipe:
+    """A socket's buffer: bytes in order, of which only `room` are taken at once."""
+
+    def __init__(self) -> None:
+        self.room = 10**9
+        self.unsent = b""
+        self.arrived = b""
+
+    def push(self, frame: bytes) -> bool:
+        self.unsent += frame
+        return self.flush()
+
+    def catch_up_later(self) -> None:
+        """Nothing: `Client.progress` does that."""
+
+    def flush(self) -> bool:
+        taken = min(self.room, len(self.unsent))
+        self.room -= taken
+        self.arrived += self.unsent[:taken]
+        self.unsent = self.unsent[taken:]
+        return not self.unsent
+
+
+class Client:
+    """One client over all its connections: its own state machine, and the connection of the moment."""
+
+    def __init__(self, world: World, encoding: Encoding, interval_ms: int | None) -> None:
+        self.world = world
+        self.encoding = encoding
+        self.wanted: set[str] = set()
+        self.session = ClientSession(encoding, interval_ms)
+        self.connect()
+
+    def connect(self) -> None:
+        world = self.world
+        self.pipe = Pipe()
+        self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
+        self.server = ServerSession(world.hub, self.subscriber, "s", Terms(Limits()))
+        self.parked: list[bytes] = []
+        self.welcomed = False
+        self.last_cut = 0
+        self.say(self.server.welcome())
+        self.read()
+
+    def reconnect(self) -> None:
+        """The connection breaks, and whatever was on its way is lost."""
+        self.world.hub.disconnect(self.subscriber)
+        self.connect()
+
+    def want(self, names: set[str]) -> None:
+        new = names - self.wanted
+        self.wanted |= new
+        self.session.want(new)
+        self.ask()
+
+    def give_up(self, names: set[str]) -> None:
+        gone = names & self.wanted
+        self.wanted -= gone
+        self.session.give_up(gone)
+        self.ask()
+
+    def ask(self) -> None:
+        """Send what the server has to know; it answers before it takes the next request."""
+        if not self.welcomed or self.parked:
+            return
+        for payload in self.session.requests():
+            answer = self.server.receive(payload, self.world.now)
+            assert answer.close is None
+            self.parked.append(answer.frame)
+            self.progress()
+
+    def say(self, frame: bytes) -> None:
+        if not self.pipe.push(frame):
+            self.world.hub.pause_delivery(self.subscriber)
+
+    def progress(self) -> None:
+        """What the connection's own task does: catch up while the socket is free, then send the answers."""
+        while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
+            pass
+        while self.parked and self.subscriber.in_step:
+            self.say(self.parked.pop(0))
+
+    def read(self) -> None:
+        """Apply every whole frame that has arrived."""
+        payloads, self.pipe.arrived = whole_frames(self.pipe.arrived)
+        for each in payloads:
+            payload = each.decode() if self.encoding.text else each
+            if not self.welcomed:
+                self.session.begin(payload)
+                self.welcomed = True
+                self.ask()
+                continue
+            received = self.session.receive(payload)
+            assert received.error is None
+            if received.changes is not None:
+                assert self.session.replica.cursor >= self.last_cut, "cuts only grow"
+                self.last_cut = self.session.replica.cursor
+                self.check()
+
+    def check(self) -> None:
+        """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
+        replica = self.session.replica
+        market = self.world.history[replica.cursor]
+        held = {holding.definition.symbol: holding.fields(holding.values) for holding in replica}
+        for symbol, fields in held.items():
+            assert fields == market[symbol], f"{symbol} at cut {replica.cursor}"
+        for symbol in market:
+            if self.session.settled and any(fnmatchcase(symbol, name) for name in self.wanted):
+                assert symbol in held, f"{symbol} is missing at cut {replica.cursor}"
+
+
+class World(RuleBasedStateMachine):
+    """A cache, a hub and any number of clients."""
+
+    clients = Bundle("clients")
+
+    @initialize()
+    def start(self) -> None:
+        self.now = 1_000_000
+        self.cache = LastValueCache("epoch")
+        self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1)
+        self.model: Model = {}
+        self.open: Model = {}
+        self.history: dict[int, Model] = {0: {}}
+        self.everybody: list[Client] = []
+        self.cut_is_open = False
+        """In the service nobody acts between an update and the close of its cut: that is one synchronous step."""
+        self.passing: Iterator[None] = iter(())
+        self.waiting: list[tuple[str, Decimal]] = []
+        """What comes while a pass is going on: the bids of symbols, each a cut of its own."""
+        self.behind = False
+        """Another pass has to follow at once, as the publisher sees to it."""
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(
+        target=clients,
+        encoding=st.sampled_from(list(ENCODINGS.values())),
+        names=st.sets(st.sampled_from(NAMES)),
+        ms=st.sampled_from([None, 0, 50, 200]),
+    )
+    def somebody_comes(self, encoding: Encoding, names: set[str], ms: int | None) -> Client:
+        client = Client(self, encoding, ms)
+        self.everybody.append(client)
+        if names:
+            client.want(names)
+        return client
+
+    @rule(symbol=st.sampled_from(SYMBOLS), scale=st.integers(0, 2), note=st.sampled_from(["", "x"]))
+    def an_instrument_is_declared(self, symbol: str, scale: int, note: str) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        self.cache.publish(Instrument(symbol, scale, 0, {"note": note}))
+        self.open.setdefault(symbol, {})
+
+    @rule(
+        symbol=st.sampled_from(SYMBOLS),
+        values=st.dictionaries(
+            st.sampled_from(FIELDS),
+            st.none() | st.decimals(-99, 99, places=1) | st.decimals(0, 9, places=3),
+            min_size=1,
+        ),
+    )
+    def an_update_is_published(self, symbol: str, values: dict[str, Decimal | None]) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        try:
+            self.cache.publish(Update(symbol, values))
+        except BadPublication:
+            assert symbol not in self.open
+            return
+        for name, value in values.items():
+            if value is None:
+                self.open[symbol].pop(name, None)
+            else:
+                self.open[symbol][name] = format(value, "f") if name == "note" else value
+
+    @rule(symbol=st.sampled_from(SYMBOLS))
+    def an_instrument_is_withdrawn(self, symbol: str) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        if symbol in self.open:
+            self.cache.publish(Withdrawal(symbol))
+            self.open[symbol] = {}
+
+    @rule(steps=st.integers(0, 3))
+    def a_cut_is_closed(self, steps: int) -> None:
+        """The publisher's pass begins, and is left after some of its steps, as a yield leaves it."""
+        self.finish_pass()
+        self.close_cut()
+        self.cut_is_open = False
+        self.begin_pass(steps)
+
+    @rule(symbol=st.sampled_from(SYMBOLS), bid=st.decimals(-99, 99, places=2))
+    def something_waits_for_the_middle_of_a_pass(self, symbol: str, bid: Decimal) -> None:
+        self.waiting.append((symbol, bid))
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(ms=st.sampled_from([1, 20, 49, 50, 200]), steps=st.integers(0, 3))
+    def time_passes(self, ms: int, steps: int) -> None:
+        self.finish_pass()
+        self.now += ms * 1000
+        due = self.hub.next_due()
+        if due is not None and due <= self.now:
+            self.begin_pass(steps)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule()
+    def hearts_beat(self) -> None:
+        self.finish_pass()
+        for _ in self.hub.heartbeat(self.now, 20_000):
+            pass
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
+    def somebody_subscribes(self, client: Client, names: set[str]) -> None:
+        client.want(names)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
+    def somebody_unsubscribes(self, client: Client, names: set[str]) -> None:
+        client.give_up(names)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, room=st.sampled_from([0, 1, 7, 60, 10**9]))
+    def a_socket_has_room_for(self, client: Client, room: int) -> None:
+        client.pipe.room = room
+        client.progress()
+
+    @rule(client=clients)
+    def somebody_reads(self, client: Client) -> None:
+        client.read()
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients)
+    def somebody_reconnects(self, client: Client) -> None:
+        client.reconnect()
+
+    @rule()
+    def everybody_keeps_reading(self) -> None:
+        """Given room and time, every client ends with the present market."""
+        self.a_cut_is_closed(0)
+        self.finish_pass()
+        self.now += 1_000_000
+        self.begin_pass(0)
+        self.finish_pass()
+        for client in self.everybody:
+            client.pipe.room = 10**9
+            for _ in range(3):  # what was wanted while an answer was parked is asked for only then
+                client.progress()
+                client.read()
+                client.ask()
+            assert client.session.settled
+        for client in self.everybody:
+            client.check()
+            for holding in client.session.replica:
+                symbol = holding.definition.symbol
+                assert holding.fields(holding.values) == self.open[symbol], f"{symbol} is not up to date"
+
+    def teardown(self) -> None:
+        if hasattr(self, "cache"):
+            self.everybody_keeps_reading()
+
+    def close_cut(self) -> None:
+        if self.cache.close_cut(self.now):
+            self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+
+    def refresh(self) -> None:
+        """Between two groups of a pass: take in one thing that waits."""
+        while self.waiting:
+            symbol, bid = self.waiting.pop(0)
+            if symbol in self.open:
+                self.cache.publish(Update(symbol, {"bid": bid}))
+                self.open[symbol]["bid"] = bid
+                self.close_cut()
+                self.behind = True
+                return
+
+    def begin_pass(self, steps: int) -> None:
+        self.passing = self.hub.publish(self.now, self.refresh)
+        for _ in range(steps):
+            if next(self.passing, "over") == "over":
+                break
+
+    def finish_pass(self) -> None:
+        for _ in self.passing:
+            pass
+        while self.behind:
+            self.behind = False
+            for _ in self.hub.publish(self.now, self.refresh):
+                pass
+
+    @invariant()
+    def memory_does_not_depend_on_how_slow_anyone_is(self) -> None:
+        if hasattr(self, "cache"):
+            for client in self.everybody:
+                if client.subscriber.in_step:
+                    assert not client.pipe.unsent
+                else:
+                    assert len(client.pipe.unsent) < 1024
+
+
+World.TestCase.settings = settings(max_examples=1000, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
+TestEveryReplicaEqualsTheCacheAtItsCut = World.TestCase

@@ -1,0 +1,392 @@
+"""ticker/core/last_value.py: the cache, rule by rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import cut, market, update
+from ticker.core.last_value import LastValueCache, Record
+from ticker.errors import BadPublication
+from ticker.market import MAX_FIELDS, MAX_INTEGER, Field, Instrument, Publication, Update, Value, Withdrawal
+
+BID, BID_SIZE, ASK, LAST = int(Field.BID), int(Field.BID_SIZE), int(Field.ASK), int(Field.LAST)
+STATUS, TIME = int(Field.STATUS), int(Field.TIME)
+
+
+class Text(str):
+    """A text as some libraries hand it over."""
+
+    __slots__ = ()
+
+
+class Weird:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr today")
+
+
+def the(cache: LastValueCache, symbol: str = "A") -> Record:
+    record = cache.find(symbol)
+    assert record is not None
+    return record
+
+
+def state(cache: LastValueCache) -> object:
+    """All that a publication may change."""
+    records = [
+        (
+            *(record.instrument, record.price_scale, record.size_scale, record.created_at, record.defined_at),
+            *(record.last_change, dict(record.values), dict(record.changed_at)),
+        )
+        for record in cache.records
+    ]
+    return cache.cut, cache.time, cache.last_definition, records
+
+
+def refused(cache: LastValueCache, publication: Publication) -> str:
+    """The text with which a publication is refused, having changed nothing."""
+    before = state(cache)
+    with pytest.raises(BadPublication) as caught:
+        cache.publish(publication)
+    assert state(cache) == before
+    assert not cache.close_cut(cache.time + 1)
+    return str(caught.value)
+
+
+# Rule 1: cuts
+
+
+def test_an_empty_cache_is_at_cut_0_and_knows_nothing() -> None:
+    cache = LastValueCache("epoch")
+    assert (cache.epoch, cache.cut, cache.time, cache.records) == ("epoch", 0, 0, [])
+    assert cache.find("A") is None
+    assert cache.changed_since(0) == set()
+
+
+def test_changes_become_visible_all_at_once_when_their_cut_is_closed() -> None:
+    cache = market("A", "B", "C")
+    cache.publish(update("A", bid="1"))
+    cache.publish(update("B", bid="2"))
+    cache.publish(update("A", bid="3"))
+    assert cache.changed_since(1) == set()
+    assert cache.close_cut(7)
+    assert (cache.cut, cache.time) == (2, 7)
+    assert cache.changed_since(1) == {0, 1}
+    assert the(cache).changes_since(1) == {BID: 300}
+
+
+def test_no_cut_is_closed_where_nothing_changed() -> None:
+    cache = market("A")
+    assert not cache.close_cut(99)
+    assert (cache.cut, cache.time) == (1, 1000)
+
+
+def test_instruments_are_numbered_in_the_order_of_their_declaration() -> None:
+    cache = market("B", "A")
+    assert [record.symbol for record in cache.records] == ["B", "A"]
+    assert [record.id for record in cache.records] == [0, 1]
+    assert the(cache, "A") is cache.records[1]
+
+
+def test_a_declaration_is_a_change_even_without_a_value() -> None:
+    cache = market()
+    assert cut(cache, Instrument("A")) == 1
+    assert cache.changed_since(0) == {0}
+    assert the(cache).created_at == the(cache).defined_at == the(cache).last_change == cache.last_definition == 1
+
+
+# Rule 2: what a change is
+
+
+@pytest.mark.parametrize("again", ["1.5", "1.50", "+01.5", "15E-1", Decimal("1.500")])
+def test_the_same_number_in_another_spelling_is_no_change(again: Value) -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1.5"))
+    assert cut(cache, update("A", bid=again)) == 2
+    assert the(cache).changed_at == {BID: 2}
+
+
+def test_fields_that_are_not_named_stay_as_they_were() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1", ask="2"))
+    cut(cache, update("A", bid="3"))
+    assert the(cache).values == {BID: 300, ASK: 200}
+    assert the(cache).changed_at == {BID: 3, ASK: 2}
+
+
+def test_a_withdrawn_field_is_a_change_to_nothing() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1", ask="2"))
+    cut(cache, update("A", bid=None))
+    assert the(cache).changes_since(2) == {BID: None}
+    assert the(cache).present() == {ASK: 200}
+
+
+def test_withdrawing_what_was_never_there_is_no_change() -> None:
+    cache = market("A")
+    assert cut(cache, update("A", bid=None), Withdrawal("A")) == 1
+    assert the(cache).values == {}
+
+
+def test_a_withdrawal_takes_back_every_field() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1", note="x"))
+    assert cut(cache, Withdrawal("A")) == 3
+    assert the(cache).changes_since(2) == {BID: None, "note": None}
+    assert the(cache).present() == {}
+    assert cut(cache, Withdrawal("A")) == 3
+
+
+def test_values_are_carried_as_their_kind_says() -> None:
+    cache = market(Instrument("A", 2, 3))
+    fields: dict[str, Value] = {
+        "bid": "190.25",
+        "bid_size": 7,
+        "time": -5,
+        "trade_count": MAX_INTEGER,
+        "status": "halted",
+        "own_count": -MAX_INTEGER,
+        "own_text": "x",
+        "own_decimal": Decimal("1E-7"),
+    }
+    cut(cache, Update("A", fields))
+    assert the(cache).values == {
+        Field.BID: 19025,
+        Field.BID_SIZE: 7000,
+        Field.TIME: -5,
+        Field.TRADE_COUNT: MAX_INTEGER,
+        Field.STATUS: "halted",
+        "own_count": -MAX_INTEGER,
+        "own_text": "x",
+        "own_decimal": "0.0000001",
+    }
+
+
+def test_crossed_quotes_and_times_that_step_back_are_data() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="2", ask="1", time=9))
+    cut(cache, update("A", time=3))
+    assert the(cache).values == {BID: 200, ASK: 100, TIME: 3}
+
+
+def test_a_text_that_is_more_than_a_str_is_refused_or_becomes_a_plain_one() -> None:
+    """What is kept has to be something that both encodings can carry: `msgspec` takes no subclass of str."""
+    cache = LastValueCache("epoch")
+    with suppress(BadPublication):
+        cache.publish(Instrument(Text("T"), metadata={Text("name"): Text("x")}))
+    cache.publish(Instrument("A"))
+    for name in ("status", "own"):
+        with suppress(BadPublication):
+            cache.publish(Update("A", {name: Text("x")}))
+    for record in cache.records:
+        metadata = record.instrument.metadata
+        for value in (record.symbol, *metadata, *metadata.values(), *record.values.values()):
+            assert type(value) is str
+
+
+# Rule 3: whole, or not at all
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"bid": 1.5}, "A: bid: 1.5 is a float"),
+        ({"bid": True}, "A: bid: True is a bool"),
+        ({"bid": "one"}, "A: bid: 'one' is not a decimal number"),
+        ({"bid_size": Decimal("NaN")}, "A: bid_size: "),
+        ({"last": "0.0000000000000001"}, "A: .*16 decimal places; at most 15 can be carried"),
+        ({"last": 2**53}, r"A: .*9007199254740992 at . decimal places does not fit in 53 bits"),
+        ({"time": "noon"}, "A: time: 'noon' is a str: give an int"),
+        ({"time": 1.5}, "A: time: 1.5 is a float: give an int"),
+        ({"time": True}, "A: time: True is a bool: give an int"),
+        ({"trade_count": 2**53}, "A: trade_count: an integer of 54 bits; at most 53"),
+        ({"trade_count": -(2**53)}, "A: trade_count: an integer of 54 bits; at most 53"),
+        ({"own": 10**5000}, "A: own: an integer of 16610 bits; at most 53"),
+        ({"status": 5}, "A: status: 5 is a int: give a short text"),
+        ({"status": "x" * 257}, "A: status: .* is a str: give a short text"),
+        ({"status": Decimal(5)}, r"A: status: Decimal\('5'\) is a Decimal: give a short text"),
+        ({"reason": "two\nlines"}, "A: reason: .* is a str: give a short text"),
+        ({"own": 1.5}, "A: own: 1.5 is a float: give an int or a short text"),
+        ({"own": b"x"}, "A: own: b'x' is a bytes: give an int or a short text"),
+        ({"own": Weird()}, "A: own: a Weird is a Weird: give an int or a short text"),
+        ({"own": Decimal("1E+300")}, "A: own: .* is a Decimal: give an int or a short text"),
+        ({"Bid": 1}, "A: .*field 'Bid': a name is 1 to 32 lower case letters"),
+        ({5: 1}, "A: .*field 5: a name is"),
+        ({Weird(): 1}, "A: .*field a Weird: a name is"),
+        ({"x" * 1000: 1}, "A: .*field 'xxx.*: a name is"),
+        ({"two\nlines": 1}, "A: .*field .*: a name is"),
+    ],
+)
+def test_one_bad_field_refuses_the_whole_update(fields: dict[str, Value], text: str) -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1", ask="2", status="live", own="x"))
+    for bad in (fields, {"ask": "9.999", **fields}, {**fields, "ask": "9.999"}):
+        caught = refused(cache, Update("A", bad))
+        assert re.match(text, caught)
+        assert caught.isprintable()
+        assert len(caught) < 300
+
+
+@pytest.mark.parametrize("exponent", ["+", "-"])
+def test_a_feeds_own_decimal_of_endless_digits_is_refused_before_it_is_written_out(exponent: str) -> None:
+    assert refused(market("A"), update("A", own=Decimal(f"1E{exponent}999999999999999999"))).startswith("A: own: ")
+
+
+@pytest.mark.parametrize("fields", [None, 5, "bid", ["bid"], [("bid", "1")], {"bid"}, Weird()])
+def test_fields_that_are_no_map_are_refused(fields: Mapping[str, Value]) -> None:
+    text = "A: the fields of an Update are a mapping of names to values"
+    assert refused(market("A"), Update("A", fields)) == text
+
+
+def test_any_mapping_will_do() -> None:
+    class Row(Mapping[str, Value]):
+        def __getitem__(self, name: str) -> Value:
+            return {"bid": "1.25"}[name]
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["bid"])
+
+        def __len__(self) -> int:
+            return 1
+
+    cache = market("A")
+    cut(cache, Update("A", Row()))
+    assert the(cache).values == {BID: 125}
+
+
+@pytest.mark.parametrize("symbol", ["B", "", None, 5, ["A"], Weird()])
+def test_an_instrument_is_declared_before_anything_else_is_said_about_it(symbol: str) -> None:
+    cache = market("A")
+    text = "was not declared: publish its Instrument first"
+    assert refused(cache, Update(symbol, {"bid": "1"})).endswith(text)
+    assert refused(cache, Withdrawal(symbol)).endswith(text)
+
+
+@pytest.mark.parametrize("publication", [None, 5, "A", ("A", {"bid": "1"}), {"A": {}}, [], Weird(), Instrument])
+def test_anything_but_the_three_publications_is_refused(publication: Publication) -> None:
+    text = f"a feed published a {type(publication).__name__}: give an Instrument, an Update or a Withdrawal"
+    assert refused(market("A"), publication) == text
+
+
+def test_a_refused_publication_leaves_the_rest_of_its_cut_alone() -> None:
+    cache = market("A")
+    cache.publish(update("A", bid="1"))
+    with pytest.raises(BadPublication):
+        cache.publish(update("A", bid="2", ask="two"))
+    assert cache.close_cut(5)
+    assert the(cache).values == {BID: 100}
+
+
+# Rule 4: what somebody is owed
+
+
+steps = st.lists(
+    st.none()
+    | st.tuples(
+        st.sampled_from("ABC"),
+        st.dictionaries(
+            st.sampled_from(["bid", "ask", "bid_size", "x", "y"]), st.none() | st.integers(0, 2), max_size=3
+        ),
+    ),
+    max_size=30,
+)
+"""Updates, and None where a cut is closed."""
+
+
+@given(steps)
+def test_what_is_owed_is_what_a_log_of_all_changes_says(steps: list[tuple[str, dict[str, Value]] | None]) -> None:
+    cache = market("A", "B", "C")
+    log: list[tuple[int, int, object]] = []
+    values: dict[tuple[int, object], object] = {}
+    for step in [*steps, None]:
+        if step is None:
+            cache.close_cut(0)
+            continue
+        record = the(cache, step[0])
+        for name, value in step[1].items():
+            key = Field[name.upper()] if name.upper() in Field.__members__ else name
+            scaled = value * 100 if isinstance(value, int) and name in ("bid", "ask") else value
+            if values.get((record.id, key)) != scaled:
+                values[record.id, key] = scaled
+                log.append((cache.cut + 1, record.id, key))
+        cache.publish(Update(*step))
+    for cursor in range(cache.cut + 1):
+        owed = {(number, key) for at, number, key in log if at > cursor}
+        assert cache.changed_since(cursor) == {number for number, _ in owed} | ({0, 1, 2} if cursor == 0 else set())
+        for record in cache.records:
+            expected = {key: values[record.id, key] for number, key in owed if number == record.id}
+            assert record.changes_since(cursor) == expected
+
+
+moments = st.lists(
+    st.tuples(
+        st.dictionaries(
+            st.sampled_from(["bid", "ask", "bid_size", "own"]), st.none() | st.decimals(-9, 9, places=2), max_size=3
+        ),
+        st.booleans(),
+    ),
+    max_size=15,
+)
+
+
+@given(moments)
+def test_a_copy_of_any_age_becomes_the_present_by_what_it_is_owed(moments: list[tuple[dict[str, Value], bool]]) -> None:
+    cache = market(Instrument("A", 0, 0))
+    record = the(cache)
+    copies = {1: record.present()}
+    for fields, withdrawn in moments:
+        cut(cache, Update("A", fields), *([Withdrawal("A")] if withdrawn else []))
+        copies[cache.cut] = record.present()
+    for cursor, copy in copies.items():
+        merged = {**copy, **record.changes_since(cursor)}
+        assert {key: value for key, value in merged.items() if value is not None} == record.present()
+
+
+def test_nothing_is_owed_to_who_is_at_the_present_cut() -> None:
+    cache = market("A")
+    now = cut(cache, update("A", bid="1"))
+    assert cache.changed_since(now) == set()
+    assert the(cache).changes_since(now) == {}
+
+
+# Limits
+
+
+def test_an_instrument_has_at_most_64_fields() -> None:
+    cache = market("A")
+    full = {f"f{number}": number for number in range(MAX_FIELDS)}
+    cut(cache, Update("A", full))
+    assert refused(cache, update("A", one_more=1)) == "A: more than 64 fields"
+    assert refused(cache, update("A", bid="1")) == "A: more than 64 fields"
+    assert refused(cache, update("A", f0=7, bid="1")) == "A: more than 64 fields"
+    assert cut(cache, Update("A", dict.fromkeys(full, 99))) == 3
+
+
+def test_an_update_of_more_than_64_fields_is_refused_whole() -> None:
+    cache = market("A")
+    assert (
+        refused(cache, Update("A", {f"f{number}": 1 for number in range(MAX_FIELDS + 1)})) == "A: more than 64 fields"
+    )
+
+
+def test_the_cache_has_at_most_so_many_instruments() -> None:
+    cache = LastValueCache("epoch", max_instruments=2)
+    cut(cache, Instrument("A"), Instrument("B"))
+    assert refused(cache, Instrument("C")) == "C: the limit of 2 instruments is reached"
+    assert cut(cache, Instrument("A", 5), update("B", bid="1")) == 2
+
+
+def test_feeds_may_have_any_number_of_field_names_between_them() -> None:
+    symbols = [f"S{number}" for number in range(30)]
+    cache = market(*symbols)
+    for symbol in symbols:
+        cut(cache, Update(symbol, {f"{symbol.lower()}_{number}": number for number in range(40)}))
+    for symbol in symbols:
+        assert the(cache, symbol).values == {f"{symbol.lower()}_{number}": number for number in range(40)}
+    assert len(cache._fields) == 1000

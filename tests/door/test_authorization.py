@@ -1,0 +1,357 @@
+"""ticker/door/authorization.py: tokens, keys, entitlements and origins."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.tokens import KEYS, SECRET, PrivateKey, jwk, private_pem, public_pem, token
+from ticker.door.authorization import (
+    ANYONE,
+    Grant,
+    KeyRing,
+    Verifier,
+    find_token,
+    key_set,
+    origin_allowed,
+    parse_origin,
+    public_key,
+    shared_secret,
+)
+from ticker.errors import BadToken, ConfigError, UnknownKey
+
+NOW = int(time.time() * 1e6)
+VERIFIER = Verifier(public_key(public_pem(KEYS["EdDSA"])), "ticker")
+
+
+def refused(text: str, verifier: Verifier = VERIFIER, now: int = NOW) -> str:
+    with pytest.raises(BadToken) as caught:
+        verifier.check(text, now)
+    return str(caught.value)
+
+
+def forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
+    parts = json.dumps(header).encode(), json.dumps(claims).encode(), signature
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+# Tokens
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_a_token_signed_with_the_issuers_key_is_accepted(algorithm: str) -> None:
+    ring = public_key(public_pem(KEYS[algorithm]))
+    assert ring.algorithm == algorithm
+    assert Verifier(ring, "ticker").check(token(KEYS[algorithm], algorithm, sub="alice"), NOW).subject == "alice"
+
+
+def test_a_token_signed_with_the_shared_secret_is_accepted() -> None:
+    verifier = Verifier(shared_secret(SECRET + b"\n"), "ticker")
+    assert verifier.check(token(SECRET, "HS256"), NOW).subject is None
+
+
+def test_a_grant_holds_what_the_claims_say() -> None:
+    text = token(exp=2_000_000_000, sub="bob", symbols=["EUR*", "XAUUSD"], max_symbols=7, min_interval_ms=250, more=1)
+    grant = VERIFIER.check(text, NOW)
+    assert grant == Grant("bob", 2_000_000_010_000_000, frozenset({"EUR*", "XAUUSD"}), 7, 250)
+    assert [symbol for symbol in ("EURUSD", "XAUUSD", "XAUEUR", "USDEUR") if grant.sees(symbol)] == ["EURUSD", "XAUUSD"]
+
+
+def test_a_grant_without_symbols_sees_everything_and_one_with_none_sees_nothing() -> None:
+    assert ANYONE.sees("A")
+    assert VERIFIER.check(token(), NOW).sees("A")
+    assert not VERIFIER.check(token(symbols=[]), NOW).sees("A")
+
+
+def test_grants_for_the_same_symbols_have_the_same_view_and_others_another() -> None:
+    views = [Grant(symbols=frozenset(names)).view for names in (["A", "B"], ["B", "A"], ["A"], [])]
+    assert views[0] == views[1]
+    assert len({*views, ANYONE.view}) == 4
+    assert ANYONE.view == ""
+
+
+def test_an_unsigned_token_is_refused() -> None:
+    claims = {"aud": "ticker", "exp": NOW / 1e6 + 100}
+    for algorithm in ("none", "None", "NONE", "nOnE"):
+        assert "its algorithm is not EdDSA" in refused(forged({"alg": algorithm, "typ": "JWT"}, claims))
+
+
+def test_a_token_cannot_choose_its_algorithm() -> None:
+    """The classic: the public key, which everybody has, is used as the secret of HS256."""
+    for algorithm, key in KEYS.items():
+        pem = public_pem(key)
+        verifier = Verifier(public_key(pem), "ticker")
+        import hmac  # noqa: PLC0415
+
+        unsigned = forged({"alg": "HS256"}, {"aud": "ticker", "exp": NOW / 1e6 + 100}).rstrip(".")
+        signature = hmac.digest(pem, unsigned.encode(), "sha256")
+        text = unsigned + "." + base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+        assert f"its algorithm is not {algorithm}" in refused(text, verifier)
+
+
+def test_a_token_of_another_key_is_refused() -> None:
+    assert refused(token(ed25519.Ed25519PrivateKey.generate())) == "its signature is not valid"
+
+
+def test_a_token_that_was_changed_is_refused() -> None:
+    header, _, signature = token(sub="alice").split(".")
+    changed = base64.urlsafe_b64encode(json.dumps({"aud": "ticker", "exp": 2**31, "sub": "root"}).encode())
+    assert refused(f"{header}.{changed.rstrip(b'=').decode()}.{signature}") == "its signature is not valid"
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"exp": None}, "exp"),
+        ({"exp": "tomorrow"}, "exp"),
+        ({"exp": -1}, "exp"),
+        ({"exp": 1e300}, "exp"),
+        ({"exp": True}, "exp"),
+        ({"exp": NOW / 1e6 - 11}, "it has expired"),
+        ({"nbf": NOW / 1e6 + 11}, "it is not valid yet"),
+        ({"aud": None}, "aud"),
+        ({"aud": "other"}, "Audience"),
+        ({"aud": ["other", "another"]}, "Audience"),
+        ({"aud": 7}, "claim"),
+        ({"sub": 7}, "ubject"),
+        ({"sub": "x" * 257}, "sub"),
+        ({"symbols": "EURUSD"}, "symbols"),
+        ({"symbols": [1]}, "symbols"),
+        ({"symbols": [""]}, "symbols"),
+        ({"symbols": ["x" * 65]}, "symbols"),
+        ({"symbols": ["x"] * 1001}, "symbols"),
+        ({"max_symbols": -1}, "max_symbols"),
+        ({"max_symbols": 1.5}, "max_symbols"),
+        ({"min_interval_ms": 60_001}, "min_interval_ms"),
+    ],
+)
+def test_a_claim_that_cannot_be_is_named(claims: dict[str, Any], why: str) -> None:
+    assert why in refused(token(**claims))
+
+
+def test_clocks_may_differ_by_ten_seconds() -> None:
+    VERIFIER.check(token(exp=NOW / 1e6 - 9, nbf=NOW / 1e6 + 9), NOW)
+
+
+def test_the_audience_may_be_one_of_several() -> None:
+    VERIFIER.check(token(aud=["other", "ticker"]), NOW)
+
+
+def test_the_issuer_must_be_the_configured_one() -> None:
+    strict = VERIFIER._replace(issuer="https://login.example.com")
+    strict.check(token(iss="https://login.example.com"), NOW)
+    for claims in ({"iss": "https://login.example.com.evil"}, {"iss": None}):
+        assert refused(token(**claims), strict)
+
+
+def test_a_critical_extension_is_refused() -> None:
+    assert refused(token(KEYS["EdDSA"], "EdDSA", {"crit": ["b64"], "b64": False}))
+
+
+def test_a_token_that_is_too_long_is_not_even_parsed() -> None:
+    assert "longer" in refused("a" * 8193)
+
+
+@given(st.text(max_size=200) | st.lists(st.text(max_size=40), min_size=3, max_size=3).map(".".join))
+@example("[" * 3000 + "." + "[" * 3000 + ".")
+@example(".".join([base64.urlsafe_b64encode(b"[" * 2000).decode()] * 3))
+@example(".".join([base64.urlsafe_b64encode(b'{"alg":"EdDSA","kid":[1]}').decode()] * 3))
+@example("\udcff.\udcff.\udcff")
+def test_any_text_is_a_bad_token(text: str) -> None:
+    assert refused(text)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["exp", "nbf", "aud", "iss", "sub", "symbols", "max_symbols", "iat", "jti", "min_interval_ms"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+            max_leaves=6,
+        ),
+    )
+)
+def test_any_signed_claims_are_a_grant_or_a_bad_token(claims: dict[str, Any]) -> None:
+    unsigned = forged({"alg": "EdDSA"}, claims).rstrip(".")
+    key = KEYS["EdDSA"]
+    assert isinstance(key, ed25519.Ed25519PrivateKey)
+    signature = base64.urlsafe_b64encode(key.sign(unsigned.encode())).rstrip(b"=").decode()
+    try:
+        grant = VERIFIER.check(f"{unsigned}.{signature}", NOW)
+    except BadToken:
+        return
+    assert grant.expires is not None
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    "key",
+    [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65_537, 1024)],  # noqa: S505  # to be refused
+    ids=["P-384", "RSA-1024"],
+)
+def test_a_weak_or_unusual_key_is_refused(key: PrivateKey) -> None:
+    with pytest.raises(ConfigError, match="give a key of Ed25519"):
+        public_key(public_pem(key))
+
+
+def test_a_private_key_is_not_taken_for_a_public_one() -> None:
+    with pytest.raises(ConfigError, match="that is a private key"):
+        public_key(private_pem(KEYS["ES256"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+def test_what_is_no_key_is_refused(content: bytes) -> None:
+    with pytest.raises(ConfigError, match="that is no public key"):
+        public_key(content)
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ConfigError, match="32 bytes"):
+        shared_secret(b"0123456789abcdef\n")
+
+
+def jwks(*keys: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": list(keys)}).encode()
+
+
+def test_a_key_set_gives_the_key_that_a_token_names() -> None:
+    first, second = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+    ring = key_set(jwks(jwk(first, "one"), jwk(second, "two"), jwk(KEYS["RS256"], "three")), "EdDSA")
+    assert set(ring.keys) == {"one", "two"}
+    verifier = Verifier(ring, "ticker")
+    verifier.check(token(second, "EdDSA", {"kid": "two"}), NOW)
+    assert refused(token(second, "EdDSA", {"kid": "one"}), verifier) == "its signature is not valid"
+    for headers in ({"kid": "three"}, {"kid": "four"}, None):
+        with pytest.raises(UnknownKey):
+            verifier.check(token(second, "EdDSA", headers), NOW)
+
+
+def test_a_key_set_keeps_only_keys_that_are_for_signing_with_this_algorithm() -> None:
+    key = KEYS["ES256"]
+    document = jwks(
+        jwk(key, "good", use="sig", alg="ES256"),
+        jwk(key, "for encryption", use="enc"),
+        jwk(key, "for another", alg="ES384"),
+        jwk(key, None),
+        jwk(ec.generate_private_key(ec.SECP384R1()), "another curve"),
+        {"kty": "EC", "kid": "no curve"},
+        {"kid": "nothing"},
+        {"kty": "oct", "kid": "secret", "k": "AAAA"},
+    )
+    assert set(key_set(document, "ES256").keys) == {"good"}
+
+
+@given(st.binary(max_size=200))
+@example(b'{"keys": []}')
+@example(b'{"keys": 1}')
+@example(b'{"keys":' + b"[" * 5000)
+@example(json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": 5, "kid": "a"}]}).encode())
+@example(json.dumps({"keys": [{"kty": "RSA", "n": "AQ", "e": "AQ", "kid": "a"}]}).encode())
+def test_what_is_no_key_set_is_refused(document: bytes) -> None:
+    for algorithm in ("EdDSA", "RS256"):
+        with pytest.raises(ConfigError):
+            key_set(document, algorithm)
+
+
+def test_a_ring_of_one_key_fits_whatever_a_token_names() -> None:
+    assert KeyRing("HS256", {None: SECRET}).find("any") == SECRET
+
+
+# Where a token is
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, (None, False)),
+        ({b"authorization": b"Bearer abc"}, ("abc", False)),
+        ({b"authorization": b"bearer  abc "}, ("abc", False)),
+        ({b"authorization": b"Basic abc"}, (None, False)),
+        ({b"sec-websocket-protocol": b"ticker.v1.json, bearer.a.b.c"}, ("a.b.c", False)),
+        ({b"sec-websocket-protocol": b"ticker.v1.json", b"cookie": b"x=1; ticker_token=abc; y=2"}, ("abc", True)),
+        ({b"cookie": b'ticker_token="abc"'}, ("abc", True)),
+        ({b"cookie": b"other=abc"}, (None, False)),
+        ({b"cookie": b"ticker_token=c", b"authorization": b"Bearer a"}, ("a", False)),
+    ],
+)
+def test_a_token_is_found_in_the_header_the_subprotocols_or_the_cookie(
+    headers: dict[bytes, bytes], found: tuple[str | None, bool]
+) -> None:
+    assert find_token(headers, "ticker_token") == found
+
+
+@given(st.dictionaries(st.sampled_from([b"authorization", b"cookie", b"sec-websocket-protocol"]), st.binary()))
+def test_any_headers_hold_a_token_or_none(headers: dict[bytes, bytes]) -> None:
+    text, _ = find_token(headers, "ticker_token")
+    assert text is None or isinstance(text, str)
+
+
+# Origins
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://dash.example.com", ("https", "dash.example.com", 443)),
+        ("HTTPS://Dash.Example.com:443", ("https", "dash.example.com", 443)),
+        ("http://localhost:3000", ("http", "localhost", 3000)),
+        ("https://[::1]:8443", ("https", "::1", 8443)),
+    ],
+)
+def test_an_origin_is_a_scheme_a_host_and_a_port(text: str, origin: tuple[str, str, int]) -> None:
+    scheme, host, port = origin
+    assert parse_origin(text) == (scheme, f"[{host}]" if ":" in host else host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["null", "", "dash.example.com", "https://", "https://a/", "https://a?b", "https://u@a", "https://a b", "file://a",
+     "https://a:b", "https://a:", "https://a, https://b", "https://é"],
+)  # fmt: skip
+def test_what_is_no_origin_is_none(text: str) -> None:
+    assert parse_origin(text) is None
+
+
+ALLOWED = {("https", "dash.example.com", 443)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        (None, b"ticker.example.com", True),
+        (b"https://ticker.example.com", b"ticker.example.com", True),
+        (b"https://ticker.example.com:443", b"ticker.example.com", True),
+        (b"https://ticker.example.com:8443", b"ticker.example.com:8443", True),
+        (b"https://[::1]:8443", b"[::1]:8443", True),
+        (b"https://dash.example.com", b"ticker.example.com", True),
+        (b"http://ticker.example.com", b"ticker.example.com", False),
+        (b"https://ticker.example.com", b"ticker.example.com:8443", False),
+        (b"https://ticker.example.com.evil.com", b"ticker.example.com", False),
+        (b"https://evil-dash.example.com", b"ticker.example.com", False),
+        (b"https://dash.example.com:8443", b"ticker.example.com", False),
+        (b"http://dash.example.com", b"ticker.example.com", False),
+        (b"https://evil.com", b"ticker.example.com", False),
+        (b"null", b"ticker.example.com", False),
+        (b"null", b"null", False),
+        (b"", b"", False),
+        (b"https://ticker.example.com, https://evil.com", b"ticker.example.com", False),
+        (b"https://evil.com#", b"evil.com#", False),
+    ],
+)
+def test_a_page_comes_in_from_here_or_from_an_allowed_origin(origin: bytes | None, host: bytes, allowed: bool) -> None:  # noqa: FBT001
+    headers = {b"host": host} if origin is None else {b"host": host, b"origin": origin}
+    assert origin_allowed(headers, ALLOWED) is allowed
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_any_origin_and_host_are_judged(origin: bytes, host: bytes) -> None:
+    assert origin_allowed({b"origin": origin, b"host": host}, ALLOWED) in {True, False}

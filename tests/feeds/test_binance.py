@@ -1,0 +1,360 @@
+"""ticker_feeds/venues/binance.py: what its messages state, and a session of the service with a Binance of our own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.feeds.venue_server import Line, followed
+from ticker.errors import ConfigError
+from ticker.market import Publication, Update, Value
+from ticker_feeds.venues.binance import Binance, BinanceTracker, parse
+from ticker_feeds.venues.venue import BadMessage, VenueState
+
+RECORDINGS = os.environ.get("TICKER_RECORDINGS")
+
+MILLISECONDS = 1_714_979_289_123
+
+
+def combined(stream: str, symbol: str, data: dict[str, object]) -> dict[str, object]:
+    return {"stream": f"{symbol.lower()}@{stream}", "data": data}
+
+
+def quote(symbol: str, number: int, **more: object) -> dict[str, object]:
+    """A quote of spot, whose prices are its number."""
+    data = {
+        "u": number,
+        "s": symbol,
+        "b": f"{number}.40000000",
+        "B": "0.00100000",
+        "a": f"{number}.60000000",
+        "A": "2.5",
+    }
+    return combined("bookTicker", symbol, {**data, **more})
+
+
+def trade(symbol: str, number: int, **more: object) -> dict[str, object]:
+    data = {"e": "trade", "E": MILLISECONDS + 1, "s": symbol, "t": number, "p": f"{number}.50000000", "q": "0.25000000"}
+    return combined("trade", symbol, {**data, "T": MILLISECONDS, "m": True, "M": True, **more})
+
+
+def day(symbol: str, **more: object) -> dict[str, object]:
+    data = {
+        "e": "24hrMiniTicker",
+        "E": MILLISECONDS,
+        "s": symbol,
+        "c": "150.0",
+        "o": "140.5",
+        "h": "160",
+        "l": "130.25",
+    }
+    return combined("miniTicker", symbol, {**data, "v": "1000.00100000", "q": "150000", **more})
+
+
+def test_a_quote_of_spot_states_prices_and_sizes_as_they_are_written() -> None:
+    fields = {"bid": "7.40000000", "bid_size": "0.00100000", "ask": "7.60000000", "ask_size": "2.5"}
+    assert parse(json.dumps(quote("BTCUSDT", 7))) == [Update("BTCUSDT", fields)]
+
+
+def test_a_quote_of_the_futures_states_the_time_as_well() -> None:
+    message = quote("BTCUSDT", 7, e="bookTicker", T=MILLISECONDS, E=MILLISECONDS + 5)
+    assert parse(json.dumps(message))[0].fields["time"] == 1_000 * MILLISECONDS
+
+
+def test_a_trade_states_the_last_price() -> None:
+    fields: dict[str, Value] = {"last": "7.50000000", "last_size": "0.25000000", "time": 1_000 * MILLISECONDS}
+    assert parse(json.dumps(trade("BTCUSDT", 7))) == [Update("BTCUSDT", fields)]
+    assert parse(json.dumps(trade("BTCUSDT", 7, X="MARKET")["data"])) == [Update("BTCUSDT", fields)]
+
+
+def test_what_is_no_trade_on_the_market_states_nothing() -> None:
+    assert parse(json.dumps(trade("BTCUSDT", 7, p="0", q="0", X="NA"))) == []
+
+
+def test_statistics_of_the_day_are_stated() -> None:
+    stated: dict[str, Value] = {"last": "150.0", "open": "140.5", "high": "160", "low": "130.25"}
+    stated |= {"volume": "1000.00100000", "time": 1_000 * MILLISECONDS}
+    assert parse(json.dumps(day("BTCUSDT"))) == [Update("BTCUSDT", stated)]
+    full = day("BTCUSDT", e="24hrTicker", Q="0.5", n=77, b="1", a="2")
+    assert parse(json.dumps(full)) == [Update("BTCUSDT", {**stated, "last_size": "0.5", "trade_count": 77})]
+
+
+def test_a_side_without_offers_is_none() -> None:
+    fields = parse(json.dumps(quote("BTCUSDT", 7, a="0.00000000", A="0.00000000")))[0].fields
+    assert (fields["bid"], fields["ask"], fields["ask_size"]) == ("7.40000000", None, None)
+
+
+def test_messages_without_prices_state_nothing() -> None:
+    book = {"lastUpdateId": 1, "bids": [], "asks": []}
+    for message in ({"result": None, "id": 1}, {"e": "serverShutdown", "E": 1}, {"e": ["trade"]}, book, {}):
+        assert parse(json.dumps(message)) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "symbol"),
+    [
+        ([], None),
+        ({"stream": "a@trade"}, None),
+        ({"stream": "a@trade", "data": "x"}, None),
+        (trade("A", 1, s=None), None),
+        (quote("A", 1, b="1.2.3"), "A"),
+        (quote("A", 1, B=None), "A"),
+        (quote("A", 1, T="now"), "A"),
+        (trade("A", 1, p=float("inf")), None),
+        (trade("A", 1, T=-5), "A"),
+        (day("A", o=[]), "A"),
+        (day("A", e="24hrTicker", Q="1"), "A"),
+    ],
+)
+def test_a_message_that_is_not_as_documented_is_refused_and_names_its_symbol(message: object, symbol: object) -> None:
+    with pytest.raises(BadMessage) as caught:
+        parse(json.dumps(message))
+    assert caught.value.symbol == symbol
+
+
+KEYS = {
+    "bookTicker": {"b": "bid", "B": "bid_size", "a": "ask", "A": "ask_size"},
+    "trade": {"p": "last", "q": "last_size"},
+    "depth": {},
+}
+
+
+def check(raw: str) -> str:
+    """That a recorded message parses to what an independent reading says it states; its kind."""
+    message: dict[str, Any] = json.loads(raw)
+    kind = message["stream"].split("@")[1] if "stream" in message else "snapshot"
+    updates = parse(raw)
+    if kind in {"depth", "snapshot"}:
+        assert updates == []
+        return kind
+    [(symbol, fields)] = updates
+    data = message["data"]
+    assert symbol == data["s"]
+    stated = {field: Decimal(data[key]) for key, field in KEYS[kind].items()}
+    if "T" in data:
+        stated["time"] = Decimal(data["T"] * 1000)
+    assert {name: Decimal(value) for name, value in fields.items() if value is not None} == stated
+    return kind
+
+
+@pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
+@pytest.mark.parametrize("kind", ["bookTicker", "depth", "rest_depth_snapshot", "trade"])
+def test_every_recorded_message_parses_to_what_it_states(kind: str) -> None:
+    for line in Path(f"{RECORDINGS}/messages/binance-spot-2024/{kind}.jsonl").read_text().splitlines():
+        assert check(line) in kind
+
+
+@pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
+@pytest.mark.parametrize(
+    ("file", "quotes", "trades"),
+    [("spot-btcusdt", 28_040, 9_757), ("spot-ethusdt", 24_077, 6_106), ("usdm-ethusdt", 53_992, 14_076)],
+)
+def test_every_recorded_tick_parses_to_what_it_states_and_none_is_missing(file: str, quotes: int, trades: int) -> None:
+    tracked, counters = tracker("BTCUSDT", "ETHUSDT")
+    kinds: Counter[str] = Counter()
+    with gzip.open(f"{RECORDINGS}/ticks/{file}_20240808.gz", "rt") as lines:
+        for line in lines:
+            raw = line.split(" ", 1)[1]
+            kinds[check(raw)] += 1
+            tracked.take(raw)
+    assert (kinds["bookTicker"], kinds["trade"]) == (quotes, trades)
+    assert counters == {}
+
+
+def tracker(*symbols: str) -> tuple[BinanceTracker, Counter[str]]:
+    counters: Counter[str] = Counter()
+    memory = VenueState({symbol: f"b:{symbol}" for symbol in symbols}, counters)
+    return BinanceTracker(memory, symbols, ["bookTicker", "trade", "miniTicker"]), counters
+
+
+def take(tracked: BinanceTracker, *messages: object) -> list[Publication]:
+    return [each for message in messages for each in tracked.take(json.dumps(message))]
+
+
+def test_a_request_that_is_refused_is_made_again_for_each_half_until_the_symbol_is_found() -> None:
+    tracked, counters = tracker("A", "B", "C")
+    [first] = tracked.outbox
+    assert first["params"] == [f"{symbol}@{name}" for symbol in "abc" for name in ("bookTicker", "trade", "miniTicker")]
+    take(tracked, {"error": {"code": 2, "msg": "Invalid request"}, "id": first["id"]})
+    half, rest = tracked.outbox[1:]
+    assert half["params"] == [f"{symbol}@{name}" for symbol in "ab" for name in ("bookTicker", "trade", "miniTicker")]
+    take(tracked, {"result": None, "id": half["id"]})
+    refused = take(tracked, {"code": 2, "msg": "Invalid request", "id": rest["id"]})
+    assert refused == [Update("b:C", {"status": "stale", "reason": "refused"})]
+    assert not tracked.pending
+    assert counters == {"refused": 1}
+
+
+def test_answers_to_nothing_and_symbols_that_were_not_asked_for_are_nothing_to_us() -> None:
+    tracked, _ = tracker("A")
+    nothing = [{"result": None, "id": 99}, {"result": None, "id": None}, {"result": None, "id": []}]
+    assert take(tracked, *nothing, quote("B", 1), trade("B", 1), trade("B", 3), day("B")) == []
+    assert tracked.pending == {1}
+
+
+def test_numbers_that_are_spent_without_a_trade_are_no_gap() -> None:
+    tracked, counters = tracker("A")
+    take(tracked, trade("A", 1), trade("A", 2, p="0", q="0", X="NA"), trade("A", 3))
+    assert counters == {}
+
+
+def test_more_symbols_than_a_request_can_hold_are_asked_for_in_several() -> None:
+    tracked, _ = tracker(*(f"S{number}" for number in range(40)))
+    assert [len(request["params"]) for request in tracked.outbox] == [48, 48, 24]
+    assert all(len(json.dumps(request)) < 4096 for request in tracked.outbox)
+
+
+def test_a_market_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give spot or usdm"):
+        Binance(symbols="A", market="coinm")
+
+
+SPEC = "ticker_feeds.venues.binance:Binance?symbols=btcusdt,ETHUSDT"
+
+
+async def begin(line: Line, *streams: str) -> None:
+    """The subscription of these streams of both symbols is answered."""
+    request = await line.asked()
+    wanted = [f"{symbol}@{stream}" for symbol in ("btcusdt", "ethusdt") for stream in streams]
+    assert (request["method"], request["params"]) == ("SUBSCRIBE", wanted)
+    await line.say({"result": None, "id": request["id"]})
+
+
+async def begin_spot(line: Line) -> None:
+    assert line.path == "/stream"
+    await begin(line, "bookTicker", "trade", "miniTicker")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        await line.say(day(symbol), quote(symbol, 100), trade(symbol, 100))
+
+
+async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin_spot(line)
+        await line.say(quote("BTCUSDT", 101, b="0.00001306"))
+        await watcher.until("BTCUSDT", bid="0.00001306", ask="101.6", last="100.5", high="160", volume="1000.001")
+        await watcher.until("ETHUSDT", bid="100.4", last="100.5", last_size="0.25", status="live")
+        assert watcher.statuses["BTCUSDT"] == [("live", None)]
+
+
+async def test_the_day_gives_the_last_price_only_until_there_is_a_trade() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line, "bookTicker", "trade", "miniTicker")
+        await line.say(day("BTCUSDT"))
+        await watcher.until("BTCUSDT", last="150")
+        await line.say(trade("BTCUSDT", 7), day("BTCUSDT", c="1", h="170"))
+        await watcher.until("BTCUSDT", last="7.5", high="170")
+
+
+async def test_the_two_entries_of_the_futures_make_one_instrument() -> None:
+    async with followed(f"{SPEC}&market=usdm&prefix=usdm:", "*") as (venue, watcher):
+        lines = {line.path: line for line in (await venue.line(), await venue.line())}
+        public, market = lines["/public/stream"], lines["/market/stream"]
+        await begin(public, "bookTicker", "trade")
+        await begin(market, "miniTicker")
+        await market.say(day("BTCUSDT"))
+        await public.say(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
+        await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
+        await market.close(1001)
+        await public.over.wait()
+        await watcher.until("usdm:BTCUSDT", status="stale")
+
+
+async def test_a_missing_trade_makes_its_symbol_alone_stale_until_the_next_quote() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin_spot(line)
+        await line.say(trade("BTCUSDT", 103))
+        await watcher.until("BTCUSDT", status="stale", reason="gap", last="103.5")
+        await line.say(day("BTCUSDT", h="170"))
+        await watcher.until("BTCUSDT", high="170")
+        assert watcher.value("BTCUSDT", "status") == "stale"
+        await line.say(quote("BTCUSDT", 103))
+        await watcher.until("BTCUSDT", status="live", reason=None, bid="103.4")
+        await watcher.until("ETHUSDT", bid="100.4")
+        assert watcher.statuses["ETHUSDT"] == [("live", None)]
+
+
+async def test_what_comes_twice_or_late_changes_nothing() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin_spot(line)
+        await line.say(trade("BTCUSDT", 101), quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107))
+        await line.say(
+            quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107, b="1"), trade("BTCUSDT", 101)
+        )
+        await line.say(quote("ETHUSDT", 107))
+        await watcher.until("ETHUSDT", bid="107.4")
+        await watcher.until("BTCUSDT", bid="107.4", last="102.5", status="live")
+        assert watcher.statuses["BTCUSDT"] == [("live", None)]
+
+
+async def test_a_symbol_that_the_venue_does_not_have_is_stale_and_the_others_go_on(fast_clock: MockClock) -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line, "bookTicker", "trade", "miniTicker")
+        await line.say(quote("BTCUSDT", 100))
+        await watcher.until("BTCUSDT", bid="100.4", status="live")
+        fast_clock.jump(6)
+        await watcher.until("ETHUSDT", status="stale", reason="no_data")
+        await line.say(quote("BTCUSDT", 101))
+        await watcher.until("BTCUSDT", bid="101.4", status="live")
+
+
+@pytest.mark.parametrize("cause", ["age", "shutdown"])
+async def test_a_new_connection_takes_over_before_the_old_one_ends(
+    cause: str, fast_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cause == "age":
+        monkeypatch.setattr(Binance, "lifetime_seconds", (8.0, 8.0))
+    async with followed(SPEC, "*") as (venue, watcher):
+        old = await venue.line()
+        await begin_spot(old)
+        await watcher.until("ETHUSDT", last="100.5", status="live")
+        if cause == "shutdown":
+            await old.say({"e": "serverShutdown", "E": MILLISECONDS})
+        else:
+            fast_clock.jump(9)
+        new = await venue.line()
+        await old.say(quote("BTCUSDT", 101), trade("BTCUSDT", 101))
+        await watcher.until("BTCUSDT", bid="101.4", last="101.5")
+        await begin(new, "bookTicker", "trade", "miniTicker")
+        await old.over.wait()
+        await new.say(quote("BTCUSDT", 101, b="1"), trade("BTCUSDT", 101), quote("BTCUSDT", 102), trade("BTCUSDT", 102))
+        await watcher.until("BTCUSDT", bid="102.4", last="102.5")
+        assert watcher.statuses["BTCUSDT"] == [("live", None)]
+
+
+async def test_pings_keep_a_venue_live_that_has_nothing_to_say(fast_clock: MockClock) -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin_spot(line)
+        await watcher.until("ETHUSDT", last="100.5", status="live")
+        for _ in range(5):
+            await wait_all_tasks_blocked(0.1)
+            fast_clock.jump(11)
+        await wait_all_tasks_blocked(0.1)
+        await line.say(quote("ETHUSDT", 101))
+        await watcher.until("ETHUSDT", bid="101.4")
+        assert watcher.statuses["ETHUSDT"] == [("live", None)]
+
+
+async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin_spot(line)
+        await line.say("{", {"stream": "x", "data": []}, b"\x80", quote("BTCUSDT", 101, A="much"))
+        await watcher.until("BTCUSDT", status="stale", reason="bad_message", bid="100.4")
+        await line.say(quote("BTCUSDT", 102), quote("ETHUSDT", 102))
+        await watcher.until("BTCUSDT", bid="102.4", status="live", reason=None)
+        await watcher.until("ETHUSDT", bid="102.4")
+        assert watcher.statuses["ETHUSDT"] == [("live", None)]

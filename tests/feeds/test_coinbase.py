@@ -1,0 +1,335 @@
+"""ticker_feeds/venues/coinbase.py: what its messages state, and a session of the service with a Coinbase of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.feeds.venue_server import Line, followed
+from ticker.market import Publication, Update
+from ticker_feeds.venues.coinbase import CoinbaseTracker, parse
+from ticker_feeds.venues.venue import BadMessage, VenueState
+
+RECORDINGS = os.environ.get("TICKER_RECORDINGS")
+
+TIME = "2024-05-06T07:08:09.123456Z"
+MICROSECONDS = 1_714_979_289_123_456
+
+SUBSCRIBE = {
+    "type": "subscribe",
+    "product_ids": ["BTC-USD", "ETH-USD"],
+    "channels": ["ticker", "matches", "heartbeat"],
+}
+
+
+def ticker(symbol: str, trade: int, *, sequence: int | None = None, **more: object) -> dict[str, object]:
+    """A ticker message; `sequence` is ten times the trade's number unless it is given."""
+    return {
+        "type": "ticker",
+        "sequence": 10 * trade if sequence is None else sequence,
+        "product_id": symbol,
+        "price": f"{trade}.50",
+        "open_24h": "90.00000000",
+        "volume_24h": "12.34500000",
+        "low_24h": "80.5",
+        "high_24h": "120",
+        "volume_30d": "1000.1",
+        "best_bid": f"{trade}.40",
+        "best_bid_size": "0.00100000",
+        "best_ask": f"{trade}.60",
+        "best_ask_size": "2",
+        "side": "buy",
+        "time": TIME,
+        "trade_id": trade,
+        "last_size": "0.25",
+        **more,
+    }
+
+
+def match(symbol: str, trade: int, **more: object) -> dict[str, object]:
+    return {
+        "type": "match",
+        "trade_id": trade,
+        "maker_order_id": "m",
+        "taker_order_id": "t",
+        "side": "sell",
+        "size": "0.25",
+        "price": f"{trade}.50",
+        "product_id": symbol,
+        "sequence": 10 * trade,
+        "time": TIME,
+        **more,
+    }
+
+
+def heartbeat(symbol: str, trade: int) -> dict[str, object]:
+    return {"type": "heartbeat", "sequence": 10 * trade, "last_trade_id": trade, "product_id": symbol, "time": TIME}
+
+
+def subscriptions(*symbols: str) -> dict[str, object]:
+    names = ("ticker", "matches", "heartbeat")
+    return {"type": "subscriptions", "channels": [{"name": name, "product_ids": list(symbols)} for name in names]}
+
+
+def test_a_ticker_states_quotes_the_last_trade_the_day_and_the_time() -> None:
+    assert parse(json.dumps(ticker("BTC-USD", 100))) == [
+        Update(
+            "BTC-USD",
+            {
+                "bid": "100.40",
+                "bid_size": "0.00100000",
+                "ask": "100.60",
+                "ask_size": "2",
+                "last": "100.50",
+                "last_size": "0.25",
+                "open": "90.00000000",
+                "high": "120",
+                "low": "80.5",
+                "volume": "12.34500000",
+                "time": MICROSECONDS,
+            },
+        )
+    ]
+
+
+def test_a_match_states_the_last_trade() -> None:
+    assert parse(json.dumps(match("BTC-USD", 100, type="last_match"))) == [
+        Update("BTC-USD", {"last": "100.50", "last_size": "0.25", "time": MICROSECONDS})
+    ]
+
+
+def test_a_side_without_offers_is_none() -> None:
+    fields = parse(json.dumps(ticker("BTC-USD", 100, best_bid="0", best_bid_size="0.00000000")))[0].fields
+    assert (fields["bid"], fields["bid_size"], fields["ask"]) == (None, None, "100.60")
+
+
+def test_messages_without_prices_state_nothing() -> None:
+    for message in (subscriptions("A-B"), heartbeat("A-B", 1), {"type": "l2update"}, {"type": ["ticker"]}, {}):
+        assert parse(json.dumps(message)) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "symbol"),
+    [
+        ("{", None),
+        ("[1]", None),
+        (b'{"type": "\xff"}', None),
+        ("[" * 100_000, None),
+        ('{"type": "ticker"}', None),
+        ('{"type": "ticker", "product_id": ["A-B"]}', None),
+        ('{"type": "ticker", "product_id": "A-B"}', "A-B"),
+        (json.dumps(ticker("A-B", 1, best_bid="1.5x")), "A-B"),
+        (json.dumps(ticker("A-B", 1, best_ask="NaN")), "A-B"),
+        (json.dumps(ticker("A-B", 1, price=[])), "A-B"),
+        (json.dumps(ticker("A-B", 1, time="yesterday")), "A-B"),
+        (json.dumps(ticker("A-B", 1, time="2024-13-01T00:00:00Z")), "A-B"),
+        (json.dumps(match("A-B", 1, size=None)), "A-B"),
+    ],
+)
+def test_a_message_that_is_not_as_documented_is_refused_and_names_its_product(raw: str, symbol: str | None) -> None:
+    with pytest.raises(BadMessage) as caught:
+        parse(raw)
+    assert caught.value.symbol == symbol
+
+
+def stated(message: dict[str, Any]) -> dict[str, object]:
+    """An independent reading of a message: names and values as decimals, times by way of the fraction alone."""
+    names = {"best_bid": "bid", "best_ask": "ask", "price": "last", "last_size": "last_size", "size": "last_size"}
+    names |= {"open_24h": "open", "high_24h": "high", "low_24h": "low", "volume_24h": "volume"}
+    return {field: Decimal(message[key]) for key, field in names.items() if key in message}
+
+
+@pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
+@pytest.mark.parametrize(("kind", "rows"), [("ticker", 36), ("match", 33), ("last_match", 10)])
+def test_every_recorded_message_parses_to_what_it_states(kind: str, rows: int) -> None:
+    lines = Path(f"{RECORDINGS}/messages/coinbase-exchange/{kind}.jsonl").read_text().splitlines()
+    assert len(lines) == rows
+    for line in lines:
+        message = json.loads(line)
+        [update] = parse(line)
+        fields = dict(update.fields)
+        time = fields.pop("time")
+        assert isinstance(time, int)
+        assert update.symbol == message["product_id"]
+        assert str(time)[-6:] == message["time"][-7:-1]
+        assert {name: Decimal(value) for name, value in fields.items() if value is not None} == stated(message)
+
+
+@pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
+@pytest.mark.parametrize("kind", ["l2_snapshot", "l2_update", "subscriptions", "client_sent"])
+def test_every_other_recorded_message_states_nothing(kind: str) -> None:
+    for line in Path(f"{RECORDINGS}/messages/coinbase-exchange/{kind}.jsonl").read_text().splitlines():
+        assert parse(line) == []
+
+
+def tracker(*symbols: str) -> tuple[CoinbaseTracker, Counter[str]]:
+    counters: Counter[str] = Counter()
+    return CoinbaseTracker(VenueState({symbol: f"cb:{symbol}" for symbol in symbols}, counters)), counters
+
+
+def take(tracked: CoinbaseTracker, *messages: object) -> list[Publication]:
+    return [each for message in messages for each in tracked.take(json.dumps(message))]
+
+
+def test_a_heartbeat_tells_of_a_match_that_is_missing_once() -> None:
+    tracked, counters = tracker("A-B")
+    take(tracked, ticker("A-B", 5), match("A-B", 5), heartbeat("A-B", 5), heartbeat("A-B", 0))
+    assert counters["gaps"] == 0
+    assert take(tracked, heartbeat("A-B", 7)) == [Update("cb:A-B", {"status": "stale", "reason": "gap"})]
+    assert take(tracked, heartbeat("A-B", 7)) == []
+    assert counters["gaps"] == 1
+
+
+def test_a_ticker_that_was_overtaken_by_a_match_brings_its_quotes_only() -> None:
+    tracked, _ = tracker("A-B")
+    take(tracked, ticker("A-B", 5), match("A-B", 5), match("A-B", 6), match("A-B", 7))
+    [late] = take(tracked, ticker("A-B", 6))
+    assert isinstance(late, Update)
+    assert late.fields["bid"] == "6.40"
+    assert not late.fields.keys() & {"last", "last_size", "time"}
+
+
+def test_a_match_that_was_overtaken_by_a_ticker_does_not_bring_the_last_price_back() -> None:
+    tracked, _ = tracker("A-B")
+    take(tracked, match("A-B", 5), ticker("A-B", 7))
+    assert take(tracked, match("A-B", 6)) == [Update("cb:A-B", {})]
+
+
+def test_products_that_were_not_asked_for_are_nothing_to_us() -> None:
+    tracked, counters = tracker("A-B")
+    assert take(tracked, ticker("X-Y", 5), match("X-Y", 9), heartbeat("X-Y", 11), ticker("X-Y", 1, price="x")) == []
+    assert counters == {"parse_errors": 1}
+
+
+SPEC = "ticker_feeds.venues.coinbase:Coinbase?symbols=BTC-USD,ETH-USD"
+
+
+async def begin(line: Line) -> None:
+    """A subscription that is answered, and the first ticker and match of each product."""
+    assert await line.asked() == SUBSCRIBE
+    await line.say(subscriptions("BTC-USD", "ETH-USD"))
+    for symbol in ("BTC-USD", "ETH-USD"):
+        await line.say(ticker(symbol, 100), match(symbol, 100, type="last_match"))
+
+
+async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(ticker("BTC-USD", 101, best_bid="0.00001306", volume_24h="94381.28000000"))
+        await watcher.until("BTC-USD", bid="0.00001306", volume="94381.28", last="101.5", status="live")
+        await watcher.until("ETH-USD", bid="100.4", ask_size="2", time=MICROSECONDS, status="live")
+        assert watcher.statuses == {"BTC-USD": [("live", None)], "ETH-USD": [("live", None)]}
+
+
+async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_ticker() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(match("BTC-USD", 101), match("BTC-USD", 103))
+        await watcher.until("BTC-USD", status="stale", reason="gap", last="103.5")
+        await line.say(ticker("BTC-USD", 102))  # older than what told of the gap
+        await watcher.until("BTC-USD", bid="102.4")
+        assert watcher.value("BTC-USD", "status") == "stale"
+        await line.say(ticker("BTC-USD", 103))
+        await watcher.until("BTC-USD", status="live", reason=None, bid="103.4", last="103.5")
+        await watcher.until("ETH-USD", bid="100.4")
+        assert watcher.statuses["ETH-USD"] == [("live", None)]
+
+
+async def test_a_product_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(heartbeat("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="stale", reason="gap")
+        for _ in range(4):
+            await wait_all_tasks_blocked(0.05)
+            fast_clock.jump(5.1)
+            await line.say(heartbeat("ETH-USD", 100))
+        only = {"product_ids": ["BTC-USD"], "channels": ["ticker"]}
+        assert await line.asked() == {"type": "unsubscribe", **only}
+        assert await line.asked() == {"type": "subscribe", **only}
+        # A ticker older than the trade that was missed says nothing that would help.
+        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100, best_bid="99"))
+        await watcher.until("BTC-USD", bid="99")
+        assert watcher.value("BTC-USD", "status") == "stale"
+        await line.say(ticker("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="live", reason=None, bid="101.4")
+        await line.say(match("BTC-USD", 102))
+        await watcher.until("BTC-USD", last="102.5")
+        assert watcher.statuses["BTC-USD"][-1] == ("live", None)
+        await line.say(heartbeat("BTC-USD", 103))
+        await watcher.until("BTC-USD", status="stale", reason="gap")
+        assert watcher.statuses["ETH-USD"] == [("live", None)]
+        assert line.silent
+
+
+async def test_what_comes_twice_or_late_changes_nothing() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await line.say(match("BTC-USD", 101), ticker("BTC-USD", 101), match("BTC-USD", 102), ticker("BTC-USD", 102))
+        await line.say(match("BTC-USD", 101), ticker("BTC-USD", 101), ticker("BTC-USD", 102), match("BTC-USD", 102))
+        await line.say(ticker("ETH-USD", 107))
+        await watcher.until("ETH-USD", bid="107.4")
+        await watcher.until("BTC-USD", bid="102.4", last="102.5", status="live")
+        assert watcher.statuses["BTC-USD"] == [("live", None)]
+
+
+async def test_data_before_the_answer_counts() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await line.asked()
+        await line.say(ticker("BTC-USD", 100))
+        await watcher.until("BTC-USD", bid="100.4", status="live")
+        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("ETH-USD", 100))
+        await watcher.until("ETH-USD", bid="100.4", status="live")
+
+
+async def test_an_unknown_product_is_stale_and_the_others_are_asked_for_again() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await line.asked()
+        await line.say({"type": "error", "message": "Failed to subscribe", "reason": "ETH-USD is not a valid product"})
+        assert await line.asked() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
+        await line.say(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
+        await watcher.until("ETH-USD", status="stale", reason="refused")
+        await watcher.until("BTC-USD", bid="100.4", status="live")
+
+
+async def test_a_refusal_that_names_no_product_starts_the_feed_again() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await line.asked()
+        await line.say({"type": "error", "message": "Failed to subscribe", "reason": "rate limit exceeded"})
+        await line.over.wait()
+        await begin(await venue.line())
+        await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
+
+
+async def test_the_decimal_places_of_a_product_can_become_more() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        line = await venue.line()
+        await begin(line)
+        await watcher.until("BTC-USD", bid="100.4", ask="100.6", open="90")
+        await line.say(ticker("BTC-USD", 101, best_bid="100.123456789"))
+        await watcher.until("BTC-USD", bid="100.123456789", ask="101.6", open="90", status="live")
+
+
+async def test_a_prefix_keeps_the_same_pair_of_two_venues_apart() -> None:
+    async with followed("ticker_feeds.venues.coinbase:Coinbase?symbols=btc-usd&prefix=coinbase:", "*") as (
+        venue,
+        watcher,
+    ):
+        line = await venue.line()
+        assert await line.asked() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
+        await line.say(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
+        await watcher.until("coinbase:BTC-USD", bid="100.4", status="live")

@@ -1,0 +1,148 @@
+"""ticker_feeds/simulation/faults.py: what each fault symbol does, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import takewhile
+
+import pytest
+
+from tests.support import market
+from ticker.core.last_value import LastValueCache
+from ticker.market import Instrument, Publication, Update, Withdrawal, decimal_text, field_key
+from ticker_feeds.simulation.faults import GOOD, PERIOD, SYMBOLS, Step, schedule
+
+FULL = {
+    *("bid", "bid_size", "ask", "ask_size", "last", "last_size"),
+    *("volume", "trade_count", "status"),
+}
+
+
+def steps(symbol: str, until: float, seed: int = 1) -> list[tuple[float, Sequence[Publication]]]:
+    """What one symbol publishes before this second."""
+    return [
+        (step.at, step.batch)
+        for step in takewhile(lambda step: step.at < until, schedule(seed))
+        if step.batch[0].symbol == symbol
+    ]
+
+
+def at(second: float, *symbols: str) -> LastValueCache:
+    """The market as it is just after this second."""
+    cache = market()
+    for step in takewhile(lambda step: step.at <= second, schedule(1)):
+        for publication in step.batch:
+            if not symbols or publication.symbol in symbols:
+                cache.publish(publication)
+    return cache
+
+
+def values(symbol: str, second: float) -> dict[str, str | int | None]:
+    record = at(second, symbol).find(symbol)
+    assert record is not None
+    names = {name: field_key(name) for name in (*FULL, "reason")}
+    return {name: record.values.get(key) for name, key in names.items() if record.values.get(key) is not None}
+
+
+def number(values: dict[str, str | int | None], name: str) -> int:
+    found = values[name]
+    assert isinstance(found, int)
+    return found
+
+
+def test_the_seed_determines_everything() -> None:
+    def taken(seed: int) -> list[Step]:
+        return list(takewhile(lambda step: step.at < 100, schedule(seed)))
+
+    assert taken(1) == taken(1)
+    assert taken(1) != taken(2)
+
+
+def test_steps_come_in_order_and_each_symbol_is_declared_first() -> None:
+    taken = list(takewhile(lambda step: step.at < 100, schedule(1)))
+    assert [step.at for step in taken] == sorted(step.at for step in taken)
+    for symbol in SYMBOLS:
+        first = next(step for step in taken if step.batch[0].symbol == symbol)
+        assert first.at == 0
+        assert isinstance(first.batch[0], Instrument)
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+@pytest.mark.parametrize("period", [0, 1, 5])
+def test_every_period_begins_with_ten_good_seconds(symbol: str, period: int) -> None:
+    for second in range(period * PERIOD, period * PERIOD + GOOD):
+        now = values(symbol, second)
+        assert now.keys() == FULL
+        assert now["status"] == "live"
+        assert number(now, "bid") < number(now, "last") < number(now, "ask")
+    publications = [
+        at for at, _ in steps(symbol, (period + 1) * PERIOD) if period * PERIOD < at < period * PERIOD + GOOD
+    ]
+    assert publications == list(range(period * PERIOD + 1, period * PERIOD + GOOD))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "status", "reason"),
+    [("TEST.HALT", "halted", "exchange_halt"), ("TEST.STALE", "stale", "feed_silent")],
+)
+def test_what_stands_still_says_so_and_why(symbol: str, status: str, reason: str) -> None:
+    before, after = values(symbol, 9), values(symbol, 19)
+    assert after == before | {"status": status, "reason": reason}
+    assert [at for at, _ in steps(symbol, PERIOD) if at >= GOOD] == [GOOD]
+
+
+def test_a_halted_market_reopens_elsewhere() -> None:
+    closed, opened = (number(values("TEST.HALT", second), "last") for second in (19, 20))
+    assert 100 <= abs(opened - closed) <= 500
+
+
+def test_a_burst_is_a_thousand_trades_within_a_second() -> None:
+    burst = [(at, batch) for at, batch in steps("TEST.BURST", PERIOD) if GOOD <= at < GOOD + 1]
+    assert [len(batch) for _, batch in burst] == [20] * 50
+    assert number(values("TEST.BURST", 10.99), "trade_count") == number(values("TEST.BURST", 9), "trade_count") + 1_000
+    assert [at for at, _ in steps("TEST.BURST", PERIOD) if at >= GOOD + 1] == list(range(11, PERIOD))
+
+
+def test_quotes_cross_and_then_lock() -> None:
+    for second in range(GOOD, PERIOD):
+        now = values("TEST.CROSSED", second)
+        bid, ask = number(now, "bid"), number(now, "ask")
+        assert bid > ask if second < 15 else bid == ask
+        assert now["status"] == "live"
+
+
+@pytest.mark.parametrize(("period", "places"), [(0, 3), (1, 4), (7, 10), (8, 10), (30, 10)])
+def test_prices_become_finer_by_a_place_in_every_period(period: int, places: int) -> None:
+    start = period * PERIOD
+    good, bad = (at(start + second, "TEST.PRECISION").find("TEST.PRECISION") for second in (9, 19))
+    assert good is not None
+    assert bad is not None
+    assert (bad.price_scale, bad.size_scale) == (places, places - 2)
+    assert good.price_scale == max(2, min(places - 1, 10) if period < 8 else 10)
+    last = bad.values[field_key("last")]
+    assert isinstance(last, int)
+    assert last % 10
+    exact = next(
+        each.fields["last"]
+        for _, batch in reversed(steps("TEST.PRECISION", start + PERIOD))
+        for each in batch
+        if isinstance(each, Update)
+    )
+    assert Decimal(decimal_text(last, bad.price_scale)) == exact
+
+
+def test_one_side_is_withdrawn_and_then_everything() -> None:
+    assert FULL - values("TEST.WITHDRAWN", 10).keys() == {"ask", "ask_size"}
+    assert values("TEST.WITHDRAWN", 15) == {}
+    assert values("TEST.WITHDRAWN", 20).keys() == FULL
+    assert [batch for at, batch in steps("TEST.WITHDRAWN", PERIOD) if at == 15] == [[Withdrawal("TEST.WITHDRAWN")]]
+
+
+def test_nothing_is_ever_refused_in_an_hour_and_nothing_touches_the_limits() -> None:
+    cache = at(3_600)
+    assert {record.symbol for record in cache.records} == set(SYMBOLS)
+    for record in cache.records:
+        volume = record.values.get(field_key("volume"))
+        assert isinstance(volume, int)
+        assert volume < 10**15

@@ -1,0 +1,188 @@
+"""ticker_feeds/lines/objects.py: what other programs' objects mean."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import update
+from ticker.core.last_value import LastValueCache
+from ticker.market import Instrument, Publication, Withdrawal
+from ticker_feeds.lines.objects import MAX_ARRAY, Intake, decode_json, decode_msgpack
+from ticker_feeds.recordings.layout import RowError
+
+
+def intake(counters: Counter[str] | None = None) -> Intake:
+    return Intake("test", Counter() if counters is None else counters, logging.getLogger("tests.objects"))
+
+
+def said(*lines: str, counters: Counter[str] | None = None) -> list[Publication]:
+    """What these lines of JSON mean, in one run."""
+    run = intake(counters)
+    return [each for at, line in enumerate(lines, 1) for each in run.take(decode_json(line.encode()), f"line {at}")]
+
+
+def test_the_three_kinds_of_objects() -> None:
+    assert said(
+        '{"instrument": "A", "price_scale": 3, "size_scale": 1, "metadata": {"venue": "X"}}',
+        '{"symbol": "A", "bid": "1.50", "ask_size": 7, "time": 1700000000000000, "note": "é", "own": 5, "last": null}',
+        '{"withdraw": "A"}',
+        '{"instrument": "B"}',
+    ) == [
+        Instrument("A", price_scale=3, size_scale=1, metadata={"venue": "X"}),
+        update("A", bid="1.50", ask_size=7, time=1_700_000_000_000_000, note="é", own=5, last=None),
+        Withdrawal("A"),
+        Instrument("B"),
+    ]
+
+
+@pytest.mark.parametrize("number", ["0.00001306", "1.10", "0.1", "9007199254740991", "123456789.123456", "-0.5"])
+def test_a_number_means_what_is_written_not_the_nearest_float(number: str) -> None:
+    for written in (number, f'"{number}"'):
+        *_, told = said(f'{{"symbol": "A", "bid": {written}}}')
+        assert told == update("A", bid=int(number) if written.isdigit() else number)
+
+
+def test_numbers_with_exponents_are_decimals_and_times_may_have_one() -> None:
+    *_, told = said('{"symbol": "A", "bid": 1.5e2, "last": 1E-7, "time": 1.7e15, "own": 2.50}')
+    assert told == update("A", bid="150", last="0.0000001", time=1_700_000_000_000_000, own="2.50")
+
+
+def test_who_is_not_declared_is_at_the_first_update_and_only_then() -> None:
+    assert said('[{"symbol": "A", "bid": 1.10}, {"symbol": "A", "bid": 2}]', '{"symbol": "A", "bid": "3"}') == [
+        Instrument("A", price_scale=2),
+        update("A", bid="1.10"),
+        update("A", bid=2),
+        update("A", bid="3"),
+    ]
+
+
+def test_the_withdrawal_of_what_is_not_known_says_nothing() -> None:
+    assert said('{"withdraw": "A"}', '{"instrument": "A"}') == [Instrument("A")]
+
+
+def test_an_empty_array_says_nothing() -> None:
+    counters: Counter[str] = Counter()
+    assert said("[]", counters=counters) == []
+    assert not counters
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ('"A"', "neither an object nor an array"),
+        ("[[]]", "no object in an array"),
+        ('{"bid": 1}', "no symbol"),
+        ('{"symbol": "a b", "bid": 1}', "bad symbol"),
+        ('{"symbol": 5, "bid": 1}', "bad symbol"),
+        ('{"symbol": "A", "Bid": 1}', "bad value"),
+        ('{"symbol": "A", "bid": "one"}', "bad value"),
+        ('{"symbol": "A", "bid": true}', "bad value"),
+        ('{"symbol": "A", "bid": 1e400}', "bad value"),
+        ('{"symbol": "A", "own": 1e100000}', "bad value"),
+        ('{"symbol": "A", "bid": 9007199254740992}', "bad value"),
+        ('{"symbol": "A", "bid": 0.1234567890123456}', "bad value"),
+        ('{"symbol": "A", "time": "now"}', "bad value"),
+        ('{"symbol": "A", "time": 1.5}', "bad value"),
+        ('{"symbol": "A", "status": 1}', "bad value"),
+        ('{"symbol": "A", "own": {}}', "bad value"),
+        ('{"symbol": "A", "note": "two\\nlines"}', "bad value"),
+        ('{"instrument": "A", "price_scale": 99}', "bad value"),
+        ('{"instrument": "A", "bid": 1}', "unknown key"),
+        ('{"withdraw": "A", "bid": 1}', "no symbol"),
+        ('{"withdraw": []}', "no symbol"),
+        (f"[{','.join(['{}'] * (MAX_ARRAY + 1))}]", "too long an array"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_by_cause_and_skipped(line: str, cause: str) -> None:
+    counters: Counter[str] = Counter()
+    assert said(line, counters=counters) == []
+    assert counters == {cause: 1}
+
+
+def test_a_cause_is_logged_once_with_the_place(caplog: pytest.LogCaptureFixture) -> None:
+    said('{"symbol": "A", "bid": "x"}', '{"symbol": "A", "bid": "y"}', "5")
+    assert [record.getMessage().partition("(")[0] for record in caplog.records] == [
+        "test, line 1: bad value ",
+        "test, line 3: neither an object nor an array ",
+    ]
+
+
+def test_an_instrument_whose_update_cannot_be_used_is_stale_until_a_good_one() -> None:
+    assert said(
+        '[{"symbol": "A", "bid": 1}, {"symbol": "B", "bid": 1}]',
+        '[{"symbol": "A", "bid": 2}, {"symbol": "B", "bid": "x"}, {"symbol": "C", "bid": 1}]',
+        '{"symbol": "A", "bid": 3}',
+        '{"symbol": "A", "bid": 4}',
+        '{"symbol": "B", "bid": 5, "status": "halted"}',
+    )[4:] == [
+        update("A", status="stale", reason="bad_data"),
+        update("B", status="stale", reason="bad_data"),
+        update("A", bid=3),
+        update("A", status="live", reason=None),
+        update("A", bid=4),
+        update("B", bid=5, status="halted"),
+        update("B", reason=None),
+    ]
+
+
+def test_what_is_not_json_or_msgpack_is_said_so() -> None:
+    for data in (
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"symbol": "A"} {}',
+        b'{"symbol": "A", "bid": NaN}',
+    ):
+        with pytest.raises(RowError, match="not JSON"):
+            decode_json(data)
+    for data in (b"", b"\x81", b"\xc1", b"\x91" * 100_000, b"\xa2\xff\xff"):
+        with pytest.raises(RowError, match="not msgpack"):
+            decode_msgpack(data)
+
+
+def test_a_float_in_msgpack_is_refused() -> None:
+    counters: Counter[str] = Counter()
+    item = decode_msgpack(msgspec.msgpack.encode({"symbol": "A", "bid": 1.5}))
+    assert intake(counters).take(item, "here") == []
+    assert counters == {"bad value": 1}
+
+
+def test_the_number_of_causes_is_bounded() -> None:
+    counters: Counter[str] = Counter()
+    run = intake(counters)
+    for at in range(1_000):
+        run.reject(RowError(f"cause {at}", "x"), "here")
+    assert counters.total() == 1_000
+    assert len(counters) <= 51
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["symbol", "instrument", "bid", "time", "status"]), inner)
+    ),
+    max_leaves=10,
+)
+objects = st.dictionaries(
+    st.sampled_from(
+        ["symbol", "instrument", "withdraw", "price_scale", "metadata", "bid", "time", "status", "own", ""]
+    ),
+    json_values | st.sampled_from(["A", "B", 1, Decimal("1.5")]),
+)
+
+
+@given(st.lists(objects | st.lists(objects) | json_values))
+def test_whatever_comes_what_is_said_of_it_is_taken_by_the_cache(items: list[object]) -> None:
+    run, cache = intake(), LastValueCache("epoch")
+    for item in items:
+        for publication in run.take(item, "here"):
+            cache.publish(publication)

@@ -1,0 +1,189 @@
+"""ticker_feeds/kit/testing.py: the conformance kit lets good feeds pass, and names the rule that a bad one breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from tests.feeds.bad_feeds import (
+    Attributed,
+    Channel,
+    DeclaringOnce,
+    Failing,
+    FailingAgain,
+    FailingAtItsEnd,
+    FailingWhileFull,
+    FarewellShielded,
+    Mute,
+    Outliving,
+    Queueing,
+    Reusing,
+    RunningOnce,
+    Sending,
+    Shielded,
+    Steady,
+    Swallowing,
+    TaskForEach,
+)
+from ticker.config import Limits
+from ticker.core.last_value import LastValueCache
+from ticker.errors import BadPublication
+from ticker.market import Instrument, Publication, Update, Withdrawal
+from ticker_feeds.kit.rules import MAX_BATCH, RULES, Judge
+from ticker_feeds.kit.testing import Nonconformity, check_feed, conformance
+from ticker_feeds.simulation.simulated import Simulated
+
+
+def quote(**fields: object) -> Update:
+    return Update("A", cast("dict[str, Any]", fields))
+
+
+BAD: list[tuple[str, Callable[[], Steady], str]] = [
+    ("attributes", lambda: Attributed(silence_seconds=0), "silence_seconds is 0"),
+    ("attributes", lambda: Attributed(instrument_silence_seconds="5"), "instrument_silence_seconds is '5'"),
+    ("attributes", lambda: Attributed(counters={"gaps": 1.5}), "counters is {'gaps': 1.5}"),
+    ("no failure", Failing, "run raised OSError: the venue hung up"),
+    ("something comes", Mute, "no update came within 5 s"),
+    ("publications only", lambda: Sending(("A", {"last": 1})), "'A' was sent, a str"),
+    ("publications only", lambda: Sending(SimpleNamespace()), "namespace() was sent"),
+    ("declared first", lambda: Sending(Update("B", {"last": 1})), "'B' was sent before its Instrument"),
+    ("declared first", lambda: Sending([Withdrawal("B")]), "'B' was sent before its Instrument"),
+    ("no floats", lambda: Sending(quote(bid=1.1)), "A: 'bid' is the float 1.1"),
+    ("values", lambda: Sending(quote(bid="1,1")), "A: '1,1' is not a decimal number"),
+    ("values", lambda: Sending(quote(time="now")), "A: time: 'now', a str"),
+    ("values", lambda: Sending(Update("A", cast("dict[str, Any]", [("bid", 1)]))), "no mapping"),
+    ("status", lambda: Sending(quote(status="OPEN")), "A: status is 'OPEN'"),
+    ("bounded batches", lambda: Sending([quote(last=1)] * (MAX_BATCH + 1)), f"{MAX_BATCH + 1} publications"),
+    ("hands off", Reusing, "was altered when it had been sent"),
+    ("prompt cancellation", Shielded, "run went on for more than 1 s"),
+    ("prompt cancellation", Swallowing, "run went on for more than 1 s"),
+    ("prompt cancellation", FailingAtItsEnd, "run raised OSError: cannot say goodbye"),
+    ("silence after the end", FarewellShielded, "1 more came"),
+    ("bounded memory", TaskForEach, "sends waited at once"),
+    ("bounded memory", Queueing, "bytes within 1 s"),
+    ("bounded memory", FailingWhileFull, "with a full channel, run raised TooSlowError"),
+    ("clean restart", DeclaringOnce, "when run was called again, 'A' was sent before its Instrument"),
+    ("clean restart", RunningOnce, "when run was called again, no update came within 5 s"),
+    ("clean restart", FailingAgain, "when run was called again, run raised OSError: the port is in use"),
+]
+
+
+def check(feed: Steady) -> None:
+    """Check a feed that only sleeps, in no time."""
+    trio.run(check_feed, feed, clock=MockClock(autojump_threshold=0))
+
+
+def test_a_good_feed_passes() -> None:
+    feed = Steady()
+    check(feed)
+    assert feed.runs == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "make", "what"), BAD, ids=[f"{rule}-{number}" for number, (rule, *_) in enumerate(BAD)]
+)
+def test_a_bad_feed_is_told_the_rule_what_happened_and_what_to_do(
+    rule: str, make: Callable[[], Steady], what: str
+) -> None:
+    with pytest.raises(Nonconformity) as caught:
+        check(make())
+    assert caught.value.rule == rule
+    assert what in caught.value.what
+    assert str(caught.value) == f"{rule}: {caught.value.what}. {RULES[rule]}."
+
+
+async def test_a_task_that_outlives_run_is_found() -> None:
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(Nonconformity, match="silence after the end: 1 more came"):
+            await check_feed(Outliving(nursery), updates=3, full_seconds=0.1)
+        nursery.cancel_scope.cancel()
+
+
+def test_there_is_a_bad_feed_for_every_rule() -> None:
+    assert {rule for rule, *_ in BAD} == RULES.keys()
+    assert Limits().max_batch == MAX_BATCH
+
+
+def test_a_feed_that_goes_on_is_told_so_before_it_ends(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Nonconformity):
+        check(Shielded())
+    assert "prompt cancellation: run went on for more than 1 s" in capfd.readouterr().err
+
+
+class Ending:
+    """A source that has an end."""
+
+    async def run(self, updates: Channel) -> None:
+        async with updates:
+            await updates.send([Instrument("A"), Update("A", {"last": Decimal("1E-7"), "mine": "text"})])
+
+
+test_a_feed_that_ends_and_closes_its_channel_passes_in_one_line = conformance(Ending, full_seconds=0.1)
+
+test_the_simulated_feed_with_its_fault_symbols_passes = conformance(
+    lambda: Simulated(rate=2_000.0), seconds=1.0, full_seconds=0.1
+)
+
+
+def test_the_one_line_test_fails_for_a_bad_feed() -> None:
+    test = conformance(lambda: Sending(quote(bid=1.1)))
+    with pytest.raises(Nonconformity, match=r"no floats: A: 'bid' is the float 1\.1"):
+        test()
+
+
+NAMES = st.sampled_from(
+    ["bid", "ask", "last_size", "volume", "time", "trade_count", "reason", "own", "other", "Bad", ""]
+)
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**54), 2**54),
+    st.decimals(allow_nan=True, allow_infinity=True),
+    st.decimals(-1_000, 1_000, places=6),
+    st.sampled_from(
+        ["", "1", "-1.50", "1.1234567", "1e-9", "0.000000000000001", "9007199254740993", "text", "a\nb", "x" * 257]
+    ),
+    st.binary(max_size=2),
+)
+PUBLICATIONS = st.one_of(
+    st.builds(Instrument, st.just("A"), st.integers(0, 15), st.integers(0, 15)),
+    st.builds(Update, st.sampled_from("AAAB"), st.dictionaries(NAMES, VALUES, max_size=3)),
+    st.builds(Withdrawal, st.sampled_from("AAAB")),
+)
+
+
+@given(st.lists(PUBLICATIONS, max_size=12))
+def test_the_kit_accepts_what_the_cache_accepts_and_nothing_else(publications: Sequence[Publication]) -> None:
+    cache, judge = LastValueCache("epoch"), Judge()
+    for publication in publications:
+        accepted = True
+        try:
+            cache.publish(publication)
+        except BadPublication:
+            accepted = False
+        if accepted:
+            judge.take(publication)
+        else:
+            with pytest.raises(Nonconformity):
+                judge.take(publication)
+            return
+
+
+@pytest.mark.parametrize(("count", "fits"), [(64, True), (65, False)])
+def test_the_kit_counts_fields_as_the_cache_does(count: int, *, fits: bool) -> None:
+    fields: dict[str, Any] = {f"field_{number}": number for number in range(count)} | {"status": "live", "reason": "r"}
+    for take in (LastValueCache("epoch").publish, Judge().take):
+        cast("Callable[[object], None]", take)(Instrument("A"))
+        if fits:
+            cast("Callable[[object], None]", take)(Update("A", fields))
+        else:
+            with pytest.raises((BadPublication, Nonconformity), match="more than 64 fields"):
+                cast("Callable[[object], None]", take)(Update("A", fields))

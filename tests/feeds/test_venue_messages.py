@@ -1,0 +1,118 @@
+"""ticker_feeds/venues/venue.py: a stranger's message, with anything anywhere in it, raises nothing but what is
+documented.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.feeds import test_binance as b
+from tests.feeds import test_coinbase as c
+from tests.feeds import test_kraken as k
+from ticker.core.last_value import LastValueCache
+from ticker.errors import BadPublication
+from ticker.market import Instrument
+from ticker_feeds.venues import binance, coinbase, kraken
+from ticker_feeds.venues.venue import BadMessage, Tracker, VenueRefused, VenueState, instruments
+
+ANYTHING: list[object] = [None, True, 1, -1, 1.5, 10**30, "", "x", [], {}, [[]], [None], [{}], "A-B", "1e5", {"a": 1}]
+
+GOOD: dict[str, list[object]] = {
+    "coinbase": [
+        c.ticker("A-B", 5),
+        c.match("A-B", 5),
+        c.heartbeat("A-B", 5),
+        c.subscriptions("A-B"),
+        {"type": "error", "message": "Failed to subscribe", "reason": "A-B is not a valid product"},
+    ],
+    "kraken": [
+        json.loads(k.ticker("A-B", "5")),
+        json.loads(k.trades("A-B", 5)),
+        k.instrument(k.pair("A-B", "online", 1, 1)),
+        k.status("online"),
+        k.answer("ticker", "A-B", 1),
+        k.answer("ticker", "A-B", 1, "Currency pair not supported A-B"),
+    ],
+    "binance": [
+        b.quote("A-B", 5),
+        b.trade("A-B", 5),
+        b.day("A-B"),
+        {"result": None, "id": 1},
+        {"error": {"code": 2, "msg": "Invalid request"}, "id": 1},
+    ],
+}
+
+PARSE: dict[str, Callable[[str], object]] = {
+    "coinbase": coinbase.parse,
+    "kraken": kraken.parse,
+    "binance": binance.parse,
+}
+
+
+def tracker(name: str) -> Tracker:
+    names = {"A-B": "A-B", "C-D": "C-D"}
+    memory = VenueState(names, Counter())
+    if name == "coinbase":
+        return coinbase.CoinbaseTracker(memory)
+    if name == "kraken":
+        return kraken.KrakenTracker(memory, instruments(names, {}))
+    return binance.BinanceTracker(memory, list(names), ["bookTicker", "trade"])
+
+
+def mutated(message: object) -> Iterator[str]:
+    """The message with anything in place of each of its parts, and of the whole."""
+    for path in paths(message):
+        for value in ANYTHING:
+            changed: Any = [copy.deepcopy(message)]
+            place = changed
+            for step in (0, *path)[:-1]:
+                place = place[step]
+            place[(0, *path)[-1]] = value
+            yield json.dumps(changed[0])
+
+
+def paths(value: object) -> Iterator[tuple[Any, ...]]:
+    yield ()
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        for path in paths(inner):
+            yield (key, *path)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_no_message_makes_an_adapter_raise_or_publish_what_is_no_market_data(name: str) -> None:
+    bad = seen = 0
+    for good in GOOD[name]:
+        for raw in mutated(good):
+            seen += 1
+            tracked, cache = tracker(name), LastValueCache("epoch")
+            for symbol in tracked.names.values():
+                cache.publish(Instrument(symbol))
+            try:
+                for each in (raw, json.dumps(good), raw):
+                    for publication in tracked.take(each):
+                        cache.publish(publication)
+            except VenueRefused:
+                bad += 1
+            except BadPublication as error:  # a number, but too large for any client: the service says so
+                assert "does not fit in 53 bits" in str(error)  # noqa: PT017  # it may, and need not, be raised
+            try:
+                PARSE[name](raw)
+            except BadMessage:
+                bad += 1
+    assert 0 < bad < seen
+
+
+@pytest.mark.parametrize(("module", "good"), [(coinbase, c.ticker("A-B", 5)), (binance, b.quote("A-B", 5))])
+def test_numbers_never_become_floats_even_where_a_venue_writes_texts(module: Any, good: object) -> None:  # noqa: ANN401
+    text = json.dumps(good).replace('"5.40"', "5.400000000000000000001").replace('"5.40000000"', "5.4")
+    bid = module.parse(text)[0].fields["bid"]
+    assert isinstance(bid, Decimal)
+    assert bid in {Decimal("5.400000000000000000001"), Decimal("5.4")}

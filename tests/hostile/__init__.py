@@ -1,0 +1,1 @@
+"""Hostile peers against the real service, beside clients that must be served exactly."""

@@ -1,0 +1,116 @@
+"""What the tests of hostile clients share: a service under attack, beside which somebody else has to be served.
+
+async with attacked() as service:
+    peer = await service.dial()
+    await peer.send(b"whatever should do no harm")
+
+When the block is left, whoever was connected before the attack and through it gets the right prices in their order, so
+does a newcomer, and nothing alarming was logged.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import structlog
+import trio
+
+from tests.conftest import Logs, Peer, Running, alarms, serving
+from tests.support import update
+from ticker.market import Instrument, Publication
+from ticker.protocol.messages import Delta, Snapshot
+
+MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A", bid="1.00"), update("B", bid="2.00"))
+
+
+class Bystander:
+    """A client that does nothing wrong and wants its prices."""
+
+    def __init__(self, service: Running, peer: Peer, cut: int) -> None:
+        self._service = service
+        self._peer = peer
+        self._price = 100
+        self._cursor = cut
+
+    async def is_served(self) -> None:
+        """Publish a price, and have it; each cut follows the one before it."""
+        self._price += 1
+        await self._service.publish(update("A", bid=self._price))
+        with trio.fail_after(patience()):
+            while (delta := await self._peer.until(Delta)).changes != [0, {1: 100 * self._price}]:
+                self._follow(delta)
+            self._follow(delta)
+
+    async def sees_newcomers_served(self, more: str) -> None:
+        """A client that comes now has the same price, and then the next one."""
+        peer = await self._service.peer(more=more)
+        with trio.fail_after(patience()):
+            await peer.ask("subscribe", symbols=["A"])
+            snapshot = await peer.until(Snapshot)
+            assert snapshot.records[1][1] == 100 * self._price
+            await self.is_served()
+            assert (await peer.until(Delta)).changes == [0, {1: 100 * self._price}]
+            await peer.close()
+
+    def _follow(self, delta: Delta) -> None:
+        assert delta.since == self._cursor
+        self._cursor = delta.cut
+
+
+def patience() -> float:
+    """How long what should be immediate may take; tests that let the clock jump have more of it."""
+    return 1000 if isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock) else 15
+
+
+@asynccontextmanager
+async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401
+    """A service that others use as well, who are still served when the block is left.
+
+    `more` are further lines of their requests, and `settings` those of `serving`. Nothing of what happens is worth a
+    warning of its own.
+    """
+    logs: Logs
+    with structlog.testing.capture_logs() as logs:
+        async with serving(*MARKET, **settings) as service:
+            peer = await service.peer(more=more)
+            await peer.ask("subscribe", symbols=["A"])
+            bystander = Bystander(service, peer, (await peer.until(Snapshot)).cut)
+            await bystander.is_served()
+            yield service
+            await bystander.is_served()
+            await bystander.sees_newcomers_served(more)
+            await bystander.is_served()
+    # How many were turned away is told every ten seconds, in one line.
+    assert [entry for entry in alarms(logs) if entry["event"] != "turned away"] == []
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a TCP reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+class Growth:
+    """How much memory Python has taken since a moment."""
+
+    def __init__(self) -> None:
+        self._before = tracemalloc.get_traced_memory()[0]
+
+    @property
+    def bytes(self) -> int:
+        return tracemalloc.get_traced_memory()[0] - self._before
+
+
+@contextmanager
+def growth() -> Iterator[Growth]:
+    """Measure what is kept from here on; what is about to be sent has to be there already."""
+    tracemalloc.start()
+    try:
+        yield Growth()
+    finally:
+        tracemalloc.stop()

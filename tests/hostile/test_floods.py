@@ -1,0 +1,312 @@
+"""Clients that send or ask for too much, with others who have to be served (the list: tests/hostile/test_list.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.conftest import BINARY, CLOSE, JSON, MSGPACK, PING, PONG, TEXT, EndOfStream, Peer, client_frame, serving
+from tests.hostile.support import attacked, growth
+from tests.support import update
+from ticker.config import Limits
+from ticker.errors import Code
+from ticker.protocol.messages import Close, Error, Reply, parse_server_message
+
+MEGABYTE = 1_000_000
+FLOOD = 20 * MEGABYTE
+PIECE = 16_384
+SLOW = Limits(requests_per_second=1, request_burst=50, heartbeat_seconds=1000)
+"""So that what comes beyond a burst is clearly slowed, however slow the machine is."""
+
+
+async def flooded(peer: Peer, flood: bytes) -> bool:
+    """Send as much of this as is taken in a while; whether all of it was."""
+    with trio.move_on_after(0.7):
+        await send_in_pieces(peer, flood)
+        return True
+    return False
+
+
+async def send_in_pieces(peer: Peer, flood: bytes) -> None:
+    """So that no more than a piece is encrypted, and kept in memory, on this side."""
+    for start in range(0, len(flood), PIECE):
+        await peer.send(flood[start : start + PIECE])
+
+
+# Control frames
+
+
+async def test_a_flood_of_pings_is_answered_at_the_rate_that_is_allowed(fast_clock: MockClock) -> None:
+    async with attacked(limits=SLOW) as service:
+        peer = await service.peer()
+        began, pongs = trio.current_time(), 0
+        with trio.fail_after(100):
+            await peer.send(client_frame(PING, b"x") * 200)
+            await wait_all_tasks_blocked()
+            with trio.move_on_after(2):
+                while True:
+                    assert await peer.frame() == (PONG, b"x")
+                    pongs += 1
+            assert 40 <= pongs <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+            fast_clock.jump(30)
+            with trio.move_on_after(2):
+                while True:
+                    assert await peer.frame() == (PONG, b"x")
+                    pongs += 1
+            assert 65 <= pongs <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+
+
+@pytest.mark.parametrize("payload", [b"", b"x" * 125], ids=["empty", "full"])
+async def test_a_flood_of_pings_whose_pongs_are_never_read_waits_at_its_sender(payload: bytes) -> None:
+    ping = client_frame(PING, payload)
+    flood = ping * (FLOOD // len(ping))
+    async with attacked() as service:
+        peer = await service.peer(buffer=4096)
+        with growth() as grown:
+            assert not await flooded(peer, flood)
+            assert grown.bytes < MEGABYTE
+        await peer.reset()
+
+
+async def closed_for_nothing(peer: Peer, flood: bytes) -> None:
+    """What never makes a message ends with error 2 and close 1009."""
+
+    async def send() -> None:
+        with suppress(trio.BrokenResourceError):
+            await send_in_pieces(peer, flood)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            error = await peer.message()
+            assert isinstance(error, Error)
+            assert (error.id, error.code, error.fatal) == (None, Code.TOO_LARGE, True)
+            assert (await peer.closed())[0] == Close.TOO_LARGE
+            nursery.cancel_scope.cancel()
+
+
+LAVISH = Limits(requests_per_second=1_000_000, request_burst=1_000_000)
+"""So that nothing but the limit of unfinished messages stops a flood."""
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        client_frame(PONG, b"") * 1_000_000,
+        client_frame(PONG, b"x" * 125) * 20_000,
+        client_frame(0x01, b"") + client_frame(0x00, b"") * 1_000_000,
+        client_frame(0x02, b"x") + client_frame(0x00, b"") * 1_000_000,
+        (client_frame(PONG, b"x")) * 500_000,
+    ],
+    ids=["empty pongs", "full pongs", "fragments of nothing", "a byte and fragments of nothing", "small pongs"],
+)
+async def test_a_flood_that_never_makes_a_message_ends_with_close_1009(flood: bytes) -> None:
+    """trio-websocket keeps each empty fragment, in a list that no limit is for; pongs go on for ever."""
+    async with attacked(limits=LAVISH) as service:
+        peer = await service.peer()
+        with growth() as grown:
+            await closed_for_nothing(peer, flood)
+            assert grown.bytes < MEGABYTE
+
+
+async def test_pings_between_endless_fragments_do_not_keep_them_going() -> None:
+    """A ping is something, but it makes no message of what it comes between."""
+    piece = client_frame(0x00, b"") * 1000 + client_frame(PING, b"")
+    flood = client_frame(0x01, b"") + piece * 500
+    async with attacked(limits=LAVISH) as service:
+        peer = await service.peer()
+
+        async def send() -> None:
+            with suppress(trio.BrokenResourceError):
+                await send_in_pieces(peer, flood)
+
+        with trio.fail_after(60), growth() as grown:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                while (frame := await peer.frame()) == (PONG, b""):
+                    pass
+                assert frame[0] == BINARY  # the error
+                assert (await peer.closed())[0] == Close.TOO_LARGE
+                nursery.cancel_scope.cancel()
+            assert grown.bytes < MEGABYTE
+
+
+async def test_pings_alone_never_make_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticker.server.websocket._UNFINISHED", 300)
+    async with attacked(limits=Limits(max_message_bytes=300)) as service:
+        peer = await service.peer()
+        with trio.fail_after(20):
+            for number in range(200):
+                await peer.send(client_frame(PING, b"%d" % number))
+                assert await peer.frame() == (PONG, b"%d" % number)
+
+
+async def test_a_client_that_only_listens_and_answers_pings_stays(
+    monkeypatch: pytest.MonkeyPatch, fast_clock: MockClock
+) -> None:
+    """For weeks: here, for as many pongs as would be too many if nobody had asked for them."""
+    monkeypatch.setattr("ticker.server.websocket._UNFINISHED", 300)
+    async with serving(limits=Limits(max_message_bytes=300, ping_seconds=5, heartbeat_seconds=9000)) as service:
+        peer = await service.peer()
+        for _ in range(150):
+            await wait_all_tasks_blocked()
+            fast_clock.jump(6)
+            assert await peer.frame() == (PING, b"")
+            await peer.send(client_frame(PONG, b""))
+        assert isinstance(await peer.answer("ping"), Reply)
+
+
+async def test_a_flood_of_messages_waits_at_its_sender() -> None:
+    request = client_frame(TEXT, b'{"op":"ping","id":1}')
+    async with attacked() as service:
+        peer = await service.peer(JSON)
+        flood = request * (FLOOD // len(request))
+        with growth() as grown:
+            assert not await flooded(peer, flood)
+            assert grown.bytes < MEGABYTE
+        await peer.reset()
+
+
+async def test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed() -> None:
+    async with attacked(limits=SLOW) as service:
+        peer = await service.peer(JSON)
+        began, replies = trio.current_time(), 0
+        with trio.fail_after(100):
+            await peer.send(client_frame(TEXT, b'{"op":"ping","id":1}') * 200)
+            await wait_all_tasks_blocked()
+            with trio.move_on_after(2):
+                while True:
+                    assert isinstance(await peer.message(), Reply)
+                    replies += 1
+        assert 20 <= replies <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+
+
+# Many names
+
+
+def names(count: int) -> list[str]:
+    return [f"N{number:05}" for number in range(count)]
+
+
+@pytest.mark.parametrize("subprotocol", [MSGPACK, JSON])
+async def test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limit(subprotocol: str) -> None:
+    async with attacked(limits=LAVISH) as service:
+        peer = await service.peer(subprotocol)
+        asked, taken, refused = names(100_000), 0, 0
+        with trio.fail_after(60), growth() as grown:
+            for start in range(0, len(asked), 2_500):
+                answer = await peer.answer("subscribe", symbols=asked[start : start + 2_500])
+                assert isinstance(answer, Reply)
+                codes = [code for _, code, _ in answer.result["outcomes"]]
+                taken += codes.count(Code.UNKNOWN_SYMBOL)
+                refused += codes.count(Code.TOO_MANY_SYMBOLS)
+            assert grown.bytes < 3 * MEGABYTE
+            held = await peer.answer("subscriptions")
+        assert isinstance(held, Reply)
+        assert held.result["symbols"] == asked[:2_000]
+        assert (taken, refused) == (2_000, 98_000)
+
+
+@pytest.mark.parametrize("room", [65_536, MEGABYTE * 2])
+@pytest.mark.parametrize("subprotocol", [MSGPACK, JSON])
+async def test_a_hundred_thousand_names_in_one_request_are_refused_whole(subprotocol: str, room: int) -> None:
+    """Too many bytes; or, where an operator allows these, too many names."""
+    limits = Limits(max_message_bytes=room, requests_per_second=1_000_000, request_burst=1_000_000)
+    async with attacked(limits=limits) as service:
+        peer = await service.peer(subprotocol)
+        with trio.fail_after(20):
+            with suppress(trio.BrokenResourceError):
+                await peer.ask("subscribe", symbols=names(100_000))
+            if room == 65_536:
+                # It closes in the middle of the message; what is still to come makes a reset of that, which may
+                # overtake the error.
+                assert await what_ended(peer) in {Code.TOO_LARGE, None}
+                return
+            error = await peer.message()
+            assert isinstance(error, Error)
+            if subprotocol == MSGPACK:  # it is refused before there is a list
+                assert (error.code, error.fatal) == (Code.MALFORMED, True)
+            else:
+                assert (error.code, error.fatal) == (Code.BAD_REQUEST, False)
+                held = await peer.answer("subscriptions")
+                assert isinstance(held, Reply)
+                assert held.result["symbols"] == []
+
+
+async def what_ended(peer: Peer) -> int | None:
+    """The code of the error before the end of the connection, if it arrived."""
+    code = None
+    with suppress(EndOfStream):
+        while (frame := await peer.frame())[0] != CLOSE:
+            message = parse_server_message(peer.encoding.decode_message(payload_of(frame)))
+            code = message.code if isinstance(message, Error) else code
+    return code
+
+
+def payload_of(frame: tuple[int, bytes]) -> bytes | str:
+    return frame[1].decode() if frame[0] == TEXT else frame[1]
+
+
+async def test_one_name_over_and_over_is_one_name() -> None:
+    async with attacked(limits=LAVISH) as service:
+        peer = await service.peer()
+        with trio.fail_after(20):
+            for _ in range(10):
+                answer = await peer.answer("subscribe", symbols=["B"] * 10_000)
+                assert isinstance(answer, Reply)
+            held = await peer.answer("subscriptions")
+        assert isinstance(held, Reply)
+        assert held.result["symbols"] == ["B"]
+
+
+async def test_patterns_that_are_hard_to_match_hold_nobody_up() -> None:
+    """Backtracking through these would take longer than the world has stood."""
+    hard = ["*A" * 31, "*" * 64, "*?" * 32, "[A-Z]" * 12 + "*", "*A*A*A*A*A*A*A*A*A*A*A*A*A*B", "[" * 63 + "*"]
+    async with attacked() as service:
+        await service.publish(update("B", bid="3.00"))
+        peer = await service.peer()
+        with trio.fail_after(20):
+            for pattern in hard:
+                assert isinstance(await peer.answer("instruments", match=pattern), Reply)
+            answer = await peer.answer("subscribe", symbols=hard)
+        assert isinstance(answer, Reply)
+        assert [code for _, code, _ in answer.result["outcomes"]] == [Code.OK] * len(hard)
+
+
+# Clients that do not read
+
+
+def bulky(number: int) -> list[str]:
+    return [f"{number} {column} {'x' * 240}" for column in range(50)]
+
+
+async def ask_much(peer: Peer) -> None:
+    """Requests whose answers are large, none of which is read."""
+    for _ in range(400):
+        await peer.ask("subscribe", symbols=names(5_000))
+
+
+async def say_nothing(_peer: Peer) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("then", [say_nothing, ask_much])
+async def test_a_client_that_never_reads_costs_a_frame_and_holds_nobody_up(
+    then: Callable[[Peer], Awaitable[None]],
+) -> None:
+    async with attacked(limits=LAVISH) as service:
+        deaf = await service.watcher("B", *names(1_999), buffer=4096)
+        brisk = await service.watcher("B")
+        with growth() as grown:
+            with trio.move_on_after(2):
+                await then(deaf)
+            for number in range(100):
+                notes = {f"note{column}": text for column, text in enumerate(bulky(number))}
+                await service.publish(update("B", bid=number + 3, **notes))
+                assert (await brisk.until_cut(0))[-1].changes[1][1] == 100 * (number + 3)
+            assert grown.bytes < 5 * MEGABYTE
+        await deaf.reset()

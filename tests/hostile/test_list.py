@@ -1,0 +1,151 @@
+"""What hostile peers may do, and where they do it to the real service, over TLS, beside others who have to be served.
+
+The words before a colon name the file, tests/test_hostile_*.py. In brackets: what the same did to a plain
+`trio_websocket.serve_websocket` over TLS whose handler catches `ConnectionClosed` (tried by hand, version 0.12.2).
+"ends": an exception left the connection and ended the service for everybody. "grows": what it keeps has no bound.
+"goes on": nothing slows it or cuts it off. "lives": the others were served. No brackets: not tried, or about our own
+protocol.
+
+heads:
+  bytes over 0x7f in Host, malformed `xn--` host, `Connection: Upgrade, \\xff` [ends]
+    test_no_head_stops_the_service
+  malformed request, then RST [ends]
+    test_a_malformed_request_and_then_a_reset_disturbs_nobody
+  slow-drip head
+    test_a_head_that_drips_in_is_cut_off_in_time
+  100 kB head [lives]
+    test_a_head_of_100_kb_is_refused_and_the_peer_learns_why
+  pipelined requests [lives]
+    test_of_pipelined_requests_the_first_is_answered_and_the_rest_are_not
+  requests behind an upgrade [lives]
+    test_requests_behind_an_upgrade_are_no_frames_and_end_it
+  plain HTTP on the TLS port [lives]
+    test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http
+
+tls:
+  TLS 1.0 and 1.1
+    test_tls_before_1_2_is_refused_by_the_server
+  suites without forward secrecy
+    test_a_suite_without_forward_secrecy_is_refused_by_the_server
+  aborted handshakes by the thousand [a single one: lives]
+    test_handshakes_aborted_by_the_thousand_leave_nothing_behind
+  damaged handshakes
+    test_handshakes_that_fail_by_the_hundred_leave_nothing_behind
+
+frames:
+  unmasked frames [lives]
+    test_an_unmasked_frame_ends_its_connection
+  reserved bits [lives]
+    test_a_reserved_bit_ends_its_connection
+  reserved opcodes [lives]
+    test_each_reserved_opcode_ends_its_connection
+  control frames over 125 bytes [lives]
+    test_a_control_frame_of_more_than_125_bytes_ends_its_connection
+  control frames in fragments [lives]
+    test_a_control_frame_in_fragments_ends_its_connection
+  invalid UTF-8 in text [lives]
+    test_text_that_is_no_utf_8_ends_its_connection
+  invalid UTF-8 in a close reason [lives]
+    test_a_close_reason_that_is_no_utf_8_ends_its_connection
+  invalid close codes [lives]
+    test_a_close_code_that_may_not_be_ends_its_connection
+  ping after the client's close [lives]
+    test_nothing_is_answered_behind_a_close
+  ping after the server's close [ends]
+    test_a_ping_behind_the_servers_own_close_is_not_answered
+  two over-size messages in one read [ends]
+    test_over_size_messages_in_one_read_get_one_error_and_one_close
+  lengths that no message may have
+    test_a_length_that_no_message_may_have_is_not_waited_for
+
+floods:
+  ping flood [goes on]
+    test_a_flood_of_pings_is_answered_at_the_rate_that_is_allowed
+  ping flood, pongs never read [goes on]
+    test_a_flood_of_pings_whose_pongs_are_never_read_waits_at_its_sender
+  unasked pongs, endless empty fragments [goes on, grows]
+    test_a_flood_that_never_makes_a_message_ends_with_close_1009
+  the same with pings between
+    test_pings_between_endless_fragments_do_not_keep_them_going
+  what must not count as that
+    test_pings_alone_never_make_too_much
+  and pongs that were asked for
+    test_a_client_that_only_listens_and_answers_pings_stays
+  requests without end
+    test_a_flood_of_messages_waits_at_its_sender
+  requests faster than is allowed
+    test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed
+  10^5 subscribes over many requests
+    test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limit
+  10^5 subscribes in one request
+    test_a_hundred_thousand_names_in_one_request_are_refused_whole
+  the same name 10^5 times
+    test_one_name_over_and_over_is_one_name
+  patterns that are hard to match
+    test_patterns_that_are_hard_to_match_hold_nobody_up
+  a connection that never reads
+    test_a_client_that_never_reads_costs_a_frame_and_holds_nobody_up
+
+messages:
+  msgpack: nesting, width, lengths that lie, extensions
+    test_a_bomb_of_msgpack_is_refused_and_ends_its_connection
+  the memory that lying lengths ask for
+    test_lengths_that_lie_take_no_memory
+  msgpack: keys that are no texts, huge integers, NaN
+    test_a_lie_in_msgpack_is_named_and_the_conversation_goes_on
+  JSON: nesting, numbers beyond all measure, NaN
+    test_a_bomb_of_json_is_refused_and_ends_its_connection
+  JSON: width, fractions, wrong types
+    test_a_lie_in_json_is_named_and_the_conversation_goes_on
+  duplicate keys
+    test_of_a_key_given_twice_the_last_one_counts
+  bombs of megabytes, where these are allowed
+    test_a_bomb_that_an_operator_leaves_room_for_is_refused_too
+  wrong types of `op`
+    test_an_op_of_the_wrong_type_is_a_bad_request
+  unknown `op`
+    test_an_op_that_there_is_not_is_named_in_brief
+
+tokens:
+  `alg: none`, HS256 with the public key, expired, wrong audience, key, issuer
+    test_a_token_that_is_not_the_issuers_lets_nobody_in
+  the same in an `auth` request
+    test_a_token_that_is_not_the_issuers_renews_nothing
+  token in the query string
+    test_a_token_in_the_query_is_not_taken
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FILES = ("heads", "tls", "frames", "floods", "messages", "tokens")
+NOT_ATTACKS = {
+    "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
+    "test_the_same_token_where_it_belongs_is_taken",
+}
+"""What the attacks are compared with."""
+
+
+def listed() -> dict[str, set[str]]:
+    """The tests of the list above, by file."""
+    parts = re.split(r"^([a-z]+):$", __doc__ or "", flags=re.MULTILINE)
+    return {
+        file: set(re.findall(r"^    (test_\w+)$", part, re.MULTILINE))
+        for file, part in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def written() -> dict[str, set[str]]:
+    """The tests that there are, by file."""
+    texts = {file: (HERE / f"test_{file}.py").read_text(encoding="utf-8") for file in FILES}
+    return {
+        file: set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)) - NOT_ATTACKS
+        for file, text in texts.items()
+    }
+
+
+def test_the_list_names_the_hostile_tests_that_there_are_and_no_others() -> None:
+    assert listed() == written()

@@ -1,0 +1,138 @@
+"""Hostile TLS, with others who have to be served (the whole list: tests/hostile/test_list.py)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trio
+
+from tests.conftest import Running
+from tests.hostile.support import attacked, reset
+from tests.net.pair import Contexts
+from ticker.config import Limits
+
+ABORTED = 1_500
+AT_ONCE = 50
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def client_hello(context: ssl.SSLContext) -> bytes:
+    """What a client says first."""
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def old_context(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """A client of this version, whatever OpenSSL thinks of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match=version.name):
+        context.minimum_version = version
+    with pytest.warns(DeprecationWarning, match=version.name):
+        context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize(
+    ("version", "number"), [(ssl.TLSVersion.TLSv1, b"\x03\x01"), (ssl.TLSVersion.TLSv1_1, b"\x03\x02")]
+)
+async def test_tls_before_1_2_is_refused_by_the_server(version: ssl.TLSVersion, number: bytes) -> None:
+    """The alert comes from the server; and OpenSSL's own client did ask for that version."""
+    context = old_context(version)
+    hello = client_hello(context)
+    assert hello[9:11] == number  # record (5 bytes), type and length (4), version (RFC 5246, section 7.4.1.2)
+    async with attacked() as service:
+        async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+            tls = trio.SSLStream(plain, context, server_hostname="127.0.0.1")
+            with trio.fail_after(10), pytest.raises(trio.BrokenResourceError) as refused:
+                await tls.do_handshake()
+        assert isinstance(refused.value.__cause__, ssl.SSLError)
+        assert refused.value.__cause__.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
+
+
+async def test_a_suite_without_forward_secrecy_is_refused_by_the_server() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("kRSA:ECDHE+AES+SHA1:@SECLEVEL=0")
+    async with attacked() as service:
+        async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+            tls = trio.SSLStream(plain, context, server_hostname="127.0.0.1")
+            with trio.fail_after(10), pytest.raises(trio.BrokenResourceError) as refused:
+                await tls.do_handshake()
+        assert isinstance(refused.value.__cause__, ssl.SSLError)
+        assert "HANDSHAKE_FAILURE" in (refused.value.__cause__.reason or "")
+
+
+class Way(NamedTuple):
+    """How a handshake is aborted: after how much of the ClientHello, and how."""
+
+    part: slice
+    by_reset: bool
+    heard: bool
+    """Once the server has said something to it."""
+
+
+WAYS = {
+    "answered, then reset": Way(slice(None), by_reset=True, heard=True),
+    "whole, then closed": Way(slice(None), by_reset=False, heard=False),
+    "half, then closed": Way(slice(0, 100), by_reset=False, heard=False),
+    "half, then reset": Way(slice(0, 100), by_reset=True, heard=False),
+    "reset at once": Way(slice(0, 0), by_reset=True, heard=False),
+}
+
+
+async def abort_handshakes(service: Running, words: bytes, way: Way) -> None:
+    places = trio.CapacityLimiter(AT_ONCE)
+
+    async def abort() -> None:
+        async with places:
+            plain = await trio.open_tcp_stream("127.0.0.1", service.port)
+            await plain.send_all(words)
+            if way.heard:
+                await plain.receive_some()
+            sock = socket.socket(fileno=plain.socket.detach())
+            reset(sock) if way.by_reset else sock.close()
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(ABORTED):
+                nursery.start_soon(abort)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_handshakes_aborted_by_the_thousand_leave_nothing_behind(way: Way, contexts: Contexts) -> None:
+    words = client_hello(contexts.client)[way.part]
+    async with attacked(limits=Limits(handshake_seconds=30)) as service:
+        await service.proves_alive()
+        before = open_descriptors()
+        await abort_handshakes(service, words, way)
+        with trio.fail_after(20):
+            while open_descriptors() > before:
+                await trio.sleep(0.01)
+
+
+async def test_handshakes_that_fail_by_the_hundred_leave_nothing_behind(contexts: Contexts) -> None:
+    """Good in length and form, but changed on the way."""
+    hello = client_hello(contexts.client)
+    async with attacked() as service:
+        before = open_descriptors()
+        for position in range(0, len(hello), 2):
+            async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+                await plain.send_all(hello[:position] + bytes((hello[position] ^ 0xFF,)) + hello[position + 1 :])
+        with trio.fail_after(20):
+            while open_descriptors() > before:
+                await trio.sleep(0.01)

@@ -1,0 +1,202 @@
+"""ticker/server/publisher.py: from the channel to the hub, cut by cut."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.conftest import Logs
+from tests.support import Sink, update
+from ticker.config import Limits
+from ticker.core.audiences import SubscriptionSet
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.market import FeedItem, Instrument, Publication, Withdrawal
+from ticker.protocol.messages import Delta, Heartbeat, Snapshot
+from ticker.protocol.wire import MSGPACK
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+from ticker.server.publisher import Publisher
+
+EVERYTHING = frozenset("*")
+
+
+class Desk:
+    """A publisher, the channel into it, and one client behind it."""
+
+    def __init__(self, *, interval_us: int = 0, limits: Limits | None = None, queue: int = 1000) -> None:
+        self.hub = Hub(LastValueCache("epoch"))
+        self.publisher = Publisher(self.hub, limits or Limits(), clock=lambda: 777)
+        send, self.items = trio.open_memory_channel[FeedMessage](queue)
+        self.updates = FeedChannel(FeedState("test"), send, 10_000)
+        self._send = send
+        self.sink = Sink()
+        subscriber = self.hub.connect(self.sink, MSGPACK, 0)
+        self.hub.watch(subscriber, SubscriptionSet(frozenset(), EVERYTHING, interval_us), 0)
+
+    async def play(self, *items: FeedItem) -> None:
+        """Have the publisher run until all these, waiting in the channel together, are sent."""
+        for item in items:
+            self.updates.send_nowait(item)
+        await self.end()
+        with trio.fail_after(10):
+            await self.publisher.run(self.items)
+
+    async def end(self) -> None:
+        """All feeds have ended."""
+        await self._send.aclose()
+
+
+async def test_what_waits_in_the_channel_becomes_one_cut() -> None:
+    desk = Desk()
+    await desk.play(Instrument("A"), update("A", bid="1.00"), update("A", bid="2.00", ask="3.00"))
+    (snapshot,) = [message for message in desk.sink.take() if isinstance(message, Snapshot)]
+    assert snapshot.records == [0, {1: 200, 3: 300}]
+    assert (desk.hub.cache.cut, snapshot.time) == (1, 777)
+    assert desk.publisher.applied == 3
+
+
+async def test_a_cut_is_closed_when_it_holds_enough() -> None:
+    desk = Desk(limits=Limits(updates_per_cut=2))
+    await desk.play(Instrument("A"), *(update("A", bid=number) for number in range(1, 6)))
+    assert desk.hub.cache.cut == 3
+
+
+async def test_others_have_their_turn_between_passes_that_follow_at_once() -> None:
+    desk = Desk(limits=Limits(updates_per_cut=1))
+    fair_queue = 0
+
+    async def other() -> None:
+        nonlocal fair_queue
+        while True:
+            fair_queue += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await desk.play(Instrument("A"), *(update("A", bid=number) for number in range(1, 101)))
+        nursery.cancel_scope.cancel()
+    assert fair_queue > 30
+
+
+async def test_a_batch_is_never_split() -> None:
+    desk = Desk(limits=Limits(updates_per_cut=2))
+    batch: list[Publication] = [Instrument("A"), *(update("A", bid=number) for number in range(1, 6))]
+    await desk.play(batch, update("A", ask="1.00"))
+    assert desk.hub.cache.cut == 2
+    assert desk.publisher.applied == 7
+
+
+async def test_items_that_change_nothing_make_no_cut() -> None:
+    desk = Desk()
+    await desk.play(Instrument("A"), [], [])
+    assert desk.hub.cache.cut == 1
+    again = Desk()
+    await again.play([], [])
+    assert again.hub.cache.cut == 0
+    assert again.sink.take() == []
+
+
+async def test_refused_publications_are_counted_and_each_cause_is_logged_once(logs: Logs) -> None:
+    desk = Desk()
+    await desk.play(
+        Instrument("A"),
+        [update("B", bid="1.00"), update("A", bid="2.00"), update("B", bid="3.00")],
+        update("A", bid="dear"),
+        Withdrawal("B"),
+    )
+    assert desk.hub.cache.cut == 1
+    assert (desk.publisher.applied, desk.publisher.refused) == (2, 4)
+    causes = [entry["cause"] for entry in logs]
+    assert len(causes) == 2
+    assert causes[0].startswith("'B' was not declared")
+    assert "dear" in causes[1]
+
+
+async def test_only_so_many_causes_are_logged(logs: Logs) -> None:
+    desk = Desk()
+    await desk.play(*(update(f"X{number}", bid=1) for number in range(150)))
+    assert len(logs) == 100
+    assert desk.publisher.refused == 150
+
+
+@pytest.mark.parametrize("junk", [None, "A", {"A": 1}, 3.5, b"A", ["A"], [None]])
+async def test_what_is_no_publication_at_all_is_refused(junk: object, logs: Logs) -> None:
+    desk = Desk()
+    await desk.play(Instrument("A"), cast("FeedItem", junk), update("A", bid="1.00"))
+    assert (desk.publisher.applied, desk.publisher.refused) == (2, 1)
+    assert len(logs) == 1
+
+
+async def test_a_rest_ends_when_it_is_due_and_then_the_last_value_is_sent(fast_clock: MockClock) -> None:
+    fast_clock.jump(1000)  # so that the first change does not come during a rest
+    desk = Desk(interval_us=1_000_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.publisher.run, desk.items)
+        await desk.updates.send([Instrument("A"), update("A", bid="1.00")])
+        await wait_all_tasks_blocked()
+        desk.sink.take()
+        for number in (2, 3, 4):
+            await desk.updates.send(update("A", bid=number))
+            await wait_all_tasks_blocked()
+        assert desk.sink.take() == []
+        fast_clock.jump(2)
+        await wait_all_tasks_blocked(0.05)
+        (delta,) = desk.sink.take()
+        assert isinstance(delta, Delta)
+        assert delta.changes == [0, {1: 400}]
+        nursery.cancel_scope.cancel()
+
+
+async def test_when_the_feeds_have_ended_what_rests_is_still_sent(fast_clock: MockClock) -> None:
+    fast_clock.jump(1000)
+    desk = Desk(interval_us=1_000_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.publisher.run, desk.items)
+        await desk.updates.send([Instrument("A"), update("A", bid="1.00")])
+        await wait_all_tasks_blocked()
+        await desk.updates.send(update("A", bid="2.00"))
+        await desk.end()
+        await wait_all_tasks_blocked()
+        desk.sink.take()
+        for _ in range(3):
+            fast_clock.jump(2)
+            await wait_all_tasks_blocked()
+        (delta,) = desk.sink.take()
+        assert isinstance(delta, Delta)
+        assert delta.changes == [0, {1: 200}]
+
+
+async def test_an_idle_client_gets_a_heartbeat(fast_clock: MockClock) -> None:
+    desk = Desk(limits=Limits(heartbeat_seconds=8))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.publisher.run, desk.items)
+        await wait_all_tasks_blocked()
+        fast_clock.jump(5)
+        await desk.updates.send(Instrument("A"))
+        await wait_all_tasks_blocked()
+        desk.sink.take()
+        fast_clock.jump(3.1)
+        await wait_all_tasks_blocked()
+        assert desk.sink.take() == []  # something was sent less than 8 seconds ago
+        fast_clock.jump(6)
+        await wait_all_tasks_blocked()
+        assert [type(message) for message in desk.sink.take()] == [Heartbeat]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: MockClock) -> None:
+    desk = Desk(limits=Limits(heartbeat_seconds=0.5))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.publisher.run, desk.items)
+        await desk.updates.send(Instrument("A"))
+        for number in range(1, 51):
+            await wait_all_tasks_blocked()
+            fast_clock.jump(0.5)
+            await desk.updates.send(update("A", bid=number))
+        await desk.end()
+    assert desk.publisher.applied == 51
+    data = [message for message in desk.sink.take() if isinstance(message, Delta)]
+    assert data[-1].changes == [0, {1: 5000}]

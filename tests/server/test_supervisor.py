@@ -1,0 +1,270 @@
+"""ticker/server/supervisor.py, ticker/server/feed_channel.py: what a bad feed does harms its own instruments, and
+these say so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import ticker
+from tests.conftest import Peer, serving
+from tests.support import update
+from ticker import connect
+from ticker.errors import BadPublication
+from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker.protocol.messages import Delta
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+
+MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A", bid="1.00"), update("B", bid="2.00"))
+BID, STATUS, REASON = 1, 14, 15
+
+
+async def test_what_a_failed_feed_declared_is_stale_until_it_is_updated(fast_clock: MockClock) -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A", "B")
+        await service.script.send(RuntimeError("the venue hung up"))
+        stale = {STATUS: "stale", REASON: "feed_down"}
+        assert (await peer.until(Delta)).changes == [0, stale, 1, stale]
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        again = {REASON: "reconnecting"}
+        assert (await peer.until(Delta)).changes == [0, again, 1, again]
+        await service.publish(update("A", bid="1.10"))
+        assert (await peer.until(Delta)).changes == [0, {BID: 110, STATUS: "live", REASON: None}]
+        await service.publish(update("A", bid="1.20"))
+        assert (await peer.until(Delta)).changes == [0, {BID: 120}]
+
+
+async def statuses(peer: Peer, symbol: int, count: int) -> list[tuple[object, object]]:
+    """The next so many changes of an instrument's status or reason, each as both are then."""
+    seen: list[tuple[object, object]] = []
+    status: object = None
+    reason: object = None
+    while len(seen) < count:
+        changes = (await peer.until(Delta)).changes
+        fields = dict(zip(changes[::2], changes[1::2], strict=True)).get(symbol, {})
+        if STATUS in fields or REASON in fields:
+            status, reason = fields.get(STATUS, status), fields.get(REASON, reason)
+            seen.append((status, reason))
+    return seen
+
+
+async def test_a_feed_that_falls_silent_is_started_again_and_what_it_declared_is_stale(fast_clock: MockClock) -> None:
+    async with serving(*MARKET, feed="Watched", settings_of_feed="silence_seconds=10") as service:
+        peer = await service.watcher("A")
+        for _ in range(3):
+            await service.script.send([])  # a sign of life
+            await wait_all_tasks_blocked()
+            fast_clock.jump(7)
+            await wait_all_tasks_blocked()
+        fast_clock.jump(4)
+        assert await statuses(peer, 0, 1) == [("stale", "feed_silent")]
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        assert await statuses(peer, 0, 1) == [(None, "reconnecting")]
+        await service.publish(update("A", bid="1.10"))
+        assert await statuses(peer, 0, 1) == [("live", None)]
+
+
+async def test_an_instrument_that_falls_silent_is_stale_while_others_are_live(fast_clock: MockClock) -> None:
+    async with serving(*MARKET, feed="Watched", settings_of_feed="instrument_silence_seconds=10") as service:
+        peer = await service.watcher("A", "B")
+        seen: dict[int, object] = {}
+        for number in range(2, 8):
+            await service.publish(update("B", bid=number))
+            await wait_all_tasks_blocked()
+            fast_clock.jump(5)
+            await wait_all_tasks_blocked()
+        with trio.fail_after(100):
+            while 0 not in seen:
+                changes = (await peer.until(Delta)).changes
+                for symbol, fields in zip(changes[::2], changes[1::2], strict=True):
+                    if REASON in fields:
+                        seen[symbol] = fields[REASON]
+        assert seen == {0: "instrument_silent"}
+        await service.publish(update("A", bid="1.10"))
+        assert await statuses(peer, 0, 1) == [("live", None)]
+
+
+async def test_one_feeds_fault_touches_no_other() -> None:
+    async with (
+        serving(*MARKET, more_feeds=["tests.feeds_for_tests:Counting"]) as service,
+        connect(service.url) as client,
+        client.subscribe("A", "B", "COUNT") as subscription,
+    ):
+        await service.script.send(RuntimeError("the venue hung up"))
+        counts: set[object] = set()
+        async for change in subscription:
+            assert "status" not in change.changes.get("COUNT", {})
+            counts.add(client.values("COUNT").get("last"))
+            if len(counts) > 10 and client.values("B").get("status") == "stale":
+                break
+        assert client.values("A")["status"] == "stale"
+
+
+async def test_a_feed_that_comes_back_can_say_what_is(fast_clock: MockClock) -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A", "B")
+        await service.script.send(RuntimeError("the venue hung up"))
+        await peer.until(Delta)
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        await peer.until(Delta)
+        await service.publish(update("A", status="halted", reason="exchange_halt"), Withdrawal("B"))
+        changes = (await peer.until(Delta)).changes
+        assert changes[changes.index(0) + 1] == {STATUS: "halted", REASON: "exchange_halt"}
+        assert changes[changes.index(1) + 1] == {BID: None, STATUS: "live", REASON: None}
+
+
+async def test_what_a_feed_declared_that_has_ended_is_stale() -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A")
+        await service.script.aclose()
+        assert (await peer.until(Delta)).changes == [0, {STATUS: "stale", REASON: "feed_ended"}]
+
+
+NONSENSE: dict[str, Any] = {
+    "a float": 1.5,
+    "not a number": "NaN",
+    "infinite": Decimal("Infinity"),
+    "huge": 10**400,
+    "too fine": "0." + "1" * 30,
+    "long": "9" * 10_000_000,
+    "of another type": object(),
+    "a list": [1],
+}
+
+
+@pytest.mark.parametrize("value", NONSENSE.values(), ids=NONSENSE)
+async def test_an_instrument_whose_update_is_refused_is_stale_until_a_good_one_comes(value: Any) -> None:  # noqa: ANN401
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A", "B")
+        await service.publish(Update("A", {"bid": value}), update("B", bid="2.10"))
+        changes = (await peer.until(Delta)).changes
+        assert changes[changes.index(0) + 1] == {STATUS: "stale", REASON: "bad_data"}
+        assert changes[changes.index(1) + 1] == {BID: 210}
+        await service.publish(update("A", bid="1.10"))
+        assert (await peer.until(Delta)).changes == [0, {BID: 110, STATUS: "live", REASON: None}]
+
+
+@pytest.mark.parametrize(
+    "publication",
+    [Update("X" * 10_000_000, {"bid": 1}), Update(7, {}), Update("A", 7), Withdrawal([]), object(), None, "A", {}],  # type: ignore[arg-type]
+    ids=["long symbol", "number as symbol", "no fields", "list as symbol", "object", "None", "text", "map"],
+)
+async def test_what_is_no_publication_is_refused_and_the_service_goes_on(publication: Any) -> None:  # noqa: ANN401
+    async with serving(*MARKET) as service:
+        await service.script.send([publication])
+        await service.proves_alive()
+
+
+async def test_an_instrument_that_is_full_of_fields_can_still_be_stale() -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A")
+        await service.publish(Update("A", {f"own_{number}": number for number in range(63)}))
+        await peer.until(Delta)
+        await service.publish(Update("A", {"one_more": 1}))
+        assert (await peer.until(Delta)).changes == [0, {STATUS: "stale", REASON: "bad_data"}]
+
+
+async def test_a_batch_that_is_too_large_fails_its_feed(fast_clock: MockClock) -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.watcher("A")
+        await service.script.send([update("A", bid=1)] * 10_001)
+        assert (await peer.until(Delta)).changes == [0, {STATUS: "stale", REASON: "feed_down"}]
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        await service.proves_alive()
+
+
+def outlet(max_batch: int = 3) -> tuple[FeedChannel, trio.MemoryReceiveChannel[FeedMessage]]:
+    send, receive = trio.open_memory_channel[FeedMessage](2)
+    return FeedChannel(FeedState("mine"), send, max_batch), receive
+
+
+async def test_an_outlet_says_whose_each_publication_is() -> None:
+    own, received = outlet()
+    batch: FeedItem = [Instrument("A"), update("A", bid=1)]
+    await own.send(batch)
+    own.send_nowait(update("A", bid=2))
+    with pytest.raises(trio.WouldBlock):
+        own.send_nowait(update("A", bid=3))
+    source, item = received.receive_nowait()
+    assert (source.name, item) == ("mine", batch)
+    assert received.receive_nowait()[0] is source
+
+
+async def test_a_closed_outlet_takes_nothing_and_its_clone_does() -> None:
+    own, received = outlet()
+    with own.clone() as clone:
+        await own.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await own.send(Instrument("A"))
+        with pytest.raises(trio.ClosedResourceError):
+            own.clone()
+        clone.send_nowait(Instrument("A"))
+    assert received.statistics().current_buffer_used == 1
+
+
+async def test_an_outlet_refuses_a_large_batch_where_it_is_sent() -> None:
+    own, _ = outlet()
+    with pytest.raises(BadPublication, match="more than 3 publications"):
+        await own.send([Instrument("A")] * 4)
+    with pytest.raises(BadPublication):
+        own.send_nowait((Instrument("A"),) * 4)
+
+
+BLOCKING = """
+import time
+import trio
+from ticker.market import Instrument, Update
+
+class Sleeper:
+    async def run(self, updates):
+        await updates.send([Instrument("SLEEPY"), Update("SLEEPY", {"last": 1})])
+        await trio.sleep(1.5)
+        time.sleep(600)
+
+class Spinner:
+    async def run(self, updates):
+        await updates.send([Instrument("DIZZY"), Update("DIZZY", {"last": 1})])
+        await trio.sleep(1.5)
+        while True:
+            pass
+"""
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("Sleeper", "SLEEPY"), ("Spinner", "DIZZY")])
+def test_a_feed_that_blocks_the_service_is_interrupted(name: str, symbol: str, tmp_path: Path) -> None:
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0"]
+    command += ["--feed", f"blocking:{name}", "--feed", "tests.feeds_for_tests:Counting"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1]
+        reasons: set[object] = set()
+        counts = 0
+        for change in ticker.watch(url, [symbol, "COUNT"]):
+            reasons.add(change.changes.get(symbol, {}).get("reason"))
+            # It is started again, and blocks again; the other feed goes on.
+            counts += "feed_blocked" in reasons and "COUNT" in change.changes
+            if counts == 3:
+                break
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate()
+    assert process.returncode == 0
+    assert "it blocked the service for 2 s, at " in log
+    assert "blocking.py:" in log

@@ -1,0 +1,90 @@
+"""ticker/server/websocket.py, behind the server's close frame."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.conftest import BINARY, CLOSE, KEY, PING, PONG, client_frame
+from tests.simulation.link import Link
+from tests.simulation.witness import frames
+from tests.support import cut, market, update
+from ticker.config import Config, Limits
+from ticker.core.hub import Hub
+from ticker.door.auth import Auth
+from ticker.door.authorization import ANYONE
+from ticker.net.http1 import Upgrade
+from ticker.protocol.wire import MSGPACK
+from ticker.server.link import Service
+from ticker.server.websocket import serve_websocket
+
+SUBSCRIBE = MSGPACK.encode_request({"op": "subscribe", "id": 1, "symbols": ["A"]})
+
+
+@asynccontextmanager
+async def a_link() -> AsyncIterator[tuple[Link, Service, list[bytes]]]:
+    """A client that has been welcomed, and what it was sent."""
+    said: list[bytes] = []
+
+    def hear(data: bytes, by_server: bool) -> None:  # noqa: FBT001  # as the link calls it
+        if by_server:
+            said.append(data)
+
+    service = Service(Hub(market("A")), Limits(), 0, Auth(Config()))
+    link = Link(room=100_000, chunk=65_536, heard=hear)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.fair_queue.hand_out)
+        upgrade = Upgrade(KEY.encode(), MSGPACK, None)
+        nursery.start_soon(serve_websocket, link.server, upgrade, b"", ANYONE, service)
+        await wait_all_tasks_blocked()
+        del said[0]  # the answer to the request
+        yield link, service, said
+        nursery.cancel_scope.cancel()
+
+
+def ask(link: Link) -> None:
+    assert isinstance(SUBSCRIBE, bytes)
+    link.client.say(client_frame(BINARY, SUBSCRIBE))
+
+
+def kinds(said: list[bytes]) -> list[int]:
+    return [frame.first_byte for frame in frames(b"".join(said))[0]]
+
+
+async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_socket() -> None:
+    async with a_link() as (link, service, said), trio.open_nursery() as nursery:
+        link.down.size = 0
+        (connection,) = service.links
+        nursery.start_soon(connection.leave, 0)
+        await wait_all_tasks_blocked()
+        ask(link)
+        await wait_all_tasks_blocked()
+        assert not link.up.held, "the request was read"
+        nursery.cancel_scope.cancel()
+    assert kinds(said) == [BINARY, BINARY, CLOSE]
+
+
+async def test_no_data_comes_behind_the_last_error_while_a_pong_holds_the_close_frame_up() -> None:
+    async with a_link() as (link, service, said), trio.open_nursery() as nursery:
+        (connection,) = service.links
+        ask(link)
+        await wait_all_tasks_blocked()
+        before = len(said)
+        link.down.size = 0
+        link.client.say(client_frame(PING, b""))
+        await wait_all_tasks_blocked()
+        nursery.start_soon(connection.end_with, connection._session.expired())
+        await wait_all_tasks_blocked()
+        assert kinds(said[before:]) == [PONG, BINARY]
+        assert connection.closing
+        cut(service.hub.cache, update("A", bid=1))
+        for _ in service.hub.publish(0):
+            pass
+        link.down.size = 100_000
+        link.flow()
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert kinds(said[before:]) == [PONG, BINARY, CLOSE]

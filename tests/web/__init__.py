@@ -1,0 +1,1 @@
+"""Tests of the JavaScript client and the dashboard, in Node and Chromium."""

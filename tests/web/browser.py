@@ -1,0 +1,125 @@
+"""A real Chromium, and a service in a process of its own, for tests of the dashboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+
+
+def chromium() -> str:
+    """The path of Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found is not None, (
+        "the dashboard is tested in Chromium, and there is no `chromium` in PATH (Debian: apt-get install chromium)"
+    )
+    return found
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def page_of(started: Browser, *, dark: bool = False, width: int = 1440, height: int = 900) -> Iterator[Page]:
+    """A page of its own; an error of its scripts fails the test."""
+    context = started.new_context(
+        ignore_https_errors=True,  # nobody has told Chromium of the development authority
+        color_scheme="dark" if dark else "light",
+        viewport={"width": width, "height": height},
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert errors == []
+
+
+def row(page: Page, symbol: str) -> Locator:
+    return page.locator("#rows .row").filter(has=page.get_by_text(symbol, exact=True))
+
+
+def cell(page: Page, symbol: str, part: str) -> Locator:
+    return row(page, symbol).locator(f".{part}")
+
+
+def add(page: Page, text: str) -> None:
+    page.keyboard.press("/")
+    page.locator("#search").fill(text)
+    page.keyboard.press("Enter")
+
+
+class Market:
+    """A service whose prices a test sets, and which it can kill and start again at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "prices.json"
+        self._folder = folder
+        self._prices: dict[str, dict[str, str]] = {}
+        self._process: subprocess.Popen[str] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}/"
+
+    def set(self, symbol: str, **fields: str) -> None:
+        """The feed publishes these."""
+        self._prices.setdefault(symbol, {}).update(fields)
+        whole = self._folder / "prices.new"
+        whole.write_text(json.dumps(self._prices))
+        whole.replace(self._file)
+
+    def stop_feed(self) -> None:
+        """The feed fails, and again whenever it is started, until a price is set."""
+        self._file.unlink()
+
+    def start(self, *flags: str) -> None:
+        command = [sys.executable, "-m", "ticker", "serve", "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--feed", f"tests.feeds_for_tests:FromFile?path={self._file}", *flags]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith("ready ")
+
+    def kill(self) -> None:
+        """The server is gone without a word."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate()
+        self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.communicate()
+
+
+@contextmanager
+def market(folder: Path) -> Iterator[Market]:
+    made = Market(folder)
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,33 @@
+// For tests/web/test_javascript.py: a line of JSON in, a line of JSON out, one after the other in one process.
+
+import { createInterface } from "node:readline";
+import { Session, TickerError, decode, matcher } from "../../../ticker/web/ticker.js";
+
+/** What becomes of each frame (msgpack in hex, or JSON) on one connection whose client subscribed `*`. */
+function conversation(frames) {
+  const session = new Session();
+  session.want(["*"]);
+  return frames.map((frame, index) => {
+    let changes = null;
+    let refused = false;
+    try {
+      const message = decode("json" in frame ? frame.json : Uint8Array.from(Buffer.from(frame.msgpack, "hex")));
+      if (index > 0) changes = session.receive(message).changes ?? null;
+      else {
+        session.begin(message);
+        session.requests();
+      }
+    } catch (error) {
+      if (!(error instanceof TickerError)) throw error;
+      refused = true;
+    }
+    return { refused, changes, cursor: session.replica.cursor, copy: session.replica.values() };
+  });
+}
+
+const tasks = { conversation, matches: (pairs) => pairs.map(([pattern, symbol]) => matcher(pattern)(symbol)) };
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { task, given } = JSON.parse(line);
+  console.log(JSON.stringify(tasks[task](given)));
+}

@@ -1,0 +1,207 @@
+// The client's state machine, where the live tests do not get; and what `connect` does not take.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Replica, Session, TickerError, connect, decode, encode, matcher } from "../../../ticker/web/ticker.js";
+
+const welcome = (more = {}) => ({ kind: "welcome", epoch: "e", cut: 5, time: 5, limits: new Map(), ...more });
+const definition = { id: 0, symbol: "A", priceScale: 2, sizeScale: 0, metadata: {} };
+const defined = { kind: "instruments", definitions: [definition] };
+const snapshot = { kind: "snapshot", since: 5, cut: 5, time: 5, changes: [], records: [0, new Map([[1, 100]])] };
+const reply = (id, ...outcomes) => ({ kind: "reply", id, result: new Map([["outcomes", outcomes]]) });
+const plain = (value) => JSON.parse(JSON.stringify(value));
+
+/** A session that holds A, and whose other names have these outcomes. */
+function holding(names, ...outcomes) {
+  const session = new Session();
+  session.want(names);
+  session.begin(welcome());
+  session.requests();
+  for (const message of [defined, snapshot, reply(1, ...outcomes)]) session.receive(message);
+  return session;
+}
+
+test("names that do not fit into one request go into several", () => {
+  const session = new Session(250);
+  const names = Array.from({ length: 300 }, (_, index) => `NAME${index}`);
+  session.want(names);
+  session.begin(welcome({ limits: new Map([["max_message_bytes", 1024]]) }));
+  const requests = session.requests();
+  assert.ok(requests.length > 3);
+  assert.ok(requests.every((request) => encode(request).length <= 1024 && request.interval_ms === 250));
+  assert.deepEqual(requests.flatMap((request) => request.symbols), names);
+});
+
+test("a copy with more names than fit into a resume is taken anew, and what does not come again is withdrawn", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.begin(welcome({ cut: 7, limits: new Map([["max_message_bytes", 20]]) }));
+  assert.deepEqual(session.requests().map(({ op }) => op), ["subscribe"]);
+  const { changes } = session.receive(reply(2, ["A", 6, "there is no such instrument"]));
+  assert.deepEqual(plain(changes), { A: { bid: null } });
+});
+
+test("a name that the server declined is not resumed but asked for anew", () => {
+  const session = holding(["A", "B*"], ["A", 0, ""], ["B*", 8, "too many"]);
+  session.begin(welcome({ cut: 7 }));
+  assert.deepEqual(session.requests(), [
+    { op: "resume", id: 2, epoch: "e", cursor: 5, symbols: ["A"] },
+    { op: "subscribe", id: 3, symbols: ["B*"] },
+  ]);
+  session.receive({ kind: "instruments", definitions: [{ ...definition, id: 1, symbol: "B1" }] });
+  session.receive({ ...snapshot, cut: 7, records: [1, new Map([[1, 200]])] });
+  assert.equal(session.replica.values().B1.bid, "2.00");
+});
+
+test("a name that a resume declines is withdrawn and forgotten", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.begin(welcome({ cut: 7 }));
+  session.requests();
+  const { changes, refused } = session.receive(reply(2, ["A", 8, "too many"]));
+  assert.deepEqual(refused, [{ name: "A", code: 8, text: "too many" }]);
+  assert.deepEqual(plain(changes), { A: { bid: null } });
+  assert.deepEqual(plain(session.replica.values()), {});
+  session.begin(welcome({ cut: 7 }));
+  assert.deepEqual(session.requests().map(({ op }) => op), ["subscribe"]);
+});
+
+test("until a resume is answered, the server's own cut says nothing of the copy", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.begin(welcome({ cut: 7 }));
+  session.requests();
+  session.receive({ kind: "heartbeat", cut: 8, time: 8 });
+  assert.equal(session.replica.cursor, 5);
+  session.receive(reply(2, ["A", 0, ""]));
+  session.receive({ kind: "heartbeat", cut: 9, time: 9 });
+  assert.equal(session.replica.cursor, 9);
+});
+
+test("a resume that is refused is followed by a subscription", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.begin(welcome({ cut: 7 }));
+  session.requests();
+  session.receive({ kind: "error", id: 2, code: 10, text: "that epoch is over", fatal: false });
+  assert.equal(session.replica.cursor, 7);
+  assert.deepEqual(session.requests(), [{ op: "subscribe", id: 3, symbols: ["A"] }]);
+  session.begin(welcome({ cut: 8 })); // the connection was lost before the answer
+  assert.deepEqual(session.requests(), [{ op: "subscribe", id: 4, symbols: ["A"] }]);
+});
+
+test("an event stream goes on from the cursor, unless a name came that it was not asked for", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  assert.deepEqual(session.streamed(), { names: ["A"], lastEventId: "e:5", wanted: ["A"], refused: [] });
+  session.want(["C"]);
+  assert.deepEqual(session.streamed(), { names: ["A", "C"], lastEventId: undefined, wanted: ["A", "C"], refused: [] });
+});
+
+test("an event stream that goes on has a cut of its own once its reply has come", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.beginStream(welcome({ cut: 7 }), session.streamed());
+  session.receive({ kind: "heartbeat", cut: 8, time: 8 });
+  assert.equal(session.replica.cursor, 5);
+  session.receive(reply(1, ["A", 0, ""]));
+  session.receive({ kind: "heartbeat", cut: 9, time: 9 });
+  assert.equal(session.replica.cursor, 9);
+});
+
+test("an event stream without some of its names goes on as well", () => {
+  const session = holding(["A", "B"], ["A", 0, ""], ["B", 6, ""]);
+  session.giveUp(["B"]);
+  assert.equal(session.streamed().lastEventId, "e:5");
+});
+
+test("an event stream that was cut off before its reply begins anew", () => {
+  const session = new Session();
+  session.want(["A"]);
+  session.beginStream(welcome(), session.streamed());
+  session.receive(defined);
+  session.receive(snapshot);
+  assert.equal(session.streamed().lastEventId, undefined);
+  session.receive(reply(1, ["A", 0, ""]));
+  assert.equal(session.streamed().lastEventId, "e:5");
+});
+
+test("records that nobody wants any more, and two entries of one instrument, are not taken", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const changes = [0, new Map([[1, 1]]), 0, new Map([[3, 1]])];
+  const twice = { kind: "delta", since: 5, cut: 5, time: 5, changes };
+  assert.throws(() => session.receive(twice), TickerError);
+  assert.equal(session.replica.values().A.bid, "1.00");
+  session.giveUp(["A"]);
+  session.requests();
+  session.receive(snapshot);
+  assert.deepEqual(plain(session.replica.values()), {});
+});
+
+test("a message that defines an instrument twice has to be consistent, too", () => {
+  const replica = new Replica(() => true);
+  for (const second of [{ symbol: "B" }, { priceScale: 1 }, { id: 1 }]) {
+    assert.throws(() => replica.define([definition, { ...definition, ...second }]), TickerError);
+  }
+  assert.equal(replica.definition("A"), undefined);
+});
+
+test("a number that does not fit for a moment stays exact", () => {
+  const replica = new Replica(() => true);
+  replica.welcome(welcome(), false);
+  replica.define(defined.definitions);
+  replica.apply({ ...snapshot, records: [0, new Map([[1, 9007199254740991]])] });
+  replica.define([{ ...definition, priceScale: 6 }]);
+  assert.equal(replica.values().A.bid, "90071992547409.910000");
+});
+
+test("a float is no integer, and an integer of 2**53 is none wherever it stands", () => {
+  const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
+  assert.deepEqual(decode(bytes("93070501")), { kind: "heartbeat", cut: 5, time: 1 });
+  const floats = ["9307cb401400000000000001", "9307ca40a0000001"];
+  for (const hex of [...floats, "9263cf0020000000000000", "9263d3ffe0000000000000"]) {
+    assert.throws(() => decode(bytes(hex)), TickerError, hex);
+  }
+  assert.equal(decode(bytes("9263cb4014000000000000")), null);
+  assert.throws(() => decode('[7,5,9007199254740992]'), TickerError);
+});
+
+test("a class of characters has both its ends, and one that is upside down has nothing", () => {
+  const fits = (pattern, symbols) => symbols.filter(matcher(pattern));
+  assert.deepEqual(fits("[a-c]", ["a", "b", "c", "d", "-"]), ["a", "b", "c"]);
+  assert.deepEqual(fits("[b-b]", ["a", "b", "-"]), ["b"]);
+  assert.deepEqual(fits("[c-a]", ["a", "b", "c", "-"]), []);
+  assert.deepEqual(fits("[!a-b]?", ["ax", "cx", "c"]), ["cx"]);
+  assert.deepEqual(fits("*.[N]?*", ["A.NY", "A.LN", ".NYSE", "A.N"]), ["A.NY", ".NYSE"]);
+});
+
+test("requests are msgpack of every size", () => {
+  const long = "x".repeat(70_000);
+  const hex = (request) => Buffer.from(encode(request)).toString("hex");
+  assert.equal(hex({ op: "a", id: 127 }), "82a26f70a161a269647f");
+  assert.equal(hex({ id: 2 ** 53 - 1 }), "81a26964cf001fffffffffffff");
+  assert.equal(hex({ s: ["é"] }), "81a173dd00000001a2c3a9");
+  assert.ok(hex({ s: long }).startsWith("81a173db00011170"));
+});
+
+test("what is no address of a service, or no option, is refused at once", () => {
+  for (const url of ["http://localhost", "ws://localhost", "localhost:8443", "", undefined]) {
+    assert.throws(() => connect(url), TickerError, url);
+  }
+  for (const intervalMs of [-1, 0.5, "100", NaN]) {
+    assert.throws(() => connect("https://localhost", { intervalMs }), TickerError);
+  }
+  assert.throws(() => connect("https://localhost", { WebSocket: null, fetch: null }), TickerError);
+  assert.throws(() => connect("https://localhost", { transport: "websocket", WebSocket: null }), TickerError);
+});
+
+test("what is neither bytes of one message nor its JSON is refused", () => {
+  for (const payload of [new Uint8Array(), new ArrayBuffer(0), "", "[", "{}", "[1.5]"]) {
+    assert.throws(() => decode(payload), TickerError);
+  }
+  assert.equal(decode("[99]"), null);
+});
+
+test("names are asked for only when the server has answered what was given up", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.giveUp(["A"]);
+  assert.deepEqual(session.requests(), [{ op: "unsubscribe", id: 2, symbols: ["A"] }]);
+  session.want(["A"]);
+  assert.deepEqual(session.requests(), []);
+  session.receive(reply(2, ["A", 0, ""]));
+  assert.deepEqual(session.requests().map(({ op, symbols }) => ({ op, symbols })), [{ op: "subscribe", symbols: ["A"] }]);
+});

@@ -1,0 +1,169 @@
+"""ticker/web: the dashboard in a real Chromium, served by the real service over TLS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.tokens import key_file, token
+from tests.web.browser import Market, add, browser, cell, market, page_of, row
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Market]:
+    with market(tmp_path) as made:
+        made.set("ALPHA", bid="1.10", ask="1.12", last="1.11", status="live")
+        made.set("BETA", bid="20.0", ask="20.5", last="20.1", status="live")
+        made.start()
+        yield made
+
+
+def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#state-text")).to_contain_text("Live")
+        expect(page.locator("#transport")).to_have_text("WebSocket")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        add(page, "BETA")
+        expect(cell(page, "BETA", "last")).to_contain_text("20.1")
+        served.set("BETA", last="21.7")
+        expect(cell(page, "BETA", "last")).to_contain_text("21.7")
+        served.stop_feed()
+        expect(row(page, "BETA")).to_contain_text(
+            re.compile(r"stale · (feed_down|reconnecting) · since \d\d:\d\d:\d\d")
+        )
+        served.set("BETA", last="22.3")
+        expect(cell(page, "BETA", "last")).to_contain_text("22.3")
+        expect(row(page, "BETA")).not_to_contain_text("stale")
+        served.kill()
+        expect(page.locator("#state-text")).to_contain_text("No connection")
+        expect(page.locator("#notice")).to_be_visible()
+        served.set("BETA", last="23.9")
+        served.start()
+        expect(page.locator("#state-text")).to_contain_text("Live")
+        expect(cell(page, "BETA", "last")).to_contain_text("23.9")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_same_page_works_where_a_websocket_is_blocked(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.goto(f"{served.url}#ALPHA,BETA")
+        expect(page.locator("#state-text")).to_contain_text("Live")
+        expect(page.locator("#transport")).to_have_text("event stream")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        served.set("ALPHA", bid="1.15")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.15")
+
+
+def test_a_service_that_wants_a_token_is_said_so_and_takes_one(chrome: Browser, tmp_path: Path) -> None:
+    with market(tmp_path) as served, page_of(chrome) as page:
+        served.set("ALPHA", bid="1.10")
+        served.start("--token-key", key_file(tmp_path))
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#door")).to_be_visible()
+        page.locator("#token").fill(token())
+        page.keyboard.press("Enter")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#door")).to_be_hidden()
+
+
+def test_a_page_without_any_stream_says_why_and_gets_one_when_it_can(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.route("**/v1/**", lambda route: route.abort())
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#notice")).to_contain_text("There is no connection. localhost")
+        expect(page.locator("#notice")).to_contain_text("does not answer")
+        page.unroute("**/v1/**")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_refusal_is_shown_in_the_words_of_the_service(chrome: Browser, served: Market) -> None:
+    answer = '{"code": 503, "message": "all places are taken"}'
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.route("**/v1/**", lambda route: route.fulfill(status=503, body=answer))
+        page.goto(f"{served.url}#ALPHA")
+        expect(page.locator("#notice")).to_contain_text("It says: all places are taken.")
+
+
+def test_a_halted_instrument_says_so_and_since_when(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA,BETA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        served.set("ALPHA", status="halted", reason="exchange_halt")
+        halted = re.compile(r"halted · exchange_halt · since \d\d:\d\d:\d\d")
+        expect(row(page, "ALPHA")).to_contain_text(halted)
+        expect(page.locator("#detail-badge")).to_have_text(halted)
+        expect(row(page, "BETA")).not_to_contain_text("halted")
+
+
+def test_a_change_is_counted_from_the_last_close_with_its_sign(chrome: Browser, served: Market) -> None:
+    served.set("ALPHA", last="1.20", prev_close="1.25", volume="1234567")
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "change")).to_have_text("▼ \u22120.05")
+        expect(cell(page, "ALPHA", "percent")).to_have_text("\u22124.00 %")
+        expect(cell(page, "ALPHA", "volume")).to_have_text("1.23M")
+        served.set("ALPHA", last="1.30")
+        expect(cell(page, "ALPHA", "change")).to_have_text("▲ +0.05")
+
+
+def test_an_unknown_symbol_says_so_and_joins_when_it_appears(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.goto(f"{served.url}#ALPHA,DELTA")
+        expect(row(page, "DELTA")).to_contain_text("no such instrument yet")
+        served.set("DELTA", last="4.4")
+        expect(cell(page, "DELTA", "last")).to_have_text("4.40")
+        expect(row(page, "DELTA")).not_to_contain_text("no such instrument")
+
+
+def test_the_chosen_colours_are_kept_between_visits(chrome: Browser, served: Market) -> None:
+    with page_of(chrome, dark=True) as page:
+        for _ in range(2):
+            page.goto(served.url)
+            expect(page.locator("html")).to_have_attribute("data-theme", "auto")
+        page.locator("#theme").click()
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.locator("#theme")).to_have_attribute("aria-label", "Colours: Light")
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
+@pytest.mark.parametrize("width", [1440, 390], ids=["wide", "phone"])
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+def test_nothing_hangs_out_of_the_page(chrome: Browser, served: Market, *, dark: bool, width: int) -> None:
+    with page_of(chrome, dark=dark, width=width) as page:
+        page.goto(f"{served.url}#ALPHA,BETA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        channels = [int(part) for part in re.findall(r"\d+", background)[:3]]
+        assert (max(channels) < 80) is dark
+
+
+def test_the_page_asks_nobody_else_and_runs_nothing_inline(chrome: Browser, served: Market) -> None:
+    asked: list[str] = []
+    with page_of(chrome) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        answer = page.goto(served.url)
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        assert answer is not None
+        policy = answer.headers["content-security-policy"]
+    assert all(url.startswith(served.url) for url in asked)
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy

@@ -1,0 +1,201 @@
+"""A client's copy of the market: what a client holds after each message, with no idea of sockets or time.
+
+The rules are those of PROTOCOL.md, section 6:
+
+1. WELCOME starts a connection. Its epoch names the cache that cuts and instrument ids belong to.
+2. INSTRUMENTS says how to read an instrument's numbers. Scales only rise, and a higher scale changes no value.
+3. DELTA and SNAPSHOT are applied whole, if their `since` is not beyond the cursor: changes are merged into the records
+   that the client holds, then the complete records of a SNAPSHOT replace whatever there was.
+4. After either, the copy equals the server's at `cut`, across all its instruments, and the cursor is `cut`.
+5. Changes of instruments that the client does not hold, and records of those it does not want, are ignored: it has
+   unsubscribed them while the message was on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from ticker.errors import Code, Gap, ProtocolError
+from ticker.market import MAX_INTEGER, NAMES, FieldKey, Kind, WireValue, decimal_text, field_kind, field_name, shown
+from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
+
+Fields: TypeAlias = dict[str, Decimal | int | str | None]
+"""Values by field name: prices and sizes as `Decimal` at the instrument's scale, None for a withdrawn field."""
+
+
+class InstrumentState:
+    """One instrument of the copy: its definition and its present fields, still scaled."""
+
+    __slots__ = ("definition", "values")
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.values: dict[FieldKey, WireValue] = {}
+
+    def redefine(self, definition: Definition) -> None:
+        """Take a new definition over; the numbers move to its scales."""
+        old = self.definition
+        for key, value in self.values.items():
+            kind = field_kind(key)
+            if kind is Kind.PRICE and isinstance(value, int):
+                self.values[key] = value * 10 ** (definition.price_scale - old.price_scale)
+            elif kind is Kind.SIZE and isinstance(value, int):
+                self.values[key] = value * 10 ** (definition.size_scale - old.size_scale)
+        self.definition = definition
+
+    def merge(self, fields: dict[FieldKey, WireValue]) -> None:
+        """Take changes over; None withdraws a field."""
+        for key, value in fields.items():
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = value
+
+    def text(self, key: FieldKey, value: WireValue) -> str | int | None:
+        """A value for people: a price or size as a decimal string at the instrument's scale."""
+        kind = field_kind(key)
+        if isinstance(value, int) and kind in (Kind.PRICE, Kind.SIZE):
+            scale = self.definition.price_scale if kind is Kind.PRICE else self.definition.size_scale
+            return decimal_text(value, scale)
+        return value
+
+    def fields(self, values: dict[FieldKey, WireValue]) -> Fields:
+        """Values of this instrument by field name."""
+        named: Fields = {}
+        for key, value in values.items():
+            number = isinstance(value, int) and field_kind(key) in (Kind.PRICE, Kind.SIZE)
+            named[field_name(key)] = Decimal(str(self.text(key, value))) if number else value
+        return named
+
+
+class Replica:
+    """The copy. `wants` says which symbols the client is subscribed to at the moment; the rest is ignored."""
+
+    def __init__(self, wants: Callable[[str], bool]) -> None:
+        self._wants = wants
+        self.epoch = ""
+        self.cursor = 0
+        self.time = 0
+        """When the cut of the cursor was closed, in microseconds since 1970 UTC, by the server's clock."""
+        self.resuming = False
+        """The server has not answered RESUME yet, so what it says of its own cut does not hold for this copy."""
+        self._definitions: dict[int, Definition] = {}
+        self._ids: dict[str, int] = {}
+        self._holdings: dict[int, InstrumentState] = {}
+        self._by_symbol: dict[str, InstrumentState] = {}
+
+    def __iter__(self) -> Iterator[InstrumentState]:
+        return iter(self._holdings.values())
+
+    def find(self, symbol: str) -> InstrumentState | None:
+        """What the copy holds of this instrument."""
+        return self._by_symbol.get(symbol)
+
+    def welcome(self, message: Welcome, *, resumable: bool) -> bool:
+        """A connection begins. True if this copy can be resumed on it; otherwise the copy was forgotten."""
+        self.resuming = resumable and message.epoch == self.epoch and self.cursor <= message.cut
+        if not self.resuming:
+            self.epoch = message.epoch
+            self.cursor, self.time = message.cut, message.time
+            self._definitions.clear()
+            self._ids.clear()
+            self._holdings.clear()
+            self._by_symbol.clear()
+        return self.resuming
+
+    def define(self, message: Instruments) -> None:
+        """Learn definitions. Raises `ProtocolError` for one that contradicts what is known of this epoch.
+
+        The copy is then as it was.
+        """
+        fresh: dict[int, Definition] = {}
+        ids: dict[str, int] = {}
+        for definition in message.definitions:
+            known = fresh.get(definition.id) or self._definitions.get(definition.id)
+            if known is not None and (
+                known.symbol != definition.symbol
+                or known.price_scale > definition.price_scale
+                or known.size_scale > definition.size_scale
+            ):
+                raise ProtocolError(
+                    Code.MALFORMED, f"instrument {definition.id}: a scale was lowered or the symbol changed"
+                )
+            if ids.setdefault(definition.symbol, self._ids.get(definition.symbol, definition.id)) != definition.id:
+                raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
+            fresh[definition.id] = definition
+        self._definitions |= fresh
+        self._ids |= ids
+        for number, definition in fresh.items():
+            holding = self._holdings.get(number)
+            if holding is not None:
+                holding.redefine(definition)
+
+    def apply(self, message: Snapshot | Delta) -> dict[InstrumentState, dict[FieldKey, WireValue]]:
+        """Apply a data message whole and return the fields that it changed, by instrument; None where one is gone.
+
+        Raises `Gap` for one that does not follow the cursor, and `ProtocolError` for one that makes no sense; the copy
+        is then as it was.
+        """
+        if message.since > self.cursor:
+            raise Gap(message.since, self.cursor)
+        if message.cut < self.cursor:
+            raise ProtocolError(Code.MALFORMED, f"cut {message.cut} after cut {self.cursor}")
+        changes = self._checked(message.changes)
+        records = self._checked(message.records) if isinstance(message, Snapshot) else {}
+        brought: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
+        for number, fields in changes.items():
+            holding = self._holdings.get(number)
+            if holding is not None:
+                holding.merge(fields)
+                brought[holding] = fields
+        for number, fields in records.items():
+            definition = self._definitions[number]
+            if self._wants(definition.symbol):
+                before = self._holdings.get(number)
+                # What the same message withdrew just now is gone as well.
+                gone = {**brought.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
+                holding = InstrumentState(definition)
+                holding.merge(fields)
+                self._holdings[number] = self._by_symbol[definition.symbol] = holding
+                brought[holding] = {**gone, **fields}
+        self.cursor, self.time = message.cut, message.time
+        return brought
+
+    def beat(self, message: Heartbeat) -> None:
+        """Nothing changed through this cut."""
+        if message.cut >= self.cursor and not self.resuming:
+            self.cursor, self.time = message.cut, message.time
+
+    def forget_unwanted(self) -> None:
+        """Drop what the client is no longer subscribed to."""
+        for number, holding in list(self._holdings.items()):
+            if not self._wants(holding.definition.symbol):
+                del self._holdings[number]
+                del self._by_symbol[holding.definition.symbol]
+
+    def _checked(self, entries: Sequence[Any]) -> dict[int, dict[FieldKey, WireValue]]:
+        """Entries by id. Raises `ProtocolError` for anything that is not an entry of a defined instrument."""
+        if len(entries) % 2:
+            raise ProtocolError(Code.MALFORMED, "entries come in pairs of id and fields")
+        checked: dict[int, dict[FieldKey, WireValue]] = {}
+        for number, fields in zip(entries[::2], entries[1::2], strict=True):
+            if type(number) is not int or number not in self._definitions:
+                raise ProtocolError(Code.MALFORMED, f"an entry of instrument {shown(number)}, which was not defined")
+            if not isinstance(fields, dict) or number in checked:
+                raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
+            known = {key: value for key, value in fields.items() if type(key) is not int or key in NAMES}
+            if not all(type(key) in {int, str} and _may_be(key, value) for key, value in known.items()):
+                raise ProtocolError(Code.MALFORMED, f"instrument {number}: a field has a value that it cannot have")
+            checked[number] = known
+        return checked
+
+
+def _may_be(key: FieldKey, value: object) -> bool:
+    """Whether a known field, or one of a feed's own, can have this value."""
+    if type(value) is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER and field_kind(key) is not Kind.TEXT
+    if type(value) is str:
+        return field_kind(key) in {None, Kind.TEXT}
+    return value is None

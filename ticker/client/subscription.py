@@ -1,0 +1,105 @@
+"""What a user of the client iterates over: changes, merged for as long as nobody takes them.
+
+The rule of the server holds here too: a slow consumer gets fewer and fuller changes, never old ones, and a subscription
+that nobody reads holds at most one value per field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from ticker.client.replica import Fields
+from ticker.errors import TickerError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed, across all the subscription's symbols at one moment of the market.
+
+    `cut` numbers that moment and `time` says when it was, by the server's clock. `changes` are the changed fields by
+    symbol: prices and sizes as `Decimal`, None for a field that was withdrawn.
+    """
+
+    cut: int
+    time: datetime
+    changes: Mapping[str, Fields] = field(default_factory=dict)
+
+
+class Subscription:
+    """An endless asynchronous iterator of `Change`, first of all of what is there already.
+
+    It ends when the client is closed, or when it is closed itself (`async with` does that). A client that failed for
+    good ends it with `ConnectionFailed`.
+    """
+
+    def __init__(self, names: tuple[str, ...], close: Callable[[Subscription], None]) -> None:
+        self.names = names
+        """The symbols and patterns that it was made with."""
+        self._close = close
+        self._matching: dict[str, bool] = {}
+        self._pending: dict[str, Fields] = {}
+        self._cut = 0
+        self._time = 0
+        self._wake = trio.Event()
+        self._over = False
+        self._error: TickerError | None = None
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Change:
+        await trio.lowlevel.checkpoint()
+        while not self._pending:
+            if self._error is not None:
+                raise self._error
+            if self._over:
+                raise StopAsyncIteration
+            await self._wake.wait()
+        changes, self._pending = self._pending, {}
+        if not self._over:
+            self._wake = trio.Event()
+        return Change(self._cut, _EPOCH + timedelta(microseconds=self._time), changes)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unsubscribe; what was not taken yet is dropped."""
+        self._close(self)
+        self._pending.clear()
+        self.end(None)
+
+    def matches(self, symbol: str) -> bool:
+        """Whether one of its names is this symbol, or a pattern that matches it."""
+        known = self._matching.get(symbol)
+        if known is None:
+            known = self._matching[symbol] = any(fnmatchcase(symbol, name) for name in self.names)
+        return known
+
+    def merge(self, cut: int, time: int, changes: Mapping[str, Fields]) -> None:
+        """Take over what changed, as far as it is asked for here."""
+        for symbol, fields in changes.items():
+            if fields and self.matches(symbol):
+                self._pending.setdefault(symbol, {}).update(fields)
+        self._cut, self._time = cut, time
+        if self._pending:
+            self._wake.set()
+
+    def end(self, error: TickerError | None) -> None:
+        """Nothing more will come."""
+        self._over, self._error = True, error
+        self._wake.set()

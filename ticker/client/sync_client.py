@@ -1,0 +1,85 @@
+"""The client for scripts and notebooks: an ordinary iterator, with the asynchronous client running in a thread.
+
+Nothing is queued between the two: the iterator asks the subscription for its next change, and waits. So a script that
+is slow gets fewer and fuller changes, as any slow consumer does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from ticker.client.client import Event, Token, connect
+from ticker.client.subscription import Change, Subscription
+
+
+def watch(
+    url: str,
+    names: Iterable[str],
+    *,
+    ca: str | Path | None = None,
+    token: Token | None = None,
+    interval_ms: int | None = None,
+    on_event: Callable[[Event], None] = lambda _event: None,
+) -> Iterator[Change]:
+    """Iterate over the changes of some symbols and patterns, for ever; the arguments are those of `connect`.
+
+    The connection is made at the first step and closed when the iterator is closed, or is no longer used. `on_event` is
+    called in the client's thread.
+
+    Raises what `connect` raises.
+    """
+    client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
+    started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
+
+    async def run() -> None:
+        async with client() as connected, connected.subscribe(*names) as subscription:
+            stop = trio.Event()
+            started.put(_Running(subscription, trio.lowlevel.current_trio_token(), stop))
+            await stop.wait()
+
+    def run_in_thread() -> None:
+        try:
+            trio.run(run)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever iterates
+            started.put(error)
+
+    thread = threading.Thread(target=run_in_thread, name="ticker-client", daemon=True)
+    thread.start()
+    running = started.get()
+    if isinstance(running, BaseException):
+        thread.join()
+        raise running
+    try:
+        while True:
+            change = trio.from_thread.run(_next, running.subscription, trio_token=running.token)
+            if change is None:
+                break
+            yield change
+    except (trio.RunFinishedError, trio.Cancelled):
+        pass  # the client has ended, and its thread says why
+    finally:
+        with contextlib.suppress(trio.RunFinishedError):
+            running.token.run_sync_soon(running.stop.set)
+        thread.join()
+    if not started.empty() and isinstance(fault := started.get(), BaseException):
+        raise fault
+
+
+async def _next(subscription: Subscription) -> Change | None:
+    return await anext(subscription, None)
+
+
+class _Running:
+    """The client in its thread."""
+
+    def __init__(self, subscription: Subscription, token: trio.lowlevel.TrioToken, stop: trio.Event) -> None:
+        self.subscription = subscription
+        self.token = token
+        self.stop = stop

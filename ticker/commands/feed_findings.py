@@ -1,0 +1,187 @@
+"""What a feed brings, as `ticker feeds check` tells it: how much, of what, what is odd about it, what was refused.
+
+Crossed quotes, negative prices and times that step backwards are data, and none of them is refused. But somebody who
+writes an adapter wants to know of them: more often than not it is the adapter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from ticker.core.last_value import LastValueCache, Record
+from ticker.errors import BadPublication
+from ticker.market import (
+    KINDS,
+    FieldKey,
+    Kind,
+    Update,
+    Withdrawal,
+    field_key,
+    field_kind,
+    field_name,
+    shown,
+)
+
+JUMP = Decimal("0.1")
+"""A price that moves by more than this part of itself in one update is odd."""
+
+DAY_US = 86_400_000_000
+"""A `time` further from now than a day is odd: seconds or milliseconds, perhaps, in place of microseconds."""
+
+_BID, _ASK, _TIME = (field_key(name) for name in ("bid", "ask", "time"))
+_JUMPING = frozenset(field_key(name) for name in ("bid", "ask", "last"))
+_NAMED = 5
+_KINDS = 12
+"""So many names and lines are shown of what may be many."""
+
+
+class Tally:
+    """So many of a kind, with the first of them as an example."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, kind: str, example: str) -> None:
+        """Count one."""
+        self.counts[kind] += 1
+        self._examples.setdefault(kind, example)
+
+    def lines(self) -> list[str]:
+        """One for each of the most frequent kinds."""
+        lines = [f"{kind}: {count:,}, first {self._examples[kind]}" for kind, count in self.counts.most_common(_KINDS)]
+        more = len(self.counts) - len(lines)
+        return [*lines, f"and {more:,} kinds more"] if more else lines
+
+
+class Findings:
+    """Everything that one feed published in a while."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.updates = 0
+        self.publications = 0
+        self.longest_silence = 0.0
+        self.odd = Tally()
+        self.refused = Tally()
+        self._cache = LastValueCache("check")
+        self._covered: dict[FieldKey, set[int]] = {}
+        self._updated: set[int] = set()
+        self._before: dict[tuple[int, FieldKey], Decimal] = {}
+        self._heard: float | None = None
+
+    def take(self, item: object, seconds: float, now: int) -> None:
+        """What was sent, so many seconds after the start; `now` is the wall clock's time in microseconds."""
+        if self._heard is not None:
+            self.longest_silence = max(self.longest_silence, seconds - self._heard)
+        self._heard = seconds
+        self.batches += 1
+        # An update is a tuple as well, so the type itself counts.
+        batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as above
+        for publication in batch:
+            self._take(publication, now)
+
+    def end(self, seconds: float, limit: float | None) -> None:
+        """The check has ended, so many seconds after the start; a silence of `limit` would have had it run again."""
+        self.longest_silence = max(self.longest_silence, seconds - (self._heard or 0.0))
+        if limit is not None and self.longest_silence >= limit:
+            self.odd.add("silent for longer than its silence_seconds", f"{self.longest_silence:.1f} s, not {limit:g} s")
+
+    def _take(self, publication: object, now: int) -> None:
+        self.publications += 1
+        try:
+            self._cache.publish(publication)  # type: ignore[arg-type]  # whether it is one, the cache says
+        except BadPublication as error:
+            self.refused.add(_kind_of(publication), str(error))
+            return
+        except Exception as error:  # noqa: BLE001  # it is a feed's own object and can fail in any way, as in the publisher
+            self.refused.add(_kind_of(publication), f"{type(error).__name__} while it was read: {shown(error)}")
+            return
+        if type(publication) is Update:
+            self.updates += 1
+            record = self._cache.find(publication.symbol)
+            if record is not None:
+                self._look(record, {field_key(name) for name in publication.fields}, now)
+
+    def _look(self, record: Record, keys: set[FieldKey], now: int) -> None:
+        """Look at the fields that an update named, as they are now."""
+        self._updated.add(record.id)
+        for key in keys:
+            value = record.values.get(key)
+            if value is None:
+                self._before.pop((record.id, key), None)
+                continue
+            self._covered.setdefault(key, set()).add(record.id)
+            kind = field_kind(key)
+            if isinstance(value, int) and (kind is Kind.PRICE or kind is Kind.SIZE):
+                places = record.price_scale if kind is Kind.PRICE else record.size_scale
+                self._look_at_number(record, key, Decimal(value).scaleb(-places))
+            elif isinstance(value, int) and key == _TIME:
+                self._look_at_time(record, value, now)
+        bid, ask = record.values.get(_BID), record.values.get(_ASK)
+        if keys & {_BID, _ASK} and isinstance(bid, int) and isinstance(ask, int) and bid > ask:
+            at = -record.price_scale
+            self.odd.add("bid above ask", f"{record.symbol} {Decimal(bid).scaleb(at)} {Decimal(ask).scaleb(at)}")
+
+    def _look_at_number(self, record: Record, key: FieldKey, value: Decimal) -> None:
+        if value < 0:
+            self.odd.add("negative", f"{record.symbol} {field_name(key)} {value}")
+        if key in _JUMPING:
+            before = self._before.get((record.id, key))
+            if before is not None and abs(value - before) > JUMP * abs(before):
+                self.odd.add(f"jump by more than {JUMP:.0%}", f"{record.symbol} {field_name(key)} {before} to {value}")
+            self._before[record.id, key] = value
+
+    def _look_at_time(self, record: Record, value: int, now: int) -> None:
+        before = self._before.get((record.id, _TIME))
+        if before is not None and value < before:
+            self.odd.add("time backwards", f"{record.symbol} by {(before - value) / 1_000_000:f} s")
+        if abs(now - value) > DAY_US:
+            self.odd.add("time more than a day from now", f"{record.symbol} {value} (microseconds since 1970?)")
+        self._before[record.id, _TIME] = Decimal(value)
+
+    def report(self, seconds: float, counters: Mapping[str, int]) -> list[str]:
+        """All of it, for people."""
+        records = self._cache.records
+        silent = [record.symbol for record in records if record.id not in self._updated]
+        total = len(records)
+        covered = sorted(self._covered.items(), key=lambda item: (-len(item[1]), _place(item[0])))
+        rate = self.updates / seconds if seconds > 0 else 0.0
+        rows = [
+            ("instruments", [f"{total:,}{_named(' without an update', silent)}"]),
+            ("updates", [f"{self.updates:,} in {seconds:.1f} s, {rate:,.1f} a second"]),
+            ("batches", [f"{self.batches:,} of {self.publications:,} publications"]),
+            ("silence", [f"{self.longest_silence:.1f} s at the longest"]),
+            ("fields", [f"{field_name(key)} {len(ids):,}/{total:,}" for key, ids in covered]),
+            ("odd", self.odd.lines()),
+            ("refused", self.refused.lines()),
+            ("counters", [f"{name} {count:,}" for name, count in sorted(counters.items())]),
+        ]
+        return [f"{title:<12} {line}" for title, lines in rows for line in _joined(title, lines)]
+
+
+def _place(key: FieldKey) -> tuple[int, str]:
+    """Standard fields in the protocol's order, then the feed's own."""
+    return (key, "") if isinstance(key, int) else (len(KINDS) + 1, key)
+
+
+def _joined(title: str, lines: Sequence[str]) -> list[str]:
+    """Short things share a line; nothing at all is said as well."""
+    if title in {"fields", "counters"}:
+        return [", ".join(lines) or "none"]
+    return list(lines) or ["none"]
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = ", ..." if len(names) > _NAMED else ""
+    return f", {len(names):,}{what}: {', '.join(names[:_NAMED])}{more}"
+
+
+def _kind_of(publication: object) -> str:
+    """What refusals are counted by."""
+    name = type(publication).__name__
+    return f"{name} of {shown(publication.symbol)}" if isinstance(publication, Update | Withdrawal) else name

@@ -1,0 +1,144 @@
+"""`ticker feeds`: which feeds are installed, with their options; and what one of them brings."""
+
+from __future__ import annotations
+
+import math
+import sys
+import textwrap
+from functools import partial
+
+import trio
+from cyclopts import App
+
+from ticker.commands.feed_findings import Findings
+from ticker.commands.logs import configure_logging
+from ticker.config import Limits
+from ticker.errors import ConfigError, sole
+from ticker.market import shown
+from ticker.net.clocks import wall_clock
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+from ticker_feeds import Feed
+from ticker_feeds.catalogue import Option, describe
+from ticker_feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
+
+_WIDTH = 100
+
+feeds_app = App(
+    name="feeds",
+    help="Show the feeds that are installed, and check what one brings.",
+    help_format="plaintext",
+    backend="trio",
+    result_action="return_value",
+)
+
+
+@feeds_app.default
+def installed(*names: str) -> None:
+    """List the feeds that are installed, with their options.
+
+    Parameters
+    ----------
+    names
+        Only these: names of installed feeds, or package.module:Class.
+    """
+    listed = offers()
+    if names:
+        known = {offer.name for offer in listed}
+        others = [Offer(name, name, "") for name in names if name not in known]
+        for other in others:
+            find_feed(other.name)
+        listed = [offer for offer in listed if offer.name in names] + others
+    print("\n\n".join(_entry(offer) for offer in listed))
+
+
+@feeds_app.command
+async def check(spec: str, *, seconds: float = 10.0) -> None:
+    """Run a feed for a while, and say what it brings.
+
+    That is: instruments, rate, which fields how many of them have, what is odd (bid above ask, negative values, times
+    that step backwards, jumps), what the service would refuse, and what the feed counts itself. Exit code 1 where the
+    feed failed, where something was refused, or where no update came.
+
+    Parameters
+    ----------
+    spec
+        The feed: NAME?option=value&option=value, as for `ticker serve --feed`.
+    seconds
+        How long; less, if the feed ends by itself.
+    """
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"--seconds {seconds}: give a number above 0")
+    configure_logging("console")
+    feed = load_feed(spec)
+    findings = Findings()
+    began = trio.current_time()
+    end = await run_for(feed, seconds, findings)
+    lasted = trio.current_time() - began
+    findings.end(lasted, getattr(feed, "silence_seconds", None))
+    print(f"{'feed':<12} {without_secrets(spec)}")
+    print(f"{'run':<12} {end or 'went on to the end of the check'}")
+    print("\n".join(findings.report(lasted, getattr(feed, "counters", {}))))
+    if findings.refused.counts or not findings.updates or (end is not None and end != ENDED):
+        sys.exit(1)
+
+
+ENDED = "ended by itself"
+
+
+async def run_for(feed: Feed, seconds: float, findings: Findings) -> str | None:
+    """Run a feed for so long, once. How it ended, if it did."""
+    sending, receiving = trio.open_memory_channel[FeedMessage](Limits().feed_queue)
+    end: str | None = None
+    began = trio.current_time()
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_listen, receiving, began, findings)
+            with sending:
+                end = await _end_of(feed, FeedChannel(FeedState("check"), sending, Limits().max_batch))
+    return end
+
+
+async def _listen(receiving: trio.MemoryReceiveChannel[FeedMessage], began: float, findings: Findings) -> None:
+    with receiving:
+        async for _, item in receiving:
+            findings.take(item, trio.current_time() - began, wall_clock())
+
+
+async def _end_of(feed: Feed, outlet: FeedChannel) -> str:
+    try:
+        await feed.run(outlet)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code: what it raised is what is told
+        only = sole(error)
+        return f"raised {type(only).__name__}: {shown(only)}"
+    return ENDED
+
+
+def _entry(offer: Offer) -> str:
+    """One feed: where it comes from, what it says of itself, its options."""
+    origin = offer.package or ("comes with Ticker" if offer.name in BUILT_IN else "not installed under a name")
+    head = f"{offer.name}  ({origin}, {offer.target})"
+    if offer.error is not None:
+        return f"{head}\n{_indented(f'cannot be used: {offer.error}')}"
+    try:
+        summary, options = describe(find_feed(offer.name))
+    except ConfigError as error:
+        return f"{head}\n{_indented(f'cannot be used: {error}')}"
+    parts = [head]
+    if summary:
+        parts.append(_indented(summary))
+    for option in options:
+        parts.append(f"    {option.name}: {option.kind} ({_default(option)})")
+        if option.text:
+            parts.append(_indented(option.text, 8))
+    return "\n".join(parts)
+
+
+def _default(option: Option) -> str:
+    if option.default is None:
+        return "must be given"
+    return "may be left out" if option.default in {"None", ""} else f"default: {option.default}"
+
+
+def _indented(text: str, places: int = 4) -> str:
+    wrap = partial(textwrap.fill, width=_WIDTH, break_on_hyphens=False, break_long_words=False)
+    return wrap(" ".join(text.split()), initial_indent=" " * places, subsequent_indent=" " * places)

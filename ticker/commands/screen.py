@@ -1,0 +1,116 @@
+"""The live table of `ticker watch`: one row per instrument; what moved flashes green or red for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ticker.client.client import Connected, Disconnected, Event
+from ticker.client.replica import Fields
+from ticker.client.session import Refused
+from ticker.client.subscription import Change
+
+COLUMNS = ("bid_size", "bid", "ask", "ask_size", "last", "last_size", "high", "low", "volume")
+LEAST_WANTED = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
+"""The columns that are left out, in this order, where the window is too narrow: a price is never cut."""
+FLASH_SECONDS = 0.5
+
+
+class Screen:
+    """What is shown, and since when. Times are seconds of any clock that goes forward."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._rows: dict[str, Fields] = {}
+        self._moved: dict[tuple[str, str], tuple[float, str]] = {}
+        self._state = Text("connecting", "yellow")
+        self._lost = False
+        self._refused: dict[str, str] = {}
+        self._cut = 0
+        self._changes = 0
+        self._since: float | None = None
+
+    def apply(self, change: Change, now: float) -> None:
+        """Take a change over."""
+        self._since = now if self._since is None else self._since
+        self._cut = change.cut
+        for symbol, fields in change.changes.items():
+            row = self._rows.setdefault(symbol, {})
+            self._refused.pop(symbol, None)
+            self._changes += len(fields)
+            for name, value in fields.items():
+                old = row.get(name)
+                if isinstance(value, Decimal) and isinstance(old, Decimal) and value != old:
+                    self._moved[symbol, name] = now, "black on green" if value > old else "white on red"
+                row[name] = value
+
+    def happened(self, event: Event) -> None:
+        """Take a connection event over."""
+        self._lost = isinstance(event, Disconnected) or (self._lost and isinstance(event, Refused))
+        if isinstance(event, Connected):
+            self._state = Text("resumed" if event.resumed else "connected", "green")
+        elif isinstance(event, Refused):
+            self._refused[event.name] = event.text
+        else:
+            self._state = Text(f"{event.reason}; trying again in {event.retry_seconds:.1f} s", "bold red")
+
+    def render(self, now: float, height: int, width: int) -> RenderableType:
+        """The table as it is now, in so many lines and columns."""
+        symbols = sorted(self._rows)
+        fitting = max(1, height - 6 - len(self._refused))
+        columns = self._fitting(symbols[:fitting], width)
+        table = Table(expand=True, box=None, header_style="bold", row_styles=("", "on grey7"))
+        table.add_column("symbol", style="bold", no_wrap=True)
+        for name in columns:
+            table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+        table.add_column("status", no_wrap=True)
+        for symbol in symbols[:fitting]:
+            cells = self._cells(symbol, columns, now)
+            table.add_row(Text(symbol), *cells, self._status(symbol), style="dim" if self._lost else "")
+        lines: list[RenderableType] = [self._headline(now), table]
+        if len(symbols) > fitting:
+            lines.append(Text(f"… and {len(symbols) - fitting} more; make the window higher", "dim"))
+        lines += [Text(f"{name}: {text}", "yellow") for name, text in sorted(self._refused.items())]
+        return Group(*lines)
+
+    def _fitting(self, symbols: Sequence[str], width: int) -> list[str]:
+        """The columns for which there is room."""
+        widths = {
+            name: 2 + max([len(name), *(len(shown(self._rows[symbol].get(name))) for symbol in symbols)])
+            for name in COLUMNS
+        }
+        room = width - 2 - max([len("symbol"), *(len(symbol) for symbol in symbols)]) - 2
+        room -= max([len("status"), *(self._status(symbol).cell_len for symbol in symbols)])
+        for name in LEAST_WANTED:
+            if sum(widths.values()) > room:
+                del widths[name]
+        return list(widths)
+
+    def _headline(self, now: float) -> Text:
+        seconds = max(now - (self._since or now), 1.0)
+        rate = Text(f"  cut {self._cut}  {self._changes / seconds:.0f} changes/s  Ctrl-C ends", "dim")
+        return Text.assemble((f"{self._url}  ", "dim"), self._state, rate, no_wrap=True, overflow="ellipsis")
+
+    def _cells(self, symbol: str, columns: Sequence[str], now: float) -> Sequence[Text]:
+        cells = []
+        for name in columns:
+            value = self._rows[symbol].get(name)
+            at, style = self._moved.get((symbol, name), (-FLASH_SECONDS, ""))
+            cells.append(Text(shown(value), style if now - at < FLASH_SECONDS else ""))
+        return cells
+
+    def _status(self, symbol: str) -> Text:
+        if self._lost:
+            return Text("connection lost", "bold red")
+        row = self._rows[symbol]
+        status, reason = shown(row.get("status")), shown(row.get("reason"))
+        return Text(f"{status} {reason}".strip(), "green" if status == "live" else "bold yellow")
+
+
+def shown(value: Decimal | int | str | None) -> str:
+    """A value as text, never in exponents."""
+    return "" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)

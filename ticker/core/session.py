@@ -1,0 +1,308 @@
+"""One client's requests, as a state machine: a payload goes in, an answer comes out. No sockets, no clocks.
+
+The rules:
+
+1. Every message is answered, in order: with REPLY, or with ERROR. One bad symbol never fails the others of its request.
+2. An answer is sent only after the data that the request asked for: a client that has the reply to a subscribe holds
+   everything it subscribed.
+3. Unknown symbols are remembered: they join when their instrument appears. So a client that comes back before the feeds
+   do loses nothing.
+4. A message that cannot be understood at all is fatal: its sender would misunderstand the answers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from msgspec import UNSET, UnsetType, to_builtins
+
+from ticker.config import MAX_INTERVAL_MS, Limits
+from ticker.core.audiences import Subscriber, SubscriptionSet
+from ticker.core.encode_cache import definition_of
+from ticker.core.hub import Hub
+from ticker.door.authorization import ANYONE, Grant
+from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
+from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.protocol.messages import (
+    PROTOCOL_VERSION,
+    Authenticate,
+    BadRequest,
+    Close,
+    Error,
+    Expiring,
+    FindInstruments,
+    Ping,
+    Reply,
+    Request,
+    Resume,
+    Stats,
+    Subscribe,
+    Subscriptions,
+    Unsubscribe,
+    Welcome,
+    parse_request,
+)
+from ticker.protocol.symbols import is_pattern
+
+_FOUND_PER_REPLY = 500
+
+_FATAL: dict[Code, Close] = {
+    Code.MALFORMED: Close.MALFORMED,
+    Code.TOO_LARGE: Close.TOO_LARGE,
+    Code.WRONG_ENCODING: Close.WRONG_ENCODING,
+    Code.BAD_TOKEN: Close.TOKEN_EXPIRED,
+}
+
+_SCANNED_PER_UNIT = 2_000
+"""So many instruments compared with a pattern cost as much as a simple request."""
+
+
+def cost_of(scanned: int) -> float:
+    """What it costs to compare so many instruments with patterns, in simple requests."""
+    return scanned / _SCANNED_PER_UNIT
+
+
+class Answer(NamedTuple):
+    """What to send once the subscriber is in step, and with which code to close after it, if any.
+
+    `cost` is what the request has cost, in simple requests.
+    """
+
+    frame: bytes
+    close: Close | None = None
+    cost: float = 1
+
+
+def _no_tokens(_token: str) -> Grant:
+    raise BadToken("no tokens are asked for here")
+
+
+class Terms(NamedTuple):
+    """What one client may do, and how the session learns what it cannot know."""
+
+    limits: Limits
+    floor_ms: int = 0
+    """The least interval that the service gives anybody."""
+    grant: Grant = ANYONE
+    check: Callable[[str], Grant] = _no_tokens
+    """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if it may be of use to look for new keys."""
+    link: Callable[[], dict[str, int]] = dict
+    """Figures of the connection for `stats`."""
+
+
+class ServerSession:
+    """One connection's conversation."""
+
+    __slots__ = (
+        "_check",
+        "_floor_ms",
+        "_hub",
+        "_interval_ms",
+        "_limits",
+        "_link",
+        "_patterns",
+        "_resumed",
+        "_subscriber",
+        "_symbols",
+        "grant",
+        "name",
+    )
+
+    def __init__(self, hub: Hub, subscriber: Subscriber, name: str, terms: Terms) -> None:
+        """`name` identifies the session in logs and WELCOME."""
+        self.name = name
+        self._hub = hub
+        self._subscriber = subscriber
+        self._limits = terms.limits
+        self._floor_ms = terms.floor_ms
+        self._check = terms.check
+        self._link = terms.link
+        self.grant = terms.grant
+        self._symbols: dict[str, None] = {}
+        self._patterns: dict[str, None] = {}
+        self._interval_ms = self._least_interval()
+        self._resumed = False
+
+    def welcome(self) -> bytes:
+        """The frame that opens the conversation."""
+        cache, limits = self._hub.cache, self._limits
+        return self._subscriber.encoding.frame(
+            Welcome(
+                PROTOCOL_VERSION,
+                self.epoch,
+                self.name,
+                self._subscriber.cursor,
+                cache.time,
+                int(limits.heartbeat_seconds * 1000),
+                {
+                    "max_message_bytes": limits.max_message_bytes,
+                    "max_symbols": self._max_symbols(),
+                    "max_patterns": limits.max_patterns,
+                    "min_interval_ms": self._least_interval(),
+                },
+            )
+        )
+
+    def receive(self, payload: bytes | str, now: int, *, last_try: bool = True) -> Answer:
+        """Carry out one client message. `now` is the hub's time.
+
+        Raises `UnknownKey` only unless this is the `last_try`, and nothing was done: the message brings a token that
+        perhaps a new key has signed.
+        """
+        encoding = self._subscriber.encoding
+        scanned = self._hub.scanned
+        try:
+            request = parse_request(encoding.decode_request(payload))
+        except BadRequest as bad:
+            return self._refuse(bad.error)
+        except ProtocolError as error:
+            return self._refuse(Error(None, error.code, str(error), fatal=True))
+        try:
+            result = self._HANDLERS[type(request)](self, request, now)
+        except BadRequest as bad:
+            return self._refuse(bad.error)
+        except BadToken as bad:
+            if isinstance(bad, UnknownKey) and not last_try:
+                raise
+            return self._refuse(Error(request.id, Code.BAD_TOKEN, f"auth: {bad}", fatal=False))
+        cost = cost_of(self._hub.scanned - scanned)
+        return Answer(encoding.frame(Reply(request.id, result)), cost=1 + cost)
+
+    def expiring(self) -> bytes:
+        """The frame that warns of the end of the present token."""
+        return self._subscriber.encoding.frame(Expiring(self.grant.expires or 0))
+
+    def expired(self) -> Answer:
+        """What ends a conversation whose token has expired."""
+        return self._refuse(Error(None, Code.BAD_TOKEN, "the token has expired", fatal=True))
+
+    def too_large(self) -> Answer:
+        """The answer to a message beyond the limit, which the transport refuses before it is whole."""
+        text = f"a message may have {self._limits.max_message_bytes} bytes"
+        return self._refuse(Error(None, Code.TOO_LARGE, text, fatal=True))
+
+    def _refuse(self, error: Error) -> Answer:
+        close = _FATAL[Code(error.code)] if error.fatal else None
+        return Answer(self._subscriber.encoding.frame(error), close)
+
+    def _subscribe(self, request: Subscribe, now: int) -> dict[str, Any]:
+        outcomes = self._add(request.symbols)
+        self._take_interval(request.interval_ms)
+        self._hub.watch(self._subscriber, self._watch(), now)
+        return {"outcomes": outcomes, "interval_ms": self._interval_ms}
+
+    def _unsubscribe(self, request: Unsubscribe, now: int) -> dict[str, Any]:
+        outcomes: list[list[object]] = []
+        for name in request.symbols:
+            names = self._symbols if name in self._symbols else self._patterns
+            if name in names:
+                del names[name]
+                outcomes.append([name, Code.OK, ""])
+            else:
+                outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
+        self._hub.watch(self._subscriber, self._watch(), now)
+        return {"outcomes": outcomes}
+
+    def _resume(self, request: Resume, now: int) -> dict[str, Any]:
+        if self._resumed or self._symbols or self._patterns:
+            raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
+        if request.epoch != self.epoch or request.cursor > self._hub.cache.cut:
+            text = "resume: that epoch is over; forget the copy and subscribe"
+            raise BadRequest(request.id, Code.WRONG_EPOCH, text)
+        self._resumed = True
+        outcomes = self._add(request.symbols)
+        self._take_interval(request.interval_ms)
+        self._hub.watch(self._subscriber, self._watch(), now, resume_from=request.cursor)
+        return {"outcomes": outcomes, "interval_ms": self._interval_ms}
+
+    def _subscriptions(self, _request: Subscriptions, _now: int) -> dict[str, Any]:
+        return {"symbols": [*self._symbols, *self._patterns], "interval_ms": self._interval_ms}
+
+    def _instruments(self, request: FindInstruments, _now: int) -> dict[str, Any]:
+        records = [self._hub.cache.records[number] for number in self._hub.find(request.match)]
+        found = sorted(
+            (record for record in records if record.symbol > request.after and self.grant.sees(record.symbol)),
+            key=lambda record: record.symbol,
+        )
+        page = [to_builtins(definition_of(record)) for record in found[:_FOUND_PER_REPLY]]
+        return {"instruments": page, "more": len(found) > _FOUND_PER_REPLY}
+
+    def _ping(self, _request: Ping, _now: int) -> dict[str, Any]:
+        return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
+
+    def _authenticate(self, request: Authenticate, now: int) -> dict[str, Any]:
+        grant = self._check(request.token)
+        if (grant.subject, grant.symbols) != (self.grant.subject, self.grant.symbols):
+            raise BadToken("it is for another subject or other symbols than this connection; connect anew with it")
+        self.grant = grant
+        if self._interval_ms < self._least_interval():
+            self._take_interval(self._interval_ms)
+            self._hub.watch(self._subscriber, self._watch(), now)
+        return {"expires": grant.expires}
+
+    def _stats(self, _request: Stats, _now: int) -> dict[str, Any]:
+        subscriber, cache = self._subscriber, self._hub.cache
+        traffic = self._hub.traffic(subscriber)
+        return {
+            "cut": cache.cut,
+            "cuts_behind": cache.cut - subscriber.cursor,
+            "lapses": subscriber.slow_consumer_events,
+            **self._link(),
+            "frames": traffic.frames,
+            "bytes": traffic.bytes,
+            "updates": traffic.updates,
+            "offered": traffic.offered,
+        }
+
+    @property
+    def epoch(self) -> str:
+        """A copy that was made under another view lacks symbols, or has some that are not to be seen any more."""
+        return self._hub.cache.epoch + self.grant.view
+
+    def _max_symbols(self) -> int:
+        return min(self._limits.max_symbols, self.grant.max_symbols)
+
+    def _least_interval(self) -> int:
+        return max(self._floor_ms, self.grant.min_interval_ms)
+
+    def _add(self, names: Sequence[str]) -> list[list[object]]:
+        """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
+        limits, most = self._limits, self._max_symbols()
+        outcomes: list[list[object]] = []
+        for name in names:
+            code, text = Code.OK, ""
+            pattern = not is_symbol(name)
+            if pattern and not is_pattern(name):
+                code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
+            elif name in self._symbols or name in self._patterns:
+                pass
+            elif len(self._symbols) + len(self._patterns) >= most:
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {most} symbols and patterns"
+            elif pattern and len(self._patterns) >= limits.max_patterns:
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_patterns} patterns"
+            else:
+                (self._patterns if pattern else self._symbols)[name] = None
+            if code is Code.OK and not pattern and not (self._hub.cache.find(name) and self.grant.sees(name)):
+                code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
+            outcomes.append([name, code, text])
+        return outcomes
+
+    def _take_interval(self, interval_ms: int | UnsetType) -> None:
+        if interval_ms is not UNSET:
+            self._interval_ms = max(self._least_interval(), min(interval_ms, MAX_INTERVAL_MS))
+
+    def _watch(self) -> SubscriptionSet:
+        symbols, patterns = frozenset(self._symbols), frozenset(self._patterns)
+        return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
+
+    _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], dict[str, Any]]]] = {
+        Subscribe: _subscribe,
+        Unsubscribe: _unsubscribe,
+        Subscriptions: _subscriptions,
+        FindInstruments: _instruments,
+        Resume: _resume,
+        Ping: _ping,
+        Authenticate: _authenticate,
+        Stats: _stats,
+    }

@@ -1,0 +1,126 @@
+"""Where the keys come from that tokens are checked with: a PEM file, a JWK Set in a file or at a URL, or a secret.
+
+The keys in use stay until others could be loaded. A file is read again when it changed (`reload`); a URL is asked every
+few minutes, and at once when a token names a key that is not known, but never more often than every half minute.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+import trio
+
+from ticker.config import Tokens
+from ticker.door.authorization import KeyRing, key_set, public_key, shared_secret
+from ticker.errors import ConfigError
+from ticker.net.tls import client_context
+
+FRESH_SECONDS = 300.0
+"""How often a URL is asked for its keys."""
+
+AGAIN_SECONDS = 30.0
+"""The least time between two looks for a key that is not known."""
+
+_FETCH_SECONDS = 10.0
+_MAX_DOCUMENT = 1_048_576
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.keys")
+
+
+class Keys:
+    """The keys of a configuration, as they are now; `ring` is None until they could be loaded once."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._lock = trio.Lock()
+        self._looked_at = -math.inf
+        self.ring: KeyRing | None = None
+        source = tokens.key or tokens.jwks or tokens.secret or ""
+        self.source = source
+        self._remote = source.startswith(("https:", "http:"))
+        self.files: list[Path] = [] if self._remote else [Path(source)]
+
+    async def start(self) -> None:
+        """Load the keys for the first time. Raises `ConfigError`, except for a URL that does not answer now."""
+        if self._remote and not self.source.startswith("https:"):
+            raise ConfigError(f"tokens.jwks {self.source}: keys come from an https URL, or from a file")
+        try:
+            await self.reload()
+        except _Unreachable as error:
+            _log.error("no keys yet: nobody gets in before they can be loaded", cause=str(error))
+
+    async def reload(self) -> None:
+        """Load the keys. Raises `ConfigError`; those in use then stay."""
+        self._looked_at = trio.current_time()
+        try:
+            document = await _fetch(self.source) if self._remote else await _read(self.files[0])
+            ring = self._parse(document)
+        except ConfigError as error:
+            raise type(error)(f"keys of tokens, {self.source}: {error}") from None
+        if ring != self.ring:
+            self.ring = ring
+            _log.info("keys of tokens", source=self.source, algorithm=ring.algorithm, keys=len(ring.keys))
+
+    async def look_again(self) -> None:
+        """Look for a key that is not known, unless that was done just now."""
+        async with self._lock:
+            if trio.current_time() - self._looked_at >= AGAIN_SECONDS:
+                await self._try()
+
+    async def keep_fresh(self) -> None:
+        """Ask a URL for its keys again and again, so that new ones are known and old ones forgotten."""
+        while self._remote:
+            await trio.sleep(FRESH_SECONDS if self.ring is not None else AGAIN_SECONDS)
+            async with self._lock:
+                await self._try()
+
+    async def _try(self) -> None:
+        try:
+            await self.reload()
+        except ConfigError as error:
+            _log.warning("keys not loaded; those in use stay", cause=str(error))
+
+    def _parse(self, document: bytes) -> KeyRing:
+        if self._tokens.key is not None:
+            return public_key(document)
+        if self._tokens.jwks is not None:
+            return key_set(document, self._tokens.algorithm or "")
+        return shared_secret(document)
+
+
+class _Unreachable(ConfigError):
+    """A URL that does not answer as it should."""
+
+
+async def _read(path: Path) -> bytes:
+    try:
+        return await trio.Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{error.strerror}; give a readable file") from None
+
+
+async def _fetch(url: str) -> bytes:
+    """The document at a URL."""
+    try:
+        import httpx2  # noqa: PLC0415  # only those who need it have it
+    except ImportError:
+        raise ConfigError("a JWK Set at a URL needs `pip install 'ticker-push[jwks]'`") from None
+    context = client_context(urlsplit(url).hostname or "", None)
+    document = b""
+    try:
+        # Cancelling ends the reading cleanly; leaving the loop would leave httpx's generators behind.
+        with trio.move_on_after(_FETCH_SECONDS) as scope:
+            async with httpx2.AsyncClient(verify=context) as client, client.stream("GET", url) as response:
+                response.raise_for_status()
+                async for part in response.aiter_bytes():
+                    document += part
+                    if len(document) > _MAX_DOCUMENT:
+                        scope.cancel()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise _Unreachable(f"{type(error).__name__}: {error}") from None
+    if scope.cancelled_caught:
+        raise _Unreachable(f"it did not come within {_FETCH_SECONDS:.0f} s, or is longer than {_MAX_DOCUMENT} bytes")
+    return document

@@ -1,0 +1,169 @@
+"""The front door: who comes in, and what becomes of them.
+
+One HTTP/1.1 request is read from each new connection with h11. An upgrade to a WebSocket on the stream's path goes on;
+everything else gets a proper HTTP answer and is closed. trio-websocket never sees the peer's own request, of which some
+forms make it raise: it is given one that was validated here and written anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import h11
+import msgspec
+import trio
+
+from ticker.errors import RefusalCause
+from ticker.net.transport import PushStream
+from ticker.protocol.wire import ENCODINGS, Encoding
+
+STREAM_PATH = "/v1/stream"
+
+_ALWAYS = {
+    "Connection": "close",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""The headers of every answer, unless it has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A valid opening handshake (RFC 6455, section 4.2.1)."""
+
+    key: bytes
+    encoding: Encoding
+    subprotocol: str | None
+    """The subprotocol to confirm; None if the client named none and gets the default."""
+
+    def request(self) -> bytes:
+        """This handshake, written anew for trio-websocket."""
+        offer = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
+        return (
+            f"GET {STREAM_PATH} HTTP/1.1\r\nHost: ticker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key.decode()}\r\n{offer}\r\n"
+        ).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer, after which the connection is closed."""
+
+    body: bytes
+    content_type: str = "application/json"
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """The HTTP answer to a request that does not go on: a status, a text for people, its cause, and headers."""
+
+    def __init__(
+        self, status: HTTPStatus, text: str, cause: RefusalCause = RefusalCause.REQUEST, **headers: str
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.cause = cause
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    @property
+    def response(self) -> Response:
+        """As it is sent: JSON with `code` and `message`."""
+        body = msgspec.json.encode({"code": int(self.status), "message": str(self)})
+        return Response(body, status=self.status, headers={"Cache-Control": "no-store", **self.headers})
+
+
+async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
+    """Read one request's head; returns it with the bytes that came behind it.
+
+    Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
+    if the peer leaves before it is complete.
+    """
+    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have. So
+    # no more is read than a head may have, and what comes behind it counts for nothing, however it was cut into pieces.
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
+    room = max_head_bytes
+    while True:
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise Refusal(HTTPStatus(error.error_status_hint), str(error)) from None
+        if isinstance(event, h11.Request):
+            return event, connection.trailing_data[0]
+        if not room:
+            text = f"a request may have {max_head_bytes} bytes of headers"
+            raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+        data = await stream.receive_some(room)
+        if not data:
+            raise trio.BrokenResourceError("the peer left before its request was complete")
+        room -= len(data)
+        connection.receive_data(data)
+
+
+def route(request: h11.Request) -> Upgrade:
+    """What a request for the stream asks for. Raises `Refusal` for anything but a valid upgrade."""
+    if request.method != b"GET":
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
+    headers = headers_of(request)
+    upgrade = headers.get(b"upgrade", b"").lower()
+    connection = [token.lower() for token in _tokens(headers, b"connection")]
+    if request.http_version != b"1.1" or upgrade != b"websocket" or b"upgrade" not in connection:
+        text = "this is a WebSocket: connect with a WebSocket client"
+        raise Refusal(HTTPStatus.UPGRADE_REQUIRED, text, Upgrade="websocket", Connection="Upgrade, close")
+    if headers.get(b"sec-websocket-version") != b"13":
+        raise Refusal(HTTPStatus.UPGRADE_REQUIRED, "the WebSocket version is 13", Sec_WebSocket_Version="13")
+    key = headers.get(b"sec-websocket-key", b"")
+    if not _is_key(key):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    offered = [token.decode("latin-1") for token in _tokens(headers, b"sec-websocket-protocol") if token]
+    if not offered:
+        return Upgrade(key, next(iter(ENCODINGS.values())), None)
+    # Among them may be a token (`access`), which is never confirmed: whoever offers one offers a subprotocol, too.
+    for name in offered:
+        if name in ENCODINGS:
+            return Upgrade(key, ENCODINGS[name], name)
+    raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
+
+
+async def respond(stream: PushStream, response: Response, *, head_only: bool = False) -> None:
+    """Send an answer; the connection is to be closed next."""
+    length = {"Content-Length": str(len(response.body))}
+    if response.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        length = {}  # RFC 9110, section 8.6
+    head = response_head(response.status, {"Content-Type": response.content_type, **length, **response.headers})
+    await stream.send_all(head if head_only else head + response.body)
+
+
+def response_head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
+    """The head of an answer, after whose body the connection is closed."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**_ALWAYS, **headers}.items())
+    return f"HTTP/1.1 {status} {status.phrase}\r\n{lines}\r\n".encode()
+
+
+def path_of(request: h11.Request) -> str:
+    """The path of a request's target, as it was sent."""
+    return request.target.partition(b"?")[0].decode("latin-1")
+
+
+def headers_of(request: h11.Request) -> dict[bytes, bytes]:
+    """The headers by lower-cased name; one that stands more than once is one list (RFC 9110, section 5.2)."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        headers[bytes(name)] = headers[bytes(name)] + b", " + value if name in headers else bytes(value)
+    return headers
+
+
+def _tokens(headers: dict[bytes, bytes], name: bytes) -> list[bytes]:
+    return [token.strip() for token in headers.get(name, b"").split(b",")]
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except binascii.Error:
+        return False

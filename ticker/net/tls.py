@@ -1,0 +1,116 @@
+"""TLS as Ticker speaks it, for the server and for the Python client; what cannot be used is said in one line.
+
+A context is always built fresh and checked whole before anybody gets it: `load_cert_chain` with a key that does not
+belong to the certificate raises and leaves its context broken. So a reload builds a new one and swaps it in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from ticker.errors import ConfigError
+from ticker.net.devcert import AUTHORITY_FILE, data_folder
+
+_ALPN = ["http/1.1"]  # WebSocket's upgrade and h11 are HTTP/1.1 (RFC 6455, section 4.1)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (without brackets) is this machine and no other: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """What a server needs to accept with this certificate chain (its own certificate first) and private key, both PEM.
+
+    Raises ConfigError, naming the file and the remedy, for a file that cannot be read or holds something else, a key
+    that is encrypted or belongs to another certificate, and a certificate that is not valid now.
+    """
+    certificate = _load_certificate(cert)
+    if _load_key(key).public_key() != certificate.public_key():
+        raise ConfigError(f"{key} is not the private key of {cert}; pass the two that belong together")
+    _check_dates(cert, certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # TLS 1.3 has no others; this is for 1.2: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # Tickets would cost every TLS 1.3 handshake work and 510 bytes, and pay back only when a client resumes with one:
+    # the Python client does not, and after a restart, when all come back at once, the key that opens them is gone.
+    # TLS 1.2 keeps its ticket, because OpenSSL would otherwise remember the sessions itself, thousands of them.
+    context.num_tickets = 0
+    context.set_alpn_protocols(_ALPN)
+    try:
+        # Should an encrypted key have taken the file's place meanwhile, OpenSSL must not ask for its password on the
+        # terminal.
+        context.load_cert_chain(cert, key, password="")
+    except OSError as error:  # SSLError is one; for instance a key too short for OpenSSL's security level
+        raise ConfigError(f"OpenSSL refuses {cert} with {key} ({_reason(error)}); pass a newly issued pair") from error
+    return context
+
+
+def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
+    """What a client needs to verify the server at `host`: by the authorities in `ca` (PEM) and no others, if given.
+
+    Otherwise by the system's, and for a loopback host by the development CA as well if there is one in `data_folder()`.
+    Raises ConfigError for a file that cannot be read or holds no certificate.
+    """
+    extra = data_folder() / AUTHORITY_FILE if ca is None and is_loopback(host) else None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if extra is not None and extra.exists():
+            context.load_verify_locations(extra)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot take authorities from {ca or extra} ({_reason(error)}); pass --ca with a PEM file of certificates"
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(_ALPN)
+    return context
+
+
+def _load_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}); pass a readable file with --tls-cert") from error
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ConfigError(f"{path} holds no PEM certificate; pass the certificate chain with --tls-cert") from error
+
+
+def _load_key(path: Path) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}); pass a readable file with --tls-key") from error
+    except TypeError as error:
+        raise ConfigError(
+            f"the private key in {path} is encrypted; decrypt it (openssl pkey -in ... -out ...) into a file that only "
+            "this user may read, and pass that with --tls-key"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path} holds no PEM private key; pass the certificate's key with --tls-key") from error
+
+
+def _check_dates(path: Path, certificate: x509.Certificate) -> None:
+    now = datetime.now(UTC)
+    if now >= (end := certificate.not_valid_after_utc):
+        raise ConfigError(f"the certificate in {path} expired at {end:%Y-%m-%d %H:%M} UTC; renew it")
+    if now < (start := certificate.not_valid_before_utc):
+        raise ConfigError(
+            f"the certificate in {path} is not valid before {start:%Y-%m-%d %H:%M} UTC; check this machine's clock"
+        )
+
+
+def _reason(error: OSError) -> str:
+    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or str(error)

@@ -1,0 +1,89 @@
+"""Certificates and keys that are replaced while the service runs.
+
+Files are looked at every few seconds, and at once on SIGHUP. What cannot be used is refused with a line in the log, and
+what was in use stays. A connection keeps the certificate it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+import trio
+
+from ticker.errors import ConfigError
+from ticker.net.tls import server_context
+
+LOOK_SECONDS = 5.0
+"""How often the files are looked at."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.cert_reload")
+
+
+class Certificate:
+    """The service's certificate and private key, and the TLS context of new connections."""
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        """Raises `ConfigError` if the two cannot be used."""
+        self.files: Sequence[Path] = (cert, key)
+        self.source = str(cert)
+        self.context = server_context(cert, key)
+
+    async def reload(self) -> None:
+        """Read both files anew. Raises `ConfigError`; the certificate in use then stays."""
+        self.context = server_context(*self.files)
+
+
+class Renewable(Protocol):
+    """Something that was read from files."""
+
+    @property
+    def source(self) -> str:
+        """Its name, for the log."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Where it was read from; empty for what comes from elsewhere."""
+        ...
+
+    async def reload(self) -> None:
+        """Read it anew. Raises `ConfigError`; what is in use then stays."""
+
+
+async def keep_current(renewables: Sequence[Renewable], hangups: AsyncIterator[object]) -> None:
+    """Reload each of these when its files have changed, and all of them at each of `hangups`."""
+    stamps = [_stamp(each.files) for each in renewables]
+    while True:
+        asked = False
+        with trio.move_on_after(LOOK_SECONDS):
+            await anext(hangups)
+            asked = True
+        for number, each in enumerate(renewables):
+            stamp = _stamp(each.files)
+            if asked or stamp != stamps[number]:
+                stamps[number] = stamp
+                await _reload(each)
+
+
+async def _reload(renewable: Renewable) -> None:
+    try:
+        await renewable.reload()
+    except ConfigError as error:
+        _log.error("not reloaded; what was in use stays", source=renewable.source, cause=str(error))
+    else:
+        _log.info("reloaded", source=renewable.source)
+
+
+def _stamp(files: Sequence[Path]) -> list[object]:
+    """Differs whenever one of the files was written or replaced."""
+    stamps: list[object] = []
+    for path in files:
+        try:
+            status = path.stat()
+            stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        except OSError as error:
+            stamps.append(error.errno)
+    return stamps

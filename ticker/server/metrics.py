@@ -1,0 +1,133 @@
+"""What the service counts, in the Prometheus text format. It is all read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import metadata
+from itertools import accumulate, islice
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from ticker.net.clocks import hub_time
+from ticker.server.feed_channel import FeedState
+from ticker.server.link import Service
+from ticker.server.publisher import Publisher
+
+_SAMPLE = 500
+"""The conflation ratio is taken of so many clients at most."""
+
+_PAGE_BYTES = 4096
+
+
+class Metrics:
+    """The figures of one service."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self, service: Service, publisher: Publisher, sources: Sequence[FeedState]) -> None:
+        self._service = service
+        self._publisher = publisher
+        self._sources = sources
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """All figures as they are now."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures as they are now, for the registry."""
+        yield _info()
+        yield from self._feeds()
+        yield from self._data()
+        yield from self._clients()
+        yield from self._door()
+        memory = _resident_bytes()
+        if memory is not None:
+            yield GaugeMetricFamily("ticker_resident_memory_bytes", "Resident memory of the process.", memory)
+
+    def _feeds(self) -> Iterator[Metric]:
+        now = hub_time()
+        publications = CounterMetricFamily("ticker_feed_publications", "Publications of a feed.", labels=["feed"])
+        failures = CounterMetricFamily("ticker_feed_failures", "How often a feed failed.", labels=["feed"])
+        age = GaugeMetricFamily("ticker_feed_age_seconds", "Since a feed last published.", labels=["feed"])
+        events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
+        for source in self._sources:
+            publications.add_metric([source.name], source.publications)
+            failures.add_metric([source.name], source.failures)
+            if source.heard_at is not None:
+                age.add_metric([source.name], (now - source.heard_at) / 1e6)
+            for event, count in source.counters.items():
+                events.add_metric([source.name, event], count)
+        yield from (publications, failures, age, events)
+        applied, refused = self._publisher.applied, self._publisher.refused
+        yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
+        yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
+
+    def _data(self) -> Iterator[Metric]:
+        hub, delays = self._service.hub, self._publisher.delays
+        sent = hub.sent(link.subscriber for link in self._service.links)
+        yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
+        yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
+        yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
+        yield CounterMetricFamily("ticker_bytes_sent", "Bytes of these, without TLS.", sent.bytes)
+        yield CounterMetricFamily("ticker_updates_sent", "Changes of an instrument in these.", sent.updates)
+        bounds = [*map(str, delays.BOUNDS), "+Inf"]
+        yield HistogramMetricFamily(
+            "ticker_cut_seconds",
+            "From the receipt of a cut's first publication until it was written to the last ready client.",
+            buckets=list(zip(bounds, map(float, accumulate(delays.counts)), strict=True)),
+            sum_value=delays.total,
+        )
+
+    def _clients(self) -> Iterator[Metric]:
+        links = self._service.links
+        clients = GaugeMetricFamily("ticker_clients", "Clients by state.", labels=["state"])
+        behind = sum(link.behind for link in links)
+        clients.add_metric(["in_step"], len(links) - behind)
+        clients.add_metric(["behind"], behind)
+        yield clients
+        slow = sum(link.lapsed for link in links)
+        yield GaugeMetricFamily("ticker_clients_lapsed", "Clients whose socket was full at least once.", slow)
+        yield GaugeMetricFamily(
+            "ticker_clients_slowed", "Clients that asked for too much.", sum(link.slowed > 0 for link in links)
+        )
+        sample = [link.traffic() for link in islice(links, _SAMPLE)]
+        sent = sum(traffic.updates for traffic in sample)
+        ratio = sum(traffic.offered for traffic in sample) / sent if sent else 1.0
+        yield GaugeMetricFamily(
+            "ticker_conflation_ratio", "Updates of what present clients watch, per change sent to them.", ratio
+        )
+
+    def _door(self) -> Iterator[Metric]:
+        admission = self._service.gate.admission
+        yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", admission.arrived)
+        yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", admission.inside)
+        yield GaugeMetricFamily(
+            "ticker_turns_waiting", "Connections in line to be dealt with.", self._service.fair_queue.waiting
+        )
+        refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
+        for cause, count in admission.turned_away.items():
+            refused.add_metric([str(cause)], count)
+        yield refused
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: the names above are unique."""
+        return ()
+
+
+def _info() -> Metric:
+    info = GaugeMetricFamily("ticker_build_info", "The version that runs.", labels=["version"])
+    info.add_metric([metadata.version("ticker-push")], 1)
+    return info
+
+
+def _resident_bytes() -> int | None:
+    """Resident memory (proc(5)); None where the system has no such file."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return None

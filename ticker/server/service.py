@@ -1,0 +1,266 @@
+"""The service put together: feeds, publisher, listeners, connections. Here, and in the command line, `feeds` is met."""
+
+from __future__ import annotations
+
+import errno
+import random
+import secrets
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from ticker.config import Config, Limits
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.door.auth import Auth
+from ticker.errors import ConfigError, RefusalCause
+from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
+from ticker.net.fair_queue import FairQueue
+from ticker.net.http1 import STREAM_PATH
+from ticker.net.tls import is_loopback
+from ticker.net.transport import TlsStream
+from ticker.server.cert_reload import Certificate, Renewable, keep_current
+from ticker.server.dispatch import LOST, receive
+from ticker.server.feed_channel import FeedMessage, FeedState
+from ticker.server.files import Files
+from ticker.server.housekeeping import tend
+from ticker.server.link import Service
+from ticker.server.metrics import Metrics
+from ticker.server.pages import Pages
+from ticker.server.publisher import Publisher
+from ticker.server.supervisor import Supervisor
+from ticker_feeds.loading import load_feed, without_secrets
+
+_WEB = Path(__file__).parents[1] / "web"
+"""The dashboard and the JavaScript client."""
+
+_GOODBYES = 10
+"""So many clients are told in a row that the service stops."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.service")
+
+
+async def serve(
+    config: Config,
+    stop: trio.Event,
+    hangups: AsyncIterator[object] | None = None,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the service until `stop` is set, and then until the clients were told; the started value is the stream's URL.
+
+    Certificates and keys are read anew when their files change, and whenever `hangups` yields.
+
+    Raises `ConfigError` for whatever in the configuration cannot be used.
+    """
+    host, port = parse_address(config.listen)
+    check_safe(config, host)
+    feeds = [load_feed(spec) for spec in config.feeds]
+    gate = Auth(config)
+    if gate.keys is not None:
+        await gate.keys.start()
+    certificate = _certificate(config)
+    listeners = await _listen(host, port)
+    warn_of_strangers(config, host)
+    limits = config.limits
+    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
+    hub = Hub(cache, snapshot_part=limits.snapshot_part)
+    service = Service(hub, limits, config.interval_ms, gate)
+    parcels, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
+    publisher = Publisher(hub, limits)
+    sources = _sources(config.feeds)
+    pages = Pages(service, Files(_WEB), Metrics(service, publisher, sources), _Readiness(sources, limits).waiting_for)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(publisher.run, received)
+        nursery.start_soon(tend, service)
+        nursery.start_soon(service.fair_queue.hand_out)
+        renewables: list[Renewable] = [certificate]
+        if gate.keys is not None:
+            renewables.append(gate.keys)
+            nursery.start_soon(gate.keys.keep_fresh)
+        nursery.start_soon(keep_current, renewables, hangups or _Never())
+        for source, feed in zip(sources, feeds, strict=True):
+            nursery.start_soon(Supervisor(source, feed, parcels, cache, limits).run)
+        handler = partial(_handle, certificate=certificate, service=service, pages=pages)
+        async with trio.open_nursery() as listening:
+            in_turn = [_InTurn(listener, service.fair_queue) for listener in listeners]
+            await listening.start(partial(trio.serve_listeners, handler, in_turn, handler_nursery=nursery))
+            url = _url(listeners[0])
+            _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
+            task_status.started(url)
+            await stop.wait()
+            listening.cancel_scope.cancel()
+        _log.info("stopping", clients=len(service.links), drain_seconds=config.drain_seconds)
+        with trio.move_on_after(config.drain_seconds) as drain:
+            await _say_goodbye(service, config.retry_ms)
+        _log.info("stopped", cut_off=len(service.links) if drain.cancelled_caught else 0)
+        nursery.cancel_scope.cancel()
+
+
+def _sources(specs: Sequence[str]) -> list[FeedState]:
+    """One for each feed, under a name of its own that logs and metrics may show."""
+    names: Counter[str] = Counter()
+    sources = []
+    for spec in specs:
+        name = without_secrets(spec)
+        names[name] += 1
+        sources.append(FeedState(name if names[name] == 1 else f"{name} ({names[name]})"))
+    return sources
+
+
+class _Readiness:
+    """Whether every feed has published something, or has had its time for that."""
+
+    def __init__(self, sources: Sequence[FeedState], limits: Limits) -> None:
+        self._sources = sources
+        self._until = trio.current_time() + limits.ready_seconds
+
+    def waiting_for(self) -> str:
+        """The feeds that are still waited for, as a text; empty if there are none."""
+        silent = [source.name for source in self._sources if not source.publications]
+        return f"nothing came yet from {', '.join(silent)}" if silent and trio.current_time() < self._until else ""
+
+
+class _Never:
+    """What never comes. (A generator would end when one stops waiting for it.)"""
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        return await trio.sleep_forever()
+
+
+def check_safe(config: Config, host: str) -> None:
+    """Refuse to serve more than this machine without a certificate or without tokens. Raises `ConfigError`."""
+    missing = []
+    if host not in NAMES_COVERED and config.tls.cert is None and config.tls.key is None:
+        missing.append(
+            f"a certificate (--tls-cert FILE and --tls-key FILE; one for development covers only"
+            f" {', '.join(NAMES_COVERED)})"
+        )
+    if not config.tokens.wanted and not is_loopback(host) and not config.allow_anyone:
+        missing.append("authentication ([tokens] in the config file or --token-key FILE; or --insecure-allow-anyone)")
+    if missing:
+        raise ConfigError(f"listening on {host} needs {' and '.join(missing)}")
+
+
+def warn_of_strangers(config: Config, host: str) -> None:
+    """Say loudly who gets in without a token."""
+    if not config.tokens.wanted:
+        whom = "every program on this machine" if is_loopback(host) else "EVERYBODY WHO CAN REACH IT"
+        _log.warning(f"no tokens are asked for: {whom} may see all prices", listen=config.listen)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """HOST:PORT, an IPv6 host in brackets. Raises `ConfigError` for anything else."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
+        raise ConfigError(f"listen {text!r}: give HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
+    if len(port) > 5 or int(port) > 65_535:
+        raise ConfigError(f"listen {text!r}: a port is a number from 0 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def _url(listener: trio.SocketListener) -> str:
+    host, port = listener.socket.getsockname()[:2]
+    return f"wss://{f'[{host}]' if ':' in host else host}:{port}{STREAM_PATH}"
+
+
+def _certificate(config: Config) -> Certificate:
+    """The configured certificate, or on this machine's own addresses a development one."""
+    cert, key = config.tls.cert, config.tls.key
+    if cert is not None and key is not None:
+        return Certificate(Path(cert), Path(key))
+    if cert is not None or key is not None:
+        raise ConfigError("a certificate and its key go together: give both --tls-cert and --tls-key")
+    made = development_certificate(data_folder())
+    _log.info("using a development certificate; its authority is for clients on this machine", ca=str(made.authority))
+    return Certificate(made.cert, made.key)
+
+
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=4096)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "that is no host name"
+        raise ConfigError(f"cannot listen on {host!r}: {reason}; give an address of this machine") from None
+    except (OSError, ExceptionGroup) as error:
+        code = error.errno if isinstance(error, OSError) else None
+        reason = "the port is in use" if code == errno.EADDRINUSE else str(error)
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; give another address with --listen") from None
+    if port == 0:
+        # A name with several addresses would get a different port on each; the first is the one that is announced.
+        for other in listeners[1:]:
+            await other.aclose()
+        return listeners[:1]
+    return listeners
+
+
+class _InTurn(trio.abc.Listener[trio.SocketStream]):
+    """Accepts a connection when it is its turn: in a storm, most wait in the kernel and not half-way in."""
+
+    def __init__(self, listener: trio.SocketListener, fair_queue: FairQueue) -> None:
+        self._listener = listener
+        self._turns = fair_queue
+
+    async def accept(self) -> trio.SocketStream:
+        await trio.lowlevel.wait_readable(self._listener.socket)
+        await self._turns.take()
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
+async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service, pages: Pages) -> None:
+    """One connection, whatever happens on it: nothing but cancellation leaves here."""
+    address = "?"
+    admission = service.gate.admission
+    sock = socket.socket(fileno=accepted.socket.detach())
+    try:
+        address = sock.getpeername()[0]
+        room = admission.arrive(address)
+        try:
+            if room:
+                await _talk(TlsStream(sock, certificate.context, service.fair_queue), address, service, pages)
+        finally:
+            admission.leave(address)
+    except LOST as error:
+        _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
+    except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
+        _log.exception("connection failed", peer=address)
+    finally:
+        sock.close()
+
+
+async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages) -> None:
+    turned_away = service.gate.admission.turned_away
+    try:
+        try:
+            with trio.fail_after(service.limits.handshake_seconds):
+                await stream.handshake()
+        except trio.BrokenResourceError:
+            turned_away[RefusalCause.TLS] += 1
+            raise
+        except trio.TooSlowError:
+            turned_away[RefusalCause.TIMEOUT] += 1
+            raise
+        await receive(stream, address, service, pages)
+    finally:
+        with trio.CancelScope(shield=True):
+            await stream.aclose()
+
+
+async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
+    async with trio.open_nursery() as nursery:
+        for number, link in enumerate(list(service.links), 1):
+            nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+            if number % _GOODBYES == 0:  # shielded: all are told, even if there is no time to wait for them
+                await trio.lowlevel.cancel_shielded_checkpoint()

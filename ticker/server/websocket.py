@@ -1,0 +1,326 @@
+"""One client's WebSocket: trio-websocket for all that comes in, `TlsStream.push` for the data that goes out.
+
+trio-websocket does the handshake, pings, closes and inbound messages. It writes each of its own frames with exactly one
+`send_all`, and data frames are pushed whole, so the two never interleave. A close frame is the last thing on a
+WebSocket (RFC 6455, section 5.5.1): once one went by, nothing is pushed any more.
+
+A connection has two tasks: trio-websocket's reader, and `run`, which answers the client's requests.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import structlog
+import trio
+import wsproto.connection
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
+
+from ticker.core.session import Answer
+from ticker.door.authorization import Grant
+from ticker.door.rate_limit import RateLimiter
+from ticker.errors import UnknownKey
+from ticker.net.clocks import hub_time
+from ticker.net.http1 import Upgrade
+from ticker.net.transport import PushStream
+from ticker.protocol.messages import Close, Goodbye
+from ticker.protocol.wire import Encoding, close_code, close_frame
+from ticker.server.link import Link, Service
+
+_CLOSE_SECONDS = 2.0
+"""How long a client may take to answer a close frame."""
+
+_PING, _PONG = b"\x89\x00", b"\x8a"
+"""A whole ping, and the first byte of a pong (RFC 6455, section 5.5)."""
+
+_BYTES_PER_UNIT = 256
+"""So many bytes count as much as a simple request."""
+
+_UNFINISHED = 65_536
+"""So many bytes may come besides the message that is being received, pings, and pongs that were asked for."""
+
+_PONG_BYTES = 6
+"""A client's answer to our ping, and what a ping has more than its payload."""
+
+_SEE_ERROR = "see the ERROR before this"
+
+_LOSSES = (
+    ConnectionClosed,
+    # What it raises for a ping that comes after the server's own close frame.
+    LocalProtocolError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.websocket")
+
+
+async def serve_websocket(stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, service: Service) -> None:
+    """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request.
+
+    Raises `trio.BrokenResourceError` if the connection was lost on the way.
+    """
+    lost = False
+    inner = _HandshakeDone(stream, upgrade, rest)
+    try:
+        await _serve(stream, inner, upgrade, grant, service)
+    except* _LOSSES:
+        lost = True
+    finally:
+        inner.forget()
+    if lost:
+        raise trio.BrokenResourceError("the connection was lost")
+
+
+async def _serve(stream: PushStream, inner: _HandshakeDone, upgrade: Upgrade, grant: Grant, service: Service) -> None:
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(service.limits.handshake_seconds):
+            request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
+            websocket = await request.accept(subprotocol=upgrade.subprotocol)
+            del request  # with all its headers
+        _forget_handshake(websocket)
+        connection = Connection(stream, websocket, upgrade.encoding, grant, service, nursery)
+        inner.accept(connection)
+        service.links.add(connection)
+        try:
+            await connection.run()
+        except _LOSSES:
+            raise
+        except Exception:
+            connection.fail()
+            raise
+        finally:
+            service.links.remove(connection)
+            connection.end()
+        nursery.cancel_scope.cancel()
+
+
+def _forget_handshake(websocket: WebSocketConnection) -> None:
+    """Let go of what trio-websocket and wsproto keep of the opening handshake: 5 KB of each connection."""
+    established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
+    if established is not None:
+        websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
+        websocket._handshake_headers = ()  # noqa: SLF001
+
+
+def _forget_frames(websocket: WebSocketConnection) -> None:
+    """End the generator in which wsproto takes frames apart: it holds its owner, which holds it."""
+    established = websocket._wsproto  # noqa: SLF001
+    if isinstance(established, wsproto.connection.Connection):
+        established._proto._parse_more.close()  # noqa: SLF001
+
+
+class _HandshakeDone(trio.abc.Stream):
+    """What trio-websocket reads and writes: first the request that was validated, then what comes after it.
+
+    Bytes that arrive before trio-websocket has accepted the request would be lost in it: they are held back until then.
+    """
+
+    __slots__ = ("_accepted", "_connection", "_head", "_rest", "_stream")
+
+    def __init__(self, stream: PushStream, upgrade: Upgrade, rest: bytes) -> None:
+        self._stream = stream
+        self._head = upgrade.request()
+        self._rest = rest
+        self._accepted: trio.Event | None = trio.Event()
+        self._connection: Connection | None = None
+
+    def accept(self, connection: Connection) -> None:
+        """trio-websocket has accepted the request: what comes now is for this connection."""
+        self._connection = connection
+        if self._accepted is not None:
+            self._accepted.set()
+            self._accepted = None
+
+    def forget(self) -> None:
+        """The connection is over, and not to wait in a cycle for the garbage collector."""
+        if self._connection is not None:
+            self._connection.forget()
+            self._connection = None
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        if self._accepted is not None:
+            await self._accepted.wait()
+        data, self._rest = self._rest, b""
+        if not data:
+            data = await self._stream.receive_some(max_bytes)
+        if self._connection is not None:
+            await self._connection.heard(len(data))
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        frame = bytes(data)
+        if self._connection is None:
+            # If the peer has gone by now, whoever reads is told. Raised here, it would leave everything of this
+            # connection in cycles, which wait for the garbage collector.
+            with suppress(trio.BrokenResourceError):
+                await self._stream.send_all(frame)
+            return
+        code = close_code(frame)
+        if code is None:
+            await self._stream.send_all(frame)
+            if frame[:1] == _PONG:
+                await self._connection.ponged(len(frame) - 2)
+            return
+        frame = self._connection.before_close(code) + frame
+        with trio.fail_after(_CLOSE_SECONDS):
+            await self._stream.send_all(frame)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            self._connection.last_words()
+        await self._stream.aclose()
+
+
+class Connection(Link):
+    """One client's WebSocket, from the accepted upgrade to the end of its connection."""
+
+    __slots__ = ("_allowance", "_closed", "_heard_at", "_pinged", "_unfinished", "_websocket")
+
+    def __init__(
+        self,
+        stream: PushStream,
+        websocket: WebSocketConnection,
+        encoding: Encoding,
+        grant: Grant,
+        service: Service,
+        nursery: trio.Nursery,
+    ) -> None:
+        now, limits = trio.current_time(), service.limits
+        self._websocket = websocket
+        self._allowance = RateLimiter(limits.requests_per_second, limits.request_burst, now)
+        self._heard_at = now
+        self._pinged = False
+        self._unfinished = 0
+        self._closed: trio.Event | None = None
+        super().__init__(stream, encoding, grant, service, nursery)
+
+    def forget(self) -> None:
+        """Let go of the WebSocket, too."""
+        super().forget()
+        _forget_frames(self._websocket)
+        del self._websocket
+
+    async def run(self) -> None:
+        """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
+        self.say(self._session.welcome())
+        while True:
+            try:
+                message = await self._websocket.get_message()
+            except ConnectionClosed:
+                # If it is this side that closes, the peer's answer is still to come.
+                if self._closed is not None:
+                    await self._closed.wait()
+                self.last_words()
+                return
+            self._unfinished = 0
+            # A request can bring a client back in step: its socket has to have taken the answer to the one before, or
+            # the answers of a client that does not read them would pile up.
+            await self.until_told(self._service.hub.cache.cut)
+            await self._service.fair_queue.take()
+            if self.closing:
+                continue  # the close frame was the last thing to be said, so nothing is done about this any more
+            answer = await self._answer(message)
+            await self.until_told(self._service.hub.cache.cut)
+            self.say(answer.frame)
+            if answer.close is not None:
+                await self._close(answer.close, _SEE_ERROR)
+                return
+            await self._pay(answer.cost)
+
+    async def heard(self, size: int) -> None:
+        """So many bytes have come. Returns when more may be read."""
+        self._heard_at = trio.current_time()
+        self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
+        self._pinged = False
+        if self._unfinished > self._service.limits.max_message_bytes + _UNFINISHED:
+            # Endless fragments, or pongs that nobody asked for: none of it makes a message.
+            await self.end_with(self._session.too_large())
+        await self._pay(size / _BYTES_PER_UNIT)
+
+    async def ponged(self, payload: int) -> None:
+        """A ping with so many bytes was answered. Returns when more may be read."""
+        self._unfinished = max(0, self._unfinished - payload - _PONG_BYTES)
+        await self._pay(1)
+
+    def tend(self, now: float, time: int) -> None:
+        """Look for silence, too."""
+        super().tend(now, time)
+        silent, limits = now - self._heard_at, self._service.limits
+        if self.closing or silent < limits.ping_seconds:
+            return
+        if silent >= limits.ping_seconds + limits.pong_seconds:
+            _log.warning("client dropped: it does not answer", session=self._session.name, seconds=round(silent, 1))
+            self.closing = True
+            self._stream.push(close_frame(Close.STALLED, "no answer to a ping"))
+            self._nursery.cancel_scope.cancel()
+        elif not self._pinged:
+            self._pinged = True
+            self.say(_PING)
+
+    async def leave(self, retry_ms: int) -> None:
+        """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
+        if not self.closing:
+            reason = "the server is stopping"
+            self.say(self._subscriber.encoding.frame(Goodbye(reason, retry_ms, come_back=True)))
+            await self._close(Close.GOING_AWAY, reason)
+
+    async def end_with(self, answer: Answer) -> None:
+        """Say why, close, and see to it that it ends."""
+        if not self.closing and answer.close is not None:
+            self.say(answer.frame)
+            # Here, because the close frame may have to wait for a pong that a full socket does not take.
+            self.closing = True
+            self._service.hub.pause_delivery(self._subscriber)
+            await self._close(answer.close, _SEE_ERROR)
+        self._give_up()
+
+    def fail(self) -> None:
+        """Something went wrong on this side: tell the client, if it can be told."""
+        if not self.closing:
+            self.closing = True
+            self._stream.push(close_frame(Close.INTERNAL_ERROR, "a fault of the server"))
+
+    def before_close(self, code: int) -> bytes:
+        """A close frame is about to go out; returns what is to be said before it."""
+        self.closing = True
+        self._service.hub.pause_delivery(self._subscriber)
+        # If it is not trio-websocket that closes, the ERROR was said already.
+        return self._session.too_large().frame if code == Close.TOO_LARGE and self._closed is None else b""
+
+    def last_words(self) -> None:
+        """The stream is about to be closed: send the close frame that trio-websocket leaves out.
+
+        It ends a connection on which it found a fault (RFC 6455, section 7.1.7) without saying which.
+        """
+        fault = self._websocket.closed
+        if not self.closing and fault is not None and fault.code in {Close.PROTOCOL_ERROR, Close.MALFORMED}:
+            self.closing = True
+            self._stream.push(close_frame(fault.code, fault.reason or ""))
+
+    async def _answer(self, message: bytes | str) -> Answer:
+        try:
+            return self._session.receive(message, hub_time(), last_try=False)
+        except UnknownKey:
+            await self._service.gate.look_for_keys()
+            return self._session.receive(message, hub_time())
+
+    async def _pay(self, cost: float) -> None:
+        wait = self._allowance.spend(cost, trio.current_time())
+        if wait:
+            self.slowed += 1
+            await trio.sleep(wait)
+
+    async def _close(self, code: Close, reason: str) -> None:
+        self._closed = trio.Event()
+        with trio.move_on_after(_CLOSE_SECONDS):
+            await self._websocket.aclose(int(code), reason)
+        self._closed.set()
