@@ -98,7 +98,7 @@ def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path:
 @pytest.mark.parametrize(
     ("module", "planted"),
     [
-        ("ticker.core.hub", "from ticker.server.link import Link"),
+        ("ticker.core.hub", "from ticker.server.connection import Link"),
         ("ticker.core.hub", "import trio"),
         ("ticker.core.session", "from ticker.door.auth import Auth"),
         ("ticker.protocol.wire", "import ticker.core.hub"),

@@ -16,7 +16,7 @@ from tests.support import hold_turns, update
 from ticker.market import Instrument, Publication
 from ticker.net.fair_queue import MOST, ROUND_SECONDS, FairQueue
 from ticker.protocol.messages import Delta, Goodbye, Reply
-from ticker.server.link import Service
+from ticker.server.connection import ServerContext
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 MANY = 20
@@ -103,9 +103,9 @@ async def test_turns_are_handed_out_in_the_order_in_which_they_were_asked_for() 
 # What waits for them, and what does not
 
 
-def the_service() -> Service:
+def the_service() -> ServerContext:
     """What the connections of the service that runs in this process share."""
-    (service,) = [each for each in gc.get_objects() if type(each) is Service and each.links]
+    (service,) = [each for each in gc.get_objects() if type(each) is ServerContext and each.connections]
     return service
 
 
@@ -159,9 +159,9 @@ async def test_connections_that_end_wait_in_line_and_a_price_does_not(monkeypatc
             await held.until(MANY)
             await a_price_arrives(service, watcher)
             await a_price_arrives(service, watcher)  # by now, who has gone answers with a reset
-            assert len(inside.links) == 1 + MANY
+            assert len(inside.connections) == 1 + MANY
             held.release()
-            while len(inside.links) > 1:
+            while len(inside.connections) > 1:
                 await trio.sleep(0.001)
             await a_price_arrives(service, watcher)
 
@@ -175,9 +175,9 @@ async def test_new_connections_wait_in_the_kernel_and_a_price_does_not(monkeypat
             streams = [await trio.open_tcp_stream(service.host, service.port) for _ in range(MANY)]
             await held.until(1)
             await a_price_arrives(service, watcher)
-            assert inside.gate.admission.arrived == 1
+            assert inside.auth.admission.arrived == 1
             held.release()
-            while inside.gate.admission.arrived < 1 + MANY:
+            while inside.auth.admission.arrived < 1 + MANY:
                 await trio.sleep(0.001)
             for stream in streams:
                 await trio.aclose_forcefully(stream)
@@ -204,13 +204,13 @@ async def test_a_goodbye_waits_in_no_line_and_all_hear_it(
 
 def kept() -> Counter[str]:
     """How many objects there are of what connections are made of."""
-    ours = re.compile(r"ticker\.(websocket|event_stream|link|session|transport|audiences|entries)\.")
+    ours = re.compile(r"ticker\.\w+\.(websocket|event_stream|connection|session|transport|audiences|encode_cache)\.")
     libraries = re.compile(r"(trio_websocket|wsproto|h11)\.")
     kinds = Counter(f"{type(each).__module__}.{type(each).__name__}" for each in gc.get_objects())
     return Counter({kind: count for kind, count in kinds.items() if ours.match(kind) or libraries.match(kind)})
 
 
-async def visits(service: Running, inside: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def visits(service: Running, inside: ServerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that come, and go in different ways."""
     for number in range(MANY):
         with monkeypatch.context() as patch:
@@ -225,7 +225,7 @@ async def visits(service: Running, inside: Service, monkeypatch: pytest.MonkeyPa
         await peer.send(b"GET /v1/events?symbols=A HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await peer.head()
         await peer.close()
-    while inside.gate.admission.arrived > 1:
+    while inside.auth.admission.arrived > 1:
         await trio.sleep(0.001)
 
 

@@ -15,8 +15,8 @@ from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.door.authorization import ANYONE
+from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EventsRequest, serve_events
-from ticker.server.link import Service
 
 GOING: dict[str, Callable[[Link], None]] = {
     "its connection breaks": Link.reset,
@@ -27,7 +27,7 @@ GOING: dict[str, Callable[[Link], None]] = {
 
 @pytest.mark.parametrize("go", GOING.values(), ids=GOING)
 async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[[Link], None]) -> None:
-    service = Service(Hub(market("A")), Limits(), 0, Auth(Config()))
+    service = ServerContext(Hub(market("A")), Limits(), 0, Auth(Config()))
     link = Link(room=100_000, chunk=65_536, heard=lambda _data, _by_server: None)
 
     async def serve() -> None:
@@ -39,13 +39,13 @@ async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[
         serving.start_soon(serve)
         await wait_all_tasks_blocked()
         link.down.size = 0
-        (way,) = service.links
+        (connection,) = service.connections
         async with trio.open_nursery() as leaving:
-            leaving.start_soon(way.leave, 0)
+            leaving.start_soon(connection.send_goodbye, 0)
             await wait_all_tasks_blocked()
             assert link.server.unsent
             go(link)
         with trio.fail_after(10):
-            while service.links:
+            while service.connections:
                 await trio.sleep(0.001)
         serving.cancel_scope.cancel()

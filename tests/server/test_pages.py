@@ -169,12 +169,12 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
     import h11  # noqa: PLC0415
 
     from ticker.net.http1 import Refusal  # noqa: PLC0415
-    from ticker.server.pages import names_of, query_of  # noqa: PLC0415
+    from ticker.server.pages import parse_names, parse_query  # noqa: PLC0415
 
     request = h11.Request(method="GET", target=b"/v1/snapshot?symbols=A", headers=[("Host", "a")])
     object.__setattr__(request, "target", b"/v1/snapshot?" + query)
     try:
-        names = names_of(query_of(request), Limits())
+        names = parse_names(parse_query(request), Limits())
     except Refusal as refusal:
         assert refusal.status == 400  # noqa: PT017  # or nothing is raised
     else:

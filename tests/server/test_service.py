@@ -24,7 +24,7 @@ from ticker.config import Config, Limits, TlsFiles, Tokens
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication, Update
 from ticker.protocol.messages import Delta, Snapshot
-from ticker.server.service import parse_address, serve, warn_of_strangers
+from ticker.server.service import parse_address, serve, warn_if_anonymous
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -178,8 +178,8 @@ async def test_an_origin_that_is_none_is_refused_by_name() -> None:
 
 
 def test_serving_everybody_is_said_loudly(logs: Logs) -> None:
-    warn_of_strangers(config("127.0.0.1:1"), "127.0.0.1")
-    warn_of_strangers(config("0.0.0.0:1", allow_anyone=True), "0.0.0.0")  # noqa: S104  # it is not listened on
+    warn_if_anonymous(config("127.0.0.1:1"), "127.0.0.1")
+    warn_if_anonymous(config("0.0.0.0:1", allow_anyone=True), "0.0.0.0")  # noqa: S104  # it is not listened on
     assert [entry["log_level"] for entry in logs] == ["warning"] * 2
     assert "every program on this machine may see all prices" in logs[0]["event"]
     assert "EVERYBODY WHO CAN REACH IT may see all prices" in logs[1]["event"]

@@ -18,14 +18,14 @@ from ticker.door.auth import Auth
 from ticker.door.authorization import ANYONE
 from ticker.net.http1 import Upgrade
 from ticker.protocol.wire import MSGPACK
-from ticker.server.link import Service
+from ticker.server.connection import ServerContext
 from ticker.server.websocket import serve_websocket
 
 SUBSCRIBE = MSGPACK.encode_request({"op": "subscribe", "id": 1, "symbols": ["A"]})
 
 
 @asynccontextmanager
-async def a_link() -> AsyncIterator[tuple[Link, Service, list[bytes]]]:
+async def a_link() -> AsyncIterator[tuple[Link, ServerContext, list[bytes]]]:
     """A client that has been welcomed, and what it was sent."""
     said: list[bytes] = []
 
@@ -33,7 +33,7 @@ async def a_link() -> AsyncIterator[tuple[Link, Service, list[bytes]]]:
         if by_server:
             said.append(data)
 
-    service = Service(Hub(market("A")), Limits(), 0, Auth(Config()))
+    service = ServerContext(Hub(market("A")), Limits(), 0, Auth(Config()))
     link = Link(room=100_000, chunk=65_536, heard=hear)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.fair_queue.hand_out)
@@ -57,8 +57,8 @@ def kinds(said: list[bytes]) -> list[int]:
 async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_socket() -> None:
     async with a_link() as (link, service, said), trio.open_nursery() as nursery:
         link.down.size = 0
-        (connection,) = service.links
-        nursery.start_soon(connection.leave, 0)
+        (connection,) = service.connections
+        nursery.start_soon(connection.send_goodbye, 0)
         await wait_all_tasks_blocked()
         ask(link)
         await wait_all_tasks_blocked()
@@ -69,14 +69,14 @@ async def test_a_request_brings_nothing_while_the_close_frame_waits_for_the_sock
 
 async def test_no_data_comes_behind_the_last_error_while_a_pong_holds_the_close_frame_up() -> None:
     async with a_link() as (link, service, said), trio.open_nursery() as nursery:
-        (connection,) = service.links
+        (connection,) = service.connections
         ask(link)
         await wait_all_tasks_blocked()
         before = len(said)
         link.down.size = 0
         link.client.say(client_frame(PING, b""))
         await wait_all_tasks_blocked()
-        nursery.start_soon(connection.end_with, connection._session.expired())
+        nursery.start_soon(connection.close_with, connection._session.expired())
         await wait_all_tasks_blocked()
         assert kinds(said[before:]) == [PONG, BINARY]
         assert connection.closing

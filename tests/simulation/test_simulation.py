@@ -15,7 +15,7 @@ from tests.simulation.world import Violation
 from ticker.core.audiences import Audience, Sink, Subscriber, SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.protocol.wire import Encoding
-from ticker.server.link import Link
+from ticker.server.connection import ClientConnection
 
 ROOT = Path(__file__).parents[2]
 CHUNK = 30
@@ -94,7 +94,7 @@ def _seeing_everything(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def never_end_with_the_token(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Link, "tend", lambda *_: None)
+    patch.setattr(ClientConnection, "check_timeouts", lambda *_: None)
 
 
 def push_whether_there_is_room_or_not(patch: pytest.MonkeyPatch) -> None:

@@ -28,12 +28,11 @@ from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.door.authorization import LEEWAY_US, public_key
 from ticker.market import Field
-from ticker.server.dispatch import LOST, receive
+from ticker.server.connection import ClientConnection, ServerContext
+from ticker.server.dispatch import CONNECTION_LOST, receive
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.files import Files
 from ticker.server.housekeeping import tend
-from ticker.server.link import Link as Way
-from ticker.server.link import Service
 from ticker.server.metrics import Metrics
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
@@ -71,22 +70,22 @@ class Violation(AssertionError):
     """Something did not hold that must."""
 
 
-class InOrder(set[Way]):
+class InOrder(set[ClientConnection]):
     """A set that is walked through in the order of its making."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._order: dict[Way, None] = {}
+        self._order: dict[ClientConnection, None] = {}
 
-    def add(self, item: Way) -> None:
+    def add(self, item: ClientConnection) -> None:
         super().add(item)
         self._order[item] = None
 
-    def remove(self, item: Way) -> None:
+    def remove(self, item: ClientConnection) -> None:
         super().remove(item)
         del self._order[item]
 
-    def __iter__(self) -> Iterator[Way]:
+    def __iter__(self) -> Iterator[ClientConnection]:
         return iter(list(self._order))
 
 
@@ -94,7 +93,7 @@ class Server(NamedTuple):
     """One life of the service."""
 
     cache: RememberingCache
-    service: Service
+    service: ServerContext
     pages: Pages
     nursery: trio.Nursery
 
@@ -159,21 +158,21 @@ class World:
         cache = RememberingCache(f"epoch{self._lives}")
         self._pasts[cache.epoch] = cache.history
         hub = Hub(cache, snapshot_part=LIMITS.snapshot_part, burst=self.chance.choice([1, 2, 64]))
-        gate = Auth(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
-        assert gate.keys is not None
-        gate.keys.ring = _RING
-        service = Service(hub, LIMITS, 0, gate, links=InOrder())
-        parcels, received = trio.open_memory_channel[FeedMessage](LIMITS.feed_queue)
+        auth = Auth(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
+        assert auth.keys is not None
+        auth.keys.ring = _RING
+        service = ServerContext(hub, LIMITS, 0, auth, connections=InOrder())
+        messages, received = trio.open_memory_channel[FeedMessage](LIMITS.feed_queue)
         publisher = Publisher(hub, LIMITS, self.clock)
-        sources = [FeedState(feed.name) for feed in self.feeds]
-        pages = Pages(service, Files(Path(__file__).parent), Metrics(service, publisher, sources), str)
+        feed_states = [FeedState(feed.name) for feed in self.feeds]
+        pages = Pages(service, Files(Path(__file__).parent), Metrics(service, publisher, feed_states), str)
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)
             nursery.start_soon(publisher.run, received)
             nursery.start_soon(tend, service)
             nursery.start_soon(service.fair_queue.hand_out)
-            for source, feed in zip(sources, self.feeds, strict=True):
-                nursery.start_soon(Supervisor(source, feed, parcels, cache, LIMITS).run)
+            for feed_state, feed in zip(feed_states, self.feeds, strict=True):
+                nursery.start_soon(Supervisor(feed_state, feed, messages, cache, LIMITS).run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -182,8 +181,8 @@ class World:
         if politely:
             with trio.move_on_after(3):
                 async with trio.open_nursery() as nursery:
-                    for connection in list(self.server.service.links):
-                        nursery.start_soon(connection.leave, self.chance.randint(100, 1000))
+                    for connection in list(self.server.service.connections):
+                        nursery.start_soon(connection.send_goodbye, self.chance.randint(100, 1000))
         self.server.nursery.cancel_scope.cancel()
         for link in self._witnesses:
             link.reset()
@@ -206,11 +205,11 @@ class World:
 
     async def _handle(self, link: Link, address: str, server: Server) -> None:
         """As `ticker.server.service` does, but that a fault leaves here."""
-        admission = server.service.gate.admission
+        admission = server.service.auth.admission
         try:
             if admission.arrive(address):
                 await receive(link.server, address, server.service, server.pages)
-        except LOST:
+        except CONNECTION_LOST:
             pass
         finally:
             admission.leave(address)
@@ -272,7 +271,7 @@ class World:
             for member in audience.members:
                 if audience.cursor > member.cursor:
                     self.blame(f"an audience at cut {audience.cursor} has a member at cut {member.cursor} in step")
-        cursors = {each._session.name: each._subscriber for each in self.server.service.links}
+        cursors = {each._session.name: each._subscriber for each in self.server.service.connections}
         for user in self.users:
             welcome, link = user.session._welcome, user.link
             subscriber = cursors.get(welcome.session) if welcome is not None else None
@@ -304,10 +303,10 @@ class World:
 
     def check_forgotten(self) -> None:
         """Nobody is there any more, and nothing is kept of anybody."""
-        service, admission = self.server.service, self.server.service.gate.admission
+        service, admission = self.server.service, self.server.service.auth.admission
         kept: dict[str, object] = {
             **leftovers(service.hub),
-            "links": list(service.links),
+            "connections": list(service.connections),
             "arrived": admission.arrived,
             "inside": admission.inside,
             "addresses": dict(admission._addresses),

@@ -16,7 +16,7 @@ import trio
 from ticker.errors import ConfigError
 from ticker.net.tls import server_context
 
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 """How often the files are looked at."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.cert_reload")
@@ -36,7 +36,7 @@ class Certificate:
         self.context = server_context(*self.files)
 
 
-class Renewable(Protocol):
+class Reloadable(Protocol):
     """Something that was read from files."""
 
     @property
@@ -53,28 +53,28 @@ class Renewable(Protocol):
         """Read it anew. Raises `ConfigError`; what is in use then stays."""
 
 
-async def keep_current(renewables: Sequence[Renewable], hangups: AsyncIterator[object]) -> None:
+async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIterator[object]) -> None:
     """Reload each of these when its files have changed, and all of them at each of `hangups`."""
-    stamps = [_stamp(each.files) for each in renewables]
+    stamps = [_stamp(each.files) for each in reloadables]
     while True:
         asked = False
-        with trio.move_on_after(LOOK_SECONDS):
+        with trio.move_on_after(POLL_SECONDS):
             await anext(hangups)
             asked = True
-        for number, each in enumerate(renewables):
+        for number, each in enumerate(reloadables):
             stamp = _stamp(each.files)
             if asked or stamp != stamps[number]:
                 stamps[number] = stamp
                 await _reload(each)
 
 
-async def _reload(renewable: Renewable) -> None:
+async def _reload(reloadable: Reloadable) -> None:
     try:
-        await renewable.reload()
+        await reloadable.reload()
     except ConfigError as error:
-        _log.error("not reloaded; what was in use stays", source=renewable.source, cause=str(error))
+        _log.error("not reloaded; what was in use stays", source=reloadable.source, cause=str(error))
     else:
-        _log.info("reloaded", source=renewable.source)
+        _log.info("reloaded", source=reloadable.source)
 
 
 def _stamp(files: Sequence[Path]) -> list[object]:

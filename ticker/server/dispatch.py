@@ -22,56 +22,56 @@ from ticker.net.http1 import (
     route,
 )
 from ticker.net.transport import PushStream
+from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest, serve_events
-from ticker.server.link import Service
-from ticker.server.pages import Pages, wish_of
+from ticker.server.pages import Pages, parse_events_request
 from ticker.server.websocket import serve_websocket
 
-LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
+CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 """How it shows that a peer has gone, or does not do its part."""
 
 
-async def receive(stream: PushStream, address: str, service: Service, pages: Pages) -> None:
-    """Serve whoever is at the other end of a stream. Raises what is in `LOST` if the connection is lost."""
-    visit = await _admit(stream, address, service, pages)
-    if visit is None:
+async def receive(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> None:
+    """Serve whoever is at the other end of a stream. Raises what is in `CONNECTION_LOST` if the connection is lost."""
+    admitted = await _admit(stream, address, context, pages)
+    if admitted is None:
         return
     try:
-        if isinstance(visit.wish, Upgrade):
-            await serve_websocket(stream, visit.wish, visit.rest, visit.grant, service)
+        if isinstance(admitted.wanted, Upgrade):
+            await serve_websocket(stream, admitted.wanted, admitted.rest, admitted.grant, context)
         else:
-            await serve_events(stream, visit.wish, address, visit.grant, service)
+            await serve_events(stream, admitted.wanted, address, admitted.grant, context)
     finally:
-        service.gate.admission.go(visit.grant.subject)
+        context.auth.admission.go(admitted.grant.subject)
 
 
-class _Visit(NamedTuple):
+class _AdmittedStream(NamedTuple):
     """Somebody who was let in to stay: what it wants, what came behind the request, and what it may do."""
 
-    wish: Upgrade | EventsRequest
+    wanted: Upgrade | EventsRequest
     rest: bytes
     grant: Grant
 
 
-async def _admit(stream: PushStream, address: str, service: Service, pages: Pages) -> _Visit | None:
+async def _admit(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
     """Somebody who stays and now has a place; None if the request was answered."""
-    limits, admission = service.limits, service.gate.admission
+    limits, admission = context.limits, context.auth.admission
     head_only, shared = False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
-            shared = service.gate.cross_origin(headers)
-            wish = _stay(request, headers, shared, limits)
-            if wish is None:
+            shared = context.auth.cross_origin(headers)
+            wanted = _stream_request(request, headers, shared, limits)
+            if wanted is None:
                 response = await pages.answer(request, headers, address)
             else:
-                grant = await service.gate.grant(headers)
-                if isinstance(wish, EventsRequest):
-                    service.gate.charge(address, grant)
-                service.gate.enter(address, grant)
-                return _Visit(wish, rest, grant)
+                grant = await context.auth.grant(headers)
+                if isinstance(wanted, EventsRequest):
+                    context.auth.charge(address, grant)
+                context.auth.enter(address, grant)
+                return _AdmittedStream(wanted, rest, grant)
     except Refusal as refusal:
         admission.turned_away[refusal.cause] += 1
         response = refusal.response
@@ -83,7 +83,7 @@ async def _admit(stream: PushStream, address: str, service: Service, pages: Page
     return None
 
 
-def _stay(
+def _stream_request(
     request: h11.Request, headers: dict[bytes, bytes], shared: dict[str, str], limits: Limits
 ) -> Upgrade | EventsRequest | None:
     """What a request for a stream asks for; None if it is for something else. Raises `Refusal`."""
@@ -91,5 +91,5 @@ def _stay(
     if path == STREAM_PATH:
         return route(request)
     if path == EVENTS_PATH and request.method == b"GET":
-        return wish_of(request, headers, shared, limits)
+        return parse_events_request(request, headers, shared, limits)
     return None

@@ -22,7 +22,7 @@ from ticker.net.http1 import response_head
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Goodbye
 from ticker.protocol.wire import Events
-from ticker.server.link import Link, Service
+from ticker.server.connection import ClientConnection, ServerContext
 
 EVENTS_PATH = "/v1/events"
 
@@ -44,72 +44,76 @@ class EventsRequest(NamedTuple):
 _events = lru_cache(maxsize=256)(Events)
 
 
-async def serve_events(stream: PushStream, wish: EventsRequest, address: str, grant: Grant, service: Service) -> None:
+async def serve_events(
+    stream: PushStream, request: EventsRequest, address: str, grant: Grant, context: ServerContext
+) -> None:
     """Send events until the client leaves. Raises `trio.BrokenResourceError` if the connection is lost."""
-    await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | wish.headers))
-    lost, link = False, None
+    await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | request.headers))
+    lost, connection = False, None
     try:
         async with trio.open_nursery() as nursery:
-            link = EventStream(stream, _events(service.hub.cache.epoch + grant.view), grant, service, nursery)
-            service.links.add(link)
+            connection = EventStreamConnection(
+                stream, _events(context.hub.cache.epoch + grant.view), grant, context, nursery
+            )
+            context.connections.add(connection)
             try:
-                answer = await link.begin(wish)
-                service.gate.spend(address, grant, answer.cost)
-                await link.until_gone()
+                answer = await connection.begin(request)
+                context.auth.spend(address, grant, answer.cost)
+                await connection.until_gone()
             finally:
-                service.links.remove(link)
-                link.end()
+                context.connections.remove(connection)
+                connection.end()
             nursery.cancel_scope.cancel()
     except* (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
         lost = True
     finally:
-        if link is not None:
-            link.forget()
+        if connection is not None:
+            connection.release()
     if lost:
         raise trio.BrokenResourceError("the connection was lost")
 
 
-class EventStream(Link):
+class EventStreamConnection(ClientConnection):
     """One client's events."""
 
     __slots__ = ("_encoding",)
 
     def __init__(
-        self, stream: PushStream, encoding: Events, grant: Grant, service: Service, nursery: trio.Nursery
+        self, stream: PushStream, encoding: Events, grant: Grant, context: ServerContext, nursery: trio.Nursery
     ) -> None:
-        super().__init__(stream, encoding, grant, service, nursery)
+        super().__init__(stream, encoding, grant, context, nursery)
         self._encoding = encoding
         self._subscriber.push = self._push_without_id
 
-    async def begin(self, wish: EventsRequest) -> Answer:
+    async def begin(self, request: EventsRequest) -> Answer:
         """Send what is asked for; returns the answer that stands behind it."""
-        cache = self._service.hub.cache
-        self.say(self._session.welcome())
-        answer = self._subscribe(wish)
-        await self.until_told(cache.cut)
+        cache = self._context.hub.cache
+        self.send_control(self._session.welcome())
+        answer = self._subscribe(request)
+        await self.wait_delivered(cache.cut)
         if not self.closing:
             self._subscriber.push = self.push
-            self.say(self._encoding.id(self._subscriber.cursor) + answer.frame)
+            self.send_control(self._encoding.id(self._subscriber.cursor) + answer.frame)
         return answer
 
     async def until_gone(self) -> None:
         """Wait until the client leaves, while whatever comes is sent."""
         received = 0
-        while received <= self._service.limits.max_message_bytes:  # a client has nothing more to say
+        while received <= self._context.limits.max_message_bytes:  # a client has nothing more to say
             data = await self._stream.receive_some()
             if not data:
                 return
             received += len(data)
 
-    def _subscribe(self, wish: EventsRequest) -> Answer:
-        request: dict[str, Any] = {"id": 1, "symbols": wish.names}
-        if wish.interval_ms is not None:
-            request["interval_ms"] = wish.interval_ms
-        epoch, _, cut = wish.last_event_id.rpartition(":")
-        cache = self._service.hub.cache
+    def _subscribe(self, request: EventsRequest) -> Answer:
+        wanted: dict[str, Any] = {"id": 1, "symbols": request.names}
+        if request.interval_ms is not None:
+            wanted["interval_ms"] = request.interval_ms
+        epoch, _, cut = request.last_event_id.rpartition(":")
+        cache = self._context.hub.cache
         if epoch == self._session.epoch and cut.isascii() and cut.isdigit() and int(cut[:16]) <= cache.cut:
-            return self._ask({"op": "resume", "epoch": epoch, "cursor": int(cut[:16]), **request})
-        return self._ask({"op": "subscribe", **request})
+            return self._ask({"op": "resume", "epoch": epoch, "cursor": int(cut[:16]), **wanted})
+        return self._ask({"op": "subscribe", **wanted})
 
     def _ask(self, request: dict[str, Any]) -> Answer:
         return self._session.receive(msgspec.json.encode(request).decode(), hub_time())
@@ -118,17 +122,17 @@ class EventStream(Link):
         """Send an event that must not be resumed from."""
         return self.push(b"\n".join(line for line in frame.split(b"\n") if not line.startswith(b"id: ")))
 
-    async def leave(self, retry_ms: int) -> None:
+    async def send_goodbye(self, retry_ms: int) -> None:
         """Say GOODBYE and end."""
         if not self.closing:
             goodbye = Goodbye("the server is stopping", retry_ms, come_back=True)
-            await self.end_with(Answer(b"retry: %d\n%b" % (retry_ms, self._encoding.frame(goodbye))))
+            await self.close_with(Answer(b"retry: %d\n%b" % (retry_ms, self._encoding.frame(goodbye))))
 
-    async def end_with(self, answer: Answer) -> None:
+    async def close_with(self, answer: Answer) -> None:
         """Say why, and end."""
-        self.say(answer.frame)
+        self.send_control(answer.frame)
         self.closing = True
         # Whoever goes at that moment is not to keep the others from their goodbye.
         with trio.move_on_after(_CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.drain()
-        self._give_up()
+        self._cancel()

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ticker.net.clocks import hub_time
+from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
-from ticker.server.link import Service
 from ticker.server.publisher import Publisher
 
 _SAMPLE = 500
@@ -27,10 +27,10 @@ class Metrics:
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, service: Service, publisher: Publisher, sources: Sequence[FeedState]) -> None:
-        self._service = service
+    def __init__(self, context: ServerContext, publisher: Publisher, feed_states: Sequence[FeedState]) -> None:
+        self._context = context
         self._publisher = publisher
-        self._sources = sources
+        self._feed_states = feed_states
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -55,7 +55,7 @@ class Metrics:
         failures = CounterMetricFamily("ticker_feed_failures", "How often a feed failed.", labels=["feed"])
         age = GaugeMetricFamily("ticker_feed_age_seconds", "Since a feed last published.", labels=["feed"])
         events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
-        for source in self._sources:
+        for source in self._feed_states:
             publications.add_metric([source.name], source.publications)
             failures.add_metric([source.name], source.failures)
             if source.heard_at is not None:
@@ -68,8 +68,8 @@ class Metrics:
         yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
 
     def _data(self) -> Iterator[Metric]:
-        hub, delays = self._service.hub, self._publisher.delays
-        sent = hub.sent(link.subscriber for link in self._service.links)
+        hub, delays = self._context.hub, self._publisher.delays
+        sent = hub.sent(connection.subscriber for connection in self._context.connections)
         yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
         yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
         yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
@@ -84,18 +84,20 @@ class Metrics:
         )
 
     def _clients(self) -> Iterator[Metric]:
-        links = self._service.links
+        connections = self._context.connections
         clients = GaugeMetricFamily("ticker_clients", "Clients by state.", labels=["state"])
-        behind = sum(link.behind for link in links)
-        clients.add_metric(["in_step"], len(links) - behind)
+        behind = sum(connection.behind for connection in connections)
+        clients.add_metric(["in_step"], len(connections) - behind)
         clients.add_metric(["behind"], behind)
         yield clients
-        slow = sum(link.lapsed for link in links)
+        slow = sum(connection.was_slow for connection in connections)
         yield GaugeMetricFamily("ticker_clients_lapsed", "Clients whose socket was full at least once.", slow)
         yield GaugeMetricFamily(
-            "ticker_clients_slowed", "Clients that asked for too much.", sum(link.slowed > 0 for link in links)
+            "ticker_clients_slowed",
+            "Clients that asked for too much.",
+            sum(connection.slowed > 0 for connection in connections),
         )
-        sample = [link.traffic() for link in islice(links, _SAMPLE)]
+        sample = [connection.traffic() for connection in islice(connections, _SAMPLE)]
         sent = sum(traffic.updates for traffic in sample)
         ratio = sum(traffic.offered for traffic in sample) / sent if sent else 1.0
         yield GaugeMetricFamily(
@@ -103,11 +105,11 @@ class Metrics:
         )
 
     def _door(self) -> Iterator[Metric]:
-        admission = self._service.gate.admission
+        admission = self._context.auth.admission
         yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", admission.arrived)
         yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", admission.inside)
         yield GaugeMetricFamily(
-            "ticker_turns_waiting", "Connections in line to be dealt with.", self._service.fair_queue.waiting
+            "ticker_turns_waiting", "Connections in line to be dealt with.", self._context.fair_queue.waiting
         )
         refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
         for cause, count in admission.turned_away.items():

@@ -26,9 +26,9 @@ from ticker.door.authorization import ANYONE, Grant
 from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name, is_symbol
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
 from ticker.protocol.symbols import is_pattern
+from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest
 from ticker.server.files import Files
-from ticker.server.link import Service
 from ticker.server.metrics import Metrics
 
 _PER_PAGE = 500
@@ -43,9 +43,9 @@ _Query = Mapping[str, str]
 class Pages:
     """The answers of one service."""
 
-    def __init__(self, service: Service, files: Files, metrics: Metrics, ready: Callable[[], str]) -> None:
+    def __init__(self, context: ServerContext, files: Files, metrics: Metrics, ready: Callable[[], str]) -> None:
         """`ready` gives what the service still waits for, or an empty text."""
-        self._service = service
+        self._context = context
         self._files = files
         self._metrics = metrics
         self._ready = ready
@@ -54,38 +54,38 @@ class Pages:
             "/v1/instruments": self._instruments,
             "/healthz": self._health,
             "/readyz": self._readiness,
-            "/metrics": self._measures,
+            "/metrics": self._metrics_page,
         }
 
     async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
         """The answer to a request. Raises `Refusal`."""
         path = path_of(request)
-        gate = self._service.gate
+        auth = self._context.auth
         if path in self._routes or path == EVENTS_PATH:
             if request.method == b"OPTIONS":
                 return self._preflight(headers)
             _check_method(request.method)
-            gate.check_origin(headers)
-            grant = ANYONE if path in _OPEN_PATHS else await gate.grant(headers)
-            gate.charge(address, grant)
-            scanned = self._service.hub.scanned
+            auth.check_origin(headers)
+            grant = ANYONE if path in _OPEN_PATHS else await auth.grant(headers)
+            auth.charge(address, grant)
+            scanned = self._context.hub.scanned
             if path == EVENTS_PATH:  # only its head is asked for
-                wish_of(request, headers, {}, self._service.limits)
+                parse_events_request(request, headers, {}, self._context.limits)
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
-                response = self._routes[path](query_of(request), grant)
-            gate.spend(address, grant, cost_of(self._service.hub.scanned - scanned))
-            return _unless_known(response, headers)
+                response = self._routes[path](parse_query(request), grant)
+            auth.spend(address, grant, cost_of(self._context.hub.scanned - scanned))
+            return _not_modified_or(response, headers)
         file = self._files.find(path, headers)
         if file is None:
             text = f"there is nothing here; the dashboard is at /, the stream at {STREAM_PATH}"
             raise Refusal(HTTPStatus.NOT_FOUND, text)
         _check_method(request.method)
-        return _unless_known(file, headers)
+        return _not_modified_or(file, headers)
 
     def _preflight(self, headers: Mapping[bytes, bytes]) -> Response:
         """What a page of an allowed origin may ask for (the Fetch standard's CORS protocol)."""
-        self._service.gate.check_origin(headers)
+        self._context.auth.check_origin(headers)
         allowed = {
             "Allow": "GET, HEAD, OPTIONS",
             "Access-Control-Allow-Methods": "GET, HEAD",
@@ -96,12 +96,12 @@ class Pages:
 
     def _snapshot(self, query: _Query, grant: Grant) -> Response:
         _check_keys(query, {"symbols", "after"})
-        cache = self._service.hub.cache
-        names = names_of(query, self._service.limits)
+        cache = self._context.hub.cache
+        names = parse_names(query, self._context.limits)
         found: dict[str, Record] = {}
         unknown = []
         for name in names:
-            records = [cache.records[number] for number in self._service.hub.find(name)]
+            records = [cache.records[number] for number in self._context.hub.find(name)]
             seen = {record.symbol: record for record in records if grant.sees(record.symbol)}
             found |= seen
             if not seen:
@@ -114,39 +114,39 @@ class Pages:
 
     def _instruments(self, query: _Query, grant: Grant) -> Response:
         _check_keys(query, {"match", "after"})
-        hub = self._service.hub
+        hub = self._context.hub
         match = query.get("match", "*")
         _check_name(match)
         records = [hub.cache.records[number] for number in hub.find(match)]
         found = {record.symbol: record for record in records if grant.sees(record.symbol)}
         page, more = _page(found, query.get("after", ""))
         instruments = [_description(record) for record in page]
-        return _uncached({"instruments": instruments, "more": more})
+        return _uncached_json({"instruments": instruments, "more": more})
 
     def _health(self, query: _Query, _grant: Grant) -> Response:
         _check_keys(query, set())
-        return _uncached({"status": "ok"})
+        return _uncached_json({"status": "ok"})
 
     def _readiness(self, query: _Query, _grant: Grant) -> Response:
         _check_keys(query, set())
         waiting = self._ready()
         if waiting:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {waiting}", Retry_After="1")
-        return _uncached({"status": "ready"})
+        return _uncached_json({"status": "ready"})
 
-    def _measures(self, query: _Query, _grant: Grant) -> Response:
+    def _metrics_page(self, query: _Query, _grant: Grant) -> Response:
         _check_keys(query, set())
         return Response(self._metrics.text(), self._metrics.content_type, headers={"Cache-Control": "no-store"})
 
 
-def wish_of(
+def parse_events_request(
     request: h11.Request, headers: Mapping[bytes, bytes], shared: dict[str, str], limits: Limits
 ) -> EventsRequest:
     """What a request for events asks for. Raises `Refusal`."""
     _check_method(request.method)
-    query = query_of(request)
+    query = parse_query(request)
     _check_keys(query, {"symbols", "interval_ms"})
-    names = names_of(query, limits)
+    names = parse_names(query, limits)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
@@ -154,7 +154,7 @@ def wish_of(
     return EventsRequest(names, int(interval) if interval is not None else None, last, shared)
 
 
-def query_of(request: h11.Request) -> dict[str, str]:
+def parse_query(request: h11.Request) -> dict[str, str]:
     """A request's query by key. Raises `Refusal` for one that is not UTF-8, or has a key twice."""
     text = request.target.partition(b"?")[2].decode("latin-1")
     try:
@@ -167,7 +167,7 @@ def query_of(request: h11.Request) -> dict[str, str]:
     return query
 
 
-def names_of(query: _Query, limits: Limits) -> list[str]:
+def parse_names(query: _Query, limits: Limits) -> list[str]:
     """The symbols and patterns of a query, each once. Raises `Refusal`."""
     names = list(dict.fromkeys(name for name in query.get("symbols", "").split(",") if name))
     if not names:
@@ -224,11 +224,11 @@ def _values(record: Record) -> dict[str, Any]:
     return values
 
 
-def _uncached(content: Mapping[str, Any]) -> Response:
+def _uncached_json(content: Mapping[str, Any]) -> Response:
     return Response(msgspec.json.encode(content), headers={"Cache-Control": "no-store"})
 
 
-def _unless_known(response: Response, headers: Mapping[bytes, bytes]) -> Response:
+def _not_modified_or(response: Response, headers: Mapping[bytes, bytes]) -> Response:
     """304 for a client that has this already (RFC 9110, section 13.1.2)."""
     tag = response.headers.get("ETag")
     given = headers.get(b"if-none-match", b"").decode("latin-1").split(",")

@@ -34,7 +34,7 @@ _LOGGED_CAUSES = 100
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.publisher")
 
 
-class Delays:
+class DelayHistogram:
     """A histogram: how many delays were at most so long, in seconds."""
 
     BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -64,14 +64,14 @@ class Publisher:
         self.applied = 0
         """Publications that were applied, and that were refused."""
         self.refused = 0
-        self.delays = Delays()
+        self.delays = DelayHistogram()
         """From the receipt of a cut's first publication until it was written to the last ready client."""
 
-    async def run(self, parcels: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+    async def run(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
         hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
         next_beat = hub_time() + idle_us
-        refresh = partial(self._fold_waiting, parcels)
+        refresh = partial(self._fold_waiting, messages)
         while True:
             if self._received is not None:
                 await trio.lowlevel.checkpoint()  # whatever waits for its turn, even where nothing had to be written
@@ -80,35 +80,35 @@ class Publisher:
                 due = min(next_beat, hub.next_due() or next_beat)
                 with trio.move_on_at(due / 1_000_000):
                     try:
-                        self._fold(parcels, await parcels.receive())
+                        self._fold(messages, await messages.receive())
                     except trio.EndOfChannel:
                         if hub.next_due() is None:
                             return
                         await trio.sleep(math.inf)
             now = hub_time()
             received, self._received = self._received, None
-            await _spread(hub.publish(now, refresh))
+            await _yield_between(hub.publish(now, refresh))
             if received is not None:
                 self.delays.add((hub_time() - received) / 1_000_000)
             if now >= next_beat:
                 # Looking four times per interval, an idle client waits for its sign of life at most a quarter longer.
                 next_beat = now + idle_us // 4
-                await _spread(hub.heartbeat(now, idle_us))
+                await _yield_between(hub.heartbeat(now, idle_us))
 
-    def _fold_waiting(self, parcels: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+    def _fold_waiting(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Fold what waits, if anything does."""
         with suppress(trio.WouldBlock, trio.EndOfChannel):
-            self._fold(parcels, parcels.receive_nowait())
+            self._fold(messages, messages.receive_nowait())
 
-    def _fold(self, parcels: trio.MemoryReceiveChannel[FeedMessage], parcel: FeedMessage) -> None:
-        """Fold this parcel and what waits behind it into one cut."""
+    def _fold(self, messages: trio.MemoryReceiveChannel[FeedMessage], message: FeedMessage) -> None:
+        """Fold this message and what waits behind it into one cut."""
         self._received = self._received or hub_time()
         room = self._limits.updates_per_cut
         while True:
-            source, item = parcel
+            source, item = message
             if type(item) is MarkStale:
                 for symbol in item.symbols_of(source):
-                    self._lapse(symbol, item.reason)
+                    self._mark_stale(symbol, item.reason)
                 room -= MarkStale.PART
                 item.done.set()
             else:
@@ -120,7 +120,7 @@ class Publisher:
             if room <= 0:
                 break
             try:
-                parcel = parcels.receive_nowait()
+                message = messages.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 break
         self._hub.cache.close_cut(self._clock())
@@ -139,7 +139,7 @@ class Publisher:
             elif self._stale and publication.symbol in self._stale:
                 self._revive(publication)
 
-    def _lapse(self, symbol: str, reason: str) -> None:
+    def _mark_stale(self, symbol: str, reason: str) -> None:
         """What is known of an instrument is not live any more."""
         if self._hub.cache.find(symbol) is not None:
             self._stale.add(symbol)
@@ -155,7 +155,7 @@ class Publisher:
     def _refuse(self, publication: object, cause: str, source: FeedState) -> None:
         self.refused += 1
         if type(publication) is Update and is_symbol(publication.symbol):
-            self._lapse(publication.symbol, "bad_data")
+            self._mark_stale(publication.symbol, "bad_data")
         if cause[:40] not in self._causes and len(self._causes) < _LOGGED_CAUSES:
             self._causes.add(cause[:40])
             _log.warning("publication refused; others like it are only counted", feed=source.name, cause=cause)
@@ -166,7 +166,7 @@ def _batch(item: object) -> Sequence[Any]:
     return item if type(item) in {list, tuple} else (item,)  # type: ignore[return-value]  # an Update is a tuple as well
 
 
-async def _spread(steps: Iterator[None]) -> None:
+async def _yield_between(steps: Iterator[None]) -> None:
     """Let other tasks run between the hub's bursts of writes."""
     for _ in steps:
         await trio.lowlevel.checkpoint()

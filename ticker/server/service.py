@@ -24,12 +24,12 @@ from ticker.net.fair_queue import FairQueue
 from ticker.net.http1 import STREAM_PATH
 from ticker.net.tls import is_loopback
 from ticker.net.transport import TlsStream
-from ticker.server.cert_reload import Certificate, Renewable, keep_current
-from ticker.server.dispatch import LOST, receive
+from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
+from ticker.server.connection import ServerContext
+from ticker.server.dispatch import CONNECTION_LOST, receive
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.files import Files
 from ticker.server.housekeeping import tend
-from ticker.server.link import Service
 from ticker.server.metrics import Metrics
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
@@ -59,74 +59,76 @@ async def serve(
     Raises `ConfigError` for whatever in the configuration cannot be used.
     """
     host, port = parse_address(config.listen)
-    check_safe(config, host)
+    require_secure_listener(config, host)
     feeds = [load_feed(spec) for spec in config.feeds]
-    gate = Auth(config)
-    if gate.keys is not None:
-        await gate.keys.start()
+    auth = Auth(config)
+    if auth.keys is not None:
+        await auth.keys.start()
     certificate = _certificate(config)
     listeners = await _listen(host, port)
-    warn_of_strangers(config, host)
+    warn_if_anonymous(config, host)
     limits = config.limits
     cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
-    service = Service(hub, limits, config.interval_ms, gate)
-    parcels, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
+    context = ServerContext(hub, limits, config.interval_ms, auth)
+    messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
-    sources = _sources(config.feeds)
-    pages = Pages(service, Files(_WEB), Metrics(service, publisher, sources), _Readiness(sources, limits).waiting_for)
+    feed_states = _feed_states(config.feeds)
+    pages = Pages(
+        context, Files(_WEB), Metrics(context, publisher, feed_states), _Readiness(feed_states, limits).waiting_for
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, received)
-        nursery.start_soon(tend, service)
-        nursery.start_soon(service.fair_queue.hand_out)
-        renewables: list[Renewable] = [certificate]
-        if gate.keys is not None:
-            renewables.append(gate.keys)
-            nursery.start_soon(gate.keys.keep_fresh)
-        nursery.start_soon(keep_current, renewables, hangups or _Never())
-        for source, feed in zip(sources, feeds, strict=True):
-            nursery.start_soon(Supervisor(source, feed, parcels, cache, limits).run)
-        handler = partial(_handle, certificate=certificate, service=service, pages=pages)
+        nursery.start_soon(tend, context)
+        nursery.start_soon(context.fair_queue.hand_out)
+        reloadables: list[Reloadable] = [certificate]
+        if auth.keys is not None:
+            reloadables.append(auth.keys)
+            nursery.start_soon(auth.keys.keep_fresh)
+        nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
+        for source, feed in zip(feed_states, feeds, strict=True):
+            nursery.start_soon(Supervisor(source, feed, messages, cache, limits).run)
+        handler = partial(_handle_connection, certificate=certificate, context=context, pages=pages)
         async with trio.open_nursery() as listening:
-            in_turn = [_InTurn(listener, service.fair_queue) for listener in listeners]
-            await listening.start(partial(trio.serve_listeners, handler, in_turn, handler_nursery=nursery))
+            queued = [_QueuedListener(listener, context.fair_queue) for listener in listeners]
+            await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
             url = _url(listeners[0])
             _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
             task_status.started(url)
             await stop.wait()
             listening.cancel_scope.cancel()
-        _log.info("stopping", clients=len(service.links), drain_seconds=config.drain_seconds)
+        _log.info("stopping", clients=len(context.connections), drain_seconds=config.drain_seconds)
         with trio.move_on_after(config.drain_seconds) as drain:
-            await _say_goodbye(service, config.retry_ms)
-        _log.info("stopped", cut_off=len(service.links) if drain.cancelled_caught else 0)
+            await _send_goodbyes(context, config.retry_ms)
+        _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
         nursery.cancel_scope.cancel()
 
 
-def _sources(specs: Sequence[str]) -> list[FeedState]:
+def _feed_states(specs: Sequence[str]) -> list[FeedState]:
     """One for each feed, under a name of its own that logs and metrics may show."""
     names: Counter[str] = Counter()
-    sources = []
+    feed_states = []
     for spec in specs:
         name = without_secrets(spec)
         names[name] += 1
-        sources.append(FeedState(name if names[name] == 1 else f"{name} ({names[name]})"))
-    return sources
+        feed_states.append(FeedState(name if names[name] == 1 else f"{name} ({names[name]})"))
+    return feed_states
 
 
 class _Readiness:
     """Whether every feed has published something, or has had its time for that."""
 
-    def __init__(self, sources: Sequence[FeedState], limits: Limits) -> None:
-        self._sources = sources
+    def __init__(self, feed_states: Sequence[FeedState], limits: Limits) -> None:
+        self._feed_states = feed_states
         self._until = trio.current_time() + limits.ready_seconds
 
     def waiting_for(self) -> str:
         """The feeds that are still waited for, as a text; empty if there are none."""
-        silent = [source.name for source in self._sources if not source.publications]
+        silent = [source.name for source in self._feed_states if not source.publications]
         return f"nothing came yet from {', '.join(silent)}" if silent and trio.current_time() < self._until else ""
 
 
-class _Never:
+class _NoHangups:
     """What never comes. (A generator would end when one stops waiting for it.)"""
 
     def __aiter__(self) -> AsyncIterator[object]:
@@ -136,7 +138,7 @@ class _Never:
         return await trio.sleep_forever()
 
 
-def check_safe(config: Config, host: str) -> None:
+def require_secure_listener(config: Config, host: str) -> None:
     """Refuse to serve more than this machine without a certificate or without tokens. Raises `ConfigError`."""
     missing = []
     if host not in NAMES_COVERED and config.tls.cert is None and config.tls.key is None:
@@ -150,7 +152,7 @@ def check_safe(config: Config, host: str) -> None:
         raise ConfigError(f"listening on {host} needs {' and '.join(missing)}")
 
 
-def warn_of_strangers(config: Config, host: str) -> None:
+def warn_if_anonymous(config: Config, host: str) -> None:
     """Say loudly who gets in without a token."""
     if not config.tokens.wanted:
         whom = "every program on this machine" if is_loopback(host) else "EVERYBODY WHO CAN REACH IT"
@@ -203,7 +205,7 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     return listeners
 
 
-class _InTurn(trio.abc.Listener[trio.SocketStream]):
+class _QueuedListener(trio.abc.Listener[trio.SocketStream]):
     """Accepts a connection when it is its turn: in a storm, most wait in the kernel and not half-way in."""
 
     def __init__(self, listener: trio.SocketListener, fair_queue: FairQueue) -> None:
@@ -219,20 +221,22 @@ class _InTurn(trio.abc.Listener[trio.SocketStream]):
         await self._listener.aclose()
 
 
-async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, service: Service, pages: Pages) -> None:
+async def _handle_connection(
+    accepted: trio.SocketStream, *, certificate: Certificate, context: ServerContext, pages: Pages
+) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
     address = "?"
-    admission = service.gate.admission
+    admission = context.auth.admission
     sock = socket.socket(fileno=accepted.socket.detach())
     try:
         address = sock.getpeername()[0]
         room = admission.arrive(address)
         try:
             if room:
-                await _talk(TlsStream(sock, certificate.context, service.fair_queue), address, service, pages)
+                await _serve_tls(TlsStream(sock, certificate.context, context.fair_queue), address, context, pages)
         finally:
             admission.leave(address)
-    except LOST as error:
+    except CONNECTION_LOST as error:
         _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
     except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
         _log.exception("connection failed", peer=address)
@@ -240,11 +244,11 @@ async def _handle(accepted: trio.SocketStream, *, certificate: Certificate, serv
         sock.close()
 
 
-async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages) -> None:
-    turned_away = service.gate.admission.turned_away
+async def _serve_tls(stream: TlsStream, address: str, context: ServerContext, pages: Pages) -> None:
+    turned_away = context.auth.admission.turned_away
     try:
         try:
-            with trio.fail_after(service.limits.handshake_seconds):
+            with trio.fail_after(context.limits.handshake_seconds):
                 await stream.handshake()
         except trio.BrokenResourceError:
             turned_away[RefusalCause.TLS] += 1
@@ -252,15 +256,15 @@ async def _talk(stream: TlsStream, address: str, service: Service, pages: Pages)
         except trio.TooSlowError:
             turned_away[RefusalCause.TIMEOUT] += 1
             raise
-        await receive(stream, address, service, pages)
+        await receive(stream, address, context, pages)
     finally:
         with trio.CancelScope(shield=True):
             await stream.aclose()
 
 
-async def _say_goodbye(service: Service, retry_ms: tuple[int, int]) -> None:
+async def _send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
-        for number, link in enumerate(list(service.links), 1):
-            nursery.start_soon(link.leave, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+        for number, connection in enumerate(list(context.connections), 1):
+            nursery.start_soon(connection.send_goodbye, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
             if number % _GOODBYES == 0:  # shielded: all are told, even if there is no time to wait for them
                 await trio.lowlevel.cancel_shielded_checkpoint()

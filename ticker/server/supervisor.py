@@ -48,13 +48,13 @@ class Supervisor:
         self,
         source: FeedState,
         feed: Feed,
-        parcels: trio.MemorySendChannel[FeedMessage],
+        messages: trio.MemorySendChannel[FeedMessage],
         cache: LastValueCache,
         limits: Limits,
     ) -> None:
         self._source = source
         self._feed = feed
-        self._parcels = parcels
+        self._messages = messages
         self._cache = cache
         self._max_batch = limits.max_batch
         source.counters = getattr(feed, "counters", source.counters)
@@ -88,7 +88,7 @@ class Supervisor:
             instrument_silence = getattr(self._feed, "instrument_silence_seconds", None)
             if instrument_silence is not None:
                 nursery.start_soon(self._watch_instruments, instrument_silence)
-            await _run(self._feed, FeedChannel(self._source, self._parcels, self._max_batch))
+            await _run(self._feed, FeedChannel(self._source, self._messages, self._max_batch))
             nursery.cancel_scope.cancel()
 
     async def _watch(self, seconds: float) -> None:
@@ -115,15 +115,15 @@ class Supervisor:
                 elif now - since >= seconds:
                     quiet.append(symbol)
             if quiet:
-                await self._parcels.send((self._source, MarkStale("instrument_silent", symbols=quiet)))
+                await self._messages.send((self._source, MarkStale("instrument_silent", symbols=quiet)))
 
     async def _mark_stale(self, reason: str) -> None:
         """Mark all that the feed has declared, some at a time, behind all that it sent."""
         start = 0
         while start == 0 or start < len(self._source.symbols):
-            lapse = MarkStale(reason, start)
-            await self._parcels.send((self._source, lapse))
-            await lapse.done.wait()
+            marks = MarkStale(reason, start)
+            await self._messages.send((self._source, marks))
+            await marks.done.wait()
             start += MarkStale.PART
 
 

@@ -26,7 +26,7 @@ from ticker.net.http1 import Upgrade
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Close, Goodbye
 from ticker.protocol.wire import Encoding, close_code, close_frame
-from ticker.server.link import Link, Service
+from ticker.server.connection import ClientConnection, ServerContext
 
 _CLOSE_SECONDS = 2.0
 """How long a client may take to answer a close frame."""
@@ -37,7 +37,7 @@ _PING, _PONG = b"\x89\x00", b"\x8a"
 _BYTES_PER_UNIT = 256
 """So many bytes count as much as a simple request."""
 
-_UNFINISHED = 65_536
+_MAX_UNFINISHED_BYTES = 65_536
 """So many bytes may come besides the message that is being received, pings, and pongs that were asked for."""
 
 _PONG_BYTES = 6
@@ -45,7 +45,7 @@ _PONG_BYTES = 6
 
 _SEE_ERROR = "see the ERROR before this"
 
-_LOSSES = (
+_CONNECTION_LOST = (
     ConnectionClosed,
     # What it raises for a ping that comes after the server's own close frame.
     LocalProtocolError,
@@ -57,47 +57,51 @@ _LOSSES = (
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.websocket")
 
 
-async def serve_websocket(stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, service: Service) -> None:
+async def serve_websocket(
+    stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, context: ServerContext
+) -> None:
     """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request.
 
     Raises `trio.BrokenResourceError` if the connection was lost on the way.
     """
     lost = False
-    inner = _HandshakeDone(stream, upgrade, rest)
+    inner = _HandshakeStream(stream, upgrade, rest)
     try:
-        await _serve(stream, inner, upgrade, grant, service)
-    except* _LOSSES:
+        await _serve(stream, inner, upgrade, grant, context)
+    except* _CONNECTION_LOST:
         lost = True
     finally:
-        inner.forget()
+        inner.release()
     if lost:
         raise trio.BrokenResourceError("the connection was lost")
 
 
-async def _serve(stream: PushStream, inner: _HandshakeDone, upgrade: Upgrade, grant: Grant, service: Service) -> None:
+async def _serve(
+    stream: PushStream, inner: _HandshakeStream, upgrade: Upgrade, grant: Grant, context: ServerContext
+) -> None:
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(service.limits.handshake_seconds):
-            request = await wrap_server_stream(nursery, inner, max_message_size=service.limits.max_message_bytes)
+        with trio.fail_after(context.limits.handshake_seconds):
+            request = await wrap_server_stream(nursery, inner, max_message_size=context.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
             del request  # with all its headers
-        _forget_handshake(websocket)
-        connection = Connection(stream, websocket, upgrade.encoding, grant, service, nursery)
+        _release_handshake(websocket)
+        connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, grant, context, nursery)
         inner.accept(connection)
-        service.links.add(connection)
+        context.connections.add(connection)
         try:
             await connection.run()
-        except _LOSSES:
+        except _CONNECTION_LOST:
             raise
         except Exception:
-            connection.fail()
+            connection.close_internal_error()
             raise
         finally:
-            service.links.remove(connection)
+            context.connections.remove(connection)
             connection.end()
         nursery.cancel_scope.cancel()
 
 
-def _forget_handshake(websocket: WebSocketConnection) -> None:
+def _release_handshake(websocket: WebSocketConnection) -> None:
     """Let go of what trio-websocket and wsproto keep of the opening handshake: 5 KB of each connection."""
     established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
     if established is not None:
@@ -105,14 +109,14 @@ def _forget_handshake(websocket: WebSocketConnection) -> None:
         websocket._handshake_headers = ()  # noqa: SLF001
 
 
-def _forget_frames(websocket: WebSocketConnection) -> None:
+def _release_frame_parser(websocket: WebSocketConnection) -> None:
     """End the generator in which wsproto takes frames apart: it holds its owner, which holds it."""
     established = websocket._wsproto  # noqa: SLF001
     if isinstance(established, wsproto.connection.Connection):
         established._proto._parse_more.close()  # noqa: SLF001
 
 
-class _HandshakeDone(trio.abc.Stream):
+class _HandshakeStream(trio.abc.Stream):
     """What trio-websocket reads and writes: first the request that was validated, then what comes after it.
 
     Bytes that arrive before trio-websocket has accepted the request would be lost in it: they are held back until then.
@@ -125,19 +129,19 @@ class _HandshakeDone(trio.abc.Stream):
         self._head = upgrade.request()
         self._rest = rest
         self._accepted: trio.Event | None = trio.Event()
-        self._connection: Connection | None = None
+        self._connection: WebSocketClientConnection | None = None
 
-    def accept(self, connection: Connection) -> None:
+    def accept(self, connection: WebSocketClientConnection) -> None:
         """trio-websocket has accepted the request: what comes now is for this connection."""
         self._connection = connection
         if self._accepted is not None:
             self._accepted.set()
             self._accepted = None
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """The connection is over, and not to wait in a cycle for the garbage collector."""
         if self._connection is not None:
-            self._connection.forget()
+            self._connection.release()
             self._connection = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -150,7 +154,7 @@ class _HandshakeDone(trio.abc.Stream):
         if not data:
             data = await self._stream.receive_some(max_bytes)
         if self._connection is not None:
-            await self._connection.heard(len(data))
+            await self._connection.count_received(len(data))
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -165,7 +169,7 @@ class _HandshakeDone(trio.abc.Stream):
         if code is None:
             await self._stream.send_all(frame)
             if frame[:1] == _PONG:
-                await self._connection.ponged(len(frame) - 2)
+                await self._connection.count_pong(len(frame) - 2)
             return
         frame = self._connection.before_close(code) + frame
         with trio.fail_after(_CLOSE_SECONDS):
@@ -176,14 +180,14 @@ class _HandshakeDone(trio.abc.Stream):
 
     async def aclose(self) -> None:
         if self._connection is not None:
-            self._connection.last_words()
+            self._connection.send_missing_close()
         await self._stream.aclose()
 
 
-class Connection(Link):
+class WebSocketClientConnection(ClientConnection):
     """One client's WebSocket, from the accepted upgrade to the end of its connection."""
 
-    __slots__ = ("_allowance", "_closed", "_heard_at", "_pinged", "_unfinished", "_websocket")
+    __slots__ = ("_closed", "_heard_at", "_pinged", "_rate_limiter", "_unfinished", "_websocket")
 
     def __init__(
         self,
@@ -191,27 +195,27 @@ class Connection(Link):
         websocket: WebSocketConnection,
         encoding: Encoding,
         grant: Grant,
-        service: Service,
+        context: ServerContext,
         nursery: trio.Nursery,
     ) -> None:
-        now, limits = trio.current_time(), service.limits
+        now, limits = trio.current_time(), context.limits
         self._websocket = websocket
-        self._allowance = RateLimiter(limits.requests_per_second, limits.request_burst, now)
+        self._rate_limiter = RateLimiter(limits.requests_per_second, limits.request_burst, now)
         self._heard_at = now
         self._pinged = False
         self._unfinished = 0
         self._closed: trio.Event | None = None
-        super().__init__(stream, encoding, grant, service, nursery)
+        super().__init__(stream, encoding, grant, context, nursery)
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Let go of the WebSocket, too."""
-        super().forget()
-        _forget_frames(self._websocket)
+        super().release()
+        _release_frame_parser(self._websocket)
         del self._websocket
 
     async def run(self) -> None:
         """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
-        self.say(self._session.welcome())
+        self.send_control(self._session.welcome())
         while True:
             try:
                 message = await self._websocket.get_message()
@@ -219,42 +223,42 @@ class Connection(Link):
                 # If it is this side that closes, the peer's answer is still to come.
                 if self._closed is not None:
                     await self._closed.wait()
-                self.last_words()
+                self.send_missing_close()
                 return
             self._unfinished = 0
             # A request can bring a client back in step: its socket has to have taken the answer to the one before, or
             # the answers of a client that does not read them would pile up.
-            await self.until_told(self._service.hub.cache.cut)
-            await self._service.fair_queue.take()
+            await self.wait_delivered(self._context.hub.cache.cut)
+            await self._context.fair_queue.take()
             if self.closing:
                 continue  # the close frame was the last thing to be said, so nothing is done about this any more
             answer = await self._answer(message)
-            await self.until_told(self._service.hub.cache.cut)
-            self.say(answer.frame)
+            await self.wait_delivered(self._context.hub.cache.cut)
+            self.send_control(answer.frame)
             if answer.close is not None:
                 await self._close(answer.close, _SEE_ERROR)
                 return
-            await self._pay(answer.cost)
+            await self._throttle(answer.cost)
 
-    async def heard(self, size: int) -> None:
+    async def count_received(self, size: int) -> None:
         """So many bytes have come. Returns when more may be read."""
         self._heard_at = trio.current_time()
         self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
         self._pinged = False
-        if self._unfinished > self._service.limits.max_message_bytes + _UNFINISHED:
+        if self._unfinished > self._context.limits.max_message_bytes + _MAX_UNFINISHED_BYTES:
             # Endless fragments, or pongs that nobody asked for: none of it makes a message.
-            await self.end_with(self._session.too_large())
-        await self._pay(size / _BYTES_PER_UNIT)
+            await self.close_with(self._session.too_large())
+        await self._throttle(size / _BYTES_PER_UNIT)
 
-    async def ponged(self, payload: int) -> None:
+    async def count_pong(self, payload: int) -> None:
         """A ping with so many bytes was answered. Returns when more may be read."""
         self._unfinished = max(0, self._unfinished - payload - _PONG_BYTES)
-        await self._pay(1)
+        await self._throttle(1)
 
-    def tend(self, now: float, time: int) -> None:
+    def check_timeouts(self, now: float, time: int) -> None:
         """Look for silence, too."""
-        super().tend(now, time)
-        silent, limits = now - self._heard_at, self._service.limits
+        super().check_timeouts(now, time)
+        silent, limits = now - self._heard_at, self._context.limits
         if self.closing or silent < limits.ping_seconds:
             return
         if silent >= limits.ping_seconds + limits.pong_seconds:
@@ -264,26 +268,26 @@ class Connection(Link):
             self._nursery.cancel_scope.cancel()
         elif not self._pinged:
             self._pinged = True
-            self.say(_PING)
+            self.send_control(_PING)
 
-    async def leave(self, retry_ms: int) -> None:
+    async def send_goodbye(self, retry_ms: int) -> None:
         """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
         if not self.closing:
             reason = "the server is stopping"
-            self.say(self._subscriber.encoding.frame(Goodbye(reason, retry_ms, come_back=True)))
+            self.send_control(self._subscriber.encoding.frame(Goodbye(reason, retry_ms, come_back=True)))
             await self._close(Close.GOING_AWAY, reason)
 
-    async def end_with(self, answer: Answer) -> None:
+    async def close_with(self, answer: Answer) -> None:
         """Say why, close, and see to it that it ends."""
         if not self.closing and answer.close is not None:
-            self.say(answer.frame)
+            self.send_control(answer.frame)
             # Here, because the close frame may have to wait for a pong that a full socket does not take.
             self.closing = True
-            self._service.hub.pause_delivery(self._subscriber)
+            self._context.hub.pause_delivery(self._subscriber)
             await self._close(answer.close, _SEE_ERROR)
-        self._give_up()
+        self._cancel()
 
-    def fail(self) -> None:
+    def close_internal_error(self) -> None:
         """Something went wrong on this side: tell the client, if it can be told."""
         if not self.closing:
             self.closing = True
@@ -292,11 +296,11 @@ class Connection(Link):
     def before_close(self, code: int) -> bytes:
         """A close frame is about to go out; returns what is to be said before it."""
         self.closing = True
-        self._service.hub.pause_delivery(self._subscriber)
+        self._context.hub.pause_delivery(self._subscriber)
         # If it is not trio-websocket that closes, the ERROR was said already.
         return self._session.too_large().frame if code == Close.TOO_LARGE and self._closed is None else b""
 
-    def last_words(self) -> None:
+    def send_missing_close(self) -> None:
         """The stream is about to be closed: send the close frame that trio-websocket leaves out.
 
         It ends a connection on which it found a fault (RFC 6455, section 7.1.7) without saying which.
@@ -310,11 +314,11 @@ class Connection(Link):
         try:
             return self._session.receive(message, hub_time(), last_try=False)
         except UnknownKey:
-            await self._service.gate.look_for_keys()
+            await self._context.auth.look_for_keys()
             return self._session.receive(message, hub_time())
 
-    async def _pay(self, cost: float) -> None:
-        wait = self._allowance.spend(cost, trio.current_time())
+    async def _throttle(self, cost: float) -> None:
+        wait = self._rate_limiter.spend(cost, trio.current_time())
         if wait:
             self.slowed += 1
             await trio.sleep(wait)

@@ -24,38 +24,38 @@ from ticker.net.fair_queue import FairQueue
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.link")
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.connection")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServerContext:
     """What all connections share."""
 
     hub: Hub
     limits: Limits
     floor_ms: int
     """The least interval a client may have."""
-    gate: Auth
-    links: set[Link] = field(default_factory=set)
+    auth: Auth
+    connections: set[ClientConnection] = field(default_factory=set)
     """All clients that are sent data."""
     fair_queue: FairQueue = field(default_factory=FairQueue)
     """At what takes long. Somebody has to hand them out."""
 
 
-class Link(ABC):
+class ClientConnection(ABC):
     """One client, from its admission to the end of its connection."""
 
     __slots__ = (
         "_behind_since",
         "_catching_up",
+        "_context",
         "_longest_behind",
         "_nursery",
         "_progress",
-        "_service",
         "_session",
         "_stream",
         "_subscriber",
-        "_warned_of",
+        "_warned_expiry",
         "closing",
         "over",
         "push",
@@ -63,11 +63,11 @@ class Link(ABC):
     )
 
     def __init__(
-        self, stream: PushStream, encoding: Encoding, grant: Grant, service: Service, nursery: trio.Nursery
+        self, stream: PushStream, encoding: Encoding, grant: Grant, context: ServerContext, nursery: trio.Nursery
     ) -> None:
         self._stream = stream
         self.push = stream.push
-        self._service = service
+        self._context = context
         self._nursery = nursery
         self.closing = False
         """Nothing is to be sent any more."""
@@ -75,25 +75,25 @@ class Link(ABC):
         """It was let go of; somebody may still be about to say goodbye to it."""
         self.slowed = 0
         """How often it was not read for a while, because it had asked for too much."""
-        self._warned_of: int | None = None
+        self._warned_expiry: int | None = None
         self._behind_since: float | None = None
         self._longest_behind = 0.0
         self._catching_up = False
         self._progress: trio.Event | None = None
         """If anybody waits for it: to be set when the socket has taken everything and the hub was asked for more."""
-        self._subscriber = service.hub.connect(self, encoding, hub_time())
-        terms = Terms(service.limits, service.floor_ms, grant, service.gate.check, self._figures)
-        self._session = ServerSession(service.hub, self._subscriber, secrets.token_hex(8), terms)
+        self._subscriber = context.hub.connect(self, encoding, hub_time())
+        terms = Terms(context.limits, context.floor_ms, grant, context.auth.check, self._connection_stats)
+        self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
 
     @abstractmethod
-    async def leave(self, retry_ms: int) -> None:
+    async def send_goodbye(self, retry_ms: int) -> None:
         """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
 
     @abstractmethod
-    async def end_with(self, answer: Answer) -> None:
+    async def close_with(self, answer: Answer) -> None:
         """Say why, close, and see to it that it ends."""
 
-    def tend(self, now: float, time: int) -> None:  # noqa: ARG002  # `now` is for those who look for silence
+    def check_timeouts(self, now: float, time: int) -> None:  # noqa: ARG002  # `now` is for those who look for silence
         """Look after what no event tells of: called about once a second.
 
         `now` is Trio's time, and `time` microseconds since 1970 UTC.
@@ -103,10 +103,10 @@ class Link(ABC):
             return
         if time >= expires:
             _log.info("client's token has expired", session=self._session.name)
-            self._nursery.start_soon(self.end_with, self._session.expired())
-        elif time >= expires - self._service.limits.expiry_warning_seconds * 1e6 and self._warned_of != expires:
-            self._warned_of = expires
-            self.say(self._session.expiring())
+            self._nursery.start_soon(self.close_with, self._session.expired())
+        elif time >= expires - self._context.limits.expiry_warning_seconds * 1e6 and self._warned_expiry != expires:
+            self._warned_expiry = expires
+            self.send_control(self._session.expiring())
 
     @property
     def behind(self) -> bool:
@@ -114,7 +114,7 @@ class Link(ABC):
         return self._behind_since is not None
 
     @property
-    def lapsed(self) -> bool:
+    def was_slow(self) -> bool:
         """Whether that ever happened."""
         return self._subscriber.slow_consumer_events > 0
 
@@ -125,24 +125,24 @@ class Link(ABC):
 
     def traffic(self) -> Traffic:
         """What it was sent so far."""
-        return self._service.hub.traffic(self._subscriber)
+        return self._context.hub.traffic(self._subscriber)
 
     def end(self) -> None:
         """The connection is over: the hub is to forget it."""
         self.closing = True
-        self._service.hub.disconnect(self._subscriber)
+        self._context.hub.disconnect(self._subscriber)
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """All of it is over: let go of everything, so that nothing waits in cycles for the garbage collector."""
         self.over = True
         del self._subscriber, self._session, self._nursery, self._stream, self.push
 
-    def say(self, frame: bytes) -> None:
+    def send_control(self, frame: bytes) -> None:
         """Send something besides the data."""
         if not self.closing and not self.push(frame):
-            self._service.hub.pause_delivery(self._subscriber)
+            self._context.hub.pause_delivery(self._subscriber)
 
-    async def until_told(self, cut: int) -> None:
+    async def wait_delivered(self, cut: int) -> None:
         """Wait until the client was sent everything it asked for through this cut, and its socket took all before."""
         subscriber = self._subscriber
         while not subscriber.in_step and not self.closing:
@@ -164,24 +164,24 @@ class Link(ABC):
         self._behind_since = began
         try:
             while True:
-                await self._stream.drain(self._service.limits.stall_seconds)
-                if self.closing or self._service.hub.catch_up(self._subscriber):
+                await self._stream.drain(self._context.limits.stall_seconds)
+                if self.closing or self._context.hub.catch_up(self._subscriber):
                     break
-                self._tell_progress()
-                await self._service.fair_queue.take()
+                self._notify_progress()
+                await self._context.fair_queue.take()
         except trio.TooSlowError:
             _log.warning(
                 "client dropped: its socket took nothing",
                 session=self._session.name,
-                seconds=self._service.limits.stall_seconds,
+                seconds=self._context.limits.stall_seconds,
                 unsent_bytes=self._stream.unsent,
-                cuts_behind=self._service.hub.cache.cut - cursor,
+                cuts_behind=self._context.hub.cache.cut - cursor,
             )
-            await self._service.fair_queue.take()
-            self._give_up()
+            await self._context.fair_queue.take()
+            self._cancel()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._service.fair_queue.take()
-            self._give_up()
+            await self._context.fair_queue.take()
+            self._cancel()
         else:
             seconds = trio.current_time() - began
             if seconds >= 1.0:
@@ -195,9 +195,9 @@ class Link(ABC):
             self._catching_up = False
             self._behind_since = None
             self._longest_behind = max(self._longest_behind, trio.current_time() - began)
-            self._tell_progress()
+            self._notify_progress()
 
-    def _figures(self) -> dict[str, int]:
+    def _connection_stats(self) -> dict[str, int]:
         """What `stats` tells about the connection."""
         behind = trio.current_time() - self._behind_since if self._behind_since is not None else 0.0
         return {
@@ -207,12 +207,12 @@ class Link(ABC):
             "slowed": self.slowed,
         }
 
-    def _tell_progress(self) -> None:
+    def _notify_progress(self) -> None:
         if self._progress is not None:
             self._progress.set()
             self._progress = None
 
-    def _give_up(self) -> None:
+    def _cancel(self) -> None:
         self.closing = True
         if not self.over:
             self._nursery.cancel_scope.cancel()
