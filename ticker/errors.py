@@ -14,7 +14,11 @@ The texts are for people: they say what is wrong, where, and what to do about it
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import IntEnum, StrEnum
+
+MAX_CAUSES = 100
+"""Number of causes of one kind of failure that are counted by name and logged."""
 
 
 class TickerError(Exception):
@@ -103,3 +107,15 @@ def sole(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def count_cause(counts: Counter[str], cause: str) -> bool:
+    """Count a failure; return whether it is the first of its cause, and so worth a line in the log.
+
+    Counters stay bounded: beyond `MAX_CAUSES` names, a new cause is counted as `other` and not logged.
+    """
+    if cause not in counts and len(counts) >= MAX_CAUSES:
+        counts["other"] += 1
+        return False
+    counts[cause] += 1
+    return counts[cause] == 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,13 +24,10 @@ import trio
 
 from ticker.config import Limits
 from ticker.core.hub import Hub
-from ticker.errors import BadPublication
+from ticker.errors import BadPublication, count_cause
 from ticker.market import Instrument, Publication, Update, Value, is_symbol, shown
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale
-
-_LOGGED_CAUSES = 100
-"""So many different causes of refused publications are logged, each once."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.publisher")
 
@@ -59,7 +57,7 @@ class Publisher:
         self._clock = clock
         self._received: int | None = None
         """When the first publication came that has not been written to every ready client."""
-        self._causes: set[str] = set()
+        self._causes: Counter[str] = Counter()
         self._stale: set[str] = set()
         self.applied = 0
         """Publications that were applied, and that were refused."""
@@ -156,8 +154,7 @@ class Publisher:
         self.refused += 1
         if type(publication) is Update and is_symbol(publication.symbol):
             self._mark_stale(publication.symbol, "bad_data")
-        if cause[:40] not in self._causes and len(self._causes) < _LOGGED_CAUSES:
-            self._causes.add(cause[:40])
+        if count_cause(self._causes, cause[:40]):
             _log.warning("publication refused; others like it are only counted", feed=source.name, cause=cause)
 
 

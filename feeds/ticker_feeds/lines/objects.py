@@ -22,7 +22,7 @@ from decimal import Decimal
 
 import msgspec
 
-from ticker.errors import BadPublication
+from ticker.errors import BadPublication, count_cause
 from ticker.market import (
     MAX_INTEGER,
     MAX_SCALE,
@@ -46,9 +46,6 @@ from ticker_feeds.recordings.recording import first_guess
 
 MAX_ARRAY = 3_000
 """The most objects in one array: with declarations and statuses they stay below what one batch may hold."""
-
-_CAUSES = 50
-"""So many causes are told apart."""
 
 _read_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _read_msgpack = msgspec.msgpack.Decoder().decode
@@ -91,9 +88,7 @@ class Intake:
 
     def reject(self, error: RowError, where: str) -> None:
         """Count what cannot be used."""
-        cause = error.cause if error.cause in self._counters or len(self._counters) < _CAUSES else "other"
-        self._counters[cause] += 1
-        if self._counters[cause] == 1:
+        if count_cause(self._counters, error.cause):
             self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
 
     def lapse(self, symbols: Iterable[str], reason: str) -> list[Publication]:

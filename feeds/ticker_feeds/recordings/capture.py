@@ -31,7 +31,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 import msgspec
 
-from ticker.errors import BadPublication, ConfigError
+from ticker.errors import BadPublication, ConfigError, count_cause
 from ticker.market import (
     MAX_INTEGER,
     MAX_TEXT,
@@ -53,7 +53,6 @@ CHUNK_BYTES = 2**18
 """What is read in one go: about two milliseconds."""
 
 _HEAD = struct.Struct(">II")
-_LOGGED_CAUSES = 100
 
 _log = logging.getLogger(__name__)
 
@@ -212,10 +211,8 @@ class CaptureWriter:
         return _block(payload)
 
     def _refuse(self, error: BadPublication) -> None:
-        cause = str(error)[:40]
-        if self.refused[cause] == 0 and len(self.refused) <= _LOGGED_CAUSES:
+        if count_cause(self.refused, str(error)[:40]):
             _log.warning("%s: not recorded, and from now on only counted: %s", self._path, error)
-        self.refused[cause if len(self.refused) <= _LOGGED_CAUSES else "other"] += 1
 
     def _note_instruments(self, publications: Sequence[Publication]) -> None:
         for publication in publications:
@@ -323,8 +320,7 @@ class _Segment:
             self._complain("damaged: the rest is unreadable", f"{self._file_size - self.end} bytes")
 
     def _complain(self, cause: str, detail: str) -> None:
-        self.faults[cause] += 1
-        if self.faults[cause] == 1:
+        if count_cause(self.faults, cause):
             _log.warning("%s, behind byte %d: %s (%s)", self._path, self.end, cause, detail)
 
 

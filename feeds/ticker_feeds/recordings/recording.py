@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
 
-from ticker.errors import ConfigError, TickerError
+from ticker.errors import ConfigError, TickerError, count_cause
 from ticker.market import MAX_SCALE, Instrument, Kind, Publication, Update, field_key, field_kind
 from ticker_feeds.recordings.capture import Moment
 from ticker_feeds.recordings.layout import Row, RowError, find_layout
@@ -149,8 +149,7 @@ def first_guess(update: Update) -> Instrument:
 
 
 def _count(skipped: Counter[str], path: str, number: int, error: RowError) -> None:
-    skipped[error.cause] += 1
-    if skipped[error.cause] == 1:
+    if count_cause(skipped, error.cause):
         _log.warning("%s, line %d: %s; skipped, and from now on only counted", path, number, error)
 
 
