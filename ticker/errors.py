@@ -109,12 +109,12 @@ def sole(error: BaseException) -> BaseException:
     return error
 
 
-def count_cause(counts: Counter[str], cause: str) -> bool:
+def count_cause(counts: Counter[str], cause: str, limit: int = MAX_CAUSES) -> bool:
     """Count a failure; return whether it is the first of its cause, and so worth a line in the log.
 
-    Counters stay bounded: beyond `MAX_CAUSES` names, a new cause is counted as `other` and not logged.
+    Counters stay bounded: beyond `limit` names, a new cause is counted as `other` and not logged.
     """
-    if cause not in counts and len(counts) >= MAX_CAUSES:
+    if cause not in counts and len(counts) >= limit:
         counts["other"] += 1
         return False
     counts[cause] += 1

@@ -47,6 +47,9 @@ from ticker_feeds.recordings.recording import first_guess
 MAX_ARRAY = 3_000
 """The most objects in one array: with declarations and statuses they stay below what one batch may hold."""
 
+_CAUSES = 50
+"""Number of causes that are told apart."""
+
 _read_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _read_msgpack = msgspec.msgpack.Decoder().decode
 
@@ -88,7 +91,7 @@ class Intake:
 
     def reject(self, error: RowError, where: str) -> None:
         """Count what cannot be used."""
-        if count_cause(self._counters, error.cause):
+        if count_cause(self._counters, error.cause, _CAUSES):
             self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
 
     def lapse(self, symbols: Iterable[str], reason: str) -> list[Publication]:
