@@ -9,6 +9,7 @@ from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import Answer, ServerSession, Terms
+from ticker.door.authorization import ANYONE, Grant
 from ticker.errors import Code
 from ticker.protocol.messages import Close, Error, Reply, ServerMessage
 from ticker.protocol.wire import MSGPACK, Encoding
@@ -24,6 +25,7 @@ class Talk:
         encoding: Encoding = MSGPACK,
         limits: Limits = Limits(max_symbols=4),  # noqa: B008  # it is frozen
         floor_ms: int = 0,
+        grant: Grant = ANYONE,
     ) -> None:
         if cache is None:
             cache = market("A", "AB", "B")
@@ -32,7 +34,7 @@ class Talk:
         self.hub = Hub(cache)
         self.sink = Sink(encoding)
         self.subscriber = self.hub.connect(self.sink, encoding, 0)
-        self.session = ServerSession(self.hub, self.subscriber, "s1", Terms(limits, floor_ms))
+        self.session = ServerSession(self.hub, self.subscriber, "s1", Terms(limits, floor_ms, grant))
         self.requests = 0
 
     def publish(self, symbol: str, bid: str) -> None:

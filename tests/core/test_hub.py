@@ -330,7 +330,7 @@ def test_a_pass_yields_after_every_burst_of_writes(burst: int) -> None:
     assert len(list(floor.hub.publish(floor.now))) == 12 // burst
 
 
-def test_a_client_counts_its_frames_and_its_lapses() -> None:
+def test_a_client_counts_its_frames_and_its_slow_consumer_events() -> None:
     floor = Floor("A")
     client = floor.client("A")
     floor.publish(update("A", bid="1"))

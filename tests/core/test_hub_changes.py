@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.core.floor import MS, SECOND, Client, Floor, bids, leftovers
 from tests.support import cut, update
-from ticker.core.audiences import NOTHING, SubscriptionSet, owed_by_audience
+from ticker.core.audiences import NOTHING, SubscriptionSet, pending_by_audience
 from ticker.core.encode_cache import MAX_WINDOWS
 from ticker.market import Instrument
 from ticker.protocol.messages import Delta, Instruments, Snapshot
@@ -213,10 +213,10 @@ def found(floor: Floor, since: int) -> dict[SubscriptionSet, set[int]]:
     hub, found = floor.hub, {}
     for group in hub._pacing.ready():
         window = hub._entries[group.encoding].window(since)
-        for audience, owed in owed_by_audience(group, window, hub._watchers):
+        for audience, pending in pending_by_audience(group, window, hub._watchers):
             ids = {entry: number for number, entry in window.items()}
-            found[audience.watch] = {ids[entry] for entry in owed}
-            assert len(owed) == len(found[audience.watch])
+            found[audience.watch] = {ids[entry] for entry in pending}
+            assert len(pending) == len(found[audience.watch])
     return found
 
 

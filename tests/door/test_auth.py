@@ -353,7 +353,7 @@ async def test_stats_tell_a_client_how_it_fares() -> None:
         assert stats["offered"] == 10
         assert stats["bytes"] > 30
         assert stats["cut"] >= 2
-        for name in ("cuts_behind", "behind_us", "longest_behind_us", "lapses", "unsent_bytes", "slowed"):
+        for name in ("cuts_behind", "behind_us", "longest_behind_us", "slow_consumer_events", "unsent_bytes", "slowed"):
             assert stats[name] == 0, name
 
 

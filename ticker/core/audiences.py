@@ -91,9 +91,9 @@ class Subscriber:
         "audience",
         "cursor",
         "encoding",
-        "fresh",
         "in_step",
         "offered",
+        "pending_snapshot",
         "push",
         "sent",
         "sink",
@@ -106,7 +106,7 @@ class Subscriber:
         self.encoding = encoding
         self.audience = audience
         self.cursor = cursor
-        self.fresh: set[int] | None = None
+        self.pending_snapshot: set[int] | None = None
         """Instruments that it asked for and has nothing of yet, if any: an empty set would keep what it grew to."""
         self.in_step = False
         self.slow_consumer_events = 0
@@ -128,7 +128,7 @@ class Audience:
         "ids",
         "interval_us",
         "members",
-        "owed",
+        "pending_entries",
         "sees",
         "sent",
         "sent_at",
@@ -152,7 +152,7 @@ class Audience:
         group.audiences[self] = None
         self.home = None if watch.interval_us else group
         """The group that it never leaves, if it never rests."""
-        self.owed: list[bytes] = []
+        self.pending_entries: list[bytes] = []
         """The entries of the frame that is being made for it."""
         self.sent_at = now
         self.sent = TrafficCounters()
@@ -276,7 +276,7 @@ WatchIndex: TypeAlias = dict[Group | None, dict[Audience, None]]
 """Who watches an instrument, by the group that they never leave, if they never rest."""
 
 
-def owed_by_audience(
+def pending_by_audience(
     group: Group, window: ChangeSet, watchers: Sequence[WatchIndex]
 ) -> Iterator[tuple[Audience, list[bytes]]]:
     """Those of a group's audiences that are owed any entries of a window, with these.
@@ -295,8 +295,8 @@ def owed_by_audience(
         for number, _ in watched:
             entries[number] = window[number]
         for audience in list(audiences):
-            if owed := list(filter(None, audience.select(entries))):
-                yield audience, owed
+            if pending := list(filter(None, audience.select(entries))):
+                yield audience, pending
         return
     found = []
     for number, those in watched:
@@ -304,9 +304,9 @@ def owed_by_audience(
         for audience in those:
             if audience.group is group:
                 entry = entry or window[number]
-                if not audience.owed:
+                if not audience.pending_entries:
                     found.append(audience)
-                audience.owed.append(entry)
+                audience.pending_entries.append(entry)
     for audience in found:
-        owed, audience.owed = audience.owed, []
-        yield audience, owed
+        pending, audience.pending_entries = audience.pending_entries, []
+        yield audience, pending

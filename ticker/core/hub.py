@@ -8,8 +8,9 @@ The rules:
    of them that are *in step* get the same bytes, encoded once.
 3. For every subscriber in step: its audience's cursor <= its own. So the next frame's `since` fits every client.
 4. A subscriber whose socket did not take a whole frame falls out of step and is sent nothing. When the socket is free
-   again, `catch_up` sends one merged delta from its cursor to now, and it is in step again. New subscribers, and those
-   that ask for more, come in the same way: what they have nothing of yet is `fresh`, and is sent as complete records.
+   again, `catch_up` sends one merged delta from its cursor to now, and it is in step again. New subscribers and new
+   subscriptions take the same way; their instruments without any data yet are the `pending_snapshot`, sent as complete
+   records.
 5. An audience is ready (it is sent a change at once) or it rests, because it was sent something in this step of its
    interval (`audiences`). A ready audience is owed nothing through the cut that its group was brought to, even where
    its own cursor, the last cut it was told of, is older.
@@ -36,7 +37,7 @@ from ticker.core.audiences import (
     SubscriptionSet,
     TrafficCounters,
     WatchIndex,
-    owed_by_audience,
+    pending_by_audience,
 )
 from ticker.core.encode_cache import EncodeCache
 from ticker.core.last_value import LastValueCache
@@ -116,7 +117,7 @@ class Hub:
 
         With `resume_from` the client has, from an earlier connection, everything of this watch through that cut.
         """
-        held = subscriber.audience.ids.difference(subscriber.fresh or ())
+        held = subscriber.audience.ids.difference(subscriber.pending_snapshot or ())
         # In this order: the last subscriber of an audience that asks for the same again must not end it on the way.
         audience = self._audience(watch, subscriber.encoding, now)
         audience.size += 1
@@ -124,11 +125,11 @@ class Hub:
         self._leave(subscriber)
         subscriber.audience = audience
         if resume_from is None:
-            subscriber.fresh = audience.ids - held or None
+            subscriber.pending_snapshot = audience.ids - held or None
         else:
-            subscriber.fresh = None
+            subscriber.pending_snapshot = None
             subscriber.cursor = resume_from
-            if resume_from < self.cache.cut and not self._send_owed(subscriber):
+            if resume_from < self.cache.cut and not self._send_pending(subscriber):
                 return
         self.catch_up(subscriber)
 
@@ -142,8 +143,8 @@ class Hub:
         """Send the next part of what a subscriber out of step is owed, its socket being free. True once in step."""
         if subscriber.in_step:
             return True
-        owed = subscriber.fresh or subscriber.cursor < subscriber.audience.cursor
-        if owed and (not self._send_owed(subscriber) or subscriber.fresh):
+        pending = subscriber.pending_snapshot or subscriber.cursor < subscriber.audience.cursor
+        if pending and (not self._send_pending(subscriber) or subscriber.pending_snapshot):
             return False
         self._join(subscriber)
         return True
@@ -250,7 +251,7 @@ class Hub:
             return  # all have gone since this pass began, and with them perhaps what was kept for their encoding
         entries, rest, cut = self._entries[group.encoding], self._pacing.rest, self.cache.cut
         window = entries.window(since)
-        for audience, owed in owed_by_audience(group, window, self._watchers):
+        for audience, pending in pending_by_audience(group, window, self._watchers):
             if not audience.size:
                 continue  # its last subscriber has gone since this pass began
             cursor, audience.cursor = audience.cursor, cut
@@ -259,9 +260,9 @@ class Hub:
             if not audience.members:
                 continue
             if window.redefined:
-                yield audience, len(owed), entries.frame(cursor, window, audience.ids & window.changed)
+                yield audience, len(pending), entries.frame(cursor, window, audience.ids & window.changed)
             else:
-                yield audience, len(owed), entries.delta(cursor, owed)
+                yield audience, len(pending), entries.delta(cursor, pending)
 
     def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
@@ -269,15 +270,15 @@ class Hub:
                 audience.cursor = audience.group.since
             yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
 
-    def _send_owed(self, subscriber: Subscriber) -> bool:
+    def _send_pending(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
         entries = self._entries[subscriber.encoding]
         window = entries.window(subscriber.cursor)
-        fresh = subscriber.fresh or set()
-        changed = (subscriber.audience.ids & window.changed) - fresh
-        part = sorted(islice(fresh, self._snapshot_part))
-        fresh.difference_update(part)
-        subscriber.fresh = fresh or None
+        missing = subscriber.pending_snapshot or set()
+        changed = (subscriber.audience.ids & window.changed) - missing
+        part = sorted(islice(missing, self._snapshot_part))
+        missing.difference_update(part)
+        subscriber.pending_snapshot = missing or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
         frame = entries.frame(since, window, changed, part)
         subscriber.sent.add(len(changed) + len(part), frame)

@@ -63,6 +63,22 @@ def cost_of(scanned: int) -> float:
     return scanned / _SCANNED_PER_UNIT
 
 
+def most_names(limits: Limits, grant: Grant) -> int:
+    """Return the most symbols and patterns that a client may name: the grant can only lower the service's limit."""
+    return min(limits.max_symbols, grant.max_symbols)
+
+
+def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> str:
+    """Return the limit that this number of names, `patterns` of them patterns, exceeds; an empty text if none.
+
+    Every interface that takes names applies this one.
+    """
+    most = most_names(limits, grant)
+    if names > most:
+        return f"{most} symbols and patterns"
+    return f"{limits.max_patterns} patterns" if patterns > limits.max_patterns else ""
+
+
 class Answer(NamedTuple):
     """What to send once the subscriber is in step, and with which code to close after it, if any.
 
@@ -137,7 +153,7 @@ class ServerSession:
                 int(limits.heartbeat_seconds * 1000),
                 {
                     "max_message_bytes": limits.max_message_bytes,
-                    "max_symbols": self._max_symbols(),
+                    "max_symbols": most_names(limits, self.grant),
                     "max_patterns": limits.max_patterns,
                     "min_interval_ms": self._least_interval(),
                 },
@@ -247,7 +263,7 @@ class ServerSession:
         return {
             "cut": cache.cut,
             "cuts_behind": cache.cut - subscriber.cursor,
-            "lapses": subscriber.slow_consumer_events,
+            "slow_consumer_events": subscriber.slow_consumer_events,
             **self._link(),
             "frames": traffic.frames,
             "bytes": traffic.bytes,
@@ -260,15 +276,11 @@ class ServerSession:
         """A copy that was made under another view lacks symbols, or has some that are not to be seen any more."""
         return self._hub.cache.epoch + self.grant.view
 
-    def _max_symbols(self) -> int:
-        return min(self._limits.max_symbols, self.grant.max_symbols)
-
     def _least_interval(self) -> int:
         return max(self._floor_ms, self.grant.min_interval_ms)
 
     def _add(self, names: Sequence[str]) -> list[list[object]]:
         """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
-        limits, most = self._limits, self._max_symbols()
         outcomes: list[list[object]] = []
         for name in names:
             code, text = Code.OK, ""
@@ -277,16 +289,18 @@ class ServerSession:
                 code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
             elif name in self._symbols or name in self._patterns:
                 pass
-            elif len(self._symbols) + len(self._patterns) >= most:
-                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {most} symbols and patterns"
-            elif pattern and len(self._patterns) >= limits.max_patterns:
-                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {limits.max_patterns} patterns"
+            elif exceeded := self._exceeded_by_one_more(pattern=pattern):
+                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
             else:
                 (self._patterns if pattern else self._symbols)[name] = None
             if code is Code.OK and not pattern and not (self._hub.cache.find(name) and self.grant.sees(name)):
                 code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
             outcomes.append([name, code, text])
         return outcomes
+
+    def _exceeded_by_one_more(self, *, pattern: bool) -> str:
+        names, patterns = len(self._symbols) + len(self._patterns) + 1, len(self._patterns) + pattern
+        return exceeded_limit(self._limits, self.grant, names, patterns)
 
     def _take_interval(self, interval_ms: int | UnsetType) -> None:
         if interval_ms is not UNSET:

@@ -149,7 +149,7 @@ class ClientConnection(ABC):
             self.catch_up_later()
             self._progress = self._progress or trio.Event()
             await self._progress.wait()
-            if not subscriber.fresh and subscriber.cursor >= cut:
+            if not subscriber.pending_snapshot and subscriber.cursor >= cut:
                 return
 
     def catch_up_later(self) -> None:
