@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -117,3 +118,11 @@ def hold_turns(monkeypatch: pytest.MonkeyPatch) -> HeldTurns:
 
     monkeypatch.setattr(FairQueue, "take", wait)
     return held
+
+
+@asynccontextmanager
+async def hangups() -> AsyncIterator[tuple[trio.MemorySendChannel[object], AsyncIterator[object]]]:
+    """A stand-in for the service's SIGHUPs, and its sending end."""
+    send, receive = trio.open_memory_channel[object](0)
+    async with send, receive:
+        yield send, receive

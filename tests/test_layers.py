@@ -14,7 +14,9 @@ TICKER = ROOT / "ticker"
 FEEDS = ROOT / "feeds" / "ticker_feeds"
 
 VOCABULARY = {"ticker.market", "ticker.errors", "ticker.config"}
-PURE_DOOR = {"ticker.door.authorization", "ticker.door.connection_limits", "ticker.door.rate_limit"}
+PURE_DOOR = {
+    f"ticker.door.{name}" for name in ("grants", "tokens", "origins", "key_ring", "connection_limits", "rate_limit")
+}
 _PURE = VOCABULARY | {"ticker.protocol"}
 _NET = _PURE | {"ticker.net"}
 _DOOR = _NET | {"ticker.door"}

@@ -16,6 +16,44 @@ from ticker.errors import ConfigError
 MAX_INTERVAL_MS = 60_000
 """The longest interval: a client that wants a frame more seldom than once a minute gets one a minute."""
 
+# Tokens and their keys
+
+MAX_TOKEN = 8_192
+"""Characters of a token; a longer one is refused."""
+
+MAX_TOKEN_SUBJECT = 256
+"""Characters of a token's `sub`; a token with a longer one is refused."""
+
+MAX_TOKEN_SYMBOLS = 1_000
+"""Symbols and patterns of a token; a token with more is refused."""
+
+TOKEN_LEEWAY_US = 10_000_000
+"""Tolerated difference between the issuer's clock and ours: tokens hold so much earlier and longer than they say."""
+
+MAX_JWKS_KEYS = 100
+"""Keys of a JWK Set; a set with more is refused, and the keys in use stay."""
+
+MAX_JWKS_BYTES = 1_048_576
+"""Bytes of a JWK Set at a URL; a longer one is refused, and the keys in use stay."""
+
+KEY_FETCH_SECONDS = 10.0
+"""Time to fetch a JWK Set from a URL; then the keys in use stay."""
+
+KEY_REFRESH_SECONDS = 300.0
+"""Time between two fetches of a JWK Set from a URL: a withdrawn key counts at most so long."""
+
+UNKNOWN_KEY_SECONDS = 30.0
+"""Least time between two loads of the keys for tokens that name an unknown key; until then such tokens are refused."""
+
+# Connections
+
+MAX_PENDING_CONNECTIONS = 1_000
+"""Connections beyond `max_connections`, and beyond `max_per_address`, whose requests are read in order to refuse them
+with a reason; those beyond these are closed at once."""
+
+FULL_RETRY_SECONDS = 5
+"""Retry-After of a request that is refused because a limit of connections is reached."""
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ticker.door.authorization import Grant, Verifier, public_key, shared_secret
+from ticker.door.grants import Grant
+from ticker.door.key_ring import public_key, shared_secret
+from ticker.door.tokens import Verifier
 
 
 def ticker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -13,42 +13,42 @@ from ticker.errors import RefusalCause
 
 
 def test_places_are_counted_in_all_by_address_and_by_subject() -> None:
-    books = ConnectionLimits(Limits(max_connections=4, max_per_address=2, max_per_subject=2))
+    limits = ConnectionLimits(Limits(max_connections=4, max_per_address=2, max_per_subject=2))
     for address in ("a", "a", "b", "b", "b"):
-        assert books.arrive(address)
-    assert books.enter("a", "x") is None
-    assert books.enter("a", "x") is None
-    assert books.enter("a", "x") is RefusalCause.SUBJECT
-    assert books.enter("b", None) is RefusalCause.ADDRESS
-    books.leave("b")
-    assert books.enter("b", None) is None
-    assert books.enter("b", "y") is None
-    assert books.enter("c", "z") is RefusalCause.FULL
-    books.go("x")
-    assert books.enter("c", "x") is None
+        assert limits.connected(address)
+    assert limits.admit("a", "x") is None
+    assert limits.admit("a", "x") is None
+    assert limits.admit("a", "x") is RefusalCause.SUBJECT
+    assert limits.admit("b", None) is RefusalCause.ADDRESS
+    limits.disconnected("b")
+    assert limits.admit("b", None) is None
+    assert limits.admit("b", "y") is None
+    assert limits.admit("c", "z") is RefusalCause.FULL
+    limits.release("x")
+    assert limits.admit("c", "x") is None
 
 
 def test_beyond_the_lobby_nobody_is_talked_to() -> None:
-    books = ConnectionLimits(Limits(max_connections=1, max_per_address=1))
-    assert all(books.arrive(str(number)) for number in range(1001))
-    assert not books.arrive("more")
-    assert books.turned_away[RefusalCause.OVERRUN] == 1
-    books.leave("more")
-    books.leave("0")
-    assert books.arrive("again")
+    limits = ConnectionLimits(Limits(max_connections=1, max_per_address=1))
+    assert all(limits.connected(str(number)) for number in range(1001))
+    assert not limits.connected("more")
+    assert limits.refusals[RefusalCause.OVERRUN] == 1
+    limits.disconnected("more")
+    limits.disconnected("0")
+    assert limits.connected("again")
 
 
 def test_nothing_is_kept_of_those_who_have_left() -> None:
-    books = ConnectionLimits(Limits())
+    limits = ConnectionLimits(Limits())
     for number in range(100):
-        books.arrive(str(number))
-        books.enter(str(number), str(number))
+        limits.connected(str(number))
+        limits.admit(str(number), str(number))
     for number in range(100):
-        books.go(str(number))
-        books.leave(str(number))
-    assert (books.arrived, books.inside) == (0, 0)
-    assert not books._addresses
-    assert not books._subjects
+        limits.release(str(number))
+        limits.disconnected(str(number))
+    assert (limits.open, limits.admitted) == (0, 0)
+    assert not limits._addresses
+    assert not limits._subjects
 
 
 def test_a_burst_is_free_and_what_is_beyond_it_waits() -> None:

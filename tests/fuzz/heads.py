@@ -15,7 +15,7 @@ from tests.fuzz.values import DAMAGE, damaged
 from tests.tokens import KEYS, public_pem, token
 from ticker.config import Config, Tokens
 from ticker.door.auth import Auth
-from ticker.door.authorization import public_key
+from ticker.door.key_ring import public_key
 from ticker.net.http1 import Refusal, headers_of, receive_request, route
 from ticker.net.transport import PushStream
 
@@ -139,7 +139,7 @@ async def judged(stream: Pieces, gate: Auth) -> tuple[object, ...]:
     try:
         request, rest = await receive_request(stream, ROOM)
         upgrade = route(request)
-        grant = await gate.grant(headers_of(request))
+        grant = await gate.authorize(headers_of(request))
     except Refusal as refusal:
         return (int(refusal.status),)
     except trio.BrokenResourceError:

@@ -175,9 +175,9 @@ async def test_new_connections_wait_in_the_kernel_and_a_price_does_not(monkeypat
             streams = [await trio.open_tcp_stream(service.host, service.port) for _ in range(MANY)]
             await held.until(1)
             await a_price_arrives(service, watcher)
-            assert inside.auth.admission.arrived == 1
+            assert inside.auth.connection_limits.open == 1
             held.release()
-            while inside.auth.admission.arrived < 1 + MANY:
+            while inside.auth.connection_limits.open < 1 + MANY:
                 await trio.sleep(0.001)
             for stream in streams:
                 await trio.aclose_forcefully(stream)
@@ -225,7 +225,7 @@ async def visits(service: Running, inside: ServerContext, monkeypatch: pytest.Mo
         await peer.send(b"GET /v1/events?symbols=A HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await peer.head()
         await peer.close()
-    while inside.auth.admission.arrived > 1:
+    while inside.auth.connection_limits.open > 1:
         await trio.sleep(0.001)
 
 

@@ -14,7 +14,7 @@ from tests.support import market
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.door.authorization import ANYONE
+from ticker.door.grants import ANYONE
 from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EventsRequest, serve_events
 

@@ -15,7 +15,7 @@ from tests.support import cut, market, update
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.door.authorization import ANYONE
+from ticker.door.grants import ANYONE
 from ticker.net.http1 import Upgrade
 from ticker.protocol.wire import MSGPACK
 from ticker.server.connection import ServerContext

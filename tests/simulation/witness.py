@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import jwt
 
+from ticker.config import TOKEN_LEEWAY_US
 from ticker.core.last_value import LastValueCache
-from ticker.door.authorization import LEEWAY_US
 from ticker.protocol.messages import Delta, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
 from ticker.protocol.wire import JSON, MSGPACK
 
@@ -74,7 +74,7 @@ class Witness:
         if b"\r\n\r\n" in self._head and token:
             claims = jwt.decode(token, options={"verify_signature": False})
             self.entitled = frozenset(claims["symbols"]) if "symbols" in claims else None
-            self.expires = int(claims["exp"] * 1_000_000) + LEEWAY_US
+            self.expires = int(claims["exp"] * 1_000_000) + TOKEN_LEEWAY_US
 
     def said(self, data: bytes) -> bool:
         """The server says this; whether it has data of the market in it."""

@@ -23,10 +23,10 @@ from tests.simulation.user import User
 from tests.simulation.witness import Witness
 from tests.tokens import public_pem
 from ticker.client.connector import Unreachable
-from ticker.config import Config, Limits, Tokens
+from ticker.config import TOKEN_LEEWAY_US, Config, Limits, Tokens
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.door.authorization import LEEWAY_US, public_key
+from ticker.door.key_ring import public_key
 from ticker.market import Field
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, receive
@@ -205,14 +205,14 @@ class World:
 
     async def _handle(self, link: Link, address: str, server: Server) -> None:
         """As `ticker.server.service` does, but that a fault leaves here."""
-        admission = server.service.auth.admission
+        connection_limits = server.service.auth.connection_limits
         try:
-            if admission.arrive(address):
+            if connection_limits.connected(address):
                 await receive(link.server, address, server.service, server.pages)
         except CONNECTION_LOST:
             pass
         finally:
-            admission.leave(address)
+            connection_limits.disconnected(address)
             with trio.CancelScope(shield=True):
                 await link.server.aclose()
 
@@ -243,7 +243,7 @@ class World:
         expires = self.clock() / 1_000_000 + life
         claims = {"aud": "ticker", "sub": subject, "exp": expires, "symbols": entitled}
         token = jwt.encode({key: value for key, value in claims.items() if value is not None}, _KEY, "EdDSA")
-        return token, int(expires * 1_000_000) + LEEWAY_US
+        return token, int(expires * 1_000_000) + TOKEN_LEEWAY_US
 
     def entitled(self, link: Link | None) -> frozenset[str] | None:
         """What the client on a link may see."""
@@ -303,14 +303,14 @@ class World:
 
     def check_forgotten(self) -> None:
         """Nobody is there any more, and nothing is kept of anybody."""
-        service, admission = self.server.service, self.server.service.auth.admission
+        service, connection_limits = self.server.service, self.server.service.auth.connection_limits
         kept: dict[str, object] = {
             **leftovers(service.hub),
             "connections": list(service.connections),
-            "arrived": admission.arrived,
-            "inside": admission.inside,
-            "addresses": dict(admission._addresses),
-            "subjects": dict(admission._subjects),
+            "arrived": connection_limits.open,
+            "inside": connection_limits.admitted,
+            "addresses": dict(connection_limits._addresses),
+            "subjects": dict(connection_limits._subjects),
         }
         if kept := {name: value for name, value in kept.items() if value}:
             self.blame(f"when all have gone, this is kept of them: {kept}")

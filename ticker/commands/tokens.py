@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cyclopts import App, Parameter
 
-from ticker.door.authorization import algorithm_of, shared_secret
+from ticker.door.key_ring import algorithm_of, shared_secret
 from ticker.errors import ConfigError
 
 token_app = App(

@@ -21,7 +21,7 @@ from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
-from ticker.door.authorization import ANYONE, Grant
+from ticker.door.grants import ANYONE, Grant
 from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.protocol.messages import (

@@ -1,4 +1,5 @@
-"""Admission of connections: tokens and keys, origins, connection limits and rate limits.
+"""Admission of connections: Origin, tokens and their keys, connection limits and rate limits.
 
-Imports the vocabulary, `ticker.protocol` and `ticker.net`.
+`auth` decides on one request; each of the others has one part of the decision. Imports the vocabulary,
+`ticker.protocol` and `ticker.net`; `ticker.core` imports `grants`.
 """

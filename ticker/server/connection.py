@@ -18,7 +18,7 @@ from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub, Traffic
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.door.auth import Auth
-from ticker.door.authorization import Grant
+from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
 from ticker.net.fair_queue import FairQueue
 from ticker.net.transport import PushStream
@@ -82,7 +82,7 @@ class ClientConnection(ABC):
         self._progress: trio.Event | None = None
         """If anybody waits for it: to be set when the socket has taken everything and the hub was asked for more."""
         self._subscriber = context.hub.connect(self, encoding, hub_time())
-        terms = Terms(context.limits, context.floor_ms, grant, context.auth.check, self._connection_stats)
+        terms = Terms(context.limits, context.floor_ms, grant, context.auth.check_token, self._connection_stats)
         self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
 
     @abstractmethod

@@ -9,7 +9,7 @@ import h11
 import trio
 
 from ticker.config import Limits
-from ticker.door.authorization import Grant
+from ticker.door.grants import Grant
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
     STREAM_PATH,
@@ -42,7 +42,7 @@ async def receive(stream: PushStream, address: str, context: ServerContext, page
         else:
             await serve_events(stream, admitted.wanted, address, admitted.grant, context)
     finally:
-        context.auth.admission.go(admitted.grant.subject)
+        context.auth.connection_limits.release(admitted.grant.subject)
 
 
 class _AdmittedStream(NamedTuple):
@@ -55,28 +55,28 @@ class _AdmittedStream(NamedTuple):
 
 async def _admit(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
     """Somebody who stays and now has a place; None if the request was answered."""
-    limits, admission = context.limits, context.auth.admission
+    limits, connection_limits = context.limits, context.auth.connection_limits
     head_only, shared = False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
-            shared = context.auth.cross_origin(headers)
+            shared = context.auth.cors_headers(headers)
             wanted = _stream_request(request, headers, shared, limits)
             if wanted is None:
                 response = await pages.answer(request, headers, address)
             else:
-                grant = await context.auth.grant(headers)
+                grant = await context.auth.authorize(headers)
                 if isinstance(wanted, EventsRequest):
-                    context.auth.charge(address, grant)
-                context.auth.enter(address, grant)
+                    context.auth.check_rate(address, grant)
+                context.auth.admit(address, grant)
                 return _AdmittedStream(wanted, rest, grant)
     except Refusal as refusal:
-        admission.turned_away[refusal.cause] += 1
+        connection_limits.refusals[refusal.cause] += 1
         response = refusal.response
     except (trio.TooSlowError, trio.BrokenResourceError):
-        admission.turned_away[RefusalCause.TIMEOUT] += 1
+        connection_limits.refusals[RefusalCause.TIMEOUT] += 1
         raise
     with trio.fail_after(limits.handshake_seconds):
         await respond(stream, replace(response, headers={**response.headers, **shared}), head_only=head_only)

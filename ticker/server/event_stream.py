@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from ticker.core.session import Answer
-from ticker.door.authorization import Grant
+from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
 from ticker.net.http1 import response_head
 from ticker.net.transport import PushStream

@@ -30,8 +30,8 @@ async def tend(context: ServerContext) -> None:
             if number % _TEND_BURST == _TEND_BURST - 1:
                 await trio.lowlevel.checkpoint()
         rounds += 1
-        turned_away = context.auth.admission.turned_away
+        turned_away = context.auth.connection_limits.refusals
         if rounds % _REPORT_ROUNDS == 0 and turned_away != reported:
             news = {str(cause): count for cause, count in (turned_away - reported).items()}
             reported = turned_away.copy()
-            _log.warning("turned away", **news, connections=context.auth.admission.inside)
+            _log.warning("turned away", **news, connections=context.auth.connection_limits.admitted)

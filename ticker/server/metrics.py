@@ -105,14 +105,14 @@ class Metrics:
         )
 
     def _door(self) -> Iterator[Metric]:
-        admission = self._context.auth.admission
-        yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", admission.arrived)
-        yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", admission.inside)
+        limits = self._context.auth.connection_limits
+        yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", limits.open)
+        yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", limits.admitted)
         yield GaugeMetricFamily(
             "ticker_turns_waiting", "Connections in line to be dealt with.", self._context.fair_queue.waiting
         )
         refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
-        for cause, count in admission.turned_away.items():
+        for cause, count in limits.refusals.items():
             refused.add_metric([str(cause)], count)
         yield refused
 

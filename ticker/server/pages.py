@@ -22,7 +22,7 @@ from ticker.config import Limits
 from ticker.core.encode_cache import definition_of
 from ticker.core.last_value import Record
 from ticker.core.session import cost_of
-from ticker.door.authorization import ANYONE, Grant
+from ticker.door.grants import ANYONE, Grant
 from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name, is_symbol
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
 from ticker.protocol.symbols import is_pattern
@@ -66,8 +66,8 @@ class Pages:
                 return self._preflight(headers)
             _check_method(request.method)
             auth.check_origin(headers)
-            grant = ANYONE if path in _OPEN_PATHS else await auth.grant(headers)
-            auth.charge(address, grant)
+            grant = ANYONE if path in _OPEN_PATHS else await auth.authorize(headers)
+            auth.check_rate(address, grant)
             scanned = self._context.hub.scanned
             if path == EVENTS_PATH:  # only its head is asked for
                 parse_events_request(request, headers, {}, self._context.limits)

@@ -84,7 +84,7 @@ async def serve(
         reloadables: list[Reloadable] = [certificate]
         if auth.keys is not None:
             reloadables.append(auth.keys)
-            nursery.start_soon(auth.keys.keep_fresh)
+            nursery.start_soon(auth.keys.refresh)
         nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
         for source, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(Supervisor(source, feed, messages, cache, limits).run)
@@ -226,16 +226,16 @@ async def _handle_connection(
 ) -> None:
     """One connection, whatever happens on it: nothing but cancellation leaves here."""
     address = "?"
-    admission = context.auth.admission
+    connection_limits = context.auth.connection_limits
     sock = socket.socket(fileno=accepted.socket.detach())
     try:
         address = sock.getpeername()[0]
-        room = admission.arrive(address)
+        room = connection_limits.connected(address)
         try:
             if room:
                 await _serve_tls(TlsStream(sock, certificate.context, context.fair_queue), address, context, pages)
         finally:
-            admission.leave(address)
+            connection_limits.disconnected(address)
     except CONNECTION_LOST as error:
         _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
     except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
@@ -245,7 +245,7 @@ async def _handle_connection(
 
 
 async def _serve_tls(stream: TlsStream, address: str, context: ServerContext, pages: Pages) -> None:
-    turned_away = context.auth.admission.turned_away
+    turned_away = context.auth.connection_limits.refusals
     try:
         try:
             with trio.fail_after(context.limits.handshake_seconds):

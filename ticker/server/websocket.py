@@ -18,7 +18,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from ticker.core.session import Answer
-from ticker.door.authorization import Grant
+from ticker.door.grants import Grant
 from ticker.door.rate_limit import RateLimiter
 from ticker.errors import UnknownKey
 from ticker.net.clocks import hub_time
@@ -314,7 +314,7 @@ class WebSocketClientConnection(ClientConnection):
         try:
             return self._session.receive(message, hub_time(), last_try=False)
         except UnknownKey:
-            await self._context.auth.look_for_keys()
+            await self._context.auth.find_unknown_key()
             return self._session.receive(message, hub_time())
 
     async def _throttle(self, cost: float) -> None:

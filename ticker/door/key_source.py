@@ -1,7 +1,7 @@
-"""Where the keys come from that tokens are checked with: a PEM file, a JWK Set in a file or at a URL, or a secret.
+"""Loading and refreshing the keys that verify tokens: a PEM file, a JWK Set in a file or at a URL, or a secret.
 
-The keys in use stay until others could be loaded. A file is read again when it changed (`reload`); a URL is asked every
-few minutes, and at once when a token names a key that is not known, but never more often than every half minute.
+The keys in use stay until newer ones are loaded. A changed file is loaded again (`reload`). A URL is fetched every few
+minutes, and at once when a token names an unknown key, but then at most every half minute.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from urllib.parse import urlsplit
 import structlog
 import trio
 
-from ticker.config import Tokens
-from ticker.door.authorization import KeyRing, key_set, public_key, shared_secret
+from ticker.config import (
+    KEY_FETCH_SECONDS,
+    KEY_REFRESH_SECONDS,
+    MAX_JWKS_BYTES,
+    UNKNOWN_KEY_SECONDS,
+    Tokens,
+)
+from ticker.door.key_ring import KeyRing, key_set, public_key, shared_secret
 from ticker.errors import ConfigError
 from ticker.net.tls import client_context
 
-FRESH_SECONDS = 300.0
-"""How often a URL is asked for its keys."""
-
-AGAIN_SECONDS = 30.0
-"""The least time between two looks for a key that is not known."""
-
-_FETCH_SECONDS = 10.0
-_MAX_DOCUMENT = 1_048_576
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.keys")
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.key_source")
 
 
-class Keys:
-    """The keys of a configuration, as they are now; `ring` is None until they could be loaded once."""
+class KeySource:
+    """The source of keys in a configuration; `ring` holds the latest, and is None before the first successful load."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
         self._lock = trio.Lock()
-        self._looked_at = -math.inf
+        self._loaded_at = -math.inf
         self.ring: KeyRing | None = None
         source = tokens.key or tokens.jwks or tokens.secret or ""
         self.source = source
         self._remote = source.startswith(("https:", "http:"))
         self.files: list[Path] = [] if self._remote else [Path(source)]
+
+    def __repr__(self) -> str:
+        return f"<KeySource {self.source}: {self.ring or 'no keys yet'}>"
 
     async def start(self) -> None:
         """Load the keys for the first time. Raises `ConfigError`, except for a URL that does not answer now."""
@@ -53,8 +53,8 @@ class Keys:
             _log.error("no keys yet: nobody gets in before they can be loaded", cause=str(error))
 
     async def reload(self) -> None:
-        """Load the keys. Raises `ConfigError`; those in use then stay."""
-        self._looked_at = trio.current_time()
+        """Load the keys. Raises `ConfigError`; the keys in use then stay."""
+        self._loaded_at = trio.current_time()
         try:
             document = await _fetch(self.source) if self._remote else await _read(self.files[0])
             ring = self._parse(document)
@@ -64,20 +64,20 @@ class Keys:
             self.ring = ring
             _log.info("keys of tokens", source=self.source, algorithm=ring.algorithm, keys=len(ring.keys))
 
-    async def look_again(self) -> None:
-        """Look for a key that is not known, unless that was done just now."""
+    async def find_unknown(self) -> None:
+        """Load the keys because a token names an unknown one, unless they were loaded a moment ago."""
         async with self._lock:
-            if trio.current_time() - self._looked_at >= AGAIN_SECONDS:
-                await self._try()
+            if trio.current_time() - self._loaded_at >= UNKNOWN_KEY_SECONDS:
+                await self._try_reload()
 
-    async def keep_fresh(self) -> None:
-        """Ask a URL for its keys again and again, so that new ones are known and old ones forgotten."""
+    async def refresh(self) -> None:
+        """Fetch the keys at a URL again and again: new ones become known, and withdrawn ones stop to count."""
         while self._remote:
-            await trio.sleep(FRESH_SECONDS if self.ring is not None else AGAIN_SECONDS)
+            await trio.sleep(KEY_REFRESH_SECONDS if self.ring is not None else UNKNOWN_KEY_SECONDS)
             async with self._lock:
-                await self._try()
+                await self._try_reload()
 
-    async def _try(self) -> None:
+    async def _try_reload(self) -> None:
         try:
             await self.reload()
         except ConfigError as error:
@@ -103,24 +103,26 @@ async def _read(path: Path) -> bytes:
 
 
 async def _fetch(url: str) -> bytes:
-    """The document at a URL."""
+    """Return the document at a URL. Raises `_Unreachable`."""
     try:
-        import httpx2  # noqa: PLC0415  # only those who need it have it
+        import httpx2  # noqa: PLC0415  # an optional dependency
     except ImportError:
         raise ConfigError("a JWK Set at a URL needs `pip install 'ticker-push[jwks]'`") from None
     context = client_context(urlsplit(url).hostname or "", None)
     document = b""
     try:
         # Cancelling ends the reading cleanly; leaving the loop would leave httpx's generators behind.
-        with trio.move_on_after(_FETCH_SECONDS) as scope:
+        with trio.move_on_after(KEY_FETCH_SECONDS) as scope:
             async with httpx2.AsyncClient(verify=context) as client, client.stream("GET", url) as response:
                 response.raise_for_status()
                 async for part in response.aiter_bytes():
                     document += part
-                    if len(document) > _MAX_DOCUMENT:
+                    if len(document) > MAX_JWKS_BYTES:
                         scope.cancel()
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _Unreachable(f"{type(error).__name__}: {error}") from None
     if scope.cancelled_caught:
-        raise _Unreachable(f"it did not come within {_FETCH_SECONDS:.0f} s, or is longer than {_MAX_DOCUMENT} bytes")
+        raise _Unreachable(
+            f"it did not come within {KEY_FETCH_SECONDS:.0f} s, or is longer than {MAX_JWKS_BYTES} bytes"
+        )
     return document

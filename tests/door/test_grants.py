@@ -1,0 +1,17 @@
+"""ticker/door/grants.py: visible symbols, and the view that limits resuming."""
+
+from __future__ import annotations
+
+from ticker.door.grants import ANYONE, Grant
+
+
+def test_a_grant_without_symbols_sees_everything_and_one_with_none_sees_nothing() -> None:
+    assert ANYONE.sees("A")
+    assert not Grant(symbols=frozenset()).sees("A")
+
+
+def test_grants_for_the_same_symbols_have_the_same_view_and_others_another() -> None:
+    views = [Grant(symbols=frozenset(names)).view for names in (["A", "B"], ["B", "A"], ["A"], [])]
+    assert views[0] == views[1]
+    assert len({*views, ANYONE.view}) == 4
+    assert ANYONE.view == ""

@@ -1,0 +1,68 @@
+"""ticker/door/origins.py: origins of pages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ticker.door.origins import origin_allowed, parse_origin
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://dash.example.com", ("https", "dash.example.com", 443)),
+        ("HTTPS://Dash.Example.com:443", ("https", "dash.example.com", 443)),
+        ("http://localhost:3000", ("http", "localhost", 3000)),
+        ("https://[::1]:8443", ("https", "::1", 8443)),
+    ],
+)
+def test_an_origin_is_a_scheme_a_host_and_a_port(text: str, origin: tuple[str, str, int]) -> None:
+    scheme, host, port = origin
+    assert parse_origin(text) == (scheme, f"[{host}]" if ":" in host else host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["null", "", "dash.example.com", "https://", "https://a/", "https://a?b", "https://u@a", "https://a b", "file://a",
+     "https://a:b", "https://a:", "https://a, https://b", "https://é"],
+)  # fmt: skip
+def test_what_is_no_origin_is_none(text: str) -> None:
+    assert parse_origin(text) is None
+
+
+ALLOWED = {("https", "dash.example.com", 443)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        (None, b"ticker.example.com", True),
+        (b"https://ticker.example.com", b"ticker.example.com", True),
+        (b"https://ticker.example.com:443", b"ticker.example.com", True),
+        (b"https://ticker.example.com:8443", b"ticker.example.com:8443", True),
+        (b"https://[::1]:8443", b"[::1]:8443", True),
+        (b"https://dash.example.com", b"ticker.example.com", True),
+        (b"http://ticker.example.com", b"ticker.example.com", False),
+        (b"https://ticker.example.com", b"ticker.example.com:8443", False),
+        (b"https://ticker.example.com.evil.com", b"ticker.example.com", False),
+        (b"https://evil-dash.example.com", b"ticker.example.com", False),
+        (b"https://dash.example.com:8443", b"ticker.example.com", False),
+        (b"http://dash.example.com", b"ticker.example.com", False),
+        (b"https://evil.com", b"ticker.example.com", False),
+        (b"null", b"ticker.example.com", False),
+        (b"null", b"null", False),
+        (b"", b"", False),
+        (b"https://ticker.example.com, https://evil.com", b"ticker.example.com", False),
+        (b"https://evil.com#", b"evil.com#", False),
+    ],
+)
+def test_a_page_comes_in_from_here_or_from_an_allowed_origin(origin: bytes | None, host: bytes, allowed: bool) -> None:  # noqa: FBT001
+    headers = {b"host": host} if origin is None else {b"host": host, b"origin": origin}
+    assert origin_allowed(headers, ALLOWED) is allowed
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_any_origin_and_host_are_judged(origin: bytes, host: bytes) -> None:
+    assert origin_allowed({b"origin": origin, b"host": host}, ALLOWED) in {True, False}
