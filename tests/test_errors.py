@@ -1,23 +1,40 @@
-"""ticker/errors.py: failures are counted by cause, and each cause is logged once."""
+"""ticker/errors.py: the tree is whole, and failures carry data."""
 
 from __future__ import annotations
 
-from collections import Counter
+import pytest
 
-from ticker.errors import MAX_CAUSES, count_cause
-
-
-def test_the_first_failure_of_each_cause_is_to_be_logged() -> None:
-    counts: Counter[str] = Counter()
-    assert [count_cause(counts, cause) for cause in ("torn", "damaged", "torn", "torn")] == [True, True, False, False]
-    assert counts == {"torn": 3, "damaged": 1}
+from ticker import errors
+from ticker.errors import Code, ConnectionFailed, Gap, TickerError, sole
 
 
-def test_causes_beyond_the_limit_are_counted_together_and_not_logged() -> None:
-    counts: Counter[str] = Counter()
-    logged = [count_cause(counts, f"cause {number}") for number in range(MAX_CAUSES + 7)]
-    assert logged == [True] * MAX_CAUSES + [False] * 7
-    assert len(counts) == MAX_CAUSES + 1
-    assert counts["other"] == 7
-    assert not count_cause(counts, "cause 0"), "known causes go on being counted by name"
-    assert counts["cause 0"] == 2
+def subclasses(error: type[BaseException]) -> set[type[BaseException]]:
+    return {error}.union(*(subclasses(each) for each in error.__subclasses__() if each.__module__ == errors.__name__))
+
+
+def test_the_tree_at_the_top_of_the_file_is_whole() -> None:
+    tree = [line.lstrip(" │├└─").split()[0] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
+    assert sorted(tree) == sorted(error.__name__ for error in subclasses(TickerError))
+
+
+def test_a_failed_connection_carries_its_status_and_close_code() -> None:
+    failed = ConnectionFailed("no", status=401)
+    assert (str(failed), failed.status, failed.close_code, failed.retryable) == ("no", 401, None, False)
+    assert ConnectionFailed("no", close_code=1001, retryable=True).close_code == 1001
+
+
+def test_a_gap_names_both_cuts() -> None:
+    gap = Gap(7, 5)
+    assert (gap.code, str(gap)) == (Code.MALFORMED, "a delta since cut 7 cannot follow cut 5")
+
+
+def test_a_single_exception_is_taken_out_of_its_groups() -> None:
+    error = ValueError("a")
+    assert sole(ExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
+    both = ExceptionGroup("both", [error, KeyError("b")])
+    assert sole(ExceptionGroup("outer", [both])) is both
+
+
+@pytest.mark.parametrize("error", subclasses(TickerError))
+def test_every_error_says_when_it_is_raised(error: type[BaseException]) -> None:
+    assert error.__doc__

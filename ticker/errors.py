@@ -7,7 +7,7 @@
     │   └── UnknownKey       it is signed with a key that is not among ours
     ├── ProtocolError        the peer broke the protocol; has the integer `code` of an ERROR message
     │   └── Gap              a DELTA that starts after the copy's cursor: resume from the cursor
-    └── ConnectionFailed     a client could not reach, or was refused by, a server
+    └── ConnectionFailed     a client could not reach, or was refused by, a server; has `status` and `close_code`
 
 The texts are for people: they say what is wrong, where, and what to do about it.
 """
@@ -99,7 +99,20 @@ class Gap(ProtocolError):
 
 
 class ConnectionFailed(TickerError):
-    """A client could not reach a server, or was refused by it."""
+    """A client could not reach a server, or was refused by it.
+
+    `status` is the HTTP status of the server's response, if that was no upgrade; `close_code` the code with which the
+    server ended the WebSocket (PROTOCOL.md, section 8); both None where the connection failed without either.
+    `retryable` tells whether another attempt may succeed without a change by the user.
+    """
+
+    def __init__(
+        self, text: str, *, status: int | None = None, close_code: int | None = None, retryable: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.close_code = close_code
+        self.retryable = retryable
 
 
 def sole(error: BaseException) -> BaseException:
