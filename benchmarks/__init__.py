@@ -1,1 +1,1 @@
-"""How fast Ticker is, beside what else one could use: `python -m benchmarks --help`."""
+"""Benchmarks of Ticker beside other servers: `python -m benchmarks --help`."""

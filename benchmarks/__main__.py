@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: how fast Ticker is, beside what else one could use."""
+"""`python -m benchmarks`: measure Ticker beside other servers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.campaign import Campaign
 from benchmarks.install import ROOT, install
 from benchmarks.machine import machine, software
 from benchmarks.plots import plot
@@ -20,7 +21,6 @@ from benchmarks.process import CORES, LOAD_CORE
 from benchmarks.report import targets_table, workload_table, write_json
 from benchmarks.sample import Sample
 from benchmarks.servers import PEER_NAMES, SERVERS
-from benchmarks.session import Session
 from benchmarks.targets import targets
 from benchmarks.workloads import COMPARED, QUICK, USUAL, WORKLOADS, Overrides
 
@@ -29,7 +29,7 @@ OPENSSL_CONF = str(ROOT / "benchmarks" / "openssl.cnf")
 
 
 def main() -> int:
-    """Measure what was asked for; the exit code."""
+    """Run the requested workloads; return the exit code."""
     arguments = _arguments(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 200)
     if arguments.list:
@@ -43,17 +43,17 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     overrides = Overrides(arguments.quick, arguments.clients, arguments.rate, arguments.seconds, arguments.rounds)
-    session = Session(console, overrides, all_peers=arguments.peers is not None)
+    campaign = Campaign(console, overrides, all_peers=arguments.peers is not None)
     began = datetime.now(UTC)
     interrupted = False
     try:
         workloads = arguments.workloads or (QUICK if arguments.quick else USUAL)
-        session.run(workloads, _present(console, _servers(arguments, workloads)))
+        campaign.run(workloads, _present(console, _servers(arguments, workloads)))
     except KeyboardInterrupt:
         interrupted = True
-        console.print("ended early: this is what was measured so far")
-    _report(console, session.samples, began, arguments)
-    if any(each.wrong and SERVERS[each.server].role in {"ticker", "hidden"} for each in session.samples):
+        console.print("ended early: these are the measurements so far")
+    _report(console, campaign.samples, began, arguments)
+    if any(each.wrong and SERVERS[each.server].role in {"ticker", "hidden"} for each in campaign.samples):
         return 1
     return 130 if interrupted else 0
 
@@ -62,26 +62,34 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure Ticker and the floors beside other servers, on one core each, and print tables.",
-        epilog="Exit code 1 if a client of Ticker ended with a wrong price, 2 if something cannot be used.",
+        epilog="Exit code 1 if a client of Ticker ended with a wrong price, 2 if an argument cannot be used.",
     )
     parser.add_argument(
         "workloads",
         nargs="*",
         metavar="WORKLOAD",
-        help="those of --list to run; default: all but those that run by name only",
+        help="workloads of --list; default: all except those that run by name only",
     )
-    parser.add_argument("--list", action="store_true", help="tell which workloads and peers there are")
+    parser.add_argument("--list", action="store_true", help="list the workloads and peers")
     parser.add_argument(
-        "--quick", action="store_true", help="what targets name, once, and shorter: eight minutes at most"
+        "--quick",
+        action="store_true",
+        help="only workloads with targets, one short round: at most eight minutes",
     )
-    parser.add_argument("--peers", nargs="+", metavar="NAME", help="the peers to measure, or none; default: all")
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="peers to measure, or `none`; default: all")
     parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help="at most so many runs of each server (default: 3)"
+        "--rounds", type=_positive, metavar="N", help="maximum number of runs of each server (default: 3)"
     )
-    parser.add_argument("--clients", type=_positive, metavar="N", help="instead of the workload's own number")
+    parser.add_argument("--clients", type=_positive, metavar="N", help="clients, instead of the workload's own")
     parser.add_argument("--rate", type=_positive, metavar="N", help="updates per second, instead of the workload's own")
-    parser.add_argument("--seconds", type=_positive, metavar="N", help="for each phase, instead of its own")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="for the JSON file and charts")
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="length of each phase, instead of its own")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="folder for the JSON file and the charts (default: benchmarks/results)",
+    )
     arguments = parser.parse_args(given)
     for name in arguments.workloads:
         if name not in WORKLOADS:
@@ -99,15 +107,15 @@ def _positive(text: str) -> int:
 
 
 def _servers(arguments: argparse.Namespace, workloads: Sequence[str]) -> list[str]:
-    """Those that may take part: whatever is not needed is not installed either."""
+    """Return the servers that may take part; no others get installed."""
     peers = arguments.peers or (COMPARED if arguments.quick else PEER_NAMES)
-    if all(WORKLOADS[name].alone for name in workloads):
+    if all(WORKLOADS[name].ticker_only for name in workloads):
         return [name for name, server in SERVERS.items() if server.role == "ticker" or name in (arguments.peers or ())]
     return [name for name, server in SERVERS.items() if server.role in {"ticker", "floor"} or name in peers]
 
 
 def _present(console: Console, servers: Sequence[str]) -> list[str]:
-    """Those of the servers that can be had."""
+    """Install the servers; return those that are available."""
     present = []
     for name in servers:
         with console.status(f"installing {name}"):
@@ -121,7 +129,7 @@ def _present(console: Console, servers: Sequence[str]) -> list[str]:
 
 def _list(console: Console) -> None:
     for name, workload in WORKLOADS.items():
-        only = " (Ticker alone, by name only)" if workload.alone else ""
+        only = " (Ticker alone, by name only)" if workload.ticker_only else ""
         console.print(f"{name:10} {workload.title}{only}", highlight=False)
     console.print(f"peers: {', '.join(PEER_NAMES)}", highlight=False)
 

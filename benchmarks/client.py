@@ -1,4 +1,4 @@
-"""One client of a measured server: a WebSocket over TLS that never waits, so that thousands fit into one loop."""
+"""One client of a measured server: a non-blocking WebSocket over TLS, thousands of them in one loop."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from benchmarks.servers import Server
 
 READ_BYTES = 262_144
 RECEIVE_BUFFER = 1 << 20
-"""The kernel charges a small record with some thousand bytes: between two sweeps the usual buffer could get full, and
+"""The kernel accounts about a thousand bytes for a small record: between two sweeps a default buffer could fill up, and
 servers that write many small records would wait for the load client."""
 RECORD = 16_384
-"""The most plain text in one TLS record (RFC 8446, section 5.1): a read brings one record."""
+"""Maximum plaintext of one TLS record in bytes (RFC 8446, section 5.1): a read returns one record."""
 
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # the FIN bit and the opcode (RFC 6455, 5.2)
 _RESET = struct.pack("ii", 1, 0)
-"""Linger for no time at all (socket(7)): then closing is a reset."""
+"""SO_LINGER with a timeout of 0 (socket(7)): closing sends a reset."""
 
 
 class Client:
-    """One connection. `begin`, then `advance` whenever the socket has something, until `ready`."""
+    """One connection. Call `begin`, then `advance` whenever the socket is readable, until `ready`."""
 
     def __init__(self, server: Server, port: int, context: ssl.SSLContext, numbers: Sequence[int]) -> None:
         self.numbers = numbers
         self.reader: Reader = server.reader()
         self.ready = False
         self.since = 0
-        """The first price that it has to know: what was sent before it subscribed may be unknown to it."""
+        """The first price that it must have: it may lack prices from before its subscription."""
         self.state: dict[int, int] = {}
-        """The latest price of each instrument, as this client knows it."""
+        """The latest price of each instrument that this client has received."""
         self.frames = self.values = self.bytes = self.records = 0
-        """Messages and prices in them; ciphertext and TLS records."""
+        """Messages received, prices in them, bytes of ciphertext, TLS records."""
         self.pongs = 0
         self.receive_buffer = RECEIVE_BUFFER
-        """To be changed before `begin`: the kernel drops what comes beyond a buffer that shrinks later."""
+        """In bytes. Set it before `begin`: the kernel drops data beyond a buffer that shrinks later."""
         self._address = ("127.0.0.1", port)
         self._server = server
-        # With memory BIOs one system call takes in a hundred records; an `SSLSocket` makes two calls for each.
+        # With memory BIOs one system call reads a hundred records; an `SSLSocket` makes two calls per record.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
-        self._shaken = self._upgraded = False
+        self._handshake_done = self._upgraded = False
         self._rest = self._unsent = b""
         self._kept: list[bytes] = []
 
     # Connecting
 
     def begin(self) -> int:
-        """Start to connect; returns the socket's number. The connection stands once it can be written to."""
+        """Start to connect; return the descriptor. The connection is established once the socket is writable."""
         self.socket = socket.socket()
         self.socket.settimeout(0)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,9 +61,9 @@ class Client:
         return self.socket.fileno()
 
     def advance(self) -> None:
-        """Go on connecting with what has arrived. Raises `OSError` if it fails."""
-        data = self.receive() if self._shaken else self._handshake()
-        if not self._shaken:
+        """Continue the handshakes with the bytes received so far. Raises `OSError` if the connection fails."""
+        data = self.receive() if self._handshake_done else self._handshake()
+        if not self._handshake_done:
             return
         if not self._upgraded:
             data = self._upgrade(data)
@@ -78,7 +78,7 @@ class Client:
         except ssl.SSLWantReadError:
             self._flush()
             return b""
-        self._shaken = True
+        self._handshake_done = True
         key = base64.b64encode(os.urandom(16)).decode()
         offer = f"Sec-WebSocket-Protocol: {self._server.subprotocol}\r\n" if self._server.subprotocol else ""
         host, port = self._address
@@ -95,16 +95,19 @@ class Client:
             self._rest = head
             return b""
         if b" 101 " not in head.split(b"\r\n", 1)[0]:
-            raise ConnectionError(f"it answered {head[:80]!r}")
+            raise ConnectionError(f"the server answered {head[:80]!r}")
         self._upgraded, self._rest = True, b""
-        for payload in self.reader.opening(self.numbers):
+        for payload in self.reader.subscription_payloads(self.numbers):
             self._send(_TEXT if self.reader.text else _BINARY, payload)
         return rest
 
     # Reading
 
     def receive(self, most: int = READ_BYTES) -> bytes:
-        """What has arrived, without waiting; at most so much ciphertext. Raises `OSError` if that was the end."""
+        """Return the plaintext received so far, without waiting, from at most `most` bytes of ciphertext.
+
+        Raises `OSError` if the connection has ended.
+        """
         data = self._receive_ciphertext(most)
         if not data:
             return b""
@@ -113,42 +116,42 @@ class Client:
         return self._plain()
 
     def sweep(self) -> bool:
-        """Keep what has arrived for later; whether anything has."""
+        """Read without decoding, for `decode_kept`; return whether there was anything."""
         data = self.receive()
         if data:
             self._kept.append(data)
         return bool(data)
 
     def decode_kept(self) -> None:
-        """Decode all that sweeps have kept."""
+        """Decode everything that `sweep` has read."""
         if self._kept:
             kept, self._kept = b"".join(self._kept), []
             self.decode(kept)
 
     def decode(self, data: bytes) -> list[Price]:
-        """Take in all whole frames; returns the prices that they brought."""
+        """Process all complete frames; return their prices."""
         prices = self.reader.read(self._payloads(self._rest + data))
         self.state.update(prices)
         self.values += len(prices)
-        while self.reader.answers:
-            self._send(_TEXT if self.reader.text else _BINARY, self.reader.answers.pop())
+        while self.reader.replies:
+            self._send(_TEXT if self.reader.text else _BINARY, self.reader.replies.pop())
         return prices
 
     def close(self) -> None:
-        """Cut the connection."""
+        """Close the connection without a close frame."""
         self.socket.close()
 
     def reset(self) -> None:
-        """Cut the connection with a TCP reset."""
+        """Close the connection with a TCP reset."""
         reset(self.socket)
 
-    def say_close(self) -> None:
-        """Send a close frame (1000). What `receive` and `decode` raise next is the server's answer, or its end."""
+    def send_close(self) -> None:
+        """Send a close frame (1000). `receive` and `decode` then raise at the server's close frame or end of stream."""
         self._send(_CLOSE, b"\x03\xe8")
 
     @property
     def cipher(self) -> str:
-        """What TLS agreed on."""
+        """Return the negotiated cipher suite."""
         cipher = self._tls.cipher()
         return cipher[0] if cipher else ""
 
@@ -209,7 +212,7 @@ class Client:
         self._flush()
 
     def push(self, frames: bytes) -> bool:
-        """Send whole frames. False if earlier ones still wait for the socket: then these are not sent."""
+        """Send complete frames. Return False, and send nothing, if earlier bytes are still unsent."""
         if not self._flush():
             return False
         self._tls.write(frames)
@@ -217,7 +220,7 @@ class Client:
         return True
 
     def _flush(self) -> bool:
-        """Send what the socket takes; the rest goes first the next time. False if there is a rest."""
+        """Send as much as the socket accepts. Return False if bytes are left for the next call."""
         self._unsent += self._outgoing.read()
         if self._unsent:
             try:

@@ -1,4 +1,4 @@
-"""Many clients connect side by side: TLS, upgrade, subscription and its confirmation, none waiting for another."""
+"""Connect many clients concurrently: TLS, upgrade, subscription and its confirmation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from benchmarks.client import Client
 
 STARTS = 20
-"""A connection starts in some 20 µs; whoever else is to be read must not wait for thousands of them."""
+"""Connections started per step. Each takes some 20 µs, and connected clients must not wait for thousands of them."""
 
 
 class Connector:
-    """Connects clients, `at_once` of them at a time; `step` goes on with a few."""
+    """Connects clients, `at_once` of them at a time; `step` continues with a few."""
 
     def __init__(self, clients: Sequence[Client], *, at_once: int, price: Callable[[], int] = lambda: 0) -> None:
-        """`price` tells the next one to be sent: that is the first one that a client which is ready now has to know."""
+        """`price` returns the next price to be sent: the first one that a client that is ready now must receive."""
         self._waiting = list(reversed(clients))
         self._room = at_once
         self._price = price
@@ -26,20 +26,20 @@ class Connector:
 
     @property
     def done(self) -> bool:
-        """All are ready."""
+        """Whether all clients are ready."""
         return not self._waiting and not self._connecting
 
     @property
-    def left(self) -> int:
-        """So many are not."""
+    def remaining(self) -> int:
+        """Number of clients that are not ready yet."""
         return len(self._waiting) + len(self._connecting)
 
     def fileno(self) -> int:
-        """Readable when `step` has something to do: one `epoll` may watch another."""
+        """Return a descriptor that is readable when `step` has work: one `epoll` may watch another."""
         return self._poll.fileno()
 
     def step(self, most: int = 64, timeout: float = 0.0) -> None:
-        """Start a few, and go on with at most so many. Raises `OSError` if one cannot connect."""
+        """Start a few clients, and continue with at most `most`. Raises `OSError` if one cannot connect."""
         for _ in range(min(STARTS, len(self._waiting), self._room - len(self._connecting))):
             client = self._waiting.pop()
             number = client.begin()
@@ -53,14 +53,14 @@ class Connector:
             if client.ready:
                 self._poll.unregister(number)
                 del self._connecting[number]
-                client.since = 0 if client.reader.remembers else self._price()
+                client.since = 0 if client.reader.sends_snapshot else self._price()
         if self.done:
             self.ended = time.monotonic()
             self._poll.close()
 
     def finish(self, seconds: float) -> None:
-        """Go on until all are ready. Raises `TimeoutError` if that takes longer."""
+        """Continue until all are ready. Raises `TimeoutError` after `seconds`."""
         while not self.done:
             self.step(timeout=0.1)
             if time.monotonic() - self.began > seconds:
-                raise TimeoutError(f"{self.left} clients could not connect within {seconds:.0f} s")
+                raise TimeoutError(f"{self.remaining} clients could not connect within {seconds:.0f} s")

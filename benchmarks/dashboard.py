@@ -1,7 +1,7 @@
-"""How smooth the dashboard is: `python -m benchmarks.dashboard` opens it in Chromium and measures its frames.
+"""`python -m benchmarks.dashboard` opens the dashboard in Chromium and measures its frame times and memory.
 
-Every row changes in every frame. Frame times are the distances between the browser's animation frames; memory is what
-the page's scripts and elements hold after a full collection. Exit code 1 if a target is missed.
+Every row changes in every frame. Frame times are the distances between the browser's animation frames; memory is
+the page's heap after a full collection. Exit code 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ticker.market import FeedItem, Instrument, Update
 
 MEDIAN_MS, P99_MS = 17.0, 50.0
 GROWTH = 0.1
-"""By so much of itself may the memory have grown between the first and the last reading."""
+"""Largest growth of memory between the first and the last reading, as a share of the first."""
 
 
 class Board:
-    """A feed of which every row changes in every frame: bid, ask, last and volume of `rows`, `rate` times a second."""
+    """A feed that changes every row in every frame: bid, ask, last and volume, `rate` times per second."""
 
     def __init__(self, *, rows: int, rate: float) -> None:
         self._symbols = [f"ROW{number:03}" for number in range(rows)]
         self._pause = 1 / rate
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Publish for ever."""
+        """Publish until cancelled."""
         await updates.send([Instrument(symbol, price_scale=2) for symbol in self._symbols])
         prices = [random.randrange(1_000, 100_000) for _ in self._symbols]  # noqa: S311  # prices, not secrets
         volume, due = 0, trio.current_time()
@@ -59,14 +59,14 @@ _RECORD = """() => {
 
 
 def measure(page: Page, seconds: int) -> bool:
-    """Print what is seen in so many seconds; whether the targets are met."""
-    session = page.context.new_cdp_session(page)
+    """Measure for `seconds` and print the results; return whether the targets are met."""
+    devtools = page.context.new_cdp_session(page)
     page.wait_for_timeout(10_000)  # rows are made, and code is compiled
     page.evaluate(_RECORD)
-    heaps = [heap(session)]
+    heaps = [heap(devtools)]
     for second in range(0, seconds, 10):
         page.wait_for_timeout(10_000)
-        heaps.append(heap(session))
+        heaps.append(heap(devtools))
         print(f"after {second + 10} s: {heaps[-1]:.1f} MB", flush=True)
     # A collection stops the page: the frames around the readings are not the dashboard's.
     frames = sorted(page.evaluate("window.frames_"))[: -len(heaps)]
@@ -80,19 +80,19 @@ def measure(page: Page, seconds: int) -> bool:
     return median <= MEDIAN_MS and p99 <= P99_MS and growth <= GROWTH
 
 
-def heap(session: CDPSession) -> float:
-    """The page's memory after a full collection, in MB."""
-    session.send("HeapProfiler.collectGarbage")
-    usage = session.send("Runtime.getHeapUsage")
+def heap(devtools: CDPSession) -> float:
+    """Return the page's memory after a full collection, in MB."""
+    devtools.send("HeapProfiler.collectGarbage")
+    usage = devtools.send("Runtime.getHeapUsage")
     return float(usage["usedSize"] + usage["backingStorageSize"] + usage["embedderHeapUsedSize"]) / 1e6
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
-    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=500, help="instruments on the dashboard (default: 500)")
     parser.add_argument("--rate", type=int, default=20, help="changes of each row per second (default: 20)")
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seconds", type=int, default=60, help="length of the measurement (default: 60)")
     given = parser.parse_args()
     chromium = which("chromium")
     if chromium is None:

@@ -1,6 +1,6 @@
-"""The feed that benchmarks drive Ticker with: the same lines on stdin that every peer reads.
+"""The feed for Ticker in the benchmarks: it reads the same lines on stdin as every peer.
 
-A line is `NUMBER PRICE TIME`: the instrument's number, its price as an integer, and when the update was due, in
+A line is `NUMBER PRICE TIME`: the instrument's number, its price as an integer, and the update's due time in
 microseconds since 1970 UTC. Lines that arrive together are published together.
 """
 
@@ -20,7 +20,7 @@ class Lines:
         self._symbols = symbols
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Publish what comes on stdin, until it ends."""
+        """Publish the updates on stdin until it ends."""
         await updates.send([Instrument(f"S{number}", price_scale=2) for number in range(self._symbols)])
         stdin = trio.lowlevel.FdStream(sys.stdin.fileno())
         rest = b""

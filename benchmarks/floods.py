@@ -1,6 +1,6 @@
-"""Attackers beside clients that are there already: floods of pings, and TLS handshakes that are begun and aborted.
+"""Attacks while clients are connected: ping floods, and TLS handshakes that are begun and aborted.
 
-Attackers get a bounded share of the load client's time, so that it is the server that is measured, not this process.
+Attackers get a bounded share of the load client's time, so that the server is measured and not this process.
 """
 
 from __future__ import annotations
@@ -20,109 +20,109 @@ from benchmarks.sample import Sample
 from benchmarks.workloads import Phase
 
 PINGERS = 20
-TOP_UPS = 10
-"""So often per second each fills up its socket."""
-MOST_BLOCKS = 4
-"""With so many blocks at most."""
+FILLS_PER_SECOND = 10
+"""How often per second each pinger fills its socket."""
+MAX_BLOCKS = 4
+"""Maximum number of blocks per fill."""
 PINGS_IN_BLOCK = 2700
 BLOCK = b"\x89\x80\0\0\0\0" * PINGS_IN_BLOCK
-"""Empty pings, masked with zeros (RFC 6455, section 5.2): just about as many as go into a TLS record."""
+"""Empty pings, masked with zeros (RFC 6455, section 5.2), nearly a full TLS record of them."""
 PINGERS_BUFFER = 65_536
 
 HANDSHAKES = 400
 """Per second."""
-MOST_AT_ONCE = 4
-HELD_SECONDS = 0.1
-"""Every second one is reset at once, before the server gets to it; the others later, when the server has answered."""
+MAX_AT_ONCE = 4
+RESET_AFTER_SECONDS = 0.1
+"""Every second handshake is reset at once, before the server reads it; the others later, after the server's answer."""
 
 
 class Attack(ABC):
-    """What goes on aside, for as long as the phase lasts."""
+    """A side activity that lasts as long as the phase."""
 
     def __init__(self, run: Run, phase: Phase) -> None:
         self.count = self.answered = 0
-        """What the server was bothered with, and how much of that it has answered."""
+        """Pings or handshakes sent, and the number of them that the server has answered."""
         self._run = run
         self._seconds = phase.seconds
         self._ended = False
 
     def fileno(self) -> int:
-        """Nothing: attackers go by the time."""
+        """Return -1: attacks are timed."""
         return -1
 
     def over(self, now: float) -> bool:
-        """When the phase's time is over; then the attack ends."""
+        """Return whether the phase's time is over, and end the attack then."""
         if now >= self._seconds:
             self._ended = True
             self.end()
         return self._ended
 
     def step(self, now: float) -> None:
-        """Go on with what is due, unless the attack has ended."""
+        """Continue the attack, unless it has ended."""
         if not self._ended:
             self.attack(now)
 
     @abstractmethod
     def attack(self, now: float) -> None:
-        """Do what is due."""
+        """Send the pings or handshakes that are due at `now`."""
 
     @abstractmethod
     def end(self) -> None:
-        """Leave nothing behind but what the phase's end is to check."""
+        """Release everything except connections that the end of the phase checks."""
 
 
 class Pings(Attack):
-    """Clients that send pings as fast as they are taken. They have subscribed, too, and have to be exact at the end."""
+    """Subscribed clients that send pings as fast as the server reads them. Their prices must be exact at the end."""
 
     def __init__(self, run: Run, phase: Phase) -> None:
         super().__init__(run, phase)
-        run.guests = run.new_clients(PINGERS)
-        Connector(run.guests, at_once=AT_ONCE).finish(CONNECT_SECONDS)
-        for client in run.guests:
+        run.extra_clients = run.new_clients(PINGERS)
+        Connector(run.extra_clients, at_once=AT_ONCE).finish(CONNECT_SECONDS)
+        for client in run.extra_clients:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PINGERS_BUFFER)
-        self._turns = 0
+        self._fills = 0
 
     def attack(self, now: float) -> None:
-        """Those whose turn has come read, and send as many pings as their sockets take."""
-        pingers = self._run.guests
-        due = int(now * len(pingers) * TOP_UPS)
-        for turn in range(max(self._turns, due - len(pingers)), due):
-            client = pingers[turn % len(pingers)]
+        """Let the pingers that are due read, and send as many pings as their sockets accept."""
+        pingers = self._run.extra_clients
+        due = int(now * len(pingers) * FILLS_PER_SECOND)
+        for index in range(max(self._fills, due - len(pingers)), due):
+            client = pingers[index % len(pingers)]
             client.decode(client.receive())
-            self._top_up(client)
-        self._turns = due
+            self._fill_socket(client)
+        self._fills = due
 
     def end(self) -> None:
-        """Count the answers; the pingers stay to the end of the phase."""
-        self.answered = sum(client.pongs for client in self._run.guests)
+        """Count the pongs; the pingers stay connected to the end of the phase."""
+        self.answered = sum(client.pongs for client in self._run.extra_clients)
 
-    def _top_up(self, client: Client) -> None:
-        for _ in range(MOST_BLOCKS):
+    def _fill_socket(self, client: Client) -> None:
+        for _ in range(MAX_BLOCKS):
             if not client.push(BLOCK):
                 return
             self.count += PINGS_IN_BLOCK
 
 
 class Handshakes(Attack):
-    """Connections that say ClientHello, and are then reset."""
+    """Connections that send a ClientHello and are then reset."""
 
     def __init__(self, run: Run, phase: Phase) -> None:
         super().__init__(run, phase)
         self._address = ("127.0.0.1", run.port)
         self._hello = _client_hello()
-        self._held: deque[tuple[float, socket.socket]] = deque()
+        self._awaiting_reset: deque[tuple[float, socket.socket]] = deque()
 
     def attack(self, now: float) -> None:
-        """Begin and abort what is due."""
-        for _ in range(min(int(now * HANDSHAKES) - self.count, MOST_AT_ONCE)):
+        """Begin and abort the connections that are due."""
+        for _ in range(min(int(now * HANDSHAKES) - self.count, MAX_AT_ONCE)):
             self._begin(now)
-        while self._held and self._held[0][0] <= now:
-            self._abort(self._held.popleft()[1])
+        while self._awaiting_reset and self._awaiting_reset[0][0] <= now:
+            self._abort(self._awaiting_reset.popleft()[1])
 
     def end(self) -> None:
-        """Abort all that are left."""
-        while self._held:
-            self._abort(self._held.popleft()[1])
+        """Abort all open connections."""
+        while self._awaiting_reset:
+            self._abort(self._awaiting_reset.popleft()[1])
 
     def _begin(self, now: float) -> None:
         self.count += 1
@@ -134,7 +134,7 @@ class Handshakes(Attack):
         if self.count % 2:
             reset(sock)
         else:
-            self._held.append((now + HELD_SECONDS, sock))
+            self._awaiting_reset.append((now + RESET_AFTER_SECONDS, sock))
 
     def _abort(self, sock: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -145,8 +145,8 @@ class Handshakes(Attack):
 ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {"pings": Pings, "handshakes": Handshakes}
 
 
-def play_floods(run: Run) -> Iterator[Sample]:
-    """The usual; then one attack after the other."""
+def run_floods(run: Run) -> Iterator[Sample]:
+    """Yield a sample without an attack, then one for each attack."""
     run.connect(run.job.workload.clients)
     for phase in run.job.workload.phases:
         if not run.alive:
@@ -157,15 +157,15 @@ def play_floods(run: Run) -> Iterator[Sample]:
 def _attacked(run: Run, phase: Phase) -> Sample:
     attack = ATTACKS[phase.label](run, phase)
     sample = run.phase(phase, lambda _: attack)
-    run.send_guests_away()
-    if not sample.figures:
+    run.close_extra_clients()
+    if not sample.metrics:
         return sample
     attacks = {"attacks_per_second": attack.count, "answered_per_second": attack.answered}
-    return replace(sample, figures=sample.figures | {name: count / phase.seconds for name, count in attacks.items()})
+    return replace(sample, metrics=sample.metrics | {name: count / phase.seconds for name, count in attacks.items()})
 
 
 def _client_hello() -> bytes:
-    """One that the server goes on with. It has no objection to the same one again and again."""
+    """Return a valid ClientHello. Servers accept the same one any number of times."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     outgoing = ssl.MemoryBIO()

@@ -1,4 +1,4 @@
-"""Peers are installed by package name into a cache folder, when a benchmark that needs them first runs."""
+"""Installs peers by package name into a cache folder when they are first measured."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ FLOOR = ROOT / "benchmarks" / "peers" / "floor.c"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What has to be there before a server can be started."""
+    """Packages and programs that a server needs."""
 
     python: Sequence[str] = ()
-    """Packages that pip installs for it; likewise `node`, by npm."""
+    """Packages to install with pip; `node`: with npm."""
     node: Sequence[str] = ()
     tools: Sequence[str] = ()
-    """Programs of this machine."""
+    """Programs that must be in PATH."""
     floor: bool = False
-    """Whether it is the floor in C, which has to be compiled."""
+    """Whether the floor in C has to be compiled."""
 
     @property
     def folder(self) -> Path | None:
-        """The folder that it has to be started in."""
+        """The working folder for the server, or None."""
         return node_folder() if self.node else None
 
 
 def cache_folder() -> Path:
-    """Where peers are kept: `$TICKER_BENCHMARKS`, or below the user's cache folder."""
+    """Return the folder for peers: `$TICKER_BENCHMARKS`, or one below the user's cache folder."""
     own = os.environ.get("TICKER_BENCHMARKS")
     shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(own) if own else shared / "ticker-benchmarks"
 
 
 def python_folder(package: str) -> Path:
-    """Each package with what it needs has a folder of its own, so that no peer changes another's versions."""
+    """Return the folder of a package and its dependencies: one each, so that no peer changes another's versions."""
     return cache_folder() / "python" / package
 
 
 def node_folder() -> Path:
-    """The folder whose `node_modules` hold the cached packages for Node and bun."""
+    """Return the folder with the `node_modules` of Node and bun."""
     return cache_folder() / "node"
 
 
 def floor_binary() -> Path:
-    """The floor in C, compiled from this very source."""
+    """Return the path of the floor in C, named by the digest of its source."""
     return cache_folder() / f"floor-{hashlib.sha256(FLOOR.read_bytes()).hexdigest()[:12]}"
 
 
 def environment(needs: Needs) -> dict[str, str]:
-    """The environment that a server runs in: it finds its own cached Python packages, and no others."""
-    own = {name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"}  # that is for the load client
+    """Return a server's environment, in which it finds its own cached Python packages and no others."""
+    own = {name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"}  # for the load client only
     return {**own, "PYTHONPATH": os.pathsep.join([str(ROOT), *(str(python_folder(each)) for each in needs.python)])}
 
 
 def install(needs: Needs) -> str:
-    """Install what a server needs, unless it is there; returns what is missing, or an empty text."""
+    """Install a server's missing packages; return the reason if one is unavailable, else an empty text."""
     if missing := [tool for tool in needs.tools if shutil.which(tool) is None]:
-        return f"{missing[0]} is not on this machine"
+        return f"{missing[0]} is not in PATH"
     for package in needs.python:
         if not python_folder(package).exists() and (failure := _pip(package)):
             return failure
@@ -85,7 +85,7 @@ def install(needs: Needs) -> str:
 
 
 def versions(needs: Needs) -> dict[str, str]:
-    """The versions of the packages that it got."""
+    """Return the versions of the installed packages."""
     return {
         **{name: version for package in needs.python for name, version in _python_versions(package) if name == package},
         **{name: _node_version(name) for name in needs.node},
@@ -111,7 +111,7 @@ def _pip(package: str) -> str:
 
 
 def _run(*command: str) -> str:
-    """The last line of its errors if it fails."""
+    """Run a command; return the last line of its stderr if it fails, else an empty text."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""What was measured where: versions and the machine, for the results file."""
+"""The machine and the versions of the software, for the results file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN = ("ticker-push", "trio", "trio-websocket", "msgpack", "msgspec")
 
 
 def machine() -> dict[str, object]:
-    """CPU model, cores that may be used, and memory in GB."""
+    """Return the CPU model, the number of usable cores, and the memory in GB."""
     models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     total = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     return {
@@ -30,24 +30,24 @@ def machine() -> dict[str, object]:
 
 
 def stolen_seconds() -> float:
-    """How much time of its cores this machine's host has given to others so far (proc(5), `steal`)."""
+    """Return the steal time so far: seconds of this machine's cores that its host gave to others (proc(5))."""
     return int(_lines("/proc/stat")[0].split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def software(servers: Iterable[str]) -> dict[str, str]:
-    """Versions of all that took part."""
+    """Return the versions of everything that took part."""
     found = {
         "python": platform.python_version(),
         "openssl": ssl.OPENSSL_VERSION,
         "kernel": platform.release().partition("-")[0],
-        "commit": _says("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         **{name: version(name) for name in _OWN},
     }
     for server in servers:
         needs = SERVERS[server].needs
         found |= versions(needs)
         if "node" in needs.tools:
-            found["node"] = _says("node", "--version")
+            found["node"] = _output("node", "--version")
     return found
 
 
@@ -55,7 +55,7 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()
 
 
-def _says(*command: str) -> str:
+def _output(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return ""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,4 +1,4 @@
-"""Three charts of a run's results, with the floors as dashed lines: cost against rate, latencies, memory."""
+"""Three charts of a campaign's results, with the floors as dashed lines: cost against rate, latencies, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Points = list[tuple[float, float]]
 
 
 def plot(samples: Sequence[Sample], folder: Path, stamp: str) -> list[Path]:
-    """Write those charts for which there are samples. Raises `ImportError` without matplotlib."""
+    """Write the charts that have samples; return their paths. Raises `ImportError` without matplotlib."""
     import matplotlib as mpl  # noqa: PLC0415  # only `make bench` installs it
 
     mpl.use("Agg")
@@ -23,14 +23,14 @@ def plot(samples: Sequence[Sample], folder: Path, stamp: str) -> list[Path]:
         _lines(
             [each for each in good if each.workload == "rates"],
             ("updates per second", lambda each: each.rate),
-            ("server CPU, µs per offered delivery", lambda each: each.figures.get("us_per_offered")),
+            ("server CPU, µs per offered delivery", lambda each: each.metrics.get("us_per_offered")),
             "1,000 clients x 50 of 500 symbols, 50 ms to collect updates",
         ),
         _percentiles([each for each in good if each.workload == "W4" and each.phase == "common rate"]),
         _lines(
             [each for each in good if each.workload == "W7"],
             ("idle TLS clients", lambda each: each.clients),
-            ("server memory, MB", lambda each: each.figures.get("memory")),
+            ("server memory, MB", lambda each: each.metrics.get("memory")),
             "memory against connections",
         ),
     ]
@@ -47,7 +47,7 @@ _Axis = tuple[str, Callable[[Sample], float | None]]
 
 
 def _lines(samples: Sequence[Sample], across: _Axis, up: _Axis, title: str) -> Any:  # noqa: ANN401  # a matplotlib Figure
-    """A line for each server, over both axes logarithmic."""
+    """Draw a line for each server; both axes are logarithmic."""
     if not samples:
         return None
     figure, axes = _chart(title)
@@ -66,14 +66,14 @@ def _lines(samples: Sequence[Sample], across: _Axis, up: _Axis, title: str) -> A
 
 
 def _percentiles(samples: Sequence[Sample]) -> Any:  # noqa: ANN401  # likewise
-    """p50, p99, p99.9 and the largest of each server."""
+    """Draw p50, p99, p99.9 and the maximum of each server."""
     if not samples:
         return None
     rate = f"{samples[0].rate:,} updates/s"
     figure, axes = _chart(f"latency, 1,000 clients x 50 of 500 symbols, {rate}")
     names = ("p50", "p99", "p999", "max")
     for server in _servers(samples):
-        runs = [sample.figures for sample in samples if sample.server == server]
+        runs = [sample.metrics for sample in samples if sample.server == server]
         axes.plot(names, [statistics.median(run[name] for run in runs) for name in names], **_style(server))
     axes.set(ylabel="ms", yscale="log")
     axes.set_xticks(range(len(names)), ("p50", "p99", "p99.9", "max"))

@@ -1,4 +1,4 @@
-"""A measured server's process: started on a core of its own, fed without waiting, watched, and ended."""
+"""The process of a measured server: pinned to a core, fed without blocking, measured, and ended."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _AFFINITY = os.sched_getaffinity(0)
 CORES = len(_AFFINITY)
-"""Cores that this process may use. The server gets one of them, the load client with the feed another."""
+"""Number of usable cores. The server gets one of them, the load client with the feed another."""
 SERVER_CORE, LOAD_CORE = min(_AFFINITY), max(_AFFINITY)
 
 
 class CannotStart(Exception):
-    """The server did not say that it is ready."""
+    """The server did not print `ready` in time."""
 
 
 class ServerProcess:
-    """The process and its children. Their CPU time and memory count together."""
+    """The process and its children, whose CPU time and memory are added up."""
 
     def __init__(self, server: Server, start: Start) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        os.sched_setaffinity(0, {SERVER_CORE})  # a child inherits it, and so does all that the child starts
+        os.sched_setaffinity(0, {SERVER_CORE})  # inherited by the child and its own children
         try:
             self._process = subprocess.Popen(
                 server.command(start),
@@ -60,19 +60,19 @@ class ServerProcess:
         self._pids = [self._process.pid]
 
     def __enter__(self) -> Self:
-        """Wait until it is ready. Raises `CannotStart`."""
+        """Wait until the server is ready. Raises `CannotStart`."""
         try:
             self._wait_until_ready()
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        self._pids = _family(self._process.pid)
+        self._pids = _process_tree(self._process.pid)
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """End it: it is asked for a second, then killed with whatever it started."""
+        """Terminate the process; after one second kill its whole process group."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -85,7 +85,7 @@ class ServerProcess:
         self._errors.close()
 
     def feed(self, lines: bytes) -> None:
-        """Write updates to its stdin: now what the pipe takes, and the rest the next time. It never waits."""
+        """Write updates to the server's stdin without blocking; bytes that exceed the pipe wait for the next call."""
         self._unwritten += lines
         while self._unwritten:
             try:
@@ -96,31 +96,31 @@ class ServerProcess:
 
     @property
     def behind(self) -> bool:
-        """Updates wait that the pipe did not take."""
+        """Whether updates wait for room in the pipe."""
         return bool(self._unwritten)
 
     def cpu(self) -> float:
-        """User and system time so far, in seconds, to the nanosecond (clock_getcpuclockid(3))."""
+        """Return user and system time so far in seconds, to the nanosecond (clock_getcpuclockid(3))."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids)
 
     def memory(self) -> float:
-        """Resident memory, in MB (proc(5))."""
+        """Return the resident memory in MB (proc(5))."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6 for pid in self._pids)
 
     def descriptors(self) -> int:
-        """Open file descriptors (proc(5))."""
+        """Return the number of open file descriptors (proc(5))."""
         return sum(1 for pid in self._pids for _ in Path(f"/proc/{pid}/fd").iterdir())
 
     def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
         stdout = self._process.stdout.fileno()
-        deadline, said = time.monotonic() + START_SECONDS, b""
-        while b"ready" not in said:
+        deadline, output = time.monotonic() + START_SECONDS, b""
+        while b"ready" not in output:
             readable, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
             data = os.read(stdout, 4096) if readable else b""
             if not data:
-                raise CannotStart(f"it did not start: {self._last_error() or 'nothing was said'}")
-            said += data
+                raise CannotStart(f"it did not start: {self._last_error() or 'no output on stderr'}")
+            output += data
 
     def _last_error(self) -> str:
         self._errors.seek(0)
@@ -128,17 +128,17 @@ class ServerProcess:
         return lines[-1][:200] if lines else ""
 
 
-def _family(pid: int) -> list[int]:
-    """A process and all its descendants (proc(5), `children`)."""
+def _process_tree(pid: int) -> list[int]:
+    """Return the ids of a process and all its descendants (proc(5), `children`)."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            found += _family(int(child))
+            found += _process_tree(int(child))
     return found
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What a client says to a peer and reads from it: payloads of WebSocket messages in, prices out."""
+"""Client-side protocols of the peers: payloads of WebSocket messages in, prices out."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import struct
 from collections.abc import Sequence
 
 _PRICE = struct.Struct("<II8x")
-"""Number and price of an update as the peers send it (benchmarks/peers/updates.py)."""
+"""Instrument number and price in a peer's update (benchmarks/peers/updates.py)."""
 
 Price = tuple[int, int]
-"""An instrument's number, and the price that the client has now."""
+"""An instrument's number and its new price."""
 
 
 class Reader:
-    """One client's side of a conversation. A peer confirms a subscription with an empty message."""
+    """One client's protocol state. A peer confirms a subscription with an empty message."""
 
     text = False
-    """Whether requests go in text frames."""
-    remembers = False
-    """Whether the server brings a new client the prices of before."""
+    """Whether requests are sent in text frames."""
+    sends_snapshot = False
+    """Whether the server sends a new client the prices from before its subscription."""
 
     def __init__(self) -> None:
         self.subscribed = False
-        self.answers: list[bytes] = []
-        """Payloads that the server has to be answered with."""
+        self.replies: list[bytes] = []
+        """Payloads to send to the server."""
         self.fault = ""
-        """What a client of this server would have refused."""
+        """The first protocol error in the server's messages, or an empty text."""
 
-    def opening(self, numbers: Sequence[int]) -> list[bytes]:
-        """The payloads that subscribe to these instruments."""
+    def subscription_payloads(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return the payloads that subscribe to these instruments."""
         return [json.dumps(list(numbers)).encode()]
 
     def read(self, payloads: Sequence[bytes]) -> list[Price]:
-        """What payloads from the server say."""
+        """Return the prices in payloads from the server."""
         if not self.subscribed and b"" in payloads:
             self.subscribed = True
         return list(_PRICE.iter_unpack(b"".join(payloads)))
 
 
 class FloorReader(Reader):
-    """The floors put 16 bytes of nothing before each message: as many as Ticker's own head has."""
+    """The floors put 16 zero bytes before each message, the size of Ticker's own header."""
 
     def read(self, payloads: Sequence[bytes]) -> list[Price]:
-        """All but these."""
+        """Return the prices behind these bytes."""
         if not self.subscribed and b"" in payloads:
             self.subscribed = True
         return list(_PRICE.iter_unpack(b"".join([payload[16:] for payload in payloads])))
@@ -54,16 +54,16 @@ class SocketIoReader(Reader):
 
     text = True
 
-    def opening(self, numbers: Sequence[int]) -> list[bytes]:
-        """Connect to the default namespace, and one event."""
+    def subscription_payloads(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return a connect to the default namespace and a subscribe event."""
         return [b"40", b'42["subscribe",' + json.dumps(list(numbers)).encode() + b"]"]
 
     def read(self, payloads: Sequence[bytes]) -> list[Price]:
-        """An update is the attachment behind a text; no text is as long as that."""
+        """Return the prices in binary attachments, which are longer than any text of this server."""
         if b'42["ok"]' in payloads:
             self.subscribed = True
         if b"2" in payloads:
-            self.answers.append(b"3")
+            self.replies.append(b"3")
         return list(_PRICE.iter_unpack(b"".join([payload for payload in payloads if len(payload) == _PRICE.size])))
 
 
@@ -74,13 +74,13 @@ class NatsReader(Reader):
         super().__init__()
         self._rest = b""
 
-    def opening(self, numbers: Sequence[int]) -> list[bytes]:
-        """All in one."""
+    def subscription_payloads(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return one payload with all subscriptions and a PING."""
         subscriptions = b"".join(b"SUB u.%d %d\r\n" % (number, number) for number in numbers)
         return [b'CONNECT {"verbose":false,"pedantic":false}\r\n' + subscriptions + b"PING\r\n"]
 
     def read(self, payloads: Sequence[bytes]) -> list[Price]:
-        """`MSG subject sid size`, and the message in the next line; or INFO, PING, PONG."""
+        """Return the prices in `MSG subject sid size` with the message on the next line; handle PING, PONG and -ERR."""
         data = self._rest + b"".join(payloads)
         at, messages = 0, []
         while (end := data.find(b"\r\n", at)) >= 0:
@@ -93,7 +93,7 @@ class NatsReader(Reader):
             elif data.startswith(b"PONG", at):
                 self.subscribed = True
             elif data.startswith(b"PING", at):
-                self.answers.append(b"PONG\r\n")
+                self.replies.append(b"PONG\r\n")
             elif data.startswith(b"-ERR", at):
                 self.fault = data[at:end].decode()
             at = end + 2

@@ -1,4 +1,4 @@
-"""The results: a table for each workload, one of the targets, and everything in a JSON file."""
+"""Reports: a table for each workload, one of the targets, and a JSON file with every sample."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "storm_seconds": ("s to the last", "{:.1f}"),
     "memory_warm": ("memory MB after the warm-up", "{:.1f}"),
     "memory_end": ("memory MB at the end", "{:.1f}"),
-    "memory_most": ("memory MB at most", "{:.1f}"),
+    "memory_max": ("memory MB at most", "{:.1f}"),
     "memory_slope": ("slope of memory MB/minute, by least squares", "{:+.3f}"),
-    "descriptors_start": ("descriptors before the guests", "{:,.0f}"),
-    "descriptors_most": ("descriptors at most", "{:,.0f}"),
-    "descriptors_end": ("descriptors after the guests", "{:,.0f}"),
-    "guests_came": ("guests who came", "{:,.0f}"),
-    "guests_left": ("guests who left", "{:,.0f}"),
-    "guests_stayed": ("guests there at the end", "{:,.0f}"),
-    "guests_stalled": ("guests who stalled", "{:,.0f}"),
+    "descriptors_start": ("descriptors before the churn", "{:,.0f}"),
+    "descriptors_max": ("descriptors at most", "{:,.0f}"),
+    "descriptors_end": ("descriptors after the churn", "{:,.0f}"),
+    "churn_started": ("churn clients started", "{:,.0f}"),
+    "churn_ended": ("churn clients ended", "{:,.0f}"),
+    "churn_remaining": ("churn clients connected at the end", "{:,.0f}"),
+    "churn_stalled": ("churn clients stalled", "{:,.0f}"),
     "attacks_per_second": ("pings or handshakes/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
     "load": ("load client", "{:.0%}"),
     "stolen": ("taken by the host", "{:.0%}"),
 }
-"""Heading and form of each figure."""
+"""Heading and format of each metric."""
 
 STOLEN_LIMIT = 0.03
-"""The share of the cores' time given to others above which latencies say little."""
+"""Steal time, as a share of all cores, above which latencies are unreliable."""
 
 _LATENCY = ("p50", "p99", "p999", "max")
 _COST = ("us_per_offered", "us_per_frame", "values_per_offered", *_LATENCY)
@@ -71,9 +71,9 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     "W6": ("cpu", "drained", *_LATENCY, "values_per_offered", "memory", "memory_growth", "load"),
     "W7": ("kb_per_client", "cpu", "connect_ms", "memory"),
     "soak": (
-        *("cpu", "p50", "p99", "max", "memory_warm", "memory_end", "memory_most", "memory_slope"),
-        *("descriptors_start", "descriptors_most", "descriptors_end"),
-        *("guests_came", "guests_left", "guests_stayed", "guests_stalled", "load"),
+        *("cpu", "p50", "p99", "max", "memory_warm", "memory_end", "memory_max", "memory_slope"),
+        *("descriptors_start", "descriptors_max", "descriptors_end"),
+        *("churn_started", "churn_ended", "churn_remaining", "churn_stalled", "load"),
     ),
     "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
@@ -81,11 +81,11 @@ _SHOWN: Mapping[str, Sequence[str]] = {
 
 
 def workload_table(key: str, samples: Sequence[Sample]) -> Table:
-    """What one workload's samples showed: the median of the rounds, and the least and the largest."""
+    """Return the table of one workload: the median of its rounds, with minimum and maximum."""
     workload = WORKLOADS[key]
     table = Table(title=f"{key}: {workload.title}", title_justify="left", caption_justify="left")
     columns = _SHOWN.get(key, _USUAL)
-    fill = _fill_alone if workload.alone else _fill
+    fill = _fill_transposed if workload.ticker_only else _fill
     fill(table, columns, samples)
     for problem in (*_problems(samples), *_disturbances(samples)):
         table.caption = f"{table.caption}\n{problem}" if table.caption else problem
@@ -93,7 +93,7 @@ def workload_table(key: str, samples: Sequence[Sample]) -> Table:
 
 
 def _fill(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> None:
-    """A row for each phase and server."""
+    """Add a row for each phase and server."""
     table.add_column("server")
     table.add_column("phase")
     for name in columns:
@@ -106,8 +106,8 @@ def _fill(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> No
         table.add_section()
 
 
-def _fill_alone(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> None:
-    """Where there is little to compare: a column for each phase."""
+def _fill_transposed(table: Table, columns: Sequence[str], samples: Sequence[Sample]) -> None:
+    """Add a column for each phase, for workloads of a single server."""
     runs: dict[str, list[Sample]] = {}
     for sample in samples:
         runs.setdefault(f"{SERVERS[sample.server].title}, {sample.phase}", []).append(sample)
@@ -116,15 +116,15 @@ def _fill_alone(table: Table, columns: Sequence[str], samples: Sequence[Sample])
         table.add_column(heading, justify="right")
     cells = [list(_cells(columns, group)) for group in runs.values()]
     for index, name in enumerate(columns):
-        # What does not count has one cell, and says so in the first row.
+        # A sample without metrics has one cell, which names the problem in the first row.
         table.add_row(COLUMNS[name][0], *(column[index] if index < len(column) else "" for column in cells))
 
 
 def _cells(columns: Sequence[str], runs: Sequence[Sample]) -> Iterable[str]:
-    good = [run.figures for run in runs if not run.problem]
+    good = [run.metrics for run in runs if not run.problem]
     if not good:
         return ["WRONG" if any(run.wrong for run in runs) else "void"]
-    return [_spread(COLUMNS[name][1], [figures[name] for figures in good if name in figures]) for name in columns]
+    return [_spread(COLUMNS[name][1], [metrics[name] for metrics in good if name in metrics]) for name in columns]
 
 
 def _spread(form: str, values: Sequence[float]) -> str:
@@ -135,17 +135,17 @@ def _spread(form: str, values: Sequence[float]) -> str:
 
 
 def _problems(samples: Sequence[Sample]) -> Iterable[str]:
-    """Each once."""
+    """Return a line for each distinct problem."""
     return dict.fromkeys(
         f"{SERVERS[sample.server].title}, {sample.phase}: {sample.problem}" for sample in samples if sample.problem
     )
 
 
 def _disturbances(samples: Sequence[Sample]) -> Iterable[str]:
-    """Where somebody else had the machine for a while: the samples count, but they are no measure of a server alone."""
+    """Return a line for each sample with too much steal time: it counts, but it is no measure of the server alone."""
     form = COLUMNS["stolen"][1]
     for sample in samples:
-        stolen = sample.figures.get("stolen", 0.0)
+        stolen = sample.metrics.get("stolen", 0.0)
         if stolen > STOLEN_LIMIT:
             yield (
                 f"{SERVERS[sample.server].title}, {sample.phase}: this machine's host gave {form.format(stolen)} of its"
@@ -154,18 +154,18 @@ def _disturbances(samples: Sequence[Sample]) -> Iterable[str]:
 
 
 def targets_table(rows: Sequence[Row]) -> Table:
-    """What was aimed at, and what came of it."""
+    """Return the table of targets and results."""
     table = Table(title="targets", title_justify="left")
-    for heading in ("what", "target", "measured", ""):
+    for heading in ("metric", "target", "measured", ""):
         table.add_column(heading)
     for row in rows:
         verdict = {True: "[green]met", False: "[bold red]missed", None: "not measured"}[row.met]
-        table.add_row(row.what, row.target, row.measured, verdict)
+        table.add_row(row.name, row.target, row.measured, verdict)
     return table
 
 
 def write_json(path: Path, about: Mapping[str, Any], samples: Sequence[Sample], rows: Sequence[Row]) -> None:
-    """Everything that was measured, each run of each round."""
+    """Write every sample of every round."""
     content = {
         **about,
         "targets": [asdict(row) for row in rows],

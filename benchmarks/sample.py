@@ -1,4 +1,4 @@
-"""What one phase of one run showed."""
+"""The result of one phase of one run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LOAD_LIMIT = 0.8
-"""The share of its core above which the load client could be what was measured."""
+"""Load client's share of its core above which it may be the bottleneck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of the results: what was measured, and figures by name, whose units stand in `report.COLUMNS`."""
+    """One result: the conditions, and the metrics by name, whose units are in `report.COLUMNS`."""
 
     workload: str
     phase: str
@@ -21,21 +21,21 @@ class Sample:
     rate: int
     budget_ms: int
     void: str = ""
-    """Why its figures do not count: the server or the load client could not keep up."""
+    """Reason to discard the metrics: the server or the load client could not keep up."""
     wrong: str = ""
-    """What a client had or got that was not right; then there are no figures."""
+    """Wrong prices or protocol errors of a client; then there are no metrics."""
     cipher: str = ""
-    """What TLS agreed on with the first client."""
-    figures: dict[str, float] = field(default_factory=dict)
+    """Cipher suite negotiated with the first client."""
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def problem(self) -> str:
-        """Why it does not count; empty if it does."""
+        """Reason not to count this sample; empty if it counts."""
         return f"WRONG: {self.wrong}" if self.wrong else self.void
 
 
 def percentiles(seconds: Sequence[float], prefix: str = "") -> dict[str, float]:
-    """The usual ones, in milliseconds."""
+    """Return p50, p99, p99.9 and the maximum in milliseconds."""
     ordered = sorted(seconds)
     if not ordered:
         return {}

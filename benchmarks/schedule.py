@@ -1,7 +1,7 @@
-"""The updates of one phase, computed beforehand, so that nothing that happens can change what is asked (open loop).
+"""The updates of one phase, computed beforehand, so that a slow server cannot change the load (open loop).
 
-Every update has a price of its own, and prices only rise: a price tells which update a client has, and that it has
-everything before it, whether or not a server merges updates on the way.
+Every update has a unique price, and prices only rise: a price identifies the latest update of a client and implies all
+earlier ones, whether or not the server conflates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FIRST_PRICE = 10_000
 
 
 class Schedule:
-    """When which instrument gets its next price. Times are seconds since the phase's start."""
+    """Times, instruments and prices of the updates. Times are seconds since the phase's start."""
 
     def __init__(self, phase: Phase, symbols: int, *, first_price: int, seed: int) -> None:
         choose = random.Random(seed)  # noqa: S311  # the same schedule for every server
@@ -24,35 +24,35 @@ class Schedule:
         count = int(phase.rate * phase.seconds)
         self.numbers = choose.choices(range(symbols), k=count)
         self.intended = [index // phase.burst * phase.burst / phase.rate for index in range(count)]
-        self.places: list[list[int]] = []
-        """For each instrument, which updates are its own."""
-        self.cut_to(count)
+        self._by_instrument: list[list[int]] = []
+        """For each instrument, the indexes of its updates."""
+        self.truncate(count)
 
-    def cut_to(self, count: int) -> None:
-        """Only the first `count` updates were needed."""
-        if self.places and count == len(self.numbers):
-            return  # with a million of them, the clients would have to wait
+    def truncate(self, count: int) -> None:
+        """Keep only the first `count` updates."""
+        if self._by_instrument and count == len(self.numbers):
+            return  # rebuilding the index of a million updates would stall the clients
         del self.numbers[count:], self.intended[count:]
-        self.places = [[] for _ in range(max(self.numbers, default=0) + 1)]
+        self._by_instrument = [[] for _ in range(max(self.numbers, default=0) + 1)]
         for index, number in enumerate(self.numbers):
-            self.places[number].append(index)
+            self._by_instrument[number].append(index)
 
-    def places_of(self, number: int) -> list[int]:
-        """Which updates are this instrument's."""
-        return self.places[number] if number < len(self.places) else []
+    def updates_of(self, number: int) -> list[int]:
+        """Return the indexes of an instrument's updates."""
+        return self._by_instrument[number] if number < len(self._by_instrument) else []
 
     def lines(self, wall: float) -> list[bytes]:
-        """What the server reads, if the phase starts at `wall` (seconds since 1970 UTC)."""
+        """Return the server's input for a phase that starts at `wall` (seconds since 1970 UTC)."""
         return [
             b"%d %d %d\n" % (number, self.first_price + index, int((wall + intended) * 1e6))
             for index, (number, intended) in enumerate(zip(self.numbers, self.intended, strict=True))
         ]
 
     def due(self, now: float) -> int:
-        """How many updates are due."""
+        """Return the number of updates due at `now`."""
         phase = self.phase
         return min(len(self.numbers), (int(now * phase.rate / phase.burst) + 1) * phase.burst) if now >= 0 else 0
 
     def latest(self) -> Mapping[int, int]:
-        """The last price of each instrument that got one."""
+        """Return the last price of each updated instrument."""
         return {number: self.first_price + index for index, number in enumerate(self.numbers)}

@@ -1,4 +1,4 @@
-"""The servers under measurement: how each is started and what it needs, and how a client talks to it.
+"""The measured servers: command, dependencies and client protocol of each.
 
 A server reads updates on its stdin and prints a line with `ready` once it accepts connections. To add one, write it in
 `peers/`, and an entry in `SERVERS`.
@@ -21,7 +21,7 @@ PEERS = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a run wants its server: where it listens, with which certificate, and how long it may collect updates."""
+    """Start options of a server: port, certificate, number of symbols, and milliseconds to collect updates."""
 
     port: int
     cert: Path
@@ -31,13 +31,13 @@ class Start:
 
     @property
     def arguments(self) -> list[str]:
-        """What the peers take."""
+        """Command-line arguments of a peer."""
         return [str(self.port), str(self.cert), str(self.key), str(self.budget_ms)]
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One row of a table."""
+    """A measured server, one row of each table."""
 
     title: str
     command: Callable[[Start], list[str]]
@@ -46,7 +46,7 @@ class Server:
     subprotocol: str | None = None
     needs: Needs = field(default_factory=Needs)
     role: Literal["ticker", "floor", "peer", "hidden"] = "peer"
-    """Ticker and the floors are always measured, peers on request, and what is hidden only by name."""
+    """Ticker and the floors are always measured, peers on request, hidden servers only by name."""
 
 
 def _ticker(start: Start, *program: str) -> list[str]:

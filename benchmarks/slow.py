@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose: 1 % do not read from the first second to the last but one, 5 % read 10 kB/s."""
+"""Deliberately slow clients: 1 % do not read from the first second to the last but one, 5 % read 10 kB/s."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from benchmarks.client import Client
-from benchmarks.crowd import spread, without
+from benchmarks.client_pool import spread, without
 from benchmarks.readers import Price
 from benchmarks.schedule import Schedule
 
@@ -14,12 +14,12 @@ STALLED_SHARE, TRICKLE_SHARE = 0.01, 0.05
 TRICKLE_BYTES, TRICKLES = 10_000, 10
 """Per second."""
 SMALL_BUFFER = 32_768
-"""Left to itself, Linux would let a client's own kernel keep megabytes of old frames for it."""
+"""In bytes. By default Linux would buffer megabytes of old frames on the client's side."""
 CURRENT_SECONDS = 1.0
 
 
 class SlowClients:
-    """They are taken from all over the order of connection."""
+    """Stalled and trickling clients, spread over the order of connection."""
 
     def __init__(self, clients: Sequence[Client], schedule: Schedule) -> None:
         self.stalled = spread(clients, STALLED_SHARE)
@@ -30,24 +30,24 @@ class SlowClients:
         self._resume = schedule.phase.seconds - 1
         self._trickled = 0
         self.oldest_on_resume = self.behind_after_resume = self.trickle_age = 0.0
-        """How old a price was that a client got when it read again; how long until it got none older than a second; how
-        old the newest price was that the last read of a slow reader brought. In seconds."""
+        """In seconds: age of the oldest price after a stalled client resumed; time until its prices were younger than a
+        second; age of the newest price in a trickling client's last read."""
 
     @property
     def clients(self) -> list[Client]:
-        """All of them."""
+        """All slow clients."""
         return self.stalled + self.trickling
 
     def fileno(self) -> int:
-        """Nothing: it is time that they wait for."""
+        """Return -1: reads are timed."""
         return -1
 
     def over(self, now: float) -> bool:
-        """When the phase's time is over."""
+        """Return whether the phase's time is over."""
         return now >= self._schedule.phase.seconds
 
     def step(self, now: float) -> None:
-        """Read what may be read at this time of the phase."""
+        """Read from the clients that may read at `now`."""
         if not 1 <= now < self._resume:
             for client in self.stalled:
                 ages = self._ages(client.decode(client.receive()), now)

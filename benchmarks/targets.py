@@ -1,4 +1,4 @@
-"""What Ticker aims at, as rows computed from the samples of one run of the benchmarks."""
+"""Ticker's performance targets, evaluated on the samples of one campaign."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from benchmarks.sample import Sample
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One target. `met` is None where it was not measured."""
+    """One target. `met` is None if it was not measured."""
 
-    what: str
+    name: str
     target: str
     measured: str
     met: bool | None
 
 
 class Measured:
-    """The medians of samples that count."""
+    """Medians of the samples that count."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = [sample for sample in samples if not sample.problem]
 
-    def get(self, workload: str, figure: str, server: str = "ticker", *, phase: str | None = None) -> float | None:
-        """A figure of a server; of the workload's last phase, if none is named."""
+    def get(self, workload: str, metric: str, server: str = "ticker", *, phase: str | None = None) -> float | None:
+        """Return a server's median of a metric, by default in the workload's last phase."""
         found = [each for each in self._samples if each.workload == workload and each.server == server]
         wanted = phase or (found[-1].phase if found else "")
-        values = [each.figures[figure] for each in found if each.phase == wanted and figure in each.figures]
+        values = [each.metrics[metric] for each in found if each.phase == wanted and metric in each.metrics]
         return statistics.median(values) if values else None
 
 
 def targets(samples: Sequence[Sample]) -> list[Row]:
-    """Those of a usual session, whether or not they were measured, and what else was."""
+    """Return the targets of a full campaign, measured or not, and those of the floods if measured."""
     measured = Measured(samples)
     groups = (_cost, _open, _trouble, _connections, _rates, _floods)
     return [row for group in groups for row in group(measured)]
@@ -56,27 +56,27 @@ def _cost(measured: Measured) -> Iterator[Row]:
 
 
 def _open(measured: Measured) -> Iterator[Row]:
-    for figure in ("p50", "p99"):
-        ours, theirs = (measured.get("W3", figure, server) for server in ("ticker", "bun"))
-        yield _ratio(f"W3, refresh 0: {figure}, of bun", 1.5, ours, theirs)
+    for metric in ("p50", "p99"):
+        ours, theirs = (measured.get("W3", metric, server) for server in ("ticker", "bun"))
+        yield _ratio(f"W3, refresh 0: {metric}, of bun", 1.5, ours, theirs)
     ours = measured.get("W3-50", "us_per_offered")
     for workload, budget in (("W3", "refresh 0"), ("W3-50", "50 ms to collect as well")):
         theirs = measured.get(workload, "us_per_offered", "bun")
         yield _ratio(f"W3, refresh 50 ms: CPU per offered delivery, of bun with {budget}", 0.45, ours, theirs)
-    yield _most("W3, refresh 50 ms: p99", measured.get("W3-50", "p99"), 80, "ms")
-    yield _most("W3, refresh 0: bytes on the wire per value", measured.get("W3", "bytes_per_value"), 25, "bytes")
+    yield _at_most("W3, refresh 50 ms: p99", measured.get("W3-50", "p99"), 80, "ms")
+    yield _at_most("W3, refresh 0: bytes on the wire per value", measured.get("W3", "bytes_per_value"), 25, "bytes")
 
 
 def _trouble(measured: Measured) -> Iterator[Row]:
     without, beside = (measured.get("W5", "p99", phase=phase) for phase in ("without", "with slow clients"))
     yield _ratio("W5: fast clients' p99 beside slow ones, of that without", 1.3, beside, without)
-    yield _most("W5: memory growth", measured.get("W5", "memory_growth", phase="with slow clients"), 5, "MB")
+    yield _at_most("W5: memory growth", measured.get("W5", "memory_growth", phase="with slow clients"), 5, "MB")
 
 
 def _connections(measured: Measured) -> Iterator[Row]:
-    yield _most("W7: resident memory per idle client", measured.get("W7", "kb_per_client"), 40, "KB")
+    yield _at_most("W7: resident memory per idle client", measured.get("W7", "kb_per_client"), 40, "KB")
     cpu = measured.get("W7", "cpu", phase="10,000 clients")
-    yield _most("W7: CPU of a core for 10,000 idle clients", None if cpu is None else cpu * 100, 3, "%")
+    yield _at_most("W7: CPU of a core for 10,000 idle clients", None if cpu is None else cpu * 100, 3, "%")
     for phase in ("all connect", "all reconnect"):
         speed = measured.get("W8", "clients_per_core_second", phase=phase)
         met = None if speed is None else speed >= 350
@@ -92,7 +92,7 @@ def _rates(measured: Measured) -> Iterator[Row]:
 
 
 def _floods(measured: Measured) -> Iterator[Row]:
-    """Only if they were measured: a usual session does without."""
+    """Yield targets only if measured: a full campaign has no floods."""
     usual = measured.get("floods", "p99", phase="usual")
     for phase in ("pings", "handshakes"):
         during = measured.get("floods", "p99", phase=phase)
@@ -100,13 +100,13 @@ def _floods(measured: Measured) -> Iterator[Row]:
             yield _ratio(f"floods, {phase}: p99 of clients already there, of the usual", 3, during, usual)
 
 
-def _ratio(what: str, limit: float, ours: float | None, theirs: float | None) -> Row:
+def _ratio(name: str, limit: float, ours: float | None, theirs: float | None) -> Row:
     target = f"at most {limit:g} x"
     if ours is None or not theirs:
-        return Row(what, target, "", None)
-    return Row(what, target, f"{ours / theirs:.2f} x ({ours:.2f} / {theirs:.2f})", ours <= limit * theirs)
+        return Row(name, target, "", None)
+    return Row(name, target, f"{ours / theirs:.2f} x ({ours:.2f} / {theirs:.2f})", ours <= limit * theirs)
 
 
-def _most(what: str, value: float | None, limit: float, unit: str) -> Row:
+def _at_most(name: str, value: float | None, limit: float, unit: str) -> Row:
     target = f"at most {limit:g} {unit}"
-    return Row(what, target, "", None) if value is None else Row(what, target, f"{value:.1f} {unit}", value <= limit)
+    return Row(name, target, "", None) if value is None else Row(name, target, f"{value:.1f} {unit}", value <= limit)

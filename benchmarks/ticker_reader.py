@@ -1,4 +1,4 @@
-"""The same for Ticker: its msgpack messages, read as PROTOCOL.md says and with nothing of Ticker's own code."""
+"""The client-side protocol of Ticker: msgpack messages read by PROTOCOL.md, without any of Ticker's own code."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import msgpack
 from benchmarks.readers import Price, Reader
 
 LAST = 5
-"""The field that the benchmarks' feed sets (PROTOCOL.md, section 4)."""
+"""Field of the benchmarks' feed (PROTOCOL.md, section 4)."""
 
 
 class TickerReader(Reader):
-    """Besides prices it follows the cursor: a gap is a fault even where a later price covers it up."""
+    """Also checks the cursor: a gap is a fault even if a later price hides it."""
 
-    remembers = True
+    sends_snapshot = True
 
     def __init__(self) -> None:
         super().__init__()
         self._numbers: dict[int, int] = {}
         self._cursor = 0
 
-    def opening(self, numbers: Sequence[int]) -> list[bytes]:
-        """One request."""
+    def subscription_payloads(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return one subscribe request."""
         return [msgpack.packb({"op": "subscribe", "id": 1, "symbols": [f"S{number}" for number in numbers]})]
 
     def read(self, payloads: Sequence[bytes]) -> list[Price]:
-        """The prices in data messages (PROTOCOL.md, section 3.1)."""
+        """Return the prices in data messages (PROTOCOL.md, section 3.1)."""
         prices: list[Price] = []
         for payload in payloads:
             message: Any = msgpack.unpackb(payload, strict_map_key=False)

@@ -1,4 +1,4 @@
-"""What is done to each server. A workload is how a server is started, and phases that its clients then go through."""
+"""The workloads. Each has start options for the server, and phases for its clients."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """So many updates per second for so many seconds, all clients staying connected."""
+    """`rate` updates per second for `seconds`, on the same connections."""
 
     rate: int
     seconds: float = 4.0
     burst: int = 1
-    """Updates come in bursts of so many, at the same rate."""
+    """Updates per burst, at the same overall rate."""
     slow: bool = False
     """1 % of the clients do not read from the first second to the last but one; 5 % read 10 kB/s throughout."""
     drain: float = 1.0
-    """How many seconds later everything has to have arrived; a server that needs longer cannot keep up."""
-    patience: float = 1.0
-    """After so many seconds in which nothing comes, what is missing is taken for wrong."""
+    """Seconds after the phase for everything to arrive; a server that needs longer cannot keep up."""
+    quiet_seconds: float = 1.0
+    """After this many seconds without data, missing prices count as wrong."""
     long: bool = False
-    """What clients got is decoded during the phase as well: kept until its end, it would be gigabytes."""
+    """Received data is decoded during the phase as well: until its end it would grow to gigabytes."""
     label: str = ""
 
     @property
     def name(self) -> str:
-        """How tables call it."""
+        """The phase's name in tables."""
         return self.label or f"{self.rate:,}/s"
 
 
-Play = Literal["phases", "ladder", "idle", "storm", "soak", "floods"]
+ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods"]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How a server is started, and what happens then."""
+    """Start options of a server, its clients, and their phases."""
 
     title: str
     clients: int
     symbols: int
     watched: int
-    """How many instruments each client watches."""
+    """Number of instruments in each client's watchlist."""
     phases: Sequence[Phase]
     budget_ms: int = 0
-    """How long a server may collect updates before it sends them; for Ticker, the clients' interval."""
+    """Milliseconds for a server to collect updates before it sends them; for Ticker, the clients' interval."""
     rounds: int = 1
-    """Those that targets of CPU time are read from are measured several times."""
-    play: Play = "phases"
+    """Workloads with targets of CPU time are measured several times."""
+    scenario: ScenarioName = "phases"
     probes: float = 0.03
-    """The share of the clients whose latencies are taken."""
+    """Share of the clients that measure latencies."""
     floors: bool = True
-    """Whether the floors take part: their writes wait, so they stand still where a client stalls."""
-    few: bool = False
-    """Whether only `FEW` peers take part unless others are named: what each shows does not differ so much."""
-    alone: bool = False
-    """Neither peers nor floors take part, and no session has it unless it is named."""
+    """Whether the floors take part: their writes block, so they stop where a client stalls."""
+    main_peers_only: bool = False
+    """Only `MAIN_PEERS` take part unless others are named: results differ little between peers."""
+    ticker_only: bool = False
+    """Neither peers nor floors take part, and a campaign has it only by name."""
     harder_than: str = ""
-    """A server that could not keep up with that workload is not tried on this one."""
+    """Servers that could not keep up with that workload are not tried on this one."""
 
 
 WATCHLISTS = Workload("", clients=1000, symbols=500, watched=50, phases=())
@@ -80,8 +80,8 @@ WORKLOADS: Mapping[str, Workload] = {
         WATCHLISTS,
         title="latency at shares of each server's own capacity",
         phases=(Phase(50),),
-        play="ladder",
-        few=True,
+        scenario="ladder",
+        main_peers_only=True,
     ),
     "W5": Workload(
         "slow clients",
@@ -92,7 +92,7 @@ WORKLOADS: Mapping[str, Workload] = {
         budget_ms=20,
         probes=0.1,
         floors=False,
-        few=True,
+        main_peers_only=True,
     ),
     "W6": replace(
         WATCHLISTS,
@@ -102,35 +102,35 @@ WORKLOADS: Mapping[str, Workload] = {
             Phase(2000, 2.0, drain=15.0, label="20 times"),
             Phase(100, 3.0, label="after"),
         ),
-        few=True,
+        main_peers_only=True,
     ),
-    "W7": Workload("idle clients", 10_000, 1, 1, (Phase(1, 10.0),), play="idle", few=True),
+    "W7": Workload("idle clients", 10_000, 1, 1, (Phase(1, 10.0),), scenario="idle", main_peers_only=True),
     "W8": Workload(
-        "2,000 clients connect at once, while 300 are there",
+        "2,000 clients connect at once, beside 300 connected ones",
         clients=2000,
         symbols=500,
         watched=50,
         phases=(Phase(50, 4.0),),
-        play="storm",
+        scenario="storm",
         probes=1.0,
         floors=False,
-        few=True,
+        main_peers_only=True,
     ),
     "rates": replace(
         WATCHLISTS,
         title="cost against rate, refresh 50 ms",
         phases=tuple(Phase(rate, 3.0) for rate in (100, 1000, 5000, 10_000, 20_000)),
         budget_ms=50,
-        few=True,
+        main_peers_only=True,
     ),
     "soak": replace(
         WATCHLISTS,
-        title="ten minutes, in which guests come, stall and go",
-        # A sender tries ever more seldom what a full receiver's kernel did not take: after 20 s, every 15 s (RFC 6298).
-        phases=(Phase(2000, 600.0, drain=4.0, patience=20.0, long=True),),
+        title="ten minutes with churn: clients connect, stall and leave",
+        # TCP retries to a full receiver back off: after 20 s, every 15 s (RFC 6298).
+        phases=(Phase(2000, 600.0, drain=4.0, quiet_seconds=20.0, long=True),),
         budget_ms=20,
-        play="soak",
-        alone=True,
+        scenario="soak",
+        ticker_only=True,
     ),
     "floods": Workload(
         "300 clients beside floods of pings and of aborted handshakes",
@@ -138,25 +138,25 @@ WORKLOADS: Mapping[str, Workload] = {
         symbols=500,
         watched=50,
         phases=tuple(Phase(100, 10.0, drain=8.0, label=label) for label in ("usual", "pings", "handshakes")),
-        play="floods",
+        scenario="floods",
         probes=1.0,
-        alone=True,
+        ticker_only=True,
     ),
 }
 
 COMPARED = ("bun", "ws", "trio-websocket")
-"""The peers that targets name: all peers of a quick session."""
+"""Peers in targets: all peers of a quick campaign."""
 REPEATED = ("ticker", "floor", *COMPARED)
-"""Only these are measured more than once, unless peers are named."""
-FEW = (*COMPARED, "nats", "websockets")
-USUAL = tuple(name for name, workload in WORKLOADS.items() if not workload.alone)
+"""Servers measured more than once, unless peers are named."""
+MAIN_PEERS = (*COMPARED, "nats", "websockets")
+USUAL = tuple(name for name, workload in WORKLOADS.items() if not workload.ticker_only)
 QUICK = ("W1", "W2", "W2-paced", "W2-bursts", "W3", "W3-50", "W5", "W7", "W8", "rates")
-"""The workloads that targets name."""
+"""Workloads with targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line asks of every workload."""
+    """Options of the command line for every workload."""
 
     quick: bool = False
     clients: int | None = None
@@ -165,11 +165,11 @@ class Overrides:
     rounds: int | None = None
 
     def apply(self, workload: Workload) -> Workload:
-        """The workload as it is to be measured."""
+        """Return the workload with the options applied."""
         phases = workload.phases
         if self.quick:
             phases = tuple(replace(phase, seconds=phase.seconds * 0.5) for phase in phases)
-            if workload.play == "idle":
+            if workload.scenario == "idle":
                 workload = replace(workload, clients=2000)
         if self.rate is not None:
             phases = tuple(replace(phase, rate=self.rate) for phase in phases)

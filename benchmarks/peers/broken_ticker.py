@@ -14,11 +14,11 @@ _deltas = count(1)
 _push = TlsStream.push
 
 
-def _forgetful_push(self: TlsStream, data: bytes) -> bool:
+def _push_dropping_deltas(self: TlsStream, data: bytes) -> bool:
     if DELTA in data[:12] and next(_deltas) % EVERY == 0:
         return True
     return _push(self, data)
 
 
-TlsStream.push = _forgetful_push  # type: ignore[method-assign]  # the fault
+TlsStream.push = _push_dropping_deltas  # type: ignore[method-assign]  # the fault
 main()

@@ -1,5 +1,5 @@
 // bun's own WebSocket server (uWebSockets inside), with its topics, as its documentation shows. Arguments: PORT CERT KEY
-// BUDGET_MS. What is published within one turn of its loop leaves each socket in one write.
+// BUDGET_MS. Publications within one iteration of its loop leave each socket in one write.
 import { updates } from "./updates.mjs";
 
 const [port, cert, key, budget] = process.argv.slice(2);

@@ -1,9 +1,9 @@
-/* The floor: what it costs the kernel and OpenSSL to write a frame to each client, with nothing around it.
+/* The floor: the cost of the kernel and OpenSSL to write a frame to each client, with nothing around it.
  *
- * Arguments: PORT CERT KEY BUDGET_MS. It speaks as the other peers do (benchmarks/readers.py), but puts 16 bytes of nothing
- * before each message, since Ticker's own messages have a head of that size: the floor is the same bytes. One thread: it
- * accepts clients one by one, reads what updates there are, and writes to each client those that it subscribed, with one
- * SSL_write, which is one send. Its writes wait: a client that stalls stops everybody.
+ * Arguments: PORT CERT KEY BUDGET_MS. It speaks as the other peers do (benchmarks/readers.py), but puts 16 zero bytes
+ * before each message, since Ticker's own messages have a header of that size: the floor sends as many bytes. One thread: it
+ * accepts clients one by one, reads the pending updates, and writes to each client those that it subscribed, with one
+ * SSL_write, which is one send. Its writes block: a client that stalls stops all others.
  * Linux; cc -O2 floor.c -lssl -lcrypto
  */
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@
 
 #define MAX_CLIENTS 20000
 #define MAX_SYMBOLS 4096
-#define TOGETHER 1000
+#define MAX_BATCH 1000
 
 struct update {
     unsigned number, price;
@@ -32,7 +32,7 @@ static struct {
 } clients[MAX_CLIENTS];
 static int count;
 
-/* Read from a client until the buffer holds `end`, and drop what it says. */
+/* Read from a client until the buffer holds `end`, and discard the data. */
 static int read_until(SSL *ssl, char *buffer, int size, const char *end) {
     int length = 0;
     while (length < size - 1) {
@@ -45,7 +45,7 @@ static int read_until(SSL *ssl, char *buffer, int size, const char *end) {
     return -1;
 }
 
-/* The opening handshake of RFC 6455, and the confirmation of whatever is subscribed. */
+/* The opening handshake of RFC 6455, and the confirmation of the subscription. */
 static int open_websocket(SSL *ssl, char *wants) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     char request[8192], joined[128], answer[256];
@@ -84,9 +84,9 @@ static void accept_one(int listener, SSL_CTX *context) {
     clients[count++].wants = wants;
 }
 
-/* Write to each client what it subscribed of a batch, in one frame. */
+/* Write to each client its subscribed updates of a batch, in one frame. */
 static void publish(const struct update *batch, int size) {
-    static unsigned char frame[4 + 16 * (TOGETHER + 1)];
+    static unsigned char frame[4 + 16 * (MAX_BATCH + 1)];
     for (int each = 0; each < count; each++) {
         unsigned char *at = frame + 4 + 16;
         for (int i = 0; i < size; i++) {
@@ -104,11 +104,11 @@ static void publish(const struct update *batch, int size) {
     }
 }
 
-/* Take lines from stdin; returns 0 at its end. */
+/* Read lines from stdin; returns 0 at its end. */
 static int take_updates(void) {
     static char buffer[1 << 16];
     static int length;
-    static struct update batch[TOGETHER];
+    static struct update batch[MAX_BATCH];
     int size = 0, got = read(0, buffer + length, sizeof buffer - 1 - length);
     if (got <= 0) return 0;
     length += got;
@@ -117,7 +117,7 @@ static int take_updates(void) {
         struct update *next = &batch[size];
         *end = 0;
         if (sscanf(line, "%u %u %lf", &next->number, &next->price, &next->time) == 3 && next->number < MAX_SYMBOLS) size++;
-        if (size == TOGETHER) publish(batch, size), size = 0;
+        if (size == MAX_BATCH) publish(batch, size), size = 0;
         line = end + 1;
     }
     if (size) publish(batch, size);

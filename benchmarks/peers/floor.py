@@ -1,7 +1,7 @@
-"""The floor for Python: what `SSLObject.write`, `MemoryBIO.read` and `socket.send` cost for each client, and no more.
+"""The floor for Python: the cost of `SSLObject.write`, `MemoryBIO.read` and `socket.send` per client, and no more.
 
-Arguments: PORT CERT KEY BUDGET_MS. It accepts clients one by one and writes to each what came for it, in one frame
-behind 16 bytes of nothing (as peers/floor.c does). Its writes wait: a client that stalls stops everybody.
+Arguments: PORT CERT KEY BUDGET_MS. It accepts clients one by one and writes to each its updates in one frame, behind
+16 zero bytes (as peers/floor.c does). Its writes block: a client that stalls stops all others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.peers.updates import MESSAGE, batches_for, parse
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 HEAD = bytes(MESSAGE.size)
-TOGETHER = 1000
+MAX_BATCH = 1000
 
 
 class Client:
@@ -35,29 +35,29 @@ class Client:
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
 
     def send(self, data: bytes) -> None:
-        """The floor itself."""
+        """Encrypt and send: the floor itself."""
         self.tls.write(data)
         self.socket.send(self.outgoing.read())
 
     def handshake(self) -> None:
-        """TLS, until both sides have finished."""
+        """Complete the TLS handshake."""
         while True:
             try:
                 self.tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._turn()
+                self._exchange()
             else:
                 return
 
     def receive(self) -> bytes:
-        """What comes next."""
+        """Return the next plaintext."""
         while True:
             try:
                 return self.tls.read(65_536)
             except ssl.SSLWantReadError:
-                self._turn()
+                self._exchange()
 
-    def _turn(self) -> None:
+    def _exchange(self) -> None:
         if data := self.outgoing.read():
             self.socket.sendall(data)
         if not (data := self.socket.recv(65_536)):
@@ -69,7 +69,7 @@ subscribers: defaultdict[int, list[Client]] = defaultdict(list)
 
 
 def accept(listener: socket.socket, context: ssl.SSLContext) -> None:
-    """Let one client in; the subscription is one unmasked-by-zeros frame (benchmarks/client.py)."""
+    """Accept one client; its subscription is one frame, masked with zeros (benchmarks/client.py)."""
     client = Client(listener.accept()[0], context)
     client.handshake()
     request = b""
@@ -89,14 +89,14 @@ def accept(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 
 def frame(payload: bytes) -> bytes:
-    """A binary message (RFC 6455, section 5.2)."""
+    """Return a binary message (RFC 6455, section 5.2)."""
     length = len(payload)
     head = bytes((0x82, length)) if length < 126 else b"\x82\x7e" + length.to_bytes(2, "big")
     return head + payload
 
 
 def publish(updates: list[tuple[int, bytes]]) -> None:
-    """One frame to each client, the same bytes where all watch the same."""
+    """Send one frame to each subscribed client."""
     for client, message in batches_for(updates, subscribers):
         client.send(frame(HEAD + message))
 
@@ -121,8 +121,8 @@ def main() -> None:
             if not (data := os.read(0, 65_536)):
                 return
             updates, rest = parse(rest + data)
-            for at in range(0, len(updates), TOGETHER):
-                publish(updates[at : at + TOGETHER])
+            for at in range(0, len(updates), MAX_BATCH):
+                publish(updates[at : at + MAX_BATCH])
             time.sleep(int(budget) / 1000)
 
 

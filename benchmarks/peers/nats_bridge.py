@@ -1,4 +1,4 @@
-"""nats-server with its WebSocket listener, and what publishes to it. Arguments: PORT CERT KEY BUDGET_MS NATS_SERVER.
+"""nats-server with its WebSocket listener, and a publisher. Arguments: PORT CERT KEY BUDGET_MS NATS_SERVER.
 
 The listener is configured as NATS's documentation shows. This process publishes each update to the subject `u.NUMBER`,
 over NATS's text protocol on loopback, and its CPU counts as well as nats-server's.
@@ -27,7 +27,7 @@ websocket {{
 
 
 def connected(port: int) -> socket.socket:
-    """A connection, as soon as something listens there."""
+    """Connect, retrying until the port is open."""
     for _ in range(100):
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -37,7 +37,7 @@ def connected(port: int) -> socket.socket:
 
 
 def publish(publisher: socket.socket, budget: float) -> None:
-    """Publish what comes on stdin; with a budget, what came within it in one write."""
+    """Publish the updates on stdin; with a budget, those collected within it in one write."""
     rest = b""
     while data := os.read(0, 65_536):
         updates, rest = parse(rest + data)

@@ -34,7 +34,7 @@ class Client(WSListener):
 
 
 async def publish(budget: float) -> None:
-    """Send what comes on stdin; with a budget, what came within it as one message to each client."""
+    """Send the updates on stdin; with a budget, those collected within it as one message to each client."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     rest = b""

@@ -1,7 +1,7 @@
-// What every peer in JavaScript reads: lines of `NUMBER PRICE TIME` on stdin (see benchmarks/feed.py), each as
+// Input of every peer in JavaScript: lines of `NUMBER PRICE TIME` on stdin (see benchmarks/feed.py), each as
 // { number, message } with the message's 16 bytes: number and price as uint32, time as float64, little-endian.
 
-export function updates(budget, send, sendTogether) {
+export function updates(budget, send, sendBatch) {
   let rest = "";
   let waiting = [];
   process.stdin.on("data", (data) => {
@@ -21,7 +21,7 @@ export function updates(budget, send, sendTogether) {
         updates.timer = undefined;
         const batch = waiting;
         waiting = [];
-        sendTogether(batch);
+        sendBatch(batch);
       }, budget);
     }
   });

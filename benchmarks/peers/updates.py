@@ -1,4 +1,4 @@
-"""What every peer in Python reads: lines of `NUMBER PRICE TIME` on stdin (see benchmarks/feed.py)."""
+"""Input of every peer in Python: lines of `NUMBER PRICE TIME` on stdin (see benchmarks/feed.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def parse(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """The updates in the whole lines of `data`, each as its number and its message; and the rest."""
+    """Return the updates in the complete lines of `data`, each as number and message, and the rest."""
     *lines, rest = data.split(b"\n")
     updates = []
     for line in lines:
@@ -25,7 +25,7 @@ def parse(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 def batches_for(
     updates: Iterable[tuple[int, bytes]], subscribers: Mapping[int, Iterable[T]]
 ) -> Iterator[tuple[T, bytes]]:
-    """Each client with all of its updates, joined."""
+    """Return each client with all of its updates, joined."""
     batches: dict[T, list[bytes]] = {}
     for number, message in updates:
         for client in subscribers[number]:

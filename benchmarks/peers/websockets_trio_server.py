@@ -31,7 +31,7 @@ async def handle(websocket: ServerConnection) -> None:
 
 
 async def publish(budget: float) -> None:
-    """Send what comes on stdin; with a budget, what came within it as one message to each client."""
+    """Send the updates on stdin; with a budget, those collected within it as one message to each client."""
     rest = b""
     async for data in trio.lowlevel.FdStream(sys.stdin.fileno()):
         updates, rest = parse(rest + data)

@@ -1,5 +1,5 @@
 // Node `ws`, as its documentation shows a broadcast: `send` to each subscriber. Arguments: PORT CERT KEY BUDGET_MS.
-// With a budget, what came within it is sent in one turn, with the socket corked, so that it leaves in one write.
+// With a budget, the updates collected within it are sent with the socket corked, so that they leave in one write.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { createRequire } from "node:module";
@@ -27,7 +27,7 @@ function send({ number, message }) {
   for (const socket of subscribers.get(number) ?? []) socket.send(message);
 }
 
-function sendTogether(batch) {
+function sendBatch(batch) {
   const raw = new Set();
   for (const { number, message } of batch) {
     for (const socket of subscribers.get(number) ?? []) {
@@ -41,5 +41,5 @@ function sendTogether(batch) {
   for (const each of raw) each.uncork();
 }
 
-updates(Number(budget), send, sendTogether);
+updates(Number(budget), send, sendBatch);
 server.listen(Number(port), "127.0.0.1", 4096, () => console.log("ready"));

@@ -1,4 +1,4 @@
-"""From readings before and after a phase to the figures of its sample."""
+"""Metrics of a phase, computed from readings before and after it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.client import Client
-from benchmarks.drive import Drive
 from benchmarks.machine import stolen_seconds
+from benchmarks.phase_run import PhaseRun
 from benchmarks.process import ServerProcess
 from benchmarks.sample import percentiles
 from benchmarks.schedule import Schedule
@@ -18,7 +18,7 @@ from benchmarks.slow import SlowClients
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Readings at one moment: CPU times in seconds, memory in MB, and what all clients together got."""
+    """Readings at one moment: CPU time in seconds, memory in MB, and totals received by all clients."""
 
     cpu: float
     memory: float
@@ -29,7 +29,7 @@ class Counts:
 
     @staticmethod
     def now(process: ServerProcess, clients: Sequence[Client]) -> Counts:
-        """At this moment. Values and frames are those that were decoded."""
+        """Read the counts now. Values and frames count once they are decoded."""
         return Counts(
             process.cpu(),
             process.memory(),
@@ -42,7 +42,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """This process's own CPU time, the clock, and the time that the machine's host has given to others."""
+    """Readings of this process's CPU time, the clock, and the steal time of the machine, in seconds."""
 
     cpu: float
     clock: float
@@ -50,11 +50,11 @@ class Stopwatch:
 
     @staticmethod
     def now() -> Stopwatch:
-        """At this moment."""
+        """Read the clocks now."""
         return Stopwatch(time.process_time(), time.monotonic(), stolen_seconds())
 
     def since(self, began: Stopwatch) -> dict[str, float]:
-        """The seconds between two of them, and which shares of a core and of all cores the others are of these."""
+        """Return the seconds since `began`, and CPU time and steal time as shares of one core and of all cores."""
         seconds = self.clock - began.clock
         return {
             "seconds": seconds,
@@ -64,38 +64,38 @@ class Stopwatch:
 
 
 def offered(schedule: Schedule, clients: Sequence[Client]) -> int:
-    """Update deliveries that were asked for: each update once for each client that watches its instrument."""
-    return sum(len(schedule.places_of(number)) for client in clients for number in client.numbers)
+    """Return the number of offered deliveries: each update once for each client subscribed to its instrument."""
+    return sum(len(schedule.updates_of(number)) for client in clients for number in client.numbers)
 
 
-def figures(
-    before: Counts, after: Counts, drive: Drive, schedule: Schedule, clients: Sequence[Client]
+def phase_metrics(
+    before: Counts, after: Counts, phase_run: PhaseRun, schedule: Schedule, clients: Sequence[Client]
 ) -> dict[str, float]:
-    """CPU times in microseconds, latencies in milliseconds, memory in MB."""
-    asked = offered(schedule, clients)
+    """Return CPU times in microseconds, latencies in milliseconds, memory in MB."""
+    offered_count = offered(schedule, clients)
     cpu_us = (after.cpu - before.cpu) * 1e6
     values = after.values - before.values
     frames = after.frames - before.frames
     found: dict[str, float] = {
-        "offered": asked,
+        "offered": offered_count,
         "values": values,
-        "conflated": max(0, asked - values),
+        "conflated": max(0, offered_count - values),
         "frames": frames,
-        "us_per_offered": cpu_us / max(asked, 1),
+        "us_per_offered": cpu_us / max(offered_count, 1),
         "us_per_value": cpu_us / max(values, 1),
         "us_per_frame": cpu_us / max(frames, 1),
-        "values_per_offered": values / max(asked, 1),
+        "values_per_offered": values / max(offered_count, 1),
         "bytes_per_value": (after.bytes - before.bytes) / max(values, 1),
         "records_per_value": (after.records - before.records) / max(values, 1),
         "memory": after.memory,
-        "memory_growth": max(drive.peak_memory, after.memory) - before.memory,
-        "drained": drive.drained,
+        "memory_growth": max(phase_run.peak_memory, after.memory) - before.memory,
+        "drained": phase_run.drained,
     }
-    return found | percentiles(drive.latencies) | percentiles(drive.spread(), "spread_")
+    return found | percentiles(phase_run.latencies) | percentiles(phase_run.spread(), "spread_")
 
 
-def slow_figures(slow: SlowClients) -> dict[str, float]:
-    """What the slow clients saw, in seconds."""
+def slow_client_metrics(slow: SlowClients) -> dict[str, float]:
+    """Return the ages that slow clients observed, in seconds."""
     return {
         "oldest_on_resume": slow.oldest_on_resume,
         "behind_after_resume": slow.behind_after_resume,
