@@ -9,7 +9,7 @@ from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import Answer, ServerSession, Terms
-from ticker.door.authorization import ANYONE, Grant
+from ticker.door.grants import ANYONE, Grant
 from ticker.errors import Code
 from ticker.protocol.messages import Close, Error, Reply, ServerMessage
 from ticker.protocol.wire import MSGPACK, Encoding

@@ -6,7 +6,7 @@ import pytest
 
 from ticker.config import Limits
 from ticker.core.session import exceeded_limit, most_names
-from ticker.door.authorization import ANYONE, Grant
+from ticker.door.grants import ANYONE, Grant
 from ticker.errors import Code
 
 from .talk import Talk
