@@ -1,13 +1,14 @@
-"""What README.md shows is run: its Python snippets against a real service, its config file through the real reader."""
+"""README.md and the folders' pages: every snippet runs, every link and every file of the tour exists."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,18 +17,18 @@ import pytest
 from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README, PYTHON, OPERATING = "README.md", "ticker/client/README.md", "ticker/server/README.md"
+PAGES = [path for path in sorted(ROOT.rglob("*.md")) if not {".venv", "node_modules"} & set(path.parts)]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 @contextmanager
-def service(folder: Path, *feeds: str) -> Iterator[str]:
+def service(folder: Path, feed: str, flags: Sequence[str] = ()) -> Iterator[str]:
     """A service as its own process in `folder`; gives its URL."""
-    flags = [flag for feed in feeds for flag in ("--feed", feed)]
-    command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", *flags]
+    command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed, *flags]
     with subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -56,30 +57,49 @@ def first_lines(code: str, folder: Path, count: int) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("at", [0, 1], ids=["the blocking client", "the client for Trio"])
-def test_a_client_of_the_readme_prints_prices(at: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [README, PYTHON], ids=["the blocking client", "the client for Trio"])
+def test_the_first_client_of_a_page_prints_prices(page: str, tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        code = blocks("python")[at].replace("wss://localhost:8443", url)
+        code = blocks(page, "python")[0].replace("wss://localhost:8443", url)
         assert url in code
         lines = first_lines(code, tmp_path, 5)
     assert all(lines)
     assert any("EURUSD" in line or "1.0" in line for line in lines)
 
 
-def test_the_notebook_of_the_readme_collects_rows(tmp_path: Path) -> None:
+def test_the_notebook_collects_rows(tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        code = blocks("python")[2].replace("wss://localhost:8443", url)
+        code = blocks(PYTHON, "python")[1].replace("wss://localhost:8443", url)
         assert url in code
         (line,) = first_lines(code, tmp_path, 1)
     assert "rows, the last one: {'at': datetime" in line
 
 
+def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
+    keys, issue, _, watch = re.findall(r"^    \.venv/bin/ticker (.*)$", (ROOT / OPERATING).read_text(), re.MULTILINE)
+
+    def ticker(arguments: str) -> str:
+        command = [sys.executable, "-m", "ticker", *shlex.split(arguments.replace("/tmp", str(tmp_path)))]  # noqa: S108
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True
+        ).stdout
+
+    ticker(keys)
+    command, _, file = issue.partition(" > ")
+    Path(file.replace("/tmp", str(tmp_path))).write_text(ticker(command))  # noqa: S108
+    flags = ("--token-key", str(tmp_path / "token-public.pem"))
+    with service(tmp_path, "simulated?symbols=EURUSD", flags=flags) as url:
+        assert '"EURUSD"' in ticker(watch.replace("wss://127.0.0.1:8445", url) + " --json --duration 1")
+        snippet = blocks(PYTHON, "python")[2].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
+        assert "EURUSD" in first_lines(snippet, tmp_path, 1)[0]
+
+
 def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:
-    assert len(blocks("python")[0].strip().splitlines()) <= 6
+    assert len(blocks(README, "python")[0].strip().splitlines()) <= 6
 
 
 def test_the_feed_of_the_readme_is_served_and_has_about_fifteen_lines(tmp_path: Path) -> None:
-    code = blocks("python")[3]
+    code = blocks(README, "python")[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "dice.py").write_text(code)
     with service(tmp_path, "dice:Dice?sides=1") as url:
@@ -90,15 +110,29 @@ def test_the_feed_of_the_readme_is_served_and_has_about_fifteen_lines(tmp_path: 
     assert '"last": "1"' in shown.stdout
 
 
-def test_the_config_file_of_the_readme_is_accepted(tmp_path: Path) -> None:
+def test_the_config_file_of_the_operators_page_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "ticker.toml"
-    path.write_text(blocks("toml")[0])
+    path.write_text(blocks(OPERATING, "toml")[0])
     config = load_config(path)
     assert config.limits.max_symbols == 2000
     assert len(config.feeds) == 2
 
 
-def test_the_tour_names_every_file_of_ticker() -> None:
-    tour = README.partition("## Tour of the files")[2]
-    named = {Path(name).name for name in re.findall(r"`(ticker/\w+\.py)`", tour)}
-    assert named == {path.name for path in (ROOT / "ticker").glob("*.py") if not path.name.startswith("__")}
+def test_the_tour_names_every_folder_and_only_files_that_exist() -> None:
+    tour = (ROOT / README).read_text().partition("## Tour of the folders")[2]
+    files = [ROOT / name for name in re.findall(r"`([a-z_]+/[\w/]+\.\w+)`", tour)]
+    assert [file for file in files if not file.exists()] == []
+    folders = {path.name for path in (ROOT / "ticker").iterdir() if path.is_dir() and any(path.glob("*.[pj][ys]"))}
+    assert {file.relative_to(ROOT).parts[1] for file in files if file.parts[-3] == "ticker"} >= folders
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_or_heading_of_the_repository(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        name, _, heading = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+            assert heading in slugs, target
