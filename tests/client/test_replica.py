@@ -352,7 +352,7 @@ def test_what_is_wanted_no_longer_is_forgotten_and_can_come_again() -> None:
     replica = copy(wants)
     replica.apply(Snapshot(5, 6, 6000, [], [1, {BID: 700}]))
     wants.remove("A")
-    replica.forget_unwanted()
+    replica.drop_unwanted()
     assert held(replica) == {"B": {BID: 700}}
     assert replica.find("A") is None
     assert brought(replica, Delta(6, 7, 7000, [0, {BID: 200}])) == {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.client.work import calls_during
 from tests.support import payload
 from ticker.client.session import ClientSession, Refused
 from ticker.errors import Code, Gap, ProtocolError
@@ -135,6 +136,32 @@ def test_an_instrument_that_a_pattern_still_matches_stays_in_the_copy() -> None:
     talk.session.give_up(["A"])
     assert [request["op"] for request in talk.asked()] == ["unsubscribe"]
     assert talk.session.replica.find("A") is not None
+
+
+@pytest.mark.parametrize("pattern", ["S{}", "S{}*"])
+def test_records_cost_a_few_calls_each_however_many_names_are_wanted(pattern: str) -> None:
+    talk = Conversation()
+    talk.session.want([pattern.format(number) for number in range(1000, 2000)])
+    talk.welcome(cut=5)
+    talk.asked()
+    talk.says(Instruments([Definition(number, f"S{number}", 2, 0, {}) for number in range(2000)]))
+    records = [entry for number in range(2000) for entry in (number, {1: 100})]
+    snapshot = talk.sent(Snapshot(5, 5, 5000, [], records))
+    assert calls_during(lambda: talk.session.receive(snapshot)) < 100 * 2000
+    assert len(talk.session.replica.symbols) == 1000
+
+
+def test_giving_up_one_name_of_many_costs_a_look_up_for_each_instrument() -> None:
+    talk = Conversation()
+    names = [f"S{number}" for number in range(1000)]
+    talk.session.want(names)
+    talk.welcome(cut=5)
+    talk.asked()
+    talk.says(Instruments([Definition(number, name, 2, 0, {}) for number, name in enumerate(names)]))
+    talk.says(Snapshot(5, 5, 5000, [], [entry for number in range(1000) for entry in (number, {1: 100})]))
+    talk.session.give_up(["S7"])
+    assert calls_during(talk.session.requests) < 8 * 1000
+    assert talk.session.replica.symbols == set(names) - {"S7"}
 
 
 # Coming back

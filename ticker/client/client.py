@@ -143,7 +143,7 @@ class Client:
         """Ask for symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes."""
         subscription = Subscription(names, self._unsubscribe)
         replica = self._session.replica
-        held = {each.definition.symbol: each.fields(each.values) for each in replica}
+        held = {symbol: self.values(symbol) for symbol in subscription.select(replica.symbols)}
         subscription.merge(replica.cursor, replica.time, held)
         self._subscriptions[subscription] = None
         self._session.want(names)
@@ -154,15 +154,15 @@ class Client:
 
     def values(self, symbol: str) -> Fields:
         """The present values of an instrument by field name; empty if there are none."""
-        holding = self._session.replica.find(symbol)
-        return holding.fields(holding.values) if holding is not None else {}
+        state = self._session.replica.find(symbol)
+        return state.fields(state.values) if state is not None else {}
 
     def instrument(self, symbol: str) -> Instrument | None:
         """What is known of an instrument besides its values: its scales and metadata."""
-        holding = self._session.replica.find(symbol)
-        if holding is None:
+        state = self._session.replica.find(symbol)
+        if state is None:
             return None
-        known = holding.definition
+        known = state.definition
         return Instrument(known.symbol, known.price_scale, known.size_scale, known.metadata)
 
     async def start(self, nursery: trio.Nursery) -> None:

@@ -13,7 +13,7 @@ The rules are those of PROTOCOL.md, section 6:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, KeysView, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -83,11 +83,16 @@ class Replica:
         """The server has not answered RESUME yet, so what it says of its own cut does not hold for this copy."""
         self._definitions: dict[int, Definition] = {}
         self._ids: dict[str, int] = {}
-        self._holdings: dict[int, InstrumentState] = {}
+        self._states: dict[int, InstrumentState] = {}
         self._by_symbol: dict[str, InstrumentState] = {}
 
     def __iter__(self) -> Iterator[InstrumentState]:
-        return iter(self._holdings.values())
+        return iter(self._states.values())
+
+    @property
+    def symbols(self) -> KeysView[str]:
+        """The symbols of the instruments in the copy."""
+        return self._by_symbol.keys()
 
     def find(self, symbol: str) -> InstrumentState | None:
         """What the copy holds of this instrument."""
@@ -101,7 +106,7 @@ class Replica:
             self.cursor, self.time = message.cut, message.time
             self._definitions.clear()
             self._ids.clear()
-            self._holdings.clear()
+            self._states.clear()
             self._by_symbol.clear()
         return self.resuming
 
@@ -128,9 +133,9 @@ class Replica:
         self._definitions |= fresh
         self._ids |= ids
         for number, definition in fresh.items():
-            holding = self._holdings.get(number)
-            if holding is not None:
-                holding.redefine(definition)
+            state = self._states.get(number)
+            if state is not None:
+                state.redefine(definition)
 
     def apply(self, message: Snapshot | Delta) -> dict[InstrumentState, dict[FieldKey, WireValue]]:
         """Apply a data message whole and return the fields that it changed, by instrument; None where one is gone.
@@ -146,20 +151,20 @@ class Replica:
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
         brought: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
         for number, fields in changes.items():
-            holding = self._holdings.get(number)
-            if holding is not None:
-                holding.merge(fields)
-                brought[holding] = fields
+            state = self._states.get(number)
+            if state is not None:
+                state.merge(fields)
+                brought[state] = fields
         for number, fields in records.items():
             definition = self._definitions[number]
             if self._wants(definition.symbol):
-                before = self._holdings.get(number)
+                before = self._states.get(number)
                 # What the same message withdrew just now is gone as well.
                 gone = {**brought.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
-                holding = InstrumentState(definition)
-                holding.merge(fields)
-                self._holdings[number] = self._by_symbol[definition.symbol] = holding
-                brought[holding] = {**gone, **fields}
+                state = InstrumentState(definition)
+                state.merge(fields)
+                self._states[number] = self._by_symbol[definition.symbol] = state
+                brought[state] = {**gone, **fields}
         self.cursor, self.time = message.cut, message.time
         return brought
 
@@ -168,12 +173,13 @@ class Replica:
         if message.cut >= self.cursor and not self.resuming:
             self.cursor, self.time = message.cut, message.time
 
-    def forget_unwanted(self) -> None:
-        """Drop what the client is no longer subscribed to."""
-        for number, holding in list(self._holdings.items()):
-            if not self._wants(holding.definition.symbol):
-                del self._holdings[number]
-                del self._by_symbol[holding.definition.symbol]
+    def drop_unwanted(self) -> list[InstrumentState]:
+        """Remove the instruments that the client is no longer subscribed to, and return them."""
+        dropped = [state for state in self._states.values() if not self._wants(state.definition.symbol)]
+        for state in dropped:
+            del self._states[state.definition.id]
+            del self._by_symbol[state.definition.symbol]
+        return dropped
 
     def _checked(self, entries: Sequence[Any]) -> dict[int, dict[FieldKey, WireValue]]:
         """Entries by id. Raises `ProtocolError` for anything that is not an entry of a defined instrument."""

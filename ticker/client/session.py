@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
-from ticker.client.replica import Fields, Replica
+from ticker.client.replica import Fields, InstrumentState, Replica
 from ticker.errors import Code, ProtocolError
-from ticker.market import is_symbol
 from ticker.protocol.messages import (
     Delta,
     Error,
@@ -34,6 +32,7 @@ from ticker.protocol.messages import (
     Welcome,
     parse_server_message,
 )
+from ticker.protocol.symbols import Match, matcher
 from ticker.protocol.wire import Encoding
 
 _REQUEST_OVERHEAD = 256
@@ -86,8 +85,10 @@ class ClientSession:
         self._requested: dict[str, None] = {}
         self._declined: set[str] = set()
         """Names that the server refused on this connection."""
-        self._symbols: set[str] = set()
-        self._patterns: list[str] = []
+        self._match: Match | None = None
+        """Matches the symbols of the requested names; None until it is needed, as compiling patterns takes time."""
+        self._in_sync: bool | None = True
+        """Whether the requested names are the wanted ones; None until it is needed."""
         self._confirmed: set[str] = set()
         self._resume_first = False
         self._resume_id: int | None = None
@@ -102,21 +103,23 @@ class ClientSession:
     @property
     def settled(self) -> bool:
         """Whether the copy holds everything that is wanted and that the server has."""
-        return not self._awaited and self._requested.keys() == self._wanted.keys()
+        return not self._awaited and self._all_requested()
 
     @property
     def asks(self) -> bool:
         """Whether `requests` has names to ask for now."""
-        return not self._leaving and self._requested.keys() != self._wanted.keys()
+        return not self._leaving and not self._all_requested()
 
     def want(self, names: Iterable[str]) -> None:
         """Ask for names; one that is wanted twice has to be given up twice."""
         self._wanted.update(names)
+        self._in_sync = None
 
     def give_up(self, names: Iterable[str]) -> None:
         """Take a `want` back."""
         self._wanted.subtract(names)
         self._wanted += Counter()
+        self._in_sync = None
 
     def begin(self, payload: bytes | str) -> Welcome:
         """A connection begins with this payload. Raises `ProtocolError` if that is not WELCOME."""
@@ -130,13 +133,13 @@ class ClientSession:
         self._declined.clear()
         self._confirmed &= self._wanted.keys()
         self._ask_for(sorted(self._confirmed))
-        before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
-        self.replica.forget_unwanted()
+        self._drop_unwanted()
+        kept = list(self.replica)
         # A resume is one message: a client with more names than fit into it starts anew.
         fits = len(self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})) <= self._room()
         self._resume_first = self.replica.welcome(message, resumable=fits and bool(self._confirmed))
-        self._vanishing |= {symbol: fields for symbol, fields in before.items() if self.replica.find(symbol) is None}
         if not self._resume_first:
+            self._vanishing |= _named_fields(kept)
             self._confirmed.clear()
             self._ask_for([])
         return message
@@ -158,7 +161,7 @@ class ClientSession:
         for names in self._awaited.values():
             names.difference_update(dropped)
         if dropped:
-            self._forget_unwanted()
+            self._drop_unwanted()
             for part in self._parts(dropped):
                 payloads.append(self._request("unsubscribe", symbols=part))
                 self._leaving.add(self._last_id)
@@ -201,7 +204,7 @@ class ClientSession:
 
     def _apply(self, message: Snapshot | Delta) -> dict[str, Fields]:
         brought = self.replica.apply(message)
-        changes = {holding.definition.symbol: holding.fields(fields) for holding, fields in brought.items()}
+        changes = {state.definition.symbol: state.fields(fields) for state, fields in brought.items()}
         if self._vanishing:
             for symbol, fields in changes.items():
                 gone = self._vanishing.pop(symbol, {}).keys() - fields.keys()
@@ -228,13 +231,11 @@ class ClientSession:
         """The server does not serve these names (any more): what was resumed for them would only grow old."""
         self._declined |= declined
         self._ask_for(list(self._requested))
-        self._forget_unwanted()
+        self._drop_unwanted()
 
-    def _forget_unwanted(self) -> None:
+    def _drop_unwanted(self) -> None:
         """Drop what is not asked for, at least for now: whoever asks for it again may have seen what it had."""
-        before = {held.definition.symbol: held.fields(held.values) for held in self.replica}
-        self.replica.forget_unwanted()
-        self._vanishing |= {symbol: fields for symbol, fields in before.items() if self.replica.find(symbol) is None}
+        self._vanishing |= _named_fields(self.replica.drop_unwanted())
 
     def _fail(self, message: Error, received: Received) -> None:
         """A request was refused whole; if it was the resume, the copy is of no use, and everything is asked anew."""
@@ -245,7 +246,7 @@ class ClientSession:
         self._leaving.discard(message.id or 0)
         if self._welcome is not None and message.id is not None and message.id == self._resume_id:
             self._resume_id = None
-            self._vanishing |= {held.definition.symbol: held.fields(held.values) for held in self.replica}
+            self._vanishing |= _named_fields(self.replica)
             self.replica.welcome(self._welcome, resumable=False)
             self._confirmed.clear()
             self._ask_for([name for name in self._requested if name not in names])
@@ -280,11 +281,23 @@ class ClientSession:
 
     def _ask_for(self, names: Iterable[str]) -> None:
         self._requested = dict.fromkeys(names)
-        self._symbols = self._requested.keys() - self._declined
-        self._patterns = [name for name in self._symbols if not is_symbol(name)]
+        self._in_sync = self._match = None
 
     def _asked_for(self, symbol: str) -> bool:
-        return symbol in self._symbols or any(fnmatchcase(symbol, pattern) for pattern in self._patterns)
+        if self._match is None:
+            self._match = matcher(self._requested.keys() - self._declined)
+        return bool(self._match(symbol))
+
+    def _all_requested(self) -> bool:
+        """Whether the requested names are the wanted ones, compared only after either has changed."""
+        if self._in_sync is None:
+            self._in_sync = self._requested.keys() == self._wanted.keys()
+        return self._in_sync
+
+
+def _named_fields(states: Iterable[InstrumentState]) -> dict[str, Fields]:
+    """The present fields of instruments by symbol."""
+    return {state.definition.symbol: state.fields(state.values) for state in states}
 
 
 def _refused(result: dict[str, Any]) -> list[Refused]:

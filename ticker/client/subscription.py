@@ -6,10 +6,9 @@ that nobody reads holds at most one value per field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +16,8 @@ import trio
 
 from ticker.client.replica import Fields
 from ticker.errors import TickerError
+from ticker.market import is_symbol
+from ticker.protocol.symbols import matcher
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,7 +46,10 @@ class Subscription:
         self.names = names
         """The symbols and patterns that it was made with."""
         self._close = close
-        self._matching: dict[str, bool] = {}
+        self._has_patterns = not all(map(is_symbol, names))
+        self._match = matcher(names)
+        self._matched: dict[str, bool] = {}
+        """Results of `_match` by symbol, if there are patterns: matching one costs more than a look-up."""
         self._pending: dict[str, Fields] = {}
         self._cut = 0
         self._time = 0
@@ -85,15 +89,26 @@ class Subscription:
 
     def matches(self, symbol: str) -> bool:
         """Whether one of its names is this symbol, or a pattern that matches it."""
-        known = self._matching.get(symbol)
-        if known is None:
-            known = self._matching[symbol] = any(fnmatchcase(symbol, name) for name in self.names)
-        return known
+        if not self._has_patterns:
+            return bool(self._match(symbol))
+        matched = self._matched.get(symbol)
+        if matched is None:
+            matched = self._matched[symbol] = bool(self._match(symbol))
+        return matched
+
+    def select(self, symbols: Collection[str]) -> Iterator[str]:
+        """Iterate over the symbols that it covers, in as many steps as the shorter of both collections has items.
+
+        `symbols` has to answer `in` with a look-up.
+        """
+        if not self._has_patterns and len(self.names) < len(symbols):
+            return (name for name in dict.fromkeys(self.names) if name in symbols)
+        return (symbol for symbol in symbols if self.matches(symbol))
 
     def merge(self, cut: int, time: int, changes: Mapping[str, Fields]) -> None:
         """Take over what changed, as far as it is asked for here."""
-        for symbol, fields in changes.items():
-            if fields and self.matches(symbol):
+        for symbol in self.select(changes.keys()):
+            if fields := changes[symbol]:
                 self._pending.setdefault(symbol, {}).update(fields)
         self._cut, self._time = cut, time
         if self._pending:
