@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """For each folder of `ticker/`, the modules and packages that its modules may import."""
 
-MEETS_FEEDS = {"ticker.server.service", "ticker.server.supervisor"}
+MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
 PURE = {"ticker.core", "ticker.protocol", "ticker.client.replica", "ticker.client.session"} | VOCABULARY | PURE_DOOR

@@ -31,12 +31,12 @@ from ticker.market import Field
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, receive
 from ticker.server.feed_channel import FeedMessage, FeedState
+from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import tend
 from ticker.server.metrics import Metrics
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
-from ticker.server.supervisor import Supervisor
 
 SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
 """By feed. With so few instruments no set of their ids has an order that depends on what came first."""
@@ -172,7 +172,8 @@ class World:
             nursery.start_soon(tend, service)
             nursery.start_soon(service.fair_queue.hand_out)
             for feed_state, feed in zip(feed_states, self.feeds, strict=True):
-                nursery.start_soon(Supervisor(feed_state, feed, messages, cache, LIMITS).run)
+                runner = FeedRunner(feed_state, feed, messages, publisher.updates_of, LIMITS.max_batch)
+                nursery.start_soon(runner.run)
             task_status.started()
             await trio.sleep_forever()
 

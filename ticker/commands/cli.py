@@ -34,8 +34,8 @@ from ticker.commands.settings import load_config
 from ticker.commands.tokens import token_app
 from ticker.config import MAX_INTERVAL_MS, Config, TlsFiles, Tokens
 from ticker.errors import ConfigError, ConnectionFailed
+from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
-from ticker.server.supervisor import interrupt_blocking_feeds
 
 REDRAW_SECONDS = 0.1
 

@@ -1,50 +1,50 @@
-"""Recording: everything that a feed publishes, or that a running service says, goes into a capture as it comes.
+"""Recording: a capture takes everything that a feed publishes, or that a running service sends.
 
-Whatever was published is in the kernel's hands before the next thing is taken, so nothing is lost when the recorder
-dies but what it was just writing. What happens to the source is recorded as clients of a service would see it: while a
-feed is down or a connection is lost, the instruments are `stale`.
+Each publication is in the kernel's hands before the feed goes on, so a recorder that dies loses only the moment it was
+writing. The recording shows the source as clients of a service would see it: while a feed is down or a connection is
+lost, its instruments are `stale`.
 """
 
 from __future__ import annotations
 
-import random
+import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import structlog
 import trio
 
 from ticker.client.client import Client, Connected, Disconnected, Event
 from ticker.client.subscription import Change
-from ticker.errors import sole
-from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.market import Instrument, Publication, Update, Value, Withdrawal, is_symbol
 from ticker.net.clocks import wall_clock
+from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
+from ticker.server.feed_runner import FeedRunner
+from ticker.server.stale_marks import StaleMarks
 from ticker_feeds import Feed
 from ticker_feeds.recordings.capture import CaptureWriter, Moment
 
-_RESTART_SECONDS = (0.5, 30.0)
-"""The first and the longest wait before a feed that failed is started again."""
+_NOT_RECORDED = {"reconnecting", "feed_ended"}
+"""Reasons for which a feed's runner marks instruments stale that are left out: a recording tells why a feed failed, and
+a replay ends by itself."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _UNMARKED: Mapping[str, Value] = {"status": None, "reason": None}
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.commands.recorder")
-
-
-class FeedSilent(Exception):
-    """A feed sent nothing, not even a sign of life, for longer than it said it would."""
-
 
 class Tally:
-    """What was recorded so far."""
+    """Counts of a recording."""
 
     def __init__(self, writer: CaptureWriter) -> None:
         self.writer = writer
         self.moments = 0
         self.publications = 0
+
+    def __repr__(self) -> str:
+        return f"<Tally: {self.publications} publications in {self.moments} moments, to {self.writer.path}>"
 
     def write(self, time: int, publications: Sequence[Publication]) -> None:
         """Record a moment."""
@@ -54,127 +54,106 @@ class Tally:
 
 
 async def record_feed(feed: Feed, tally: Tally) -> None:
-    """Record a feed until it ends; one that fails is started again, after longer and longer waits."""
-    tap, most = _Tap(tally), _RESTART_SECONDS[0]
-    while True:
-        began = trio.current_time()
-        try:
-            await _run_watched(feed, tap)
-        except Exception as error:  # noqa: BLE001  # a feed is somebody's code; only writing must not fail
-            if tap.failure is not None:
-                raise tap.failure from None
-            if trio.current_time() - began > _RESTART_SECONDS[1]:
-                most = _RESTART_SECONDS[0]
-            _log.error("feed failed", restart_within_seconds=most, exc_info=sole(error))
-            tap.lapse("feed_silent" if _is_silence(error) else "feed_down")
-            await trio.sleep(random.uniform(0, most))  # noqa: S311  # spread, not secret
-            most = min(most * 2, _RESTART_SECONDS[1])
-        else:
-            if tap.failure is not None:
-                raise tap.failure
-            return
+    """Record a feed until it ends; it is run as in a service, and started again when it fails.
+
+    Raises the error of a disk that takes nothing more.
+    """
+    with trio.CancelScope() as scope:
+        sink = CaptureSink(tally, scope.cancel)
+        await FeedRunner(FeedState(type(feed).__name__), feed, sink, sink.updates_of, max_batch=sys.maxsize).run()
+    if sink.failure is not None:
+        raise sink.failure
 
 
-async def _run_watched(feed: Feed, tap: _Tap) -> None:
-    silence: float | None = getattr(feed, "silence_seconds", None)
-    async with trio.open_nursery() as nursery:
-        if silence is not None:
-            nursery.start_soon(_watch, tap, silence)
-        await feed.run(tap)
-        nursery.cancel_scope.cancel()
+class CaptureSink:
+    """Writes the messages of a feed to a capture: a message is written when `send` returns."""
 
-
-async def _watch(tap: _Tap, seconds: float) -> None:
-    due = trio.current_time() + seconds
-    while True:
-        await trio.sleep_until(due)
-        due = tap.heard + seconds
-        if trio.current_time() >= due:
-            raise FeedSilent(f"nothing came from it for {seconds:g} s, not even a sign of life")
-
-
-def _is_silence(error: Exception) -> bool:
-    return isinstance(sole(error), FeedSilent)
-
-
-class _Tap(trio.abc.SendChannel[FeedItem]):
-    """What a feed publishes with while it is recorded."""
-
-    def __init__(self, tally: Tally) -> None:
-        self.heard = trio.current_time()
+    def __init__(self, tally: Tally, cancel: Callable[[], None]) -> None:
+        """`cancel` ends the recording; it is called when nothing more can be written."""
         self.failure: Exception | None = None
-        """Why nothing more can be written; that is no fault of the feed."""
+        """The error of the capture, which is not the feed's fault."""
         self._tally = tally
-        self._symbols: dict[str, None] = {}
-        self._stale: set[str] = set()
+        self._cancel = cancel
+        self._marks = StaleMarks()
+        self._updates: Counter[str] = Counter()
 
-    async def send(self, value: FeedItem) -> None:
-        """Record a publication, or a batch as one moment."""
+    def __repr__(self) -> str:
+        return f"<CaptureSink of {self._tally!r}, failure: {self.failure!r}>"
+
+    def updates_of(self, symbol: str) -> int:
+        """Return the number of updates of an instrument that were recorded."""
+        return self._updates[symbol]
+
+    async def send(self, value: FeedMessage, /) -> None:
+        """Record a publication, a batch as one moment, or a mark."""
         await trio.lowlevel.checkpoint()
-        self.heard = trio.current_time()
-        # An update is a tuple as well, so the type itself counts; whether it holds publications, the capture says.
-        batch = value if type(value) in {list, tuple} else [value]
-        self._write(self._revived(batch))  # type: ignore[arg-type]  # see above
+        self.send_nowait(value)
+        if self.failure is not None:
+            await trio.sleep_forever()  # it was cancelled
 
-    async def aclose(self) -> None:
-        """Nothing: the feed's end is told by `run`."""
-        await trio.lowlevel.checkpoint()
+    def send_nowait(self, value: FeedMessage, /) -> None:
+        """Record a publication, a batch as one moment, or a mark."""
+        feed_state, item = value
+        if isinstance(item, MarkStale):
+            symbols = item.symbols_of(feed_state) if item.reason not in _NOT_RECORDED else ()
+            marks = [Update(symbol, self._marks.mark(symbol, item.reason)) for symbol in symbols]
+            if marks:
+                self._write(marks)
+            item.done.set()
+        else:
+            batch = batch_of(item)
+            feed_state.publications += len(batch)
+            self._write(self._completed(batch, feed_state))
 
-    def lapse(self, reason: str) -> None:
-        """The feed is gone: what it declared is not live."""
-        self._stale.update(self._symbols)
-        self._write([Update(symbol, {"status": "stale", "reason": reason}) for symbol in self._symbols])
+    def _completed(self, batch: Sequence[Publication], feed_state: FeedState) -> list[Publication]:
+        """Return the batch with the marks that make stale instruments live again."""
+        completed: list[Publication] = []
+        for publication in batch:
+            completed.append(publication)
+            if type(publication) is Instrument:
+                feed_state.symbols[publication.symbol] = None
+            elif isinstance(publication, Update | Withdrawal) and is_symbol(publication.symbol):
+                if publication.symbol in feed_state.symbols:
+                    self._updates[publication.symbol] += 1
+                if publication.symbol in self._marks.symbols:
+                    completed.append(Update(publication.symbol, self._marks.revive(publication)))
+        return completed
 
     def _write(self, publications: Sequence[Publication]) -> None:
         try:
             self._tally.write(wall_clock(), publications)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the feed is not to be blamed for it
             self.failure = error
-            raise
-
-    def _revived(self, batch: Sequence[Publication]) -> list[Publication]:
-        """The batch, in which instruments that were stale are live again where it says nothing else."""
-        complete: list[Publication] = []
-        for publication in batch:
-            complete.append(publication)
-            if type(publication) is Instrument:
-                self._symbols[publication.symbol] = None
-            elif self._stale and type(publication) is Update and publication.symbol in self._stale:
-                self._stale.discard(publication.symbol)
-                complete.append(Update(publication.symbol, _live(publication)))
-        return complete
-
-
-def _live(update: Update) -> dict[str, Value]:
-    marks: dict[str, Value] = {"status": "live", "reason": None}
-    return {name: value for name, value in marks.items() if name not in update.fields}
+            self._cancel()
 
 
 class Open(Protocol):
     """Connects to a service, as `ticker.connect` with all but `on_event` given."""
 
     def __call__(self, *, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]:
-        """The client, connected."""
+        """Return the connected client."""
 
 
-async def record_service(open_client: Open, names: Sequence[str], tell: Callable[[Event], None], tally: Tally) -> None:
-    """Record what a running service says of these symbols and patterns; `tell` is told what happens on the way.
+async def record_service(
+    open_client: Open, names: Sequence[str], on_event: Callable[[Event], None], tally: Tally
+) -> None:
+    """Record these symbols and patterns of a running service; `on_event` is called with the events of the connection.
 
-    Raises `ConnectionFailed` where it is of no use to try again.
+    Raises `ConnectionFailed` if another attempt would be of no use.
     """
-    witness = _Witness(tally)
+    changes = _ChangeWriter(tally)
 
-    def happened(event: Event) -> None:
-        tell(event)
-        witness.happened(event)
+    def note(event: Event) -> None:
+        on_event(event)
+        changes.note(event)
 
-    async with open_client(on_event=happened) as client:
+    async with open_client(on_event=note) as client:
         async for change in client.subscribe(*names):
-            witness.record(client, change)
+            changes.record(client, change)
 
 
-class _Witness:
-    """What a client sees, as publications."""
+class _ChangeWriter:
+    """Records the changes of a client's copy as publications."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -183,19 +162,19 @@ class _Witness:
         """The status and reason of each instrument."""
         self._lost = False
 
-    def happened(self, event: Event) -> None:
-        """While there is no connection, nothing is known to be live; afterwards, it is again what it was."""
+    def note(self, event: Event) -> None:
+        """Without a connection every instrument is stale; with the next one, each has its former status again."""
         if isinstance(event, Disconnected) and not self._lost:
             self._lost = True
             self._mark({symbol: {"status": "stale", "reason": "reconnecting"} for symbol in self._declared})
         elif isinstance(event, Connected) and self._lost:
             self._lost = False
             if not event.resumed:
-                self._marks.clear()  # they will be told anew
+                self._marks.clear()  # the snapshot brings them
             self._mark({symbol: {**_UNMARKED, **self._marks.get(symbol, {})} for symbol in self._declared})
 
     def record(self, client: Client, change: Change) -> None:
-        """A change: each instrument is declared before its first one, and again when its definition has changed."""
+        """Record a change, behind the declarations of instruments that are new or have changed."""
         publications: list[Publication] = []
         for symbol, fields in change.changes.items():
             instrument = client.instrument(symbol)

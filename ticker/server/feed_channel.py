@@ -1,13 +1,14 @@
-"""What a feed is given to publish with: a channel like `trio.MemorySendChannel` that knows whose it is.
+"""The channel on which a feed publishes, and the messages that it carries to the publisher or the recorder.
 
-Closing it ends nothing but this outlet: a feed that closes its channel closes it for nobody else.
+It looks like a `trio.MemorySendChannel`, and knows its feed. Closing it ends this channel and no other: all feeds share
+the sink behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import trio
 
@@ -17,30 +18,36 @@ from ticker.net.clocks import hub_time
 
 
 class FeedState:
-    """One feed, as the publisher knows it."""
+    """What is known of one feed: its instruments and its counts."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.symbols: dict[str, None] = {}
-        """What it declared, in that order."""
+        """Its instruments, in the order of their declarations."""
         self.publications = 0
-        """How many have come from it."""
+        """Number of publications received."""
         self.heard_at: int | None = None
-        """The hub's time when it last sent anything, and be it an empty batch as a sign of life."""
+        """Time of its last publication or sign of life, on the hub's clock."""
         self.failures = 0
-        """How often it was started again."""
+        """Number of failures."""
         self.counters: Mapping[str, int] = {}
-        """What the feed counts itself, by name."""
+        """The feed's own counts, by name."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<FeedState {self.name}: {len(self.symbols)} instruments, {self.publications} publications,"
+            f" {self.failures} failures>"
+        )
 
 
 class MarkStale:
-    """Some of what a source declared is no longer live, until fresh values come: these, or a part from `start` on.
+    """Instruments of a feed become stale until their next update: these, or a part of all from `start` on.
 
-    `reason` is the word that clients get. `done` is set when it was applied, as was all that the source sent before.
+    Clients see the `reason`. `done` is set once this and every earlier message of the feed was applied.
     """
 
     PART = 1_000
-    """So many instruments in one."""
+    """Number of instruments in a part."""
 
     def __init__(self, reason: str, start: int = 0, symbols: Sequence[str] | None = None) -> None:
         self.reason = reason
@@ -48,47 +55,71 @@ class MarkStale:
         self._start = start
         self._symbols = symbols
 
-    def symbols_of(self, source: FeedState) -> Iterable[str]:
-        """Which they are, when it is applied: by then the source may have declared more."""
+    def __repr__(self) -> str:
+        which = f"from {self._start}" if self._symbols is None else ", ".join(self._symbols[:5])
+        return f"<MarkStale {self.reason}: {which}>"
+
+    def symbols_of(self, feed_state: FeedState) -> Iterable[str]:
+        """Return the instruments, as of now: the feed may have declared more since the mark was sent."""
         if self._symbols is not None:
             return self._symbols
-        return list(islice(source.symbols, self._start, self._start + self.PART))
+        return list(islice(feed_state.symbols, self._start, self._start + self.PART))
+
+
+FeedMessage: TypeAlias = tuple[FeedState, FeedItem | MarkStale]
+"""A feed, and a publication, a batch or a mark of it."""
+
+
+class FeedSink(Protocol):
+    """Takes the messages of feeds, in order: the publisher's memory channel, or a recorder."""
+
+    def send(self, value: FeedMessage, /) -> Coroutine[Any, Any, None]:
+        """Take a message; wait while there is no room."""
+        ...
+
+    def send_nowait(self, value: FeedMessage, /) -> None:
+        """Take a message. Raises `trio.WouldBlock` if there is no room."""
 
 
 _BATCHES = {list, tuple}
-"""An update is a tuple, too, so the type itself counts."""
+"""Exact types: an `Update` is a tuple, too."""
 
-FeedMessage: TypeAlias = tuple[FeedState, FeedItem | MarkStale]
-"""What travels from the feeds to the publisher."""
+
+def batch_of(item: object) -> Sequence[Any]:
+    """Return the publications of a feed's item as a batch. Their types are unchecked."""
+    return item if type(item) in _BATCHES else (item,)  # type: ignore[return-value]  # the type was looked up
 
 
 class FeedChannel(trio.abc.SendChannel[FeedItem]):
-    """One feed's way to the publisher."""
+    """One feed's channel to the sink."""
 
-    def __init__(self, source: FeedState, channel: trio.MemorySendChannel[FeedMessage], max_batch: int) -> None:
-        """`max_batch` is the most publications in one batch."""
-        self._source = source
-        self._channel = channel
+    def __init__(self, feed_state: FeedState, sink: FeedSink, max_batch: int) -> None:
+        """`max_batch` is the largest number of publications in one batch."""
+        self._feed_state = feed_state
+        self._sink = sink
         self._max_batch = max_batch
         self._closed = False
 
+    def __repr__(self) -> str:
+        return f"<FeedChannel{' (closed)' if self._closed else ''} of {self._feed_state!r}>"
+
     def send(self, value: FeedItem) -> Coroutine[Any, Any, None]:
-        """Publish; waits while the service asks the feed to slow down.
+        """Publish; waits while the sink has no room, which asks the feed to slow down.
 
         Raises `BadPublication` for a batch that is too large, and `trio.ClosedResourceError` if this was closed.
         """
         self._check(value)
-        return self._channel.send((self._source, value))
+        return self._sink.send((self._feed_state, value))
 
     def send_nowait(self, value: FeedItem) -> None:
-        """Publish, or raise `trio.WouldBlock` if the service asks the feed to slow down; otherwise as `send`."""
+        """Publish, or raise `trio.WouldBlock` if the sink has no room; otherwise as `send`."""
         self._check(value)
-        self._channel.send_nowait((self._source, value))
+        self._sink.send_nowait((self._feed_state, value))
 
     def clone(self) -> FeedChannel:
-        """Another outlet of the same feed, to be closed by itself."""
+        """Return another channel of the same feed, to be closed by itself."""
         self._check(())
-        return FeedChannel(self._source, self._channel, self._max_batch)
+        return FeedChannel(self._feed_state, self._sink, self._max_batch)
 
     def close(self) -> None:
         """Publish nothing more."""
@@ -108,6 +139,6 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
     def _check(self, value: FeedItem) -> None:
         if self._closed:
             raise trio.ClosedResourceError
-        self._source.heard_at = hub_time()
+        self._feed_state.heard_at = hub_time()
         if type(value) in _BATCHES and len(value) > self._max_batch:  # type: ignore[arg-type]  # it is one of these
             raise BadPublication(f"a batch of more than {self._max_batch} publications: split it")

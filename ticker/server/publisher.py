@@ -1,12 +1,11 @@
-"""From the feeds' channel to every client: one task, so that order needs no locks.
+"""From the feeds to every client in one task, so that order needs no locks.
 
-Each pass takes what waits in the channel, applies it to the cache, closes a cut and has the hub send it. While a pass
-is sending, the channel fills; so under load cuts grow by themselves, and the service sends fewer and fuller frames. A
-long pass takes what has come between two groups of audiences, too: those who had their turn get that in the next pass,
-which follows at once, and nobody's price waits for longer than it takes to send to everybody else.
+Each pass takes the messages that wait in the channel, applies them to the cache, closes a cut and has the hub send it.
+Meanwhile the channel fills: under load cuts grow by themselves, and the service sends fewer and fuller frames. Between
+two groups of audiences a long pass folds in new messages, too. Groups that had their turn get those in the next pass,
+which follows at once, so no price waits longer than one pass over all clients takes.
 
-Nobody is shown a frozen price as if it were live: the instruments of a feed that is down, and one of which an update
-was refused, get the status `stale` with the reason. The next good update makes them `live`, unless it says otherwise.
+Idle clients get a heartbeat from here.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import structlog
 import trio
@@ -25,15 +23,19 @@ import trio
 from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Instrument, Publication, Update, Value, is_symbol, shown
+from ticker.market import Instrument, Publication, Update, is_symbol, shown
 from ticker.net.clocks import hub_time, wall_clock
-from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale
+from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
+from ticker.server.stale_marks import StaleMarks
+
+_CHECKS_PER_HEARTBEAT = 4
+"""Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.publisher")
 
 
 class DelayHistogram:
-    """A histogram: how many delays were at most so long, in seconds."""
+    """Numbers of delays up to each bound, in seconds; the last number is those beyond all bounds."""
 
     BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -41,8 +43,11 @@ class DelayHistogram:
         self.counts = [0] * (len(self.BOUNDS) + 1)
         self.total = 0.0
 
+    def __repr__(self) -> str:
+        return f"<DelayHistogram: {sum(self.counts)} delays, {self.total:.6f} s in all>"
+
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count a delay."""
         self.counts[bisect_left(self.BOUNDS, seconds)] += 1
         self.total += seconds
 
@@ -51,19 +56,28 @@ class Publisher:
     """The one task that writes to the cache and sends data."""
 
     def __init__(self, hub: Hub, limits: Limits, clock: Callable[[], int] = wall_clock) -> None:
-        """`clock` gives the time that cuts are stamped with, in microseconds since 1970 UTC."""
+        """`clock` gives the time stamped on cuts, in microseconds since 1970 UTC."""
         self._hub = hub
         self._limits = limits
         self._clock = clock
         self._received: int | None = None
-        """When the first publication came that has not been written to every ready client."""
-        self._causes: Counter[str] = Counter()
-        self._stale: set[str] = set()
+        """Receipt of the oldest publication that was not yet written to every ready client, on the hub's clock."""
+        self._refusals: Counter[str] = Counter()
+        self._marks = StaleMarks()
+        self._stale = self._marks.symbols
         self.applied = 0
-        """Publications that were applied, and that were refused."""
+        """Number of publications applied, and of those refused."""
         self.refused = 0
         self.delays = DelayHistogram()
         """From the receipt of a cut's first publication until it was written to the last ready client."""
+
+    def __repr__(self) -> str:
+        return f"<Publisher at cut {self._hub.cache.cut}: {self.applied} applied, {self.refused} refused>"
+
+    def updates_of(self, symbol: str) -> int:
+        """Return the number of updates of an instrument that were applied."""
+        record = self._hub.cache.find(symbol)
+        return record.updates if record is not None else 0
 
     async def run(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
@@ -72,7 +86,7 @@ class Publisher:
         refresh = partial(self._fold_waiting, messages)
         while True:
             if self._received is not None:
-                await trio.lowlevel.checkpoint()  # whatever waits for its turn, even where nothing had to be written
+                await trio.lowlevel.checkpoint()  # other tasks run between two passes, even if nothing was written
                 refresh()
             else:
                 due = min(next_beat, hub.next_due() or next_beat)
@@ -89,31 +103,30 @@ class Publisher:
             if received is not None:
                 self.delays.add((hub_time() - received) / 1_000_000)
             if now >= next_beat:
-                # Looking four times per interval, an idle client waits for its sign of life at most a quarter longer.
-                next_beat = now + idle_us // 4
+                next_beat = now + idle_us // _CHECKS_PER_HEARTBEAT
                 await _yield_between(hub.heartbeat(now, idle_us))
 
     def _fold_waiting(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
-        """Fold what waits, if anything does."""
+        """Fold the waiting messages, if there are any, into one cut."""
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             self._fold(messages, messages.receive_nowait())
 
     def _fold(self, messages: trio.MemoryReceiveChannel[FeedMessage], message: FeedMessage) -> None:
-        """Fold this message and what waits behind it into one cut."""
+        """Fold this message and those that wait behind it into one cut."""
         self._received = self._received or hub_time()
         room = self._limits.updates_per_cut
         while True:
-            source, item = message
+            feed_state, item = message
             if type(item) is MarkStale:
-                for symbol in item.symbols_of(source):
+                for symbol in item.symbols_of(feed_state):
                     self._mark_stale(symbol, item.reason)
                 room -= MarkStale.PART
                 item.done.set()
             else:
-                batch = _batch(item)
-                source.publications += len(batch)
+                batch = batch_of(item)
+                feed_state.publications += len(batch)
                 for publication in batch:
-                    self._apply(publication, source)
+                    self._apply(publication, feed_state)
                 room -= len(batch)
             if room <= 0:
                 break
@@ -123,44 +136,30 @@ class Publisher:
                 break
         self._hub.cache.close_cut(self._clock())
 
-    def _apply(self, publication: Publication, source: FeedState) -> None:
+    def _apply(self, publication: Publication, feed_state: FeedState) -> None:
         try:
             self._hub.cache.publish(publication)
         except BadPublication as error:
-            self._refuse(publication, str(error), source)
-        except Exception as error:  # noqa: BLE001  # the publication is a feed's own object and can fail in any way
-            self._refuse(publication, f"{type(error).__name__} while it was read: {shown(error)}", source)
+            self._refuse(publication, str(error), feed_state)
+        except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
+            self._refuse(publication, f"{type(error).__name__} while it was read: {shown(error)}", feed_state)
         else:
             self.applied += 1
             if type(publication) is Instrument:
-                source.symbols[publication.symbol] = None
+                feed_state.symbols[publication.symbol] = None
             elif self._stale and publication.symbol in self._stale:
-                self._revive(publication)
+                self._hub.cache.mark(publication.symbol, self._marks.revive(publication))
 
     def _mark_stale(self, symbol: str, reason: str) -> None:
-        """What is known of an instrument is not live any more."""
         if self._hub.cache.find(symbol) is not None:
-            self._stale.add(symbol)
-            self._hub.cache.mark(symbol, {"status": "stale", "reason": reason})
+            self._hub.cache.mark(symbol, self._marks.mark(symbol, reason))
 
-    def _revive(self, publication: Publication) -> None:
-        """A stale instrument has fresh values: unless these say what it is, it is live."""
-        self._stale.discard(publication.symbol)
-        fresh = publication.fields if type(publication) is Update else {}
-        marks: dict[str, Value] = {"status": "live", "reason": None}
-        self._hub.cache.mark(publication.symbol, {name: value for name, value in marks.items() if name not in fresh})
-
-    def _refuse(self, publication: object, cause: str, source: FeedState) -> None:
+    def _refuse(self, publication: object, cause: str, feed_state: FeedState) -> None:
         self.refused += 1
         if type(publication) is Update and is_symbol(publication.symbol):
             self._mark_stale(publication.symbol, "bad_data")
-        if count_cause(self._causes, cause[:40]):
-            _log.warning("publication refused; others like it are only counted", feed=source.name, cause=cause)
-
-
-def _batch(item: object) -> Sequence[Any]:
-    """What a feed sent, as a batch; whether it holds publications is for the cache to say."""
-    return item if type(item) in {list, tuple} else (item,)  # type: ignore[return-value]  # an Update is a tuple as well
+        if count_cause(self._refusals, cause[:40]):
+            _log.warning("publication refused; others like it are only counted", feed=feed_state.name, cause=cause)
 
 
 async def _yield_between(steps: Iterator[None]) -> None:

@@ -28,12 +28,12 @@ from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, receive
 from ticker.server.feed_channel import FeedMessage, FeedState
+from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import tend
 from ticker.server.metrics import Metrics
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
-from ticker.server.supervisor import Supervisor
 from ticker_feeds.loading import load_feed, without_secrets
 
 _WEB = Path(__file__).parents[1] / "web"
@@ -86,8 +86,9 @@ async def serve(
             reloadables.append(auth.keys)
             nursery.start_soon(auth.keys.refresh)
         nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
-        for source, feed in zip(feed_states, feeds, strict=True):
-            nursery.start_soon(Supervisor(source, feed, messages, cache, limits).run)
+        for feed_state, feed in zip(feed_states, feeds, strict=True):
+            runner = FeedRunner(feed_state, feed, messages, publisher.updates_of, limits.max_batch)
+            nursery.start_soon(runner.run)
         handler = partial(_handle_connection, certificate=certificate, context=context, pages=pages)
         async with trio.open_nursery() as listening:
             queued = [_QueuedListener(listener, context.fair_queue) for listener in listeners]

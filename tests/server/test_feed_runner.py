@@ -1,4 +1,4 @@
-"""ticker/server/supervisor.py, ticker/server/feed_channel.py: what a bad feed does harms its own instruments, and
+"""ticker/server/feed_runner.py, ticker/server/feed_channel.py: what a bad feed does harms its own instruments, and
 these say so.
 """
 

@@ -1,0 +1,131 @@
+"""A feed's life: it runs in a task of its own, is started again when it fails, and harms no other feed.
+
+The rules:
+
+1. A feed that raises, even `SystemExit`, is started again after a random wait. The bound of that wait doubles from
+   failure to failure, from `FIRST_RESTART_SECONDS` to `LONGEST_RESTART_SECONDS`, and starts low after a long life.
+2. `silence_seconds` without a publication or a sign of life is a failure.
+3. An instrument without an update for `instrument_silence_seconds` is marked stale; the feed goes on.
+4. When a feed fails or ends, all its instruments are marked stale, behind everything it sent.
+
+The service and the recorder run their feeds with this. They differ in the sink that takes the messages.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from ticker.errors import sole
+from ticker.server.blocked_loop import FeedBlocked, interruptible
+from ticker.server.feed_channel import FeedChannel, FeedSink, FeedState, MarkStale
+from ticker_feeds import Feed
+
+FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
+"""Bounds of the wait before a failed feed is started again: after the first failure, and after many."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
+
+
+class FeedSilent(Exception):
+    """A feed sent nothing, not even a sign of life, for longer than its `silence_seconds`."""
+
+
+class FeedRunner:
+    """Runs one feed.
+
+    Optional attributes of the feed: `silence_seconds` and `instrument_silence_seconds` (see `ticker_feeds`), and
+    `counters`, its own counts for the metrics.
+    """
+
+    def __init__(
+        self, state: FeedState, feed: Feed, sink: FeedSink, updates_of: Callable[[str], int], max_batch: int
+    ) -> None:
+        """`updates_of` gives the number of updates of an instrument that the sink has applied."""
+        self._state = state
+        self._feed = feed
+        self._sink = sink
+        self._updates_of = updates_of
+        self._max_batch = max_batch
+        self._silence: float | None = getattr(feed, "silence_seconds", None)
+        self._instrument_silence: float | None = getattr(feed, "instrument_silence_seconds", None)
+        state.counters = getattr(feed, "counters", state.counters)
+
+    def __repr__(self) -> str:
+        return f"<FeedRunner of {self._state!r}>"
+
+    async def run(self) -> None:
+        """Run the feed until it ends by itself, and start it again each time it fails."""
+        bound = FIRST_RESTART_SECONDS
+        while True:
+            began = trio.current_time()
+            try:
+                await self._run_once()
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is foreign code: its faults stay here
+                if trio.current_time() - began > LONGEST_RESTART_SECONDS:
+                    bound = FIRST_RESTART_SECONDS
+                self._state.failures += 1
+                _log.error("feed failed", feed=self._state.name, restart_within_seconds=bound, exc_info=sole(error))
+                await self._mark_stale(_reason(error))
+                await trio.sleep(random.uniform(0, bound))  # noqa: S311  # spread, not secret
+                bound = min(bound * 2, LONGEST_RESTART_SECONDS)
+                await self._mark_stale("reconnecting")
+            else:
+                _log.info("feed ended", feed=self._state.name)
+                await self._mark_stale("feed_ended")
+                return
+
+    async def _run_once(self) -> None:
+        async with trio.open_nursery() as nursery:
+            if self._silence is not None:
+                nursery.start_soon(self._watch_silence, self._silence)
+            if self._instrument_silence is not None:
+                nursery.start_soon(self._watch_instruments, self._instrument_silence)
+            with interruptible():
+                await self._feed.run(FeedChannel(self._state, self._sink, self._max_batch))
+            nursery.cancel_scope.cancel()
+
+    async def _watch_silence(self, seconds: float) -> None:
+        """Raise `FeedSilent` once the feed has sent nothing for this long."""
+        heard = trio.current_time()
+        while True:
+            await trio.sleep_until(heard + seconds)
+            heard = max(heard, (self._state.heard_at or 0) / 1e6)
+            if trio.current_time() >= heard + seconds:
+                raise FeedSilent(f"nothing came from it for {seconds:g} s, not even a sign of life")
+
+    async def _watch_instruments(self, seconds: float) -> None:
+        """Mark instruments stale whose number of updates has not changed for this long, as seen twice in that time."""
+        seen: dict[str, tuple[int, float]] = {}
+        while True:
+            await trio.sleep(seconds / 2)
+            now, silent = trio.current_time(), []
+            for symbol in self._state.symbols:
+                updates = self._updates_of(symbol)
+                before, since = seen.get(symbol, (-1, now))
+                if updates != before:
+                    seen[symbol] = updates, now
+                elif now - since >= seconds:
+                    silent.append(symbol)
+            if silent:
+                await self._sink.send((self._state, MarkStale("instrument_silent", symbols=silent)))
+
+    async def _mark_stale(self, reason: str) -> None:
+        """Mark all instruments of the feed, a part at a time, behind everything it sent."""
+        start = 0
+        while start == 0 or start < len(self._state.symbols):
+            marks = MarkStale(reason, start)
+            await self._sink.send((self._state, marks))
+            await marks.done.wait()
+            start += MarkStale.PART
+
+
+def _reason(error: BaseException) -> str:
+    """The `reason` that clients see after this failure."""
+    for kind, reason in ((FeedBlocked, "feed_blocked"), (FeedSilent, "feed_silent")):
+        if isinstance(error, kind) or (isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None):
+            return reason
+    return "feed_down"
