@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ticker import errors
 from ticker.errors import Code, ConnectionFailed, Gap, TickerError, sole
 
@@ -33,8 +31,3 @@ def test_a_single_exception_is_taken_out_of_its_groups() -> None:
     assert sole(ExceptionGroup("outer", [ExceptionGroup("inner", [error])])) is error
     both = ExceptionGroup("both", [error, KeyError("b")])
     assert sole(ExceptionGroup("outer", [both])) is both
-
-
-@pytest.mark.parametrize("error", subclasses(TickerError))
-def test_every_error_says_when_it_is_raised(error: type[BaseException]) -> None:
-    assert error.__doc__
