@@ -1,8 +1,9 @@
-"""What an operator can set, with its defaults. `ticker/commands/settings.py` reads it from TOML; flags win over the
-file.
+"""Options and limits of the service. `ticker/commands/settings.py` reads the options from TOML; flags win.
 
-Every limit that bounds memory or waiting stands here, so that one page answers "what happens at most". Values that
-cannot be raise `ConfigError`.
+Every bound on the service's memory, counts and waits stands here, with its consequence: `Limits` holds those that an
+operator may set, the constants are fixed. Elsewhere stand only the ranges of the protocol (`ticker.market` and
+`ticker.protocol`), the number of logged causes (`ticker.errors`), the bounds of a client (`ticker/client`) and those of
+each feed (in its own module). Options out of range raise `ConfigError`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,39 @@ from ticker.errors import ConfigError
 
 MAX_INTERVAL_MS = 60_000
 """The longest interval: a client that wants a frame more seldom than once a minute gets one a minute."""
+
+# Connections and requests
+
+MAX_PENDING_CONNECTIONS = 1_000
+"""Connections beyond `max_connections`, and beyond `max_per_address`, whose requests are read in order to refuse them
+with a reason; those beyond these are closed at once."""
+
+LISTEN_BACKLOG = 4_096
+"""Connections that the kernel completes before they are accepted; those beyond it wait for the client's next SYN."""
+
+FULL_RETRY_SECONDS = 5
+"""Retry-After of a request that is refused because a limit of connections is reached."""
+
+MAX_REQUEST_ITEMS = 16_384
+"""Elements of an array or a map in a client's message: ERROR 1, then close 1007, before memory is allocated for it."""
+
+MAX_REQUEST_NAMES = 10_000
+"""Symbols and patterns of one request: ERROR 5. (`max_symbols` bounds those of a connection.)"""
+
+MAX_UNFINISHED_BYTES = 65_536
+"""Bytes of WebSocket frames received beyond `max_message_bytes` before a message is complete: close 1009."""
+
+FOUND_PER_REPLY = 500
+"""Instruments in one reply to a search, on the stream and over HTTP; `more` is then true, and `after` goes on."""
+
+BYTES_PER_REQUEST_UNIT = 256
+"""Bytes of a client's message that count as one request in `requests_per_second`."""
+
+SCANNED_PER_REQUEST_UNIT = 2_000
+"""Instruments compared with a pattern that count as one request in `requests_per_second`."""
+
+CLOSE_SECONDS = 2.0
+"""Time for a client's answer to a close frame, or for the end of its event stream; then the connection is closed."""
 
 # Tokens and their keys
 
@@ -45,14 +79,74 @@ KEY_REFRESH_SECONDS = 300.0
 UNKNOWN_KEY_SECONDS = 30.0
 """Least time between two loads of the keys for tokens that name an unknown key; until then such tokens are refused."""
 
-# Connections
+CERT_POLL_SECONDS = 5.0
+"""Time between two checks of the files of certificates and keys for changes."""
 
-MAX_PENDING_CONNECTIONS = 1_000
-"""Connections beyond `max_connections`, and beyond `max_per_address`, whose requests are read in order to refuse them
-with a reason; those beyond these are closed at once."""
+# Sockets
 
-FULL_RETRY_SECONDS = 5
-"""Retry-After of a request that is refused because a limit of connections is reached."""
+SEND_BUFFER_BYTES = 65_536
+"""The kernel's send buffer of a connection (SO_SNDBUF): stale prices of a slow client wait in it."""
+
+NOTSENT_LOWAT_BYTES = 16_384
+"""Bytes in that buffer that are not on their way yet (TCP_NOTSENT_LOWAT); beyond it the socket takes no more."""
+
+TCP_USER_TIMEOUT_MS = 90_000
+"""A peer that acknowledges nothing for so long is disconnected by the kernel (RFC 5482)."""
+
+TLS_CLOSE_SECONDS = 1.0
+"""Time to send the unsent bytes and the close_notify of a connection that is closed; then it is cut off."""
+
+# Fairness
+
+MAX_TURNS_PER_ROUND = 8
+"""Handshakes, requests and ends of connections that are handled in one round of Trio's loop; the others wait."""
+
+TURNS_ROUND_SECONDS = 0.00025
+"""While rounds are shorter than this, more turns are given in each; while they take twice as long, fewer."""
+
+WRITES_PER_BURST = 64
+"""Writes to clients between two yields of the publisher; meanwhile, everything else waits."""
+
+GOODBYES_PER_BURST = 10
+"""Clients that get their GOODBYE between two yields of a service that stops."""
+
+CHECKS_PER_BURST = 50
+"""Connections whose timeouts are checked between two yields."""
+
+CHECK_SECONDS = 1.0
+"""Time between two checks of every connection's timeouts: each timeout is so much longer at most."""
+
+REFUSAL_LOG_CHECKS = 10
+"""Checks between two log lines that count refused connections."""
+
+METRICS_SAMPLE = 500
+"""Connections of which the metrics take the conflation ratio."""
+
+# Caches of encoded data
+
+MAX_CHANGE_SETS = 64
+"""Change sets of one cut, each of another `since`, that are kept; beyond that, they are made again."""
+
+ENTRIES_PER_INSTRUMENT = 4
+"""Encoded entries that are kept of each instrument, on average; beyond that, all are made again."""
+
+MAX_KNOWN_FIELDS = 1_000
+"""Field names of which key and kind are kept; those of others are looked up each time."""
+
+EVENT_ENCODINGS = 256
+"""Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
+
+# Feeds
+
+FIRST_RESTART_SECONDS = 0.5
+LONGEST_RESTART_SECONDS = 30.0
+"""Bounds of the random wait before a failed feed is started again: after the first failure, and after many."""
+
+FEED_BLOCKED_SECONDS = 2.0
+"""A feed that blocks Trio's loop for so long is interrupted."""
+
+STALE_PER_MESSAGE = 1_000
+"""Instruments of a failed feed that are marked stale by one message; the others follow in the next ones."""
 
 
 @dataclass(frozen=True, slots=True)

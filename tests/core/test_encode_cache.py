@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import cut, market, messages, update
-from ticker.core.encode_cache import SELECTIONS_PER_INSTRUMENT, EncodeCache, definition_of
+from ticker.config import ENTRIES_PER_INSTRUMENT
+from ticker.core.encode_cache import EncodeCache, definition_of
 from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Update, Value, Withdrawal
 from ticker.protocol.messages import Definition, Delta, Instruments, ServerMessage, Snapshot
@@ -91,7 +92,7 @@ def test_only_so_many_entries_are_kept() -> None:
     assert len(entries._selections) == len(names)
     cut(cache, update("A", own_0=100))
     assert entries.window(cache.cut - 1)[0] == MSGPACK.entry(0, {"own_0": 100})
-    assert len(entries._selections) <= SELECTIONS_PER_INSTRUMENT
+    assert len(entries._selections) <= ENTRIES_PER_INSTRUMENT
 
 
 def test_what_belongs_to_a_cut_is_forgotten_after_it() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.core.floor import MS, SECOND, Client, Floor, bids, leftovers
 from tests.support import cut, update
+from ticker.config import MAX_CHANGE_SETS
 from ticker.core.audiences import NOTHING, SubscriptionSet, pending_by_audience
-from ticker.core.encode_cache import MAX_WINDOWS
 from ticker.market import Instrument
 from ticker.protocol.messages import Delta, Instruments, Snapshot
 from ticker.protocol.wire import JSON, MSGPACK
@@ -324,7 +324,7 @@ def test_windows_of_one_cut_are_bounded() -> None:
     watch = client.subscriber.audience.watch
     for cursor in range(200):
         floor.hub.watch(client.subscriber, watch, floor.now, resume_from=cursor)
-    assert len(floor.hub._entries[MSGPACK]._windows) <= MAX_WINDOWS
+    assert len(floor.hub._entries[MSGPACK]._windows) <= MAX_CHANGE_SETS
 
 
 def test_the_last_client_of_an_encoding_may_leave_in_the_middle_of_a_pass() -> None:

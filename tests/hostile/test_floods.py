@@ -136,7 +136,7 @@ async def test_pings_between_endless_fragments_do_not_keep_them_going() -> None:
 
 
 async def test_pings_alone_never_make_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ticker.server.websocket._MAX_UNFINISHED_BYTES", 300)
+    monkeypatch.setattr("ticker.server.websocket.MAX_UNFINISHED_BYTES", 300)
     async with attacked(limits=Limits(max_message_bytes=300)) as service:
         peer = await service.peer()
         with trio.fail_after(20):
@@ -149,7 +149,7 @@ async def test_a_client_that_only_listens_and_answers_pings_stays(
     monkeypatch: pytest.MonkeyPatch, fast_clock: MockClock
 ) -> None:
     """For weeks: here, for as many pongs as would be too many if nobody had asked for them."""
-    monkeypatch.setattr("ticker.server.websocket._MAX_UNFINISHED_BYTES", 300)
+    monkeypatch.setattr("ticker.server.websocket.MAX_UNFINISHED_BYTES", 300)
     async with serving(limits=Limits(max_message_bytes=300, ping_seconds=5, heartbeat_seconds=9000)) as service:
         peer = await service.peer()
         for _ in range(150):

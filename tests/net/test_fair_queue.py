@@ -13,8 +13,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import JSON, Peer, Running, serving, upgrade
 from tests.support import hold_turns, update
+from ticker.config import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
 from ticker.market import Instrument, Publication
-from ticker.net.fair_queue import MOST, ROUND_SECONDS, FairQueue
+from ticker.net.fair_queue import FairQueue
 from ticker.protocol.messages import Delta, Goodbye, Reply
 from ticker.server.connection import ServerContext
 
@@ -58,22 +59,22 @@ async def rounds_of(fair_queue: FairQueue, takers: int, seconds: float, clock: M
 
 
 async def test_where_each_takes_long_few_are_handed_out_in_a_round(mock_clock: MockClock) -> None:
-    found = await rounds_of(FairQueue(), 100, 3 * ROUND_SECONDS, mock_clock)
+    found = await rounds_of(FairQueue(), 100, 3 * TURNS_ROUND_SECONDS, mock_clock)
     assert sum(map(len, found)) == 100
     assert max(map(len, found[5:])) <= 2  # by then it has seen how long they take
     assert len(found) > 80
 
 
 async def test_where_they_are_small_more_are_handed_out_but_never_many(mock_clock: MockClock) -> None:
-    found = await rounds_of(FairQueue(), 100, ROUND_SECONDS / 100, mock_clock)
-    assert max(map(len, found)) == MOST
+    found = await rounds_of(FairQueue(), 100, TURNS_ROUND_SECONDS / 100, mock_clock)
+    assert max(map(len, found)) == MAX_TURNS_PER_ROUND
     assert len(found) < 20
 
 
 async def test_after_small_ones_a_long_one_makes_them_fewer_again(mock_clock: MockClock) -> None:
     fair_queue = FairQueue()
     await rounds_of(fair_queue, 100, 0.0, mock_clock)
-    found = await rounds_of(fair_queue, 100, 3 * ROUND_SECONDS, mock_clock)
+    found = await rounds_of(fair_queue, 100, 3 * TURNS_ROUND_SECONDS, mock_clock)
     assert [len(each) for each in found[10:-1]] == [1] * len(found[10:-1])
 
 
@@ -97,7 +98,7 @@ async def test_turns_are_handed_out_in_the_order_in_which_they_were_asked_for() 
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
     # Those of one round run in any order.
-    assert all(abs(place - number) < MOST for place, number in enumerate(got))
+    assert all(abs(place - number) < MAX_TURNS_PER_ROUND for place, number in enumerate(got))
 
 
 # What waits for them, and what does not

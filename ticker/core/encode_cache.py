@@ -9,16 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.last_value import LastValueCache, Record
 from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding
-
-MAX_WINDOWS = 64
-"""So many different `since` of one cut are remembered; beyond that, windows are made again."""
-
-
-SELECTIONS_PER_INSTRUMENT = 4
-"""So many are kept of each instrument, on average; beyond that, all are made again."""
 
 
 class ChangeSet(dict[int, bytes]):
@@ -62,11 +56,11 @@ class EncodeCache:
             self._cut = cache.cut
             self._windows.clear()
             self._steps.clear()
-            if len(self._selections) > SELECTIONS_PER_INSTRUMENT * len(cache.records):
+            if len(self._selections) > ENTRIES_PER_INSTRUMENT * len(cache.records):
                 self._selections.clear()
         window = self._windows.get(since)
         if window is None:
-            if len(self._windows) >= MAX_WINDOWS:
+            if len(self._windows) >= MAX_CHANGE_SETS:
                 self._windows.clear()
             changed = cache.changed_since(since)
             redefined = set()
@@ -107,7 +101,7 @@ class EncodeCache:
 
     def _step(self, since: int) -> bytes:
         step = self._encoding.step(since, self._cache.cut, self._cache.time)
-        if len(self._steps) < MAX_WINDOWS:
+        if len(self._steps) < MAX_CHANGE_SETS:
             self._steps[since] = step
         return step
 

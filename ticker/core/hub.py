@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from ticker.config import WRITES_PER_BURST
 from ticker.core.audiences import (
     NOTHING,
     Audience,
@@ -71,7 +72,12 @@ class Hub:
     """All subscribers of one cache."""
 
     def __init__(
-        self, cache: LastValueCache, *, snapshot_part: int = 256, burst: int = 64, group_audiences: int = 128
+        self,
+        cache: LastValueCache,
+        *,
+        snapshot_part: int = 256,
+        burst: int = WRITES_PER_BURST,
+        group_audiences: int = 128,
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
+from ticker.config import MAX_KNOWN_FIELDS
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
@@ -231,7 +232,7 @@ class LastValueCache:
 
     def _learn(self, name: str) -> tuple[FieldKey, Kind | None]:
         key = field_key(name)
-        if len(self._fields) < 1000:
+        if len(self._fields) < MAX_KNOWN_FIELDS:
             self._fields[name] = key, field_kind(key)
         return key, field_kind(key)
 

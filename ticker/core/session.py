@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.config import MAX_INTERVAL_MS, Limits
+from ticker.config import FOUND_PER_REPLY, MAX_INTERVAL_MS, SCANNED_PER_REQUEST_UNIT, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
@@ -45,8 +45,6 @@ from ticker.protocol.messages import (
 )
 from ticker.protocol.symbols import is_pattern
 
-_FOUND_PER_REPLY = 500
-
 _FATAL: dict[Code, Close] = {
     Code.MALFORMED: Close.MALFORMED,
     Code.TOO_LARGE: Close.TOO_LARGE,
@@ -54,13 +52,10 @@ _FATAL: dict[Code, Close] = {
     Code.BAD_TOKEN: Close.TOKEN_EXPIRED,
 }
 
-_SCANNED_PER_UNIT = 2_000
-"""So many instruments compared with a pattern cost as much as a simple request."""
-
 
 def cost_of(scanned: int) -> float:
     """What it costs to compare so many instruments with patterns, in simple requests."""
-    return scanned / _SCANNED_PER_UNIT
+    return scanned / SCANNED_PER_REQUEST_UNIT
 
 
 def most_names(limits: Limits, grant: Grant) -> int:
@@ -241,8 +236,8 @@ class ServerSession:
             (record for record in records if record.symbol > request.after and self.grant.sees(record.symbol)),
             key=lambda record: record.symbol,
         )
-        page = [to_builtins(definition_of(record)) for record in found[:_FOUND_PER_REPLY]]
-        return {"instruments": page, "more": len(found) > _FOUND_PER_REPLY}
+        page = [to_builtins(definition_of(record)) for record in found[:FOUND_PER_REPLY]]
+        return {"instruments": page, "more": len(found) > FOUND_PER_REPLY}
 
     def _ping(self, _request: Ping, _now: int) -> dict[str, Any]:
         return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}

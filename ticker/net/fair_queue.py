@@ -15,11 +15,7 @@ from typing import Never
 
 import trio
 
-ROUND_SECONDS = 0.00025
-"""While rounds are shorter, more turns are handed out in each; if one takes over twice as long, fewer are."""
-
-MOST = 8
-"""Never more than so many in a round: what comes next may take longer than what came before."""
+from ticker.config import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
 
 
 class FairQueue:
@@ -30,7 +26,7 @@ class FairQueue:
         self._each = 1
         """So many are handed out in a round; `_left` of them have not been taken."""
         self._left = 1
-        self._round = ROUND_SECONDS
+        self._round = TURNS_ROUND_SECONDS
         """How long the last rounds took, the latest one counting half."""
         self._wanted = trio.Event()
 
@@ -67,7 +63,7 @@ class FairQueue:
         Trio runs the tasks of a round in any order: what belongs to one of them may seem to belong to its neighbour.
         """
         self._round = (self._round + seconds) / 2
-        if self._round > 2 * ROUND_SECONDS:
+        if self._round > 2 * TURNS_ROUND_SECONDS:
             self._each = max(1, self._each // 2)
-        elif self._round < ROUND_SECONDS:
-            self._each = min(MOST, 2 * self._each)
+        elif self._round < TURNS_ROUND_SECONDS:
+            self._each = min(MAX_TURNS_PER_ROUND, 2 * self._each)

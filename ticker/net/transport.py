@@ -35,19 +35,11 @@ from abc import abstractmethod
 
 import trio
 
+from ticker.config import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEOUT_MS, TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
 
 RECORD = 16_384
 """The most plain text in one TLS record (RFC 8446, section 5.1)."""
-
-_SEND_BUFFER = 65_536
-_NOTSENT_LOWAT = 16_384
-"""A slow client's stale prices wait in the kernel: let there be little room for them."""
-
-_USER_TIMEOUT_MS = 90_000
-"""A peer that acknowledges nothing for so long has gone, even if nothing else is heard or missed of it (RFC 5482)."""
-
-_CLOSE_SECONDS = 1.0
 
 
 class PushStream(trio.abc.Stream):
@@ -214,7 +206,7 @@ class TlsStream(PushStream):
                 with contextlib.suppress(ssl.SSLError):
                     self._tls.unwrap()
                 self._flush()
-                with trio.move_on_after(_CLOSE_SECONDS), contextlib.suppress(trio.BrokenResourceError):
+                with trio.move_on_after(TLS_CLOSE_SECONDS), contextlib.suppress(trio.BrokenResourceError):
                     await self.drain()
                     await self._linger()
         finally:
@@ -334,10 +326,10 @@ class TlsStream(PushStream):
 def _tune(sock: socket.socket) -> None:
     """Send at once, and let the kernel hold little that is not on its way."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
     if user_timeout is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, user_timeout, _USER_TIMEOUT_MS)
+        sock.setsockopt(socket.IPPROTO_TCP, user_timeout, TCP_USER_TIMEOUT_MS)
     lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if lowat is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, lowat, _NOTSENT_LOWAT)
+        sock.setsockopt(socket.IPPROTO_TCP, lowat, NOTSENT_LOWAT_BYTES)

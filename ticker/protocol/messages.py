@@ -15,8 +15,9 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ticker.config import MAX_REQUEST_NAMES
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_INTEGER, MAX_SCALE, shown
+from ticker.market import MAX_INTEGER, MAX_SCALE, MAX_SYMBOL, shown
 
 PROTOCOL_VERSION = 1
 
@@ -26,10 +27,10 @@ Natural: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 """A number of decimal places."""
 
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]
 """A symbol or a pattern (with * or ? or [...])."""
 
-Names: TypeAlias = Annotated[list[str], Meta(max_length=10_000)]
+Names: TypeAlias = Annotated[list[str], Meta(max_length=MAX_REQUEST_NAMES)]
 """What a request is about. Each name has an outcome of its own, so what is wrong with one does not stand here."""
 
 

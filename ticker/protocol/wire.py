@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgpack
 import msgspec
 
+from ticker.config import MAX_REQUEST_ITEMS
 from ticker.errors import Code, ProtocolError
 from ticker.market import FieldKey, WireValue
 from ticker.protocol.messages import Definition, Heartbeat, MessageKind, ServerMessage
@@ -25,10 +26,8 @@ _DELTA = bytes((0x95, MessageKind.DELTA))
 _FIXARRAY = [bytes((0x90 | length,)) for length in range(16)]
 _BINARY_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
 
-# How many items an array or a map of one message may have. A limit makes a lying length an error before any memory is
-# taken for it.
-_MAX_ITEMS = 16_384
 _MAX_SERVER_ITEMS = 1_000_000
+"""Elements of an array or a map in a server's message: a false length is an error before memory is allocated for it."""
 
 
 class Encoding(Protocol):
@@ -115,7 +114,7 @@ class _Msgpack:
         return _join(_BINARY, head, b"".join((*changes, _array(2 * len(records)), *records)))
 
     def decode_request(self, payload: bytes | str) -> object:
-        return _unpack(payload, _MAX_ITEMS, len(payload))
+        return _unpack(payload, MAX_REQUEST_ITEMS, len(payload))
 
     def decode_message(self, payload: bytes | str) -> object:
         return _unpack(payload, _MAX_SERVER_ITEMS, len(payload))

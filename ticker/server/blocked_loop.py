@@ -1,8 +1,8 @@
 """Interrupts a feed that blocks Trio's event loop, by sleeping, computing or reading without `await`.
 
 A feed is foreign code in the service's own thread, so only a signal gets in its way: SIGALRM. It raises `FeedBlocked`
-within the feed, if no task has run for `BLOCKED_SECONDS`. `serve` uses this; a recorder has one feed, and blocks only
-itself.
+within the feed, if no task has run for `FEED_BLOCKED_SECONDS`. `serve` uses this; a recorder has one feed, and blocks
+only itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from types import FrameType
 
 import trio
 
-BLOCKED_SECONDS = 2.0
-"""A feed that keeps every other task from running for this long is interrupted."""
+from ticker.config import FEED_BLOCKED_SECONDS
 
 _ALARMS = 2
-"""Alarms in `BLOCKED_SECONDS`; so many without a turn of the loop between them mean that it is blocked."""
+"""Alarms in `FEED_BLOCKED_SECONDS`; so many without a turn of the loop between them mean that it is blocked."""
 
 _feed_tasks: set[trio.lowlevel.Task] = set()
 
@@ -41,7 +40,7 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def interrupt_blocking_feeds() -> Iterator[Watchdog]:
     """Interrupt feeds that block the event loop, while the context lasts. For the main thread of a process."""
-    watchdog = Watchdog(BLOCKED_SECONDS)
+    watchdog = Watchdog(FEED_BLOCKED_SECONDS)
     before = signal.signal(signal.SIGALRM, watchdog.on_alarm)
     signal.setitimer(signal.ITIMER_REAL, watchdog.period, watchdog.period)
     try:

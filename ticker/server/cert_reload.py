@@ -13,11 +13,9 @@ from typing import Protocol
 import structlog
 import trio
 
+from ticker.config import CERT_POLL_SECONDS
 from ticker.errors import ConfigError
 from ticker.net.tls import server_context
-
-POLL_SECONDS = 5.0
-"""How often the files are looked at."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.cert_reload")
 
@@ -58,7 +56,7 @@ async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIter
     stamps = [_stamp(each.files) for each in reloadables]
     while True:
         asked = False
-        with trio.move_on_after(POLL_SECONDS):
+        with trio.move_on_after(CERT_POLL_SECONDS):
             await anext(hangups)
             asked = True
         for number, each in enumerate(reloadables):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import trio
 
+from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS
 from ticker.core.session import Answer
 from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
@@ -26,7 +27,6 @@ from ticker.server.connection import ClientConnection, ServerContext
 
 EVENTS_PATH = "/v1/events"
 
-_CLOSE_SECONDS = 2.0
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -41,7 +41,7 @@ class EventsRequest(NamedTuple):
 
 
 # Clients share what is encoded for one epoch, and so for one entitlement.
-_events = lru_cache(maxsize=256)(Events)
+_events = lru_cache(maxsize=EVENT_ENCODINGS)(Events)
 
 
 async def serve_events(
@@ -133,6 +133,6 @@ class EventStreamConnection(ClientConnection):
         self.send_control(answer.frame)
         self.closing = True
         # Whoever goes at that moment is not to keep the others from their goodbye.
-        with trio.move_on_after(_CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        with trio.move_on_after(CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.drain()
         self._cancel()

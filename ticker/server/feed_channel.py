@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 import trio
 
+from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
 from ticker.market import FeedItem
 from ticker.net.clocks import hub_time
@@ -46,9 +47,6 @@ class MarkStale:
     Clients see the `reason`. `done` is set once this and every earlier message of the feed was applied.
     """
 
-    PART = 1_000
-    """Number of instruments in a part."""
-
     def __init__(self, reason: str, start: int = 0, symbols: Sequence[str] | None = None) -> None:
         self.reason = reason
         self.done = trio.Event()
@@ -63,7 +61,7 @@ class MarkStale:
         """Return the instruments, as of now: the feed may have declared more since the mark was sent."""
         if self._symbols is not None:
             return self._symbols
-        return list(islice(feed_state.symbols, self._start, self._start + self.PART))
+        return list(islice(feed_state.symbols, self._start, self._start + STALE_PER_MESSAGE))
 
 
 FeedMessage: TypeAlias = tuple[FeedState, FeedItem | MarkStale]

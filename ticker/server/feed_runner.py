@@ -19,13 +19,11 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from ticker.config import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
 from ticker.errors import sole
 from ticker.server.blocked_loop import FeedBlocked, interruptible
 from ticker.server.feed_channel import FeedChannel, FeedSink, FeedState, MarkStale
 from ticker_feeds import Feed
-
-FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
-"""Bounds of the wait before a failed feed is started again: after the first failure, and after many."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
 
@@ -120,7 +118,7 @@ class FeedRunner:
             marks = MarkStale(reason, start)
             await self._sink.send((self._state, marks))
             await marks.done.wait()
-            start += MarkStale.PART
+            start += STALE_PER_MESSAGE
 
 
 def _reason(error: BaseException) -> str:

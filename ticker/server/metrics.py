@@ -11,13 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from ticker.config import METRICS_SAMPLE
 from ticker.net.clocks import hub_time
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
 from ticker.server.publisher import Publisher
-
-_SAMPLE = 500
-"""The conflation ratio is taken of so many clients at most."""
 
 _PAGE_BYTES = 4096
 
@@ -97,7 +95,7 @@ class Metrics:
             "Clients that asked for too much.",
             sum(connection.slowed > 0 for connection in connections),
         )
-        sample = [connection.traffic() for connection in islice(connections, _SAMPLE)]
+        sample = [connection.traffic() for connection in islice(connections, METRICS_SAMPLE)]
         sent = sum(traffic.updates for traffic in sample)
         ratio = sum(traffic.offered for traffic in sample) / sent if sent else 1.0
         yield GaugeMetricFamily(

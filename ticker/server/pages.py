@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import h11
 import msgspec
 
-from ticker.config import Limits
+from ticker.config import FOUND_PER_REPLY, Limits
 from ticker.core.encode_cache import definition_of
 from ticker.core.last_value import Record
 from ticker.core.session import cost_of
@@ -30,9 +30,6 @@ from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest
 from ticker.server.files import Files
 from ticker.server.metrics import Metrics
-
-_PER_PAGE = 500
-"""So many instruments in one answer; then `more` is true, and `after` goes on."""
 
 _OPEN_PATHS = {"/healthz", "/readyz"}
 """For machines that look whether the service lives; they tell nothing else."""
@@ -198,7 +195,7 @@ def _check_method(method: bytes) -> None:
 
 def _page(found: Mapping[str, Record], after: str) -> tuple[list[Record], bool]:
     symbols = sorted(symbol for symbol in found if symbol > after)
-    return [found[symbol] for symbol in symbols[:_PER_PAGE]], len(symbols) > _PER_PAGE
+    return [found[symbol] for symbol in symbols[:FOUND_PER_REPLY]], len(symbols) > FOUND_PER_REPLY
 
 
 def _description(record: Record) -> dict[str, Any]:

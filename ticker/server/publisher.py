@@ -20,7 +20,7 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import Limits
+from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.hub import Hub
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Instrument, Publication, Update, is_symbol, shown
@@ -120,7 +120,7 @@ class Publisher:
             if type(item) is MarkStale:
                 for symbol in item.symbols_of(feed_state):
                     self._mark_stale(symbol, item.reason)
-                room -= MarkStale.PART
+                room -= STALE_PER_MESSAGE
                 item.done.set()
             else:
                 batch = batch_of(item)

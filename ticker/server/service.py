@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 import trio
 
-from ticker.config import Config, Limits
+from ticker.config import GOODBYES_PER_BURST, LISTEN_BACKLOG, Config, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.door.auth import Auth
@@ -38,9 +38,6 @@ from ticker_feeds.loading import load_feed, without_secrets
 
 _WEB = Path(__file__).parents[1] / "web"
 """The dashboard and the JavaScript client."""
-
-_GOODBYES = 10
-"""So many clients are told in a row that the service stops."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.service")
 
@@ -190,7 +187,7 @@ def _certificate(config: Config) -> Certificate:
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
-        listeners = await trio.open_tcp_listeners(port, host=host, backlog=4096)
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "that is no host name"
         raise ConfigError(f"cannot listen on {host!r}: {reason}; give an address of this machine") from None
@@ -267,5 +264,5 @@ async def _send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> N
     async with trio.open_nursery() as nursery:
         for number, connection in enumerate(list(context.connections), 1):
             nursery.start_soon(connection.send_goodbye, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
-            if number % _GOODBYES == 0:  # shielded: all are told, even if there is no time to wait for them
+            if number % GOODBYES_PER_BURST == 0:  # shielded: all are told, even if there is no time to wait for them
                 await trio.lowlevel.cancel_shielded_checkpoint()

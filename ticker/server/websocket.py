@@ -17,6 +17,7 @@ import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
+from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES
 from ticker.core.session import Answer
 from ticker.door.grants import Grant
 from ticker.door.rate_limit import RateLimiter
@@ -28,17 +29,8 @@ from ticker.protocol.messages import Close, Goodbye
 from ticker.protocol.wire import Encoding, close_code, close_frame
 from ticker.server.connection import ClientConnection, ServerContext
 
-_CLOSE_SECONDS = 2.0
-"""How long a client may take to answer a close frame."""
-
 _PING, _PONG = b"\x89\x00", b"\x8a"
 """A whole ping, and the first byte of a pong (RFC 6455, section 5.5)."""
-
-_BYTES_PER_UNIT = 256
-"""So many bytes count as much as a simple request."""
-
-_MAX_UNFINISHED_BYTES = 65_536
-"""So many bytes may come besides the message that is being received, pings, and pongs that were asked for."""
 
 _PONG_BYTES = 6
 """A client's answer to our ping, and what a ping has more than its payload."""
@@ -172,7 +164,7 @@ class _HandshakeStream(trio.abc.Stream):
                 await self._connection.count_pong(len(frame) - 2)
             return
         frame = self._connection.before_close(code) + frame
-        with trio.fail_after(_CLOSE_SECONDS):
+        with trio.fail_after(CLOSE_SECONDS):
             await self._stream.send_all(frame)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -245,10 +237,10 @@ class WebSocketClientConnection(ClientConnection):
         self._heard_at = trio.current_time()
         self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
         self._pinged = False
-        if self._unfinished > self._context.limits.max_message_bytes + _MAX_UNFINISHED_BYTES:
+        if self._unfinished > self._context.limits.max_message_bytes + MAX_UNFINISHED_BYTES:
             # Endless fragments, or pongs that nobody asked for: none of it makes a message.
             await self.close_with(self._session.too_large())
-        await self._throttle(size / _BYTES_PER_UNIT)
+        await self._throttle(size / BYTES_PER_REQUEST_UNIT)
 
     async def count_pong(self, payload: int) -> None:
         """A ping with so many bytes was answered. Returns when more may be read."""
@@ -325,6 +317,6 @@ class WebSocketClientConnection(ClientConnection):
 
     async def _close(self, code: Close, reason: str) -> None:
         self._closed = trio.Event()
-        with trio.move_on_after(_CLOSE_SECONDS):
+        with trio.move_on_after(CLOSE_SECONDS):
             await self._websocket.aclose(int(code), reason)
         self._closed.set()
