@@ -31,6 +31,8 @@ from ticker.protocol.messages import Delta, Error, Reply, ServerMessage, Snapsho
 from ticker.protocol.wire import ENCODINGS, Encoding
 from ticker.server.service import serve
 
+pytest_plugins = ("tests.running",)
+
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")  # a test says nothing about speed, whatever machine it runs on
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,16 +14,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from tests.programs import CHROMIUM, require
+
 ROOT = Path(__file__).parents[2]
 
 
 def chromium() -> str:
     """The path of Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found is not None, (
-        "the dashboard is tested in Chromium, and there is no `chromium` in PATH (Debian: apt-get install chromium)"
-    )
-    return found
+    return require(CHROMIUM)
 
 
 @contextmanager

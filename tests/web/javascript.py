@@ -1,10 +1,9 @@
-"""Node for tests: the JavaScript client in a process of its own. Without Node, tests of it fail, and say so."""
+"""Node for tests: the JavaScript client in a process of its own. Without Node, tests of it are skipped."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import trio
 
+from tests.programs import NODE, require
 from ticker.net.devcert import AUTHORITY_FILE, data_folder
 
 SCRIPTS = Path(__file__).parent / "js"
@@ -21,9 +21,7 @@ SCRIPTS = Path(__file__).parent / "js"
 
 def node() -> str:
     """The path of Node."""
-    found = shutil.which("node")
-    assert found is not None, "the JavaScript client is tested in Node 20 or newer, and there is no `node` in PATH"
-    return found
+    return require(NODE)
 
 
 def environment() -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+from tests.programs import CHROMIUM, require
 from tests.test_readme import service
 from tests.web.javascript import SCRIPTS, environment, node
 
@@ -48,17 +48,19 @@ def test_node_agrees_with_the_golden_frames() -> None:
 
 
 def test_chromium_agrees_with_the_golden_frames(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, (
-        "the JavaScript client is tested in Chromium as well, and there is no `chromium` in PATH"
-    )
     scripts = {"client": WEB / "ticker.js", "checks": SCRIPTS / "golden.mjs"}
     # "</" would end the script that these texts stand in.
     texts = {name: json.dumps(path.read_text()).replace("</", "<\\/") for name, path in scripts.items()}
     page = tmp_path / "golden.html"
     page.write_text(PAGE.format(**texts, golden=GOLDEN))
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=10000", "--dump-dom", page.as_uri()]
+    command = [
+        require(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=90)
     found = re.search(r"<body>(\{.*\})</body>", done.stdout, re.DOTALL)
     assert found is not None, done.stdout[-2000:] + done.stderr[-2000:]

@@ -1,0 +1,79 @@
+"""Node and Chromium for the tests of the JavaScript client and the dashboard: finding and installing them.
+
+`python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
+fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+
+class Program(NamedTuple):
+    """A program that is not a Python package."""
+
+    name: str
+    variable: str
+    """Environment variable with its path."""
+    commands: tuple[str, ...]
+    """Names in PATH, by system."""
+    packages: tuple[str, ...]
+    """Packages of Debian and Ubuntu."""
+
+    def path(self) -> str | None:
+        """Return the path of the program, or None if this machine has none."""
+        named = os.environ.get(self.variable)
+        candidates = (named,) if named else self.commands
+        return next((path for candidate in candidates if (path := shutil.which(candidate))), None)
+
+    def remedy(self) -> str:
+        return (
+            f"{self.name} is not installed: run `apt-get install {' '.join(self.packages)}`, "
+            f"or set {self.variable} to the path of the program"
+        )
+
+
+NODE = Program("Node", "TICKER_NODE", ("node", "nodejs"), ("nodejs", "npm"))
+CHROMIUM = Program(
+    "Chromium",
+    "TICKER_CHROMIUM",
+    ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    ("chromium",),
+)
+
+
+def require(program: Program) -> str:
+    """Return the path of the program; skip the test if there is none."""
+    path = program.path()
+    if path is None:
+        if os.environ.get("TICKER_REQUIRE_BROWSERS") == "1":
+            pytest.fail(program.remedy())
+        pytest.skip(program.remedy())
+    return path
+
+
+def install() -> None:
+    """Install missing programs; print a warning for each that could not be installed."""
+    missing = [program for program in (NODE, CHROMIUM) if program.path() is None]
+    packages = [package for program in missing for package in program.packages]
+    apt = shutil.which("apt-get")
+    if packages and apt is not None and os.geteuid() == 0:
+        print(f"installing {' '.join(packages)} with apt-get", flush=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for step in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+            subprocess.run(
+                [apt, *step], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
+            )
+    for program in missing:
+        if program.path() is None:
+            print(f"warning: {program.remedy()}; the tests that need it are skipped", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    install()

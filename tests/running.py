@@ -1,0 +1,61 @@
+"""Plugin for pytest: which tests run without coverage, on how many workers, and a list of skipped tests at the end.
+
+Coverage makes a test of pure computation 2.5 times as slow. It counts the tests in the folders that mirror the code;
+tests of the whole service (`UNTRACED`) and tests marked `untraced` run without it, and so do their subprocesses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+UNTRACED = {"hostile", "simulation", "stranger", "web", "test_benchmarks.py", "test_readme.py"}
+_SUBPROCESSES = "COVERAGE_PROCESS_CONFIG"
+"""Environment variable with which coverage starts in subprocesses."""
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers for each core: many tests wait for timers and subprocesses."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in UNTRACED:
+            item.add_marker(pytest.mark.untraced)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("untraced") is None:
+        return (yield)
+    tracer, subprocesses = sys.gettrace(), os.environ.pop(_SUBPROCESSES, None)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        if subprocesses is not None:
+            os.environ[_SUBPROCESSES] = subprocesses
+        sys.settrace(tracer)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write the reasons of skipped tests to a file, which `make test` prints below the report on coverage."""
+    path = os.environ.get("TICKER_SKIPPED")
+    if path is None:
+        return
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    lines = [f"skipped {count} tests: {reason}\n" for reason, count in sorted(reasons.items())]
+    Path(path).write_text("".join(lines), encoding="utf-8")
