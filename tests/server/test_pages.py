@@ -112,6 +112,11 @@ async def test_names_may_be_percent_encoded() -> None:
         assert set(got.json["instruments"]) == {"BTC/USD", "ÄÖ"}
 
 
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    return Tokens(key=key_file(tmp_path))
+
+
 # What cannot be
 
 
@@ -174,7 +179,7 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
     request = h11.Request(method="GET", target=b"/v1/snapshot?symbols=A", headers=[("Host", "a")])
     object.__setattr__(request, "target", b"/v1/snapshot?" + query)
     try:
-        names = parse_names(parse_query(request), Limits())
+        names = parse_names(parse_query(request))
     except Refusal as refusal:
         assert refusal.status == 400  # noqa: PT017  # or nothing is raised
     else:
@@ -191,7 +196,27 @@ async def test_a_query_cannot_name_more_than_a_connection_may_have() -> None:
                 assert "at most 4 symbols and patterns, and 2 patterns among them" in got.json["message"]
 
 
-async def test_whoever_asks_for_too_much_is_told_when_to_try_again(fast_clock: MockClock) -> None:
+async def test_a_token_that_grants_fewer_names_lowers_the_limit_of_every_query(tokens: Tokens) -> None:
+    async with serving(*MARKET, tokens=tokens, limits=Limits(max_symbols=4, max_patterns=2)) as service:
+        narrow, nothing = (bearer(token(max_symbols=number)).strip() for number in (2, 0))
+        wide = bearer(token(max_symbols=100)).strip()
+        for path in ("/v1/snapshot", "/v1/events"):
+            assert (await ask(service, f"{path}?symbols=A,B*", narrow, method="HEAD")).status == 200
+            for names, grant, most in (("A,B,C*", narrow, 2), ("A", nothing, 0), ("A,B,C,D,E", wide, 4)):
+                got = await ask(service, f"{path}?symbols={names}", grant)
+                assert got.status == 400
+                assert f"at most {most} symbols and patterns, and 2 patterns among them" in got.json["message"]
+        assert (await ask(service, "/v1/instruments?match=E*", narrow)).status == 200
+        assert (await ask(service, "/v1/instruments", nothing)).status == 400
+
+
+async def test_a_query_without_a_token_is_refused_before_its_names_are_counted(tokens: Tokens) -> None:
+    async with serving(*MARKET, tokens=tokens, limits=Limits(max_symbols=1)) as service:
+        for path in ("/v1/snapshot", "/v1/events"):
+            assert (await ask(service, f"{path}?symbols=A,B")).status == 401
+
+
+async def test_a_client_that_asks_for_too_much_is_told_when_to_try_again(fast_clock: MockClock) -> None:
     limits = Limits(requests_per_second=1, request_burst=5)
     async with serving(*MARKET, limits=limits) as service:
         for _ in range(5):
@@ -206,11 +231,6 @@ async def test_whoever_asks_for_too_much_is_told_when_to_try_again(fast_clock: M
 
 
 # Who may ask
-
-
-@pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
-    return Tokens(key=key_file(tmp_path))
 
 
 async def test_prices_and_metrics_need_the_token_that_the_stream_needs(tokens: Tokens) -> None:

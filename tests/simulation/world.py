@@ -29,7 +29,7 @@ from ticker.door.auth import Auth
 from ticker.door.key_ring import public_key
 from ticker.market import Field
 from ticker.server.connection import ClientConnection, ServerContext
-from ticker.server.dispatch import CONNECTION_LOST, receive
+from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
@@ -209,7 +209,7 @@ class World:
         connection_limits = server.service.auth.connection_limits
         try:
             if connection_limits.connected(address):
-                await receive(link.server, address, server.service, server.pages)
+                await dispatch(link.server, address, server.service, server.pages)
         except CONNECTION_LOST:
             pass
         finally:

@@ -1,4 +1,7 @@
-"""One connection, once its bytes can be read: its request is taken in, judged, and answered or served."""
+"""From a connection's first bytes to its handler: the request is received, authorized, and answered or served.
+
+A request for a stream that is let in holds a place in the connection limits until the stream ends.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import NamedTuple
 import h11
 import trio
 
-from ticker.config import Limits
 from ticker.door.grants import Grant
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
@@ -24,15 +26,15 @@ from ticker.net.http1 import (
 from ticker.net.transport import PushStream
 from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest, serve_events
-from ticker.server.pages import Pages, parse_events_request
+from ticker.server.pages import Pages, check_limits, parse_events_request
 from ticker.server.websocket import serve_websocket
 
 CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
-"""How it shows that a peer has gone, or does not do its part."""
+"""Errors that mean that the peer has gone, or is too slow."""
 
 
-async def receive(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> None:
-    """Serve whoever is at the other end of a stream. Raises what is in `CONNECTION_LOST` if the connection is lost."""
+async def dispatch(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> None:
+    """Serve the connection from its first request to its end. Raises one of `CONNECTION_LOST` if it is lost."""
     admitted = await _admit(stream, address, context, pages)
     if admitted is None:
         return
@@ -46,7 +48,7 @@ async def receive(stream: PushStream, address: str, context: ServerContext, page
 
 
 class _AdmittedStream(NamedTuple):
-    """Somebody who was let in to stay: what it wants, what came behind the request, and what it may do."""
+    """A request for a stream that was let in: the request, the bytes received behind it, and its grant."""
 
     wanted: Upgrade | EventsRequest
     rest: bytes
@@ -54,22 +56,23 @@ class _AdmittedStream(NamedTuple):
 
 
 async def _admit(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
-    """Somebody who stays and now has a place; None if the request was answered."""
+    """Return a request for a stream that was given a place, or None if the request was answered."""
     limits, connection_limits = context.limits, context.auth.connection_limits
-    head_only, shared = False, dict[str, str]()
+    head_only, cors_headers = False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
             request, rest = await receive_request(stream, limits.max_head_bytes)
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
-            shared = context.auth.cors_headers(headers)
-            wanted = _stream_request(request, headers, shared, limits)
+            cors_headers = context.auth.cors_headers(headers)
+            wanted = _stream_request(request, headers, cors_headers)
             if wanted is None:
                 response = await pages.answer(request, headers, address)
             else:
                 grant = await context.auth.authorize(headers)
                 if isinstance(wanted, EventsRequest):
                     context.auth.check_rate(address, grant)
+                    check_limits(wanted.names, limits, grant)
                 context.auth.admit(address, grant)
                 return _AdmittedStream(wanted, rest, grant)
     except Refusal as refusal:
@@ -79,17 +82,17 @@ async def _admit(stream: PushStream, address: str, context: ServerContext, pages
         connection_limits.refusals[RefusalCause.TIMEOUT] += 1
         raise
     with trio.fail_after(limits.handshake_seconds):
-        await respond(stream, replace(response, headers={**response.headers, **shared}), head_only=head_only)
+        await respond(stream, replace(response, headers={**response.headers, **cors_headers}), head_only=head_only)
     return None
 
 
 def _stream_request(
-    request: h11.Request, headers: dict[bytes, bytes], shared: dict[str, str], limits: Limits
+    request: h11.Request, headers: dict[bytes, bytes], cors_headers: dict[str, str]
 ) -> Upgrade | EventsRequest | None:
-    """What a request for a stream asks for; None if it is for something else. Raises `Refusal`."""
+    """Parse a request for a stream; None if it is for something else. Raises `Refusal`."""
     path = path_of(request)
     if path == STREAM_PATH:
         return route(request)
     if path == EVENTS_PATH and request.method == b"GET":
-        return parse_events_request(request, headers, shared, limits)
+        return parse_events_request(request, headers, cors_headers)
     return None

@@ -10,7 +10,7 @@ Every answer but a file's is JSON (metrics: the Prometheus text format), an erro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,7 +21,7 @@ import msgspec
 from ticker.config import FOUND_PER_REPLY, Limits
 from ticker.core.encode_cache import definition_of
 from ticker.core.last_value import Record
-from ticker.core.session import cost_of
+from ticker.core.session import cost_of, exceeded_limit, most_names
 from ticker.door.grants import ANYONE, Grant
 from ticker.market import MAX_SYMBOL, Kind, decimal_text, field_kind, field_name, is_symbol
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
@@ -67,7 +67,7 @@ class Pages:
             auth.check_rate(address, grant)
             scanned = self._context.hub.scanned
             if path == EVENTS_PATH:  # only its head is asked for
-                parse_events_request(request, headers, {}, self._context.limits)
+                check_limits(parse_events_request(request, headers, {}).names, self._context.limits, grant)
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
                 response = self._routes[path](parse_query(request), grant)
@@ -94,7 +94,8 @@ class Pages:
     def _snapshot(self, query: _Query, grant: Grant) -> Response:
         _check_keys(query, {"symbols", "after"})
         cache = self._context.hub.cache
-        names = parse_names(query, self._context.limits)
+        names = parse_names(query)
+        check_limits(names, self._context.limits, grant)
         found: dict[str, Record] = {}
         unknown = []
         for name in names:
@@ -114,6 +115,7 @@ class Pages:
         hub = self._context.hub
         match = query.get("match", "*")
         _check_name(match)
+        check_limits([match], self._context.limits, grant)
         records = [hub.cache.records[number] for number in hub.find(match)]
         found = {record.symbol: record for record in records if grant.sees(record.symbol)}
         page, more = _page(found, query.get("after", ""))
@@ -137,18 +139,18 @@ class Pages:
 
 
 def parse_events_request(
-    request: h11.Request, headers: Mapping[bytes, bytes], shared: dict[str, str], limits: Limits
+    request: h11.Request, headers: Mapping[bytes, bytes], response_headers: dict[str, str]
 ) -> EventsRequest:
-    """What a request for events asks for. Raises `Refusal`."""
+    """Parse a request for events. Raises `Refusal`."""
     _check_method(request.method)
     query = parse_query(request)
     _check_keys(query, {"symbols", "interval_ms"})
-    names = parse_names(query, limits)
+    names = parse_names(query)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
     last = headers.get(b"last-event-id", b"").decode("latin-1")
-    return EventsRequest(names, int(interval) if interval is not None else None, last, shared)
+    return EventsRequest(names, int(interval) if interval is not None else None, last, response_headers)
 
 
 def parse_query(request: h11.Request) -> dict[str, str]:
@@ -164,17 +166,22 @@ def parse_query(request: h11.Request) -> dict[str, str]:
     return query
 
 
-def parse_names(query: _Query, limits: Limits) -> list[str]:
-    """The symbols and patterns of a query, each once. Raises `Refusal`."""
+def parse_names(query: _Query) -> list[str]:
+    """Return the symbols and patterns of a query, each once. Raises `Refusal`."""
     names = list(dict.fromkeys(name for name in query.get("symbols", "").split(",") if name))
     if not names:
         raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
     for name in names:
         _check_name(name)
-    if len(names) > limits.max_symbols or sum(not is_symbol(name) for name in names) > limits.max_patterns:
-        text = f"at most {limits.max_symbols} symbols and patterns, and {limits.max_patterns} patterns among them"
-        raise Refusal(HTTPStatus.BAD_REQUEST, text)
     return names
+
+
+def check_limits(names: Sequence[str], limits: Limits, grant: Grant) -> None:
+    """Raise `Refusal` for more names than a session with this grant may subscribe."""
+    if exceeded_limit(limits, grant, len(names), sum(not is_symbol(name) for name in names)):
+        most = most_names(limits, grant)
+        text = f"at most {most} symbols and patterns, and {limits.max_patterns} patterns among them"
+        raise Refusal(HTTPStatus.BAD_REQUEST, text)
 
 
 def _check_name(name: str) -> None:

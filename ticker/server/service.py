@@ -26,7 +26,7 @@ from ticker.net.tls import is_loopback
 from ticker.net.transport import TlsStream
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
-from ticker.server.dispatch import CONNECTION_LOST, receive
+from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
@@ -254,7 +254,7 @@ async def _serve_tls(stream: TlsStream, address: str, context: ServerContext, pa
         except trio.TooSlowError:
             turned_away[RefusalCause.TIMEOUT] += 1
             raise
-        await receive(stream, address, context, pages)
+        await dispatch(stream, address, context, pages)
     finally:
         with trio.CancelScope(shield=True):
             await stream.aclose()
