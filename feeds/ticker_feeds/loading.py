@@ -32,10 +32,10 @@ GROUP = "ticker.feeds"
 """The entry points that name feeds of installed packages."""
 
 BUILT_IN: Mapping[str, str] = {
-    "simulated": "ticker_feeds.simulation.simulated:Simulated",
-    "replay": "ticker_feeds.recordings.replay:Replay",
-    "jsonl": "ticker_feeds.lines.jsonl:JsonLines",
-    "udp": "ticker_feeds.lines.udp:Udp",
+    "simulated": "ticker_feeds.simulation:Simulated",
+    "replay": "ticker_feeds.recordings:Replay",
+    "jsonl": "ticker_feeds.lines:JsonLines",
+    "udp": "ticker_feeds.lines:Udp",
     "coinbase": "ticker_feeds.venues.coinbase:Coinbase",
     "kraken": "ticker_feeds.venues.kraken:Kraken",
     "binance": "ticker_feeds.venues.binance:Binance",

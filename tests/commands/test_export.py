@@ -16,9 +16,7 @@ from ticker.commands import export
 from ticker.commands.export import export_csv, export_parquet
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Withdrawal
-from ticker_feeds.recordings.capture import Capture, CaptureWriter, Moment
-from ticker_feeds.recordings.layout import Row
-from ticker_feeds.recordings.recording import Recording
+from ticker_feeds.recordings import Capture, CaptureWriter, Moment, Recording, Row
 
 SECOND = 1_000_000
 GOLD = Instrument("GOLD", price_scale=2, metadata={"venue": "X"})

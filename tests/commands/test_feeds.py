@@ -20,8 +20,8 @@ from ticker.market import MAX_FIELDS, FeedItem, Instrument, Update, Withdrawal
 from ticker_feeds import Feed
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, find_feed
+from ticker_feeds.simulation import Simulated
 from ticker_feeds.simulation.faults import SYMBOLS
-from ticker_feeds.simulation.simulated import Simulated
 
 NOW = 1_700_000_000_000_000
 RUN = "from ticker.commands.feeds import feeds_app; feeds_app(exit_on_error=False)"

@@ -22,8 +22,8 @@ from tests.proxy import Proxy
 from tests.support import update
 from ticker.commands.recorder import Tally, record_feed, record_service
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker_feeds.recordings import Replay
 from ticker_feeds.recordings.capture import Capture, CaptureWriter, segments
-from ticker_feeds.recordings.replay import Replay
 
 TICKER = [sys.executable, "-m", "ticker"]
 GOLD = Instrument("GOLD", metadata={"venue": "X"})

@@ -16,8 +16,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.feeds.venue_server import Line, followed
 from ticker.errors import ConfigError
 from ticker.market import Publication, Update, Value
+from ticker_feeds.venues import BadMessage, VenueState
 from ticker_feeds.venues.binance import Binance, BinanceTracker, parse
-from ticker_feeds.venues.venue import BadMessage, VenueState
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 
@@ -171,8 +171,12 @@ def test_every_recorded_tick_parses_to_what_it_states_and_none_is_missing(file: 
 
 def tracker(*symbols: str) -> tuple[BinanceTracker, Counter[str]]:
     counters: Counter[str] = Counter()
-    memory = VenueState({symbol: f"b:{symbol}" for symbol in symbols}, counters)
-    return BinanceTracker(memory, symbols, ["bookTicker", "trade", "miniTicker"]), counters
+    state = VenueState({symbol: f"b:{symbol}" for symbol in symbols}, counters)
+    return BinanceTracker(state, symbols, ["bookTicker", "trade", "miniTicker"]), counters
+
+
+def requests(tracked: BinanceTracker) -> list[Any]:
+    return [*tracked.outbox]
 
 
 def take(tracked: BinanceTracker, *messages: object) -> list[Publication]:
@@ -181,10 +185,10 @@ def take(tracked: BinanceTracker, *messages: object) -> list[Publication]:
 
 def test_a_request_that_is_refused_is_made_again_for_each_half_until_the_symbol_is_found() -> None:
     tracked, counters = tracker("A", "B", "C")
-    [first] = tracked.outbox
+    [first] = requests(tracked)
     assert first["params"] == [f"{symbol}@{name}" for symbol in "abc" for name in ("bookTicker", "trade", "miniTicker")]
     take(tracked, {"error": {"code": 2, "msg": "Invalid request"}, "id": first["id"]})
-    half, rest = tracked.outbox[1:]
+    half, rest = requests(tracked)[1:]
     assert half["params"] == [f"{symbol}@{name}" for symbol in "ab" for name in ("bookTicker", "trade", "miniTicker")]
     take(tracked, {"result": None, "id": half["id"]})
     refused = take(tracked, {"code": 2, "msg": "Invalid request", "id": rest["id"]})
@@ -208,8 +212,8 @@ def test_numbers_that_are_spent_without_a_trade_are_no_gap() -> None:
 
 def test_more_symbols_than_a_request_can_hold_are_asked_for_in_several() -> None:
     tracked, _ = tracker(*(f"S{number}" for number in range(40)))
-    assert [len(request["params"]) for request in tracked.outbox] == [48, 48, 24]
-    assert all(len(json.dumps(request)) < 4096 for request in tracked.outbox)
+    assert [len(request["params"]) for request in requests(tracked)] == [48, 48, 24]
+    assert all(len(json.dumps(request)) < 4096 for request in requests(tracked))
 
 
 def test_a_market_that_there_is_not_is_refused() -> None:

@@ -14,8 +14,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import Line, followed
 from ticker.market import Publication, Update
+from ticker_feeds.venues import BadMessage, VenueState
 from ticker_feeds.venues.coinbase import CoinbaseTracker, parse
-from ticker_feeds.venues.venue import BadMessage, VenueState
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 

@@ -1,5 +1,5 @@
 """Every feed that comes with Ticker passes the kit that it offers to the authors of others
-(ticker_feeds/kit/testing.py).
+(ticker_feeds/kit/checker.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from trio_websocket import ConnectionClosed
 from tests.feeds.venue_server import Line, venue
 from ticker.net.devcert import AUTHORITY_FILE
 from ticker_feeds import Feed
-from ticker_feeds.kit.testing import check_feed
-from ticker_feeds.lines.jsonl import JsonLines
-from ticker_feeds.lines.udp import Udp
-from ticker_feeds.recordings.replay import Replay
+from ticker_feeds.kit import check_feed
+from ticker_feeds.lines import JsonLines, Udp
+from ticker_feeds.recordings import Replay
 from ticker_feeds.venues.binance import Binance
 from ticker_feeds.venues.coinbase import Coinbase
 from ticker_feeds.venues.kraken import Kraken

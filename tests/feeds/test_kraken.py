@@ -14,8 +14,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import Line, followed
 from ticker.market import Instrument, Publication, Update
+from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.kraken import KrakenTracker, parse
-from ticker_feeds.venues.venue import BadMessage, VenueRefused, VenueState, instruments
+from ticker_feeds.venues.venue import first_instruments
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 
@@ -154,7 +155,7 @@ def test_every_recorded_message_parses_to_what_it_states(session: str, tickers: 
 def tracker(*symbols: str) -> tuple[KrakenTracker, Counter[str]]:
     counters: Counter[str] = Counter()
     names = {symbol: symbol for symbol in symbols}
-    return KrakenTracker(VenueState(names, counters), instruments(names, {}, "/")), counters
+    return KrakenTracker(VenueState(names, counters), first_instruments(names, {}, "/")), counters
 
 
 def take(tracked: KrakenTracker, *messages: object) -> list[Publication]:
@@ -367,9 +368,9 @@ async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
 
 
 def test_a_pair_that_is_refused_on_both_channels_is_not_asked_for_anew() -> None:
-    memory = VenueState({symbol: symbol for symbol in SYMBOLS}, Counter())
-    tracker = KrakenTracker(memory, instruments(memory.names, {}))
+    state = VenueState({symbol: symbol for symbol in SYMBOLS}, Counter())
+    tracker = KrakenTracker(state, first_instruments(state.names, {}))
     for number in (1, 2):
         refused = {"method": "subscribe", "success": False, "error": "Unknown", "symbol": "BTC/USD", "req_id": number}
         tracker.take(json.dumps(refused))
-    assert memory.damaged(tracker.symbols()) == {}
+    assert state.unrepaired(tracker.symbols()) == {}

@@ -12,8 +12,8 @@ import pytest
 
 from ticker.errors import ConfigError
 from ticker_feeds.loading import BUILT_IN, find_feed, load_feed, offers, without_secrets
-from ticker_feeds.recordings.replay import Replay
-from ticker_feeds.simulation.simulated import Simulated
+from ticker_feeds.recordings import Replay
+from ticker_feeds.simulation import Simulated
 
 MODULE = '''
 from __future__ import annotations

@@ -20,10 +20,9 @@ import ticker_feeds
 from tests.feeds.newcomer import Lantern
 from ticker.errors import ConfigError
 from ticker.market import FIELDS, FeedItem, Instrument, Update, Value
-from ticker_feeds.kit import template
+from ticker_feeds.kit import check_feed, template
 from ticker_feeds.kit.rules import RULES
 from ticker_feeds.kit.template import BadLine, Template
-from ticker_feeds.kit.testing import check_feed
 from ticker_feeds.loading import GROUP
 from ticker_feeds.simulation import faults
 

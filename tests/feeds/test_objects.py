@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from tests.support import update
 from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Publication, Withdrawal
-from ticker_feeds.lines.objects import MAX_ARRAY, Intake, decode_json, decode_msgpack
-from ticker_feeds.recordings.layout import RowError
+from ticker_feeds.lines.objects import MAX_ARRAY, ObjectReader, decode_json, decode_msgpack
+from ticker_feeds.parsing import BadInput
 
 
-def intake(counters: Counter[str] | None = None) -> Intake:
-    return Intake("test", Counter() if counters is None else counters, logging.getLogger("tests.objects"))
+def reader(counters: Counter[str] | None = None) -> ObjectReader:
+    return ObjectReader("test", Counter() if counters is None else counters, logging.getLogger("tests.objects"))
 
 
 def said(*lines: str, counters: Counter[str] | None = None) -> list[Publication]:
     """What these lines of JSON mean, in one run."""
-    run = intake(counters)
+    run = reader(counters)
     return [each for at, line in enumerate(lines, 1) for each in run.take(decode_json(line.encode()), f"line {at}")]
 
 
@@ -142,25 +142,25 @@ def test_what_is_not_json_or_msgpack_is_said_so() -> None:
         b'{"symbol": "A"} {}',
         b'{"symbol": "A", "bid": NaN}',
     ):
-        with pytest.raises(RowError, match="not JSON"):
+        with pytest.raises(BadInput, match="not JSON"):
             decode_json(data)
     for data in (b"", b"\x81", b"\xc1", b"\x91" * 100_000, b"\xa2\xff\xff"):
-        with pytest.raises(RowError, match="not msgpack"):
+        with pytest.raises(BadInput, match="not msgpack"):
             decode_msgpack(data)
 
 
 def test_a_float_in_msgpack_is_refused() -> None:
     counters: Counter[str] = Counter()
     item = decode_msgpack(msgspec.msgpack.encode({"symbol": "A", "bid": 1.5}))
-    assert intake(counters).take(item, "here") == []
+    assert reader(counters).take(item, "here") == []
     assert counters == {"bad value": 1}
 
 
 def test_the_number_of_causes_is_bounded() -> None:
     counters: Counter[str] = Counter()
-    run = intake(counters)
+    run = reader(counters)
     for at in range(1_000):
-        run.reject(RowError(f"cause {at}", "x"), "here")
+        run.reject(BadInput(f"cause {at}", "x"), "here")
     assert counters.total() == 1_000
     assert len(counters) <= 51
 
@@ -182,7 +182,7 @@ objects = st.dictionaries(
 
 @given(st.lists(objects | st.lists(objects) | json_values))
 def test_whatever_comes_what_is_said_of_it_is_taken_by_the_cache(items: list[object]) -> None:
-    run, cache = intake(), LastValueCache("epoch")
+    run, cache = reader(), LastValueCache("epoch")
     for item in items:
         for publication in run.take(item, "here"):
             cache.publish(publication)

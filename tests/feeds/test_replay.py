@@ -17,9 +17,9 @@ from tests.support import update
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
 from ticker_feeds.loading import load_feed
-from ticker_feeds.recordings.capture import CaptureWriter, Moment
-from ticker_feeds.recordings.recording import CHUNK_LINES
+from ticker_feeds.recordings import CaptureWriter, Moment
 from ticker_feeds.recordings.replay import Replay, merged
+from ticker_feeds.recordings.text_files import CHUNK_LINES
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 SECOND = 1_000_000

@@ -14,7 +14,7 @@ import trio
 from tests.support import update
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
-from ticker_feeds.lines.udp import Udp
+from ticker_feeds.lines import Udp
 from ticker_feeds.loading import load_feed
 
 GROUP = "239.255.77.88"

@@ -19,8 +19,8 @@ from tests.feeds import test_kraken as k
 from ticker.core.last_value import LastValueCache
 from ticker.errors import BadPublication
 from ticker.market import Instrument
-from ticker_feeds.venues import binance, coinbase, kraken
-from ticker_feeds.venues.venue import BadMessage, Tracker, VenueRefused, VenueState, instruments
+from ticker_feeds.venues import BadMessage, Tracker, VenueRefused, VenueState, binance, coinbase, kraken
+from ticker_feeds.venues.venue import first_instruments
 
 ANYTHING: list[object] = [None, True, 1, -1, 1.5, 10**30, "", "x", [], {}, [[]], [None], [{}], "A-B", "1e5", {"a": 1}]
 
@@ -58,12 +58,12 @@ PARSE: dict[str, Callable[[str], object]] = {
 
 def tracker(name: str) -> Tracker:
     names = {"A-B": "A-B", "C-D": "C-D"}
-    memory = VenueState(names, Counter())
+    state = VenueState(names, Counter())
     if name == "coinbase":
-        return coinbase.CoinbaseTracker(memory)
+        return coinbase.CoinbaseTracker(state)
     if name == "kraken":
-        return kraken.KrakenTracker(memory, instruments(names, {}))
-    return binance.BinanceTracker(memory, list(names), ["bookTicker", "trade"])
+        return kraken.KrakenTracker(state, first_instruments(names, {}))
+    return binance.BinanceTracker(state, list(names), ["bookTicker", "trade"])
 
 
 def mutated(message: object) -> Iterator[str]:

@@ -130,7 +130,7 @@ class Witness:
         return any(brought)
 
     def _look_into(self, message: ServerMessage | None) -> bool:
-        """Judge a message; whether it has data of the market in it."""
+        """PublicationChecker a message; whether it has data of the market in it."""
         if isinstance(message, Instruments):
             for definition in message.definitions:
                 self._judge(definition.symbol)

@@ -220,7 +220,7 @@ class World:
     # What is said
 
     def _heard(self, link: Link, data: bytes, *, by_server: bool) -> None:
-        """Judge what is said on a link, as it is said."""
+        """PublicationChecker what is said on a link, as it is said."""
         self.digest.update(b"%d %d %b" % (by_server, len(data), data))
         witness = self._witnesses.get(link)
         if witness is None:

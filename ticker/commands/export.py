@@ -17,7 +17,7 @@ from typing import Any
 
 from ticker.errors import BadPublication, ConfigError
 from ticker.market import Instrument, Kind, Publication, Update, Value, Withdrawal, field_key, field_kind, parse_decimal
-from ticker_feeds.recordings.capture import Capture
+from ticker_feeds.recordings import Capture
 
 ROWS = 20_000
 """So many rows are held at a time, and make a row group of a Parquet file."""

@@ -17,7 +17,7 @@ from ticker.commands.logs import configure_logging
 from ticker.commands.recorder import Tally, record_feed, record_service
 from ticker.errors import ConfigError
 from ticker_feeds.loading import load_feed
-from ticker_feeds.recordings.capture import Capture, CaptureWriter
+from ticker_feeds.recordings import Capture, CaptureWriter
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 30.0
 """How often it is said how much was recorded: on a terminal, where the line is overwritten, and elsewhere."""

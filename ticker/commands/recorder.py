@@ -24,7 +24,7 @@ from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.stale_marks import StaleMarks
 from ticker_feeds import Feed
-from ticker_feeds.recordings.capture import CaptureWriter, Moment
+from ticker_feeds.recordings import CaptureWriter, Moment
 
 _NOT_RECORDED = {"reconnecting", "feed_ended"}
 """Reasons for which a feed's runner marks instruments stale that are left out: a recording tells why a feed failed, and

@@ -70,7 +70,7 @@ class Nonconformity(AssertionError):
         self.what = what
 
 
-class Judge:
+class PublicationChecker:
     """Judges all that a feed sends in one run, and counts the updates."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Judge:
         self._copies: dict[str, _Copy] = {}
 
     def take(self, item: object) -> None:
-        """Judge what was sent. Raises `Nonconformity`."""
+        """PublicationChecker what was sent. Raises `Nonconformity`."""
         # An Update is a tuple, too, so the type itself counts.
         batch = item if type(item) in {list, tuple} else [item]
         assert isinstance(batch, list | tuple)  # noqa: S101  # for the type checker

@@ -22,8 +22,8 @@ import trio
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Publication
-from ticker_feeds.lines.objects import Intake, decode_json
-from ticker_feeds.recordings.layout import RowError
+from ticker_feeds.lines.objects import ObjectReader, decode_json
+from ticker_feeds.parsing import BadInput
 
 MAX_LINE = 2**20
 """The longest line, in bytes."""
@@ -74,19 +74,19 @@ class JsonLines:
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Read until the source ends, which a socket and a file that is followed never do."""
-        intake = Intake(self._path, self.counters, _log)
+        reader = ObjectReader(self._path, self.counters, _log)
         if self._listen is not None:
-            await self._serve(self._listen(), intake, updates)
+            await self._serve(self._listen(), reader, updates)
         elif self._path == "-":
-            await _copy(0, _Lines(intake, "line"), updates)
+            await _copy(0, _Lines(reader, "line"), updates)
         elif self._follow:
-            await _Follower(self._path, intake, self._silence, updates).run()
+            await _Follower(self._path, reader, self._silence, updates).run()
         else:
             with _Open(self._path) as file:
-                await _copy(file.descriptor, _Lines(intake, "line"), updates)
+                await _copy(file.descriptor, _Lines(reader, "line"), updates)
 
     async def _serve(
-        self, listener: trio.SocketListener, intake: Intake, updates: trio.abc.SendChannel[FeedItem]
+        self, listener: trio.SocketListener, reader: ObjectReader, updates: trio.abc.SendChannel[FeedItem]
     ) -> None:
         owners: dict[str, int] = {}
         writers: set[int] = set()
@@ -95,11 +95,11 @@ class JsonLines:
         async def take(stream: trio.SocketStream) -> None:
             nonlocal last
             if len(writers) >= MAX_WRITERS:
-                intake.reject(RowError("too many writers", f"at most {MAX_WRITERS}"), "a new one")
+                reader.reject(BadInput("too many writers", f"at most {MAX_WRITERS}"), "a new one")
                 return
             last = number = last + 1
             writers.add(number)
-            lines = _Lines(intake, f"writer {number}, line", partial(_own, owners, number))
+            lines = _Lines(reader, f"writer {number}, line", partial(_own, owners, number))
             try:
                 while data := await stream.receive_some(_CHUNK):
                     await lines.send(data, updates)
@@ -109,7 +109,7 @@ class JsonLines:
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
-            await updates.send(intake.lapse(orphans, "writer_gone"))
+            await updates.send(reader.mark_stale(orphans, "writer_gone"))
 
         async def serve(stream: trio.SocketStream) -> None:
             async with stream:
@@ -144,9 +144,9 @@ class _Lines:
     """Makes lines of bytes as they come, and publications of the lines."""
 
     def __init__(
-        self, intake: Intake, where: str, seen: Callable[[list[Publication]], None] = lambda _publications: None
+        self, reader: ObjectReader, where: str, seen: Callable[[list[Publication]], None] = lambda _publications: None
     ) -> None:
-        self._intake = intake
+        self._intake = reader
         self._where = where
         self._seen = seen
         self._number = 0
@@ -182,13 +182,13 @@ class _Lines:
         where = f"{self._where} {self._number}"
         if self._too_long or len(line) > MAX_LINE:
             self._too_long = False
-            self._intake.reject(RowError("line too long", f"more than {MAX_LINE} bytes"), where)
+            self._intake.reject(BadInput("line too long", f"more than {MAX_LINE} bytes"), where)
             return None
         if not line.strip():
             return None
         try:
             item = decode_json(line)
-        except RowError as error:
+        except BadInput as error:
             self._intake.reject(error, where)
             return None
         publications = self._intake.take(item, where)
@@ -243,11 +243,11 @@ class _Follower:
     """Reads a file as it grows, and whatever takes its place."""
 
     def __init__(
-        self, path: str, intake: Intake, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
+        self, path: str, reader: ObjectReader, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
     ) -> None:
         self._path = path
-        self._intake = intake
-        self._lines = _Lines(intake, "line")
+        self._intake = reader
+        self._lines = _Lines(reader, "line")
         self._silence = math.inf if silence is None else silence
         self._heard = trio.current_time()
         self._updates = updates
@@ -283,7 +283,7 @@ class _Follower:
     async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
         if trio.current_time() >= self._heard + self._silence:
-            slow_consumer_events = self._intake.lapse_all("feed_silent")
+            slow_consumer_events = self._intake.mark_all_stale("feed_silent")
             if slow_consumer_events:
                 await self._updates.send(slow_consumer_events)
 

@@ -41,8 +41,7 @@ from ticker.market import (
     scale_up,
     shown,
 )
-from ticker_feeds.recordings.layout import RowError
-from ticker_feeds.recordings.recording import first_guess
+from ticker_feeds.parsing import BadInput, guessed_instrument
 
 MAX_ARRAY = 3_000
 """The most objects in one array: with declarations and statuses they stay below what one batch may hold."""
@@ -55,22 +54,22 @@ _read_msgpack = msgspec.msgpack.Decoder().decode
 
 
 def decode_json(data: bytes) -> object:
-    """What stands there, with every number as it is written. Raises `RowError`."""
+    """What stands there, with every number as it is written. Raises `BadInput`."""
     try:
         return _read_json(data)
     except (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeError) as error:
-        raise RowError("not JSON", f"{error}: {data[:40]!r}") from None
+        raise BadInput("not JSON", f"{error}: {data[:40]!r}") from None
 
 
 def decode_msgpack(data: bytes) -> object:
-    """What stands there. Raises `RowError`."""
+    """What stands there. Raises `BadInput`."""
     try:
         return _read_msgpack(data)
     except (msgspec.DecodeError, RecursionError, UnicodeError, ValueError) as error:
-        raise RowError("not msgpack", f"{error}: {data[:40]!r}") from None
+        raise BadInput("not msgpack", f"{error}: {data[:40]!r}") from None
 
 
-class Intake:
+class ObjectReader:
     """What is known of the instruments of one run, and what follows from each object."""
 
     def __init__(self, name: str, counters: Counter[str], log: logging.Logger) -> None:
@@ -85,31 +84,31 @@ class Intake:
         """What an object, or an array of them, says; `where` says in the log where it stands."""
         try:
             return self._complete(_publications(item))
-        except RowError as error:
+        except BadInput as error:
             self.reject(error, where)
-            return self.lapse(_symbols(item), "bad_data")
+            return self.mark_stale(_symbols(item), "bad_data")
 
-    def reject(self, error: RowError, where: str) -> None:
+    def reject(self, error: BadInput, where: str) -> None:
         """Count what cannot be used."""
         if count_cause(self._counters, error.cause, _CAUSES):
             self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
 
-    def lapse(self, symbols: Iterable[str], reason: str) -> list[Publication]:
+    def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
         """These are not live any more, as far as they are known, until they are updated."""
         lapsed = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
         self._stale.update(lapsed)
         return [Update(symbol, {"status": "stale", "reason": reason}) for symbol in lapsed]
 
-    def lapse_all(self, reason: str) -> list[Publication]:
+    def mark_all_stale(self, reason: str) -> list[Publication]:
         """Nothing is live any more until it is updated; nothing is said of what was stale before."""
-        return self.lapse(sorted(self._announced - self._stale), reason)
+        return self.mark_stale(sorted(self._announced - self._stale), reason)
 
     def _complete(self, publications: list[Publication]) -> list[Publication]:
         """With the declarations that are missing, and with what is live again."""
         complete: list[Publication] = []
         for each in publications:
             if isinstance(each, Update) and each.symbol not in self._announced:
-                complete.append(first_guess(each))
+                complete.append(guessed_instrument(each))
             elif isinstance(each, Withdrawal) and each.symbol not in self._announced:
                 continue  # nothing is known of it
             self._announced.add(each.symbol)
@@ -122,13 +121,13 @@ class Intake:
 
 
 def _publications(item: object) -> list[Publication]:
-    """Raises `RowError`."""
+    """Raises `BadInput`."""
     if isinstance(item, dict):
         return [_publication(item)]
     if not isinstance(item, list):
-        raise RowError("neither an object nor an array", shown(item))
+        raise BadInput("neither an object nor an array", shown(item))
     if len(item) > MAX_ARRAY:
-        raise RowError("too long an array", f"{len(item)} objects; at most {MAX_ARRAY}")
+        raise BadInput("too long an array", f"{len(item)} objects; at most {MAX_ARRAY}")
     return [_publication(each) for each in item]
 
 
@@ -140,7 +139,7 @@ def _symbols(item: object) -> list[str]:
 
 def _publication(item: object) -> Publication:
     if not isinstance(item, dict):
-        raise RowError("no object in an array", shown(item))
+        raise BadInput("no object in an array", shown(item))
     try:
         if "symbol" in item:
             return _update(item)
@@ -149,14 +148,14 @@ def _publication(item: object) -> Publication:
         if item.keys() == {"withdraw"} and is_symbol(item["withdraw"]):
             return Withdrawal(item["withdraw"])
     except BadPublication as error:
-        raise RowError("bad value", str(error)) from None
-    raise RowError("no symbol", f"an object has symbol, instrument or withdraw: {shown(item)}")
+        raise BadInput("bad value", str(error)) from None
+    raise BadInput("no symbol", f"an object has symbol, instrument or withdraw: {shown(item)}")
 
 
 def _instrument(item: Mapping[str, object]) -> Instrument:
     unknown = item.keys() - {"instrument", "price_scale", "size_scale", "metadata"}
     if unknown:
-        raise RowError("unknown key", f"{shown(min(unknown, key=str))} beside instrument")
+        raise BadInput("unknown key", f"{shown(min(unknown, key=str))} beside instrument")
     described = {key: value for key, value in item.items() if key != "instrument"}
     return Instrument(item["instrument"], **described)  # type: ignore[arg-type]  # it checks what it is given
 
@@ -164,7 +163,7 @@ def _instrument(item: Mapping[str, object]) -> Instrument:
 def _update(item: Mapping[str, object]) -> Update:
     symbol = item["symbol"]
     if not isinstance(symbol, str) or not is_symbol(symbol):
-        raise RowError("bad symbol", shown(symbol))
+        raise BadInput("bad symbol", shown(symbol))
     return Update(symbol, {name: _value(name, value) for name, value in item.items() if name != "symbol"})
 
 

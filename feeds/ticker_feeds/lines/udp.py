@@ -17,8 +17,8 @@ import trio
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Publication
 from ticker_feeds.lines.jsonl import checked_silence
-from ticker_feeds.lines.objects import Intake, decode_json, decode_msgpack
-from ticker_feeds.recordings.layout import RowError
+from ticker_feeds.lines.objects import ObjectReader, decode_json, decode_msgpack
+from ticker_feeds.parsing import BadInput
 
 _MAX_DATAGRAM = 65_535
 _AT_ONCE = 200
@@ -73,7 +73,7 @@ class Udp:
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Receive without end."""
-        intake = Intake(self._name, self.counters, _log)
+        reader = ObjectReader(self._name, self.counters, _log)
         order = _Order(self.counters)
         with self._socket() as receiver:
             host, port, *_ = receiver.getsockname()
@@ -84,7 +84,7 @@ class Udp:
                 batch: list[Publication] = []
                 alive = False
                 for data, sender in _waiting(receiver):
-                    publications = _taken(data, sender, intake, order)
+                    publications = _taken(data, sender, reader, order)
                     alive = alive or publications is not None
                     if batch and len(batch) + len(publications or ()) > _MAX_BATCH:
                         await updates.send(batch)
@@ -145,26 +145,26 @@ def _waiting(receiver: socket.socket) -> list[tuple[bytes, object]]:
     return received
 
 
-def _taken(data: bytes, sender: object, intake: Intake, order: _Order) -> list[Publication] | None:
+def _taken(data: bytes, sender: object, reader: ObjectReader, order: _Order) -> list[Publication] | None:
     """What a datagram says; None for one that is not to be heard."""
     where = f"from {sender}"
     try:
         item = decode_json(data) if data.lstrip()[:1] in {b"{", b"["} else decode_msgpack(data)
         number = _number(item)
-    except RowError as error:
-        intake.reject(error, where)
+    except BadInput as error:
+        reader.reject(error, where)
         return None
     if number is not None and not order.is_news(sender, number):
         return None
-    return intake.take(item, where)
+    return reader.take(item, where)
 
 
 def _number(item: object) -> int | None:
-    """Take the sender's number out of a datagram, if it has one. Raises `RowError`."""
+    """Take the sender's number out of a datagram, if it has one. Raises `BadInput`."""
     first = item[0] if isinstance(item, list) and item else item
     if not isinstance(first, dict) or "seq" not in first:
         return None
     number = first.pop("seq")
     if type(number) is not int or number < 0:
-        raise RowError("bad seq", repr(number)[:80])
+        raise BadInput("bad seq", repr(number)[:80])
     return number

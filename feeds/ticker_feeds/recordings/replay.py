@@ -1,7 +1,7 @@
 """Recorded market data, played at the pace at which it was recorded, or faster.
 
-What the files can be is described in `ticker_feeds.recordings.recording` and `ticker_feeds.recordings.layout` (text)
-and `ticker_feeds.recordings.capture` (what `ticker record` makes).
+The files: text (`ticker_feeds.recordings.text_files`, `ticker_feeds.recordings.row_layout`), and the captures of
+`ticker record` (`ticker_feeds.recordings.capture`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import trio
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, is_symbol
+from ticker_feeds.parsing import guessed_instrument
 from ticker_feeds.recordings.capture import Capture, Moment, is_capture
-from ticker_feeds.recordings.recording import Messages, Recording, first_guess
+from ticker_feeds.recordings.text_files import Messages, Recording
 from ticker_feeds.venues import binance, coinbase, kraken
 
 WAKE_UP_SECONDS = 0.005
@@ -207,7 +208,7 @@ def _batches(moments: list[Moment], announced: set[str]) -> Generator[list[Publi
                 announced.add(publication.symbol)
             elif type(publication) is Update and publication.symbol not in announced:
                 announced.add(publication.symbol)
-                batch.append(first_guess(publication))
+                batch.append(guessed_instrument(publication))
             batch.append(publication)
     # A moment with nothing in it is a sign of life, and is passed on as one.
     yield batch

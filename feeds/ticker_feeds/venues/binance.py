@@ -24,19 +24,19 @@ import trio
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Publication, Update, Value
-from ticker_feeds.venues.connection import Venue
-from ticker_feeds.venues.venue import (
+from ticker_feeds.venues import (
     BadMessage,
+    Frame,
     Message,
     Tracker,
+    Venue,
     VenueState,
-    chunks,
-    decode,
-    numbers,
-    text,
-    whole,
+    decode_object,
+    read_decimals,
+    read_integer,
+    read_kind,
+    read_text,
     without_empty_sides,
-    word,
 )
 
 _MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
@@ -62,9 +62,9 @@ _FIELDS = {
 }
 
 
-def parse(raw: str | bytes) -> list[Update]:
+def parse(raw: Frame) -> list[Update]:
     """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`."""
-    return _stated(_event(decode(raw)))
+    return _stated(_event(decode_object(raw)))
 
 
 def _event(message: Message) -> Message:
@@ -81,33 +81,33 @@ def _event(message: Message) -> Message:
 
 
 def _stated(event: Message) -> list[Update]:
-    names = _FIELDS.get(word(event, "e"))
+    names = _FIELDS.get(read_kind(event, "e"))
     if names is None:
         return []
-    symbol = text(event, "s")
+    symbol = read_text(event, "s")
     if event.get("X", "MARKET") != "MARKET":
         return []
-    fields = without_empty_sides(numbers(event, names, symbol))
+    fields = without_empty_sides(read_decimals(event, names, symbol))
     if len(fields) < len(names):
         raise BadMessage(f"a {event['e']} with too few prices", symbol)
     if event["e"] == "24hrTicker":
-        fields["trade_count"] = whole(event, "n", symbol)
+        fields["trade_count"] = read_integer(event, "n", symbol)
     key = "T" if "T" in event else "E"
     if key in event:
-        fields["time"] = 1_000 * whole(event, key, symbol)
+        fields["time"] = 1_000 * read_integer(event, key, symbol)
     return [Update(symbol, fields)]
 
 
 class BinanceTracker(Tracker):
     """One connection to Binance: these streams of these symbols."""
 
-    def __init__(self, memory: VenueState, symbols: Sequence[str], streams: Sequence[str]) -> None:
-        super().__init__(memory)
+    def __init__(self, state: VenueState, symbols: Sequence[str], streams: Sequence[str]) -> None:
+        super().__init__(state)
         self._symbols = symbols
         self._streams = streams
         self._requests: dict[int, list[str]] = {}
         self._last_request = 0
-        for some in chunks(symbols, _REQUEST // len(streams)):
+        for some in _chunks(symbols, _REQUEST // len(streams)):
             self._subscribe(some)
 
     def symbols(self) -> Iterable[str]:
@@ -119,10 +119,10 @@ class BinanceTracker(Tracker):
         if "id" in message and "stream" not in message and "e" not in message:
             return self._answer(message)
         event = _event(message)
-        kind = word(event, "e")
+        kind = read_kind(event, "e")
         if kind == "serverShutdown":
-            self.ends = True
-        if kind == "trade" and text(event, "s") in self.names and not self._is_new_trade(event):
+            self.ending = True
+        if kind == "trade" and read_text(event, "s") in self.names and not self._is_new_trade(event):
             return []
         return [each for update in _stated(event) for each in self._price(kind, event, update)]
 
@@ -143,26 +143,26 @@ class BinanceTracker(Tracker):
         if "error" not in message and "code" not in message:
             return []
         if len(symbols) == 1:
-            return self.memory.refused(symbols[0])
+            return self.state.mark_refused(symbols[0])
         # It does not say which of them it is: ask for each half by itself.
-        for half in chunks(symbols, (len(symbols) + 1) // 2):
+        for half in _chunks(symbols, (len(symbols) + 1) // 2):
             self._subscribe(half)
         return []
 
     def _is_new_trade(self, event: Message) -> bool:
-        return self.memory.is_new_trade(event["s"], whole(event, "t", event["s"]))
+        return self.state.is_new_trade(event["s"], read_integer(event, "t", event["s"]))
 
     def _price(self, kind: str, event: Message, update: Update) -> list[Publication]:
         symbol, fields = update.symbol, update.fields
         if symbol not in self.names:
             return []
         if kind == "bookTicker":
-            if not self.memory.is_new_quote(symbol, whole(event, "u", symbol)):
+            if not self.state.is_new_quote(symbol, read_integer(event, "u", symbol)):
                 return []
-        elif kind != "trade" and self.memory.last_trade(symbol) is not None:
+        elif kind != "trade" and self.state.last_trade(symbol) is not None:
             # It was computed up to a second ago: the trades themselves are newer.
             fields = _without(fields, "last", "last_size", "time")
-        return self.memory.data(symbol, fields, repairs=kind == "bookTicker")
+        return self.state.update(symbol, fields, full_quote=kind == "bookTicker")
 
 
 def _without(fields: Mapping[str, Value], *names: str) -> dict[str, Value]:
@@ -199,12 +199,12 @@ class Binance(Venue):
         """What all instruments of it have in common."""
         return {"venue": self.NAME, "market": self._market}
 
-    async def follow(self, updates: trio.abc.SendChannel[FeedItem], memory: VenueState) -> None:
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """As many connections as the streams need."""
         async with trio.open_nursery() as nursery:
             for path, streams in self._entries.items():
-                for symbols in chunks(list(self.names), _STREAMS // len(streams)):
-                    nursery.start_soon(self._keep, path, streams, symbols, updates, memory)
+                for symbols in _chunks(list(self.names), _STREAMS // len(streams)):
+                    nursery.start_soon(self._keep, path, streams, symbols, updates, state)
 
     async def _keep(
         self,
@@ -212,14 +212,14 @@ class Binance(Venue):
         streams: Sequence[str],
         symbols: Sequence[str],
         updates: trio.abc.SendChannel[FeedItem],
-        memory: VenueState,
+        state: VenueState,
     ) -> None:
         """One connection, and the next one before the venue ends it. Raises whatever ends it sooner."""
         before: trio.CancelScope | None = None
         async with trio.open_nursery() as nursery:
             while True:
                 scope, ending = trio.CancelScope(), trio.Event()
-                tracker = BinanceTracker(memory, symbols, streams)
+                tracker = BinanceTracker(state, symbols, streams)
                 await nursery.start(self._connect_within, scope, ending, path, tracker, updates)
                 if before is not None:
                     self.counters["handovers"] += 1
@@ -240,3 +240,8 @@ class Binance(Venue):
     ) -> None:
         with scope:
             await self.connect(self.url + path, tracker, updates, ending=ending, task_status=task_status)
+
+
+def _chunks(items: Sequence[str], size: int) -> list[list[str]]:
+    """Split into lists of at most `size` items."""
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

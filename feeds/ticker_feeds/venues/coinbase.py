@@ -22,20 +22,22 @@ from typing import ClassVar
 import trio
 
 from ticker.market import FeedItem, Publication, Update
-from ticker_feeds.venues.connection import Venue
-from ticker_feeds.venues.venue import (
+from ticker_feeds.venues import (
     BadMessage,
+    Frame,
     Message,
+    Request,
     Tracker,
+    Venue,
     VenueRefused,
     VenueState,
-    decode,
-    microseconds,
-    numbers,
-    text,
-    whole,
+    decode_object,
+    read_decimals,
+    read_integer,
+    read_kind,
+    read_microseconds,
+    read_text,
     without_empty_sides,
-    word,
 )
 
 URL = "wss://ws-feed.exchange.coinbase.com"
@@ -56,31 +58,31 @@ _MATCH = {"price": "last", "size": "last_size"}
 _PRODUCT = re.compile(r"\b([A-Z0-9]+-[A-Z0-9]+)\b")
 
 
-def parse(raw: str | bytes) -> list[Update]:
+def parse(raw: Frame) -> list[Update]:
     """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`."""
-    return _stated(decode(raw))
+    return _stated(decode_object(raw))
 
 
 def _stated(message: Message) -> list[Update]:
-    kind = word(message, "type")
+    kind = read_kind(message, "type")
     if kind not in {"ticker", "match", "last_match"}:
         return []
-    symbol = text(message, "product_id")
+    symbol = read_text(message, "product_id")
     names = _TICKER if kind == "ticker" else _MATCH
-    fields = without_empty_sides(numbers(message, names, symbol))
+    fields = without_empty_sides(read_decimals(message, names, symbol))
     if not ({"bid", "ask", "last"} if kind == "ticker" else {"last", "last_size"}) <= fields.keys():
         raise BadMessage(f"a {kind} without prices", symbol)
     if kind != "ticker" or "time" in message:
-        fields["time"] = microseconds(message, "time", symbol)
+        fields["time"] = read_microseconds(message, "time", symbol)
     return [Update(symbol, fields)]
 
 
 class CoinbaseTracker(Tracker):
     """One connection to Coinbase."""
 
-    def __init__(self, memory: VenueState) -> None:
-        super().__init__(memory)
-        self._wanted = list(memory.names)
+    def __init__(self, state: VenueState) -> None:
+        super().__init__(state)
+        self._wanted = list(state.names)
         self._told: dict[str, int] = {}
         self._subscribe()
 
@@ -88,16 +90,16 @@ class CoinbaseTracker(Tracker):
         """Those that were not refused."""
         return self._wanted
 
-    def again(self, symbol: str) -> list[Message]:
+    def snapshot_requests(self, symbol: str) -> list[Request]:
         """Leave the ticker of this product and subscribe to it anew."""
-        self.memory.forget_quote(symbol)
+        self.state.reset_quote(symbol)
         return [
             {"type": kind, "product_ids": [symbol], "channels": ["ticker"]} for kind in ("unsubscribe", "subscribe")
         ]
 
     def read(self, message: Message) -> list[Publication]:
         """What follows from a message. Raises `BadMessage` and `VenueRefused`."""
-        kind = word(message, "type")
+        kind = read_kind(message, "type")
         if kind == "subscriptions":
             self._answered(message)
         elif kind == "error":
@@ -129,7 +131,7 @@ class CoinbaseTracker(Tracker):
         self.pending.difference_update(named)
         if self._wanted:
             self._subscribe()
-        return [each for symbol in named for each in self.memory.refused(symbol)]
+        return [each for symbol in named for each in self.state.mark_refused(symbol)]
 
     def _data(self, kind: str, message: Message, update: Update) -> list[Publication]:
         if update.symbol not in self.names:
@@ -139,31 +141,31 @@ class CoinbaseTracker(Tracker):
 
     def _ticker(self, message: Message, update: Update) -> list[Publication]:
         symbol, fields = update.symbol, dict(update.fields)
-        if not self.memory.is_new_quote(symbol, whole(message, "sequence", symbol)):
+        if not self.state.is_new_quote(symbol, read_integer(message, "sequence", symbol)):
             return []
-        last, trade = self.memory.last_trade(symbol), message.get("trade_id")
+        last, trade = self.state.last_trade(symbol), message.get("trade_id")
         behind = last is not None and type(trade) is int and trade < last
         if behind:
             fields = {name: value for name, value in fields.items() if name not in {"last", "last_size", "time"}}
         elif type(trade) is int:
             self._told[symbol] = trade
-        return self.memory.data(symbol, fields, repairs=not behind)
+        return self.state.update(symbol, fields, full_quote=not behind)
 
     def _match(self, message: Message, update: Update) -> list[Publication]:
-        symbol, trade = update.symbol, whole(message, "trade_id", update.symbol)
-        if not self.memory.is_new_trade(symbol, trade):
+        symbol, trade = update.symbol, read_integer(message, "trade_id", update.symbol)
+        if not self.state.is_new_trade(symbol, trade):
             return []
         # A ticker may have told of a later trade already.
         fields = update.fields if trade >= self._told.get(symbol, 0) else {}
-        return self.memory.data(symbol, fields, repairs=False)
+        return self.state.update(symbol, fields, full_quote=False)
 
     def _beat(self, message: Message) -> list[Publication]:
-        symbol, trade = text(message, "product_id"), message.get("last_trade_id")
-        last = self.memory.last_trade(symbol) if symbol in self.names else None
+        symbol, trade = read_text(message, "product_id"), message.get("last_trade_id")
+        last = self.state.last_trade(symbol) if symbol in self.names else None
         # There were times when it was always 0.
         if last is None or type(trade) is not int or trade <= last:
             return []
-        return self.memory.overtaken(symbol, trade)
+        return self.state.mark_missed_trade(symbol, trade)
 
 
 class Coinbase(Venue):
@@ -181,6 +183,6 @@ class Coinbase(Venue):
     def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
         super().__init__(symbols, prefix, url, ca)
 
-    async def follow(self, updates: trio.abc.SendChannel[FeedItem], memory: VenueState) -> None:
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """One connection for all."""
-        await self.connect(self.url, CoinbaseTracker(memory), updates)
+        await self.connect(self.url, CoinbaseTracker(state), updates)

@@ -21,20 +21,22 @@ from typing import Any, ClassVar
 import trio
 
 from ticker.market import MAX_SCALE, FeedItem, Instrument, Publication, Update
-from ticker_feeds.venues.connection import Venue
-from ticker_feeds.venues.venue import (
+from ticker_feeds.venues import (
     BadMessage,
+    Frame,
     Message,
+    Request,
     Tracker,
+    Venue,
     VenueRefused,
     VenueState,
-    decode,
-    microseconds,
-    numbers,
-    text,
-    whole,
+    decode_object,
+    read_decimals,
+    read_integer,
+    read_kind,
+    read_microseconds,
+    read_text,
     without_empty_sides,
-    word,
 )
 
 URL = "wss://ws.kraken.com/v2"
@@ -55,17 +57,17 @@ _MORE: Mapping[str, Message] = {"ticker": {"event_trigger": "bbo"}, "trade": {"s
 _TRADED = {"online", "limit_only", "reduce_only"}
 
 
-def parse(raw: str | bytes) -> list[Update]:
+def parse(raw: Frame) -> list[Update]:
     """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`.
 
     A message of several trades gives an update for each.
     """
-    return [update for _, update in _stated(decode(raw))]
+    return [update for _, update in _stated(decode_object(raw))]
 
 
 def _stated(message: Message) -> list[tuple[Message, Update]]:
     """What a message states, with the element of its data that says so."""
-    channel = word(message, "channel")
+    channel = read_kind(message, "channel")
     if channel not in {"ticker", "trade"}:
         return []
     return [(each, _ticker(each) if channel == "ticker" else _trade(each)) for each in _data(message)]
@@ -79,31 +81,31 @@ def _data(message: Message) -> list[Message]:
 
 
 def _ticker(each: Message) -> Update:
-    symbol = text(each, "symbol")
-    fields = without_empty_sides(numbers(each, _TICKER, symbol))
+    symbol = read_text(each, "symbol")
+    fields = without_empty_sides(read_decimals(each, _TICKER, symbol))
     if not {"bid", "ask"} <= fields.keys():
         raise BadMessage("a ticker without quotes", symbol)
     if each.get("trades") is not None:
-        fields["trade_count"] = whole(each, "trades", symbol)
+        fields["trade_count"] = read_integer(each, "trades", symbol)
     if each.get("timestamp") is not None:
-        fields["time"] = microseconds(each, "timestamp", symbol)
+        fields["time"] = read_microseconds(each, "timestamp", symbol)
     return Update(symbol, fields)
 
 
 def _trade(each: Message) -> Update:
-    symbol = text(each, "symbol")
-    fields = numbers(each, _TRADE, symbol)
+    symbol = read_text(each, "symbol")
+    fields = read_decimals(each, _TRADE, symbol)
     if not {"last", "last_size"} <= fields.keys():
         raise BadMessage("a trade without a price", symbol)
-    return Update(symbol, {**fields, "time": microseconds(each, "timestamp", symbol)})
+    return Update(symbol, {**fields, "time": read_microseconds(each, "timestamp", symbol)})
 
 
 class KrakenTracker(Tracker):
     """The connection to Kraken."""
 
-    def __init__(self, memory: VenueState, instruments: dict[str, Instrument]) -> None:
+    def __init__(self, state: VenueState, instruments: dict[str, Instrument]) -> None:
         """`instruments` are those known so far, by the venue's symbols; what is learned goes in there."""
-        super().__init__(memory)
+        super().__init__(state)
         self._instruments = instruments
         self._online = True
         self._states: dict[str, str] = {}
@@ -122,14 +124,14 @@ class KrakenTracker(Tracker):
         """What follows from a message. Raises `BadMessage` and `VenueRefused`."""
         if message.get("method") == "subscribe":
             return self._answer(message)
-        channel = word(message, "channel")
+        channel = read_kind(message, "channel")
         if channel == "status":
             return self._status(message)
         if channel == "instrument":
             return self._instrument(message)
         return [each for element, update in _stated(message) for each in self._price(channel, element, update)]
 
-    def again(self, symbol: str) -> list[Message]:
+    def snapshot_requests(self, symbol: str) -> list[Request]:
         """Leave the ticker of this symbol and subscribe to it anew: it begins with a snapshot."""
         params = {"channel": "ticker", **_MORE["ticker"], "symbol": [symbol]}
         return [{"method": method, "params": params, "req_id": 1} for method in ("unsubscribe", "subscribe")]
@@ -140,7 +142,7 @@ class KrakenTracker(Tracker):
         number = message.get("req_id")
         channel = _REQUESTS.get(number) if isinstance(number, int) else None
         if isinstance(result, dict):
-            channel, symbol = word(result, "channel"), result.get("symbol")
+            channel, symbol = read_kind(result, "channel"), result.get("symbol")
         if not isinstance(symbol, str):
             error = str(message.get("error"))
             symbol = next((each for each in self.names if each in error), "")
@@ -152,7 +154,7 @@ class KrakenTracker(Tracker):
             known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
             self.pending -= {("ticker", symbol), ("trade", symbol)}
             # What was not pending had been left, to be subscribed to anew: its quotes do not move any more.
-            return self.memory.refused(symbol) if known else self.memory.wrong(symbol, "gap")
+            return self.state.mark_refused(symbol) if known else self.state.mark(symbol, "gap")
         elif channel != "instrument":  # without that, the first values tell the decimal places
             raise VenueRefused(f"{channel}: {message.get('error')}")
         return []
@@ -165,23 +167,23 @@ class KrakenTracker(Tracker):
         if channel == "ticker":
             fields = dict(update.fields)
             # Trades come by themselves, with their sizes: a ticker's `last` is as old as the ticker.
-            if self.memory.last_trade(symbol) is not None:
+            if self.state.last_trade(symbol) is not None:
                 del fields["last"]
-            return self.memory.data(symbol, fields, repairs=True)
-        if not self.memory.is_new_trade(symbol, whole(element, "trade_id", symbol)):
+            return self.state.update(symbol, fields, full_quote=True)
+        if not self.state.is_new_trade(symbol, read_integer(element, "trade_id", symbol)):
             return []
-        return self.memory.data(symbol, update.fields, repairs=False)
+        return self.state.update(symbol, update.fields, full_quote=False)
 
     def _status(self, message: Message) -> list[Publication]:
         for each in _data(message):
-            self._online = text(each, "system") == "online"
+            self._online = read_text(each, "system") == "online"
         return [update for symbol in self.names for update in self._halt(symbol)]
 
     def _halt(self, symbol: str) -> list[Publication]:
         state = self._states.get(symbol, "online")
         if not self._online or (state not in _TRADED and state != "delisted"):
-            return self.memory.wrong(symbol, "exchange_halt")
-        self.memory.right(symbol, "exchange_halt")
+            return self.state.mark(symbol, "exchange_halt")
+        self.state.clear(symbol, "exchange_halt")
         return []
 
     def _instrument(self, message: Message) -> list[Publication]:
@@ -192,19 +194,19 @@ class KrakenTracker(Tracker):
         return [each for pair in pairs if isinstance(pair, dict) for each in self._pair(pair)]
 
     def _pair(self, pair: dict[str, Any]) -> list[Publication]:
-        symbol = text(pair, "symbol")
+        symbol = read_text(pair, "symbol")
         if symbol not in self.names:
             return []
-        state = text(pair, "status", symbol)
+        state = read_text(pair, "status", symbol)
         scales = (
-            min(whole(pair, "price_precision", symbol), MAX_SCALE),
-            min(whole(pair, "qty_precision", symbol), MAX_SCALE),
+            min(read_integer(pair, "price_precision", symbol), MAX_SCALE),
+            min(read_integer(pair, "qty_precision", symbol), MAX_SCALE),
         )
         before = self._instruments[symbol]
         self._instruments[symbol] = Instrument(before.symbol, *scales, before.metadata)
         self._states[symbol] = state
-        self.memory.right(symbol, "delisted")
-        told = self.memory.wrong(symbol, "delisted") if state == "delisted" else []
+        self.state.clear(symbol, "delisted")
+        told = self.state.mark(symbol, "delisted") if state == "delisted" else []
         return [self._instruments[symbol], *told, *self._halt(symbol)]
 
 
@@ -225,6 +227,6 @@ class Kraken(Venue):
     def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
         super().__init__(symbols, prefix, url, ca)
 
-    async def follow(self, updates: trio.abc.SendChannel[FeedItem], memory: VenueState) -> None:
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """One connection for all."""
-        await self.connect(self.url, KrakenTracker(memory, self.instruments), updates)
+        await self.connect(self.url, KrakenTracker(state, self.instruments), updates)

@@ -1,4 +1,4 @@
-"""ticker_feeds/kit/testing.py: the conformance kit lets good feeds pass, and names the rule that a bad one breaks."""
+"""ticker_feeds/kit/checker.py: the conformance kit lets good feeds pass, and names the rule that a bad one breaks."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from ticker.config import Limits
 from ticker.core.last_value import LastValueCache
 from ticker.errors import BadPublication
 from ticker.market import Instrument, Publication, Update, Withdrawal
-from ticker_feeds.kit.rules import MAX_BATCH, RULES, Judge
-from ticker_feeds.kit.testing import Nonconformity, check_feed, conformance
-from ticker_feeds.simulation.simulated import Simulated
+from ticker_feeds.kit import Nonconformity, check_feed, conformance
+from ticker_feeds.kit.rules import MAX_BATCH, RULES, PublicationChecker
+from ticker_feeds.simulation import Simulated
 
 
 def quote(**fields: object) -> Update:
@@ -162,7 +162,7 @@ PUBLICATIONS = st.one_of(
 
 @given(st.lists(PUBLICATIONS, max_size=12))
 def test_the_kit_accepts_what_the_cache_accepts_and_nothing_else(publications: Sequence[Publication]) -> None:
-    cache, judge = LastValueCache("epoch"), Judge()
+    cache, judge = LastValueCache("epoch"), PublicationChecker()
     for publication in publications:
         accepted = True
         try:
@@ -180,7 +180,7 @@ def test_the_kit_accepts_what_the_cache_accepts_and_nothing_else(publications: S
 @pytest.mark.parametrize(("count", "fits"), [(64, True), (65, False)])
 def test_the_kit_counts_fields_as_the_cache_does(count: int, *, fits: bool) -> None:
     fields: dict[str, Any] = {f"field_{number}": number for number in range(count)} | {"status": "live", "reason": "r"}
-    for take in (LastValueCache("epoch").publish, Judge().take):
+    for take in (LastValueCache("epoch").publish, PublicationChecker().take):
         cast("Callable[[object], None]", take)(Instrument("A"))
         if fits:
             cast("Callable[[object], None]", take)(Update("A", fields))

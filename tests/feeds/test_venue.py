@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,9 +17,8 @@ from tests.feeds.venue_server import VenueServer, followed, option_ca, venue
 from tests.net.pair import sockets
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Update
+from ticker_feeds.venues import Request, VenueClosed, VenueSilent, VenueState, VenueUnreachable
 from ticker_feeds.venues.coinbase import Coinbase, CoinbaseTracker
-from ticker_feeds.venues.connection import VenueClosed, VenueSilent, VenueUnreachable
-from ticker_feeds.venues.venue import Message, VenueState
 
 
 @pytest.mark.parametrize(
@@ -286,17 +286,17 @@ async def test_each_gap_is_asked_about_once_and_not_faster_than_the_venue_may_be
     autojump_clock: MockClock,  # noqa: ARG001  # the clock of the test
 ) -> None:
     names = {f"S{number}-USD": f"S{number}-USD" for number in range(200)}
-    memory = VenueState(names, Counter())
-    tracker = CoinbaseTracker(memory)
+    state = VenueState(names, Counter())
+    tracker = CoinbaseTracker(state)
     coinbase = Coinbase(symbols=",".join(names))
-    requests, waiting = trio.open_memory_channel[Message](math.inf)
+    requests, waiting = trio.open_memory_channel[Request](math.inf)
     waiting_at_most = 0
     for _ in range(3):
         for symbol in names:
-            memory.missed(symbol)
+            state.mark_gap(symbol)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(coinbase._repair, tracker, requests)
-            sent: list[Message] = []
+            nursery.start_soon(coinbase._request_snapshots, tracker, requests)
+            sent: list[Any] = []
             while len(sent) < 2 * len(names):
                 await trio.sleep(coinbase.request_seconds)
                 waiting_at_most = max(waiting_at_most, waiting.statistics().current_buffer_used)
@@ -307,22 +307,22 @@ async def test_each_gap_is_asked_about_once_and_not_faster_than_the_venue_may_be
             nursery.cancel_scope.cancel()
         assert sorted(each["product_ids"][0] for each in sent[::2]) == sorted(names)
         for symbol in names:
-            memory.data(symbol, {"bid": "1"}, repairs=True)
+            state.update(symbol, {"bid": "1"}, full_quote=True)
     assert 0 < waiting_at_most <= 22
 
 
 async def test_a_gap_that_follows_a_repair_between_two_looks_is_another_one(
     autojump_clock: MockClock,  # noqa: ARG001  # the clock of the test
 ) -> None:
-    memory = VenueState({"A-B": "A-B"}, Counter())
-    requests, waiting = trio.open_memory_channel[Message](math.inf)
+    state = VenueState({"A-B": "A-B"}, Counter())
+    requests, waiting = trio.open_memory_channel[Request](math.inf)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Coinbase(symbols="A-B")._repair, CoinbaseTracker(memory), requests)
-        memory.missed("A-B")
+        nursery.start_soon(Coinbase(symbols="A-B")._request_snapshots, CoinbaseTracker(state), requests)
+        state.mark_gap("A-B")
         await trio.sleep(10.5)
         assert waiting.statistics().current_buffer_used == 2
-        memory.data("A-B", {"bid": "1"}, repairs=True)
-        memory.missed("A-B")
+        state.update("A-B", {"bid": "1"}, full_quote=True)
+        state.mark_gap("A-B")
         await trio.sleep(600)
         assert waiting.statistics().current_buffer_used == 4
         nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""ticker_feeds/simulation/simulated.py: an invented market that can be repeated."""
+"""ticker_feeds/simulation/market.py: an invented market that can be repeated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trio.testing import MockClock
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, Value, parse_decimal
-from ticker_feeds.simulation import faults
-from ticker_feeds.simulation.simulated import Simulated, publications
+from ticker_feeds.simulation import Simulated, faults
+from ticker_feeds.simulation.market import publications
 
 SYMBOLS = ["EURUSD", "BTCUSD", "QQQQ", "ZZZZ"]
 

@@ -42,6 +42,7 @@ from ticker.market import (
     parse_decimal,
     scale_up,
 )
+from ticker_feeds.parsing import BadInput
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
@@ -52,14 +53,6 @@ _WHOLE = re.compile(r"-?[0-9]{1,16}")
 _DATE_IN_NAME = re.compile(r"(?<![0-9])[0-9]{8}(?![0-9])")
 _SYMBOL_IN_NAME = re.compile(r"(?:[0-9]{8}_([a-z0-9]+)[_.]|[a-z0-9]+-([a-z0-9]+)-[0-9]{8}(?![0-9]))", re.IGNORECASE)
 _COLUMNS = f"line 1 names the columns: time, symbol, and fields such as {', '.join(list(FIELDS)[:5])}"
-
-
-class RowError(Exception):
-    """A row that cannot be used: `cause` is what it is counted under; the text also says what stood there."""
-
-    def __init__(self, cause: str, detail: str) -> None:
-        super().__init__(f"{cause} ({detail[:80]})")
-        self.cause = cause
 
 
 class Row(NamedTuple):
@@ -82,13 +75,13 @@ class Layout:
     fields: Sequence[tuple[int, str, Callable[[str], Value]]]
 
     def row(self, line: str) -> Row:
-        """What a line says. Raises `RowError` for one that does not parse."""
+        """What a line says. Raises `BadInput` for one that does not parse."""
         cells = _cells(line)
         if len(cells) != self.width:
-            raise RowError("wrong number of cells", f"{len(cells)} instead of {self.width}")
+            raise BadInput("wrong number of cells", f"{len(cells)} instead of {self.width}")
         symbol = self.symbol if self.symbol_at is None else cells[self.symbol_at]
         if not is_symbol(symbol):
-            raise RowError("bad symbol", repr(symbol))
+            raise BadInput("bad symbol", repr(symbol))
         time = self.time(cells[self.time_at])
         fields: dict[str, Value] = {"time": time}
         for at, name, read in self.fields:
@@ -100,7 +93,7 @@ class Layout:
 def find_layout(line: str, names: Sequence[str], symbol: str | None) -> Layout:
     """The layout of a recording with this line 1 and these file names; `symbol` is that of all rows, where it is given.
 
-    Raises `ConfigError` or `RowError` for what is in neither layout.
+    Raises `ConfigError` or `BadInput` for what is in neither layout.
     """
     if symbol is not None and not is_symbol(symbol):
         raise ConfigError(f"symbol {symbol[:80]!r} cannot be a symbol: it has no spaces and none of * ? [ ]")
@@ -146,36 +139,36 @@ def _table(columns: list[str], symbol: str | None) -> Layout:
 
 def _cells(line: str) -> list[str]:
     if "\ufffd" in line:
-        raise RowError("not UTF-8", repr(line))
+        raise BadInput("not UTF-8", repr(line))
     if '"' not in line:
         return [cell.strip() for cell in line.split(",")]
     # A reader for each line, because one for the file would look for the end of a stray quote in the lines that follow.
     try:
         return [cell.strip() for cell in next(csv.reader([line], strict=True))]
     except csv.Error as error:
-        raise RowError("bad quoting", str(error)) from error
+        raise BadInput("bad quoting", str(error)) from error
 
 
 def _decimal(cell: str) -> str:
     try:
         digits, places = parse_decimal(cell)
         if places > MAX_SCALE:
-            raise RowError("bad number", f"{cell!r} has more than {MAX_SCALE} decimal places")
+            raise BadInput("bad number", f"{cell!r} has more than {MAX_SCALE} decimal places")
         scale_up(digits, places, places)
     except BadPublication as error:
-        raise RowError("bad number", str(error)) from error
+        raise BadInput("bad number", str(error)) from error
     return cell
 
 
 def _whole(cell: str) -> int:
     if _WHOLE.fullmatch(cell) is None or abs(int(cell)) > MAX_INTEGER:
-        raise RowError("bad number", f"{cell!r} is not a whole number below 2**53")
+        raise BadInput("bad number", f"{cell!r} is not a whole number below 2**53")
     return int(cell)
 
 
 def _text(cell: str) -> str:
     if len(cell) > MAX_TEXT:
-        raise RowError("text too long", f"{len(cell)} characters, at most {MAX_TEXT}")
+        raise BadInput("text too long", f"{len(cell)} characters, at most {MAX_TEXT}")
     return cell
 
 
@@ -193,7 +186,7 @@ def _time(cell: str) -> int:
     if _DIGITS.fullmatch(cell) is None:
         return _iso_time(cell)
     if len(cell) > 16 or int(cell) > MAX_INTEGER:
-        raise RowError("bad time", f"{cell!r} microseconds are not below 2**53")
+        raise BadInput("bad time", f"{cell!r} microseconds are not below 2**53")
     return int(cell)
 
 
@@ -201,11 +194,11 @@ def _iso_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise RowError("bad time", f"{text!r} is neither microseconds nor ISO 8601") from None
+        raise BadInput("bad time", f"{text!r} is neither microseconds nor ISO 8601") from None
     since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
     microseconds = since // timedelta(microseconds=1)
     if abs(microseconds) > MAX_INTEGER:
-        raise RowError("bad time", f"{text!r} is not within 2**53 microseconds of 1970")
+        raise BadInput("bad time", f"{text!r} is not within 2**53 microseconds of 1970")
     return microseconds
 
 
@@ -213,8 +206,8 @@ def _time_of_day(midnight: int, cell: str) -> int:
     """A quote's time, in microseconds."""
     found = _MILLISECONDS.fullmatch(cell)
     if found is None:
-        raise RowError("bad time", f"{cell!r} is not a number of milliseconds within a day")
+        raise BadInput("bad time", f"{cell!r} is not a number of milliseconds within a day")
     microseconds = int(found[1]) * 1_000 + int((found[2] or "")[:3].ljust(3, "0"))
     if microseconds > _DAY:
-        raise RowError("bad time", f"{cell!r} is not a number of milliseconds within a day")
+        raise BadInput("bad time", f"{cell!r} is not a number of milliseconds within a day")
     return midnight + microseconds

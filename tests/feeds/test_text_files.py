@@ -1,4 +1,4 @@
-"""ticker_feeds/recordings/recording.py: reading recorded files."""
+"""ticker_feeds/recordings/text_files.py: reading recorded files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Update
-from ticker_feeds.recordings.layout import Row
-from ticker_feeds.recordings.recording import CHUNK_LINES, Recording, first_guess
+from ticker_feeds.parsing import guessed_instrument
+from ticker_feeds.recordings import Row
+from ticker_feeds.recordings.text_files import CHUNK_LINES, Recording
 
 TABLE = "symbol,time,bid\nA,1,1.5\nB,2,2.5\n"
 ROWS = [Row(1, Update("A", {"time": 1, "bid": "1.5"})), Row(2, Update("B", {"time": 2, "bid": "2.5"}))]
@@ -149,8 +150,8 @@ def test_a_first_line_in_no_layout_is_refused(tmp_path: Path) -> None:
 
 def test_an_instrument_is_declared_as_finely_as_its_first_values_are_written() -> None:
     first = Update("X", {"time": 1, "bid": "1.3910", "ask": "1.4", "bid_size": "0.50", "note": "1.23456", "high": None})
-    assert first_guess(first) == Instrument("X", price_scale=4, size_scale=2)
-    assert first_guess(Update("X", {"last": "0." + "1" * 20})) == Instrument("X", price_scale=15, size_scale=0)
+    assert guessed_instrument(first) == Instrument("X", price_scale=4, size_scale=2)
+    assert guessed_instrument(Update("X", {"last": "0." + "1" * 20})) == Instrument("X", price_scale=15, size_scale=0)
 
 
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")

@@ -1,4 +1,4 @@
-"""ticker_feeds/recordings/layout.py: from a line of a recording to an update."""
+"""ticker_feeds/recordings/row_layout.py: from a line of a recording to an update."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ticker.errors import ConfigError
 from ticker.market import MAX_INTEGER, Update, is_symbol, parse_decimal
-from ticker_feeds.recordings.layout import Layout, Row, RowError, find_layout
+from ticker_feeds.parsing import BadInput
+from ticker_feeds.recordings.row_layout import Layout, Row, find_layout
 
 NOON = 1_399_550_400_000_000
 """2014-05-08T12:00:00Z in microseconds."""
@@ -23,7 +24,7 @@ def quotes(*names: str, symbol: str | None = None) -> Layout:
 
 
 def cause(layout: Layout, line: str) -> str:
-    with pytest.raises(RowError) as caught:
+    with pytest.raises(BadInput) as caught:
         layout.row(line)
     return caught.value.cause
 
@@ -159,7 +160,7 @@ def test_quotes_whose_name_says_too_little_are_refused(name: str) -> None:
 
 
 def test_a_date_that_is_not_in_the_calendar_is_refused() -> None:
-    with pytest.raises(RowError, match="20141399"):
+    with pytest.raises(BadInput, match="20141399"):
         quotes("20141399_eurusd_tick_quote.csv")
 
 
@@ -167,7 +168,7 @@ def test_a_date_that_is_not_in_the_calendar_is_refused() -> None:
 def test_any_line_is_a_valid_row_or_one_error(line: str) -> None:
     try:
         time, update = table("symbol,time,bid,trade_count,note").row(line)
-    except RowError:
+    except BadInput:
         return
     assert abs(time) <= MAX_INTEGER
     assert is_symbol(update.symbol)
@@ -179,6 +180,6 @@ def test_any_line_is_a_valid_row_or_one_error(line: str) -> None:
 def test_any_first_line_is_a_layout_or_one_error(line: str, symbol: str | None) -> None:
     try:
         layout = find_layout(line, ["20140508_eurusd_tick_quote.csv"], symbol)
-    except (ConfigError, RowError):
+    except (ConfigError, BadInput):
         return
     assert layout.first_line in {1, 2}

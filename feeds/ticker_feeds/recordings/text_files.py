@@ -1,6 +1,6 @@
 """Files of recorded market data, read as a stream: plain, or the one `.csv` inside a `.zip`, or a `.gz`.
 
-`Recording` reads rows, which are described in `ticker_feeds.recordings.layout`; `Messages` reads what a venue sent,
+`Recording` reads rows, which are described in `ticker_feeds.recordings.row_layout`; `Messages` reads what a venue sent,
 through that venue's own `parse`. What does not parse is counted by its cause, logged the first time for each cause,
 and skipped.
 """
@@ -20,9 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
 
 from ticker.errors import ConfigError, TickerError, count_cause
-from ticker.market import MAX_SCALE, Instrument, Kind, Publication, Update, field_key, field_kind
+from ticker.market import Publication
+from ticker_feeds.parsing import BadInput
 from ticker_feeds.recordings.capture import Moment
-from ticker_feeds.recordings.layout import Row, RowError, find_layout
+from ticker_feeds.recordings.row_layout import Row, find_layout
 
 CHUNK_LINES = 250
 """Lines that are read and parsed in one go: about two milliseconds."""
@@ -60,7 +61,7 @@ class Recording:
             raise ConfigError(f"{path}: is empty, or begins with an empty line; {_REMEDY}")
         try:
             self._layout = find_layout(first, names, symbol)
-        except (ConfigError, RowError) as error:
+        except (ConfigError, BadInput) as error:
             raise ConfigError(f"{path}: {error}") from error
 
     def chunks(self) -> Generator[list[Row], None, None]:
@@ -84,11 +85,11 @@ class Recording:
     def _row(self, number: int, line: str) -> Row | None:
         try:
             return self._layout.row(line)
-        except RowError as error:
+        except BadInput as error:
             self._skip(number, error)
             return None
 
-    def _skip(self, number: int, error: RowError) -> None:
+    def _skip(self, number: int, error: BadInput) -> None:
         _count(self.skipped, self.path, number, error)
 
 
@@ -131,29 +132,19 @@ class Messages:
         try:
             return self._parse(message)
         except (TickerError, ValueError, TypeError, LookupError) as error:
-            self._skip(number, RowError("bad message", str(error)))
+            self._skip(number, BadInput("bad message", str(error)))
             return ()
 
-    def _skip(self, number: int, error: RowError) -> None:
+    def _skip(self, number: int, error: BadInput) -> None:
         _count(self.skipped, self.path, number, error)
 
 
-def first_guess(update: Update) -> Instrument:
-    """An instrument of which only this update is known: its scales are the decimal places it is written with."""
-    places = {Kind.PRICE: 0, Kind.SIZE: 0}
-    for name, value in update.fields.items():
-        kind = field_kind(field_key(name))
-        if kind in places and isinstance(value, str):
-            places[kind] = max(places[kind], min(len(value.partition(".")[2]), MAX_SCALE))
-    return Instrument(update.symbol, places[Kind.PRICE], places[Kind.SIZE])
-
-
-def _count(skipped: Counter[str], path: str, number: int, error: RowError) -> None:
+def _count(skipped: Counter[str], path: str, number: int, error: BadInput) -> None:
     if count_cause(skipped, error.cause):
         _log.warning("%s, line %d: %s; skipped, and from now on only counted", path, number, error)
 
 
-def _until_it_breaks_off(text: TextIO, skip: Callable[[int, RowError], None]) -> Iterator[str]:
+def _until_it_breaks_off(text: TextIO, skip: Callable[[int, BadInput], None]) -> Iterator[str]:
     """The lines of a file; one that is cut short or damaged ends where it breaks off."""
     number = 0
     try:
@@ -161,7 +152,7 @@ def _until_it_breaks_off(text: TextIO, skip: Callable[[int, RowError], None]) ->
             number += 1
             yield line
     except _UNREADABLE as error:
-        skip(number + 1, RowError("breaks off", str(error)))
+        skip(number + 1, BadInput("breaks off", str(error)))
 
 
 def _stamped(line: str) -> tuple[int | None, str]:

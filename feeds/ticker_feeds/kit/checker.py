@@ -30,7 +30,7 @@ import trio
 from ticker.errors import sole
 from ticker.market import FeedItem, Update, shown
 from ticker_feeds import Feed
-from ticker_feeds.kit.rules import RULES, Judge, Nonconformity
+from ticker_feeds.kit.rules import RULES, Nonconformity, PublicationChecker
 
 __all__ = ["RULES", "Nonconformity", "check_feed", "conformance"]
 
@@ -69,7 +69,7 @@ async def check_feed(feed: Feed, *, updates: int = 500, seconds: float = 5.0, fu
     `full_seconds`. Raises `Nonconformity`.
     """
     _check_attributes(feed)
-    first = Judge()
+    first = PublicationChecker()
     await _live(feed, partial(_read, judge=first, most=updates, seconds=seconds))
     if not first.updates:
         raise Nonconformity("something comes", f"no update came within {seconds:g} s")
@@ -122,8 +122,8 @@ async def _end(line: _Line) -> Nonconformity | None:
     return line.altered()
 
 
-async def _read(line: _Line, *, judge: Judge, most: int, seconds: float) -> None:
-    """Judge what comes."""
+async def _read(line: _Line, *, judge: PublicationChecker, most: int, seconds: float) -> None:
+    """PublicationChecker what comes."""
     with trio.move_on_after(seconds):
         async for item in line.received:
             judge.take(item)
@@ -134,7 +134,7 @@ async def _read(line: _Line, *, judge: Judge, most: int, seconds: float) -> None
 
 
 async def _read_again(line: _Line, *, most: int, seconds: float) -> None:
-    judge = Judge()
+    judge = PublicationChecker()
     await _read(line, judge=judge, most=most, seconds=seconds)
     if not judge.updates:
         raise Nonconformity("something comes", f"no update came within {seconds:g} s")
@@ -257,7 +257,7 @@ class _Steps(trio.abc.Instrument):
 
 def _image(item: FeedItem) -> list[object]:
     """What was sent, as it is now."""
-    batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as in Judge
+    batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as in PublicationChecker
     return [
         (each.symbol, dict(each.fields)) if type(each) is Update and isinstance(each.fields, Mapping) else each
         for each in batch

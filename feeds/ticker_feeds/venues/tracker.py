@@ -1,0 +1,82 @@
+"""The base of a venue's protocol: requests, answers, and the publications that follow from each frame. No I/O.
+
+A subclass is written for each venue. It is tested without a network: make one with a `VenueState`, hand it frames
+(`take`), and look at the publications and at `outbox`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
+from typing import Any, TypeAlias
+
+from ticker.errors import TickerError
+from ticker.market import Publication
+from ticker_feeds.venues.messages import BadMessage, Frame, Message, decode_object
+from ticker_feeds.venues.state import VenueState
+
+Request: TypeAlias = Message | list[Any] | str | bytes
+"""A message to the venue: a `dict` or `list` is sent as JSON, a `str` as a text frame, `bytes` as a binary one."""
+
+
+class VenueRefused(TickerError):
+    """The venue refused a request as a whole, not one symbol of it. The service runs the feed again later."""
+
+
+class Tracker(ABC):
+    """The protocol of one connection, without its I/O.
+
+    `state` is shared by all connections of a run; `names` are its symbols. A subclass appends its subscriptions to
+    `outbox` in `__init__`, and any later request (an answer to the venue's ping, say) in `read`.
+    """
+
+    def __init__(self, state: VenueState) -> None:
+        self.state = state
+        self.names = state.names
+        """Published symbols by the venue's symbols."""
+        self.outbox: list[Request] = []
+        """Requests to send next; the connection empties it."""
+        self.pending: set[Hashable] = set()
+        """Subscriptions without an answer so far, and without data. They are due within `Venue.answer_seconds`."""
+        self.ending = False
+        """Whether the venue has announced the end of this connection."""
+
+    def __repr__(self) -> str:
+        ending = ", ending" if self.ending else ""
+        return f"<{type(self).__name__}: {len(self.outbox)} to send, {len(self.pending)} pending{ending}>"
+
+    @abstractmethod
+    def read(self, message: Any) -> list[Publication]:  # noqa: ANN401  # the result of `decode`
+        """Return the publications that follow from a message, none for a heartbeat.
+
+        Raises `BadMessage` for a message that is not as documented, `VenueRefused` for a refusal of a whole request.
+        """
+
+    @abstractmethod
+    def symbols(self) -> Iterable[str]:
+        """The venue's symbols that this connection follows."""
+
+    def decode(self, raw: Frame) -> Any:  # noqa: ANN401  # the argument of `read`
+        """Return the message in a frame; this one takes JSON objects (`decode_object`). Raises `BadMessage`.
+
+        Override it for other messages: `decode_json(raw)` for arrays, `decode_json(decompress(raw, "gzip"))` for
+        compressed ones, `raw` itself for plain text, `struct.unpack` for binary layouts.
+        """
+        return decode_object(raw)
+
+    def snapshot_requests(self, symbol: str) -> list[Request]:  # noqa: ARG002  # for venues that offer it
+        """Requests that make the venue send a symbol's full quote at once; none where it has no such request."""
+        return []
+
+    def take(self, raw: Frame) -> list[Publication]:
+        """Return the publications that follow from a frame. Raises `VenueRefused`.
+
+        A bad message is counted (`parse_errors`); its symbol, if known, becomes `stale` (`bad_message`).
+        """
+        try:
+            return self.read(self.decode(raw))
+        except BadMessage as error:
+            self.state.counters["parse_errors"] += 1
+            if error.symbol is None or error.symbol not in self.names:
+                return []
+            return self.state.mark(error.symbol, "bad_message")
