@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 import trio
@@ -20,21 +21,60 @@ MEGABYTE = 1_000_000
 FLOOD = 20 * MEGABYTE
 PIECE = 16_384
 SLOW = Limits(requests_per_second=1, request_burst=50, heartbeat_seconds=1000)
-"""So that what comes beyond a burst is clearly slowed, however slow the machine is."""
-
-
-async def flooded(peer: Peer, flood: bytes) -> bool:
-    """Send as much of this as is taken in a while; whether all of it was."""
-    with trio.move_on_after(0.7):
-        await send_in_pieces(peer, flood)
-        return True
-    return False
+"""Limits that slow everything beyond a burst, on a slow machine as well."""
+QUIET = 0.05
+"""Real seconds without any running task, after which nothing more is to come."""
 
 
 async def send_in_pieces(peer: Peer, flood: bytes) -> None:
-    """So that no more than a piece is encrypted, and kept in memory, on this side."""
+    """Send with at most one piece encrypted, and kept in memory, on this side."""
     for start in range(0, len(flood), PIECE):
         await peer.send(flood[start : start + PIECE])
+
+
+@asynccontextmanager
+async def flooding(peer: Peer, flood: bytes) -> AsyncIterator[trio.Event]:
+    """Send a flood beside the block, from the moment on at which the server reads no more of it.
+
+    The event is set when all of it has been sent.
+    """
+    sent = trio.Event()
+
+    async def send() -> None:
+        await send_in_pieces(peer, flood)
+        sent.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await wait_all_tasks_blocked(QUIET)
+        yield sent
+        nursery.cancel_scope.cancel()
+
+
+async def answers(next_is_answer: Callable[[], Awaitable[bool]], connected_at: float, count: int = 0) -> int:
+    """Count answers until no more come, on from `count`. Fails once there are more than `SLOW` allows."""
+
+    async def read() -> None:
+        nonlocal count
+        while True:
+            assert await next_is_answer()
+            count += 1
+            elapsed = trio.current_time() - connected_at
+            assert count <= SLOW.request_burst + elapsed * SLOW.requests_per_second
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked(QUIET)
+        nursery.cancel_scope.cancel()
+    return count
+
+
+async def next_is_pong(peer: Peer, payload: bytes) -> bool:
+    return await peer.frame() == (PONG, payload)
+
+
+async def next_is_reply(peer: Peer) -> bool:
+    return isinstance(await peer.message(), Reply)
 
 
 # Control frames
@@ -42,33 +82,32 @@ async def send_in_pieces(peer: Peer, flood: bytes) -> None:
 
 async def test_a_flood_of_pings_is_answered_at_the_rate_that_is_allowed(fast_clock: MockClock) -> None:
     async with attacked(limits=SLOW) as service:
+        connected_at = trio.current_time()
         peer = await service.peer()
-        began, pongs = trio.current_time(), 0
-        with trio.fail_after(100):
-            await peer.send(client_frame(PING, b"x") * 200)
-            await wait_all_tasks_blocked()
-            with trio.move_on_after(2):
-                while True:
-                    assert await peer.frame() == (PONG, b"x")
-                    pongs += 1
-            assert 40 <= pongs <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
-            fast_clock.jump(30)
-            with trio.move_on_after(2):
-                while True:
-                    assert await peer.frame() == (PONG, b"x")
-                    pongs += 1
-            assert 65 <= pongs <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+        await peer.send(client_frame(PING, b"x") * 200)
+        pongs = await answers(partial(next_is_pong, peer, b"x"), connected_at)
+        assert pongs >= 40
+        fast_clock.jump(30)
+        assert await answers(partial(next_is_pong, peer, b"x"), connected_at, pongs) >= pongs + 25
 
 
 @pytest.mark.parametrize("payload", [b"", b"x" * 125], ids=["empty", "full"])
-async def test_a_flood_of_pings_whose_pongs_are_never_read_waits_at_its_sender(payload: bytes) -> None:
+async def test_a_flood_of_pings_whose_pongs_are_never_read_waits_at_its_sender(
+    payload: bytes, fast_clock: MockClock
+) -> None:
+    """The pongs are read, and counted, only when the server has stopped reading pings."""
     ping = client_frame(PING, payload)
     flood = ping * (FLOOD // len(ping))
-    async with attacked() as service:
+    async with attacked(limits=SLOW) as service:
+        connected_at = trio.current_time()
         peer = await service.peer(buffer=4096)
         with growth() as grown:
-            assert not await flooded(peer, flood)
-            assert grown.bytes < MEGABYTE
+            async with flooding(peer, flood) as sent:
+                fast_clock.jump(30)
+                await wait_all_tasks_blocked(QUIET)
+                assert not sent.is_set()
+                assert grown.bytes < MEGABYTE
+                assert await answers(partial(next_is_pong, peer, payload), connected_at) > 0
         await peer.reset()
 
 
@@ -160,29 +199,33 @@ async def test_a_client_that_only_listens_and_answers_pings_stays(
         assert isinstance(await peer.answer("ping"), Reply)
 
 
-async def test_a_flood_of_messages_waits_at_its_sender() -> None:
-    request = client_frame(TEXT, b'{"op":"ping","id":1}')
-    async with attacked() as service:
+REQUEST = client_frame(TEXT, b'{"op":"ping","id":1}')
+
+
+async def test_a_flood_of_messages_waits_at_its_sender(fast_clock: MockClock) -> None:
+    flood = REQUEST * (FLOOD // len(REQUEST))
+    async with attacked(limits=SLOW) as service:
+        connected_at = trio.current_time()
         peer = await service.peer(JSON)
-        flood = request * (FLOOD // len(request))
         with growth() as grown:
-            assert not await flooded(peer, flood)
-            assert grown.bytes < MEGABYTE
+            async with flooding(peer, flood) as sent:
+                fast_clock.jump(30)
+                await wait_all_tasks_blocked(QUIET)
+                assert not sent.is_set()
+                assert grown.bytes < MEGABYTE
+                assert await answers(partial(next_is_reply, peer), connected_at) > 0
         await peer.reset()
 
 
-async def test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed() -> None:
+async def test_a_flood_of_requests_is_answered_at_the_rate_that_is_allowed(fast_clock: MockClock) -> None:
     async with attacked(limits=SLOW) as service:
+        connected_at = trio.current_time()
         peer = await service.peer(JSON)
-        began, replies = trio.current_time(), 0
-        with trio.fail_after(100):
-            await peer.send(client_frame(TEXT, b'{"op":"ping","id":1}') * 200)
-            await wait_all_tasks_blocked()
-            with trio.move_on_after(2):
-                while True:
-                    assert isinstance(await peer.message(), Reply)
-                    replies += 1
-        assert 20 <= replies <= 50 + (trio.current_time() - began) * SLOW.requests_per_second
+        await peer.send(REQUEST * 200)
+        replies = await answers(partial(next_is_reply, peer), connected_at)
+        assert replies >= 20
+        fast_clock.jump(30)
+        assert await answers(partial(next_is_reply, peer), connected_at, replies) >= replies + 20
 
 
 # Many names
