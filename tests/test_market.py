@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -22,6 +24,8 @@ from ticker.market import (
     Field,
     Instrument,
     Kind,
+    Reason,
+    Status,
     decimal_text,
     field_key,
     field_kind,
@@ -342,3 +346,13 @@ def test_any_value_is_shown_in_less_than_a_line(value: object) -> None:
     text = shown(value)
     assert 0 < len(text) <= 80
     assert text.isprintable()
+
+
+def test_the_protocol_lists_every_reason_with_its_status() -> None:
+    """PROTOCOL.md, section 4: the table and the enumerations name the same words."""
+    text = (Path(__file__).parent.parent / "PROTOCOL.md").read_text()
+    table = text.split("| reason | status | cause |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \S.* \|$", table, re.MULTILINE)
+    assert [word for word, _ in rows] == [str(reason) for reason in Reason]
+    assert {status for _, status in rows} == {str(status) for status in Status} - {"live"}
+    assert all(f"`{status}`" in text for status in Status)

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias, TypeGuard
 
 from ticker.errors import BadPublication
@@ -71,6 +71,37 @@ class Field(IntEnum):
     TIME = 13
     STATUS = 14
     REASON = 15
+
+
+class Status(StrEnum):
+    """The values of the field `status`."""
+
+    LIVE = "live"
+    STALE = "stale"
+    HALTED = "halted"
+    CLOSED = "closed"
+
+
+class Reason(StrEnum):
+    """The values of the field `reason` that Ticker and its own feeds give (PROTOCOL.md, section 4).
+
+    Another feed may have words of its own: clients show them as they are.
+    """
+
+    FEED_DOWN = "feed_down"
+    FEED_SILENT = "feed_silent"
+    FEED_BLOCKED = "feed_blocked"
+    FEED_ENDED = "feed_ended"
+    RECONNECTING = "reconnecting"
+    INSTRUMENT_SILENT = "instrument_silent"
+    BAD_DATA = "bad_data"
+    GAP = "gap"
+    BAD_MESSAGE = "bad_message"
+    NO_DATA = "no_data"
+    REFUSED = "refused"
+    WRITER_GONE = "writer_gone"
+    EXCHANGE_HALT = "exchange_halt"
+    DELISTED = "delisted"
 
 
 KINDS: Mapping[int, Kind] = {
@@ -186,6 +217,11 @@ def is_symbol(text: object) -> bool:
 def is_text(value: object) -> TypeGuard[str]:
     """Whether this can be a text value: printable (so it has a UTF-8 form) and not too long."""
     return type(value) is str and len(value) <= MAX_TEXT and value.isprintable()
+
+
+def plain(value: object) -> object:
+    """Return a member of a `StrEnum` (`Status.LIVE`) as its text, and any other value unchanged."""
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def field_key(name: str) -> FieldKey:

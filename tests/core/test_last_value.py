@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from tests.support import cut, market, update
 from ticker.core.last_value import LastValueCache, Record
 from ticker.errors import BadPublication
-from ticker.market import MAX_FIELDS, MAX_INTEGER, Field, Instrument, Publication, Update, Value, Withdrawal
+from ticker.market import (
+    MAX_FIELDS,
+    MAX_INTEGER,
+    Field,
+    Instrument,
+    Publication,
+    Reason,
+    Status,
+    Update,
+    Value,
+    Withdrawal,
+)
 
 BID, BID_SIZE, ASK, LAST = int(Field.BID), int(Field.BID_SIZE), int(Field.ASK), int(Field.LAST)
 STATUS, TIME = int(Field.STATUS), int(Field.TIME)
@@ -390,3 +401,11 @@ def test_feeds_may_have_any_number_of_field_names_between_them() -> None:
     for symbol in symbols:
         assert the(cache, symbol).values == {f"{symbol.lower()}_{number}": number for number in range(40)}
     assert len(cache._fields) == 1000
+
+
+def test_a_member_of_an_enumeration_of_texts_is_carried_as_its_text() -> None:
+    cache = market("A")
+    cut(cache, update("A", status=Status.HALTED, reason=Reason.EXCHANGE_HALT))
+    values = cache.records[0].values
+    assert values == {Field.STATUS: "halted", Field.REASON: "exchange_halt"}
+    assert {type(value) for value in values.values()} == {str}

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.market import FeedItem, Instrument, Publication, Reason, Update, Value
 
 Command: TypeAlias = FeedItem | Exception | None
 """Send this, fail with that, or end."""
@@ -17,8 +17,8 @@ class State(Enum):
     """How a feed fares."""
 
     RUNNING = "running"
-    DOWN = "feed_down"
-    ENDED = "feed_ended"
+    DOWN = Reason.FEED_DOWN
+    ENDED = Reason.FEED_ENDED
 
 
 class ScriptedFeed:

@@ -18,7 +18,7 @@ import trio
 
 from ticker.client.client import Client, Connected, Disconnected, Event
 from ticker.client.subscription import Change
-from ticker.market import Instrument, Publication, Update, Value, Withdrawal, is_symbol
+from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, is_symbol
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
 from ticker.server.feed_runner import FeedRunner
@@ -26,7 +26,7 @@ from ticker.server.stale_marks import StaleMarks
 from ticker_feeds import Feed
 from ticker_feeds.recordings import CaptureWriter, Moment
 
-_NOT_RECORDED = {"reconnecting", "feed_ended"}
+_NOT_RECORDED = {Reason.RECONNECTING, Reason.FEED_ENDED}
 """Reasons for which a feed's runner marks instruments stale that are left out: a recording tells why a feed failed, and
 a replay ends by itself."""
 
@@ -166,7 +166,7 @@ class _ChangeWriter:
         """Without a connection every instrument is stale; with the next one, each has its former status again."""
         if isinstance(event, Disconnected) and not self._lost:
             self._lost = True
-            self._mark({symbol: {"status": "stale", "reason": "reconnecting"} for symbol in self._declared})
+            self._mark({symbol: {"status": Status.STALE, "reason": Reason.RECONNECTING} for symbol in self._declared})
         elif isinstance(event, Connected) and self._lost:
             self._lost = False
             if not event.resumed:

@@ -13,6 +13,7 @@ from ticker.client.client import Connected, Disconnected, Event
 from ticker.client.replica import Fields
 from ticker.client.session import Refused
 from ticker.client.subscription import Change
+from ticker.market import Status
 
 COLUMNS = ("bid_size", "bid", "ask", "ask_size", "last", "last_size", "high", "low", "volume")
 LEAST_WANTED = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
@@ -108,7 +109,7 @@ class Screen:
             return Text("connection lost", "bold red")
         row = self._rows[symbol]
         status, reason = shown(row.get("status")), shown(row.get("reason"))
-        return Text(f"{status} {reason}".strip(), "green" if status == "live" else "bold yellow")
+        return Text(f"{status} {reason}".strip(), "green" if status == Status.LIVE else "bold yellow")
 
 
 def shown(value: Decimal | int | str | None) -> str:

@@ -35,6 +35,7 @@ from ticker.market import (
     field_kind,
     is_text,
     parse_decimal,
+    plain,
     scale_up,
     shown,
 )
@@ -280,7 +281,7 @@ def _plain(kind: Kind | None, value: object) -> WireValue:
         if -MAX_INTEGER <= value <= MAX_INTEGER:
             return value
         raise BadPublication(f"an integer of {value.bit_length()} bits; at most 53 can be carried")
-    text = value
+    text = plain(value)
     if kind is None and isinstance(value, Decimal) and abs(value.adjusted()) <= MAX_TEXT:
         text = format(value, "f")
     if kind is not Kind.INTEGER and is_text(text):

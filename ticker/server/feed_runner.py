@@ -21,6 +21,7 @@ import trio
 
 from ticker.config import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
 from ticker.errors import sole
+from ticker.market import Reason
 from ticker.server.blocked_loop import FeedBlocked, interruptible
 from ticker.server.feed_channel import FeedChannel, FeedSink, FeedState, MarkStale
 from ticker_feeds import Feed
@@ -70,10 +71,10 @@ class FeedRunner:
                 await self._mark_stale(_reason(error))
                 await trio.sleep(random.uniform(0, bound))  # noqa: S311  # spread, not secret
                 bound = min(bound * 2, LONGEST_RESTART_SECONDS)
-                await self._mark_stale("reconnecting")
+                await self._mark_stale(Reason.RECONNECTING)
             else:
                 _log.info("feed ended", feed=self._state.name)
-                await self._mark_stale("feed_ended")
+                await self._mark_stale(Reason.FEED_ENDED)
                 return
 
     async def _run_once(self) -> None:
@@ -109,7 +110,7 @@ class FeedRunner:
                 elif now - since >= seconds:
                     silent.append(symbol)
             if silent:
-                await self._sink.send((self._state, MarkStale("instrument_silent", symbols=silent)))
+                await self._sink.send((self._state, MarkStale(Reason.INSTRUMENT_SILENT, symbols=silent)))
 
     async def _mark_stale(self, reason: str) -> None:
         """Mark all instruments of the feed, a part at a time, behind everything it sent."""
@@ -123,7 +124,7 @@ class FeedRunner:
 
 def _reason(error: BaseException) -> str:
     """The `reason` that clients see after this failure."""
-    for kind, reason in ((FeedBlocked, "feed_blocked"), (FeedSilent, "feed_silent")):
+    for kind, reason in ((FeedBlocked, Reason.FEED_BLOCKED), (FeedSilent, Reason.FEED_SILENT)):
         if isinstance(error, kind) or (isinstance(error, BaseExceptionGroup) and error.subgroup(kind) is not None):
             return reason
-    return "feed_down"
+    return Reason.FEED_DOWN

@@ -23,7 +23,7 @@ import trio
 from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.hub import Hub
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Instrument, Publication, Update, is_symbol, shown
+from ticker.market import Instrument, Publication, Reason, Update, is_symbol, shown
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
 from ticker.server.stale_marks import StaleMarks
@@ -157,7 +157,7 @@ class Publisher:
     def _refuse(self, publication: object, cause: str, feed_state: FeedState) -> None:
         self.refused += 1
         if type(publication) is Update and is_symbol(publication.symbol):
-            self._mark_stale(publication.symbol, "bad_data")
+            self._mark_stale(publication.symbol, Reason.BAD_DATA)
         if count_cause(self._refusals, cause[:40]):
             _log.warning("publication refused; others like it are only counted", feed=feed_state.name, cause=cause)
 

@@ -6,7 +6,7 @@ good publication makes it `live`, unless it sets these fields itself.
 
 from __future__ import annotations
 
-from ticker.market import Publication, Update, Value
+from ticker.market import Publication, Status, Update, Value
 
 
 class StaleMarks:
@@ -21,11 +21,11 @@ class StaleMarks:
     def mark(self, symbol: str, reason: str) -> dict[str, Value]:
         """Note that an instrument is stale; return the fields that say so."""
         self.symbols.add(symbol)
-        return {"status": "stale", "reason": reason}
+        return {"status": Status.STALE, "reason": reason}
 
     def revive(self, publication: Publication) -> dict[str, Value]:
         """Note that a stale instrument was updated; return the fields that make it live, without those it sets."""
         self.symbols.discard(publication.symbol)
         own = publication.fields if type(publication) is Update else {}
-        live: dict[str, Value] = {"status": "live", "reason": None}
+        live: dict[str, Value] = {"status": Status.LIVE, "reason": None}
         return {name: value for name, value in live.items() if name not in own}

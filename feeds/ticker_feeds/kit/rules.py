@@ -18,12 +18,14 @@ from ticker.market import (
     FieldKey,
     Instrument,
     Kind,
+    Status,
     Update,
     Withdrawal,
     field_key,
     field_kind,
     is_text,
     parse_decimal,
+    plain,
     scale_up,
     shown,
 )
@@ -53,7 +55,7 @@ RULES: Mapping[str, str] = {
 }
 """Each rule, and what to do where it is broken."""
 
-STATUSES = ("live", "stale", "halted", "closed")
+STATUSES: tuple[str, ...] = tuple(Status)
 
 MAX_BATCH = 10_000
 """The most publications in one batch: the service refuses more (`max_batch` in its limits)."""
@@ -171,7 +173,7 @@ def _check_plain(name: str, kind: Kind | None, value: object) -> None:
     elif kind is None and isinstance(value, Decimal):
         fits = abs(value.adjusted()) <= MAX_TEXT and is_text(format(value, "f"))
     else:
-        fits = kind is not Kind.INTEGER and is_text(value)
+        fits = kind is not Kind.INTEGER and is_text(plain(value))
     if not fits:
         raise BadPublication(f"{name}: {shown(value)}, a {type(value).__name__}, cannot be its value")
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Publication
+from ticker.market import FeedItem, Publication, Reason
 from ticker_feeds.lines.objects import ObjectReader, decode_json
 from ticker_feeds.parsing import BadInput
 
@@ -109,7 +109,7 @@ class JsonLines:
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
-            await updates.send(reader.mark_stale(orphans, "writer_gone"))
+            await updates.send(reader.mark_stale(orphans, Reason.WRITER_GONE))
 
         async def serve(stream: trio.SocketStream) -> None:
             async with stream:
@@ -283,7 +283,7 @@ class _Follower:
     async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
         if trio.current_time() >= self._heard + self._silence:
-            slow_consumer_events = self._intake.mark_all_stale("feed_silent")
+            slow_consumer_events = self._intake.mark_all_stale(Reason.FEED_SILENT)
             if slow_consumer_events:
                 await self._updates.send(slow_consumer_events)
 

@@ -30,6 +30,8 @@ from ticker.market import (
     Instrument,
     Kind,
     Publication,
+    Reason,
+    Status,
     Update,
     Value,
     Withdrawal,
@@ -86,7 +88,7 @@ class ObjectReader:
             return self._complete(_publications(item))
         except BadInput as error:
             self.reject(error, where)
-            return self.mark_stale(_symbols(item), "bad_data")
+            return self.mark_stale(_symbols(item), Reason.BAD_DATA)
 
     def reject(self, error: BadInput, where: str) -> None:
         """Count what cannot be used."""
@@ -97,7 +99,7 @@ class ObjectReader:
         """These are not live any more, as far as they are known, until they are updated."""
         lapsed = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
         self._stale.update(lapsed)
-        return [Update(symbol, {"status": "stale", "reason": reason}) for symbol in lapsed]
+        return [Update(symbol, {"status": Status.STALE, "reason": reason}) for symbol in lapsed]
 
     def mark_all_stale(self, reason: str) -> list[Publication]:
         """Nothing is live any more until it is updated; nothing is said of what was stale before."""
@@ -115,7 +117,7 @@ class ObjectReader:
             complete.append(each)
             if isinstance(each, Update) and each.symbol in self._stale:
                 self._stale.discard(each.symbol)
-                marks: dict[str, Value] = {"status": "live", "reason": None}
+                marks: dict[str, Value] = {"status": Status.LIVE, "reason": None}
                 complete.append(Update(each.symbol, {key: marks[key] for key in marks if key not in each.fields}))
         return complete
 

@@ -41,6 +41,7 @@ from ticker.market import (
     Withdrawal,
     field_key,
     is_symbol,
+    plain,
     shown,
 )
 
@@ -345,6 +346,7 @@ def _packed(publication: object) -> _Published:
 
 def _value(name: str, value: object) -> str | int | None:
     field_key(name)
+    value = plain(value)
     if value is None or (type(value) is int and abs(value) <= MAX_INTEGER):
         return value
     if type(value) is str and value.isprintable():

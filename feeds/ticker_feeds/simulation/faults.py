@@ -25,7 +25,7 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from ticker.market import Instrument, Publication, Update, Value, Withdrawal, decimal_text
+from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, decimal_text
 
 PERIOD = 20
 """Seconds from one good beginning to the next."""
@@ -66,7 +66,7 @@ class _Walk:
     def full(self) -> dict[str, Value]:
         """Every field, of a market in order that has just opened."""
         self._volume = self._trades = 0
-        return self.quote() | self.trade() | {"status": "live", "reason": None}
+        return self.quote() | self.trade() | {"status": Status.LIVE, "reason": None}
 
     def quote(self, spread: int = 1) -> dict[str, Value]:
         """Two sides around the price; a negative spread crosses them, one of 0 locks them."""
@@ -120,12 +120,12 @@ def _life(symbol: str, fault: _Fault, seed: int) -> Iterator[Step]:
 
 
 def _halt(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
-    yield GOOD, {"status": "halted", "reason": "exchange_halt"}
+    yield GOOD, {"status": Status.HALTED, "reason": Reason.EXCHANGE_HALT}
     walk.jump()
 
 
 def _stale(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
-    yield GOOD, {"status": "stale", "reason": "feed_silent"}
+    yield GOOD, {"status": Status.STALE, "reason": Reason.FEED_SILENT}
 
 
 def _burst(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:

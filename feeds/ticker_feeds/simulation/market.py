@@ -24,7 +24,7 @@ from typing import NamedTuple
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Update, Value, decimal_text, is_symbol
+from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Status, Update, Value, decimal_text, is_symbol
 from ticker_feeds.simulation import faults
 
 MAX_SYMBOLS = 100_000
@@ -177,7 +177,7 @@ class _Book:
         """Every field, after an opening trade at the bid."""
         bid = self._price(self._bid)
         fields = self._quote() | self._prints(self._bid, self._volume)
-        fields |= {"open": bid, "high": bid, "low": bid, "prev_close": self._price(self._anchor), "status": "live"}
+        fields |= {"open": bid, "high": bid, "low": bid, "prev_close": self._price(self._anchor), "status": Status.LIVE}
         return Update(self._symbol, fields)
 
     def event(self) -> Update:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import trio
 
-from ticker.market import MAX_SCALE, FeedItem, Instrument, Publication, Update
+from ticker.market import MAX_SCALE, FeedItem, Instrument, Publication, Reason, Update
 from ticker_feeds.venues import (
     BadMessage,
     Frame,
@@ -154,7 +154,7 @@ class KrakenTracker(Tracker):
             known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
             self.pending -= {("ticker", symbol), ("trade", symbol)}
             # What was not pending had been left, to be subscribed to anew: its quotes do not move any more.
-            return self.state.mark_refused(symbol) if known else self.state.mark(symbol, "gap")
+            return self.state.mark_refused(symbol) if known else self.state.mark(symbol, Reason.GAP)
         elif channel != "instrument":  # without that, the first values tell the decimal places
             raise VenueRefused(f"{channel}: {message.get('error')}")
         return []
@@ -182,8 +182,8 @@ class KrakenTracker(Tracker):
     def _halt(self, symbol: str) -> list[Publication]:
         state = self._states.get(symbol, "online")
         if not self._online or (state not in _TRADED and state != "delisted"):
-            return self.state.mark(symbol, "exchange_halt")
-        self.state.clear(symbol, "exchange_halt")
+            return self.state.mark(symbol, Reason.EXCHANGE_HALT)
+        self.state.clear(symbol, Reason.EXCHANGE_HALT)
         return []
 
     def _instrument(self, message: Message) -> list[Publication]:
@@ -205,8 +205,8 @@ class KrakenTracker(Tracker):
         before = self._instruments[symbol]
         self._instruments[symbol] = Instrument(before.symbol, *scales, before.metadata)
         self._states[symbol] = state
-        self.state.clear(symbol, "delisted")
-        told = self.state.mark(symbol, "delisted") if state == "delisted" else []
+        self.state.clear(symbol, Reason.DELISTED)
+        told = self.state.mark(symbol, Reason.DELISTED) if state == "delisted" else []
         return [self._instruments[symbol], *told, *self._halt(symbol)]
 
 

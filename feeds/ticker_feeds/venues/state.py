@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ticker.market import Publication, Update, Value
+from ticker.market import Publication, Reason, Status, Update, Value
 
 _STATUSES = {
-    "delisted": "closed",
-    "exchange_halt": "halted",
-    "refused": "stale",
-    "gap": "stale",
-    "bad_message": "stale",
-    "no_data": "stale",
+    Reason.DELISTED: Status.CLOSED,
+    Reason.EXCHANGE_HALT: Status.HALTED,
+    Reason.REFUSED: Status.STALE,
+    Reason.GAP: Status.STALE,
+    Reason.BAD_MESSAGE: Status.STALE,
+    Reason.NO_DATA: Status.STALE,
 }
 """Status for clients by reason, the gravest reason first."""
 
-_REPAIRABLE = ("gap", "bad_message")
+_REPAIRABLE = (Reason.GAP, Reason.BAD_MESSAGE)
 """Reasons that end with the next full quote."""
 
 
@@ -69,7 +69,7 @@ class StatusTracker:
         if symbol in self._sent and self._sent[symbol] == reason:
             return {}
         self._sent[symbol] = reason
-        return {"status": _STATUSES[reason] if reason else "live", "reason": reason}
+        return {"status": _STATUSES[reason] if reason else Status.LIVE, "reason": reason}
 
 
 class VenueState:
@@ -101,7 +101,7 @@ class VenueState:
         self.without_data.discard(symbol)
         if full_quote and self._statuses.has(name, *_REPAIRABLE):
             self._repairs[symbol] += 1
-        self._statuses.remove(name, "no_data", *(_REPAIRABLE if full_quote else ()))
+        self._statuses.remove(name, Reason.NO_DATA, *(_REPAIRABLE if full_quote else ()))
         return [self._statuses.with_changes(Update(name, fields))]
 
     def mark(self, symbol: str, reason: str) -> list[Publication]:
@@ -117,22 +117,24 @@ class VenueState:
         """The venue does not offer this symbol; the others go on."""
         self.counters["refused"] += 1
         self.without_data.discard(symbol)
-        return self.mark(symbol, "refused")
+        return self.mark(symbol, Reason.REFUSED)
 
     def mark_without_data(self, symbols: Iterable[str]) -> list[Publication]:
         """Mark those of these symbols that had no data yet (`no_data`)."""
-        return [update for symbol in symbols if symbol in self.without_data for update in self.mark(symbol, "no_data")]
+        return [
+            update for symbol in symbols if symbol in self.without_data for update in self.mark(symbol, Reason.NO_DATA)
+        ]
 
     def mark_gap(self, symbol: str) -> None:
         """Count missing messages of a symbol. Its next update carries the status `stale`, unless it is a full quote."""
         self.counters["gaps"] += 1
-        self._statuses.add(self.names[symbol], "gap")
+        self._statuses.add(self.names[symbol], Reason.GAP)
 
     def mark_missed_trade(self, symbol: str, trade: int) -> list[Publication]:
         """The venue names this trade as the last one, and it never came: a gap."""
         self._trades[symbol] = trade
         self.mark_gap(symbol)
-        return self.mark(symbol, "gap")
+        return self.mark(symbol, Reason.GAP)
 
     def is_new_trade(self, symbol: str, trade: int) -> bool:
         """Whether this trade follows all earlier ones; duplicates are counted.
@@ -177,6 +179,6 @@ class VenueState:
         found = {}
         for symbol in symbols:
             name = self.names[symbol]
-            if self._statuses.has(name, *_REPAIRABLE) and not self._statuses.has(name, "refused"):
+            if self._statuses.has(name, *_REPAIRABLE) and not self._statuses.has(name, Reason.REFUSED):
                 found[symbol] = self._repairs[symbol]
         return found

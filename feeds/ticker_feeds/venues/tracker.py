@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any, TypeAlias
 
 from ticker.errors import TickerError
-from ticker.market import Publication
+from ticker.market import Publication, Reason
 from ticker_feeds.venues.messages import BadMessage, Frame, Message, decode_object
 from ticker_feeds.venues.state import VenueState
 
@@ -79,4 +79,4 @@ class Tracker(ABC):
             self.state.counters["parse_errors"] += 1
             if error.symbol is None or error.symbol not in self.names:
                 return []
-            return self.state.mark(error.symbol, "bad_message")
+            return self.state.mark(error.symbol, Reason.BAD_MESSAGE)
