@@ -207,16 +207,26 @@ async def test_pushing_nothing_sends_nothing(pair: Pair) -> None:
 
 async def test_pushed_and_sent_bytes_arrive_in_the_order_of_the_calls(pair: Pair) -> None:
     expected = pair.fill()
+    for number in range(10):
+        frame = b"%d" % number * 3000
+        expected += frame
+        if number % 2:
+            await send_and_cancel(pair, frame)
+        else:
+            assert not pair.server.push(frame)
     async with trio.open_nursery() as nursery:
-        for number in range(10):
-            frame = b"%d" % number * 3000
-            expected += frame
-            if number % 2:
-                nursery.start_soon(pair.server.send_all, frame)
-                await wait_all_tasks_blocked()
-            else:
-                assert not pair.server.push(frame)
-        assert await pair.received(len(expected)) == expected
+        nursery.start_soon(pair.server.send_all, b"last")
+        await wait_all_tasks_blocked()
+        assert not pair.server.push(b"behind the last")
+        assert await pair.received(len(expected) + 19) == expected + b"lastbehind the last"
+
+
+async def send_and_cancel(pair: Pair, data: bytes) -> None:
+    """Send, and stop waiting as soon as the socket accepts no more."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.send_all, data)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_cancelled_send_all_stays_in_line_whole(pair: Pair) -> None:
@@ -272,8 +282,7 @@ async def test_any_mix_of_pushes_and_sends_arrives_in_order(
             if call == "push":
                 assert pair.server.push(data) == (pair.server.unsent == 0)
             else:
-                nursery.start_soon(pair.server.send_all, data)
-                await wait_all_tasks_blocked()
+                await send_and_cancel(pair, data)
         nursery.start_soon(pair.server.drain)
         assert await pair.received(len(expected)) == expected
 

@@ -1,37 +1,41 @@
-"""A TLS stream with `push`: send now what the socket takes, without waiting, and keep the rest.
+"""A TLS stream with `push`: send at once as much as the socket accepts, without waiting, and keep the rest.
 
 Theory of operation
 ===================
 
-The stream stands on a non-blocking socket and an `ssl.SSLObject` with two memory BIOs, as `trio.SSLStream` does. What
-differs is sending. Encrypting into a memory BIO never blocks and never fails halfway, so `push` can be an ordinary
-function: encrypt, try to send, append what the socket did not take to `_unsent`. There are no locks and no checkpoints
-in it, which is why a publisher can call it for a thousand clients in a row (3 to 12 µs each, where
-`SSLStream.send_all` takes 37).
+The stream stands on a non-blocking socket and an `ssl.SSLObject` with two memory BIOs, as `trio.SSLStream` does. The
+difference is sending. Encryption into a memory BIO never blocks and never fails halfway, so `push` is an ordinary
+function: encrypt, try to send, append the remainder to `_unsent`. It has no locks and no checkpoints, so a publisher
+can call it for a thousand clients in a row (3 to 12 µs each; `SSLStream.send_all` takes 37).
 
-Order: ciphertext leaves in the order in which `push` and `send_all` were called, because both append to the same
-`_unsent` before anything is sent. So frames never interleave, and a cancelled `send_all` leaves nothing half done: its
-bytes stay in line, and only the waiting ends.
+Contract: `trio.abc.Stream`, as `trio.testing.check_two_way_stream` checks it. One task at a time sends with `send_all`,
+and one receives; a second one gets `trio.BusyResourceError`. `push` and `drain` may be called meanwhile.
 
-Bound: `_unsent` grows by what is pushed while it is not empty. Whoever pushes has to stop when `push` returns False,
-and to go on when `drain` returns. trio-websocket waits in `send_all`, so at most a control frame or two come on top.
+Order: ciphertext leaves in the order of the calls of `push` and `send_all`, because both append to the same `_unsent`
+before anything is sent. So frames never interleave, and a cancelled `send_all` leaves nothing half done: its bytes keep
+their place, and only the waiting ends.
 
-Waiting: trio lets only one task wait until a socket is writable. Whichever task first finds bytes unsent does that; the
-others wait until it has sent them or given up.
+Bound: `_unsent` grows by every push while it is not empty. The caller stops when `push` returns False, and goes on when
+`drain` returns. trio-websocket waits in `send_all`, so at most a control frame or two are added meanwhile.
 
-Turns: what comes is taken from the socket when it is this connection's turn (`fair_queue`), and so is its end.
+Waiting: trio lets only one task wait until a socket is writable. The first task that finds unsent bytes does that; the
+others wait until it has sent some or given up.
 
-Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and everything that
-waits gets `trio.BrokenResourceError`.
+Turns: bytes are taken from the socket, and its end is noticed, in this connection's turn of the `fair_queue`.
+
+Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and every waiting task
+gets `trio.BrokenResourceError`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import operator
 import socket
 import ssl
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import trio
 
@@ -39,60 +43,65 @@ from ticker.config import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEO
 from ticker.net.fair_queue import FairQueue
 
 RECORD = 16_384
-"""The most plain text in one TLS record (RFC 8446, section 5.1)."""
+"""Largest plain text of one TLS record, in bytes (RFC 8446, section 5.1)."""
 
 
 class PushStream(trio.abc.Stream):
-    """A stream to which one can push: what the service needs of the way to a client."""
+    """A stream with `push`: the service's interface to a connection."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def unsent(self) -> int:
-        """Bytes that were pushed and wait for room."""
+        """Number of pushed bytes that wait for the socket."""
 
     @abstractmethod
     def push(self, data: bytes) -> bool:
-        """Send what there is room for now. False if something has to wait for `drain`, or all is over."""
+        """Send as much as the socket accepts now; return whether that was all.
+
+        False means that bytes wait for `drain`, or that the stream is broken or closed.
+        """
 
     @abstractmethod
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The next bytes; empty at the end of the stream."""
+        """Return the next bytes; empty at the end of the stream."""
 
     @abstractmethod
     async def drain(self, stall_seconds: float = math.inf) -> None:
         """Wait until nothing is unsent.
 
-        Raises `trio.BrokenResourceError` if the connection is broken, and `trio.TooSlowError` if nothing went out for
-        `stall_seconds`.
+        Raises `trio.BrokenResourceError` if the connection is broken, and `trio.TooSlowError` after `stall_seconds`
+        without progress.
         """
 
 
 class TlsStream(PushStream):
-    """The server's end of one TLS connection. Takes the socket over."""
+    """The server's end of one TLS connection. Owns the socket."""
 
     __slots__ = (
         "_broken",
         "_closed",
         "_closing",
         "_encrypt",
+        "_fair_queue",
         "_incoming",
         "_outgoing",
+        "_progress",
+        "_receiving",
         "_send",
+        "_sending",
         "_sock",
         "_take_encrypted",
-        "_taken",
         "_tls",
-        "_turns",
         "_unsent",
         "_waiter",
     )
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, fair_queue: FairQueue) -> None:
-        """`fair_queue` are those of all connections of a service."""
+        """All connections of a service share one `fair_queue`."""
         sock.settimeout(0)
-        self._turns = fair_queue
+        self._fair_queue = fair_queue
         _tune(sock)
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
@@ -106,13 +115,19 @@ class TlsStream(PushStream):
         self._broken = False
         self._closing = False
         self._closed = False
+        self._sending = False
+        self._receiving = False
         self._waiter: trio.Event | None = None
-        # Ciphertext that the kernel took of what had to wait for it: whether a slow peer makes progress.
-        self._taken = 0
+        # Bytes of waiting ciphertext that the kernel accepted: the progress of a slow peer.
+        self._progress = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing else "broken" if self._broken else f"{len(self._unsent)} bytes unsent"
+        return f"<TlsStream {self._sock.fileno()}: {state}>"
 
     @property
     def unsent(self) -> int:
-        """Bytes of ciphertext that wait for the socket."""
+        """Number of bytes of ciphertext that wait for the socket."""
         return len(self._unsent)
 
     async def handshake(self) -> None:
@@ -131,7 +146,10 @@ class TlsStream(PushStream):
                 return
 
     def push(self, data: bytes) -> bool:
-        """Encrypt and send what the socket takes now. False if something has to wait for `drain`, or all is over."""
+        """Encrypt, and send as much as the socket accepts now; return whether that was all.
+
+        False means that bytes wait for `drain`, or that the stream is broken or closed.
+        """
         if self._unsent or self._broken or self._closing:
             return self._push_behind(data)
         # Python 3.11 calls a method quickly, and reads a slot quickly, but not `self._encrypt(data)`, which is both.
@@ -151,58 +169,52 @@ class TlsStream(PushStream):
         return False
 
     async def drain(self, stall_seconds: float = math.inf) -> None:
-        """Wait until everything has been given to the kernel.
+        """Wait until the kernel has accepted everything.
 
-        Raises `trio.BrokenResourceError` if the connection is broken, and `trio.TooSlowError` if the socket took
-        nothing for `stall_seconds`.
+        Raises `trio.BrokenResourceError` if the connection is broken, and `trio.TooSlowError` after `stall_seconds`
+        without progress.
         """
         while self._unsent and not self._broken:
-            taken = self._taken
+            progress = self._progress
             with trio.fail_after(stall_seconds):
-                while self._unsent and self._taken == taken and not self._broken:
-                    await self._wait_for_the_socket()
+                while self._unsent and self._progress == progress and not self._broken:
+                    await self._wait_writable()
         self._check()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send everything, behind what waits already."""
-        self._check()
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.push(bytes(data)):
-            await self.drain()
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        """Send everything, behind the unsent bytes."""
+        with self._one_sender():
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if not self.push(bytes(data)):
+                await self.drain()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until nothing is unsent."""
-        self._check()
-        await trio.lowlevel.checkpoint()
-        await self.drain()
+        with self._one_sender():
+            await trio.lowlevel.checkpoint()
+            await self.drain()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The next bytes of plain text; empty at the end of the stream (close_notify, or the socket's own end)."""
-        await trio.lowlevel.checkpoint()
-        self._check()
-        if self._closing:
-            raise trio.ClosedResourceError
-        while True:
-            try:
-                data = self._tls.read(max_bytes or RECORD)
-            except ssl.SSLWantReadError:
-                if not await self._receive_ciphertext():
-                    return b""
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLError as error:
-                raise self._broke(error) from error
-            else:
-                self._flush()  # a read may have made an answer, such as a key update
-                return data
+        """Return the next plain text; empty at the end of the stream (close_notify, or the socket's own end)."""
+        if max_bytes is not None and operator.index(max_bytes) < 1:
+            raise ValueError("max_bytes must be positive")
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving")
+        self._receiving = True
+        try:
+            await trio.lowlevel.checkpoint()
+            self._check_open()
+            return await self._receive_plaintext(max_bytes or RECORD)
+        finally:
+            self._receiving = False
 
     async def aclose(self) -> None:
-        """Say close_notify, wait a moment for what is unsent to arrive, and close the socket."""
+        """Send the unsent bytes and close_notify, for `TLS_CLOSE_SECONDS` at most, and close the socket."""
         try:
             if not self._closing and not self._broken:
                 self._closing = True
-                # It then wants to read the peer's close_notify, for which nobody has to wait (RFC 8446, section 6.1).
+                # OpenSSL then wants the peer's close_notify, but no waiting is needed (RFC 8446, section 6.1).
                 with contextlib.suppress(ssl.SSLError):
                     self._tls.unwrap()
                 self._flush()
@@ -214,18 +226,18 @@ class TlsStream(PushStream):
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
-        """Close the socket at once. Whoever waits for it gets `trio.ClosedResourceError`."""
+        """Close the socket at once. Waiting tasks get `trio.ClosedResourceError`."""
         self._closing = True
         if not self._closed:
             self._closed = True
             self._unsent = b""
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
-            # What OpenSSL holds is most of a connection; it is not to wait for the garbage collector.
+            # OpenSSL's objects are most of a connection's memory: free them before the garbage collector runs.
             del self._tls, self._incoming, self._outgoing, self._encrypt, self._take_encrypted
 
     def _push_behind(self, data: bytes) -> bool:
-        """`push` where something waits already, or all is over."""
+        """`push` to a stream with unsent bytes, or to a broken or closed one."""
         if self._broken or self._closing:
             return False
         try:
@@ -236,7 +248,7 @@ class TlsStream(PushStream):
         return self._flush()
 
     def _flush(self) -> bool:
-        """Move ciphertext to the kernel as far as it goes; True if nothing is left."""
+        """Send ciphertext as far as the socket accepts it; return whether nothing is left."""
         data = self._take_encrypted()
         if self._unsent:
             data = self._unsent + data
@@ -250,32 +262,32 @@ class TlsStream(PushStream):
             self._broken = True
             self._unsent = b""
             return False
-        self._taken += sent
+        self._progress += sent
         self._unsent = data[sent:]
         return not self._unsent
 
-    async def _wait_for_the_socket(self) -> None:
-        """Wait until the socket took something of what is unsent, or until whoever waits for that has stopped."""
+    async def _wait_writable(self) -> None:
+        """Wait until the socket has accepted some unsent bytes, or until the task that waits for it has given up."""
         if self._waiter is not None:
             await self._waiter.wait()
             return
         self._waiter = trio.Event()
         try:
             await trio.lowlevel.wait_writable(self._sock)
-            if not self._closed:  # in the same moment
+            if not self._closed:  # in the same round of the loop
                 self._flush()
         finally:
             self._waiter.set()
             self._waiter = None
 
     async def _linger(self) -> None:
-        """Send no more, and drop what comes until the peer sends no more either.
+        """End the sending direction, and discard received bytes until the peer ends its own.
 
-        A socket that is closed while something is unread is reset by its kernel, and then the peer may never see what
-        it was told last, such as why its request is refused (RFC 9112, section 9.6).
+        The kernel resets a socket that is closed with unread bytes, and then the peer may never see the last bytes sent
+        to it, such as the reason of a refusal (RFC 9112, section 9.6).
         """
         with contextlib.suppress(OSError, trio.ClosedResourceError):
-            trio.lowlevel.notify_closing(self._sock)  # whoever still reads is to leave that to this task
+            trio.lowlevel.notify_closing(self._sock)  # a task that still receives has to stop
             self._sock.shutdown(socket.SHUT_WR)
             while True:
                 await trio.lowlevel.wait_readable(self._sock)
@@ -288,16 +300,31 @@ class TlsStream(PushStream):
             await self.drain()
 
     async def _send_alert(self) -> None:
-        """Let the peer know why its handshake failed, if its socket takes a few bytes."""
+        """Send the alert of a failed handshake, if the socket accepts a few bytes."""
         self._flush()
         await trio.lowlevel.checkpoint()
 
+    async def _receive_plaintext(self, max_bytes: int) -> bytes:
+        while True:
+            try:
+                data = self._tls.read(max_bytes)
+            except ssl.SSLWantReadError:
+                if not await self._receive_ciphertext():
+                    return b""
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                raise self._broke(error) from error
+            else:
+                self._flush()  # a read may have produced an answer, such as a key update
+                return data
+
     async def _receive_ciphertext(self) -> bool:
-        """Take the next bytes from the socket, when it is their turn; False at its end."""
+        """Take the next bytes from the socket in this connection's turn; False at its end."""
         while True:
             with contextlib.suppress(trio.ClosedResourceError):
                 await trio.lowlevel.wait_readable(self._sock)
-            await self._turns.take()
+            await self._fair_queue.take()
             if self._closing:
                 raise trio.ClosedResourceError
             try:
@@ -312,6 +339,22 @@ class TlsStream(PushStream):
                 self._incoming.write_eof()
             return bool(data)
 
+    @contextlib.contextmanager
+    def _one_sender(self) -> Iterator[None]:
+        self._check_open()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending")
+        self._sending = True
+        try:
+            yield
+        finally:
+            self._sending = False
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise trio.ClosedResourceError
+        self._check()
+
     def _check(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError
@@ -324,7 +367,7 @@ class TlsStream(PushStream):
 
 
 def _tune(sock: socket.socket) -> None:
-    """Send at once, and let the kernel hold little that is not on its way."""
+    """Send at once, and keep the bytes that wait in the kernel few: a slow client's stale prices are among them."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
