@@ -1,4 +1,4 @@
-"""Sockets, TLS, HTTP requests and responses, clocks, and fair turns for work that connections cause.
+"""Sockets, TLS, HTTP requests and responses, clocks, and the fair queue for work that connections cause.
 
 Imports the vocabulary and `ticker.protocol`.
 """

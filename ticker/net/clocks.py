@@ -1,4 +1,4 @@
-"""The service's two clocks. The core has none: it is told the time."""
+"""The service's two clocks. The core has none: its callers pass the time in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import trio
 
 
 def hub_time() -> int:
-    """Microseconds of Trio's clock, which only goes forward: what intervals and waits are measured by."""
+    """Return the microseconds of Trio's clock, which is monotonic: for intervals and waits."""
     return int(trio.current_time() * 1_000_000)
 
 
 def wall_clock() -> int:
-    """Microseconds since 1970 UTC: what cuts are stamped with."""
+    """Return the microseconds since 1970 UTC: for the times of cuts and the expiry of tokens."""
     return time.time_ns() // 1000

@@ -1,11 +1,11 @@
-"""A certificate authority and a server certificate of one's own, so that the first try on localhost is over TLS too.
+"""A private certificate authority and server certificate, so that the first try on localhost uses TLS, too.
 
-- The authority lives for years and is kept, because a browser has to be told to trust it by hand.
-- It can vouch for `localhost`, 127.0.0.1 and ::1 and for nothing else (name constraints), so whoever trusts it risks
-  no other site, even if its key is stolen.
-- One lock covers looking and making, and each file appears whole or not at all: of servers that start together, one
+- The authority is valid for years and is kept, because users add it to a browser by hand.
+- Name constraints limit it to `localhost`, 127.0.0.1 and ::1, so trusting it endangers no other site, even if its key
+  is stolen.
+- One lock covers checking and making, and each file appears whole or not at all: of servers that start together, one
   makes the files and the others find them.
-- A certificate counts only together with the key that belongs to it, so what a killed start left behind is made anew.
+- A certificate is valid only together with its key, so the partial files of a killed start are made anew.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ticker.errors import ConfigError
 
 AUTHORITY_FILE = "ca.pem"
-"""The authority's certificate within the folder: what clients are to trust."""
+"""File of the authority's certificate, which clients have to trust, in the folder."""
 
 NAMES_COVERED = ("localhost", "127.0.0.1", "::1")
-"""The hosts that a development certificate is for."""
+"""The hosts of a development certificate."""
 
 _NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
@@ -56,7 +56,7 @@ _CLOCK_SKEW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentCertificate:
-    """Where the files are, all PEM: the authority's certificate, and the server's certificate and private key."""
+    """Paths of the PEM files: the authority's certificate, and the server's certificate and private key."""
 
     authority: Path
     cert: Path
@@ -68,12 +68,12 @@ class _Pair:
     cert: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
-    def holds(self, now: datetime, margin: timedelta) -> bool:
+    def valid(self, now: datetime, margin: timedelta) -> bool:
         return self.cert.not_valid_before_utc <= now and now + margin < self.cert.not_valid_after_utc
 
 
 def data_folder() -> Path:
-    """The user's folder for what Ticker keeps: `$TICKER_HOME`, or where the platform puts such data.
+    """Return the user's folder for Ticker's data: `$TICKER_HOME`, or the platform's place for such data.
 
     That is `$XDG_DATA_HOME/ticker` or `~/.local/share/ticker` (XDG Base Directory Specification), on macOS
     `~/Library/Application Support/ticker`. It need not exist. Raises ConfigError if there is no home folder.
@@ -91,10 +91,10 @@ def data_folder() -> Path:
 
 
 def development_certificate(folder: Path, *, now: datetime | None = None) -> DevelopmentCertificate:
-    """The development certificate kept in `folder`, made or renewed where needed, as of `now` (else the clock).
+    """Return the development certificate in `folder`, made or renewed where needed, as of `now` (else the clock).
 
-    It is for `localhost`, 127.0.0.1 and ::1, and holds for another month at least. Several processes may call this at
-    once. Blocks for some milliseconds, as long again while another process is at it. Raises ConfigError if `folder`
+    It is for `localhost`, 127.0.0.1 and ::1, and valid for another month at least. Several processes may call this at
+    once. Blocks for some milliseconds, twice as long while another process makes it. Raises ConfigError if `folder`
     cannot be used.
     """
     now = now or datetime.now(UTC)
@@ -105,11 +105,11 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
         with _locked(folder / "lock"):
             authority = _load(files.authority, authority_key)
             # An authority outlives what it signs: otherwise the server's certificate would fail before its own end.
-            if authority is None or not authority.holds(now, _SERVER_LIFE):
+            if authority is None or not authority.valid(now, _SERVER_LIFE):
                 authority = _make_authority(now)
                 _save(authority, files.authority, authority_key)
             server = _load(files.cert, files.key)
-            if server is None or not server.holds(now, _RENEW_BEFORE) or not _signed(server.cert, authority.cert):
+            if server is None or not server.valid(now, _RENEW_BEFORE) or not _signed(server.cert, authority.cert):
                 _save(_make_server(authority, now), files.cert, files.key)
     except OSError as error:
         raise ConfigError(
@@ -123,8 +123,8 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
 def _locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Closing gives the lock back, and so does the kernel if we are killed. The file stays: were it deleted, one
-        # process could hold the old file's lock and another the new one's.
+        # Closing releases the lock, and so does the kernel if this process is killed. The file stays: otherwise one
+        # process could hold the lock of a deleted file, and another that of its successor.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -132,7 +132,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _load(cert: Path, key: Path) -> _Pair | None:
-    """What the two files hold; None if one is missing or of no use, or if they do not belong together."""
+    """Load a certificate and its key; None if a file is missing or unusable, or if they do not belong together."""
     try:
         certificate = x509.load_pem_x509_certificate(cert.read_bytes())
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
@@ -152,13 +152,13 @@ def _save(pair: _Pair, cert: Path, key: Path) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)  # a killed start may have left it, and O_EXCL makes sure that the mode is ours
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)  # a killed start may have left it; O_EXCL ensures the mode
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
-    fresh.replace(path)
+        os.fsync(file.fileno())  # a power cut could otherwise leave an empty file under the final name
+    new.replace(path)
 
 
 def _make_authority(now: datetime) -> _Pair:
@@ -190,7 +190,7 @@ def _make_server(authority: _Pair, now: datetime) -> _Pair:
 def _certificate(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
 ) -> x509.CertificateBuilder:
-    """What both certificates have: names, validity, key, and that they are for TLS servers alone (RFC 5280, 4.2)."""
+    """Return the common part of both certificates: names, validity, key, and the use by TLS servers (RFC 5280, 4.2)."""
     return (
         x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SKEW)

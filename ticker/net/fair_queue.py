@@ -1,12 +1,11 @@
-"""Turns: of what many connections bring about at once, only so much is dealt with in a round of Trio's loop.
+"""A fair queue: work that many connections cause at once is done in turns, a few in each round of Trio's loop.
 
-What a peer's bytes bring about (a step of a handshake, a request) takes up to a millisecond of CPU, and so does what
-follows the end of a connection. Trio runs whoever can run once in a round, so if thousands connect, ask or are cut off
-at once, the publisher would come after all of them. Therefore whoever is to deal with such a thing first takes a turn.
-Turns are handed out in the order in which they were asked for, as many in a round as keep it short: one where each
-takes long, some where they are small.
+A peer's bytes (a step of a handshake, a request) take up to a millisecond of CPU, and so does the end of a connection.
+Trio runs every ready task once in a round, so if thousands connect, ask or are cut off at once, the publisher would
+wait for all of them. Therefore a task takes a turn before such work. Turns are given in the order of the requests, as
+many in a round as keep it short: one of long turns, some of short ones.
 
-The line is as long as connections are many, at most: each of them waits for one turn, or two.
+The queue is at most as long as there are connections: each of them waits for one turn, or two.
 """
 
 from __future__ import annotations
@@ -19,51 +18,54 @@ from ticker.config import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
 
 
 class FairQueue:
-    """The turns of one service."""
+    """The turns of one service: tasks `take` them, and one task runs `hand_out`."""
 
     def __init__(self) -> None:
-        self._line = trio.lowlevel.ParkingLot()
-        self._each = 1
-        """So many are handed out in a round; `_left` of them have not been taken."""
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._per_round = 1
+        """Turns of a round; `_left` of them are not taken yet."""
         self._left = 1
-        self._round = TURNS_ROUND_SECONDS
-        """How long the last rounds took, the latest one counting half."""
+        self._round_seconds = TURNS_ROUND_SECONDS
+        """Moving average of the rounds' lengths; the latest one counts half."""
         self._wanted = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<FairQueue: {self.waiting} waiting, {self._per_round} per round>"
 
     @property
     def waiting(self) -> int:
-        """How many stand in line."""
-        return len(self._line)
+        """Number of tasks that wait for a turn."""
+        return len(self._waiting)
 
     async def take(self) -> None:
-        """Wait for a turn: it is what the caller does from then on, until it waits for something else.
+        """Wait for a turn, which lasts until the caller waits for anything else.
 
-        No checkpoint if there is a turn to be had at once.
+        No checkpoint if a turn is free.
         """
         self._wanted.set()
         if self._left:
             self._left -= 1
         else:
-            await self._line.park()
+            await self._waiting.park()
 
     async def hand_out(self) -> Never:
         """Hand out turns, round after round, until cancelled. One task of a service does that."""
         while True:
-            if self._left == self._each:  # nobody took one in this round
+            if self._left == self._per_round:  # none was taken in this round
                 self._wanted = trio.Event()
                 await self._wanted.wait()
             began = trio.current_time()
             await trio.lowlevel.checkpoint()
             self._adapt(trio.current_time() - began)
-            self._left = self._each - len(self._line.unpark(count=self._each))
+            self._left = self._per_round - len(self._waiting.unpark(count=self._per_round))
 
     def _adapt(self, seconds: float) -> None:
-        """So long it took from this task's step in the last round to its step in this one.
+        """Adapt to the time between this task's steps in two rounds.
 
-        Trio runs the tasks of a round in any order: what belongs to one of them may seem to belong to its neighbour.
+        Trio runs the tasks of a round in any order, so the work of one round may be measured in its neighbour.
         """
-        self._round = (self._round + seconds) / 2
-        if self._round > 2 * TURNS_ROUND_SECONDS:
-            self._each = max(1, self._each // 2)
-        elif self._round < TURNS_ROUND_SECONDS:
-            self._each = min(MAX_TURNS_PER_ROUND, 2 * self._each)
+        self._round_seconds = (self._round_seconds + seconds) / 2
+        if self._round_seconds > 2 * TURNS_ROUND_SECONDS:
+            self._per_round = max(1, self._per_round // 2)
+        elif self._round_seconds < TURNS_ROUND_SECONDS:
+            self._per_round = min(MAX_TURNS_PER_ROUND, 2 * self._per_round)

@@ -1,8 +1,8 @@
-"""The front door: who comes in, and what becomes of them.
+"""HTTP/1.1: one request per connection, its routing as an upgrade, and responses.
 
-One HTTP/1.1 request is read from each new connection with h11. An upgrade to a WebSocket on the stream's path goes on;
-everything else gets a proper HTTP answer and is closed. trio-websocket never sees the peer's own request, of which some
-forms make it raise: it is given one that was validated here and written anew.
+h11 parses one request head from each new connection. An upgrade to a WebSocket on the stream's path goes on; every
+other request gets an HTTP response, and the connection is closed. trio-websocket never sees the peer's own request,
+because some forms make it raise: it gets a request that was validated and written anew here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""The headers of every answer, unless it has its own."""
+"""Default headers of every response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Upgrade:
     """The subprotocol to confirm; None if the client named none and gets the default."""
 
     def request(self) -> bytes:
-        """This handshake, written anew for trio-websocket."""
+        """Return this handshake, written anew for trio-websocket."""
         offer = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
         return (
             f"GET {STREAM_PATH} HTTP/1.1\r\nHost: ticker\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -52,7 +52,7 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer, after which the connection is closed."""
+    """An HTTP response, after which the connection is closed."""
 
     body: bytes
     content_type: str = "application/json"
@@ -61,7 +61,7 @@ class Response:
 
 
 class Refusal(Exception):
-    """The HTTP answer to a request that does not go on: a status, a text for people, its cause, and headers."""
+    """A refused request: the status, text, cause and headers of its response."""
 
     def __init__(
         self, status: HTTPStatus, text: str, cause: RefusalCause = RefusalCause.REQUEST, **headers: str
@@ -73,19 +73,19 @@ class Refusal(Exception):
 
     @property
     def response(self) -> Response:
-        """As it is sent: JSON with `code` and `message`."""
+        """The response: JSON with `code` and `message`."""
         body = msgspec.json.encode({"code": int(self.status), "message": str(self)})
         return Response(body, status=self.status, headers={"Cache-Control": "no-store", **self.headers})
 
 
 async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
-    """Read one request's head; returns it with the bytes that came behind it.
+    """Receive one request head; return it with the bytes received after it.
 
-    Raises `Refusal` for what is no HTTP/1.1 request or is longer than `max_head_bytes`, and `trio.BrokenResourceError`
-    if the peer leaves before it is complete.
+    Raises `Refusal` for bytes that are no HTTP/1.1 request, or for a head longer than `max_head_bytes`, and
+    `trio.BrokenResourceError` if the peer leaves before it is complete.
     """
-    # h11's own limit is a soft one: a head that a last read completes would pass at any size that one read can have. So
-    # no more is read than a head may have, and what comes behind it counts for nothing, however it was cut into pieces.
+    # h11's own limit is soft: it accepts a head of any size that the last read completes. So no more is read than a
+    # head may have, and the bytes behind the head do not count, however the peer cuts them into pieces.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
     room = max_head_bytes
     while True:
@@ -106,7 +106,7 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
 
 
 def route(request: h11.Request) -> Upgrade:
-    """What a request for the stream asks for. Raises `Refusal` for anything but a valid upgrade."""
+    """Return the upgrade that a request for the stream asks for. Raises `Refusal` for any other request."""
     if request.method != b"GET":
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "the stream is opened with GET", Allow="GET")
     headers = headers_of(request)
@@ -123,7 +123,7 @@ def route(request: h11.Request) -> Upgrade:
     offered = [token.decode("latin-1") for token in _tokens(headers, b"sec-websocket-protocol") if token]
     if not offered:
         return Upgrade(key, next(iter(ENCODINGS.values())), None)
-    # Among them may be a token (`access`), which is never confirmed: whoever offers one offers a subprotocol, too.
+    # A token among them (`door.tokens`) is never confirmed, so a client has to offer a subprotocol, too.
     for name in offered:
         if name in ENCODINGS:
             return Upgrade(key, ENCODINGS[name], name)
@@ -131,7 +131,7 @@ def route(request: h11.Request) -> Upgrade:
 
 
 async def respond(stream: PushStream, response: Response, *, head_only: bool = False) -> None:
-    """Send an answer; the connection is to be closed next."""
+    """Send a response; the caller closes the connection next."""
     length = {"Content-Length": str(len(response.body))}
     if response.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         length = {}  # RFC 9110, section 8.6
@@ -140,18 +140,18 @@ async def respond(stream: PushStream, response: Response, *, head_only: bool = F
 
 
 def response_head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
-    """The head of an answer, after whose body the connection is closed."""
+    """Return the head of a response."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in {**_ALWAYS, **headers}.items())
     return f"HTTP/1.1 {status} {status.phrase}\r\n{lines}\r\n".encode()
 
 
 def path_of(request: h11.Request) -> str:
-    """The path of a request's target, as it was sent."""
+    """Return the path of a request's target, as sent."""
     return request.target.partition(b"?")[0].decode("latin-1")
 
 
 def headers_of(request: h11.Request) -> dict[bytes, bytes]:
-    """The headers by lower-cased name; one that stands more than once is one list (RFC 9110, section 5.2)."""
+    """Return the headers by lower-cased name; repeated ones are one list (RFC 9110, section 5.2)."""
     headers: dict[bytes, bytes] = {}
     for name, value in request.headers:
         headers[bytes(name)] = headers[bytes(name)] + b", " + value if name in headers else bytes(value)

@@ -1,7 +1,7 @@
-"""TLS as Ticker speaks it, for the server and for the Python client; what cannot be used is said in one line.
+"""TLS contexts of the server and of the Python client, with one-line errors for files that cannot be used.
 
-A context is always built fresh and checked whole before anybody gets it: `load_cert_chain` with a key that does not
-belong to the certificate raises and leaves its context broken. So a reload builds a new one and swaps it in.
+A context is always built anew and complete: `load_cert_chain` with a key that does not belong to the certificate raises
+and leaves its context broken. So a reload builds a new context and swaps it in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALPN = ["http/1.1"]  # WebSocket's upgrade and h11 are HTTP/1.1 (RFC 6455, sect
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` (without brackets) is this machine and no other: localhost, 127.0.0.0/8 or ::1."""
+    """Return whether `host` (without brackets) is this machine only: localhost, 127.0.0.0/8 or ::1."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -31,10 +31,10 @@ def is_loopback(host: str) -> bool:
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:
-    """What a server needs to accept with this certificate chain (its own certificate first) and private key, both PEM.
+    """Return a server's context with this certificate chain (its own certificate first) and private key, both PEM.
 
-    Raises ConfigError, naming the file and the remedy, for a file that cannot be read or holds something else, a key
-    that is encrypted or belongs to another certificate, and a certificate that is not valid now.
+    Raises ConfigError, naming the file and the remedy, for a file that is unreadable or of another kind, a key that is
+    encrypted or belongs to another certificate, and a certificate that is not valid now.
     """
     certificate = _load_certificate(cert)
     if _load_key(key).public_key() != certificate.public_key():
@@ -42,12 +42,12 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     _check_dates(cert, certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # TLS 1.3 has no others; this is for 1.2: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
+    # For TLS 1.2, as 1.3 has no others: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # Tickets would cost every TLS 1.3 handshake work and 510 bytes, and pay back only when a client resumes with one:
-    # the Python client does not, and after a restart, when all come back at once, the key that opens them is gone.
-    # TLS 1.2 keeps its ticket, because OpenSSL would otherwise remember the sessions itself, thousands of them.
+    # Tickets cost every TLS 1.3 handshake work and 510 bytes, and pay only when a client resumes with one: the Python
+    # client does not, and after a restart, when all clients reconnect at once, the key of the tickets is lost. TLS 1.2
+    # keeps its ticket, because OpenSSL would otherwise cache thousands of sessions itself.
     context.num_tickets = 0
     context.set_alpn_protocols(_ALPN)
     try:
@@ -60,10 +60,10 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
 
 
 def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
-    """What a client needs to verify the server at `host`: by the authorities in `ca` (PEM) and no others, if given.
+    """Return a client's context that verifies the server at `host`, by the authorities in `ca` (PEM) only if given.
 
-    Otherwise by the system's, and for a loopback host by the development CA as well if there is one in `data_folder()`.
-    Raises ConfigError for a file that cannot be read or holds no certificate.
+    Otherwise by the system's, and for a loopback host also by the development CA if there is one in `data_folder()`.
+    Raises ConfigError for a file that is unreadable or has no certificate.
     """
     extra = data_folder() / AUTHORITY_FILE if ca is None and is_loopback(host) else None
     try:
