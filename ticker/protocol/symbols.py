@@ -1,4 +1,8 @@
-"""Patterns over symbols: `*`, `?`, `[abc]`, `[a-c]` and `[!abc]`; case matters (PROTOCOL.md, section 5)."""
+"""Patterns over symbols: `*`, `?`, `[abc]`, `[a-c]` and `[!abc]`; case matters (PROTOCOL.md, section 5).
+
+The one matcher of the service and of the Python client: all names of a subscription are compiled once, and then each
+symbol costs one look-up in a set and one match of a regular expression.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,19 @@ from typing import TypeAlias
 from ticker.market import MAX_SYMBOL, is_symbol
 
 Match: TypeAlias = Callable[[str], object]
-"""Something true for the symbols that are meant."""
+"""A test of a symbol, whose result is true or false as a condition."""
 
 
 _PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
 
 
 def is_pattern(text: str) -> bool:
-    """Whether this can be a pattern (and not a symbol)."""
+    """Return whether this can be a pattern (and not a symbol)."""
     return len(text) <= MAX_SYMBOL and _PATTERN.fullmatch(text) is not None
 
 
 def matcher(names: Collection[str]) -> Match:
-    """Matches what any of these symbols and patterns matches."""
+    """Return a test for the symbols that any of these symbols and patterns matches."""
     symbols = frozenset(name for name in names if is_symbol(name))
     patterns = sorted(set(names) - symbols)
     if not patterns:
