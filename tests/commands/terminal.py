@@ -1,4 +1,4 @@
-"""A terminal of our own, in which a command draws its table, read back row by row as a person sees it."""
+"""A pseudo-terminal in which a command draws its table, read back row by row as a person sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS, LINES = 150, 30
 
 
 class Terminal:
-    """What stands on it now; `raw` is all that the command wrote."""
+    """The screen of a command; `raw` is its whole output."""
 
     def __init__(self, process: trio.Process, descriptor: int) -> None:
         self.process = process
@@ -28,11 +28,11 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
 
     def rows(self) -> Rows:
-        """What every line says now."""
+        """The words of every line now."""
         return {words[0]: words[1:] for words in map(str.split, self._screen.display) if words}
 
     async def until(self, shown: Callable[[Rows], bool]) -> None:
-        """Go on until the rows are as wanted. Raises `EOFError` if the command ends first."""
+        """Read until the rows satisfy `shown`. Raises `EOFError` if the command ends first."""
         while not shown(self.rows()):
             if not await self._read():
                 raise EOFError(f"the command has ended; it wrote {self.raw[-2000:]!r}")
@@ -46,7 +46,7 @@ class Terminal:
         await trio.lowlevel.wait_readable(self._descriptor)
         try:
             data = os.read(self._descriptor, 65_536)
-        except OSError:  # nobody writes to it any more
+        except OSError:  # the writing end is closed
             return False
         self.raw += data
         self._stream.feed(data)

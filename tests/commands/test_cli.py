@@ -1,4 +1,4 @@
-"""ticker/commands/cli.py: the commands in processes of their own, as people and scripts start them."""
+"""ticker/commands/cli.py, serve.py and watch.py: running commands in processes of their own, refusals in this one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
+from tests.commands.conftest import Outcome, RunTicker
 from tests.commands.terminal import in_terminal
 from tests.conftest import serving
 from tests.support import update
+from ticker.commands.flags import token_reader
+from ticker.commands.watch import watch
+from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00", trade_count=3, note="é"))
@@ -28,7 +35,7 @@ COUNTING = ["--feed", "tests.feeds_for_tests:Counting", "--listen", "127.0.0.1:0
 
 @asynccontextmanager
 async def started(*arguments: str) -> AsyncIterator[trio.Process]:
-    """A command that runs; it is killed if it still does at the end."""
+    """A running command; it is killed if it still runs at the end."""
     process = await trio.lowlevel.open_process(
         [*TICKER, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -46,7 +53,7 @@ async def started(*arguments: str) -> AsyncIterator[trio.Process]:
 
 
 async def lines(process: trio.Process, count: int) -> list[str]:
-    """The next lines of its stdout; what comes behind them in the same moment is lost."""
+    """The next lines of its stdout; further output in the same read is dropped."""
     assert process.stdout is not None
     received = b""
     while received.count(b"\n") < count:
@@ -139,13 +146,15 @@ async def test_watch_tells_of_refused_names_and_lost_connections_on_stderr() -> 
     assert re.fullmatch(r"disconnected: the server is stopping; trying again in [0-9]\.[0-9] s", lost)
 
 
-async def test_watch_stops_after_its_duration() -> None:
-    async with (
-        serving(*DECLARED) as service,
-        started("watch", "--url", service.url, "--duration", "0.2", "--interval", "50", "A") as process,
-    ):
-        assert '"bid": "1.00"' in await rest(process.stdout)
-        assert await process.wait() == 0
+async def test_watch_stops_after_its_duration(capsys: pytest.CaptureFixture[str], fast_clock: MockClock) -> None:
+    output = ""
+    async with serving(*DECLARED) as service, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(watch, "A", url=service.url, interval=50, duration=3600))
+        with trio.fail_after(20):
+            while '"bid": "1.00"' not in output:
+                await trio.sleep(0.01)
+                output += capsys.readouterr().out
+        fast_clock.jump(3600)  # `serving` stops the service once `watch` has ended
 
 
 async def test_a_reader_that_goes_ends_watch_without_a_traceback() -> None:
@@ -168,18 +177,15 @@ async def test_on_a_terminal_watch_is_a_live_table() -> None:
     assert b"\x1b[?1049l" in terminal.raw  # the terminal's own content is back
 
 
-# Mistakes
+# Refusals
 
 
-def complaint(*arguments: str, code: int = 2) -> str:
-    """The one line on stderr with which a command is refused."""
-    done = subprocess.run(
-        [*TICKER, *arguments], capture_output=True, text=True, timeout=5, check=False, stdin=subprocess.DEVNULL
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if "using a development certificate" not in line]
+def one_line(outcome: Outcome, code: int = 2) -> str:
+    """The one line on stderr with which a command was refused."""
+    assert outcome.code == code, outcome
+    assert outcome.stdout == ""
+    assert "Traceback" not in outcome.stderr
+    (line,) = [line for line in outcome.stderr.splitlines() if "using a development certificate" not in line]
     assert line.startswith("ticker: ")
     return line
 
@@ -214,25 +220,77 @@ def complaint(*arguments: str, code: int = 2) -> str:
         ("watch A --duration long", "long"),
     ],
 )
-def test_what_cannot_be_used_is_named_in_one_line(arguments: str, named: str) -> None:
-    assert named in complaint(*shlex.split(arguments))
+def test_an_unusable_argument_is_named_in_one_line(
+    arguments: str, named: str, run_ticker: RunTicker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert named in one_line(run_ticker(*shlex.split(arguments)))
 
 
-def test_a_port_in_use_is_named_in_one_line() -> None:
+def test_a_refusal_in_a_process_of_its_own_is_one_line_as_well() -> None:
+    done = subprocess.run(
+        [*TICKER, "serve", "--listen", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "'nowhere'" in one_line(Outcome(done.returncode, done.stdout, done.stderr))
+
+
+def test_a_port_in_use_is_named_in_one_line(run_ticker: RunTicker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert f"cannot listen on {address}: the port is in use" in complaint("serve", "--listen", address)
+        refusal = one_line(run_ticker("serve", "--listen", address))
+    assert f"cannot listen on {address}: the port is in use" in refusal
 
 
-def test_a_service_that_is_not_there_is_named_in_one_line() -> None:
+def test_a_service_that_does_not_listen_is_named_in_one_line(run_ticker: RunTicker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"wss://127.0.0.1:{free.getsockname()[1]}"
-    assert f"{url}/v1/stream: nobody listens there" in complaint("watch", "A", "--url", url, code=1)
+    assert f"{url}/v1/stream: nobody listens there" in one_line(run_ticker("watch", "A", "--url", url), 1)
 
 
-def test_help_is_no_mistake() -> None:
-    for arguments in ([], ["--help"], ["serve", "--help"], ["watch", "--help"]):
-        done = subprocess.run(
-            [*TICKER, *arguments], capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL
-        )
-        assert "Usage: ticker" in done.stdout
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (None, "No such file or directory; give a readable file"),
+        ("tökén", "not ASCII text; give a file that holds only the token"),
+    ],
+)
+async def test_an_unusable_token_file_is_named_with_the_remedy(content: str | None, cause: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+    read = token_reader(file)
+    assert read is not None
+    with pytest.raises(ConfigError) as refused:
+        await read()
+    assert str(refused.value) == f"--token-file {file}: {cause}"
+
+
+async def test_a_token_file_is_read_anew_for_each_token(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    read = token_reader(file)
+    assert read is not None
+    for token in ("first", "second"):
+        file.write_text(f"{token}\n")
+        assert await read() == token
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("serve", "--help"), ("watch", "--help"), ("token", "--help")])
+def test_help_is_no_error(arguments: tuple[str, ...], run_ticker: RunTicker) -> None:
+    code, stdout, stderr = run_ticker(*arguments)
+    assert (code, stderr) == (0, "")
+    assert " ".join(["Usage: ticker", *arguments[:-1]]) in stdout
+
+
+def test_help_names_units_and_defaults_of_flags(run_ticker: RunTicker) -> None:
+    told = " ".join(run_ticker("serve", "--help").stdout.split())
+    assert "[default: 127.0.0.1:8443]" in told
+    assert "Conflation interval in milliseconds" in told
+
+
+def test_the_version_is_that_of_the_package(run_ticker: RunTicker) -> None:
+    assert run_ticker("--version") == (0, f"{metadata.version('ticker-push')}\n", "")

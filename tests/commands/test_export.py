@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import RunTicker
 from tests.support import update
 from ticker.commands import export
 from ticker.commands.export import export_csv, export_parquet
@@ -129,3 +130,19 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left_behind(tmp_p
     with pytest.raises(ConfigError, match="taken: cannot be written"):
         export_csv(capture, tmp_path / "taken")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["day", "taken"]
+
+
+def test_the_command_writes_both_formats_and_reports_the_rows(
+    run_ticker: RunTicker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path, Moment(1, [GOLD, update("GOLD", bid="1.5")]))
+    monkeypatch.chdir(tmp_path)
+    outcome = run_ticker("export", "day", "--csv", "day.csv", "--parquet", "day.parquet")
+    assert outcome == (0, "", "1 rows in day.parquet\n1 rows in day.csv\n")
+    assert (tmp_path / "day.csv").read_text() == "time,symbol,bid\n1,GOLD,1.5\n"
+    assert import_module("pyarrow.parquet").read_table(tmp_path / "day.parquet").num_rows == 1
+
+
+def test_the_command_needs_a_format(run_ticker: RunTicker, tmp_path: Path) -> None:
+    outcome = run_ticker("export", tmp_path / "day")
+    assert outcome == (2, "", "ticker: export: give --parquet FILE or --csv FILE\n")

@@ -1,10 +1,7 @@
-"""ticker/commands/feeds.py and ticker/commands/feed_findings.py: what is installed, and what a feed brings."""
+"""ticker/commands/feeds.py and ticker/commands/feed_report.py: the list of installed feeds, and the report on one."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,8 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.commands.conftest import RunTicker
 from tests.support import update
-from ticker.commands.feed_findings import Findings
+from ticker.commands.feed_report import FeedReport
 from ticker.commands.feeds import ENDED, run_for
 from ticker.market import MAX_FIELDS, FeedItem, Instrument, Update, Withdrawal
 from ticker_feeds import Feed
@@ -24,18 +22,10 @@ from ticker_feeds.simulation import Simulated
 from ticker_feeds.simulation.faults import SYMBOLS
 
 NOW = 1_700_000_000_000_000
-RUN = "from ticker.commands.feeds import feeds_app; feeds_app(exit_on_error=False)"
-
-
-def feeds(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command, as its own process in a folder."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", RUN, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 class Scripted:
-    """Sends these, then ends, fails, or is silent."""
+    """Sends its items, then ends, fails, or is silent."""
 
     def __init__(self, *items: FeedItem, end: Exception | None = None, silent: bool = False) -> None:
         self._items = items
@@ -51,18 +41,18 @@ class Scripted:
             raise self._end
 
 
-def found(*items: object, seconds: float = 1.0) -> Findings:
-    """What is found in these, sent in one moment each."""
-    findings = Findings()
+def found(*items: object, seconds: float = 1.0) -> FeedReport:
+    """The report on a feed that sent these items, one at a time."""
+    report = FeedReport()
     for item in items:
-        findings.take(item, 0.0, NOW)
-    findings.end(seconds, None)
-    return findings
+        report.add(item, 0.0, NOW)
+    report.finish(seconds, None)
+    return report
 
 
-def rows(findings: Findings, title: str, counters: dict[str, int] | None = None) -> list[str]:
-    """What the report says under one title."""
-    return [line[13:] for line in findings.report(10.0, counters or {}) if line[:12].rstrip() == title]
+def rows(report: FeedReport, title: str, counters: dict[str, int] | None = None) -> list[str]:
+    """The lines of the report under one title."""
+    return [line[13:] for line in report.lines(10.0, counters or {}) if line[:12].rstrip() == title]
 
 
 def odd(*updates: Update) -> dict[str, int]:
@@ -106,7 +96,9 @@ def test_an_option_is_explained_from_the_clause_that_first_names_it_to_the_next_
     ]
 
 
-def test_what_is_installed_is_listed_with_options_and_what_is_broken_with_its_error(tmp_path: Path) -> None:
+def test_installed_feeds_are_listed_with_options_and_broken_ones_with_their_error(
+    run_ticker: RunTicker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     info = tmp_path / "mine-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 2.0\n")
@@ -115,8 +107,10 @@ def test_what_is_installed_is_listed_with_options_and_what_is_broken_with_its_er
         'class Venue:\n    """A venue.\n\n    `depth` is how deep."""\n\n'
         "    def __init__(self, *, depth: int = 3): ...\n\n    async def run(self, updates): ...\n"
     )
-    listed = feeds(folder=tmp_path)
-    assert listed.returncode == 0, listed.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    listed = run_ticker("feeds")
+    assert listed.code == 0, listed.stderr
     for name, target in BUILT_IN.items():
         assert f"\n{name}  (comes with Ticker, {target})\n" in f"\n{listed.stdout}"
     assert "mine  (mine 2.0, venue:Venue)\n    A venue.\n    depth: int (default: 3)\n        `depth` is how deep." in (
@@ -125,21 +119,21 @@ def test_what_is_installed_is_listed_with_options_and_what_is_broken_with_its_er
     assert "gone  (mine 2.0, no_such_module:Feed)\n    cannot be used: cannot import the module" in listed.stdout
 
 
-def test_some_feeds_can_be_listed_alone() -> None:
-    listed = feeds("udp", "ticker_feeds.kit.template:Template")
+def test_some_feeds_can_be_listed_alone(run_ticker: RunTicker) -> None:
+    listed = run_ticker("feeds", "udp", "ticker_feeds.kit.template:Template")
     assert [line.split()[0] for line in listed.stdout.splitlines() if line[:1].strip()] == [
         "udp",
         "ticker_feeds.kit.template:Template",
     ]
     assert "listen: str (must be given)" in listed.stdout
-    refused = feeds("udq")
-    assert refused.returncode != 0
-    assert "there is no feed 'udq'" in refused.stderr
+    refused = run_ticker("feeds", "udq")
+    assert refused.code == 2
+    assert refused.stderr.startswith("ticker: there is no feed 'udq'")
 
 
-def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault() -> None:
-    checked = feeds("check", "ticker_feeds.kit.template:Template?pace=0.05", "--seconds", "1")
-    assert checked.returncode == 0, checked.stderr
+def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault(run_ticker: RunTicker) -> None:
+    checked = run_ticker("feeds", "check", "ticker_feeds.kit.template:Template?pace=0.05", "--seconds", "1")
+    assert checked.code == 0, checked.stderr
     assert checked.stdout.splitlines()[:3] == [
         "feed         ticker_feeds.kit.template:Template?pace=0.05",
         "run          went on to the end of the check",
@@ -156,9 +150,9 @@ def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault() -> None:
         ("tests.commands.test_feeds:Mute", "updates      0 in"),
     ],
 )
-def test_a_check_ends_with_1_where_something_is_wrong(feed: str, said: str) -> None:
-    checked = feeds("check", feed, "--seconds", "0.3")
-    assert checked.returncode == 1, checked.stderr
+def test_a_check_of_a_faulty_feed_ends_with_1(feed: str, said: str, run_ticker: RunTicker) -> None:
+    checked = run_ticker("feeds", "check", feed, "--seconds", "0.3")
+    assert checked.code == 1, checked.stderr
     assert said in checked.stdout
 
 
@@ -170,27 +164,27 @@ class Refused(Scripted):
 
 
 class Mute(Scripted):
-    """Declares something and says no more."""
+    """Declares an instrument, then is silent."""
 
     def __init__(self) -> None:
         super().__init__(Instrument("A"), silent=True)
 
 
-def test_a_time_that_cannot_be_is_refused() -> None:
+def test_an_impossible_length_of_a_check_is_refused(run_ticker: RunTicker) -> None:
     for seconds in ("0", "nan", "inf", "-1"):
-        refused = feeds("check", "simulated", "--seconds", seconds)
-        assert refused.returncode != 0
+        refused = run_ticker("feeds", "check", "simulated", "--seconds", seconds)
+        assert (refused.code, refused.stdout) == (2, "")
         assert f"--seconds {float(seconds)}: give a number above 0" in refused.stderr
 
 
-async def test_the_fault_symbols_are_found_to_be_odd(autojump_clock: MockClock) -> None:
-    findings = Findings()
-    assert await run_for(Simulated(symbols="5", rate=100.0, faults=True), 20, findings) is None
+async def test_the_fault_symbols_of_the_simulated_feed_are_odd(autojump_clock: MockClock) -> None:
+    report = FeedReport()
+    assert await run_for(Simulated(symbols="5", rate=100.0, faults=True), 20, report) is None
     assert autojump_clock.current_time() >= 20
-    assert rows(findings, "instruments") == [str(5 + len(SYMBOLS))]
-    assert [line.partition(", first")[0] for line in rows(findings, "odd")] == ["bid above ask: 5"]
-    assert "first TEST.CROSSED" in rows(findings, "odd")[0]
-    assert rows(findings, "refused") == ["none"]
+    assert rows(report, "instruments") == [str(5 + len(SYMBOLS))]
+    assert [line.partition(", first")[0] for line in rows(report, "odd")] == ["bid above ask: 5"]
+    assert "first TEST.CROSSED" in rows(report, "odd")[0]
+    assert rows(report, "refused") == ["none"]
 
 
 @pytest.mark.parametrize(
@@ -202,9 +196,9 @@ async def test_the_fault_symbols_are_found_to_be_odd(autojump_clock: MockClock) 
         (Scripted(silent=True), None),
     ],
 )
-async def test_how_a_run_ended_is_told(feed: Feed, end: str | None, autojump_clock: MockClock) -> None:
+async def test_the_end_of_a_run_is_reported(feed: Feed, end: str | None, autojump_clock: MockClock) -> None:
     start = autojump_clock.current_time()
-    told = await run_for(feed, 30, Findings())
+    told = await run_for(feed, 30, FeedReport())
     if end is None:
         assert told is None
     else:
@@ -214,31 +208,31 @@ async def test_how_a_run_ended_is_told(feed: Feed, end: str | None, autojump_clo
 
 
 def test_updates_batches_fields_and_counters_are_counted() -> None:
-    findings = found(
+    report = found(
         [Instrument("A"), Instrument("B"), update("A", bid=1, mine="x")],
         [],
         update("A", bid=2, ask=3),
         Withdrawal("A"),
         update("A", time=NOW),
     )
-    assert rows(findings, "instruments") == ["2, 1 without an update: B"]
-    assert rows(findings, "updates") == ["3 in 10.0 s, 0.3 a second"]
-    assert rows(findings, "batches") == ["5 of 6 publications"]
-    assert rows(findings, "fields") == ["bid 1/2, ask 1/2, time 1/2, mine 1/2"]
-    assert rows(findings, "counters", {"gaps": 2, "errors": 1_000}) == ["errors 1,000, gaps 2"]
-    assert rows(findings, "counters") == ["none"]
+    assert rows(report, "instruments") == ["2, 1 without an update: B"]
+    assert rows(report, "updates") == ["3 in 10.0 s, 0.3 a second"]
+    assert rows(report, "batches") == ["5 of 6 publications"]
+    assert rows(report, "fields") == ["bid 1/2, ask 1/2, time 1/2, mine 1/2"]
+    assert rows(report, "counters", {"gaps": 2, "errors": 1_000}) == ["errors 1,000, gaps 2"]
+    assert rows(report, "counters") == ["none"]
 
 
 def test_the_longest_silence_counts_to_the_end_and_is_odd_beyond_the_feed_s_own_limit() -> None:
-    findings = Findings()
+    report = FeedReport()
     for second in (1.0, 2.0, 5.0):
-        findings.take([], second, NOW)
-    assert findings.longest_silence == 3.0
-    findings.end(6.0, 3.5)
-    assert not findings.odd.counts
-    findings.end(9.0, 3.5)
-    assert rows(findings, "silence") == ["4.0 s at the longest"]
-    assert rows(findings, "odd") == ["silent for longer than its silence_seconds: 1, first 4.0 s, not 3.5 s"]
+        report.add([], second, NOW)
+    assert report.longest_silence == 3.0
+    report.finish(6.0, 3.5)
+    assert not report.odd.counts
+    report.finish(9.0, 3.5)
+    assert rows(report, "silence") == ["4.0 s at the longest"]
+    assert rows(report, "odd") == ["silent for longer than its silence_seconds: 1, first 4.0 s, not 3.5 s"]
 
 
 @pytest.mark.parametrize(
@@ -258,25 +252,25 @@ def test_the_longest_silence_counts_to_the_end_and_is_odd_beyond_the_feed_s_own_
         ([update("A", time=NOW // 1_000)], {"time more than a day from now": 1}),
     ],
 )
-def test_what_is_odd_is_counted_by_kind(updates: Sequence[Update], kinds: dict[str, int]) -> None:
+def test_odd_values_are_counted_by_kind(updates: Sequence[Update], kinds: dict[str, int]) -> None:
     assert odd(*updates) == kinds
 
 
-def test_the_first_of_a_kind_is_shown() -> None:
-    findings = found(Instrument("A"), update("A", bid="100.0"), update("A", bid="50.5"), update("A", bid="100.0"))
-    assert rows(findings, "odd") == ["jump by more than 10%: 2, first A bid 100.00 to 50.50"]
+def test_the_first_example_of_a_kind_is_shown() -> None:
+    report = found(Instrument("A"), update("A", bid="100.0"), update("A", bid="50.5"), update("A", bid="100.0"))
+    assert rows(report, "odd") == ["jump by more than 10%: 2, first A bid 100.00 to 50.50"]
 
 
 class Explosive(dict[str, int]):
-    """Fields that cannot even be looked at."""
+    """Fields that raise when they are read."""
 
-    def items(self) -> Any:  # noqa: ANN401  # never gets there
+    def items(self) -> Any:  # noqa: ANN401  # raises
         raise RuntimeError("no")
 
 
-def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause() -> None:
+def test_refused_publications_are_counted_by_symbol_with_the_first_cause() -> None:
     fields = {f"own{number}": 1 for number in range(MAX_FIELDS + 1)}
-    findings = found(
+    report = found(
         Instrument("A"),
         update("B", bid=1),
         update("A", bid="x"),
@@ -286,7 +280,7 @@ def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause
         Update("C", {}),
         Update("A", Explosive()),
     )
-    assert rows(findings, "refused") == [
+    assert rows(report, "refused") == [
         "Update of 'A': 4, first A: bid: 'x' is not a decimal number",
         "Update of 'B': 1, first 'B' was not declared: publish its Instrument first",
         "dict: 1, first a feed published a dict: give an Instrument, an Update or a Withdrawal",
@@ -300,8 +294,8 @@ def test_what_the_service_would_refuse_is_counted_by_symbol_with_the_first_cause
     assert rows(many, "refused")[-1] == "and 88 kinds more"
 
 
-def test_the_commands_are_documented() -> None:
+def test_the_commands_are_documented(run_ticker: RunTicker) -> None:
     for arguments in (["--help"], ["check", "--help"]):
-        shown = feeds(*arguments)
-        assert shown.returncode == 0
-        assert "Usage: feeds" in shown.stdout
+        shown = run_ticker("feeds", *arguments)
+        assert shown.code == 0
+        assert "Usage: ticker feeds" in shown.stdout

@@ -1,4 +1,4 @@
-"""ticker/commands/memory.py: in a process of its own, because what it sets holds for a whole process."""
+"""ticker/commands/memory.py: in a process of its own, because the settings hold for a whole process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 LARGE_BLOCKS = """
 import ctypes
-from ticker.commands.memory import settle_memory
+from ticker.commands.memory import tune_memory
 
 class Mallinfo2(ctypes.Structure):
     NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -19,7 +19,7 @@ class Mallinfo2(ctypes.Structure):
 mallinfo2 = ctypes.CDLL(None).mallinfo2
 mallinfo2.restype = Mallinfo2
 
-settle_memory()
+tune_memory()
 del [bytes(1_000_000)][0]  # by default, blocks up to this size would be kept from now on
 before = mallinfo2().hblks
 blocks = [bytes(65_536) for _ in range(1000)]
@@ -38,7 +38,7 @@ def test_large_blocks_are_given_back_to_the_system() -> None:
 
 
 def test_python_looks_for_garbage_in_small_steps_and_among_all_objects_seldom() -> None:
-    program = "import gc; from ticker.commands.memory import settle_memory; settle_memory(); print(*gc.get_threshold())"
+    program = "import gc; from ticker.commands.memory import tune_memory; tune_memory(); print(*gc.get_threshold())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     youngest, middle, all_of_them = map(int, done.stdout.split())
     assert youngest * (middle + 2) <= 1_000

@@ -17,6 +17,7 @@ import trio
 from trio.testing import MockClock
 
 import ticker
+from tests.commands.conftest import RunTicker
 from tests.conftest import Logs, alarms, serving
 from tests.proxy import Proxy
 from tests.support import update
@@ -30,7 +31,7 @@ GOLD = Instrument("GOLD", metadata={"venue": "X"})
 
 
 class Acknowledged:
-    """Counts up as fast as it can, and writes down how far it has come behind each `send`."""
+    """Counts up as fast as possible, and notes each number after its `send` has returned."""
 
     def __init__(self, *, path: str) -> None:
         self._path = path
@@ -44,20 +45,20 @@ class Acknowledged:
 
 
 class Scripted:
-    """Sends what it is told to in each of its lives, and fails at the end of all but the last."""
+    """Sends a script in each of its runs, and fails at the end of all but the last."""
 
     silence_seconds = 5.0
 
-    def __init__(self, *lives: list[FeedItem | float]) -> None:
-        self._lives = list(lives)
+    def __init__(self, *runs: list[FeedItem | float]) -> None:
+        self._runs = list(runs)
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        for step in self._lives.pop(0):
+        for step in self._runs.pop(0):
             if isinstance(step, float):
                 await trio.sleep(step)
             else:
                 await updates.send(step)
-        if self._lives:
+        if self._runs:
             raise OSError("the venue hung up")
 
 
@@ -77,7 +78,7 @@ async def recorded(path: Path, feed: Scripted) -> list[Publication]:
 
 
 async def replayed(path: Path) -> list[FeedItem]:
-    """What a replay of a file sends, as fast as it can."""
+    """The items that a replay of a file sends, as fast as possible."""
     sending, receiving = trio.open_memory_channel[FeedItem](0)
     async with trio.open_nursery() as nursery:
 
@@ -108,7 +109,7 @@ async def recording(*arguments: str | Path) -> AsyncIterator[trio.Process]:
 
 
 async def told(process: trio.Process) -> str:
-    """All that it still says on stderr."""
+    """The rest of its stderr."""
     assert process.stderr is not None
     return b"".join([data async for data in process.stderr]).decode()
 
@@ -118,18 +119,12 @@ async def until(happened: Callable[[], bool]) -> None:
         await trio.sleep(0.01)
 
 
-def refusal(*arguments: str | Path) -> str:
-    done = subprocess.run([*TICKER, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    return done.stderr
-
-
 @pytest.mark.parametrize("life", range(3))
 async def test_a_recorder_that_is_killed_loses_nothing_that_a_feed_was_told_is_recorded(
     tmp_path: Path, life: int
 ) -> None:
     out, acknowledged = tmp_path / "day", tmp_path / "acknowledged"
-    # Small files, so that it dies now and then at the beginning of one.
+    # Small files, so that it sometimes dies at the beginning of one.
     feed = f"tests.commands.test_record:Acknowledged?path={acknowledged}"
     async with recording(feed, "--out", out, "--rotate-mb", "0.02") as process:
         await until(lambda: acknowledged.exists() and acknowledged.stat().st_size > 5_000 * (life + 1))
@@ -285,33 +280,38 @@ async def test_while_the_connection_is_lost_nothing_is_live(tmp_path: Path) -> N
     ]
 
 
-def test_what_cannot_be_recorded_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["nothing"], "there is no feed 'nothing'"),
+        (["simulated", "--rotate-mb", "0"], "--rotate-mb 0.0: give a number above 0"),
+        (["simulated", "--rotate-mb", "inf"], "--rotate-mb inf: give a number above 0"),
+        (["simulated", "--duration", "-1"], "--duration -1.0: give a number of seconds"),
+        (["simulated", "--symbols", "A"], "--symbols: only with a service"),
+        (["simulated", "--ca", "ca.pem"], "--ca: only with a service"),
+        (["simulated", "--token-file", "token"], "--token-file: only with a service"),
+        (["ws://127.0.0.1:1"], "give wss://HOST:PORT"),
+    ],
+)
+def test_an_unusable_argument_of_record_is_named_in_one_line(
+    arguments: list[str], cause: str, run_ticker: RunTicker, tmp_path: Path
+) -> None:
+    outcome = run_ticker("record", *arguments, "--out", tmp_path / "day")
+    assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1), outcome
+    assert cause in outcome.stderr
+
+
+def test_a_file_that_is_no_recording_is_refused_and_left_alone(run_ticker: RunTicker, tmp_path: Path) -> None:
     out = tmp_path / "day"
-    assert "there is no feed 'nothing'" in refusal("record", "nothing", "--out", out)
-    assert "--rotate-mb 0.0" in refusal("record", "simulated", "--out", out, "--rotate-mb", "0")
-    assert "--duration -1.0" in refusal("record", "simulated", "--out", out, "--duration", "-1")
-    assert "--symbols: only where a service" in refusal("record", "simulated", "--out", out, "--symbols", "A")
-    assert "give wss://HOST:PORT" in refusal("record", "ws://127.0.0.1:1", "--out", out)
-    assert "--token-file: only where" in refusal("record", "simulated", "--out", out, "--token-file", out)
-    assert "give --parquet FILE or --csv FILE" in refusal("export", out)
     out.write_text("precious")
-    assert "is no capture" in refusal("record", "simulated", "--out", out)
-    assert "is no capture" in refusal("export", out, "--csv", tmp_path / "day.csv")
+    for arguments in (["record", "simulated", "--out", out], ["export", out, "--csv", tmp_path / "day.csv"]):
+        outcome = run_ticker(*arguments)
+        assert (outcome.code, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1), outcome
+        assert "is no capture" in outcome.stderr
     assert out.read_text() == "precious"
 
 
-def test_a_recording_is_exported(tmp_path: Path) -> None:
-    writer = CaptureWriter(tmp_path / "day")
-    Tally(writer).write(1, [GOLD, update("GOLD", bid="1.5")])
-    writer.close()
-    command = [*TICKER, "export", "day", "--csv", "day.csv", "--parquet", "day.parquet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stderr == "1 rows in day.parquet\n1 rows in day.csv\n"
-    assert (tmp_path / "day.csv").read_text() == "time,symbol,bid\n1,GOLD,1.5\n"
-
-
-def test_a_service_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
-    command = [*TICKER, "record", "wss://127.0.0.1:1", "--out", str(tmp_path / "day")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "connection refused" in done.stderr
+def test_a_service_that_does_not_listen_ends_a_recording_with_1(run_ticker: RunTicker, tmp_path: Path) -> None:
+    outcome = run_ticker("record", "wss://127.0.0.1:1", "--out", tmp_path / "day")
+    assert outcome.code == 1
+    assert "connection refused" in outcome.stderr

@@ -1,4 +1,4 @@
-"""ticker/commands/screen.py: what stands on the terminal, read back as text."""
+"""ticker/commands/screen.py: the contents of the terminal, read back as text."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_price_that_moved_flashes_for_a_moment_green_upwards_and_red_downwards
 
 def test_refused_names_are_shown_until_they_appear() -> None:
     screen = Screen("u")
-    screen.happened(Refused("Z", 6, "no such instrument"))
+    screen.apply_event(Refused("Z", 6, "no such instrument"))
     assert "Z: no such instrument" in drawn(screen)
     screen.apply(changed(Z={"bid": Decimal(1)}), 1)
     text = drawn(screen)
@@ -104,15 +104,15 @@ def test_refused_names_are_shown_until_they_appear() -> None:
 
 def test_the_state_of_the_connection_is_shown() -> None:
     screen = Screen("u")
-    screen.happened(Connected("u", "s", resumed=False))
+    screen.apply_event(Connected("u", "s", resumed=False))
     assert "u  connected" in drawn(screen)
-    screen.happened(Disconnected("the connection was lost", 1.26))
+    screen.apply_event(Disconnected("the connection was lost", 1.26))
     assert "the connection was lost; trying again in 1.3 s" in drawn(screen)
-    screen.happened(Connected("u", "s", resumed=True))
+    screen.apply_event(Connected("u", "s", resumed=True))
     assert "u  resumed" in drawn(screen)
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_rows_that_do_not_fit_are_counted() -> None:
     screen = Screen("u")
     screen.apply(many({f"S{number:02}": {"bid": Decimal(1)} for number in range(30)}), 1)
     text = drawn(screen, height=16)
@@ -160,8 +160,8 @@ def test_a_price_is_shown_whole_or_not_at_all(width: int) -> None:
 def test_while_the_connection_is_lost_no_row_looks_live() -> None:
     screen = Screen("wss://127.0.0.1:1")
     screen.apply(changed(A={"bid": Decimal(1), "status": "live"}), 1.0)
-    screen.happened(Disconnected("gone", 1.0))
+    screen.apply_event(Disconnected("gone", 1.0))
     assert "live" not in drawn(screen)
     assert "connection lost" in drawn(screen)
-    screen.happened(Connected("wss://127.0.0.1:1", "s", resumed=True))
+    screen.apply_event(Connected("wss://127.0.0.1:1", "s", resumed=True))
     assert "live" in drawn(screen)

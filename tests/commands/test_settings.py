@@ -1,4 +1,4 @@
-"""ticker/commands/settings.py: the config file, and what people write into it."""
+"""ticker/commands/settings.py: the config file, and its errors."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_every_limit_can_be_given_by_its_name(tmp_path: Path) -> None:
         ("interval_ms = true", "Expected `int`, got `bool` - at `$.interval_ms`"),
     ],
 )
-def test_what_cannot_be_used_is_said_with_the_key_and_the_remedy(
+def test_an_unusable_file_is_refused_with_the_key_and_the_remedy(
     tmp_path: Path, text: str | bytes, problem: str
 ) -> None:
     assert refused(tmp_path, text).startswith(problem)

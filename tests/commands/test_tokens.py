@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import RunTicker
 from ticker.door.grants import Grant
 from ticker.door.key_ring import public_key, shared_secret
 from ticker.door.tokens import Verifier
 
 
-def ticker(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ticker", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256", "HS256"])
-def test_a_made_key_issues_tokens_that_are_accepted(algorithm: str, tmp_path: Path) -> None:
-    made = ticker("token", "keys", tmp_path, "--algorithm", algorithm)
-    assert made.returncode == 0, made.stderr
+def test_a_made_key_issues_tokens_that_are_accepted(algorithm: str, run_ticker: RunTicker, tmp_path: Path) -> None:
+    made = run_ticker("token", "keys", tmp_path, "--algorithm", algorithm)
+    assert made.code == 0, made.stderr
     secret = algorithm == "HS256"
     private = tmp_path / ("token-secret" if secret else "token-private.pem")
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     claims = ["--symbols", "EUR*", "--symbols", "XAUUSD", "--max-symbols", "5", "--min-interval", "100"]
-    issued = ticker("token", "issue", "--key", private, "--subject", "alice", *claims, "--minutes", "5")
-    assert issued.returncode == 0, issued.stderr
+    issued = run_ticker("token", "issue", "--key", private, "--subject", "alice", *claims, "--minutes", "5")
+    assert issued.code == 0, issued.stderr
     ring = shared_secret(private.read_bytes()) if secret else public_key((tmp_path / "token-public.pem").read_bytes())
     assert ring.algorithm == algorithm
     now = int(time.time() * 1e6)
@@ -39,33 +33,37 @@ def test_a_made_key_issues_tokens_that_are_accepted(algorithm: str, tmp_path: Pa
     assert 300_000_000 <= grant.expires - now + 5_000_000 <= 320_000_000
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_an_existing_key_is_not_overwritten(run_ticker: RunTicker, tmp_path: Path) -> None:
     (tmp_path / "token-private.pem").write_text("precious")
-    refused = ticker("token", "keys", tmp_path)
-    assert refused.returncode == 2
-    assert refused.stderr == f"ticker: {tmp_path}/token-private.pem: File exists\n"
+    refused = run_ticker("token", "keys", tmp_path)
+    assert refused.code == 2
+    assert refused.stderr == (
+        f"ticker: {tmp_path}/token-private.pem: File exists; give a writable folder without this file\n"
+    )
     assert (tmp_path / "token-private.pem").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("content", "cause"),
     [(None, "No such file"), ("nonsense", "32 bytes"), ("-----BEGIN PUBLIC KEY-----\nA\n", "no private key")],
     ids=["missing", "too short", "no key"],
 )
-def test_a_key_that_cannot_be_used_is_refused_by_name(content: str | None, why: str, tmp_path: Path) -> None:
+def test_an_unusable_key_is_refused_by_name(
+    content: str | None, cause: str, run_ticker: RunTicker, tmp_path: Path
+) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_text(content)
-    refused = ticker("token", "issue", "--key", path, "--subject", "alice")
-    assert refused.returncode == 2
+    refused = run_ticker("token", "issue", "--key", path, "--subject", "alice")
+    assert refused.code == 2
     assert refused.stderr.startswith(f"ticker: --key {path}: ")
-    assert why in refused.stderr
+    assert cause in refused.stderr
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_token_needs_a_time(tmp_path: Path) -> None:
-    refused = ticker("token", "issue", "--key", tmp_path, "--subject", "alice", "--minutes", "0")
-    assert (refused.returncode, refused.stderr) == (
+def test_a_token_without_a_validity_is_refused(run_ticker: RunTicker, tmp_path: Path) -> None:
+    refused = run_ticker("token", "issue", "--key", tmp_path, "--subject", "alice", "--minutes", "0")
+    assert (refused.code, refused.stderr) == (
         2,
-        "ticker: --minutes 0.0: give a number above 0, at most a year's\n",
+        "ticker: --minutes 0.0: give a number above 0, at most 525600, a year\n",
     )

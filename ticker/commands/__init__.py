@@ -1,4 +1,4 @@
-"""The command line: `ticker serve`, `watch`, `record`, `export`, `feeds`, `token`.
+"""The command line: `ticker serve`, `watch`, `record`, `export`, `feeds` and `token`, each in a file of its own.
 
-Imports everything; nothing imports it but `ticker.__main__`.
+`cli.py` puts them together. This folder may import everything; only `ticker.__main__` imports it.
 """

@@ -1,12 +1,13 @@
-"""Recordings as tables: a row for each update, a column for each field.
+"""`ticker export`: a recording as a table, with a row for each update and a column for each field.
 
-A recording is read twice: first to learn which columns there are, then to write the rows, some at a time.
+A recording is read twice: first for the columns, then for the rows, in groups of bounded size.
 """
 
 from __future__ import annotations
 
-import csv
+import csv as csv_format
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,76 +21,110 @@ from ticker.market import Instrument, Kind, Publication, Update, Value, Withdraw
 from ticker_feeds.recordings import Capture
 
 ROWS = 20_000
-"""So many rows are held at a time, and make a row group of a Parquet file."""
+"""Rows held in memory at a time, and rows per row group of a Parquet file."""
 
 _DIGITS = 38
-"""The most digits of a decimal of 128 bits."""
+"""Maximum number of digits of a 128-bit decimal."""
+
+
+def export(
+    capture: Path,
+    *,
+    parquet: Path | None = None,
+    csv: Path | None = None,
+) -> None:
+    """Write the updates of a recording as a table: a row for each, in order, and a column for each field.
+
+    Columns: `time` (of the recording), `symbol`, then the fields; the field `time` becomes `exchange_time`. An empty
+    cell is a field that did not change. If anything was withdrawn there is a column `withdrawn`: the names of the
+    fields, or * for all.
+
+    Parameters
+    ----------
+    capture
+        A file of `ticker record`; the files that continue it are read as well.
+    parquet
+        The Parquet file to write; needs pyarrow (pip install 'ticker-push[parquet]'). Prices and sizes are decimals.
+    csv
+        The CSV file to write, in the layout that `replay` plays.
+    """
+    if parquet is None and csv is None:
+        raise ConfigError("export: give --parquet FILE or --csv FILE")
+    source = Capture(str(capture))
+    if parquet is not None:
+        _print_result(export_parquet(source, parquet), parquet)
+    if csv is not None:
+        _print_result(export_csv(source, csv), csv)
+
+
+def _print_result(count: int, path: Path) -> None:
+    print(f"{count} rows in {path}", file=sys.stderr, flush=True)
 
 
 class Column:
-    """What a field's values in a recording have in common."""
+    """Type and precision that hold all values of a field."""
 
     def __init__(self, name: str) -> None:
         self.kind = field_kind(field_key(name))
         self.whole = self.places = 0
-        """The most digits before and behind the decimal point."""
+        """Maximum number of digits before and after the decimal point."""
         self.decimal = self.kind in {Kind.PRICE, Kind.SIZE}
         self.integer = not self.decimal
 
-    def note(self, value: Value) -> None:
-        """Take a value into account."""
+    def add(self, value: Value) -> None:
+        """Widen the column for a value."""
         self.integer = self.integer and (value is None or type(value) is int)
         if not self.decimal or value is None:
             return
         try:
             digits, places = parse_decimal(value)
         except BadPublication:
-            self.decimal = False  # the service refuses it; here it is shown as the text that it is
+            self.decimal = False  # the service refuses it; the table has it as text
             return
         self.places = max(self.places, places)
         self.whole = max(self.whole, len(str(abs(digits))) - places)
 
 
 class Contents:
-    """What a recording holds, besides its rows."""
+    """Columns and instruments of a recording."""
 
     def __init__(self, capture: Capture) -> None:
         self.columns: dict[str, Column] = {}
         self.instruments: dict[str, Instrument] = {}
-        self.withdraws = False
+        self.has_withdrawals = False
         for _, publication in _publications(capture):
             if isinstance(publication, Instrument):
                 self.instruments[publication.symbol] = publication
             elif isinstance(publication, Update):
                 for name, value in publication.fields.items():
-                    self.columns.setdefault(name, Column(name)).note(value)
-                    self.withdraws = self.withdraws or value is None
+                    self.columns.setdefault(name, Column(name)).add(value)
+                    self.has_withdrawals = self.has_withdrawals or value is None
             else:
-                self.withdraws = True
+                self.has_withdrawals = True
 
     def names(self) -> list[str]:
-        """The columns of the table."""
-        return ["time", "symbol", *map(_column_name, self.columns), *(["withdrawn"] if self.withdraws else [])]
+        """Return the names of the table's columns."""
+        return ["time", "symbol", *map(_column_name, self.columns), *(["withdrawn"] if self.has_withdrawals else [])]
 
     def rows(self, capture: Capture) -> Iterator[list[Any]]:
-        """The rows of the table."""
+        """Yield the rows of the table."""
         for time, publication in _publications(capture):
             if isinstance(publication, Instrument):
                 continue
             fields = publication.fields if isinstance(publication, Update) else {}
             row: list[Any] = [time, publication.symbol, *map(fields.get, self.columns)]
-            if self.withdraws:
-                gone = [name for name, value in fields.items() if value is None]
-                row.append("*" if isinstance(publication, Withdrawal) else " ".join(gone) or None)
+            if self.has_withdrawals:
+                withdrawn = [name for name, value in fields.items() if value is None]
+                row.append("*" if isinstance(publication, Withdrawal) else " ".join(withdrawn) or None)
             yield row
 
 
 def export_csv(capture: Capture, path: Path) -> int:
-    """Write a CSV file in the layout that `replay` plays; returns the number of its rows."""
+    """Write a CSV file in the layout that `replay` plays; return the number of rows."""
     contents = Contents(capture)
     count = 0
     with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_format.writer(file, lineterminator="\n")
         writer.writerow(contents.names())
         for count, row in enumerate(contents.rows(capture), 1):  # noqa: B007  # counted as they are written
             writer.writerow(row)
@@ -97,7 +132,7 @@ def export_csv(capture: Capture, path: Path) -> int:
 
 
 def export_parquet(capture: Capture, path: Path) -> int:
-    """Write a Parquet file; returns the number of its rows. Raises `ConfigError` where pyarrow is not installed."""
+    """Write a Parquet file; return the number of rows. Raises `ConfigError` if pyarrow is not installed."""
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
@@ -125,7 +160,7 @@ def _schema(arrow: Any, contents: Contents) -> Any:  # noqa: ANN401  # pyarrow h
             types.append(arrow.decimal128(max(1, column.whole) + column.places, column.places))
         else:
             types.append(arrow.int64() if column.integer else arrow.string())
-    if contents.withdraws:
+    if contents.has_withdrawals:
         types.append(arrow.string())
     described = json.dumps([asdict(each) for each in contents.instruments.values()], ensure_ascii=False)
     fields = [arrow.field(name, each) for name, each in zip(contents.names(), types, strict=True)]
@@ -133,7 +168,7 @@ def _schema(arrow: Any, contents: Contents) -> Any:  # noqa: ANN401  # pyarrow h
 
 
 def _converter(arrow: Any, wanted: Any) -> Any:  # noqa: ANN401  # pyarrow has no types
-    """What makes of a field's value one that a column of this type takes."""
+    """Return a function from a field's value to a value of the column's type."""
     if arrow.types.is_decimal(wanted):
         return lambda value: None if value is None else Decimal(value)
     if arrow.types.is_string(wanted):
@@ -160,13 +195,13 @@ def _publications(capture: Capture) -> Iterator[tuple[int, Publication]]:
 
 
 def _column_name(name: str) -> str:
-    """`time` is when it was recorded; a field's name that is taken gets another."""
+    """Return a field's column name, different from the names of the table's own columns."""
     return "exchange_time" if name == "time" else f"{name}_field" if name in {"symbol", "withdrawn"} else name
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A file that takes the place of `path` once it is complete."""
+    """Yield a temporary file that replaces `path` once it is complete. Raises `ConfigError`."""
     part = path.with_name(f"{path.name}.part")
     try:
         yield part

@@ -1,4 +1,4 @@
-"""`ticker feeds`: which feeds are installed, with their options; and what one of them brings."""
+"""`ticker feeds`: the installed feeds with their options, and a check of one feed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import trio
 from cyclopts import App
 
-from ticker.commands.feed_findings import Findings
+from ticker.commands.feed_report import FeedReport
 from ticker.commands.logs import configure_logging
 from ticker.config import Limits
 from ticker.errors import ConfigError, sole
@@ -25,7 +25,7 @@ _WIDTH = 100
 
 feeds_app = App(
     name="feeds",
-    help="Show the feeds that are installed, and check what one brings.",
+    help="List the installed feeds with their options, or check one feed.",
     help_format="plaintext",
     backend="trio",
     result_action="return_value",
@@ -34,12 +34,12 @@ feeds_app = App(
 
 @feeds_app.default
 def installed(*names: str) -> None:
-    """List the feeds that are installed, with their options.
+    """List the installed feeds with their options.
 
     Parameters
     ----------
     names
-        Only these: names of installed feeds, or package.module:Class.
+        Feeds to list: names of installed feeds, or package.module:Class. [default: all installed]
     """
     listed = offers()
     if names:
@@ -53,68 +53,68 @@ def installed(*names: str) -> None:
 
 @feeds_app.command
 async def check(spec: str, *, seconds: float = 10.0) -> None:
-    """Run a feed for a while, and say what it brings.
+    """Run a feed for some seconds, and report on its publications.
 
-    That is: instruments, rate, which fields how many of them have, what is odd (bid above ask, negative values, times
-    that step backwards, jumps), what the service would refuse, and what the feed counts itself. Exit code 1 where the
-    feed failed, where something was refused, or where no update came.
+    The report has the numbers of instruments and updates, the coverage of fields, odd values (bid above ask, negative
+    values, times that step backwards, jumps), publications that the service would refuse, and the feed's own counters.
+    Exit code 1 if the feed failed, a publication was refused, or no update came.
 
     Parameters
     ----------
     spec
         The feed: NAME?option=value&option=value, as for `ticker serve --feed`.
     seconds
-        How long; less, if the feed ends by itself.
+        Length of the check in seconds; it ends earlier if the feed ends by itself.
     """
     if not 0 < seconds < math.inf:
         raise ConfigError(f"--seconds {seconds}: give a number above 0")
     configure_logging("console")
     feed = load_feed(spec)
-    findings = Findings()
+    report = FeedReport()
     began = trio.current_time()
-    end = await run_for(feed, seconds, findings)
-    lasted = trio.current_time() - began
-    findings.end(lasted, getattr(feed, "silence_seconds", None))
+    end = await run_for(feed, seconds, report)
+    elapsed = trio.current_time() - began
+    report.finish(elapsed, getattr(feed, "silence_seconds", None))
     print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
-    print("\n".join(findings.report(lasted, getattr(feed, "counters", {}))))
-    if findings.refused.counts or not findings.updates or (end is not None and end != ENDED):
+    print("\n".join(report.lines(elapsed, getattr(feed, "counters", {}))))
+    if report.refused.counts or not report.updates or (end is not None and end != ENDED):
         sys.exit(1)
 
 
 ENDED = "ended by itself"
 
 
-async def run_for(feed: Feed, seconds: float, findings: Findings) -> str | None:
-    """Run a feed for so long, once. How it ended, if it did."""
+async def run_for(feed: Feed, seconds: float, report: FeedReport) -> str | None:
+    """Run a feed once, for at most `seconds`. Return how it ended, or None if it was still running."""
     sending, receiving = trio.open_memory_channel[FeedMessage](Limits().feed_queue)
     end: str | None = None
     began = trio.current_time()
     with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_listen, receiving, began, findings)
+            nursery.start_soon(_receive, receiving, began, report)
             with sending:
-                end = await _end_of(feed, FeedChannel(FeedState("check"), sending, Limits().max_batch))
+                end = await _run_to_its_end(feed, FeedChannel(FeedState("check"), sending, Limits().max_batch))
     return end
 
 
-async def _listen(receiving: trio.MemoryReceiveChannel[FeedMessage], began: float, findings: Findings) -> None:
+async def _receive(receiving: trio.MemoryReceiveChannel[FeedMessage], began: float, report: FeedReport) -> None:
     with receiving:
         async for _, item in receiving:
-            findings.take(item, trio.current_time() - began, wall_clock())
+            report.add(item, trio.current_time() - began, wall_clock())
 
 
-async def _end_of(feed: Feed, outlet: FeedChannel) -> str:
+async def _run_to_its_end(feed: Feed, channel: FeedChannel) -> str:
     try:
-        await feed.run(outlet)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is somebody's code: what it raised is what is told
+        await feed.run(channel)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed's own code can raise anything; the report shows it
         only = sole(error)
         return f"raised {type(only).__name__}: {shown(only)}"
     return ENDED
 
 
 def _entry(offer: Offer) -> str:
-    """One feed: where it comes from, what it says of itself, its options."""
+    """Return the text on one feed: package, summary, options."""
     origin = offer.package or ("comes with Ticker" if offer.name in BUILT_IN else "not installed under a name")
     head = f"{offer.name}  ({origin}, {offer.target})"
     if offer.error is not None:

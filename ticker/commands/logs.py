@@ -1,4 +1,4 @@
-"""Logs on stderr: the service's own and those of feeds (which use the standard `logging`) in one form."""
+"""Logs on stderr, in one format for the service's own and for those of feeds, which use the standard `logging`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from structlog.dev import plain_traceback
 
 
 def configure_logging(log_format: Literal["console", "json"]) -> None:
-    """Log for people (`console`) or for machines (`json`, one object per line)."""
+    """Log as text (`console`), or as one JSON object per line (`json`)."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -23,7 +23,7 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        # The default draws tracebacks with frames around them, which blocks the service for tens of milliseconds.
+        # The default formatter draws boxes around tracebacks, which blocks the service for tens of milliseconds.
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     structlog.configure(
         processors=[
@@ -44,5 +44,5 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # It logs every frame it sees, and what it has to say about errors is said again by the connection.
+    # It logs every frame, and the connection logs its errors again.
     logging.getLogger("trio-websocket").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""How a process that serves for weeks handles its memory: by Python's defaults it would stop, and grow."""
+"""Memory settings for a process that serves for weeks: with Python's defaults it would pause, and grow."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK = 65_536
 
 
-def settle_memory() -> None:
-    """Call this once, when all is imported and before anything is served."""
-    _look_for_garbage_in_small_steps()
-    _keep_the_heap_whole()
+def tune_memory() -> None:
+    """Apply the settings to this process: once, after all imports and before the first connection."""
+    _collect_garbage_in_small_steps()
+    _return_large_blocks_to_the_system()
 
 
-def _look_for_garbage_in_small_steps() -> None:
-    """Have Python look for cyclic garbage among few objects at a time, and among all of them very seldom.
+def _collect_garbage_in_small_steps() -> None:
+    """Collect cyclic garbage among few objects at a time, and among all objects very rarely.
 
-    A look stops everybody for 0.3 to 1 µs per object. By default, the young objects are 7,000 every now and then, which
-    is 3 to 16 ms while clients connect; and all objects, 45 ms per 1,000 clients, are looked at whenever a few hundred
-    clients have connected. Here it is 300 and 900 objects, and all after some 40,000 connections: what is left of a
-    connection that has ended is in no cycle (a test holds that), and what was loaded up to here is there to stay.
+    A collection pauses the service for 0.3 to 1 µs per object. By default the young generation reaches 7,000 objects,
+    3 to 16 ms while clients connect, and a full collection, 45 ms per 1,000 clients, follows every few hundred
+    connections. These thresholds collect 300 and 900 objects, and all after some 40,000 connections. That is safe: a
+    closed connection leaves no cycles (a test holds that), and imported modules stay for the life of the process.
     """
     gc.freeze()
     gc.set_threshold(300, 1, 10_000)
 
 
-def _keep_the_heap_whole() -> None:
-    """Have glibc give large blocks to the system when they are freed, and not to those who need smaller ones.
+def _return_large_blocks_to_the_system() -> None:
+    """Have glibc return large blocks to the system when they are freed, instead of reusing them for small ones.
 
-    By default (mallopt(3), M_MMAP_THRESHOLD) whatever it once gave back it keeps from then on. Large blocks live
-    briefly here: what was read from a feed, a snapshot on its way. Something small soon stands in the gap that one of
-    them left, so the next one needs a new place: the soak test grew by 5 MB a minute while no more was in use.
+    By default (mallopt(3), M_MMAP_THRESHOLD) the threshold rises with each freed block, and blocks below it stay in the
+    heap. Large blocks are short-lived here: input of a feed, a snapshot being sent. Small blocks then occupy the gap,
+    and the next large block needs new memory: in the soak test the heap grew by 5 MB a minute at constant usage.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # other C libraries have none, and other habits
+    if mallopt is not None:  # other C libraries have no such setting
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)

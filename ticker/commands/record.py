@@ -1,9 +1,8 @@
-"""`ticker record` and `ticker export`: market data into files, and from these into other people's formats."""
+"""`ticker record`: the publications of a feed or of a running service, in a file."""
 
 from __future__ import annotations
 
 import math
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,16 +10,18 @@ from pathlib import Path
 
 import trio
 
-from ticker.client.client import Connected, Disconnected, Event, connect
-from ticker.commands.export import export_csv, export_parquet
+from ticker.client.client import Event, connect
+from ticker.commands.flags import seconds_or_forever, token_reader
 from ticker.commands.logs import configure_logging
 from ticker.commands.recorder import Tally, record_feed, record_service
+from ticker.commands.signals import on_stop_signal
+from ticker.commands.watch import event_text
 from ticker.errors import ConfigError
 from ticker_feeds.loading import load_feed
-from ticker_feeds.recordings import Capture, CaptureWriter
+from ticker_feeds.recordings import CaptureWriter
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 30.0
-"""How often it is said how much was recorded: on a terminal, where the line is overwritten, and elsewhere."""
+"""Seconds between progress lines: on a terminal, where the line is overwritten, and elsewhere."""
 
 _ERASE = "\r\x1b[K" if sys.stderr.isatty() else ""
 
@@ -35,108 +36,59 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     ca: Path | None = None,
     token_file: Path | None = None,
 ) -> None:
-    """Record what a feed publishes, or what a running service says, for `replay?path=FILE` and `ticker export`.
+    """Record a feed or a running service, for `replay?path=FILE` and `ticker export`.
 
-    What is in the file already stays, and the recording goes on behind it. Ctrl-C ends it; whatever ends it, all that
-    was reported is in the file.
+    An existing recording is continued. Ctrl-C ends it; however it ends, all reported publications are in the file.
 
     Parameters
     ----------
     source
         A feed, NAME?option=value&option=value as for `ticker serve --feed`, or a service, wss://HOST:PORT.
     out
-        The file. What does not fit goes into FILE.0001, FILE.0002 and so on.
+        The file to write. With --rotate-mb it is continued in FILE.0001, FILE.0002 and so on.
     rotate_mb
-        The most megabytes (of 1,000,000 bytes) in one file. Left out: there is one file.
+        Maximum size of a file in megabytes of 1,000,000 bytes. [default: unlimited]
     duration
-        Stop after so many seconds.
+        Stop after this many seconds. [default: never]
     symbols
         Of a service: symbols and patterns, separated by commas. [default: *]
     ca
-        Of a service: authorities to trust instead of the system's, PEM. A development authority on this machine is
-        found by itself.
+        Of a service: certificate authorities to trust instead of the system's, a PEM file. This machine's development
+        authority is found without it.
     token_file
-        Of a service: a file with the token to come in with.
+        Of a service: a file with the token. It is read again whenever the client needs a fresh token.
     """
     if rotate_mb is not None and not 0 < rotate_mb < math.inf:
         raise ConfigError(f"--rotate-mb {rotate_mb}: give a number above 0")
-    if duration is not None and not duration >= 0:
-        raise ConfigError(f"--duration {duration}: give a number of seconds")
+    seconds = seconds_or_forever(duration)
     configure_logging("console")
-    work = _work(source, symbols, ca, token_file)
+    record_source = _recorder(source, symbols, ca, token_file)
     writer = CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000)))
     tally = Tally(writer)
     try:
-        with trio.move_on_after(math.inf if duration is None else duration):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(_end_on_signal, nursery.cancel_scope)
+        with trio.move_on_after(seconds) as scope:
+            async with on_stop_signal(scope.cancel), trio.open_nursery() as nursery:
                 nursery.start_soon(_show_progress, tally)
-                await work(tally)
+                await record_source(tally)
                 nursery.cancel_scope.cancel()
     finally:
         writer.close()
         if tally.moments:
-            _say(f"{_ERASE}{_progress(tally)}")
+            _print(_progress(tally))
 
 
-def export(
-    capture: Path,
-    *,
-    parquet: Path | None = None,
-    csv: Path | None = None,
-) -> None:
-    """Write the updates of a recording as a table: a row for each, in order, and a column for each field.
-
-    Columns: `time` (of the recording), `symbol`, then the fields, of which `exchange_time` is what feeds call time. An
-    empty cell is a field that did not change. Where something was withdrawn there is a column `withdrawn`: the fields'
-    names, or * for all.
-
-    Parameters
-    ----------
-    capture
-        What `ticker record` made; the files that follow it are read as well.
-    parquet
-        The Parquet file to make; needs pyarrow (pip install 'ticker-push[parquet]'). Prices and sizes are decimals.
-    csv
-        The CSV file to make, in the layout that `replay` plays.
-    """
-    if parquet is None and csv is None:
-        raise ConfigError("export: give --parquet FILE or --csv FILE")
-    tape = Capture(str(capture))
-    if parquet is not None:
-        _say(f"{export_parquet(tape, parquet)} rows in {parquet}")
-    if csv is not None:
-        _say(f"{export_csv(tape, csv)} rows in {csv}")
-
-
-def _work(
+def _recorder(
     source: str, symbols: str | None, ca: Path | None, token_file: Path | None
 ) -> Callable[[Tally], Awaitable[None]]:
-    """What records the source. Raises `ConfigError`."""
+    """Return the function that records the source. Raises `ConfigError`."""
     if "://" in source.partition("?")[0]:
-        token = partial(_read_token, token_file) if token_file is not None else None
         names = (symbols or "*").split(",")
-        return partial(record_service, partial(connect, source, ca=ca, token=token), names, _tell)
+        connect_to_it = partial(connect, source, ca=ca, token=token_reader(token_file))
+        return partial(record_service, connect_to_it, names, _print_event)
     for flag, value in (("--symbols", symbols), ("--ca", ca), ("--token-file", token_file)):
         if value is not None:
-            raise ConfigError(f"{flag}: only where a service is recorded, wss://HOST:PORT")
+            raise ConfigError(f"{flag}: only with a service as the source, wss://HOST:PORT")
     return partial(record_feed, load_feed(source))
-
-
-async def _read_token(path: Path) -> str:
-    try:
-        return (await trio.Path(path).read_text(encoding="ascii")).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file {path}: {error}") from None
-
-
-async def _end_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
-    """End on the first SIGINT or SIGTERM; the second ends the process as usual."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 async def _show_progress(tally: Tally) -> None:
@@ -152,14 +104,9 @@ def _progress(tally: Tally) -> str:
     return f"recorded {counts}, {writer.bytes_written / 1e6:.3f} MB, to {writer.path}{refused}"
 
 
-def _tell(event: Event) -> None:
-    if isinstance(event, Connected):
-        _say(f"{_ERASE}{'resumed' if event.resumed else 'connected'} {event.url}")
-    elif isinstance(event, Disconnected):
-        _say(f"{_ERASE}disconnected: {event.reason}; trying again in {event.retry_seconds:.1f} s")
-    else:
-        _say(f"{_ERASE}{event.name}: {event.text}")
+def _print_event(event: Event) -> None:
+    _print(event_text(event))
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _print(text: str) -> None:
+    print(f"{_ERASE}{text}", file=sys.stderr, flush=True)

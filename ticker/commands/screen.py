@@ -1,4 +1,4 @@
-"""The live table of `ticker watch`: one row per instrument; what moved flashes green or red for a moment."""
+"""The live table of `ticker watch`: one row per instrument; a moved price flashes green or red for a moment."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ticker.client.subscription import Change
 from ticker.market import Status
 
 COLUMNS = ("bid_size", "bid", "ask", "ask_size", "last", "last_size", "high", "low", "volume")
-LEAST_WANTED = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
-"""The columns that are left out, in this order, where the window is too narrow: a price is never cut."""
+DROP_ORDER = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
+"""Columns to drop, in this order, if the window is too narrow: a price is never truncated."""
 FLASH_SECONDS = 0.5
 
 
 class Screen:
-    """What is shown, and since when. Times are seconds of any clock that goes forward."""
+    """State of the table. Times are seconds of any monotonic clock."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -36,7 +36,7 @@ class Screen:
         self._since: float | None = None
 
     def apply(self, change: Change, now: float) -> None:
-        """Take a change over."""
+        """Apply a change that arrived at `now`."""
         self._since = now if self._since is None else self._since
         self._cut = change.cut
         for symbol, fields in change.changes.items():
@@ -49,8 +49,8 @@ class Screen:
                     self._moved[symbol, name] = now, "black on green" if value > old else "white on red"
                 row[name] = value
 
-    def happened(self, event: Event) -> None:
-        """Take a connection event over."""
+    def apply_event(self, event: Event) -> None:
+        """Apply an event of the connection."""
         self._lost = isinstance(event, Disconnected) or (self._lost and isinstance(event, Refused))
         if isinstance(event, Connected):
             self._state = Text("resumed" if event.resumed else "connected", "green")
@@ -60,33 +60,33 @@ class Screen:
             self._state = Text(f"{event.reason}; trying again in {event.retry_seconds:.1f} s", "bold red")
 
     def render(self, now: float, height: int, width: int) -> RenderableType:
-        """The table as it is now, in so many lines and columns."""
+        """Return the table at `now` for a window of `height` lines and `width` columns."""
         symbols = sorted(self._rows)
-        fitting = max(1, height - 6 - len(self._refused))
-        columns = self._fitting(symbols[:fitting], width)
+        row_count = max(1, height - 6 - len(self._refused))
+        columns = self._columns_for(symbols[:row_count], width)
         table = Table(expand=True, box=None, header_style="bold", row_styles=("", "on grey7"))
         table.add_column("symbol", style="bold", no_wrap=True)
         for name in columns:
             table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
         table.add_column("status", no_wrap=True)
-        for symbol in symbols[:fitting]:
+        for symbol in symbols[:row_count]:
             cells = self._cells(symbol, columns, now)
             table.add_row(Text(symbol), *cells, self._status(symbol), style="dim" if self._lost else "")
         lines: list[RenderableType] = [self._headline(now), table]
-        if len(symbols) > fitting:
-            lines.append(Text(f"… and {len(symbols) - fitting} more; make the window higher", "dim"))
+        if len(symbols) > row_count:
+            lines.append(Text(f"… and {len(symbols) - row_count} more; make the window higher", "dim"))
         lines += [Text(f"{name}: {text}", "yellow") for name, text in sorted(self._refused.items())]
         return Group(*lines)
 
-    def _fitting(self, symbols: Sequence[str], width: int) -> list[str]:
-        """The columns for which there is room."""
+    def _columns_for(self, symbols: Sequence[str], width: int) -> list[str]:
+        """Return the columns that fit the width."""
         widths = {
             name: 2 + max([len(name), *(len(shown(self._rows[symbol].get(name))) for symbol in symbols)])
             for name in COLUMNS
         }
         room = width - 2 - max([len("symbol"), *(len(symbol) for symbol in symbols)]) - 2
         room -= max([len("status"), *(self._status(symbol).cell_len for symbol in symbols)])
-        for name in LEAST_WANTED:
+        for name in DROP_ORDER:
             if sum(widths.values()) > room:
                 del widths[name]
         return list(widths)
@@ -113,5 +113,5 @@ class Screen:
 
 
 def shown(value: Decimal | int | str | None) -> str:
-    """A value as text, never in exponents."""
+    """Return a value as text, never with an exponent."""
     return "" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -25,7 +25,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"config {path}: not UTF-8 text: {error}") from None
     try:
         content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of which some come from a number or a nesting beyond all measure
+    except (ValueError, RecursionError) as error:  # some for huge numbers or deep nesting
         raise ConfigError(f"config {path}: not TOML: {error}") from None
     for problem in _unknown_keys(content, Config, ""):
         raise ConfigError(f"config {path}: {problem}")
@@ -36,8 +36,8 @@ def load_config(path: Path) -> Config:
 
 
 def _unknown_keys(content: Mapping[str, Any], shape: type, where: str) -> Iterator[str]:
-    """Keys that the shape does not have, in tables within tables too."""
-    assert is_dataclass(shape)  # noqa: S101  # it tells the type checker
+    """Yield a message for each key that is no field of `shape`, in nested tables too."""
+    assert is_dataclass(shape)  # noqa: S101  # for the type checker
     hints = get_type_hints(shape)
     known = [each.name for each in fields(shape)]
     for key, value in content.items():

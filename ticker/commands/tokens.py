@@ -1,4 +1,4 @@
-"""`ticker token`: keys and tokens for development, and for whoever has no other issuer."""
+"""`ticker token`: keys and tokens for development, and for services without an issuer of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ticker.errors import ConfigError
 
 token_app = App(
     name="token",
-    help="Make keys, and issue tokens that let clients in.",
+    help="Make signing keys, and issue tokens for clients.",
     help_format="plaintext",
     result_action="return_value",
 )
@@ -32,17 +32,17 @@ token_app = App(
 
 @token_app.command
 def keys(folder: Path = Path(), *, algorithm: Literal["EdDSA", "ES256", "RS256", "HS256"] = "EdDSA") -> None:
-    """Make a key to issue tokens with. Nothing that is there is overwritten.
+    """Make a signing key for tokens. Existing files are never overwritten.
 
-    Writes token-private.pem, which only the issuer may have, and token-public.pem, for `ticker serve --token-key`; for
-    HS256 token-secret, which both need ([tokens] secret = "..." in the config file).
+    Writes token-private.pem, for the issuer only, and token-public.pem, for `ticker serve --token-key`. For HS256 it
+    writes token-secret, which both need ([tokens] secret = "..." in the config file).
 
     Parameters
     ----------
     folder
-        Where to write them.
+        Folder for the files.
     algorithm
-        What tokens are signed with.
+        Signature algorithm of the tokens.
     """
     if algorithm == "HS256":
         _write(folder / "token-secret", os.urandom(32).hex().encode(), 0o600)
@@ -74,31 +74,31 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     issuer: str | None = None,
     key_id: str | None = None,
 ) -> None:
-    """Issue a token, and print it.
+    """Issue a token and print it.
 
     Parameters
     ----------
     key
-        The private key, PEM, or the secret, as `ticker token keys` made it.
+        Private key or secret of `ticker token keys`: a PEM file, or token-secret.
     subject
-        Whose token it is (claim `sub`).
+        Name of the client (claim `sub`).
     symbols
-        A symbol or pattern that may be seen, such as 'EUR*'. Give it again for more. Left out: all.
+        Symbol or pattern that the client may see, such as 'EUR*'. Repeat the flag for more. [default: all]
     max_symbols
-        The most symbols and patterns of one connection.
+        Maximum number of symbols and patterns per connection. [default: the service's limit]
     min_interval
-        The least milliseconds between two frames.
+        Minimum conflation interval in milliseconds. [default: none]
     minutes
-        How long it is valid.
+        Validity in minutes, above 0, at most a year.
     audience
-        Who it is for (claim `aud`).
+        Audience of the token (claim `aud`), the one that the service expects.
     issuer
-        Who issued it (claim `iss`).
+        Issuer of the token (claim `iss`). [default: no claim]
     key_id
-        Which key of a JWK Set it is signed with (header `kid`).
+        Id of the signing key in a JWK Set (header `kid`). [default: no header]
     """
     if not 0 < minutes <= 525_600:
-        raise ConfigError(f"--minutes {minutes}: give a number above 0, at most a year's")
+        raise ConfigError(f"--minutes {minutes}: give a number above 0, at most 525600, a year")
     private, algorithm = _signing_key(key)
     now = int(time.time())
     optional = {"iss": issuer, "symbols": symbols, "max_symbols": max_symbols, "min_interval_ms": min_interval}
@@ -108,7 +108,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
 
 
 def _signing_key(path: Path) -> tuple[Any, str]:
-    """The private key or secret in a file, and its algorithm."""
+    """Return the private key or secret in a file, and its algorithm. Raises `ConfigError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -119,7 +119,7 @@ def _signing_key(path: Path) -> tuple[Any, str]:
         private = load_pem_private_key(content, None)
         return private, algorithm_of(private.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError(f"--key {path}: that is no private key in PEM form without a password") from None
+        raise ConfigError(f"--key {path}: no private key; give an unencrypted PEM file or a secret") from None
     except ConfigError as error:
         raise ConfigError(f"--key {path}: {error}") from None
 
@@ -129,5 +129,5 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{path}: {error.strerror}; give a writable folder without this file") from None
     print(f"wrote {path}")

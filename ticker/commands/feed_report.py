@@ -1,7 +1,7 @@
-"""What a feed brings, as `ticker feeds check` tells it: how much, of what, what is odd about it, what was refused.
+"""The report of `ticker feeds check` on a feed: counts, coverage of fields, odd values, refused publications.
 
-Crossed quotes, negative prices and times that step backwards are data, and none of them is refused. But somebody who
-writes an adapter wants to know of them: more often than not it is the adapter.
+Crossed quotes, negative prices and times that step backwards are valid data, and the service publishes them. The author
+of an adapter wants to see them nevertheless: more often than not they are a fault of the adapter.
 """
 
 from __future__ import annotations
@@ -25,88 +25,90 @@ from ticker.market import (
 )
 
 JUMP = Decimal("0.1")
-"""A price that moves by more than this part of itself in one update is odd."""
+"""A price that moves by more than this share of itself in one update is odd."""
 
 DAY_US = 86_400_000_000
-"""A `time` further from now than a day is odd: seconds or milliseconds, perhaps, in place of microseconds."""
+"""A `time` further from now than a day is odd: perhaps it is in seconds or milliseconds, not microseconds."""
 
 _BID, _ASK, _TIME = (field_key(name) for name in ("bid", "ask", "time"))
 _JUMPING = frozenset(field_key(name) for name in ("bid", "ask", "last"))
-_NAMED = 5
-_KINDS = 12
-"""So many names and lines are shown of what may be many."""
+_MAX_NAMES = 5
+_MAX_KINDS = 12
+"""Maximum numbers of symbols and of kinds in the report."""
 
 
-class Tally:
-    """So many of a kind, with the first of them as an example."""
+class ExampleCounter:
+    """Counts by kind, with the first example of each."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
 
     def add(self, kind: str, example: str) -> None:
-        """Count one."""
+        """Count one of a kind."""
         self.counts[kind] += 1
         self._examples.setdefault(kind, example)
 
     def lines(self) -> list[str]:
-        """One for each of the most frequent kinds."""
-        lines = [f"{kind}: {count:,}, first {self._examples[kind]}" for kind, count in self.counts.most_common(_KINDS)]
+        """Return a line for each of the most frequent kinds."""
+        lines = [
+            f"{kind}: {count:,}, first {self._examples[kind]}" for kind, count in self.counts.most_common(_MAX_KINDS)
+        ]
         more = len(self.counts) - len(lines)
         return [*lines, f"and {more:,} kinds more"] if more else lines
 
 
-class Findings:
-    """Everything that one feed published in a while."""
+class FeedReport:
+    """Statistics and findings about the publications of one feed."""
 
     def __init__(self) -> None:
         self.batches = 0
         self.updates = 0
         self.publications = 0
         self.longest_silence = 0.0
-        self.odd = Tally()
-        self.refused = Tally()
+        self.odd = ExampleCounter()
+        self.refused = ExampleCounter()
         self._cache = LastValueCache("check")
         self._covered: dict[FieldKey, set[int]] = {}
         self._updated: set[int] = set()
         self._before: dict[tuple[int, FieldKey], Decimal] = {}
-        self._heard: float | None = None
+        self._last_item_at: float | None = None
 
-    def take(self, item: object, seconds: float, now: int) -> None:
-        """What was sent, so many seconds after the start; `now` is the wall clock's time in microseconds."""
-        if self._heard is not None:
-            self.longest_silence = max(self.longest_silence, seconds - self._heard)
-        self._heard = seconds
+    def add(self, item: object, seconds: float, now: int) -> None:
+        """Add an item that the feed sent `seconds` after the start; `now` is the wall clock in microseconds."""
+        if self._last_item_at is not None:
+            self.longest_silence = max(self.longest_silence, seconds - self._last_item_at)
+        self._last_item_at = seconds
         self.batches += 1
-        # An update is a tuple as well, so the type itself counts.
+        # An update is a tuple as well, hence the exact type.
         batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as above
         for publication in batch:
-            self._take(publication, now)
+            self._add_publication(publication, now)
 
-    def end(self, seconds: float, limit: float | None) -> None:
-        """The check has ended, so many seconds after the start; a silence of `limit` would have had it run again."""
-        self.longest_silence = max(self.longest_silence, seconds - (self._heard or 0.0))
+    def finish(self, seconds: float, limit: float | None) -> None:
+        """End the check `seconds` after the start; after a silence of `limit` seconds the service restarts the feed."""
+        self.longest_silence = max(self.longest_silence, seconds - (self._last_item_at or 0.0))
         if limit is not None and self.longest_silence >= limit:
             self.odd.add("silent for longer than its silence_seconds", f"{self.longest_silence:.1f} s, not {limit:g} s")
 
-    def _take(self, publication: object, now: int) -> None:
+    def _add_publication(self, publication: object, now: int) -> None:
         self.publications += 1
         try:
-            self._cache.publish(publication)  # type: ignore[arg-type]  # whether it is one, the cache says
+            self._cache.publish(publication)  # type: ignore[arg-type]  # the cache checks it
         except BadPublication as error:
             self.refused.add(_kind_of(publication), str(error))
             return
-        except Exception as error:  # noqa: BLE001  # it is a feed's own object and can fail in any way, as in the publisher
+        except Exception as error:  # noqa: BLE001  # a feed's own object can fail in any way, as in the publisher
             self.refused.add(_kind_of(publication), f"{type(error).__name__} while it was read: {shown(error)}")
             return
         if type(publication) is Update:
             self.updates += 1
             record = self._cache.find(publication.symbol)
             if record is not None:
-                self._look(record, {field_key(name) for name in publication.fields}, now)
+                self._inspect(record, {field_key(name) for name in publication.fields}, now)
 
-    def _look(self, record: Record, keys: set[FieldKey], now: int) -> None:
-        """Look at the fields that an update named, as they are now."""
+    def _inspect(self, record: Record, keys: set[FieldKey], now: int) -> None:
+        """Inspect the current values of the fields that an update named."""
         self._updated.add(record.id)
         for key in keys:
             value = record.values.get(key)
@@ -117,15 +119,15 @@ class Findings:
             kind = field_kind(key)
             if isinstance(value, int) and (kind is Kind.PRICE or kind is Kind.SIZE):
                 places = record.price_scale if kind is Kind.PRICE else record.size_scale
-                self._look_at_number(record, key, Decimal(value).scaleb(-places))
+                self._inspect_number(record, key, Decimal(value).scaleb(-places))
             elif isinstance(value, int) and key == _TIME:
-                self._look_at_time(record, value, now)
+                self._inspect_time(record, value, now)
         bid, ask = record.values.get(_BID), record.values.get(_ASK)
         if keys & {_BID, _ASK} and isinstance(bid, int) and isinstance(ask, int) and bid > ask:
             at = -record.price_scale
             self.odd.add("bid above ask", f"{record.symbol} {Decimal(bid).scaleb(at)} {Decimal(ask).scaleb(at)}")
 
-    def _look_at_number(self, record: Record, key: FieldKey, value: Decimal) -> None:
+    def _inspect_number(self, record: Record, key: FieldKey, value: Decimal) -> None:
         if value < 0:
             self.odd.add("negative", f"{record.symbol} {field_name(key)} {value}")
         if key in _JUMPING:
@@ -134,7 +136,7 @@ class Findings:
                 self.odd.add(f"jump by more than {JUMP:.0%}", f"{record.symbol} {field_name(key)} {before} to {value}")
             self._before[record.id, key] = value
 
-    def _look_at_time(self, record: Record, value: int, now: int) -> None:
+    def _inspect_time(self, record: Record, value: int, now: int) -> None:
         before = self._before.get((record.id, _TIME))
         if before is not None and value < before:
             self.odd.add("time backwards", f"{record.symbol} by {(before - value) / 1_000_000:f} s")
@@ -142,15 +144,15 @@ class Findings:
             self.odd.add("time more than a day from now", f"{record.symbol} {value} (microseconds since 1970?)")
         self._before[record.id, _TIME] = Decimal(value)
 
-    def report(self, seconds: float, counters: Mapping[str, int]) -> list[str]:
-        """All of it, for people."""
+    def lines(self, seconds: float, counters: Mapping[str, int]) -> list[str]:
+        """Return the lines of the report after `seconds`, with the feed's own counters."""
         records = self._cache.records
         silent = [record.symbol for record in records if record.id not in self._updated]
         total = len(records)
-        covered = sorted(self._covered.items(), key=lambda item: (-len(item[1]), _place(item[0])))
+        covered = sorted(self._covered.items(), key=lambda item: (-len(item[1]), _field_order(item[0])))
         rate = self.updates / seconds if seconds > 0 else 0.0
         rows = [
-            ("instruments", [f"{total:,}{_named(' without an update', silent)}"]),
+            ("instruments", [f"{total:,}{_with_symbols(' without an update', silent)}"]),
             ("updates", [f"{self.updates:,} in {seconds:.1f} s, {rate:,.1f} a second"]),
             ("batches", [f"{self.batches:,} of {self.publications:,} publications"]),
             ("silence", [f"{self.longest_silence:.1f} s at the longest"]),
@@ -162,26 +164,26 @@ class Findings:
         return [f"{title:<12} {line}" for title, lines in rows for line in _joined(title, lines)]
 
 
-def _place(key: FieldKey) -> tuple[int, str]:
-    """Standard fields in the protocol's order, then the feed's own."""
+def _field_order(key: FieldKey) -> tuple[int, str]:
+    """Sort key of a field: standard fields in the protocol's order, then the feed's own."""
     return (key, "") if isinstance(key, int) else (len(KINDS) + 1, key)
 
 
 def _joined(title: str, lines: Sequence[str]) -> list[str]:
-    """Short things share a line; nothing at all is said as well."""
+    """Join short entries into one line; an empty section is `none`."""
     if title in {"fields", "counters"}:
         return [", ".join(lines) or "none"]
     return list(lines) or ["none"]
 
 
-def _named(what: str, names: Sequence[str]) -> str:
+def _with_symbols(title: str, names: Sequence[str]) -> str:
     if not names:
         return ""
-    more = ", ..." if len(names) > _NAMED else ""
-    return f", {len(names):,}{what}: {', '.join(names[:_NAMED])}{more}"
+    more = ", ..." if len(names) > _MAX_NAMES else ""
+    return f", {len(names):,}{title}: {', '.join(names[:_MAX_NAMES])}{more}"
 
 
 def _kind_of(publication: object) -> str:
-    """What refusals are counted by."""
+    """Return the kind under which a refused publication is counted."""
     name = type(publication).__name__
     return f"{name} of {shown(publication.symbol)}" if isinstance(publication, Update | Withdrawal) else name

@@ -1,0 +1,96 @@
+"""`ticker serve`: flags and config file, merged, and the service until a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import trio
+from cyclopts import Parameter
+
+from ticker.commands.flags import check_interval
+from ticker.commands.logs import configure_logging
+from ticker.commands.memory import tune_memory
+from ticker.commands.settings import load_config
+from ticker.commands.signals import on_stop_signal
+from ticker.config import Config, TlsFiles, Tokens
+from ticker.server.blocked_loop import interrupt_blocking_feeds
+from ticker.server.service import serve as run_service
+
+
+async def serve(  # noqa: PLR0913  # one parameter per flag
+    *,
+    config: Path | None = None,
+    listen: str | None = None,
+    feed: Annotated[list[str] | None, Parameter(negative=())] = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    token_key: Path | None = None,
+    origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
+    interval: int | None = None,
+    log_format: Literal["console", "json"] | None = None,
+) -> None:
+    """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
+
+    SIGHUP reloads its certificate and keys; changed files are also noticed without it.
+
+    Parameters
+    ----------
+    config
+        A TOML file with these settings and more, such as limits. Flags override it.
+    listen
+        Address HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
+    feed
+        A feed: NAME?option=value&option=value, where NAME is one of `ticker feeds`, or package.module:Class. Repeat
+        the flag for more feeds. [default: simulated]
+    tls_cert
+        Certificate chain, a PEM file. Without it, a loopback address gets a development certificate.
+    tls_key
+        Private key of the certificate, a PEM file.
+    token_key
+        Public key of the token issuer, a PEM file: clients then need a token. More ways: [tokens] in the config file.
+    origin
+        Allowed origin of web pages besides the service's own, such as https://dash.example.com. Repeat the flag for
+        more.
+    insecure_allow_anyone
+        Accept clients without tokens on an address that other machines can reach.
+    interval
+        Conflation interval in milliseconds: at most one frame per client and interval; 0 sends every change at once.
+        [default: 0]
+    log_format
+        Format of the logs on stderr: text, or one JSON object per line. [default: console]
+    """
+    settings = load_config(config) if config is not None else Config()
+    check_interval(interval)
+    settings = replace(
+        settings,
+        listen=settings.listen if listen is None else listen,
+        feeds=feed or settings.feeds,
+        interval_ms=settings.interval_ms if interval is None else interval,
+        log_format=log_format or settings.log_format,
+        tls=TlsFiles(_path(tls_cert) or settings.tls.cert, _path(tls_key) or settings.tls.key),
+        tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
+        origins=origin or settings.origins,
+        allow_anyone=insecure_allow_anyone or settings.allow_anyone,
+    )
+    configure_logging(settings.log_format)
+    tune_memory()
+    await _run_until_stopped(settings)
+
+
+async def _run_until_stopped(settings: Config) -> None:
+    stop = trio.Event()
+    with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
+        async with on_stop_signal(stop.set), trio.open_nursery() as background:
+            background.start_soon(watchdog.keep_turning)
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(run_service, settings, stop, hangups)
+                print(f"ready {url}", flush=True)
+            background.cancel_scope.cancel()
+
+
+def _path(flag: Path | None) -> str | None:
+    return None if flag is None else str(flag)

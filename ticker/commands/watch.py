@@ -1,0 +1,118 @@
+"""`ticker watch`: the changes of some symbols, as a live table or as a line of JSON per frame."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import trio
+from cyclopts import Parameter
+from rich.console import Console
+from rich.live import Live
+
+from ticker.client.client import Client, Connected, Disconnected, Event, connect
+from ticker.client.subscription import Change, Subscription
+from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
+from ticker.commands.screen import Screen, shown
+from ticker.commands.signals import on_stop_signal
+from ticker.errors import ConfigError
+
+REDRAW_SECONDS = 0.1
+
+
+async def watch(
+    *symbols: str,
+    url: str = "wss://127.0.0.1:8443",
+    ca: Path | None = None,
+    token_file: Path | None = None,
+    interval: int | None = None,
+    duration: float | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Watch symbols: a live table on a terminal, or with --json (and if stdout is no terminal) a line per frame.
+
+    Parameters
+    ----------
+    symbols
+        Symbols and patterns with * and ?, such as EURUSD 'XAU*'.
+    url
+        URL of the service, wss://HOST:PORT.
+    ca
+        Certificate authorities to trust instead of the system's, a PEM file. This machine's development authority is
+        found without it.
+    token_file
+        A file with the token. It is read again whenever the client needs a fresh token.
+    interval
+        Conflation interval in milliseconds: at most one frame per interval. [default: the service's]
+    duration
+        Stop after this many seconds. [default: never]
+    as_json
+        Print {"cut": ..., "time": ..., "changes": {symbol: {field: value}}} for each frame, the snapshot first.
+    """
+    if not symbols:
+        raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
+    check_interval(interval)
+    follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
+    with trio.move_on_after(seconds_or_forever(duration)) as scope:
+        async with on_stop_signal(scope.cancel):
+            await follow(
+                symbols, partial(connect, url, ca=ca, token=token_reader(token_file), interval_ms=interval), url
+            )
+
+
+class _Connect(Protocol):
+    def __call__(self, *, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]: ...
+
+
+_Follow = Callable[[tuple[str, ...], _Connect, str], Awaitable[None]]
+
+
+async def _print_lines(names: tuple[str, ...], open_client: _Connect, _url: str) -> None:
+    async with open_client(on_event=_print_event) as client:
+        async for change in client.subscribe(*names):
+            print(_line(change), flush=True)
+
+
+async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -> None:
+    screen = Screen(url)
+    console = Console()
+    async with open_client(on_event=screen.apply_event) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(_update_screen, screen, client.subscribe(*names))
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(screen.render(trio.current_time(), console.height, console.width), refresh=True)
+                await trio.sleep(REDRAW_SECONDS)
+
+
+async def _update_screen(screen: Screen, subscription: Subscription) -> None:
+    async for change in subscription:
+        screen.apply(change, trio.current_time())
+
+
+def _line(change: Change) -> str:
+    changes = {
+        symbol: {
+            name: value if value is None or isinstance(value, int) else shown(value) for name, value in fields.items()
+        }
+        for symbol, fields in change.changes.items()
+    }
+    time = change.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=False)
+
+
+def _print_event(event: Event) -> None:
+    print(event_text(event), file=sys.stderr, flush=True)
+
+
+def event_text(event: Event) -> str:
+    """Return a line about an event of the connection, for stderr."""
+    if isinstance(event, Connected):
+        return f"{'resumed' if event.resumed else 'connected'} {event.url}"
+    if isinstance(event, Disconnected):
+        return f"disconnected: {event.reason}; trying again in {event.retry_seconds:.1f} s"
+    return f"{event.name}: {event.text}"
