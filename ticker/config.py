@@ -20,8 +20,8 @@ MAX_INTERVAL_MS = 60_000
 # Connections and requests
 
 MAX_PENDING_CONNECTIONS = 1_000
-"""Connections beyond `max_connections`, and beyond `max_per_address`, whose requests are read in order to refuse them
-with a reason; those beyond these are closed at once."""
+"""Connections beyond `max_connections`, and beyond `max_per_address`, that are refused with a response to a request;
+further ones are closed at once."""
 
 LISTEN_BACKLOG = 4_096
 """Connections that the kernel completes before they are accepted; those beyond it wait for the client's next SYN."""
@@ -74,7 +74,7 @@ KEY_FETCH_SECONDS = 10.0
 """Time to fetch a JWK Set from a URL; then the keys in use stay."""
 
 KEY_REFRESH_SECONDS = 300.0
-"""Time between two fetches of a JWK Set from a URL: a withdrawn key counts at most so long."""
+"""Time between two fetches of a JWK Set from a URL: a withdrawn key counts for this long at most."""
 
 UNKNOWN_KEY_SECONDS = 30.0
 """Least time between two loads of the keys for tokens that name an unknown key; until then such tokens are refused."""
@@ -91,7 +91,7 @@ NOTSENT_LOWAT_BYTES = 16_384
 """Bytes in that buffer that are not on their way yet (TCP_NOTSENT_LOWAT); beyond it the socket takes no more."""
 
 TCP_USER_TIMEOUT_MS = 90_000
-"""A peer that acknowledges nothing for so long is disconnected by the kernel (RFC 5482)."""
+"""Time without an acknowledgement by the peer; then the kernel ends the connection (RFC 5482)."""
 
 TLS_CLOSE_SECONDS = 1.0
 """Time to send the unsent bytes and the close_notify of a connection that is closed; then it is cut off."""
@@ -111,7 +111,7 @@ GOODBYES_PER_BURST = 10
 """Clients that get their GOODBYE between two yields of a service that stops."""
 
 CHECKS_PER_BURST = 50
-"""Connections whose timeouts are checked between two yields."""
+"""Connections checked for timeouts between two yields."""
 
 CHECK_SECONDS = 1.0
 """Time between two checks of every connection's timeouts: each timeout is so much longer at most."""
@@ -143,7 +143,7 @@ LONGEST_RESTART_SECONDS = 30.0
 """Bounds of the random wait before a failed feed is started again: after the first failure, and after many."""
 
 FEED_BLOCKED_SECONDS = 2.0
-"""A feed that blocks Trio's loop for so long is interrupted."""
+"""Time for which a feed may block Trio's loop; then it is interrupted."""
 
 STALE_PER_MESSAGE = 1_000
 """Instruments of a failed feed that are marked stale by one message; the others follow in the next ones."""
@@ -159,20 +159,20 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Whose tokens let clients in. One of `key`, `jwks` and `secret` switches authentication on."""
+    """The issuer of tokens. One of `key`, `jwks` and `secret` switches authentication on."""
 
     key: str | None = None
-    """The issuer's public key, PEM: Ed25519, ECDSA on P-256 or RSA. Its type says the algorithm."""
+    """The issuer's public key, PEM: Ed25519, ECDSA on P-256 or RSA. Its type implies the algorithm."""
     jwks: str | None = None
     """The issuer's JWK Set: a file, or an https URL."""
     algorithm: Literal["EdDSA", "ES256", "RS256"] | None = None
     """With `jwks`: the one algorithm that tokens may be signed with."""
     secret: str | None = None
-    """A file with a secret that the issuer has as well, for HS256."""
+    """A file with a secret shared with the issuer, for HS256."""
     audience: str = "ticker"
-    """What tokens must have among their `aud`."""
+    """Tokens must have this among their `aud`."""
     issuer: str | None = None
-    """What tokens must have as `iss`, if given."""
+    """Tokens must have this as `iss`, if given."""
     cookie: str = "ticker_token"
     """The cookie that may carry a token."""
 
@@ -190,25 +190,25 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of anything one client or one feed may use, and what follows beyond it."""
+    """Limits of one client or one feed, each with its consequence."""
 
     max_connections: int = 20_000
-    """Connections in all: 503 with Retry-After; those beyond it that have not even sent a request are closed."""
+    """All connections: 503 with Retry-After; see `MAX_PENDING_CONNECTIONS`."""
     max_per_address: int = 1_000
     """Connections from one address (behind a proxy or NAT many users share one): 429 with Retry-After."""
     max_per_subject: int = 1_000
     """Connections with one token's `sub`: 429 with Retry-After."""
     requests_per_second: int = 100
-    """Requests of one client; what is large or searches many instruments counts as several, pings count too. Beyond
-    it, what a client sends is read only at this rate."""
+    """Requests of one client, pings included; large ones, and searches of many instruments, count as several. Beyond
+    it, the client's messages are read only at this rate."""
     request_burst: int = 500
-    """So many may come at once before that."""
+    """Requests of one client at once, before that rate applies."""
     max_message_bytes: int = 65_536
     """A longer client message: ERROR 2, then close 1009."""
     max_symbols: int = 2_000
     """Symbols and patterns of one connection; those beyond it get outcome 8."""
     max_patterns: int = 32
-    """Patterns among them, each of which is matched against every instrument; likewise."""
+    """Patterns among them, each of which costs a comparison with every instrument; likewise."""
     max_instruments: int = 100_000
     """Instruments in the cache; a feed's declarations beyond it are refused, counted and logged."""
     max_head_bytes: int = 16_384
@@ -216,21 +216,21 @@ class Limits:
     handshake_seconds: float = 10.0
     """Time for the TLS handshake, and again for the request head; then the connection is closed."""
     heartbeat_seconds: float = 10.0
-    """After so long without a frame a client gets a HEARTBEAT."""
+    """Time without a frame to a client; then it gets a HEARTBEAT."""
     stall_seconds: float = 60.0
-    """A client whose socket took nothing for so long is dropped."""
+    """Time without progress of a client's socket; then the client is dropped."""
     ping_seconds: float = 60.0
-    """A client of which nothing was heard for so long is sent a WebSocket ping."""
+    """Time without a frame from a client; then it gets a WebSocket ping."""
     pong_seconds: float = 30.0
-    """A client that is not heard for so long after that: close 4008."""
+    """Time without a frame from a client after that: close 4008."""
     ready_seconds: float = 30.0
-    """`/readyz` waits so long for feeds that have published nothing yet."""
+    """Time for which `/readyz` waits for feeds that have published nothing yet."""
     expiry_warning_seconds: float = 60.0
-    """So long before its token expires a client is sent EXPIRING; after it, ERROR 11 and close 4001."""
+    """Time before a token's expiry at which its client gets EXPIRING; at the expiry, ERROR 11 and close 4001."""
     feed_queue: int = 10_000
-    """Items that wait between feeds and the publisher; beyond that, feeds wait."""
+    """Items that wait between feeds and the publisher; beyond it, feeds wait."""
     updates_per_cut: int = 2_000
-    """Waiting publications are folded into one cut until it has so many; a batch is never split."""
+    """Waiting publications that are folded into one cut; a batch is never split."""
     max_batch: int = 10_000
     """Publications in one batch; a feed that sends a larger one fails, and is started again."""
     snapshot_part: int = 256
@@ -252,19 +252,19 @@ class Config:
     feeds: list[str] = field(default_factory=lambda: ["simulated"])
     """Feed specs, `NAME?option=value&option=value`."""
     interval_ms: int = 0
-    """One frame to a client per so many milliseconds; a client may ask for more, not for less."""
+    """Least milliseconds between frames to a client; a client may ask for more, not for less."""
     log_format: Literal["console", "json"] = "console"
-    """Logs on stderr, for people or for machines."""
+    """Format of the log on stderr, for people or for machines."""
     tls: TlsFiles = field(default_factory=TlsFiles)
     tokens: Tokens = field(default_factory=Tokens)
     origins: list[str] = field(default_factory=list)
     """Origins besides the service's own from which pages may connect, such as https://dash.example.com."""
     allow_anyone: bool = False
-    """Serve everybody who can reach an address that is not only this machine's, without tokens."""
+    """Serve an address that other machines can reach without tokens."""
     drain_seconds: float = 10.0
-    """How long all clients together may take to leave when the service stops."""
+    """Time for all clients together to leave when the service stops."""
     retry_ms: tuple[int, int] = (500, 3000)
-    """Between these, clients are told to come back after a stop, at random, so that not all come at once."""
+    """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

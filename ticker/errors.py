@@ -1,15 +1,15 @@
-"""Everything that Ticker raises on purpose, in one tree.
+"""The exceptions that Ticker raises on purpose, in one tree, and the codes and causes that they carry.
 
     TickerError
     ├── ConfigError          a flag, a config file or a feed spec that cannot be used; the text names it and the remedy
     ├── BadPublication       a feed handed over something that is not market data
-    ├── BadToken             a token that lets nobody in
-    │   └── UnknownKey       it is signed with a key that is not among ours
+    ├── BadToken             a token that is not accepted
+    │   └── UnknownKey       it is signed with an unknown key
     ├── ProtocolError        the peer broke the protocol; has the integer `code` of an ERROR message
     │   └── Gap              a DELTA that starts after the copy's cursor: resume from the cursor
     └── ConnectionFailed     a client could not reach, or was refused by, a server; has `status` and `close_code`
 
-The texts are for people: they say what is wrong, where, and what to do about it.
+The texts are for people: they name the fault, its place and the remedy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_CAUSES = 100
 
 
 class TickerError(Exception):
-    """The root: whatever Ticker raises on purpose is one of these."""
+    """The root of the tree."""
 
 
 class ConfigError(TickerError):
@@ -30,7 +30,7 @@ class ConfigError(TickerError):
 
 
 class BadPublication(TickerError):
-    """A feed handed over something that is not market data; what it was about stays as it is."""
+    """A feed handed over something that is not market data; the instrument stays as it was."""
 
 
 class Code(IntEnum):
@@ -51,32 +51,32 @@ class Code(IntEnum):
 
 
 class RefusalCause(StrEnum):
-    """Why a connection did not get in."""
+    """Why a connection was refused."""
 
     OVERRUN = "overrun"
-    """More connections than can be listened to: closed at once."""
+    """Beyond the connections whose requests are read: closed at once."""
     TLS = "tls"
     """The TLS handshake failed."""
     TIMEOUT = "timeout"
-    """The handshake or the request took too long, or was given up."""
+    """The handshake or the request took too long, or was broken off."""
     REQUEST = "request"
-    """The request was not one for what is there."""
+    """The request is invalid, or for something that does not exist."""
     ORIGIN = "origin"
-    """A page of an origin that is not allowed."""
+    """The page comes from an origin that is not allowed."""
     TOKEN = "token"  # noqa: S105  # the name of a cause
     """No token, or a bad one."""
     FULL = "full"
-    """All places are taken."""
+    """The limit of all connections is reached."""
     ADDRESS = "address"
-    """All places of one address are taken."""
+    """The limit of connections of one address is reached."""
     SUBJECT = "subject"
-    """All places of one subject are taken."""
+    """The limit of connections of one subject is reached."""
     RATE = "rate"
-    """Too many requests over HTTP from one subject, or else address."""
+    """Too many requests over HTTP from one subject, or else one address."""
 
 
 class ProtocolError(TickerError):
-    """The peer sent something that the protocol does not allow."""
+    """The peer sent something that the protocol does not allow; `code` is that of an ERROR message."""
 
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
@@ -84,15 +84,15 @@ class ProtocolError(TickerError):
 
 
 class BadToken(TickerError):
-    """A token that lets nobody in; the text says why, and nothing that helps to forge one."""
+    """A token that is not accepted; the text gives the reason, and nothing that helps to forge one."""
 
 
 class UnknownKey(BadToken):
-    """A token signed with a key that is not among ours: perhaps a new one, so the keys are to be looked for again."""
+    """A token signed with an unknown key, perhaps a new one: the keys have to be loaded again."""
 
 
 class Gap(ProtocolError):
-    """A DELTA whose `since` lies after the copy's cursor: changes are missing, so the client has to resume."""
+    """A DELTA with `since` after the copy's cursor: changes are missing, so the client has to resume."""
 
     def __init__(self, since: int, cursor: int) -> None:
         super().__init__(Code.MALFORMED, f"a delta since cut {since} cannot follow cut {cursor}")
@@ -116,7 +116,7 @@ class ConnectionFailed(TickerError):
 
 
 def sole(error: BaseException) -> BaseException:
-    """What went wrong, out of the groups that nurseries make of a single exception."""
+    """Return the exception within the groups that nurseries make of a single one."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

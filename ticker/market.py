@@ -3,8 +3,8 @@
 This is the one module of `ticker` that the author of a feed needs to know. A feed publishes three things:
 
 - `Instrument`: "this exists, and its prices have so many decimal places". Before anything else about a symbol.
-- `Update`: new values of some of its fields. What is not named stays as it was; `None` withdraws a field.
-- `Withdrawal`: all that was known of a symbol no longer holds.
+- `Update`: new values of some of its fields. Other fields stay as they were; `None` withdraws a field.
+- `Withdrawal`: every field of a symbol is withdrawn.
 
 Prices and sizes are never floats. A feed hands over `str`, `Decimal` or `int`; they become integers scaled by the
 instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and stay so up to the client's edge.
@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 from ticker.errors import BadPublication
 
 MAX_INTEGER = 2**53 - 1
-"""The largest magnitude of any integer on the wire: what a JavaScript number holds exactly."""
+"""The largest magnitude of any integer on the wire: JavaScript numbers are exact up to it."""
 
 MAX_SCALE = 15
 """The most decimal places: 2**53 has sixteen digits."""
@@ -41,7 +41,7 @@ MAX_FIELDS = 64
 
 
 class Kind(Enum):
-    """What a field's value means."""
+    """The kind of a field's values."""
 
     PRICE = "price"
     """A decimal, scaled by the instrument's `price_scale`."""
@@ -203,19 +203,19 @@ class Withdrawal(NamedTuple):
 
 
 Publication: TypeAlias = Instrument | Update | Withdrawal
-"""One thing a feed says."""
+"""A feed's smallest message."""
 
 FeedItem: TypeAlias = Publication | Sequence[Publication]
-"""What a feed sends into its channel: one publication, or a list of them that clients shall see as one moment."""
+"""An item in a feed's channel: one publication, or a list of them that clients see as one moment."""
 
 
 def is_symbol(text: object) -> bool:
-    """Whether this can be an instrument's symbol (and not a pattern)."""
+    """Return whether this can be an instrument's symbol (and not a pattern)."""
     return type(text) is str and _SYMBOL.fullmatch(text) is not None and text.isprintable()
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether this can be a text value: printable (so it has a UTF-8 form) and not too long."""
+    """Return whether this can be a text value: printable (so it has a UTF-8 form) and not too long."""
     return type(value) is str and len(value) <= MAX_TEXT and value.isprintable()
 
 
@@ -225,10 +225,7 @@ def plain(value: object) -> object:
 
 
 def field_key(name: str) -> FieldKey:
-    """The wire's key of the field that a feed calls `name`.
-
-    Raises `BadPublication` for what cannot be a field's name.
-    """
+    """Return the wire's key of the field that a feed calls `name`. Raises `BadPublication` for an impossible name."""
     key = FIELDS.get(name)
     if key is not None:
         return int(key)
@@ -240,19 +237,19 @@ def field_key(name: str) -> FieldKey:
 
 
 def field_name(key: FieldKey) -> str:
-    """The name of the field that the wire calls `key`. Raises `KeyError` for an id that this version does not know."""
+    """Return the name of the field that the wire calls `key`. Raises `KeyError` for an unknown id."""
     return key if isinstance(key, str) else NAMES[key]
 
 
 def field_kind(key: FieldKey) -> Kind | None:
-    """What the values of this field mean; `None` for a feed's own fields, which are carried as they are."""
+    """Return the kind of this field; `None` for a feed's own fields, which are carried as they are."""
     return KINDS.get(key) if isinstance(key, int) else None
 
 
 def parse_decimal(value: object) -> tuple[int, int]:
-    """A number as `(digits, places)`: exactly `value == digits / 10**places`, with `places >= 0` as small as can be.
+    """Return a number as `(digits, places)`: `value == digits / 10**places`, exactly, with the least `places >= 0`.
 
-    Raises `BadPublication` for floats, for what is not a finite number, and for more than 40 digits on either side.
+    Raises `BadPublication` for floats, for anything but a finite number, and for more than 40 digits on either side.
     """
     if type(value) is str:
         plain = _PLAIN_DECIMAL.fullmatch(value)
@@ -272,7 +269,7 @@ def parse_decimal(value: object) -> tuple[int, int]:
 
 
 def scale_up(digits: int, places: int, scale: int) -> int:
-    """The scaled integer of a parsed number, for `scale >= places`.
+    """Return the scaled integer of a parsed number, for `scale >= places`.
 
     Raises `BadPublication` for a scale beyond 15, or where the magnitude is 2**53 or more.
     """
@@ -285,7 +282,7 @@ def scale_up(digits: int, places: int, scale: int) -> int:
 
 
 def decimal_text(scaled: int, scale: int) -> str:
-    """A scaled integer as a decimal string with exactly `scale` places: `decimal_text(139121, 5) == "1.39121"`."""
+    """Return a scaled integer as a decimal with exactly `scale` places: `decimal_text(139121, 5) == "1.39121"`."""
     if scale == 0:
         return str(scaled)
     digits = str(abs(scaled)).rjust(scale + 1, "0")
@@ -293,7 +290,7 @@ def decimal_text(scaled: int, scale: int) -> str:
 
 
 def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
-    """Split a plain decimal string; zeros at the end of its fraction make a number no finer."""
+    """Split a plain decimal string; zeros at the end of its fraction do not make it finer."""
     if fraction is None:
         return int(text), 0
     kept = fraction.rstrip("0")
@@ -302,7 +299,7 @@ def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
 
 
 def _from_decimal(value: str | Decimal) -> tuple[int, int]:
-    """The long way, for exponents ("1E-7") and Decimals."""
+    """Parse a number with an exponent ("1E-7"), or a Decimal; slower."""
     try:
         number = Decimal(value)
     except InvalidOperation:
@@ -317,7 +314,7 @@ def _from_decimal(value: str | Decimal) -> tuple[int, int]:
 
 
 def shown(value: object) -> str:
-    """A value for an error's text, whatever it is and never longer than a line."""
+    """Return any value as text for an error, at most 80 characters long."""
     try:
         text = repr(value[:80]) if isinstance(value, str) else repr(value)
         text = text if text.isprintable() else ascii(text[:80])

@@ -1,10 +1,10 @@
 """The messages of protocol version 1 (PROTOCOL.md), each declared once: shape, types and meaning.
 
-Server messages are arrays whose first element is a small integer kind. A receiver ignores kinds it does not know and
-elements beyond those it knows, so that the protocol can grow. Client requests are maps with `op` and `id`; the server
-refuses keys it does not know, because there a key it does not know is a typing mistake.
+Server messages are arrays that start with a small integer kind. A receiver ignores unknown kinds and further elements,
+so that the protocol can grow. Client requests are maps with `op` and `id`; the server refuses unknown keys, because
+there an unknown key is a typing mistake.
 
-This file knows nothing of bytes: `wire` turns messages into payloads and back.
+Bytes are the subject of `wire`, which turns messages into payloads and back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]
 """A symbol or a pattern (with * or ? or [...])."""
 
 Names: TypeAlias = Annotated[list[str], Meta(max_length=MAX_REQUEST_NAMES)]
-"""What a request is about. Each name has an outcome of its own, so what is wrong with one does not stand here."""
+"""The names of a request. Each has an outcome of its own, so a wrong one does not make the request invalid."""
 
 
 class MessageKind(IntEnum):
@@ -62,7 +62,7 @@ class Close(IntEnum):
 
     @property
     def come_back(self) -> bool:
-        """Whether a client should connect again; what ends for the client's own mistake would only end so again."""
+        """Whether a client should connect again: not after a mistake of its own, which it would only repeat."""
         return self in {Close.GOING_AWAY, Close.INTERNAL_ERROR, Close.TOKEN_EXPIRED, Close.STALLED}
 
 
@@ -82,7 +82,7 @@ class Welcome(Struct, array_like=True, tag=int(MessageKind.WELCOME), frozen=True
 
 
 class Reply(Struct, array_like=True, tag=int(MessageKind.REPLY), frozen=True):
-    """The answer to the request with this `id`; it comes after the data that the request asked for."""
+    """The answer to the request with this `id`, after the data of the request."""
 
     id: Natural
     result: dict[str, Any]
@@ -114,7 +114,7 @@ class Instruments(Struct, array_like=True, tag=int(MessageKind.INSTRUMENTS), fro
 
 
 class Delta(Struct, array_like=True, tag=int(MessageKind.DELTA), frozen=True):
-    """All that changed after `since`, through `cut`, among the instruments that the client holds.
+    """All changes after `since`, through `cut`, of the instruments in the client's copy.
 
     `changes` is id, fields, id, fields, ...; a field that is nil was withdrawn.
     """
@@ -126,7 +126,7 @@ class Delta(Struct, array_like=True, tag=int(MessageKind.DELTA), frozen=True):
 
 
 class Snapshot(Struct, array_like=True, tag=int(MessageKind.SNAPSHOT), frozen=True):
-    """A delta that also brings, in `records`, complete records of instruments that are new to the client."""
+    """A delta with complete records, in `records`, of instruments that are new to the client."""
 
     since: Natural
     cut: Natural
@@ -178,7 +178,7 @@ class Unsubscribe(Struct, tag_field="op", tag="unsubscribe", forbid_unknown_fiel
 
 
 class Subscriptions(Struct, tag_field="op", tag="subscriptions", forbid_unknown_fields=True, frozen=True):
-    """Ask what this connection has subscribed."""
+    """Ask for the subscribed names of this connection."""
 
     id: Natural
 
@@ -192,7 +192,7 @@ class FindInstruments(Struct, tag_field="op", tag="instruments", forbid_unknown_
 
 
 class Resume(Struct, tag_field="op", tag="resume", forbid_unknown_fields=True, frozen=True):
-    """Go on, on a new connection, from the cursor of an old one, with the symbols whose replies had come."""
+    """Go on, on a new connection, from the cursor of an old one, with the names that were confirmed there."""
 
     id: Natural
     epoch: str
@@ -215,7 +215,7 @@ class Authenticate(Struct, tag_field="op", tag="auth", forbid_unknown_fields=Tru
 
 
 class Stats(Struct, tag_field="op", tag="stats", forbid_unknown_fields=True, frozen=True):
-    """Ask how this connection fares."""
+    """Ask for the counters of this connection."""
 
     id: Natural
 
@@ -226,7 +226,7 @@ OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "pi
 
 
 class BadRequest(ProtocolError):
-    """A client message that is no request; `error` is the answer to it."""
+    """A client message that is not a request; `error` answers it."""
 
     def __init__(self, number: int | None, code: Code, text: str, *, fatal: bool = False) -> None:
         super().__init__(code, text)
@@ -234,7 +234,7 @@ class BadRequest(ProtocolError):
 
 
 def parse_request(message: object) -> Request:
-    """A decoded client message as a request. Raises `BadRequest` with the ERROR to answer with."""
+    """Return a decoded client message as a request. Raises `BadRequest` with the ERROR that answers it."""
     if not isinstance(message, dict):
         raise BadRequest(None, Code.MALFORMED, "a message is a map with the keys op and id", fatal=True)
     number = message.get("id")
@@ -252,9 +252,9 @@ def parse_request(message: object) -> Request:
 
 
 def parse_server_message(message: object) -> ServerMessage | None:
-    """A decoded server message, or None for a kind that this version does not know.
+    """Return a decoded server message, or None for an unknown kind.
 
-    Raises `ProtocolError` for anything that is not a message, or not of its kind's shape.
+    Raises `ProtocolError` for anything but a message of its kind's shape.
     """
     if not isinstance(message, list) or not message or type(message[0]) is not int:
         raise ProtocolError(Code.MALFORMED, "a server message is an array that starts with an integer kind")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ticker.market import MAX_SYMBOL, is_symbol
 
 Match: TypeAlias = Callable[[str], object]
-"""A test of a symbol, whose result is true or false as a condition."""
+"""A test of a symbol; its result is used as a condition."""
 
 
 _PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")

@@ -3,7 +3,7 @@
 Data messages are built from parts that many clients share. An *entry* (`id, fields` of a DELTA or SNAPSHOT) and a
 *definition* (of INSTRUMENTS) are encoded once and joined into as many messages as need them, so both encodings are made
 of pieces whose concatenation is the message. Server frames are not masked (RFC 6455, section 5.1): the bytes of a frame
-are the same for everybody who gets it.
+are the same for every receiver.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_SERVER_ITEMS = 1_000_000
 
 
 class Encoding(Protocol):
-    """How messages become frames. Two exist: `MSGPACK` and `JSON`."""
+    """An encoding of messages as frames: `MSGPACK` or `JSON`."""
 
     subprotocol: str
     """The WebSocket subprotocol that names this encoding."""
@@ -39,43 +39,43 @@ class Encoding(Protocol):
     """Whether its messages travel in text frames."""
 
     def frame(self, message: ServerMessage) -> bytes:
-        """A whole WebSocket frame with one message."""
+        """Return a whole WebSocket frame with one message."""
         ...
 
     def definition(self, definition: Definition) -> bytes:
-        """One element of INSTRUMENTS."""
+        """Return one element of INSTRUMENTS."""
         ...
 
     def entry(self, number: int, fields: Mapping[FieldKey, WireValue]) -> bytes:
-        """One `id, fields` pair of a DELTA or SNAPSHOT."""
+        """Return one `id, fields` pair of a DELTA or SNAPSHOT."""
         ...
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
-        """The frame of an INSTRUMENTS message made of encoded definitions."""
+        """Return the frame of an INSTRUMENTS message, made of encoded definitions."""
         ...
 
     def step(self, since: int, cut: int, time: int) -> bytes:
-        """What DELTA and SNAPSHOT have in common: from which cut to which they take a copy."""
+        """Return the common part of DELTA and SNAPSHOT: the cuts from and to which they take a copy."""
         ...
 
     def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
-        """The frame of a DELTA made of encoded entries."""
+        """Return the frame of a DELTA, made of encoded entries."""
         ...
 
     def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
-        """The frame of a SNAPSHOT made of encoded entries."""
+        """Return the frame of a SNAPSHOT, made of encoded entries."""
         ...
 
     def decode_request(self, payload: bytes | str) -> object:
-        """A client's payload as plain objects. Raises `ProtocolError` for what is not in this encoding."""
+        """Decode a client's payload to plain objects. Raises `ProtocolError` if it is not in this encoding."""
         ...
 
     def decode_message(self, payload: bytes | str) -> object:
-        """A server's payload as plain objects. Raises `ProtocolError` for what is not in this encoding."""
+        """Decode a server's payload to plain objects. Raises `ProtocolError` if it is not in this encoding."""
         ...
 
     def encode_request(self, request: Mapping[str, Any]) -> bytes | str:
-        """The payload of a client's request."""
+        """Return the payload of a client's request."""
         ...
 
 
@@ -103,7 +103,7 @@ class _Msgpack:
         return self._pack(since) + self._pack(cut) + self._pack(time)
 
     def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
-        # The one message that is built for each audience of each cut: no helpers, one join.
+        # Built for each audience of each cut: no helpers, one join.
         count = 2 * len(changes)
         body = b"".join((_DELTA, step, _FIXARRAY[count] if count < 16 else _array(count), *changes))
         length = len(body)
@@ -183,25 +183,25 @@ class Events(_Json):
         self._epoch = epoch.encode()
 
     def frame(self, message: ServerMessage) -> bytes:
-        """An event with one message."""
+        """Return an event with one message."""
         event = b"data: %b\n\n" % msgspec.json.encode(message)
         return self.id(message.cut) + event if isinstance(message, Heartbeat) else event
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
-        """The event of an INSTRUMENTS message."""
+        """Return the event of an INSTRUMENTS message."""
         return b"data: [%d,[%b]]\n\n" % (MessageKind.INSTRUMENTS, b",".join(definitions))
 
     def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
-        """The event of a DELTA, with its id."""
+        """Return the event of a DELTA, with its id."""
         return b"%bdata: [%d,%b,[%b]]\n\n" % (self._moved(step), MessageKind.DELTA, step, b",".join(changes))
 
     def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
-        """The event of a SNAPSHOT, with its id."""
+        """Return the event of a SNAPSHOT, with its id."""
         entries = b"%b],[%b" % (b",".join(changes), b",".join(records))
         return b"%bdata: [%d,%b,[%b]]\n\n" % (self._moved(step), MessageKind.SNAPSHOT, step, entries)
 
     def id(self, cut: int) -> bytes:
-        """The line that says how far the client has come."""
+        """Return the line with the client's cursor, as of this event."""
         return b"id: %b:%d\n" % (self._epoch, cut)
 
     def _moved(self, step: bytes) -> bytes:
@@ -216,7 +216,7 @@ ENCODINGS: Mapping[str, Encoding] = {encoding.subprotocol: encoding for encoding
 
 
 def frame_header(first_byte: int, length: int) -> bytes:
-    """The header of an unmasked frame (RFC 6455, section 5.2)."""
+    """Return the header of an unmasked frame (RFC 6455, section 5.2)."""
     if length < 126:
         return bytes((first_byte, length))
     if length < 65_536:
@@ -225,13 +225,13 @@ def frame_header(first_byte: int, length: int) -> bytes:
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """A close frame (RFC 6455, section 5.5.1); a reason has at most 123 bytes."""
+    """Return a close frame (RFC 6455, section 5.5.1); a reason has at most 123 bytes."""
     payload = code.to_bytes(2, "big") + reason.encode()[:123]
     return frame_header(_CLOSE, len(payload)) + payload
 
 
 def close_code(frame: bytes) -> int | None:
-    """The code in a server's close frame (RFC 6455, section 5.5.1): 1005 where it has none, None for other frames."""
+    """Return the code of a server's close frame (RFC 6455, section 5.5.1): 1005 without one, None for other frames."""
     if frame[:1] != bytes((_CLOSE,)):
         return None
     return int.from_bytes(frame[2:4], "big") if len(frame) >= 4 else 1005
@@ -242,7 +242,7 @@ def _join(first_byte: int, head: bytes, body: bytes) -> bytes:
 
 
 def _array(length: int) -> bytes:
-    """The header of a msgpack array."""
+    """Return the header of a msgpack array."""
     if length < 16:
         return _FIXARRAY[length]
     if length < 65_536:
@@ -264,7 +264,7 @@ def _unpack(payload: bytes | str, items: int, size: int) -> object:
             max_ext_len=0,
             ext_hook=_no_extension,
         )
-    except (ValueError, TypeError) as error:  # TypeError: a map whose key is an array or a map
+    except (ValueError, TypeError) as error:  # TypeError: the key of a map is an array or a map
         raise ProtocolError(Code.MALFORMED, f"not msgpack: {str(error) or type(error).__name__}"[:200]) from None
 
 
