@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 @contextmanager
 def service(folder: Path, feed: str, flags: Sequence[str] = ()) -> Iterator[str]:
-    """A service as its own process in `folder`; gives its URL."""
+    """Run a service in a process of its own in `folder`; yield its URL."""
     command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed, *flags]
     with subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -45,7 +45,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def first_lines(code: str, folder: Path, count: int) -> list[str]:
-    """The first lines that a program prints; it is then interrupted, as with Ctrl-C."""
+    """Return the first lines that a program prints; it is then interrupted, as with Ctrl-C."""
     command = [sys.executable, "-c", code]
     with subprocess.Popen(
         command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

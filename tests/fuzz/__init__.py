@@ -1,6 +1,6 @@
-"""Fuzzers: whatever comes from outside is understood or refused, and harms nobody else.
+"""Fuzzers: any input from outside is understood or refused, and harms no other client.
 
-The suite runs each for a moment (tests/hostile/test_fuzz.py). `python -m tests.fuzz --minutes 60` runs them for long.
+The suite runs a few hundred cases of each (tests/hostile/test_fuzz.py); `python -m tests.fuzz --minutes 60` an hour.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from hypothesis.strategies import SearchStrategy
 
 
 class Target(NamedTuple):
-    """Something that takes what others send."""
+    """A parser of input from outside."""
 
     about: str
     cases: SearchStrategy[Any]
     check: Callable[[Any], None]
-    """Fails for a case in which something does not hold."""
+    """Raises if an invariant fails for a case."""

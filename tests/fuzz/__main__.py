@@ -16,11 +16,11 @@ from tests.fuzz import Target
 from tests.fuzz.targets import TARGETS
 
 _ROUND = 400
-"""Examples from one seed: after so many, what Hypothesis remembers of them is dropped."""
+"""Examples from one seed; the memory that Hypothesis needs for them is then released."""
 
 
 class Progress:
-    """How far a target has come, on the terminal."""
+    """Progress of a target on the terminal."""
 
     def __init__(self, name: str, seconds: float) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class Progress:
 
 
 def hunt(target: Target, progress: Progress) -> bool:
-    """Try cases until the time is over. False if something was found; it has been printed."""
+    """Try cases until the time is over. Return False if one failed; it has been printed."""
     while not progress.over:
         first = random.getrandbits(64)
 
@@ -57,13 +57,13 @@ def hunt(target: Target, progress: Progress) -> bool:
             suppress_health_check=list(HealthCheck),
         )
         @given(target.cases)
-        def attempt(case: Any) -> None:  # noqa: ANN401  # whatever the target takes
+        def attempt(case: Any) -> None:  # noqa: ANN401  # a case of any target
             progress.count()
             target.check(case)
 
         try:
             attempt()
-        except Exception:  # noqa: BLE001  # whatever it is, it was found
+        except Exception:  # noqa: BLE001  # any failure is a finding
             print(f"\n{progress.name}: FOUND, from seed {first}", file=sys.stderr)
             traceback.print_exc(file=sys.stdout)
             return False
@@ -73,7 +73,7 @@ def hunt(target: Target, progress: Progress) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
-        description="Feed what comes from outside with whatever may come. Ctrl-C ends it. Exit code 1 on a finding.",
+        description="Fuzz the parsers of input from outside. Ctrl-C ends the run. Exit code 1 on a finding.",
         epilog="\n".join(f"{name}: {target.about}" for name, target in TARGETS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

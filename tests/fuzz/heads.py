@@ -75,7 +75,7 @@ def written(first: str, lines: list[str], ending: str, behind: bytes) -> bytes:
 
 
 class Case(NamedTuple):
-    """What comes from a peer, in pieces of these sizes, over and over."""
+    """Bytes from a peer, read in pieces of these sizes in turn."""
 
     data: bytes
     pieces: list[int]
@@ -90,7 +90,7 @@ CASES = st.builds(
 
 
 class Pieces(PushStream):
-    """The way from a peer that has said all it says."""
+    """A stream from a peer that has sent all its bytes."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         self.data = data
@@ -123,23 +123,23 @@ class Pieces(PushStream):
         raise AssertionError
 
 
-def _gate(*, tokens: bool) -> Auth:
+def _auth(*, tokens: bool) -> Auth:
     config = Config(origins=["https://dash.example.com"], tokens=Tokens(key="public.pem") if tokens else Tokens())
-    gate = Auth(config, lambda: NOW * 1_000_000)
-    if gate.keys is not None:
-        gate.keys.ring = public_key(public_pem(KEYS["EdDSA"]))
-    return gate
+    auth = Auth(config, lambda: NOW * 1_000_000)
+    if auth.keys is not None:
+        auth.keys.ring = public_key(public_pem(KEYS["EdDSA"]))
+    return auth
 
 
-GATES = [_gate(tokens=True), _gate(tokens=False)]
+AUTHS = [_auth(tokens=True), _auth(tokens=False)]
 
 
-async def judged(stream: Pieces, gate: Auth) -> tuple[object, ...]:
-    """What becomes of a request: its own words, the bytes behind it, and who is let in; or the status it gets."""
+async def judged(stream: Pieces, auth: Auth) -> tuple[object, ...]:
+    """Return the outcome of a request: its fields, the bytes behind it and the grant; or the status of the refusal."""
     try:
         request, rest = await receive_request(stream, ROOM)
         upgrade = route(request)
-        grant = await gate.authorize(headers_of(request))
+        grant = await auth.authorize(headers_of(request))
     except Refusal as refusal:
         return (int(refusal.status),)
     except trio.BrokenResourceError:
@@ -149,21 +149,21 @@ async def judged(stream: Pieces, gate: Auth) -> tuple[object, ...]:
 
 
 def at_once(coroutine: Coroutine[Any, Any, tuple[object, ...]]) -> tuple[object, ...]:
-    """The result of something that has nothing to wait for."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as result:
         whole: tuple[object, ...] = result.value
         return whole
-    raise AssertionError("it waits for something")
+    raise AssertionError("the coroutine waits")
 
 
 def check(case: Case) -> None:
-    for gate in GATES:
-        whole = at_once(judged(Pieces(case.data, [10**6]), gate))
+    for auth in AUTHS:
+        whole = at_once(judged(Pieces(case.data, [10**6]), auth))
         assert whole[0] == "cut" or whole[0] in STATUSES
-        assert at_once(judged(Pieces(case.data, [1]), gate)) == whole
-        assert at_once(judged(Pieces(case.data, case.pieces), gate)) == whole
+        assert at_once(judged(Pieces(case.data, [1]), auth)) == whole
+        assert at_once(judged(Pieces(case.data, case.pieces), auth)) == whole
 
 
-TARGET = Target("request heads, whole and in pieces, up to the gate", CASES, check)
+TARGET = Target("request heads, whole and in pieces, up to authorization", CASES, check)

@@ -1,6 +1,6 @@
-"""A client's messages, into a real session at a real hub that somebody else uses as well.
+"""A client's messages, into a real session at a real hub with a second client.
 
-Any payload gets an answer; what the session has taken over is consistent; others have their prices and nothing else.
+Any payload gets an answer; the subscriptions stay consistent; the second client gets its prices and nothing else.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ CASES = st.one_of(
 
 
 class Floor:
-    """A market with two clients: the one that is tried, and the one that must not notice."""
+    """A market with two clients: the fuzzed one, and a neighbour that must not notice."""
 
     def __init__(self, encoding: Encoding) -> None:
         self.cache: LastValueCache = market("A", "AB", "B", "C")
@@ -155,7 +155,7 @@ def well_formed(answer: Answer, encoding: Encoding) -> None:
 
 
 class Held(NamedTuple):
-    """What the session says that it has taken over."""
+    """Subscriptions as the session reports them."""
 
     names: list[str]
     interval_ms: int
@@ -178,7 +178,7 @@ def consistent(floor: Floor) -> Held:
 
 
 def seen(floor: Floor, held: Held, sent: list[Any]) -> None:
-    """Of instruments that no name matches, nothing is sent."""
+    """Only instruments that match a name are sent."""
     allowed = {record.id for record in floor.cache.records if matcher(held.names)(record.symbol)}
     for message in sent:
         if isinstance(message, Delta | Snapshot):

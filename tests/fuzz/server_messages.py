@@ -1,4 +1,4 @@
-"""A server's messages, into a client's session: what is refused leaves the copy as it was; nothing else is raised."""
+"""A server's messages, into a client's session: a refused message leaves the copy unchanged and raises one error."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ANY: SearchStrategy[Any] = st.one_of(
 
 
 class Case(NamedTuple):
-    """What one client is told over its connections: None is a new one."""
+    """The messages to one client over its connections: None begins a new connection."""
 
     encoding: Encoding
     payloads: list[bytes | str | None]
@@ -87,7 +87,7 @@ def connect(session: ClientSession, encoding: Encoding, epoch: str, cut: int) ->
 
 
 def copy_of(session: ClientSession) -> object:
-    """All that a refusal has to leave as it was."""
+    """Return the state that a refused message must not change."""
     replica = session.replica
     holdings = {held.definition.symbol: (held.definition, held.values) for held in replica}
     state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, holdings)
@@ -117,7 +117,7 @@ def check(case: Case) -> None:
 
 
 def recovers(session: ClientSession, encoding: Encoding) -> None:
-    """Whatever it was told, what a good server then says is what it holds."""
+    """After any messages, a new connection to a correct server gives the right copy."""
     connect(session, encoding, "another", 1)
     session.receive(said(encoding, [4, [[0, "A", 2, 0, {}], [1, "BB", 1, 0, {}]]]))
     session.receive(said(encoding, [5, 1, 2, 7, [], [0, {1: 150}, 1, {3: 25, "note": "n"}]]))

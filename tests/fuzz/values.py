@@ -1,4 +1,4 @@
-"""Values that nobody asked for, and bytes that were changed on the way."""
+"""Unexpected values, and bytes damaged in transit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAMAGE: SearchStrategy[Damage] = st.one_of(
         max_size=3,
     ),
 )
-"""What is done to bytes: as often as not, nothing."""
+"""Changes to bytes: in half of the cases, none."""
 
 
 def damaged(data: bytes, damage: Damage) -> bytes:
@@ -59,8 +59,8 @@ def as_json(value: object, damage: Damage) -> str:
     return damaged(json.dumps(value, default=repr).encode(), damage).decode(errors="replace")
 
 
-def changed(value: Any, path: list[int], junk: object) -> Any:  # noqa: ANN401  # whatever a message is made of
-    """A value with something put in the place that a path leads to; a path that ends too early changes all of it."""
+def changed(value: Any, path: list[int], junk: object) -> Any:  # noqa: ANN401  # any part of a message
+    """Return a value with `junk` at a path; a path that leads nowhere replaces the value whole."""
     if path and isinstance(value, dict) and value:
         key = list(value)[path[0] % len(value)]
         return {**value, key: changed(value[key], path[1:], junk)}

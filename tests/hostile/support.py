@@ -1,11 +1,11 @@
-"""What the tests of hostile clients share: a service under attack, beside which somebody else has to be served.
+"""A service under attack, with a second client that has to be served.
 
 async with attacked() as service:
     peer = await service.dial()
-    await peer.send(b"whatever should do no harm")
+    await peer.send(b"harmless garbage")
 
-When the block is left, whoever was connected before the attack and through it gets the right prices in their order, so
-does a newcomer, and nothing alarming was logged.
+When the block is left, a client connected since before the attack gets the right prices in order, a new client does
+too, and the log has no warnings or errors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A",
 
 
 class Bystander:
-    """A client that does nothing wrong and wants its prices."""
+    """A well-behaved client that expects its prices."""
 
     def __init__(self, service: Running, peer: Peer, cut: int) -> None:
         self._service = service
@@ -38,7 +38,7 @@ class Bystander:
         self._cursor = cut
 
     async def is_served(self) -> None:
-        """Publish a price, and have it; each cut follows the one before it."""
+        """Publish a price and receive it; cuts follow one another without a gap."""
         self._price += 1
         await self._service.publish(update("A", bid=self._price))
         with trio.fail_after(patience()):
@@ -47,7 +47,7 @@ class Bystander:
             self._follow(delta)
 
     async def sees_newcomers_served(self, more: str) -> None:
-        """A client that comes now has the same price, and then the next one."""
+        """A new client receives the same price, and then the next one."""
         peer = await self._service.peer(more=more)
         with trio.fail_after(patience()):
             await peer.ask("subscribe", symbols=["A"])
@@ -63,16 +63,15 @@ class Bystander:
 
 
 def patience() -> float:
-    """How long what should be immediate may take; tests that let the clock jump have more of it."""
+    """Seconds for an immediate answer on a busy machine; more for tests with a clock that jumps."""
     return 1000 if isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock) else 15
 
 
 @asynccontextmanager
 async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401
-    """A service that others use as well, who are still served when the block is left.
+    """A service with a second client, which is still served when the block is left.
 
-    `more` are further lines of their requests, and `settings` those of `serving`. Nothing of what happens is worth a
-    warning of its own.
+    `more` are further lines of its request, and `settings` those of `serving`. The attack logs no warning of its own.
     """
     logs: Logs
     with structlog.testing.capture_logs() as logs:
@@ -85,7 +84,7 @@ async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]
             await bystander.is_served()
             await bystander.sees_newcomers_served(more)
             await bystander.is_served()
-    # How many were turned away is told every ten seconds, in one line.
+    # The service logs the number of refusals every ten seconds, in one line.
     assert [entry for entry in alarms(logs) if entry["event"] != "turned away"] == []
 
 
@@ -96,7 +95,7 @@ def reset(sock: socket.socket) -> None:
 
 
 class Growth:
-    """How much memory Python has taken since a moment."""
+    """Memory allocated by Python since a moment."""
 
     def __init__(self) -> None:
         self._before = tracemalloc.get_traced_memory()[0]
@@ -108,7 +107,7 @@ class Growth:
 
 @contextmanager
 def growth() -> Iterator[Growth]:
-    """Measure what is kept from here on; what is about to be sent has to be there already."""
+    """Measure memory from here on; build the data to send before."""
     tracemalloc.start()
     try:
         yield Growth()

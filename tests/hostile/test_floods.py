@@ -1,4 +1,4 @@
-"""Clients that send or ask for too much, with others who have to be served (the list: tests/hostile/test_list.py)."""
+"""Clients that send or request too much, beside a client that has to be served (see tests/hostile/test_list.py)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_flood_of_pings_whose_pongs_are_never_read_waits_at_its_sender(
 
 
 async def closed_for_nothing(peer: Peer, flood: bytes) -> None:
-    """What never makes a message ends with error 2 and close 1009."""
+    """An endless message ends with error 2 and close 1009."""
 
     async def send() -> None:
         with suppress(trio.BrokenResourceError):
@@ -129,7 +129,7 @@ async def closed_for_nothing(peer: Peer, flood: bytes) -> None:
 
 
 LAVISH = Limits(requests_per_second=1_000_000, request_burst=1_000_000)
-"""So that nothing but the limit of unfinished messages stops a flood."""
+"""Limits under which only the bound on unfinished messages stops a flood."""
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ LAVISH = Limits(requests_per_second=1_000_000, request_burst=1_000_000)
     ids=["empty pongs", "full pongs", "fragments of nothing", "a byte and fragments of nothing", "small pongs"],
 )
 async def test_a_flood_that_never_makes_a_message_ends_with_close_1009(flood: bytes) -> None:
-    """trio-websocket keeps each empty fragment, in a list that no limit is for; pongs go on for ever."""
+    """trio-websocket keeps each empty fragment in an unbounded list, and reads unsolicited pongs for ever."""
     async with attacked(limits=LAVISH) as service:
         peer = await service.peer()
         with growth() as grown:
@@ -153,7 +153,7 @@ async def test_a_flood_that_never_makes_a_message_ends_with_close_1009(flood: by
 
 
 async def test_pings_between_endless_fragments_do_not_keep_them_going() -> None:
-    """A ping is something, but it makes no message of what it comes between."""
+    """A ping is answered, but does not complete the message around it."""
     piece = client_frame(0x00, b"") * 1000 + client_frame(PING, b"")
     flood = client_frame(0x01, b"") + piece * 500
     async with attacked(limits=LAVISH) as service:
@@ -187,7 +187,7 @@ async def test_pings_alone_never_make_too_much(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_client_that_only_listens_and_answers_pings_stays(
     monkeypatch: pytest.MonkeyPatch, fast_clock: MockClock
 ) -> None:
-    """For weeks: here, for as many pongs as would be too many if nobody had asked for them."""
+    """For weeks: here, for more pongs than may come unsolicited."""
     monkeypatch.setattr("ticker.server.websocket.MAX_UNFINISHED_BYTES", 300)
     async with serving(limits=Limits(max_message_bytes=300, ping_seconds=5, heartbeat_seconds=9000)) as service:
         peer = await service.peer()
@@ -257,7 +257,7 @@ async def test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limi
 @pytest.mark.parametrize("room", [65_536, MEGABYTE * 2])
 @pytest.mark.parametrize("subprotocol", [MSGPACK, JSON])
 async def test_a_hundred_thousand_names_in_one_request_are_refused_whole(subprotocol: str, room: int) -> None:
-    """Too many bytes; or, where an operator allows these, too many names."""
+    """Too many bytes; or, where the operator allows that size, too many names."""
     limits = Limits(max_message_bytes=room, requests_per_second=1_000_000, request_burst=1_000_000)
     async with attacked(limits=limits) as service:
         peer = await service.peer(subprotocol)
@@ -265,13 +265,13 @@ async def test_a_hundred_thousand_names_in_one_request_are_refused_whole(subprot
             with suppress(trio.BrokenResourceError):
                 await peer.ask("subscribe", symbols=names(100_000))
             if room == 65_536:
-                # It closes in the middle of the message; what is still to come makes a reset of that, which may
-                # overtake the error.
-                assert await what_ended(peer) in {Code.TOO_LARGE, None}
+                # The server closes in the middle of the message. The bytes still to come turn that into a reset,
+                # which may overtake the error.
+                assert await last_error_code(peer) in {Code.TOO_LARGE, None}
                 return
             error = await peer.message()
             assert isinstance(error, Error)
-            if subprotocol == MSGPACK:  # it is refused before there is a list
+            if subprotocol == MSGPACK:  # refused before it is decoded into a list
                 assert (error.code, error.fatal) == (Code.MALFORMED, True)
             else:
                 assert (error.code, error.fatal) == (Code.BAD_REQUEST, False)
@@ -280,8 +280,8 @@ async def test_a_hundred_thousand_names_in_one_request_are_refused_whole(subprot
                 assert held.result["symbols"] == []
 
 
-async def what_ended(peer: Peer) -> int | None:
-    """The code of the error before the end of the connection, if it arrived."""
+async def last_error_code(peer: Peer) -> int | None:
+    """Return the code of the last error before the end of the connection, if one arrived."""
     code = None
     with suppress(EndOfStream):
         while (frame := await peer.frame())[0] != CLOSE:
@@ -307,7 +307,7 @@ async def test_one_name_over_and_over_is_one_name() -> None:
 
 
 async def test_patterns_that_are_hard_to_match_hold_nobody_up() -> None:
-    """Backtracking through these would take longer than the world has stood."""
+    """A matcher that backtracks would never finish these."""
     hard = ["*A" * 31, "*" * 64, "*?" * 32, "[A-Z]" * 12 + "*", "*A*A*A*A*A*A*A*A*A*A*A*A*A*B", "[" * 63 + "*"]
     async with attacked() as service:
         await service.publish(update("B", bid="3.00"))
@@ -328,7 +328,7 @@ def bulky(number: int) -> list[str]:
 
 
 async def ask_much(peer: Peer) -> None:
-    """Requests whose answers are large, none of which is read."""
+    """Send requests with large answers, and read none of them."""
     for _ in range(400):
         await peer.ask("subscribe", symbols=names(5_000))
 

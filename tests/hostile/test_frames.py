@@ -1,4 +1,4 @@
-"""Hostile WebSocket frames, over real TLS, with others who have to be served (the list: tests/hostile/test_list.py)."""
+"""Hostile WebSocket frames, over real TLS, beside a client that has to be served (see tests/hostile/test_list.py)."""
 
 from __future__ import annotations
 

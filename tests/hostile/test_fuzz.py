@@ -1,4 +1,4 @@
-"""The fuzzers, each for a moment; and that one which finds something says so."""
+"""Each fuzzer for a few hundred cases, and the reports of `python -m tests.fuzz`."""
 
 from __future__ import annotations
 

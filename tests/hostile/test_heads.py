@@ -1,4 +1,4 @@
-"""Hostile requests, over real TLS, with others who have to be served (the whole list: tests/hostile/test_list.py)."""
+"""Hostile requests, over real TLS, beside a client that has to be served (see tests/hostile/test_list.py)."""
 
 from __future__ import annotations
 

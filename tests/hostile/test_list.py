@@ -1,10 +1,10 @@
-"""What hostile peers may do, and where they do it to the real service, over TLS, beside others who have to be served.
+"""Attacks by hostile peers, and the tests that run them against the real service, beside a client that is served.
 
-The words before a colon name the file, tests/test_hostile_*.py. In brackets: what the same did to a plain
-`trio_websocket.serve_websocket` over TLS whose handler catches `ConnectionClosed` (tried by hand, version 0.12.2).
-"ends": an exception left the connection and ended the service for everybody. "grows": what it keeps has no bound.
-"goes on": nothing slows it or cuts it off. "lives": the others were served. No brackets: not tried, or about our own
-protocol.
+The words before a colon name the file, tests/hostile/test_*.py. In brackets: the effect on a plain
+`trio_websocket.serve_websocket` over TLS, its handler catching `ConnectionClosed` (tried by hand, version 0.12.2).
+"ends": an exception left the connection and ended the service. "grows": memory without a bound.
+"goes on": nothing slows it or cuts it off. "lives": other clients were served. No brackets: not tried, or specific to
+our protocol.
 
 heads:
   bytes over 0x7f in Host, malformed `xn--` host, `Connection: Upgrade, \\xff` [ends]
@@ -67,9 +67,9 @@ floods:
     test_a_flood_that_never_makes_a_message_ends_with_close_1009
   the same with pings between
     test_pings_between_endless_fragments_do_not_keep_them_going
-  what must not count as that
+  pings alone, which are allowed
     test_pings_alone_never_make_too_much
-  and pongs that were asked for
+  and solicited pongs, which are allowed
     test_a_client_that_only_listens_and_answers_pings_stays
   requests without end
     test_a_flood_of_messages_waits_at_its_sender
@@ -126,11 +126,11 @@ NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",
 }
-"""What the attacks are compared with."""
+"""Tests of the allowed case beside an attack."""
 
 
 def listed() -> dict[str, set[str]]:
-    """The tests of the list above, by file."""
+    """Return the tests of the list above, by file."""
     parts = re.split(r"^([a-z]+):$", __doc__ or "", flags=re.MULTILINE)
     return {
         file: set(re.findall(r"^    (test_\w+)$", part, re.MULTILINE))
@@ -139,7 +139,7 @@ def listed() -> dict[str, set[str]]:
 
 
 def written() -> dict[str, set[str]]:
-    """The tests that there are, by file."""
+    """Return the tests defined in the files, by file."""
     texts = {file: (HERE / f"test_{file}.py").read_text(encoding="utf-8") for file in FILES}
     return {
         file: set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)) - NOT_ATTACKS

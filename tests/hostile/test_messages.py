@@ -1,7 +1,7 @@
-"""Bombs and lies in requests, over real TLS, with others who are served (the list: tests/hostile/test_list.py).
+"""Bombs and lies in requests, over real TLS, beside a client that is served (see tests/hostile/test_list.py).
 
-What no decoder should be fed with is refused before it costs memory or depth; what is merely wrong gets its ERROR, and
-the conversation goes on.
+A message that no decoder should see is refused before it costs memory or depth. A message that is merely wrong gets an
+ERROR, and the connection goes on.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def request(**fields: object) -> bytes:
 
 
 def subscribe(symbols: bytes) -> bytes:
-    """A subscribe whose `symbols` are given in msgpack."""
+    """A subscribe with `symbols` given in msgpack."""
     return b"\x83" + b"".join(map(msgpack.packb, ("op", "subscribe", "id", 1, "symbols"))) + symbols
 
 
 def pairs(content: bytes, *, count: int) -> bytes:
-    """A msgpack map of so many pairs, whatever they are."""
+    """A msgpack map of `count` pairs."""
     return struct.pack("!BI", 0xDF, count) + content
 
 
@@ -65,7 +65,7 @@ MSGPACK_BOMBS = {
     "an array": msgpack.packb(["ping", 1]),
     "a number": b"\x01",
 }
-"""What is no map in msgpack at all, or would be one that is too deep or too wide."""
+"""Msgpack other than a map, or maps too deep or too wide."""
 
 MSGPACK_LIES = {
     "keys that are numbers": b"\x83" + PING + b"\x05\x06",
@@ -220,7 +220,7 @@ async def test_an_op_that_there_is_not_is_named_in_brief(op: str, subprotocol: s
     ],
 )
 async def test_of_a_key_given_twice_the_last_one_counts(subprotocol: str, payload: bytes) -> None:
-    """Nobody else judges the same message, who could be made to see another one in it."""
+    """No second parser sees the message, so the two cannot be made to disagree about it."""
     async with attacked() as service:
         peer = await service.peer(subprotocol)
         with trio.fail_after(10):

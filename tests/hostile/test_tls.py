@@ -1,4 +1,4 @@
-"""Hostile TLS, with others who have to be served (the whole list: tests/hostile/test_list.py)."""
+"""Hostile TLS, beside a client that has to be served (see tests/hostile/test_list.py)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_descriptors() -> int:
 
 
 def client_hello(context: ssl.SSLContext) -> bytes:
-    """What a client says first."""
+    """Return the first bytes of a client's handshake."""
     outgoing = ssl.MemoryBIO()
     client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):
@@ -33,7 +33,7 @@ def client_hello(context: ssl.SSLContext) -> bytes:
 
 
 def old_context(version: ssl.TLSVersion) -> ssl.SSLContext:
-    """A client of this version, whatever OpenSSL thinks of it."""
+    """A client of this TLS version, even one that OpenSSL disables by default."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

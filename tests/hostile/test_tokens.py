@@ -1,4 +1,4 @@
-"""Forged and unfit tokens over real TLS, with others who have to be served (the list: tests/hostile/test_list.py)."""
+"""Forged and unfit tokens over real TLS, beside a client that has to be served (see tests/hostile/test_list.py)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ISSUER = "https://login.example.com"
 GOOD = {"aud": "ticker", "iss": ISSUER, "exp": 4_000_000_000}
 
 
-def good(**claims: Any) -> str:  # noqa: ANN401  # whatever a test wants
+def good(**claims: Any) -> str:  # noqa: ANN401  # any claim
     return token(**{"iss": ISSUER, **claims})
 
 
@@ -130,7 +130,7 @@ async def test_a_token_in_the_query_is_not_taken(name: str, tokens: Tokens) -> N
 
 
 async def test_the_same_token_where_it_belongs_is_taken(tokens: Tokens) -> None:
-    """So it is not for another reason that the others are refused."""
+    """The tokens above are refused for their own faults: this one is accepted in the same places."""
     async with attacked(tokens=tokens, more=bearer(good())) as service:
         await service.peer(more=bearer(good()))
         await service.peer(more=bearer(token(KEYS["EdDSA"], "EdDSA", None, **GOOD)))

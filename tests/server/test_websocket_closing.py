@@ -47,7 +47,7 @@ async def a_link() -> AsyncIterator[tuple[Link, ServerContext, list[bytes]]]:
 
 def ask(link: Link) -> None:
     assert isinstance(SUBSCRIBE, bytes)
-    link.client.say(client_frame(BINARY, SUBSCRIBE))
+    link.client.send_nowait(client_frame(BINARY, SUBSCRIBE))
 
 
 def kinds(said: list[bytes]) -> list[int]:
@@ -74,7 +74,7 @@ async def test_no_data_comes_behind_the_last_error_while_a_pong_holds_the_close_
         await wait_all_tasks_blocked()
         before = len(said)
         link.down.size = 0
-        link.client.say(client_frame(PING, b""))
+        link.client.send_nowait(client_frame(PING, b""))
         await wait_all_tasks_blocked()
         nursery.start_soon(connection.close_with, connection._session.expired())
         await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 10000`: many runs, and the seeds of those in which something did not hold."""
+"""`python -m tests.simulation --seeds 10000`: many runs, and the seeds of those with a violation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many runs (1000)")
     parser.add_argument("--start", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--seed", type=int, help="only this one; prints the digest of the run")
-    parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: print all that happens")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: print every event")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
     options = parser.parse_args()
     if options.seed is not None:
@@ -59,7 +59,7 @@ def _results(seeds: range, jobs: int) -> Iterator[tuple[range, list[str]]]:
 
 
 def run_chunk(seeds: range) -> tuple[range, list[str]]:
-    """Run these seeds; what did not hold."""
+    """Run these seeds; return the violations."""
     failed = []
     for seed in seeds:
         try:

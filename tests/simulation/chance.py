@@ -1,4 +1,4 @@
-"""Whatever is left to chance in a run, drawn from its seed: the same seed is the same run, byte by byte."""
+"""All randomness of a run, drawn from its seed: the same seed is the same run, byte by byte."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import trio
 from trio.testing import MockClock
 
 _LOOK = 1e-7
-"""How far time goes on each time somebody looks at the clock, in seconds."""
+"""Seconds by which the clock advances at each reading."""
 
 
 @contextmanager
 def drawn_from(seed: int) -> Iterator[random.Random]:
-    """While the block runs, all chance comes from this seed; yields the script's own share of it."""
+    """Draw all randomness of the block from this seed; yield the generator of the script."""
     before, scheduling = random.getstate(), trio._core._run._r.getstate()
-    entropy = random.Random(f"entropy {seed}")  # noqa: S311  # it is to be foreseen
+    entropy = random.Random(f"entropy {seed}")  # noqa: S311  # it has to be reproducible
     try:
         with pytest.MonkeyPatch.context() as patch:
-            # Trio shuffles what is ready to run. Under Hypothesis it takes that from a generator that can be seeded.
+            # Trio shuffles runnable tasks; under Hypothesis, with a generator that can be seeded.
             patch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
             # The WebSocket's keys and masks; names of sessions.
             patch.setattr(os, "urandom", entropy.randbytes)
@@ -38,10 +38,10 @@ def drawn_from(seed: int) -> Iterator[random.Random]:
 
 
 def ticking_clock() -> MockClock:
-    """Simulated time, which jumps when nobody has anything to do, and goes on a little whenever it is looked at.
+    """Simulated time, which jumps when all tasks wait, and advances a little at each reading.
 
-    A clock that stood still in between would be one that no machine has: who finds that it is a rounding error too
-    early, and looks again, would look for ever.
+    With a clock that stood still in between, a loop that wakes a rounding error too early and reads the clock again
+    would never end.
     """
     clock = MockClock(autojump_threshold=0)
     looks = itertools.count(1)

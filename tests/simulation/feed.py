@@ -1,4 +1,4 @@
-"""A feed that does what the script tells it to, and remembers what it has said."""
+"""A feed driven by the script, with a record of its publications."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import trio
 from ticker.market import FeedItem, Instrument, Publication, Reason, Update, Value
 
 Command: TypeAlias = FeedItem | Exception | None
-"""Send this, fail with that, or end."""
+"""Publications to send, an exception to fail with, or None to end."""
 
 
 class State(Enum):
-    """How a feed fares."""
+    """The state of a feed."""
 
     RUNNING = "running"
     DOWN = Reason.FEED_DOWN
@@ -22,7 +22,7 @@ class State(Enum):
 
 
 class ScriptedFeed:
-    """One feed over all its lives."""
+    """One feed over all its restarts."""
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
         self.name = name
@@ -30,19 +30,19 @@ class ScriptedFeed:
         self.state = State.DOWN
         self.told, self._commands = trio.open_memory_channel[Command](1000)
         self.declared: dict[str, Instrument] = {}
-        """What it says first in each of its lives."""
+        """Definitions, sent first after each start."""
         self.latest: dict[str, dict[str, Value]] = {}
-        """What it says next: the values that it has given, without those that were refused."""
+        """Values, sent next: the latest of each field, without refused ones."""
 
     def tell(self, command: Command) -> None:
-        """Have it do this, as soon as it can."""
+        """Queue a command."""
         for each in command if isinstance(command, list) else [command]:
             if isinstance(each, Instrument):
                 self.declared[each.symbol] = each
         self.told.send_nowait(command)
 
     def update(self, symbol: str, **fields: Value) -> Update:
-        """An update that it gives again in its next life."""
+        """Make an update that the feed repeats after a restart."""
         self.latest.setdefault(symbol, {}).update(fields)
         return Update(symbol, fields)
 

@@ -41,7 +41,7 @@ def _past(record: Record) -> Past:
 
 
 def same(holding: InstrumentState, past: Past) -> bool:
-    """Whether a copy of an instrument has these values, whatever scale it holds them at."""
+    """Whether a copy of an instrument has these values, at any scale."""
     definition = holding.definition
     if (definition.price_scale, definition.size_scale) == (past.price_scale, past.size_scale):
         return holding.values == past.values

@@ -1,6 +1,6 @@
-"""One connection in memory: bytes in order, room for only so many of them, and whatever can happen to them.
+"""One connection in memory: bytes in order, bounded buffers, and the faults of a network.
 
-TLS is left out; for the rest, the server's end does what `TlsStream` does on a socket.
+There is no TLS; otherwise the server's end behaves as `TlsStream` does on a socket.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from ticker.net.transport import PushStream
 _CLOSE_SECONDS = 1.0
 
 _USER_TIMEOUT_SECONDS = 6.0
-"""As the kernel does it with TCP_USER_TIMEOUT: a peer that acknowledges nothing for so long has gone."""
+"""The connection breaks if the peer acknowledges nothing for so long, as with TCP_USER_TIMEOUT."""
 
 
 class Pipe:
-    """One direction: the kernels' buffers, and what the reader has been given of them."""
+    """One direction: the kernels' buffers and the stream of the reader."""
 
     def __init__(self, room: float = math.inf) -> None:
         self.size = room
         self.held = bytearray()
-        """What is in the buffers, and not with the reader."""
+        """Bytes in the buffers that the reader has not got."""
         self.flowing = True
         self.dead = False
-        """Nothing comes through any more, and nobody is told."""
+        """Bytes are lost, and neither end learns of it."""
         self.read = MemoryReceiveStream()
         self.unacknowledged_since: float | None = None
-        """When something was first sent that does not come through any more."""
+        """Time of the first lost bytes."""
         self._ending = False
         self._over = False
 
@@ -47,7 +47,7 @@ class Pipe:
             self.carry()
 
     def carry(self, most: int | None = None) -> int:
-        """Give the reader what is there, or, of a pipe that does not flow, so many bytes; how many it got."""
+        """Move bytes to the reader: all, or `most` of them even if the pipe is stalled. Return their number."""
         if self.dead or self._over or not (self.flowing or most is not None):
             return 0
         taken = bytes(self.held[:most])
@@ -60,7 +60,7 @@ class Pipe:
         return len(taken)
 
     def end(self) -> None:
-        """Nothing more will be put in; the reader learns of it behind what is held."""
+        """The writer has closed; the reader gets the end of the stream behind the bytes held."""
         self._ending = True
         self.carry()
 
@@ -71,7 +71,7 @@ class Pipe:
         self.read.close()
 
     def cut(self) -> None:
-        """What is held is lost, and the reader gets nothing more."""
+        """Drop the bytes held, and end the stream of the reader."""
         self.held.clear()
         if not self._over:
             self._over = True
@@ -79,10 +79,10 @@ class Pipe:
 
 
 class Link:
-    """Both ends of a connection. `heard` is told whatever either end says, and whether the server did."""
+    """Both ends of a connection. `heard` is called with the bytes that an end sends, and whether it is the server's."""
 
     def __init__(self, room: float, chunk: int, heard: Callable[[bytes, bool], None]) -> None:
-        """`room` is how many bytes wait for a reader that stalls, `chunk` the most that a read brings."""
+        """`room` is the size of the buffers towards the client, `chunk` the most bytes of one read."""
         self.chunk = chunk
         self.heard = heard
         self.down = Pipe(room)
@@ -94,12 +94,12 @@ class Link:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was said has been read, by a reader who is there."""
+        """Whether both ends are connected and have read all bytes."""
         lost = self.broken or self.client_gone or self.down.dead
         return not lost and not self.down.held and not self.up.held and not self.server.unsent
 
     def stall(self) -> None:
-        """The client does not read any more."""
+        """The client stops reading."""
         self.down.flowing = False
 
     def flow(self) -> None:
@@ -110,16 +110,16 @@ class Link:
         self.server.flush()
 
     def trickle(self, most: int) -> None:
-        """The client reads so many bytes, perhaps a piece of a frame, although it stalls."""
+        """A stalled client reads so many bytes, perhaps a part of a frame."""
         self.down.carry(most)
         self.server.flush()
 
     def die(self) -> None:
-        """From now on nothing comes through, and neither end is told."""
+        """From now on bytes are lost, and neither end learns of it."""
         self.up.dead = self.down.dead = True
 
     def reset(self) -> None:
-        """Both ends learn that the connection is broken; what was on its way is lost."""
+        """Break the connection for both ends; bytes in flight are lost."""
         self.broken = True
         self.up.cut()
         self.down.cut()
@@ -127,7 +127,7 @@ class Link:
 
 
 class ServerEnd(PushStream):
-    """As `TlsStream`: what the link does not take now waits in `_unsent`."""
+    """As `TlsStream`: bytes that do not fit into the link wait in `_unsent`."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -149,7 +149,7 @@ class ServerEnd(PushStream):
         return self.flush()
 
     def flush(self) -> bool:
-        """Move on what there is room for; True if nothing is left."""
+        """Send as many bytes as fit; return whether all are sent."""
         link = self._link
         while self._unsent and not link.broken:
             if (link.client_gone and not link.down.dead) or self._given_up():
@@ -224,7 +224,7 @@ class ServerEnd(PushStream):
 
 
 class ClientEnd(trio.abc.Stream):
-    """What the client dials."""
+    """The client's end, which its connector returns."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -240,9 +240,9 @@ class ClientEnd(trio.abc.Stream):
         self._check()
         await trio.lowlevel.checkpoint()
         self._check()
-        self.say(bytes(data))
+        self.send_nowait(bytes(data))
 
-    def say(self, data: bytes) -> None:
+    def send_nowait(self, data: bytes) -> None:
         """Send, without waiting."""
         self._link.heard(data, False)  # noqa: FBT003  # the client did
         self._link.up.put(data)

@@ -1,4 +1,4 @@
-"""Somebody who takes the event stream, as PROTOCOL.md says, and what must hold of their copy after each event."""
+"""A client of the event stream, written from PROTOCOL.md, and the invariants of its copy after each event."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Listener:
         self._link: Link | None = None
         self._last_id = ""
         self._whole = False
-        """The REPLY has come, so everything is there."""
+        """The REPLY has come, so the snapshot is complete."""
         self.replica = Replica(lambda symbol: any(fnmatchcase(symbol, name) for name in names))
 
     async def run(self) -> None:
@@ -59,9 +59,9 @@ class Listener:
             await trio.sleep(_AGAIN_SECONDS)
 
     def lag(self) -> str:
-        """In what the copy differs from the present market; empty if in nothing."""
+        """Return the first difference between the copy and the present market; empty if there is none."""
         if not self._whole:
-            return "not connected, or not everything is there"
+            return "not connected, or the snapshot is not complete"
         market = self._world.server.cache.history[-1]
         for symbol in self._due(market):
             holding = self.replica.find(symbol)
@@ -135,7 +135,7 @@ class Listener:
             replica.resuming, self._whole = False, True
 
     def _check(self) -> None:
-        """The copy is the market at its cut, and once the REPLY has come, nothing is missing."""
+        """The copy is the market at its cut, and complete once the REPLY has come."""
         market = self._world.past(self.replica.epoch)[self.replica.cursor]
         for holding in self.replica:
             symbol = holding.definition.symbol
@@ -153,5 +153,5 @@ class Listener:
             if sees(entitled, symbol) and any(fnmatchcase(symbol, name) for name in self._names)
         ]
 
-    def _blame(self, what: str) -> None:
-        self._world.blame(f"{self.name}: {what}")
+    def _blame(self, problem: str) -> None:
+        self._world.blame(f"{self.name}: {problem}")

@@ -13,17 +13,17 @@ from tests.simulation.script import Script
 from tests.simulation.world import GONE_SECONDS, Violation, World
 
 _EXPECTED = frozenset({"feed failed", "client dropped: it does not answer", "client dropped: its socket took nothing"})
-"""What may be logged as a warning or an error: what the script brings about."""
+"""Warnings and errors that the script causes."""
 
 
 def silent(_line: str) -> None:
-    """Say nothing of what happens."""
+    """Drop a line of the log."""
 
 
 def run(seed: int, note: Callable[[str], None] = silent) -> str:
-    """Run one seed; a digest of every byte on every link, and of how it ended. Raises `Violation`.
+    """Run one seed; return a digest of every byte on every link and of the final copies. Raises `Violation`.
 
-    `note` is given a line for everything that happens.
+    `note` is called with a line for each event.
     """
     with drawn_from(seed) as chance, structlog.testing.capture_logs() as logs:
         world = World(chance, note)
@@ -31,18 +31,18 @@ def run(seed: int, note: Callable[[str], None] = silent) -> str:
             trio.run(_play, world, clock=ticking_clock())
         except Exception as error:
             note("".join(traceback.format_exception(error)))
-            raise Violation(f"seed {seed}: {error!r}; again, with all that happens: {command(seed)}") from error
+            raise Violation(f"seed {seed}: {error!r}; again, with every event: {command(seed)}") from error
     for entry in logs:
         unusual = entry["log_level"] in {"warning", "error", "critical"} and entry["event"] not in _EXPECTED
         if unusual and not entry["event"].startswith(("publication refused", "turned away")):
             world.violations.append(f"logged: {entry}")
     if world.violations:
-        raise Violation(f"seed {seed}: {world.violations[0]}; again, with all that happens: {command(seed)}")
+        raise Violation(f"seed {seed}: {world.violations[0]}; again, with every event: {command(seed)}")
     return world.digest.hexdigest()
 
 
 def command(seed: int) -> str:
-    """What repeats a run."""
+    """Return the command that repeats a run."""
     return f"python -m tests.simulation --seed {seed} -v"
 
 
@@ -62,5 +62,5 @@ async def _play(world: World) -> None:
             using.cancel_scope.cancel()
         if not world.violations:
             await trio.sleep(GONE_SECONDS)
-            world.check_forgotten()
+            world.check_released()
         serving.cancel_scope.cancel()

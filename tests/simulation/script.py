@@ -1,4 +1,4 @@
-"""What happens in a run: a script of updates and trouble, drawn from the run's seed."""
+"""The script of a run: updates and faults, drawn from the seed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _PING = b"\x89\x80\x00\x00\x00\x00"
 
 
 class Script:
-    """Draws what happens next, and does it."""
+    """Draws the next step, and takes it."""
 
     def __init__(self, world: World, using: trio.Nursery, serving: trio.Nursery) -> None:
-        """Users run in the one nursery, the service in the other."""
+        """Users run in the nursery `using`, the service in `serving`."""
         self._world = world
         self._chance = world.chance
         self._using = using
         self._serving = serving
-        # What may happen, how often, and at the same odds in each run.
+        # Steps with their weights.
         self._weights: dict[Callable[[], None], int] = {
             self._update: 30,
             self._batch: 8,
@@ -61,7 +61,7 @@ class Script:
     # The run
 
     def begin(self) -> None:
-        """Feeds and users of this run."""
+        """Set up the feeds and users of this run."""
         chance, world = self._chance, self._world
         for feed in world.feeds:
             for symbol in chance.sample(feed.symbols, chance.randint(1, len(feed.symbols))):
@@ -80,22 +80,22 @@ class Script:
             self._using.start_soon(listener.run)
 
     async def play(self, steps: int) -> None:
-        """So many things happen; after each it is checked that all is as it must be."""
-        whats, weights = list(self._weights), list(self._weights.values())
+        """Take so many steps, and check the invariants after each."""
+        steps_of, weights = list(self._weights), list(self._weights.values())
         for _ in range(steps):
             if self._chance.random() < 0.01:
                 await self._restart_the_service()
             else:
-                what = self._chance.choices(whats, weights)[0]
-                self._world.note(what.__name__.strip("_").replace("_", " "))
-                what()
+                step = self._chance.choices(steps_of, weights)[0]
+                self._world.note(step.__name__.strip("_").replace("_", " "))
+                step()
             await self._wait()
             self._world.check()
             if self._world.violations:
                 return
 
     async def end_well(self) -> None:
-        """All is well again, and so everybody ends with the present market, also of a feed that fails now."""
+        """Remove all faults; then every copy converges to the present market, also after one more feed has failed."""
         world = self._world
         self._heal()
         await world.converge(within=BOUND_SECONDS)
@@ -118,7 +118,7 @@ class Script:
             user.go_on()
 
     async def _wait(self) -> None:
-        """Often nothing, mostly a little, sometimes long enough for whatever waits to give up."""
+        """Wait: often not at all, mostly briefly, sometimes beyond the longest timeout."""
         await trio.testing.wait_all_tasks_blocked()
         odds = self._chance.random()
         if odds < 0.3:
@@ -144,7 +144,7 @@ class Script:
         feed.tell([self._values(feed, self._declared(feed)) for _ in range(self._chance.randint(2, 12))])
 
     def _declare(self) -> None:
-        """An instrument that was not there before, or one with finer scales or other metadata."""
+        """Declare a new instrument, or a known one with finer scales or other metadata."""
         feed = self._feed()
         symbol = self._chance.choice(feed.symbols)
         known = feed.declared.get(symbol)
@@ -194,7 +194,7 @@ class Script:
 
     def _ping(self) -> None:
         if link := self._link():
-            link.client.say(_PING)
+            link.client.send_nowait(_PING)
 
     def _cut_the_network(self) -> None:
         self._world.reachable = False
@@ -226,7 +226,7 @@ class Script:
         self._user().go_on()
 
     def _change_an_entitlement(self) -> None:
-        """The issuer gives other tokens from now on."""
+        """The issuer grants other symbols from now on."""
         self._user().entitled = self._chance.choice(_ENTITLEMENTS)
 
     def _set_the_clock(self) -> None:
@@ -252,7 +252,7 @@ class Script:
         return Instrument(symbol, scale, 0, {"name": self._chance.choice(["Acme", "Umbrella", "Hooli"])})
 
     def _values(self, feed: ScriptedFeed, symbol: str) -> Update:
-        """Some values of an instrument; now and then one is finer than the scale, or withdrawn, or says a status."""
+        """Some values of an instrument; now and then one finer than the scale, a withdrawn one, or a status."""
         chance, places = self._chance, self._chance.choice([0, 1, 2, 2, 2, 3])
         fields = chance.sample(("bid", "ask", "last", "bid_size", "note"), chance.randint(1, 3))
         values: dict[str, str | Decimal | int | None] = {

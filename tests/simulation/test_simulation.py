@@ -1,4 +1,4 @@
-"""tests/simulation: hundreds of runs in which everything must hold, and that such a run finds what does not."""
+"""tests/simulation: hundreds of runs hold all invariants, and a run finds planted faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody with the real client, and what must hold of their copy after each message that they get."""
+"""A user of the real client, and the invariants of the copy after each message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ URL = "wss://ticker.example/v1/stream"
 
 
 class CheckedSession(ClientSession):
-    """A client's session that is looked at after each message."""
+    """A client's session with a check after each message."""
 
     def __init__(self, interval_ms: int | None, check: Callable[[], None], blame: Callable[[str], None]) -> None:
         super().__init__(MSGPACK, interval_ms)
@@ -34,7 +34,7 @@ class CheckedSession(ClientSession):
 
     @property
     def served(self) -> list[str]:
-        """The names that it has asked for and the server has not declined."""
+        """Requested names that the server has not declined."""
         return [name for name in self._requested if name not in self._declined]
 
     def receive(self, payload: bytes | str) -> Received:
@@ -48,7 +48,7 @@ class CheckedSession(ClientSession):
 
 
 class Reader:
-    """One subscription, and what its reader has put together from the changes alone."""
+    """One subscription, and the view built from its changes alone."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -65,29 +65,29 @@ class Reader:
                     self.view[symbol] = {name: value for name, value in view.items() if value is not None}
                 await self.reading.wait()
         except ConnectionFailed:
-            pass  # the client has ended for good, which is judged elsewhere
+            pass  # the client has ended for good; `_judge` decides whether it may
 
 
 class User:
     """One user over all their programs and connections."""
 
     def __init__(self, world: World, name: str, entitled: list[str] | None, *, renews: bool) -> None:
-        """`entitled` is the claim `symbols`; who does not renew has one token for all their life."""
+        """`entitled` is the claim `symbols`; without `renews`, the user has only one token."""
         self.world = world
         self.name = name
         self.entitled = entitled
         self.renews = renews
         self.life = 0.0
-        """How long a token is good for, in seconds."""
+        """Life of a token, in seconds."""
         self.interval_ms: int | None = None
         self.wanted: list[str] = []
         self.readers: dict[str, Reader] = {}
         self.link: Link | None = None
         self.connected = False
         self._was_connected = False
-        """Whether this program ever was."""
+        """Whether this program has been connected."""
         self.left = False
-        """Their token has expired, and they have no other."""
+        """The only token of the user has expired."""
         self.expires = 0
         self._program = trio.CancelScope()
         self._client: Client | None = None
@@ -101,7 +101,7 @@ class User:
             await trio.sleep(1)
 
     def restart(self) -> None:
-        """End the program; another one, with an empty copy, is started a second later."""
+        """End the program; another one starts a second later, with an empty copy."""
         self._program.cancel()
 
     def subscribe(self, name: str) -> None:
@@ -115,7 +115,7 @@ class User:
             self.readers.pop(name).subscription.close()
 
     def pause(self) -> None:
-        """The program does not take changes any more; its client still does."""
+        """The program stops reading changes; its client still receives them."""
         for reader in self.readers.values():
             if reader.reading.is_set():
                 reader.reading = trio.Event()
@@ -125,7 +125,7 @@ class User:
             reader.reading.set()
 
     def check(self) -> None:
-        """The copy is the market at its cut, and nothing that was confirmed is missing."""
+        """The copy is the market at its cut, and has all confirmed instruments."""
         replica = self.session.replica
         market = self.world.past(replica.epoch)[replica.cursor]
         for holding in replica:
@@ -138,15 +138,15 @@ class User:
                     self._blame(f"{symbol} is missing at cut {replica.cursor}")
 
     def due(self, market: Market) -> list[str]:
-        """The symbols of a market that it should have, were it up to date."""
+        """Return the symbols of a market that an up-to-date copy has."""
         entitled = self.world.entitled(self.link)
         names = self.session.served
         return [symbol for symbol in market if sees(entitled, symbol) and any(fnmatchcase(symbol, n) for n in names)]
 
     def lag(self) -> str:
-        """In what the copy, or what a reader has made of it, differs from the present market; empty if in nothing."""
+        """Return the first difference of the copy, or of a reader's view, from the present market; empty if none."""
         if not self.connected or not self.session.settled:
-            return "not connected, or not everything that was asked for is confirmed"
+            return "not connected, or a subscription is not confirmed"
         market, replica = self.world.server.cache.history[-1], self.session.replica
         due = self.due(market)
         for symbol in due:
@@ -175,7 +175,7 @@ class User:
                     self._client, self._nursery = client, nursery
                     for name in self.wanted:
                         self._read(name)
-                    async for _ in client.subscribe():  # to nothing: it ends when the client has ended for good
+                    async for _ in client.subscribe():  # without names: it ends with the client
                         pass
                 except ConnectionFailed as failed:
                     self._judge(str(failed))
@@ -213,7 +213,7 @@ class User:
             self.connected = False
 
     def _judge(self, reason: str) -> None:
-        """The client has ended for good: that may only be for its token."""
+        """The client has ended for good: only a refused token may cause that."""
         self.world.note(f"{self.name}: {reason}")
         refused = "HTTP status 401" in reason
         if not refused and (self._was_connected or "HTTP status 4" in reason):
@@ -223,5 +223,5 @@ class User:
                 self._blame(f"refused with a good token: {reason}")
             self.left = not self.renews
 
-    def _blame(self, what: str) -> None:
-        self.world.blame(f"{self.name}: {what}")
+    def _blame(self, problem: str) -> None:
+        self.world.blame(f"{self.name}: {problem}")

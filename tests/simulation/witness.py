@@ -1,4 +1,4 @@
-"""Reads along on one link: everything that the server says, before the client has it."""
+"""An observer of one link: it reads the bytes of the server before the client does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ticker.protocol.wire import JSON, MSGPACK
 
 _BINARY, _CLOSE = 0x82, 0x88
 _PATIENCE_US = 1_000_000 + 100_000
-"""So long after its token has expired may a client still get data: it is looked after once a second."""
+"""Time after the expiry of its token in which a client may still get data: expiry is checked once a second."""
 
 
 class Frame(NamedTuple):
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
 
 def frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """The whole unmasked frames at the start of `data`, and the rest."""
+    """Return the complete unmasked frames at the start of `data`, and the rest."""
     whole: list[Frame] = []
     while len(data) >= 2:
         size = {126: 2, 127: 8}.get(data[1], 0)
@@ -45,7 +45,7 @@ def sees(entitled: frozenset[str] | None, symbol: str) -> bool:
 
 
 class Witness:
-    """What one client may be told, by the token that it came with, and whether it is told anything else."""
+    """Checks that one client is sent only the data that its token allows."""
 
     def __init__(self, cache: LastValueCache, clock: Callable[[], int], blame: Callable[[str], None]) -> None:
         """`clock` is the server's, in microseconds since 1970 UTC."""
@@ -54,7 +54,7 @@ class Witness:
         self._blame = blame
         self._head = b""
         self._answer: bytes | None = b""
-        """The answer to the request, until it is whole."""
+        """The head of the HTTP response, until it is complete."""
         self._rest = b""
         self._events = False
         self._closed = False
@@ -63,10 +63,10 @@ class Witness:
         self.entitled: frozenset[str] | None = None
         self.expires = 0
         self.largest = 0
-        """The longest that was said at once."""
+        """Bytes of the longest push."""
 
     def request(self, data: bytes) -> None:
-        """The client says this."""
+        """The client sends these bytes."""
         if b"\r\n\r\n" in self._head:
             return
         self._head += data
@@ -77,7 +77,7 @@ class Witness:
             self.expires = int(claims["exp"] * 1_000_000) + TOKEN_LEEWAY_US
 
     def said(self, data: bytes) -> bool:
-        """The server says this; whether it has data of the market in it."""
+        """The server sends these bytes. Return whether they contain market data."""
         if self._answer is not None:
             self._answer += data
             _, end, data = self._answer.partition(b"\r\n\r\n")
@@ -97,19 +97,19 @@ class Witness:
         return any(brought)
 
     def look_at_the_clock(self, now: int) -> None:
-        """Called whenever the server's clock is about to be set, and before data is judged.
+        """Called before and after the server's clock is set, and before data is judged.
 
         `now` is microseconds of a clock that only goes forward: a token may expire because the server's clock is set.
         """
         if self._clock() < self.expires:
             self._expired_since = None
         elif self._expired_since is None:
-            # It happened since the last look, at the latest when that much time had gone by.
+            # It expired since the last look.
             self._expired_since = max(self._looked_at, now - (self._clock() - self.expires))
         self._looked_at = now
 
     def overdue(self, now: int) -> bool:
-        """Whether the client should have been told that its token has expired, and sent nothing more."""
+        """Whether the token expired so long ago that no more data may be sent."""
         self.look_at_the_clock(now)
         return self._expired_since is not None and now - self._expired_since > _PATIENCE_US
 
@@ -130,7 +130,7 @@ class Witness:
         return any(brought)
 
     def _look_into(self, message: ServerMessage | None) -> bool:
-        """PublicationChecker a message; whether it has data of the market in it."""
+        """Check a message. Return whether it contains market data."""
         if isinstance(message, Instruments):
             for definition in message.definitions:
                 self._judge(definition.symbol)

@@ -1,4 +1,4 @@
-"""The service put together on simulated links and time, and what must hold of it whatever happens."""
+"""The service on simulated links and time, and the invariants of a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
 
 SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
-"""By feed. With so few instruments no set of their ids has an order that depends on what came first."""
+"""By feed. Sets of so few ids have the same order in every process."""
 
 LIMITS = Limits(
     heartbeat_seconds=4,
@@ -53,13 +53,13 @@ LIMITS = Limits(
     snapshot_part=2,
 )
 BOUND_SECONDS = 60.0
-"""Within so much time everybody who keeps reading has the present market, once all is well again."""
+"""Time in which every reading client has the present market, once all faults are removed."""
 
 GONE_SECONDS = 20.0
-"""Within so much time the service has forgotten those who have gone, even if nobody told it."""
+"""Time in which the service releases the state of clients that are gone, even without an end of the stream."""
 
 _CONTROL = 256
-"""So many bytes may wait for a socket besides the data: a ping, a pong, a warning, an error, a close frame."""
+"""Bytes that may wait for a socket besides data: a ping, a pong, a warning, an error, a close frame."""
 
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 _RING = public_key(public_pem(_KEY))
@@ -67,11 +67,11 @@ _BEGINNING = 1_700_000_000_000_000
 
 
 class Violation(AssertionError):
-    """Something did not hold that must."""
+    """An invariant does not hold."""
 
 
 class InOrder(set[ClientConnection]):
-    """A set that is walked through in the order of its making."""
+    """A set with the iteration order of insertion."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class InOrder(set[ClientConnection]):
 
 
 class Server(NamedTuple):
-    """One life of the service."""
+    """One run of the service, between two restarts."""
 
     cache: RememberingCache
     service: ServerContext
@@ -99,7 +99,7 @@ class Server(NamedTuple):
 
 
 class World:
-    """One run: the service, its feeds, its users, and whatever lies between them."""
+    """One run of the simulation: the service, its feeds, its users, and the links between them."""
 
     def __init__(self, chance: random.Random, note: Callable[[str], None]) -> None:
         self.chance = chance
@@ -108,11 +108,11 @@ class World:
         self._note = note
         self._offset = _BEGINNING
         self.latest = 0
-        """The latest that the server's clock has been."""
+        """The latest time that the server's clock has shown."""
         self._pasts: dict[str, list[Market]] = {}
         self._witnesses: dict[Link, Witness] = {}
         self._behind: Counter[Link] = Counter()
-        """How many data messages were sent on a link since its socket last had nothing to wait for."""
+        """Data messages sent on a link since its socket last had no unsent bytes."""
         self.feeds = [ScriptedFeed(name, symbols) for name, symbols in SYMBOLS.items()]
         self.users: list[User] = []
         self.listeners: list[Listener] = []
@@ -120,7 +120,7 @@ class World:
         self._lives = 0
         self._server: Server | None = None
 
-    # Time, talk
+    # Time, notes
 
     def clock(self) -> int:
         """The server's clock, in microseconds since 1970 UTC: it can be set."""
@@ -137,13 +137,13 @@ class World:
         for witness in self._witnesses.values():
             witness.look_at_the_clock(now)
 
-    def note(self, what: str) -> None:
-        self._note(f"{trio.current_time():9.3f}  {what}")
+    def note(self, event: str) -> None:
+        self._note(f"{trio.current_time():9.3f}  {event}")
 
-    def blame(self, what: str) -> None:
-        """Something does not hold."""
-        self.note(f"VIOLATION: {what}")
-        self.violations.append(what)
+    def blame(self, problem: str) -> None:
+        """Record a violation."""
+        self.note(f"VIOLATION: {problem}")
+        self.violations.append(problem)
 
     # The service
 
@@ -153,7 +153,7 @@ class World:
         return self._server
 
     async def serve(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """One life of the service, with an epoch of its own."""
+        """Run the service until it is stopped, with an epoch of its own."""
         self._lives += 1
         cache = RememberingCache(f"epoch{self._lives}")
         self._pasts[cache.epoch] = cache.history
@@ -178,7 +178,7 @@ class World:
             await trio.sleep_forever()
 
     async def stop(self, *, politely: bool) -> None:
-        """End this life of the service, as `ticker.server.service` does, or at once."""
+        """Stop the service, politely as `ticker.server.service` does, or at once."""
         if politely:
             with trio.move_on_after(3):
                 async with trio.open_nursery() as nursery:
@@ -189,23 +189,23 @@ class World:
             link.reset()
         self._witnesses.clear()
 
-    async def dial(self, who: str) -> Link:
+    async def dial(self, client: str) -> Link:
         await trio.sleep(self.chance.uniform(0, 0.05))
         if not self.reachable:
             raise Unreachable("the network is down")
         server = self.server
-        witness = Witness(server.cache, self.clock, lambda what: self.blame(f"{who}: {what}"))
+        witness = Witness(server.cache, self.clock, lambda problem: self.blame(f"{client}: {problem}"))
         link = Link(
             room=self.chance.choice([10, 40, 120, 400, 100_000]),
             chunk=self.chance.choice([7, 100, 65_536]),
             heard=lambda data, by_server: self._heard(link, data, by_server=by_server),
         )
         self._witnesses[link] = witness
-        server.nursery.start_soon(self._handle, link, f"address of {who}", server)
+        server.nursery.start_soon(self._handle, link, f"address of {client}", server)
         return link
 
     async def _handle(self, link: Link, address: str, server: Server) -> None:
-        """As `ticker.server.service` does, but that a fault leaves here."""
+        """As `ticker.server.service` does, but exceptions are raised."""
         connection_limits = server.service.auth.connection_limits
         try:
             if connection_limits.connected(address):
@@ -217,10 +217,10 @@ class World:
             with trio.CancelScope(shield=True):
                 await link.server.aclose()
 
-    # What is said
+    # Bytes on the links
 
     def _heard(self, link: Link, data: bytes, *, by_server: bool) -> None:
-        """PublicationChecker what is said on a link, as it is said."""
+        """Check the bytes that are sent on a link."""
         self.digest.update(b"%d %d %b" % (by_server, len(data), data))
         witness = self._witnesses.get(link)
         if witness is None:
@@ -240,27 +240,27 @@ class World:
             self.blame(f"{link.server.unsent} bytes wait for a socket")
 
     def issue(self, subject: str, entitled: list[str] | None, life: float) -> tuple[str, int]:
-        """A token, and when it has expired (in microseconds since 1970 UTC)."""
+        """Return a token and the time of its expiry (in microseconds since 1970 UTC)."""
         expires = self.clock() / 1_000_000 + life
         claims = {"aud": "ticker", "sub": subject, "exp": expires, "symbols": entitled}
         token = jwt.encode({key: value for key, value in claims.items() if value is not None}, _KEY, "EdDSA")
         return token, int(expires * 1_000_000) + TOKEN_LEEWAY_US
 
     def entitled(self, link: Link | None) -> frozenset[str] | None:
-        """What the client on a link may see."""
+        """Return the symbols and patterns that the client on a link may see."""
         return self._witnesses[link].entitled if link in self._witnesses else frozenset()
 
     def past(self, epoch: str) -> list[Market]:
         return self._pasts[epoch.partition(".")[0]]
 
     def alive(self) -> list[Link]:
-        """The links on which something can still happen."""
+        """Return the links that still carry bytes."""
         return [link for link in self._witnesses if not (link.broken or link.client_gone or link.down.dead)]
 
-    # What must hold when nothing happens any more
+    # Invariants while all tasks wait
 
     def check(self) -> None:
-        """To be called when all tasks wait."""
+        """Check the invariants; all tasks have to wait."""
         self._check_cursors()
         for feed in self.feeds:
             if feed.state is State.DOWN:
@@ -289,7 +289,7 @@ class World:
                 self.blame(f"{symbol} is {status}, and its feed is down")
 
     async def converge(self, *, within: float) -> None:
-        """Everybody who keeps reading has the present market within this time."""
+        """Wait until every reading client has the present market; blame those that have not in time."""
         lags: dict[str, str] = {}
         with trio.move_on_after(within):
             while True:
@@ -302,8 +302,8 @@ class World:
         for name, lag in lags.items():
             self.blame(f"{name} does not converge within {within} s: {lag}")
 
-    def check_forgotten(self) -> None:
-        """Nobody is there any more, and nothing is kept of anybody."""
+    def check_released(self) -> None:
+        """All clients are gone, and the service keeps no state of them."""
         service, connection_limits = self.server.service, self.server.service.auth.connection_limits
         kept: dict[str, object] = {
             **leftovers(service.hub),
