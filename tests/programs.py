@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import pytest
 
@@ -52,10 +52,15 @@ def require(program: Program) -> str:
     """Return the path of the program; skip the test if there is none."""
     path = program.path()
     if path is None:
-        if os.environ.get("TICKER_REQUIRE_BROWSERS") == "1":
-            pytest.fail(program.remedy())
-        pytest.skip(program.remedy())
+        missing(program.remedy())
     return path
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test for this reason, which names the remedy; fail it if TICKER_REQUIRE_BROWSERS is 1."""
+    if os.environ.get("TICKER_REQUIRE_BROWSERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def install() -> None:

@@ -73,11 +73,11 @@ def test_a_service_that_wants_a_token_is_said_so_and_takes_one(chrome: Browser, 
         served.set("ALPHA", bid="1.10")
         served.start("--token-key", key_file(tmp_path))
         page.goto(f"{served.url}#ALPHA")
-        expect(page.locator("#door")).to_be_visible()
+        expect(page.locator("#token-form")).to_be_visible()
         page.locator("#token").fill(token())
         page.keyboard.press("Enter")
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
-        expect(page.locator("#door")).to_be_hidden()
+        expect(page.locator("#token-form")).to_be_hidden()
 
 
 def test_a_page_without_any_stream_says_why_and_gets_one_when_it_can(chrome: Browser, served: Market) -> None:

@@ -12,7 +12,7 @@ from tests.client.test_client_reconnects import proxied
 from tests.conftest import serving
 from tests.support import update
 from tests.tokens import key_file, token
-from tests.web.javascript import Program, program
+from tests.web.javascript import Program, host, program
 from ticker.config import Limits, Tokens
 from ticker.market import Instrument, Publication
 
@@ -22,7 +22,14 @@ MARKET: tuple[Publication, ...] = (
     update("A", bid="1.00"),
     update("B", bid="5.00"),
 )
+SOON_HIDDEN = {"hiddenMs": 500}
 BOTH = pytest.mark.parametrize("transport", ["websocket", "events"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def node_is_running() -> None:
+    """Tokens of a few seconds leave no time to start Node."""
+    host()
 
 
 @pytest.fixture
@@ -44,10 +51,10 @@ async def subscribed(client: Program, *names: str) -> None:
 
 
 async def test_a_fresh_token_is_brought_on_the_same_connection(tokens: Tokens) -> None:
-    given = [token(sub="alice", exp=soon()), token(sub="alice")]
+    given = [token(sub="alice", exp=soon(3.0)), token(sub="alice")]
     async with serving(*MARKET, tokens=tokens) as service, program(service.url, tokens=given) as client:
         await subscribed(client, "A")
-        await trio.sleep(3.5)  # the first token has expired
+        await trio.sleep(4.5)  # the first token has expired
         await service.publish(update("A", bid="2.00"))
         assert await client.change("s") == {"A": {"bid": "2.00"}}
         assert client.states() == [("connecting", None), ("connected", False)]
@@ -165,7 +172,7 @@ async def test_what_needs_a_websocket_says_so() -> None:
 async def test_a_hidden_page_stops_its_traffic_and_catches_up_with_one_change(transport: str) -> None:
     async with (
         serving(*MARKET) as service,
-        program(service.url, page=True, transport=transport) as client,
+        program(service.url, page=True, transport=transport, timing=SOON_HIDDEN) as client,
     ):
         await subscribed(client, "A", "B")
         await service.publish(update("B", note="settled"))
@@ -186,21 +193,22 @@ async def test_a_hidden_page_stops_its_traffic_and_catches_up_with_one_change(tr
 
 
 async def test_a_page_that_is_hidden_for_a_moment_only_keeps_its_connection() -> None:
-    async with serving(*MARKET) as service, program(service.url, page=True) as client:
+    async with serving(*MARKET) as service, program(service.url, page=True, timing=SOON_HIDDEN) as client:
         await subscribed(client, "A")
         await client.tell("show", hidden=True)
         await client.tell("show", hidden=False)
-        await trio.sleep(3.5)
+        await trio.sleep(1)
         await service.publish(update("A", bid="2.00"))
         assert await client.change("s") == {"A": {"bid": "2.00"}}
         assert client.states() == [("connecting", None), ("connected", False)]
 
 
 async def test_a_hidden_page_goes_on_where_that_is_wanted() -> None:
-    async with serving(*MARKET) as service, program(service.url, page=True, whenHidden="stream") as client:
+    options = {"page": True, "whenHidden": "stream", "timing": SOON_HIDDEN}
+    async with serving(*MARKET) as service, program(service.url, **options) as client:
         await subscribed(client, "A")
         await client.tell("show", hidden=True)
-        await trio.sleep(3.5)
+        await trio.sleep(1)
         await service.publish(update("A", bid="2.00"))
         assert await client.change("s") == {"A": {"bid": "2.00"}}
         assert client.states() == [("connecting", None), ("connected", False)]

@@ -25,14 +25,14 @@ _POLICY = (
 
 
 class Files:
-    """What lies in a folder, by path."""
+    """The files of a folder and of the folders in it, by path."""
 
     def __init__(self, folder: Path) -> None:
         self._plain: dict[str, Response] = {}
         self._compressed: dict[str, Response] = {}
-        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for file in sorted(folder.rglob("*")):
             if file.suffix in _TYPES:
-                self._add(f"/{file.name}", file)
+                self._add(f"/{file.relative_to(folder).as_posix()}", file)
         if "/index.html" in self._plain:
             self._plain["/"], self._compressed["/"] = self._plain["/index.html"], self._compressed["/index.html"]
 

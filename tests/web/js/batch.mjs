@@ -1,11 +1,11 @@
 // For tests/web/test_javascript.py: a line of JSON in, a line of JSON out, one after the other in one process.
 
 import { createInterface } from "node:readline";
-import { Session, TickerError, decode, matcher } from "../../../ticker/web/ticker.js";
+import { ClientSession, TickerError, decode, matcher } from "../../../ticker/web/ticker.js";
 
 /** What becomes of each frame (msgpack in hex, or JSON) on one connection whose client subscribed `*`. */
 function conversation(frames) {
-  const session = new Session();
+  const session = new ClientSession();
   session.want(["*"]);
   return frames.map((frame, index) => {
     let changes = null;

@@ -1,18 +1,7 @@
-// For tests/test_javascript_*.py: a client that does what lines of JSON on stdin tell it to, and prints what happens.
+// For tests/web/javascript.py: clients that follow orders, lines of JSON on stdin, and print their events on stdout.
 
 import { createInterface } from "node:readline";
-import { connect } from "../../../ticker/web/ticker.js";
-
-const [url, options] = [process.argv[2], JSON.parse(process.argv[3])];
-const print = (told) => console.log(JSON.stringify(told));
-
-// A page, for the tests of hidden ones.
-const page = Object.assign(new EventTarget(), { hidden: false });
-if (options.page) globalThis.document = page;
-
-// Tokens that the test gives; the last one stays.
-const { tokens } = options;
-const token = tokens && (async () => (tokens.length > 1 ? tokens.shift() : tokens[0]));
+import { Client, TIMING, baseOf } from "../../../ticker/web/client/client.js";
 
 // A network in which WebSockets do not work.
 class Blocked extends WebSocket {
@@ -21,59 +10,109 @@ class Blocked extends WebSocket {
   }
 }
 
-const client = connect(url, {
-  ...options,
-  token: token ?? options.token,
-  ...(options.blocked && { WebSocket: Blocked }),
-  ...(options.without && { WebSocket: null }),
-});
-client.addEventListener("state", ({ state, reason, retryMs, resumed }) => {
-  print({ state, reason, retryMs, resumed, transport: client.transport });
-});
-client.addEventListener("refused", ({ name, code, text }) => print({ refused: name, code, text }));
+class Program {
+  constructor(label) {
+    this.label = label;
+    this.subscriptions = new Map();
+    this.page = Object.assign(new EventTarget(), { hidden: false });
+  }
 
-const subscriptions = new Map();
+  print(told) {
+    console.log(JSON.stringify({ client: this.label, ...told }));
+  }
 
-async function iterate(name, subscription) {
-  try {
-    for await (const change of subscription) print({ subscription: name, ...change });
-    print({ ended: name });
-  } catch (error) {
-    print({ ended: name, because: error.message, code: error.code, kind: error.name });
+  connect({ url, options: { tokens, page, blocked, without, timing, ...options } }) {
+    // Each token is for one call; the last one stays.
+    if (tokens) options.token = async () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
+    if (blocked) options.WebSocket = Blocked;
+    if (without) options.WebSocket = null;
+    if (page) globalThis.document = this.page;
+    this.client = new Client(baseOf(url), options, { ...TIMING, ...timing });
+    delete globalThis.document;
+    this.client.addEventListener("state", ({ state, reason, retryMs, resumed, code, status, closeCode }) => {
+      this.print({ state, reason, retryMs, resumed, code, status, closeCode, transport: this.client.transport });
+    });
+    this.client.addEventListener("refused", ({ name, code, text }) => this.print({ refused: name, code, text }));
+  }
+
+  subscribe({ as, names, idle }) {
+    const subscription = this.client.subscribe(...names);
+    this.subscriptions.set(as, subscription);
+    subscription.addEventListener("change", ({ change }) => this.print({ event: as, changes: change.changes }));
+    if (!idle) this.iterate({ as });
+  }
+
+  /** Not awaited: the loop lasts as long as the subscription. */
+  iterate({ as }) {
+    const loop = async () => {
+      for await (const change of this.subscriptions.get(as)) this.print({ subscription: as, ...change });
+    };
+    loop().then(
+      () => this.print({ ended: as }),
+      ({ message, code, status, closeCode, name }) => {
+        this.print({ ended: as, because: message, code, status, closeCode, kind: name });
+      },
+    );
+  }
+
+  unsubscribe({ as }) {
+    this.subscriptions.get(as).close();
+  }
+
+  values({ symbol }) {
+    return this.client.values(symbol);
+  }
+
+  number({ symbol, field }) {
+    return String(this.client.number(symbol, field));
+  }
+
+  instrument({ symbol }) {
+    return this.client.instrument(symbol) ?? null;
+  }
+
+  search({ match, after }) {
+    return this.client.search(match, { after });
+  }
+
+  stats() {
+    return this.client.stats();
+  }
+
+  ping() {
+    return this.client.ping();
+  }
+
+  figures() {
+    const { cut, time, updates, bytes, state, transport } = this.client;
+    return { cut, time, updates, bytes, state, transport };
+  }
+
+  show({ hidden }) {
+    this.page.hidden = hidden;
+    this.page.dispatchEvent(new Event("visibilitychange"));
+  }
+
+  close() {
+    this.client.close();
+  }
+
+  leave() {
+    programs.delete(this.label);
+    this.client.close();
   }
 }
 
-const deeds = {
-  subscribe({ as, names, idle }) {
-    const subscription = client.subscribe(...names);
-    subscriptions.set(as, subscription);
-    subscription.addEventListener("change", ({ change }) => print({ event: as, changes: change.changes }));
-    if (!idle) iterate(as, subscription);
-  },
-  iterate: ({ as }) => void iterate(as, subscriptions.get(as)),
-  unsubscribe: ({ as }) => subscriptions.get(as).close(),
-  values: ({ symbol }) => client.values(symbol),
-  number: ({ symbol, field }) => String(client.number(symbol, field)),
-  instrument: ({ symbol }) => client.instrument(symbol) ?? null,
-  search: ({ match, after }) => client.search(match, { after }),
-  stats: () => client.stats(),
-  ping: () => client.ping(),
-  figures() {
-    const { cut, time, updates, bytes, state, transport } = client;
-    return { cut, time, updates, bytes, state, transport };
-  },
-  show({ hidden }) {
-    page.hidden = hidden;
-    page.dispatchEvent(new Event("visibilitychange"));
-  },
-  close: () => client.close(),
-};
+const programs = new Map();
 
+console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
-  const { id, do: deed, ...given } = JSON.parse(line);
-  // Not awaited: a deed that takes long must not keep the next one from being done.
+  const { client, id, do: order, ...given } = JSON.parse(line);
+  const program = programs.get(client) ?? new Program(client);
+  programs.set(client, program);
+  // Not awaited: an order that takes long must not keep the next one from being followed.
   Promise.resolve()
-    .then(() => deeds[deed](given))
-    .then((value) => print({ answers: id, value }))
-    .catch((error) => print({ answers: id, failed: error.message, code: error.code }));
+    .then(() => program[order](given))
+    .then((value) => program.print({ answers: id, value }))
+    .catch((error) => program.print({ answers: id, failed: error.message, code: error.code }));
 }

@@ -28,9 +28,9 @@ function refuses(deed, TickerError) {
 }
 
 /** Each check as [name, what throws if it fails]. `client` is the module, `golden` the content of the file. */
-export function* checks({ Session, TickerError, decode }, { conversation, refused }) {
+export function* checks({ ClientSession, TickerError, decode }, { conversation, refused }) {
   const begun = (form) => {
-    const session = new Session();
+    const session = new ClientSession();
     session.want(["*"]);
     session.begin(decode(payload(conversation[0], form)));
     assertSame(session.requests(), [{ op: "subscribe", id: 1, symbols: ["*"] }], "the request");

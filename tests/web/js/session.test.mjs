@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Replica, Session, TickerError, connect, decode, encode, matcher } from "../../../ticker/web/ticker.js";
+import { Replica, ClientSession, TickerError, connect, decode, encode, matcher } from "../../../ticker/web/ticker.js";
 
 const welcome = (more = {}) => ({ kind: "welcome", epoch: "e", cut: 5, time: 5, limits: new Map(), ...more });
 const definition = { id: 0, symbol: "A", priceScale: 2, sizeScale: 0, metadata: {} };
@@ -13,7 +13,7 @@ const plain = (value) => JSON.parse(JSON.stringify(value));
 
 /** A session that holds A, and whose other names have these outcomes. */
 function holding(names, ...outcomes) {
-  const session = new Session();
+  const session = new ClientSession();
   session.want(names);
   session.begin(welcome());
   session.requests();
@@ -22,7 +22,7 @@ function holding(names, ...outcomes) {
 }
 
 test("names that do not fit into one request go into several", () => {
-  const session = new Session(250);
+  const session = new ClientSession(250);
   const names = Array.from({ length: 300 }, (_, index) => `NAME${index}`);
   session.want(names);
   session.begin(welcome({ limits: new Map([["max_message_bytes", 1024]]) }));
@@ -88,14 +88,14 @@ test("a resume that is refused is followed by a subscription", () => {
 
 test("an event stream goes on from the cursor, unless a name came that it was not asked for", () => {
   const session = holding(["A"], ["A", 0, ""]);
-  assert.deepEqual(session.streamed(), { names: ["A"], lastEventId: "e:5", wanted: ["A"], refused: [] });
+  assert.deepEqual(session.streamRequest(), { names: ["A"], lastEventId: "e:5", wanted: ["A"], refused: [] });
   session.want(["C"]);
-  assert.deepEqual(session.streamed(), { names: ["A", "C"], lastEventId: undefined, wanted: ["A", "C"], refused: [] });
+  assert.deepEqual(session.streamRequest(), { names: ["A", "C"], lastEventId: undefined, wanted: ["A", "C"], refused: [] });
 });
 
 test("an event stream that goes on has a cut of its own once its reply has come", () => {
   const session = holding(["A"], ["A", 0, ""]);
-  session.beginStream(welcome({ cut: 7 }), session.streamed());
+  session.beginStream(welcome({ cut: 7 }), session.streamRequest());
   session.receive({ kind: "heartbeat", cut: 8, time: 8 });
   assert.equal(session.replica.cursor, 5);
   session.receive(reply(1, ["A", 0, ""]));
@@ -106,18 +106,18 @@ test("an event stream that goes on has a cut of its own once its reply has come"
 test("an event stream without some of its names goes on as well", () => {
   const session = holding(["A", "B"], ["A", 0, ""], ["B", 6, ""]);
   session.giveUp(["B"]);
-  assert.equal(session.streamed().lastEventId, "e:5");
+  assert.equal(session.streamRequest().lastEventId, "e:5");
 });
 
 test("an event stream that was cut off before its reply begins anew", () => {
-  const session = new Session();
+  const session = new ClientSession();
   session.want(["A"]);
-  session.beginStream(welcome(), session.streamed());
+  session.beginStream(welcome(), session.streamRequest());
   session.receive(defined);
   session.receive(snapshot);
-  assert.equal(session.streamed().lastEventId, undefined);
+  assert.equal(session.streamRequest().lastEventId, undefined);
   session.receive(reply(1, ["A", 0, ""]));
-  assert.equal(session.streamed().lastEventId, "e:5");
+  assert.equal(session.streamRequest().lastEventId, "e:5");
 });
 
 test("records that nobody wants any more, and two entries of one instrument, are not taken", () => {

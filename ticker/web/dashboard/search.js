@@ -1,6 +1,6 @@
 // Finding and adding symbols: a text field with a list of what matches (the combobox pattern of WAI-ARIA).
 
-import { containing, isPattern, namesIn } from "./names.js";
+import { containing, isPattern, namesIn } from "./patterns.js";
 
 const MOST_SHOWN = 50;
 const PAUSE_MS = 120;

@@ -65,10 +65,10 @@ export class Chart {
 
   /** In words, for those who do not see it. */
   describe(now) {
-    const { ring, symbol, digits } = this.quote;
+    const { history, symbol, digits } = this.quote;
     let [low, top, opening] = [Infinity, -Infinity, NaN];
-    for (let index = ring.from(now - this.span); index < ring.length; index += 1) {
-      const value = ring.value(index);
+    for (let index = history.from(now - this.span); index < history.length; index += 1) {
+      const value = history.value(index);
       if (Number.isNaN(opening)) opening = value;
       if (value < low) low = value;
       if (value > top) top = value;
@@ -80,11 +80,11 @@ export class Chart {
 
   /** Where times and prices lie. */
   #view(now) {
-    const { ring } = this.quote;
-    const first = ring.from(now - this.span);
+    const { history } = this.quote;
+    const first = history.from(now - this.span);
     let [low, top] = [Infinity, -Infinity];
-    for (let index = first; index < ring.length; index += 1) {
-      const value = ring.value(index);
+    for (let index = first; index < history.length; index += 1) {
+      const value = history.value(index);
       if (value < low) low = value;
       if (value > top) top = value;
     }
@@ -94,7 +94,7 @@ export class Chart {
     [low, top] = [low - margin, top + margin];
     const { width, height } = this.#size;
     // A past that is shorter than what is asked for is drawn larger.
-    const start = Math.max(now - this.span, Math.min(ring.time(first), now - LEAST_MS));
+    const start = Math.max(now - this.span, Math.min(history.time(first), now - LEAST_MS));
     const [across, down] = [(width - RIGHT) / (now - start), (height - BOTTOM - TOP) / (top - low)];
     return {
       ...{ first, low, top, start, now, right: width - RIGHT, bottom: height - BOTTOM },
@@ -145,7 +145,7 @@ export class Chart {
   }
 
   #drawLine(context, view) {
-    const { ring } = this.quote;
+    const { history } = this.quote;
     const path = new Path2D();
     const area = new Path2D();
     let [previous, entered] = [NaN, 0];
@@ -156,8 +156,8 @@ export class Chart {
       area.lineTo(entered, view.bottom);
       area.closePath();
     };
-    for (let index = view.first; index < ring.length; index += 1) {
-      const [x, value] = [view.x(ring.time(index)), ring.value(index)];
+    for (let index = view.first; index < history.length; index += 1) {
+      const [x, value] = [view.x(history.time(index)), history.value(index)];
       if (Number.isNaN(value)) {
         if (!Number.isNaN(previous)) leave(x);
       } else if (Number.isNaN(previous)) {
@@ -188,12 +188,12 @@ export class Chart {
   }
 
   #drawPointer(context, view) {
-    const { ring, digits } = this.quote;
+    const { history, digits } = this.quote;
     const x = Math.min(this.#pointer.x, view.right);
     const time = view.time(x);
-    let index = ring.from(time);
-    if (index + 1 < ring.length && ring.time(index + 1) <= time) index += 1;
-    const value = ring.value(index);
+    let index = history.from(time);
+    if (index + 1 < history.length && history.time(index + 1) <= time) index += 1;
+    const value = history.value(index);
     context.strokeStyle = this.#palette.text;
     context.lineWidth = 0.5;
     context.beginPath();
@@ -202,7 +202,7 @@ export class Chart {
     context.stroke();
     context.fillStyle = this.#palette.text;
     context.textAlign = x > view.right / 2 ? "right" : "left";
-    const known = !Number.isNaN(value) && ring.time(index) <= time;
+    const known = !Number.isNaN(value) && history.time(index) <= time;
     if (known) {
       context.beginPath();
       context.arc(x, view.y(value), 3, 0, 7);

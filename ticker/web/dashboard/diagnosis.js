@@ -1,14 +1,14 @@
 // Why the service cannot be had: a browser does not tell why a WebSocket failed, but an HTTP request does.
 
-const PATIENCE_MS = 8000;
+const TIMEOUT_MS = 8000;
 
 /** @returns {Promise<{kind: "none" | "token" | "refused" | "away", text: string}>} */
-export async function findObstacle(token) {
+export async function diagnose(token) {
   if (!navigator.onLine) return { kind: "away", text: "This device is offline." };
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let response;
   try {
-    response = await fetch("v1/instruments?match=-", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    response = await fetch("v1/instruments?match=-", { headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
     return { kind: "away", text: `${location.host} does not answer.` };
   }

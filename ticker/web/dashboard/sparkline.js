@@ -2,7 +2,7 @@
 
 export const SPARK_MS = 180_000;
 
-/** Draw a ring on a canvas whose size (in CSS pixels) is known, so that the page need not be laid out for it. */
+/** Draw a history on a canvas whose size (in CSS pixels) is known, so that the page need not be laid out for it. */
 export function drawSparkline(canvas, width, height, quote, palette, now) {
   const scale = devicePixelRatio;
   const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
@@ -10,17 +10,17 @@ export function drawSparkline(canvas, width, height, quote, palette, now) {
   const context = canvas.getContext("2d");
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
-  const ring = quote.ring;
-  const first = ring.from(now - SPARK_MS);
-  if (ring.length === 0) return;
+  const history = quote.history;
+  const first = history.from(now - SPARK_MS);
+  if (history.length === 0) return;
   let [low, top] = [Infinity, -Infinity];
-  for (let index = first; index < ring.length; index += 1) {
-    const value = ring.value(index);
+  for (let index = first; index < history.length; index += 1) {
+    const value = history.value(index);
     if (value < low) low = value; // NaN is neither
     if (value > top) top = value;
   }
   if (low > top) return;
-  const start = Math.max(now - SPARK_MS, Math.min(ring.time(first), now - 10_000));
+  const start = Math.max(now - SPARK_MS, Math.min(history.time(first), now - 10_000));
   const across = (width - 4) / (now - start);
   const pad = 3;
   const down = top > low ? (height - 2 * pad) / (top - low) : 0;
@@ -31,8 +31,8 @@ export function drawSparkline(canvas, width, height, quote, palette, now) {
   context.strokeStyle = quote.change > 0 ? palette.up : quote.change < 0 ? palette.down : palette.muted;
   context.beginPath();
   let previous = NaN;
-  for (let index = first; index < ring.length; index += 1) {
-    const [at, value] = [x(ring.time(index)), ring.value(index)];
+  for (let index = first; index < history.length; index += 1) {
+    const [at, value] = [x(history.time(index)), history.value(index)];
     if (!Number.isNaN(previous)) context.lineTo(at, y(previous));
     if (!Number.isNaN(value)) {
       if (Number.isNaN(previous)) context.moveTo(at, y(value));

@@ -112,15 +112,15 @@ export class Row {
 
   /** The second line: the instrument's name, or what is the matter with it. */
   #remarkOn(name) {
-    const { remarks, since, status, trouble } = this.quote;
-    const when = since === null || trouble ? [] : [`since ${moment(since)}`];
+    const { remarks, since, status, problem } = this.quote;
+    const when = since === null || problem ? [] : [`since ${moment(since)}`];
     const text = remarks.length > 0 ? [...remarks, ...when].join(" · ") : name;
     if (text === this.#remark) return;
     this.#remark = text;
     this.#cells.small.textContent = text;
     this.#cells.small.className = remarks.length > 0 ? "badge" : "";
     this.#cells.small.title = text;
-    this.element.dataset.status = trouble ? "unknown" : status;
+    this.element.dataset.status = problem ? "unknown" : status;
   }
 
   /** Draw the small chart, if it is time to; true if it was drawn. */

@@ -1,7 +1,7 @@
 // Moving rows with a pointer: a row is dragged by its grip, and the list follows at once.
 
 /** `over(name, target)` is called when the dragged name lies over another one; `end` when it is let go. */
-export function makeMovable(body, table, over, end) {
+export function makeDraggable(body, table, over, end) {
   let dragged = null;
 
   body.addEventListener("pointerdown", (event) => {

@@ -1,12 +1,12 @@
 // A price's past: points of time and value, bounded. What comes within a moment of the last point replaces its value.
 
-const MOST = 3600;
-const FIRST = 256;
-const MOMENT_MS = 750;
+const MAX_POINTS = 3600;
+const INITIAL_SIZE = 256;
+const MERGE_MS = 750;
 
-export class Ring {
-  #times = new Float64Array(FIRST);
-  #values = new Float64Array(FIRST);
+export class PriceHistory {
+  #times = new Float64Array(INITIAL_SIZE);
+  #values = new Float64Array(INITIAL_SIZE);
   #start = 0;
   #opened = -Infinity; // when the last point was begun
 
@@ -15,30 +15,30 @@ export class Ring {
   /** Add a value at a time (ms); NaN makes a gap. */
   push(time, value) {
     if (this.length > 0) {
-      const last = this.#place(this.length - 1);
+      const last = this.#index(this.length - 1);
       const gap = Number.isNaN(value);
       if (gap && Number.isNaN(this.#values[last])) return;
-      if (!gap && time - this.#opened < MOMENT_MS && !Number.isNaN(this.#values[last])) {
+      if (!gap && time - this.#opened < MERGE_MS && !Number.isNaN(this.#values[last])) {
         this.#times[last] = time;
         this.#values[last] = value;
         return;
       }
     } else if (Number.isNaN(value)) return;
-    if (this.length === this.#times.length && this.length < MOST) this.#grow();
+    if (this.length === this.#times.length && this.length < MAX_POINTS) this.#grow();
     if (this.length === this.#times.length) this.#start = (this.#start + 1) % this.#times.length;
     else this.length += 1;
-    const place = this.#place(this.length - 1);
-    this.#times[place] = time;
-    this.#values[place] = value;
+    const at = this.#index(this.length - 1);
+    this.#times[at] = time;
+    this.#values[at] = value;
     this.#opened = time;
   }
 
   time(index) {
-    return this.#times[this.#place(index)];
+    return this.#times[this.#index(index)];
   }
 
   value(index) {
-    return this.#values[this.#place(index)];
+    return this.#values[this.#index(index)];
   }
 
   /** The first point to draw for what came after a time: the last one before it, so that a line enters from the left. */
@@ -53,13 +53,13 @@ export class Ring {
     return Math.max(0, low - 1);
   }
 
-  #place(index) {
-    const place = this.#start + index;
-    return place < this.#times.length ? place : place - this.#times.length;
+  #index(index) {
+    const at = this.#start + index;
+    return at < this.#times.length ? at : at - this.#times.length;
   }
 
   #grow() {
-    const size = Math.min(MOST, this.#times.length * 2);
+    const size = Math.min(MAX_POINTS, this.#times.length * 2);
     const [times, values] = [new Float64Array(size), new Float64Array(size)];
     times.set(this.#times); // it starts at 0 until it is as large as it gets
     values.set(this.#values);

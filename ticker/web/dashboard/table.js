@@ -46,14 +46,14 @@ export class Table extends EventTarget {
     }
     const gone = [...this.#rows].filter(([key]) => !rows.has(key)).map(([, row]) => row);
     const focused = this.#current?.element.contains(document.activeElement) ?? false;
-    const heir = focused && gone.includes(this.#current) ? this.#heir(rows) : null;
+    const successor = focused && gone.includes(this.#current) ? this.#successor(rows) : null;
     for (const row of gone) this.#drop(row);
     this.#rows = rows;
     this.#order = order;
     this.#place();
     for (const row of order) if (row.symbol === null) row.describe(matches.get(row.name) ?? 0);
     this.grid.setAttribute("aria-rowcount", String(order.length + 1));
-    if (heir) this.focus(heir);
+    if (successor) this.focus(successor);
     else if (!this.#current) this.#focused(order[0] ?? null);
     else if (focused) this.#current.element.focus({ preventScroll: true }); // one that is moved loses it
     this.dispatchEvent(new Event("arranged"));
@@ -144,7 +144,7 @@ export class Table extends EventTarget {
   }
 
   /** The row that takes the focus when the one that has it goes. */
-  #heir(rows) {
+  #successor(rows) {
     const staying = new Set(rows.values());
     const at = this.#order.indexOf(this.#current);
     return this.#order.slice(at + 1).find((row) => staying.has(row)) ?? this.#order.slice(0, at).findLast((row) => staying.has(row)) ?? null;

@@ -1,7 +1,7 @@
 // The list: names (symbols and patterns) in their order, kept between visits and in the page's address.
 
-import { isPattern } from "./names.js";
-import { matcher } from "./ticker.js";
+import { isPattern } from "./patterns.js";
+import { matcher } from "../ticker.js";
 
 const KEY = "ticker.list";
 const MOST_UNDOS = 50;

@@ -1,7 +1,7 @@
 // What the page knows of each symbol: its values as they were sent, and what is computed from them.
 
 import { places, signed, signedPercent } from "./format.js";
-import { Ring } from "./ring.js";
+import { PriceHistory } from "./history.js";
 
 const number = (text) => (text === undefined || text === null ? NaN : Number(text));
 
@@ -11,12 +11,12 @@ export class Quote {
     this.values = Object.create(null);
     this.version = 0; // goes up with every change, so that a row knows whether it shows this
     this.known = false; // whether the service has sent anything of it
-    this.trouble = ""; // why it cannot be had
+    this.problem = ""; // why it cannot be had
     this.status = "live";
     this.since = null; // a Date: when its status became what it is, as far as is known
     this.first = NaN;
     this.digits = 0; // decimal places of its prices
-    this.ring = new Ring();
+    this.history = new PriceHistory();
   }
 
   /** Take in changed fields (null: withdrawn), which became so at a time. */
@@ -30,13 +30,13 @@ export class Quote {
     this.status = this.values.status ?? "live";
     if (fields.status !== undefined && fields.status !== before) this.#turned(time);
     this.known = true;
-    this.trouble = "";
+    this.problem = "";
     this.version += 1;
     const price = this.price;
     if (Number.isNaN(price)) return;
     if (Number.isNaN(this.first)) this.first = price;
     this.digits = Math.max(this.digits, places(String(this.values.last ?? this.values.bid)));
-    this.ring.push(now, price);
+    this.history.push(now, price);
   }
 
   /** The last trade's price; where there are no trades, the middle of bid and ask. */
@@ -69,7 +69,7 @@ export class Quote {
 
   /** What there is to say of its state besides the price, as parts; none if it is live. */
   get remarks() {
-    if (this.trouble) return [this.trouble];
+    if (this.problem) return [this.problem];
     if (this.status === "live") return [];
     return [this.status, this.values.reason].filter(Boolean);
   }
@@ -119,7 +119,7 @@ export class Quotes {
   /** Nothing will be heard for a while. */
   pause() {
     const now = Date.now();
-    for (const quote of this.#quotes.values()) quote.ring.push(now, NaN);
+    for (const quote of this.#quotes.values()) quote.history.push(now, NaN);
   }
 
   /** Forget the symbols that are not wanted. */

@@ -1,15 +1,15 @@
 // The connection and what the page says of it: its state, how fast it is, and what stands in its way.
 
 import { clock } from "./format.js";
-import { findObstacle } from "./obstacle.js";
-import { connect } from "./ticker.js";
+import { diagnose } from "./diagnosis.js";
+import { connect } from "../ticker.js";
 
 const INTERVAL_MS = 50;
 const MEASURE_EVERY = 5; // seconds
 const KEY = "ticker.token";
 const LATE_MS = 4000;
 
-export class Link extends EventTarget {
+export class ConnectionPanel extends EventTarget {
   #subscription = null;
   #names = [];
   #updates = 0;
@@ -17,14 +17,14 @@ export class Link extends EventTarget {
   #lostAt = null;
   #attempt = 0;
   #retryAt = 0;
-  #why = "";
+  #reason = "";
 
   client = null;
 
   constructor(page) {
     super();
     this.page = page;
-    page.door.addEventListener("submit", (event) => {
+    page.tokenForm.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#useToken(page.token.value.trim());
     });
@@ -48,11 +48,11 @@ export class Link extends EventTarget {
       });
     }
     setTimeout(() => client === this.client && client.state === "connecting" && this.#explain(""), LATE_MS);
-    this.watch(this.#names);
+    this.subscribe(this.#names);
   }
 
   /** Watch these names, and no others. */
-  watch(names) {
+  subscribe(names) {
     this.#names = names;
     const before = this.#subscription;
     this.#subscription = names.length > 0 ? this.client.subscribe(...names) : null;
@@ -66,7 +66,7 @@ export class Link extends EventTarget {
       // then it is asked for again
     }
     this.page.token.value = "";
-    this.page.door.hidden = true;
+    this.page.tokenForm.hidden = true;
     this.open();
   }
 
@@ -74,14 +74,14 @@ export class Link extends EventTarget {
     this.#attempt += 1;
     if (event.state === "connected") {
       this.#lostAt = null;
-      this.#why = "";
+      this.#reason = "";
       this.page.notice.hidden = true;
-      this.page.door.hidden = true;
+      this.page.tokenForm.hidden = true;
       this.#state("connected", event.resumed ? "Live, resumed" : "Live");
       setTimeout(() => this.client.state === "connected" && this.#state("connected", "Live", { quiet: true }), 4000);
       this.#measure();
     } else if (event.state === "connecting") {
-      if (!this.#why) this.#state("connecting", "Connecting");
+      if (!this.#reason) this.#state("connecting", "Connecting");
     } else {
       this.#lostAt ??= this.client.cut > 0 ? new Date() : null;
       this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
@@ -96,30 +96,30 @@ export class Link extends EventTarget {
   /** Find out why, and say so. */
   async #explain(reason) {
     const attempt = (this.#attempt += 1);
-    const obstacle = await findObstacle(storedToken());
+    const diagnosis = await diagnose(storedToken());
     if (attempt !== this.#attempt && this.client.state === "connected") return;
-    if (obstacle.kind === "token") {
+    if (diagnosis.kind === "token") {
       this.page.notice.hidden = true;
-      this.page.doorText.textContent = obstacle.text;
-      if (this.page.door.hidden) {
-        this.page.door.hidden = false;
+      this.page.tokenReason.textContent = diagnosis.text;
+      if (this.page.tokenForm.hidden) {
+        this.page.tokenForm.hidden = false;
         this.page.token.focus();
       }
       return;
     }
-    this.page.door.hidden = true;
-    this.#why = obstacle.text || (reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : "Neither a WebSocket nor an event stream can be had.");
-    this.#sayWhy();
+    this.page.tokenForm.hidden = true;
+    this.#reason = diagnosis.text || (reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : "Neither a WebSocket nor an event stream can be had.");
+    this.#showNotice();
   }
 
-  #sayWhy() {
+  #showNotice() {
     const head = this.#lostAt ? `The connection was lost at ${clock(this.#lostAt)}; the prices below are from before.` : "There is no connection.";
     const wait = Math.ceil((this.#retryAt - performance.now()) / 1000);
     const closed = this.client.state === "closed";
     const next = closed ? "Load the page again to try again." : wait > 0 ? `Trying again in ${wait} s.` : "Trying again.";
     this.page.notice.hidden = false;
     // Only the reason is for the screen reader, which would otherwise count the seconds aloud.
-    setText(this.page.notice.children[0] ?? this.page.notice.appendChild(document.createElement("span")), `${head} ${this.#why}`);
+    setText(this.page.notice.children[0] ?? this.page.notice.appendChild(document.createElement("span")), `${head} ${this.#reason}`);
     const rest = this.page.notice.children[1] ?? this.page.notice.appendChild(document.createElement("span"));
     rest.setAttribute("aria-hidden", "true");
     setText(rest, next);
@@ -128,7 +128,7 @@ export class Link extends EventTarget {
   #state(state, text, { quiet = false } = {}) {
     this.page.state.dataset.state = state;
     setText(this.page.stateText, text);
-    document.body.dataset.link = state;
+    document.body.dataset.connection = state;
     if (!quiet && state !== "connecting") setText(this.page.announcer, text);
   }
 
@@ -138,7 +138,7 @@ export class Link extends EventTarget {
     this.#updates = updates ?? 0;
     this.#seconds += 1;
     if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measure();
-    if (state !== "connected" && this.#why) this.#sayWhy();
+    if (state !== "connected" && this.#reason) this.#showNotice();
   }
 
   /** How long a question to the service and its answer take. */

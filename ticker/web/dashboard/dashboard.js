@@ -1,14 +1,14 @@
 // The dashboard put together: the list, the connection, the rows, the chart and the keys.
 
 import { Detail } from "./detail.js";
-import { Link } from "./link.js";
-import { makeMovable } from "./moving.js";
-import { isPattern } from "./names.js";
+import { ConnectionPanel } from "./connection.js";
+import { makeDraggable } from "./drag.js";
+import { isPattern } from "./patterns.js";
 import { Palette } from "./palette.js";
 import { Quotes } from "./quotes.js";
 import { Search } from "./search.js";
 import { Table } from "./table.js";
-import { matcher } from "./ticker.js";
+import { matcher } from "../ticker.js";
 import { Watchlist } from "./watchlist.js";
 
 const FIRST_SYMBOLS = 12;
@@ -26,11 +26,11 @@ for (const element of document.querySelectorAll("[id]")) {
 const list = new Watchlist();
 const quotes = new Quotes();
 const palette = new Palette();
-const link = new Link(page);
+const connection = new ConnectionPanel(page);
 const facts = {
-  name: (symbol) => link.client.instrument(symbol)?.metadata.name ?? "",
+  name: (symbol) => connection.client.instrument(symbol)?.metadata.name ?? "",
   description(symbol) {
-    const { name, venue, currency } = link.client.instrument(symbol)?.metadata ?? {};
+    const { name, venue, currency } = connection.client.instrument(symbol)?.metadata ?? {};
     return [name, venue, currency].filter(Boolean).join(" · ");
   },
 };
@@ -39,7 +39,7 @@ const detail = new Detail(page, palette, facts, requestFrame);
 const search = new Search(
   page.search,
   page.found,
-  async (match) => (await link.client.search(match)).instruments,
+  async (match) => (await connection.client.search(match)).instruments,
   (name) => list.names.includes(name) || quotes.get(name)?.known === true,
 );
 
@@ -67,13 +67,13 @@ table.addEventListener("stale", requestFrame);
 function listChanged() {
   const tests = list.names.map(matcher);
   quotes.keep((symbol) => tests.some((test) => test(symbol)));
-  link.watch(list.names);
+  connection.subscribe(list.names);
   arrange();
 }
 
 function arrange() {
   table.arrange(list.names);
-  page.empty.hidden = list.names.length > 0 || (!list.chosen && link.client.state !== "connected");
+  page.empty.hidden = list.names.length > 0 || (!list.chosen && connection.client.state !== "connected");
   const { quote } = detail;
   if (quote !== null && table.rowFor(quote.symbol) === null) show(null);
   if (detail.quote === null && wide.matches && !closed) show(table.order.find((row) => row.symbol !== null)?.symbol ?? null);
@@ -85,7 +85,7 @@ function add(names) {
   const added = list.add(names);
   const row = table.order.find((each) => each.name === (added[0] ?? names[0]));
   if (row) table.focus(row);
-  say(added.length > 0 ? `${added.join(", ")} added` : `${names.join(", ")} is on the list already`);
+  announce(added.length > 0 ? `${added.join(", ")} added` : `${names.join(", ")} is on the list already`);
 }
 
 function remove(row) {
@@ -107,21 +107,21 @@ function remove(row) {
 function move(row, by) {
   if (row === null || !list.move(row.name, by)) return;
   row.element.scrollIntoView({ block: "nearest" });
-  sayPlace(row.name);
+  announcePosition(row.name);
 }
 
-function sayPlace(name) {
-  say(`${name}: place ${list.names.indexOf(name) + 1} of ${list.names.length}`);
+function announcePosition(name) {
+  announce(`${name}: place ${list.names.indexOf(name) + 1} of ${list.names.length}`);
 }
 
 list.addEventListener("change", listChanged);
-makeMovable(page.rows, table, (name, target) => list.moveTo(name, list.names.indexOf(target)), sayPlace);
+makeDraggable(page.rows, table, (name, target) => list.moveTo(name, list.names.indexOf(target)), announcePosition);
 
 /** A list for who never made one: what the service has first. */
 async function propose() {
   if (list.chosen || list.names.length > 0) return;
   try {
-    const { instruments } = await link.client.search("*");
+    const { instruments } = await connection.client.search("*");
     if (!list.chosen && list.names.length === 0) list.propose(instruments.slice(0, FIRST_SYMBOLS).map((each) => each.symbol));
   } catch {
     // it is tried again with the next connection
@@ -130,24 +130,24 @@ async function propose() {
 
 // What comes.
 
-link.addEventListener("change", (event) => {
+connection.addEventListener("change", (event) => {
   if (quotes.apply(event.change)) arrange();
   else requestFrame();
 });
 
-link.addEventListener("refused", (event) => {
+connection.addEventListener("refused", (event) => {
   if (isPattern(event.name)) {
     toast(`${event.name}: ${event.text}`, false);
     return;
   }
   const quote = quotes.of(event.name);
   if (quote.known && event.code === UNKNOWN) return;
-  quote.trouble = event.code === UNKNOWN ? "no such instrument yet" : event.text;
+  quote.problem = event.code === UNKNOWN ? "no such instrument yet" : event.text;
   quote.version += 1;
   requestFrame();
 });
 
-link.addEventListener("state", (event) => {
+connection.addEventListener("state", (event) => {
   if (event.state === "connected") propose();
   else if (event.state !== "connecting") quotes.pause();
   requestFrame();
@@ -229,7 +229,7 @@ page.help.addEventListener("click", () => page.keys.showModal());
 let toastTimer;
 
 function toast(text, undoable) {
-  say(text);
+  announce(text);
   page.toastText.textContent = text;
   page.undo.hidden = !undoable;
   page.toast.hidden = false;
@@ -237,13 +237,13 @@ function toast(text, undoable) {
   toastTimer = setTimeout(() => (page.toast.hidden = true), TOAST_MS);
 }
 
-function say(text) {
+function announce(text) {
   page.announcer.textContent = text;
 }
 
 function undo() {
   page.toast.hidden = true;
-  if (list.undo()) say("Undone");
+  if (list.undo()) announce("Undone");
 }
 
 page.undo.addEventListener("click", undo);
@@ -257,6 +257,6 @@ page.share.addEventListener("click", async () => {
   }
 });
 
-link.open();
+connection.open();
 listChanged();
 propose();

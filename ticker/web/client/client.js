@@ -1,0 +1,552 @@
+/** The client: it keeps a connection, over the transport that works, and feeds the subscriptions. */
+
+import { Connection } from "./connection.js";
+import { Code, TickerError, errorText } from "./errors.js";
+import { TypedEventTarget, changeOf, eventOf } from "./events.js";
+import { FETCH_OPTIONS, authorization, refusal } from "./http.js";
+import { definition, isNatural } from "./messages.js";
+import { ClientSession } from "./session.js";
+import { Subscription } from "./subscription.js";
+import { openEvents, openWebSocket } from "./transports.js";
+import { watchVisibility } from "./visibility.js";
+
+/** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
+/** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
+/** @typedef {import("./events.js").State} State */
+/** @typedef {import("./events.js").StateChange} StateChange */
+/** @typedef {import("./events.js").StateEvent} StateEvent */
+/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
+/** @typedef {import("./fields.js").Fields} Fields */
+/** @typedef {import("./http.js").End} End */
+/** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
+/** @typedef {import("./messages.js").Message} Message */
+/** @typedef {import("./messages.js").Reply} Reply */
+/** @typedef {import("./session.js").RequestFields} RequestFields */
+/** @typedef {import("./session.js").StreamRequest} StreamRequest */
+/** @typedef {import("./transports.js").Receiver} Receiver */
+/** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
+/** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent}} ClientEvents */
+/** @typedef {"websocket" | "events"} TransportName */
+
+/**
+ * A token, or a function that brings a fresh one: for each connection, and shortly before the present token expires.
+ * @typedef {string | (() => string | Promise<string>)} Token
+ */
+/**
+ * @typedef {object} Options
+ * @property {Token} [token]
+ * @property {number} [intervalMs] At most one message in so many milliseconds.
+ * @property {"auto" | TransportName} [transport] `auto`, the default: a WebSocket, or the event stream after a WebSocket
+ *   failed twice in a row although HTTP works. The first new connection five minutes later tries a WebSocket again.
+ * @property {WebSocketClass | null} [WebSocket] For platforms without one, such as Node 20: that of the package `ws`.
+ * @property {typeof fetch | null} [fetch]
+ * @property {"pause" | "stream"} [whenHidden] Whether a page that is hidden for some seconds stops its traffic until it
+ *   is visible: `pause`, the default.
+ */
+/** @typedef {{symbol: string, priceScale: number, sizeScale: number, metadata: Record<string, string>}} Instrument */
+
+/**
+ * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
+ * hidden page counts as hidden, and before a WebSocket is tried again after the event stream.
+ */
+export const TIMING = Object.freeze({
+  connectMs: 10_000,
+  backoffMs: Object.freeze([250, 15_000]),
+  hiddenMs: 3_000,
+  eventsMs: 300_000,
+});
+
+/**
+ * Connect to a service, and stay connected until `close`.
+ * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
+ * @param {Options} [options]
+ * @returns {Client}
+ * @throws {TickerError} if the address or an option cannot be used
+ */
+export function connect(url = globalThis.location?.origin, options = {}) {
+  return new Client(baseOf(url), options);
+}
+
+/**
+ * The service's address without its path: https://HOST:PORT.
+ * @param {string | URL | undefined} url
+ */
+export function baseOf(url) {
+  let parts;
+  try {
+    parts = new URL(/** @type {string | URL} */ (url));
+  } catch {
+    throw new TickerError(`url ${url}: give https://HOST:PORT`);
+  }
+  if (parts.protocol !== "https:" && parts.protocol !== "wss:") {
+    throw new TickerError(`url ${url}: give https://HOST:PORT; prices travel over TLS only`);
+  }
+  return `https://${parts.host}${parts.pathname.replace(/(\/v1\/stream)?\/*$/, "")}`;
+}
+
+/**
+ * A connection to a service that lasts until `close`.
+ * @extends {TypedEventTarget<ClientEvents>}
+ */
+export class Client extends TypedEventTarget {
+  #base;
+  #token;
+  #intervalMs;
+  #preferred;
+  #WebSocket;
+  #fetch;
+  #timing;
+  #session;
+  /** @type {State} */
+  #state = "connecting";
+  /** @type {TransportName} */
+  #transport;
+  #updates = 0;
+  #bytes = 0;
+  /** @type {Set<Subscription>} */
+  #subscriptions = new Set();
+  /** @type {Connection | undefined} */
+  #connection;
+  /** Ends the present wait. */
+  #wake = () => {};
+  #unwatchPage = () => {};
+  #synchronizing = false;
+  #hidden = false;
+  /** Waiting for a subscription, or for a visible page. */
+  #idle = false;
+  /** WebSockets in a row that failed although HTTP worked. */
+  #failedWebSockets = 0;
+  #eventsUntil = 0;
+  /**
+   * A token that came before its connection.
+   * @type {string | undefined}
+   */
+  #nextToken;
+  /** @type {string | undefined} */
+  #lastToken;
+  /**
+   * The user's requests without a reply, by id.
+   * @type {Map<number, {resolve: (result: Map<string, unknown>) => void, reject: (error: TickerError) => void}>}
+   */
+  #requests = new Map();
+  /** @type {TickerError | undefined} */
+  #error;
+
+  /**
+   * @param {string} base
+   * @param {Options} options
+   * @param {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number}} timing
+   */
+  constructor(base, options, timing = TIMING) {
+    const { WebSocket = globalThis.WebSocket, fetch = globalThis.fetch } = options;
+    const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
+    super();
+    const needed = { websocket: WebSocket, events: fetch, auto: WebSocket || fetch }[transport];
+    if (intervalMs !== undefined && !isNatural(intervalMs)) throw new TickerError("intervalMs is a whole number");
+    if (!needed) throw new TickerError(`transport ${transport}: what it needs is not here; give WebSocket or fetch`);
+    this.#base = base;
+    this.#token = token;
+    this.#intervalMs = intervalMs;
+    this.#preferred = transport;
+    this.#WebSocket = WebSocket;
+    this.#fetch = fetch?.bind(globalThis);
+    this.#timing = timing;
+    this.#session = new ClientSession(intervalMs);
+    this.#transport = transport === "events" || !WebSocket ? "events" : "websocket";
+    if (whenHidden === "pause") this.#pauseWhileHidden();
+    this.#keepConnected();
+  }
+
+  /** @returns {State} */
+  get state() {
+    return this.#state;
+  }
+
+  /** The transport of the present connection, or of the next attempt. */
+  get transport() {
+    return this.#transport;
+  }
+
+  /** The cut through which the copy is complete. */
+  get cut() {
+    return this.#session.replica.cursor;
+  }
+
+  /** Time of that cut. */
+  get time() {
+    return new Date(this.#session.replica.time / 1000);
+  }
+
+  /** Number of changed instruments received. */
+  get updates() {
+    return this.#updates;
+  }
+
+  /** Number of bytes of messages received (characters, of an event stream). */
+  get bytes() {
+    return this.#bytes;
+  }
+
+  /**
+   * Subscribe symbols and patterns.
+   * @param {...string} names
+   */
+  subscribe(...names) {
+    names = names.map(String);
+    const subscription = new Subscription(names, this.#session.replica, (closed) => {
+      if (!this.#subscriptions.delete(closed)) return;
+      this.#session.giveUp(names);
+      this.#synchronize();
+    });
+    if (this.#state === "closed") {
+      subscription.end(this.#error);
+      return subscription;
+    }
+    this.#subscriptions.add(subscription);
+    this.#session.want(names);
+    this.#synchronize();
+    return subscription;
+  }
+
+  /**
+   * The present values of an instrument; empty if there are none.
+   * @param {string} symbol
+   * @returns {Fields}
+   */
+  values(symbol) {
+    return this.#session.replica.find(symbol)?.present() ?? Object.create(null);
+  }
+
+  /**
+   * A present value as a number, for charts; NaN if there is none.
+   * @param {string} symbol
+   * @param {string} field
+   */
+  number(symbol, field) {
+    return Number(this.values(symbol)[field] ?? NaN);
+  }
+
+  /**
+   * The definition of a subscribed instrument.
+   * @param {string} symbol
+   */
+  instrument(symbol) {
+    const known = this.#session.replica.definition(symbol);
+    return known && instrumentOf(known);
+  }
+
+  /**
+   * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`.
+   * @param {string} [match]
+   * @param {{after?: string}} [options]
+   * @returns {Promise<{instruments: Instrument[], more: boolean}>}
+   */
+  async search(match = "*", { after = "" } = {}) {
+    if (this.#ready) {
+      const result = await this.#request("instruments", { match, after });
+      const found = /** @type {unknown[]} */ (result.get("instruments"));
+      return { instruments: found.map(definition).map(instrumentOf), more: result.get("more") === true };
+    }
+    const query = new URLSearchParams({ match, after });
+    const response = await this.#get(`/v1/instruments?${query}`, this.#lastToken ?? (await this.#freshToken()));
+    if (!response.ok) throw errorOf(await refusal(response));
+    /** @type {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} */
+    const { instruments, more } = await response.json();
+    const found = instruments.map(({ symbol, price_scale: priceScale, size_scale: sizeScale, metadata }) => ({
+      symbol, priceScale, sizeScale, metadata,
+    }));
+    return { instruments: found, more };
+  }
+
+  /**
+   * Counters of this connection (PROTOCOL.md, section 5); WebSocket only.
+   * @returns {Promise<Record<string, number>>}
+   */
+  async stats() {
+    return Object.fromEntries(/** @type {Map<string, number>} */ (await this.#request("stats", {})));
+  }
+
+  /** The round trip in milliseconds; WebSocket only. */
+  async ping() {
+    const sent = performance.now();
+    await this.#request("ping", {});
+    return performance.now() - sent;
+  }
+
+  /** End all subscriptions and the connection. */
+  close() {
+    this.#finish();
+  }
+
+  /** Whether requests can be sent now. */
+  get #ready() {
+    return this.#state === "connected" && this.#transport === "websocket";
+  }
+
+  get #closed() {
+    return this.#state === "closed";
+  }
+
+  /**
+   * @param {string} op
+   * @param {RequestFields} fields
+   * @returns {Promise<Map<string, unknown>>}
+   */
+  #request(op, fields) {
+    if (!this.#ready) return Promise.reject(new TickerError(`${op}: there is no WebSocket at the moment`));
+    return new Promise((resolve, reject) => {
+      const request = this.#session.request(op, fields);
+      this.#requests.set(request.id, { resolve, reject });
+      this.#connection?.send(request);
+    });
+  }
+
+  /**
+   * @param {string} path
+   * @param {string | undefined} token
+   */
+  #get(path, token) {
+    if (!this.#fetch) throw new TickerError("there is no fetch here: give one as an option");
+    const signal = AbortSignal.timeout(this.#timing.connectMs);
+    return this.#fetch(this.#base + path, { ...FETCH_OPTIONS, headers: authorization(token), signal });
+  }
+
+  /** @param {End} [end] */
+  #finish(end) {
+    if (this.#closed) return;
+    this.#error = end && errorOf(end);
+    this.#unwatchPage();
+    const { code, status, closeCode } = end ?? {};
+    this.#become("closed", { reason: end?.reason ?? "it was closed", code, status, closeCode });
+    this.#connection?.leave({ reason: "it was closed" });
+    this.#wake();
+    for (const subscription of this.#subscriptions) subscription.end(this.#error);
+    this.#subscriptions.clear();
+  }
+
+  /**
+   * @param {State} state
+   * @param {Omit<StateChange, "state">} [more]
+   */
+  #become(state, more = {}) {
+    this.#state = state;
+    this.dispatchEvent(eventOf("state", { state, ...more }));
+  }
+
+  async #keepConnected() {
+    await undefined; // the caller of `connect` adds its listeners first
+    const [least, most] = this.#timing.backoffMs;
+    let backoff = least;
+    while (!this.#closed) {
+      if (this.#hidden || (this.#transport === "events" && !this.#session.wanting)) {
+        this.#become("waiting", { reason: this.#hidden ? "the page is hidden" : "nothing is subscribed" });
+        this.#idle = true;
+        await this.#wait();
+        this.#idle = false;
+        continue;
+      }
+      this.#become("connecting");
+      const { end, useful } = await this.#connectOnce();
+      if (this.#closed) return;
+      if (end.comeBack === false) return this.#finish(end);
+      if (useful || end.atOnce) backoff = least;
+      if (end.atOnce) continue;
+      const retryMs = Math.max(end.retryMs ?? 0, backoff * (0.5 + Math.random() / 2));
+      backoff = Math.min(backoff * 2, most);
+      const { reason, code, status, closeCode } = end;
+      this.#become("waiting", { reason, retryMs, code, status, closeCode });
+      await this.#wait(retryMs);
+    }
+  }
+
+  /**
+   * @param {number} [ms]
+   * @returns {Promise<void>}
+   */
+  #wait(ms) {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /**
+   * Connect, and serve until the connection ends.
+   * @returns {Promise<{end: End, useful: boolean}>} `useful` if the copy was complete for once
+   */
+  async #connectOnce() {
+    let token;
+    try {
+      token = this.#lastToken = this.#nextToken ?? (await this.#freshToken());
+    } catch (error) {
+      return { end: { reason: `no token could be had: ${errorText(error)}` }, useful: false };
+    }
+    this.#nextToken = undefined;
+    if (this.#hidden || this.#closed) return { end: { reason: "it is not needed", atOnce: true }, useful: false };
+    const again = this.#preferred === "auto" && this.#WebSocket && performance.now() > this.#eventsUntil;
+    if (again) this.#transport = "websocket";
+    const { end, useful, welcomed } = await this.#serve(token);
+    for (const { reject } of this.#requests.values()) reject(errorOf(end));
+    this.#requests.clear();
+    if (welcomed) this.#failedWebSockets = 0;
+    const unexplained = !welcomed && this.#transport === "websocket" && end.comeBack !== false && !this.#hidden;
+    return { end: unexplained && this.#fetch ? await this.#explained(end, token) : end, useful };
+  }
+
+  /**
+   * Why a WebSocket failed: a browser does not tell, but HTTP does.
+   * @param {End} end
+   * @param {string | undefined} token
+   * @returns {Promise<End>}
+   */
+  async #explained(end, token) {
+    let response;
+    try {
+      response = await this.#get("/v1/instruments?match=-", token);
+    } catch (error) {
+      return { ...end, reason: errorText(error) };
+    }
+    if (!response.ok && response.status !== 404) return refusal(response);
+    await response.body?.cancel();
+    if (this.#preferred === "auto" && ++this.#failedWebSockets >= 2) {
+      this.#transport = "events";
+      this.#eventsUntil = performance.now() + this.#timing.eventsMs;
+      return { reason: "a WebSocket cannot be had here", atOnce: true };
+    }
+    return end;
+  }
+
+  /** @param {string | undefined} token */
+  async #serve(token) {
+    const session = this.#session;
+    const request = this.#transport === "events" ? session.streamRequest() : undefined;
+    let useful = false;
+    const connection = new Connection(!request, this.#timing.connectMs, {
+      received: (size) => void (this.#bytes += size),
+      welcome: (welcome) => {
+        if (request) session.beginStream(welcome, request);
+        else session.begin(welcome);
+        this.#become("connected", { resumed: session.replica.resuming });
+        this.#synchronize();
+      },
+      message: (message) => {
+        this.#receive(message, connection);
+        useful ||= session.settled;
+      },
+    });
+    this.#connection = connection;
+    connection.open((receiver) => this.#openTransport(request, token, receiver));
+    const end = await connection.ended;
+    if (this.#connection === connection) this.#connection = undefined;
+    return { end, useful, welcomed: connection.welcomed };
+  }
+
+  /**
+   * @param {StreamRequest | undefined} request
+   * @param {string | undefined} token
+   * @param {Receiver} receiver
+   */
+  #openTransport(request, token, receiver) {
+    if (!request) return openWebSocket(this.#base, token, /** @type {WebSocketClass} */ (this.#WebSocket), receiver);
+    const { names, lastEventId, refused } = request;
+    for (const each of refused) this.dispatchEvent(eventOf("refused", each));
+    const headers = { ...authorization(token), ...(lastEventId !== undefined && { "Last-Event-ID": lastEventId }) };
+    const interval = this.#intervalMs === undefined ? "" : `&interval_ms=${this.#intervalMs}`;
+    const query = `symbols=${names.map(encodeURIComponent).join(",")}${interval}`;
+    return openEvents(this.#base, query, headers, /** @type {typeof fetch} */ (this.#fetch), receiver);
+  }
+
+  /**
+   * @param {Message | null} message
+   * @param {Connection} connection
+   */
+  #receive(message, connection) {
+    const received = this.#session.receive(message);
+    if (message?.kind === "goodbye") connection.announce(message);
+    if (message?.kind === "expiring") this.#renewToken();
+    if (message?.kind === "error" && message.fatal) {
+      connection.announce({ reason: message.text, comeBack: message.code === Code.BAD_TOKEN, code: message.code });
+    }
+    if (message?.kind === "reply" || message?.kind === "error") this.#answer(message);
+    for (const each of received.refused) this.dispatchEvent(eventOf("refused", each));
+    if (received.changes) this.#publish(received.changes);
+    if (received.tokenRefused !== undefined) connection.leave({ reason: received.tokenRefused });
+  }
+
+  /** @param {Reply | ErrorMessage} message */
+  #answer(message) {
+    const request = message.id === null ? undefined : this.#requests.get(message.id);
+    if (message.id !== null) this.#requests.delete(message.id);
+    if (message.kind === "reply") request?.resolve(message.result);
+    else request?.reject(new TickerError(message.text, message.code));
+    this.#synchronize(); // some names may have waited for this answer
+  }
+
+  /** @param {Record<string, ChangedFields>} changes */
+  #publish(changes) {
+    const count = Object.keys(changes).length;
+    if (count === 0) return;
+    this.#updates += count;
+    for (const subscription of this.#subscriptions) subscription.take(changes);
+    this.dispatchEvent(eventOf("change", { change: changeOf(this.#session.replica, changes) }));
+  }
+
+  /** Bring the server's subscriptions in line with ours, once for all changes of the present task. */
+  #synchronize() {
+    if (this.#synchronizing) return;
+    this.#synchronizing = true;
+    queueMicrotask(() => {
+      this.#synchronizing = false;
+      if (this.#idle && !this.#hidden && this.#session.wanting) this.#wake();
+      if (this.#state !== "connected") return;
+      if (this.#transport === "events") {
+        if (!this.#session.current) this.#connection?.leave({ reason: "other names are wanted", atOnce: true });
+      } else for (const request of this.#session.requests()) this.#connection?.send(request);
+    });
+  }
+
+  async #freshToken() {
+    return typeof this.#token === "function" ? this.#token() : this.#token;
+  }
+
+  /** Send a fresh token before the present one expires. Without one the connection ends, and the next one asks again. */
+  async #renewToken() {
+    const connection = this.#connection;
+    if (typeof this.#token !== "function") return;
+    const fresh = await this.#freshToken().catch(() => undefined);
+    if (fresh === undefined || connection !== this.#connection) return;
+    const changed = fresh !== this.#lastToken;
+    this.#lastToken = fresh;
+    if (this.#transport === "websocket") connection?.send(this.#session.request("auth", { token: fresh }));
+    else if (changed) {
+      this.#nextToken = fresh;
+      connection?.leave({ reason: "a fresh token was brought", atOnce: true });
+    }
+  }
+
+  /** A hidden page stops its traffic, and catches up when it is visible. */
+  #pauseWhileHidden() {
+    const hide = () => {
+      this.#hidden = true;
+      this.#connection?.leave({ reason: "the page is hidden", atOnce: true });
+    };
+    const show = () => {
+      if (!this.#hidden) return;
+      this.#hidden = false;
+      this.#wake();
+    };
+    this.#unwatchPage = watchVisibility(this.#timing.hiddenMs, hide, show);
+  }
+}
+
+/** @param {End} end */
+const errorOf = ({ reason, code, status, closeCode }) => new TickerError(reason, code, { status, closeCode });
+
+/**
+ * @param {import("./messages.js").Definition} definition
+ * @returns {Instrument}
+ */
+const instrumentOf = ({ symbol, priceScale, sizeScale, metadata }) => ({ symbol, priceScale, sizeScale, metadata });

@@ -1,0 +1,55 @@
+/** Events of the client and of a subscription, with types for their listeners. */
+
+/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
+
+/**
+ * One moment of the market: with it, the copy equals the server's at `cut`. `timeUs` is `time` in microseconds since 1970
+ * UTC, by the server's clock; `changes` are by symbol, in objects without a prototype.
+ * @typedef {{cut: number, time: Date, timeUs: number, changes: Record<string, ChangedFields>}} Change
+ */
+/**
+ * @typedef {"connecting" | "connected" | "waiting" | "closed"} State
+ */
+/**
+ * The state of the client:
+ *
+ * - `reason`: why it is `waiting` or `closed`; `code`, `status` and `closeCode` as in TickerError, where they are known
+ * - `retryMs`: time until the next connection attempt while `waiting`; none if it waits for a visible page or a subscription
+ * - `resumed`: once `connected`, whether the copy is continued from the cursor; otherwise it is taken anew
+ * @typedef {{state: State, reason?: string, retryMs?: number, resumed?: boolean} & import("./errors.js").Failure} StateChange
+ */
+/** @typedef {Event & {change: Change}} ChangeEvent */
+/** @typedef {Event & StateChange} StateEvent */
+/**
+ * A name that the server refused, or does not know yet (code 6). The codes: PROTOCOL.md, section 7.
+ * @typedef {Event & import("./messages.js").Outcome} RefusedEvent
+ */
+/** @typedef {boolean | AddEventListenerOptions} ListenerOptions */
+
+/**
+ * An EventTarget whose listeners get events with types.
+ * @template Events
+ * @typedef {{
+ *   addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
+ *   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void,
+ *   removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
+ *   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void,
+ *   dispatchEvent(event: Event): boolean,
+ * }} TypedTarget
+ */
+export const TypedEventTarget = /** @type {new <Events>() => TypedTarget<Events>} */ (EventTarget);
+
+/**
+ * An event of this type with more properties.
+ * @template {object} Properties
+ * @param {string} type
+ * @param {Properties} properties
+ */
+export const eventOf = (type, properties) => Object.assign(new Event(type), properties);
+
+/**
+ * @param {{cursor: number, time: number}} copy
+ * @param {Record<string, ChangedFields>} changes
+ * @returns {Change}
+ */
+export const changeOf = ({ cursor, time }, changes) => ({ cut: cursor, time: new Date(time / 1000), timeUs: time, changes });

@@ -1,0 +1,36 @@
+/** A subscription: changes of its names, for listeners as they come and for iterators merged while these are busy. */
+import { TypedEventTarget } from "./events.js";
+export type TickerError = import("./errors.js").TickerError;
+export type Change = import("./events.js").Change;
+export type ChangeEvent = import("./events.js").ChangeEvent;
+export type ChangedFields = import("./fields.js").ChangedFields;
+export type Replica = import("./replica.js").Replica;
+export type SubscriptionEvents = {
+    change: ChangeEvent;
+};
+export type Changes = Record<string, ChangedFields>;
+export type Result = IteratorResult<Change, undefined>;
+/**
+ * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
+ * it is busy. Leaving a loop does not close the subscription: a later loop goes on.
+ * @extends {TypedEventTarget<SubscriptionEvents>}
+ */
+export declare class Subscription extends TypedEventTarget<SubscriptionEvents> {
+    #private;
+    /** @type {readonly string[]} */
+    names: readonly string[];
+    /**
+     * @param {string[]} names
+     * @param {Replica} copy
+     * @param {(subscription: Subscription) => void} closed called when the user closes it
+     */
+    constructor(names: string[], copy: Replica, closed: (subscription: Subscription) => void);
+    [Symbol.asyncIterator](): this;
+    /**
+     * The next change; done when the subscription or the client was closed. Rejects with a TickerError if the client gave up.
+     * @returns {Promise<Result>}
+     */
+    next(): Promise<Result>;
+    /** Unsubscribe; changes that no iterator took yet are dropped. */
+    close(): void;
+}
