@@ -205,7 +205,9 @@ async def test_a_goodbye_waits_in_no_line_and_all_hear_it(
 
 def kept() -> Counter[str]:
     """How many objects there are of what connections are made of."""
-    ours = re.compile(r"ticker\.\w+\.(websocket|event_stream|connection|session|transport|audiences|encode_cache)\.")
+    ours = re.compile(
+        r"ticker\.\w+\.(websocket|event_stream|connection|slow_consumer|session|transport|audiences|encode_cache)\."
+    )
     libraries = re.compile(r"(trio_websocket|wsproto|h11)\.")
     kinds = Counter(f"{type(each).__module__}.{type(each).__name__}" for each in gc.get_objects())
     return Counter({kind: count for kind, count in kinds.items() if ours.match(kind) or libraries.match(kind)})

@@ -24,7 +24,8 @@ from ticker.config import Config, Limits, TlsFiles, Tokens
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication, Update
 from ticker.protocol.messages import Delta, Snapshot
-from ticker.server.service import parse_address, serve, warn_if_anonymous
+from ticker.server.listener import parse_address
+from ticker.server.service import serve, warn_if_anonymous
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 

@@ -33,7 +33,7 @@ from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
-from ticker.server.housekeeping import tend
+from ticker.server.housekeeping import check_connections
 from ticker.server.metrics import Metrics
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
@@ -169,7 +169,7 @@ class World:
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)
             nursery.start_soon(publisher.run, received)
-            nursery.start_soon(tend, service)
+            nursery.start_soon(check_connections, service)
             nursery.start_soon(service.fair_queue.hand_out)
             for feed_state, feed in zip(feed_states, self.feeds, strict=True):
                 runner = FeedRunner(feed_state, feed, messages, publisher.updates_of, LIMITS.max_batch)

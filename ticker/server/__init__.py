@@ -1,4 +1,5 @@
-"""The service: publisher, feed supervision, connections over WebSocket and server-sent events, HTTP pages, metrics.
+"""The service: feeds and publisher, connections over WebSocket and server-sent events, HTTP pages, metrics.
 
-Imports everything but `ticker.client.client` and `ticker.commands`.
+Everything that `ticker serve` does for feeds and clients belongs here. May import all of `ticker` but `ticker.client`
+and `ticker.commands`; only `service` and `feed_runner` know `ticker_feeds`. README.md has the files in reading order.
 """

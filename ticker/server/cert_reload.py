@@ -1,7 +1,7 @@
 """Certificates and keys that are replaced while the service runs.
 
-Files are looked at every few seconds, and at once on SIGHUP. What cannot be used is refused with a line in the log, and
-what was in use stays. A connection keeps the certificate it began with.
+Files are checked every `POLL_SECONDS`, and at once on SIGHUP. A file that cannot be used is refused with a line in the
+log, and the previous one stays in use. A connection keeps the certificate of its handshake.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ class Certificate:
         self.source = str(cert)
         self.context = server_context(cert, key)
 
+    def __repr__(self) -> str:
+        return f"<Certificate {self.source}>"
+
     async def reload(self) -> None:
-        """Read both files anew. Raises `ConfigError`; the certificate in use then stays."""
+        """Read both files anew. Raises `ConfigError`, and then keeps the certificate in use."""
         self.context = server_context(*self.files)
 
 
@@ -39,20 +42,20 @@ class Reloadable(Protocol):
 
     @property
     def source(self) -> str:
-        """Its name, for the log."""
+        """Name for the log."""
         ...
 
     @property
     def files(self) -> Sequence[Path]:
-        """Where it was read from; empty for what comes from elsewhere."""
+        """Paths of the files; empty if it comes from a URL."""
         ...
 
     async def reload(self) -> None:
-        """Read it anew. Raises `ConfigError`; what is in use then stays."""
+        """Read it anew. Raises `ConfigError`, and then keeps the former content."""
 
 
 async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIterator[object]) -> None:
-    """Reload each of these when its files have changed, and all of them at each of `hangups`."""
+    """Reload each of these when its files have changed, and all of them whenever `hangups` yields."""
     stamps = [_stamp(each.files) for each in reloadables]
     while True:
         asked = False
@@ -76,7 +79,7 @@ async def _reload(reloadable: Reloadable) -> None:
 
 
 def _stamp(files: Sequence[Path]) -> list[object]:
-    """Differs whenever one of the files was written or replaced."""
+    """Return a value that differs whenever one of the files was written or replaced."""
     stamps: list[object] = []
     for path in files:
         try:

@@ -1,7 +1,7 @@
-"""The way to one client, whatever it is made of: pushes, falls behind, and catches up. It is the hub's sink.
+"""The server's connection to one client, over any transport, and the state that all connections share.
 
-A task of its own exists only while the client is behind: it waits for the socket, and then for the hub to bring the
-client up to date.
+`ClientConnection` is the hub's sink. It sends data and control frames, ends the connection when its token expires, and
+hands a client that cannot keep up to `slow_consumer`.
 """
 
 from __future__ import annotations
@@ -23,36 +23,35 @@ from ticker.net.clocks import hub_time
 from ticker.net.fair_queue import FairQueue
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
+from ticker.server.slow_consumer import SlowConsumer
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.connection")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What all connections share."""
+    """State that all connections share."""
 
     hub: Hub
     limits: Limits
-    floor_ms: int
-    """The least interval a client may have."""
+    min_interval_ms: int
+    """The shortest interval that any client may have."""
     auth: Auth
-    connections: set[ClientConnection] = field(default_factory=set)
+    connections: set[ClientConnection] = field(default_factory=set, repr=False)
     """All clients that are sent data."""
     fair_queue: FairQueue = field(default_factory=FairQueue)
-    """At what takes long. Somebody has to hand them out."""
+    """Turns for long work. The service runs its `hand_out`."""
 
 
 class ClientConnection(ABC):
     """One client, from its admission to the end of its connection."""
 
     __slots__ = (
-        "_behind_since",
-        "_catching_up",
         "_context",
         "_longest_behind",
         "_nursery",
-        "_progress",
         "_session",
+        "_slow_consumer",
         "_stream",
         "_subscriber",
         "_warned_expiry",
@@ -70,31 +69,35 @@ class ClientConnection(ABC):
         self._context = context
         self._nursery = nursery
         self.closing = False
-        """Nothing is to be sent any more."""
+        """Nothing more is sent."""
         self.over = False
-        """It was let go of; somebody may still be about to say goodbye to it."""
+        """It was released; a task of the service may still hold it to send a goodbye."""
         self.slowed = 0
-        """How often it was not read for a while, because it had asked for too much."""
+        """Number of pauses in reading, because the client asked for too much."""
         self._warned_expiry: int | None = None
-        self._behind_since: float | None = None
         self._longest_behind = 0.0
-        self._catching_up = False
-        self._progress: trio.Event | None = None
-        """If anybody waits for it: to be set when the socket has taken everything and the hub was asked for more."""
+        self._slow_consumer: SlowConsumer | None = None
+        """Present while delivery is paused."""
         self._subscriber = context.hub.connect(self, encoding, hub_time())
-        terms = Terms(context.limits, context.floor_ms, grant, context.auth.check_token, self._connection_stats)
+        terms = Terms(context.limits, context.min_interval_ms, grant, context.auth.check_token, self._connection_stats)
         self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
+
+    def __repr__(self) -> str:
+        if self.over:
+            return f"<{type(self).__name__} (over)>"
+        state = "closing" if self.closing else "behind" if self.behind else "up to date"
+        return f"<{type(self).__name__} {self._session.name} at cut {self._subscriber.cursor}, {state}>"
 
     @abstractmethod
     async def send_goodbye(self, retry_ms: int) -> None:
-        """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
+        """Send GOODBYE and close, because the server stops; the client should come back after `retry_ms`."""
 
     @abstractmethod
     async def close_with(self, answer: Answer) -> None:
-        """Say why, close, and see to it that it ends."""
+        """Send this last answer, close, and end the connection in any case."""
 
-    def check_timeouts(self, now: float, time: int) -> None:  # noqa: ARG002  # `now` is for those who look for silence
-        """Look after what no event tells of: called about once a second.
+    def check_timeouts(self, now: float, time: int) -> None:  # noqa: ARG002  # `now` is for transports with pings
+        """Act on time limits; called about once a second.
 
         `now` is Trio's time, and `time` microseconds since 1970 UTC.
         """
@@ -110,12 +113,12 @@ class ClientConnection(ABC):
 
     @property
     def behind(self) -> bool:
-        """Whether its socket has not taken all it was to be sent."""
-        return self._behind_since is not None
+        """Whether delivery is paused, because the socket has not taken everything."""
+        return self._slow_consumer is not None
 
     @property
     def was_slow(self) -> bool:
-        """Whether that ever happened."""
+        """Whether delivery was ever paused."""
         return self._subscriber.slow_consumer_events > 0
 
     @property
@@ -124,93 +127,65 @@ class ClientConnection(ABC):
         return self._subscriber
 
     def traffic(self) -> Traffic:
-        """What it was sent so far."""
+        """Return the counts of data sent so far."""
         return self._context.hub.traffic(self._subscriber)
 
     def end(self) -> None:
-        """The connection is over: the hub is to forget it."""
+        """Leave the hub: the connection is over."""
         self.closing = True
         self._context.hub.disconnect(self._subscriber)
 
     def release(self) -> None:
-        """All of it is over: let go of everything, so that nothing waits in cycles for the garbage collector."""
+        """Let go of everything, so that no reference cycle waits for the garbage collector."""
         self.over = True
         del self._subscriber, self._session, self._nursery, self._stream, self.push
 
     def send_control(self, frame: bytes) -> None:
-        """Send something besides the data."""
+        """Send a frame that is not data."""
         if not self.closing and not self.push(frame):
             self._context.hub.pause_delivery(self._subscriber)
 
     async def wait_delivered(self, cut: int) -> None:
-        """Wait until the client was sent everything it asked for through this cut, and its socket took all before."""
+        """Wait until the socket has taken all subscribed data through this cut, and everything before it."""
         subscriber = self._subscriber
         while not subscriber.in_step and not self.closing:
-            self.catch_up_later()
-            self._progress = self._progress or trio.Event()
-            await self._progress.wait()
+            await self._start_catching_up().progress()
             if not subscriber.pending_snapshot and subscriber.cursor >= cut:
                 return
 
     def catch_up_later(self) -> None:
-        """Have a task bring this client up to date, unless there is one."""
-        if not self._catching_up and not self.closing:
-            self._catching_up = True
-            self._nursery.start_soon(self._catch_up)
+        """Have a task bring this client up to date."""
+        if not self.closing:
+            self._start_catching_up()
 
-    async def _catch_up(self) -> None:
-        """Wait for the socket and bring this client up to date, until it is in step or lost."""
-        began, cursor = trio.current_time(), self._subscriber.cursor
-        self._behind_since = began
-        try:
-            while True:
-                await self._stream.drain(self._context.limits.stall_seconds)
-                if self.closing or self._context.hub.catch_up(self._subscriber):
-                    break
-                self._notify_progress()
-                await self._context.fair_queue.take()
-        except trio.TooSlowError:
-            _log.warning(
-                "client dropped: its socket took nothing",
-                session=self._session.name,
-                seconds=self._context.limits.stall_seconds,
-                unsent_bytes=self._stream.unsent,
-                cuts_behind=self._context.hub.cache.cut - cursor,
+    def _start_catching_up(self) -> SlowConsumer:
+        """Return the slow consumer that a task brings up to date; start that task unless it runs."""
+        if self._slow_consumer is None:
+            context = self._context
+            slow_consumer = SlowConsumer(
+                self._stream, self._subscriber, context.hub, context.limits, self._session.name
             )
-            await self._context.fair_queue.take()
-            self._cancel()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._context.fair_queue.take()
-            self._cancel()
-        else:
-            seconds = trio.current_time() - began
-            if seconds >= 1.0:
-                _log.info(
-                    "client caught up",
-                    session=self._session.name,
-                    seconds=round(seconds, 3),
-                    cuts=self._subscriber.cursor - cursor,
-                )
+            self._slow_consumer = slow_consumer
+            self._nursery.start_soon(self._catch_up, slow_consumer)
+        return self._slow_consumer
+
+    async def _catch_up(self, slow_consumer: SlowConsumer) -> None:
+        try:
+            if not await slow_consumer.catch_up(self._context.fair_queue, lambda: self.closing):
+                self._cancel()
         finally:
-            self._catching_up = False
-            self._behind_since = None
-            self._longest_behind = max(self._longest_behind, trio.current_time() - began)
-            self._notify_progress()
+            self._slow_consumer = None
+            self._longest_behind = max(self._longest_behind, slow_consumer.seconds)
 
     def _connection_stats(self) -> dict[str, int]:
-        """What `stats` tells about the connection."""
-        behind = trio.current_time() - self._behind_since if self._behind_since is not None else 0.0
+        """Return the connection's part of the answer to `stats`."""
+        behind = self._slow_consumer.seconds if self._slow_consumer is not None else 0.0
         return {
             "behind_us": int(behind * 1e6),
             "longest_behind_us": int(max(behind, self._longest_behind) * 1e6),
             "unsent_bytes": self._stream.unsent,
             "slowed": self.slowed,
         }
-
-    def _notify_progress(self) -> None:
-        if self._progress is not None:
-            self._progress.set()
-            self._progress = None
 
     def _cancel(self) -> None:
         self.closing = True

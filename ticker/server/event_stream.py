@@ -1,8 +1,8 @@
-"""The stream for whoever cannot have a WebSocket: server-sent events over plain HTTP (the HTML standard, section 9.2).
+"""The stream for clients without a WebSocket: server-sent events over plain HTTP (the HTML standard, section 9.2).
 
-The same audiences, cursors and messages as on a WebSocket, as JSON; what to watch stands in the request. A client that
-comes back with `Last-Event-ID` goes on from there. Until everything it asked for was sent, events have no id: whoever
-is cut off before that has to begin anew.
+It has the same audiences, cursors and messages as a WebSocket, in JSON. The request names the instruments. A client
+that reconnects with `Last-Event-ID` resumes there. Events have no id until the whole snapshot was sent: a client that
+is cut off before has to subscribe anew.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X
 
 
 class EventsRequest(NamedTuple):
-    """What a request for events asks for."""
+    """A parsed request for events."""
 
     names: list[str]
     interval_ms: int | None
     last_event_id: str
     headers: dict[str, str]
-    """Further headers of the answer."""
+    """Further headers of the response."""
 
 
-# Clients share what is encoded for one epoch, and so for one entitlement.
+# Clients of one epoch, and so of one entitlement, share an encoding and its frames.
 _events = lru_cache(maxsize=EVENT_ENCODINGS)(Events)
 
 
@@ -74,7 +74,7 @@ async def serve_events(
 
 
 class EventStreamConnection(ClientConnection):
-    """One client's events."""
+    """One client's stream of events."""
 
     __slots__ = ("_encoding",)
 
@@ -86,7 +86,7 @@ class EventStreamConnection(ClientConnection):
         self._subscriber.push = self._push_without_id
 
     async def begin(self, request: EventsRequest) -> Answer:
-        """Send what is asked for; returns the answer that stands behind it."""
+        """Subscribe, and send the snapshot and the answer behind it; return the answer."""
         cache = self._context.hub.cache
         self.send_control(self._session.welcome())
         answer = self._subscribe(request)
@@ -97,9 +97,9 @@ class EventStreamConnection(ClientConnection):
         return answer
 
     async def until_gone(self) -> None:
-        """Wait until the client leaves, while whatever comes is sent."""
+        """Wait until the client leaves. Other tasks send the data."""
         received = 0
-        while received <= self._context.limits.max_message_bytes:  # a client has nothing more to say
+        while received <= self._context.limits.max_message_bytes:  # more than any client has to send
             data = await self._stream.receive_some()
             if not data:
                 return
@@ -119,20 +119,20 @@ class EventStreamConnection(ClientConnection):
         return self._session.receive(msgspec.json.encode(request).decode(), hub_time())
 
     def _push_without_id(self, frame: bytes) -> bool:
-        """Send an event that must not be resumed from."""
+        """Send an event without its id: no client can resume from it."""
         return self.push(b"\n".join(line for line in frame.split(b"\n") if not line.startswith(b"id: ")))
 
     async def send_goodbye(self, retry_ms: int) -> None:
-        """Say GOODBYE and end."""
+        """Send GOODBYE with a time to reconnect, and end."""
         if not self.closing:
             goodbye = Goodbye("the server is stopping", retry_ms, come_back=True)
             await self.close_with(Answer(b"retry: %d\n%b" % (retry_ms, self._encoding.frame(goodbye))))
 
     async def close_with(self, answer: Answer) -> None:
-        """Say why, and end."""
+        """Send this last answer, and end."""
         self.send_control(answer.frame)
         self.closing = True
-        # Whoever goes at that moment is not to keep the others from their goodbye.
+        # A client that leaves at this moment must not keep others from their goodbye.
         with trio.move_on_after(CLOSE_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.drain()
         self._cancel()

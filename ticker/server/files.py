@@ -36,6 +36,9 @@ class Files:
         if "/index.html" in self._plain:
             self._plain["/"], self._compressed["/"] = self._plain["/index.html"], self._compressed["/index.html"]
 
+    def __repr__(self) -> str:
+        return f"<Files: {', '.join(self._plain)}>"
+
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The file at a path, in the form that suits the client; None if there is none."""
         accepted = [each.partition(b";")[0].strip() for each in headers.get(b"accept-encoding", b"").split(b",")]

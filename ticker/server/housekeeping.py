@@ -1,4 +1,4 @@
-"""What has to be looked at from time to time, because no event tells of it."""
+"""Periodic checks: time limits of connections, and a log line for refused ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ticker.server.connection import ServerContext
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.housekeeping")
 
 
-async def tend(context: ServerContext) -> None:
-    """Look after all connections, about once a second, and tell the operator how many were turned away."""
+async def check_connections(context: ServerContext) -> None:
+    """Check the time limits of all connections about once a second, and log now and then how many were refused."""
     reported: Counter[RefusalCause] = Counter()
     rounds = 0
     while True:
@@ -25,8 +25,8 @@ async def tend(context: ServerContext) -> None:
             if number % CHECKS_PER_BURST == CHECKS_PER_BURST - 1:
                 await trio.lowlevel.checkpoint()
         rounds += 1
-        turned_away = context.auth.connection_limits.refusals
-        if rounds % REFUSAL_LOG_CHECKS == 0 and turned_away != reported:
-            news = {str(cause): count for cause, count in (turned_away - reported).items()}
-            reported = turned_away.copy()
+        refusals = context.auth.connection_limits.refusals
+        if rounds % REFUSAL_LOG_CHECKS == 0 and refusals != reported:
+            news = {str(cause): count for cause, count in (refusals - reported).items()}
+            reported = refusals.copy()
             _log.warning("turned away", **news, connections=context.auth.connection_limits.admitted)

@@ -1,4 +1,4 @@
-"""What the service counts, in the Prometheus text format. It is all read when it is asked for."""
+"""The service's counts in the Prometheus text format, collected at each request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAGE_BYTES = 4096
 
 
 class Metrics:
-    """The figures of one service."""
+    """The metrics of one service."""
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -32,12 +32,15 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
+    def __repr__(self) -> str:
+        return f"<Metrics of {self._publisher!r}>"
+
     def text(self) -> bytes:
-        """All figures as they are now."""
+        """Return all metrics in the text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """All figures as they are now, for the registry."""
+        """Yield all metrics, for the registry."""
         yield _info()
         yield from self._feeds()
         yield from self._data()
@@ -53,13 +56,13 @@ class Metrics:
         failures = CounterMetricFamily("ticker_feed_failures", "How often a feed failed.", labels=["feed"])
         age = GaugeMetricFamily("ticker_feed_age_seconds", "Since a feed last published.", labels=["feed"])
         events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
-        for source in self._feed_states:
-            publications.add_metric([source.name], source.publications)
-            failures.add_metric([source.name], source.failures)
-            if source.heard_at is not None:
-                age.add_metric([source.name], (now - source.heard_at) / 1e6)
-            for event, count in source.counters.items():
-                events.add_metric([source.name, event], count)
+        for feed_state in self._feed_states:
+            publications.add_metric([feed_state.name], feed_state.publications)
+            failures.add_metric([feed_state.name], feed_state.failures)
+            if feed_state.heard_at is not None:
+                age.add_metric([feed_state.name], (now - feed_state.heard_at) / 1e6)
+            for event, count in feed_state.counters.items():
+                events.add_metric([feed_state.name, event], count)
         yield from (publications, failures, age, events)
         applied, refused = self._publisher.applied, self._publisher.refused
         yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
@@ -115,7 +118,7 @@ class Metrics:
         yield refused
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing in advance: the names above are unique."""
+        """Return nothing: the names above are known to be unique."""
         return ()
 
 

@@ -1,11 +1,12 @@
-"""What is served over HTTP besides the event stream: prices at one moment, instruments, health, metrics, files.
+"""The HTTP pages besides the event stream: snapshots, instruments, health, metrics, files.
 
-    /v1/snapshot?symbols=A,B*&after=   the values of some instruments at one cut
-    /v1/instruments?match=B*&after=    which instruments there are
-    /healthz  /readyz  /metrics        for whoever runs the service
+    /v1/snapshot?symbols=A,B*&after=   values of some instruments at one cut
+    /v1/instruments?match=B*&after=    definitions of instruments
+    /healthz  /readyz  /metrics        for operators
     /  and the files of ticker/web     the dashboard
 
-Every answer but a file's is JSON (metrics: the Prometheus text format), an error's with `code` and `message`.
+A new page is a method here and a line in `_routes`. Every response but a file is JSON (metrics: the Prometheus text
+format); that of an error has `code` and `message`.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from ticker.server.files import Files
 from ticker.server.metrics import Metrics
 
 _OPEN_PATHS = {"/healthz", "/readyz"}
-"""For machines that look whether the service lives; they tell nothing else."""
+"""For health checks, without a token; they tell nothing about the market."""
 
 _Query = Mapping[str, str]
 
 
 class Pages:
-    """The answers of one service."""
+    """The pages of one service."""
 
     def __init__(self, context: ServerContext, files: Files, metrics: Metrics, ready: Callable[[], str]) -> None:
-        """`ready` gives what the service still waits for, or an empty text."""
+        """`ready` names the feeds that the service still waits for; an empty text if there are none."""
         self._context = context
         self._files = files
         self._metrics = metrics
@@ -54,8 +55,11 @@ class Pages:
             "/metrics": self._metrics_page,
         }
 
+    def __repr__(self) -> str:
+        return f"<Pages: {', '.join(self._routes)}, {self._files!r}>"
+
     async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
-        """The answer to a request. Raises `Refusal`."""
+        """Return the response to a request. Raises `Refusal`."""
         path = path_of(request)
         auth = self._context.auth
         if path in self._routes or path == EVENTS_PATH:
@@ -81,7 +85,7 @@ class Pages:
         return _not_modified_or(file, headers)
 
     def _preflight(self, headers: Mapping[bytes, bytes]) -> Response:
-        """What a page of an allowed origin may ask for (the Fetch standard's CORS protocol)."""
+        """Return the rights of web pages of an allowed origin (the Fetch standard's CORS protocol)."""
         self._context.auth.check_origin(headers)
         allowed = {
             "Allow": "GET, HEAD, OPTIONS",
@@ -154,7 +158,7 @@ def parse_events_request(
 
 
 def parse_query(request: h11.Request) -> dict[str, str]:
-    """A request's query by key. Raises `Refusal` for one that is not UTF-8, or has a key twice."""
+    """Return a request's query by key. Raises `Refusal` for one that is not UTF-8, or has a key twice."""
     text = request.target.partition(b"?")[2].decode("latin-1")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=20)

@@ -1,10 +1,11 @@
-"""One client's WebSocket: trio-websocket for all that comes in, `TlsStream.push` for the data that goes out.
+"""One client's WebSocket: trio-websocket for everything inbound, `TlsStream.push` for outbound data.
 
 trio-websocket does the handshake, pings, closes and inbound messages. It writes each of its own frames with exactly one
 `send_all`, and data frames are pushed whole, so the two never interleave. A close frame is the last thing on a
-WebSocket (RFC 6455, section 5.5.1): once one went by, nothing is pushed any more.
+WebSocket (RFC 6455, section 5.5.1): behind it nothing is pushed.
 
-A connection has two tasks: trio-websocket's reader, and `run`, which answers the client's requests.
+A connection has two tasks: trio-websocket's reader, and `run`, which answers the client's requests. A client that falls
+behind gets a third for the while.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ _PING, _PONG = b"\x89\x00", b"\x8a"
 """A whole ping, and the first byte of a pong (RFC 6455, section 5.5)."""
 
 _PONG_BYTES = 6
-"""A client's answer to our ping, and what a ping has more than its payload."""
+"""Length of an empty pong, and of a ping without its payload."""
 
 _SEE_ERROR = "see the ERROR before this"
 
 _CONNECTION_LOST = (
     ConnectionClosed,
-    # What it raises for a ping that comes after the server's own close frame.
+    # trio-websocket raises it for a ping behind the server's own close frame.
     LocalProtocolError,
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -52,7 +53,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.websock
 async def serve_websocket(
     stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, context: ServerContext
 ) -> None:
-    """Do the opening handshake and serve one client until it leaves. `rest` is what came behind its request.
+    """Do the opening handshake and serve one client until it leaves. `rest` are bytes received behind its request.
 
     Raises `trio.BrokenResourceError` if the connection was lost on the way.
     """
@@ -94,7 +95,7 @@ async def _serve(
 
 
 def _release_handshake(websocket: WebSocketConnection) -> None:
-    """Let go of what trio-websocket and wsproto keep of the opening handshake: 5 KB of each connection."""
+    """Release 5 KB per connection that trio-websocket and wsproto keep of the opening handshake."""
     established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
     if established is not None:
         websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
@@ -102,16 +103,16 @@ def _release_handshake(websocket: WebSocketConnection) -> None:
 
 
 def _release_frame_parser(websocket: WebSocketConnection) -> None:
-    """End the generator in which wsproto takes frames apart: it holds its owner, which holds it."""
+    """Break a reference cycle: the generator in which wsproto parses frames holds its owner, which holds it."""
     established = websocket._wsproto  # noqa: SLF001
     if isinstance(established, wsproto.connection.Connection):
         established._proto._parse_more.close()  # noqa: SLF001
 
 
 class _HandshakeStream(trio.abc.Stream):
-    """What trio-websocket reads and writes: first the request that was validated, then what comes after it.
+    """The stream that trio-websocket reads and writes: first the validated request, then the bytes behind it.
 
-    Bytes that arrive before trio-websocket has accepted the request would be lost in it: they are held back until then.
+    trio-websocket would lose bytes that arrive before it has accepted the request: they are held back until then.
     """
 
     __slots__ = ("_accepted", "_connection", "_head", "_rest", "_stream")
@@ -123,15 +124,18 @@ class _HandshakeStream(trio.abc.Stream):
         self._accepted: trio.Event | None = trio.Event()
         self._connection: WebSocketClientConnection | None = None
 
+    def __repr__(self) -> str:
+        return f"<_HandshakeStream before {self._connection!r}>"
+
     def accept(self, connection: WebSocketClientConnection) -> None:
-        """trio-websocket has accepted the request: what comes now is for this connection."""
+        """Let bytes through, and count them for this connection: trio-websocket has accepted the request."""
         self._connection = connection
         if self._accepted is not None:
             self._accepted.set()
             self._accepted = None
 
     def release(self) -> None:
-        """The connection is over, and not to wait in a cycle for the garbage collector."""
+        """Release the connection, so that no reference cycle waits for the garbage collector."""
         if self._connection is not None:
             self._connection.release()
             self._connection = None
@@ -152,8 +156,8 @@ class _HandshakeStream(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         frame = bytes(data)
         if self._connection is None:
-            # If the peer has gone by now, whoever reads is told. Raised here, it would leave everything of this
-            # connection in cycles, which wait for the garbage collector.
+            # A peer that has gone by now shows at the next read. Raised here, the error would leave the whole
+            # connection in reference cycles.
             with suppress(trio.BrokenResourceError):
                 await self._stream.send_all(frame)
             return
@@ -177,7 +181,7 @@ class _HandshakeStream(trio.abc.Stream):
 
 
 class WebSocketClientConnection(ClientConnection):
-    """One client's WebSocket, from the accepted upgrade to the end of its connection."""
+    """One client's WebSocket, from the accepted upgrade to the end of the connection."""
 
     __slots__ = ("_closed", "_heard_at", "_pinged", "_rate_limiter", "_unfinished", "_websocket")
 
@@ -200,30 +204,30 @@ class WebSocketClientConnection(ClientConnection):
         super().__init__(stream, encoding, grant, context, nursery)
 
     def release(self) -> None:
-        """Let go of the WebSocket, too."""
+        """Release the WebSocket, too."""
         super().release()
         _release_frame_parser(self._websocket)
         del self._websocket
 
     async def run(self) -> None:
-        """Answer requests, one at a time: while an answer waits for the data before it, the next request waits too."""
+        """Answer requests, one at a time: while an answer waits for the data before it, the next request waits, too."""
         self.send_control(self._session.welcome())
         while True:
             try:
                 message = await self._websocket.get_message()
             except ConnectionClosed:
-                # If it is this side that closes, the peer's answer is still to come.
+                # If this side closes, the peer's close frame is still to come.
                 if self._closed is not None:
                     await self._closed.wait()
                 self.send_missing_close()
                 return
             self._unfinished = 0
-            # A request can bring a client back in step: its socket has to have taken the answer to the one before, or
-            # the answers of a client that does not read them would pile up.
+            # A request can resume delivery. So the socket has to have taken the previous answer first, or answers
+            # would pile up for a client that does not read them.
             await self.wait_delivered(self._context.hub.cache.cut)
             await self._context.fair_queue.take()
             if self.closing:
-                continue  # the close frame was the last thing to be said, so nothing is done about this any more
+                continue  # nothing can follow the close frame, so the request is not carried out
             answer = await self._answer(message)
             await self.wait_delivered(self._context.hub.cache.cut)
             self.send_control(answer.frame)
@@ -233,22 +237,22 @@ class WebSocketClientConnection(ClientConnection):
             await self._throttle(answer.cost)
 
     async def count_received(self, size: int) -> None:
-        """So many bytes have come. Returns when more may be read."""
+        """Count received bytes. Returns when more may be read."""
         self._heard_at = trio.current_time()
         self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
         self._pinged = False
         if self._unfinished > self._context.limits.max_message_bytes + MAX_UNFINISHED_BYTES:
-            # Endless fragments, or pongs that nobody asked for: none of it makes a message.
+            # Endless fragments, or pongs without a ping: no message comes of them.
             await self.close_with(self._session.too_large())
         await self._throttle(size / BYTES_PER_REQUEST_UNIT)
 
     async def count_pong(self, payload: int) -> None:
-        """A ping with so many bytes was answered. Returns when more may be read."""
+        """Count the answer to a client's ping with this payload. Returns when more may be read."""
         self._unfinished = max(0, self._unfinished - payload - _PONG_BYTES)
         await self._throttle(1)
 
     def check_timeouts(self, now: float, time: int) -> None:
-        """Look for silence, too."""
+        """Also ping a silent client, and drop one that does not answer."""
         super().check_timeouts(now, time)
         silent, limits = now - self._heard_at, self._context.limits
         if self.closing or silent < limits.ping_seconds:
@@ -263,39 +267,39 @@ class WebSocketClientConnection(ClientConnection):
             self.send_control(_PING)
 
     async def send_goodbye(self, retry_ms: int) -> None:
-        """Say GOODBYE and close, because the server stops; the client is to come back after `retry_ms`."""
+        """Send GOODBYE and close, because the server stops; the client should come back after `retry_ms`."""
         if not self.closing:
             reason = "the server is stopping"
             self.send_control(self._subscriber.encoding.frame(Goodbye(reason, retry_ms, come_back=True)))
             await self._close(Close.GOING_AWAY, reason)
 
     async def close_with(self, answer: Answer) -> None:
-        """Say why, close, and see to it that it ends."""
+        """Send this last answer, close, and end the connection in any case."""
         if not self.closing and answer.close is not None:
             self.send_control(answer.frame)
-            # Here, because the close frame may have to wait for a pong that a full socket does not take.
+            # Before the close frame, which may have to wait for a pong that a full socket does not take.
             self.closing = True
             self._context.hub.pause_delivery(self._subscriber)
             await self._close(answer.close, _SEE_ERROR)
         self._cancel()
 
     def close_internal_error(self) -> None:
-        """Something went wrong on this side: tell the client, if it can be told."""
+        """Send close code 1011 after a fault of this side, if nothing was closed yet."""
         if not self.closing:
             self.closing = True
             self._stream.push(close_frame(Close.INTERNAL_ERROR, "a fault of the server"))
 
     def before_close(self, code: int) -> bytes:
-        """A close frame is about to go out; returns what is to be said before it."""
+        """Stop delivery, because a close frame is about to go out; return the frame to send before it."""
         self.closing = True
         self._context.hub.pause_delivery(self._subscriber)
-        # If it is not trio-websocket that closes, the ERROR was said already.
+        # trio-websocket closes by itself without an ERROR; all others have sent it already.
         return self._session.too_large().frame if code == Close.TOO_LARGE and self._closed is None else b""
 
     def send_missing_close(self) -> None:
-        """The stream is about to be closed: send the close frame that trio-websocket leaves out.
+        """Send the close frame that trio-websocket leaves out, before the stream is closed.
 
-        It ends a connection on which it found a fault (RFC 6455, section 7.1.7) without saying which.
+        trio-websocket ends a connection on which it found a fault (RFC 6455, section 7.1.7) without a close code.
         """
         fault = self._websocket.closed
         if not self.closing and fault is not None and fault.code in {Close.PROTOCOL_ERROR, Close.MALFORMED}:
