@@ -1,4 +1,4 @@
-"""What several test modules need: a market in a line, a sink that remembers, and frames read back as messages."""
+"""Helpers of several test modules: a market in a line, a sink that remembers, and frames decoded as messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def market(*instruments: Instrument | str) -> LastValueCache:
 
 
 def cut(cache: LastValueCache, *publications: Publication) -> int:
-    """Publish these as one cut, whose time is a thousand times its number; the cut the cache is at then."""
+    """Publish these as one cut, with its number times 1,000 as time; return the present cut."""
     for publication in publications:
         cache.publish(publication)
     cache.close_cut((cache.cut + 1) * 1000)
@@ -64,13 +64,13 @@ def messages(frames: Iterable[bytes], encoding: Encoding) -> list[ServerMessage]
 
 
 def payload(frame: bytes) -> bytes | str:
-    """What a WebSocket client's application gets of a frame: bytes of a binary one, text of a text one."""
+    """The payload of a frame as a WebSocket library returns it: bytes of a binary one, text of a text one."""
     content = frame[_header(frame) :]
     return content.decode() if frame[0] == 0x81 else content
 
 
 def split(data: Iterable[bytes]) -> list[bytes]:
-    """The single frames of what was pushed: one push may bring several."""
+    """The single frames in pushed data: one push may bring several."""
     frames = []
     for joined in data:
         rest = joined

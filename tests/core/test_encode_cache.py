@@ -1,4 +1,4 @@
-"""ticker/core/encode_cache.py: what is encoded, how often, and how it is put together."""
+"""ticker/core/encode_cache.py: encoded parts, how often they are encoded, and the frames put together from them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "
 
 
 def sent(
-    entries: EncodeCache, since: int, encoding: Encoding = MSGPACK, fresh: list[int] | None = None
+    entries: EncodeCache, since: int, encoding: Encoding = MSGPACK, missing: list[int] | None = None
 ) -> list[ServerMessage]:
-    """What a copy of everything gets that is at `since`."""
-    window = entries.window(since)
-    return messages([entries.frame(since, window, sorted(window.changed), fresh or [])], encoding)
+    """Return the messages for a copy of everything at `since`."""
+    change_set = entries.change_set(since)
+    return messages([entries.frame(since, change_set, sorted(change_set.changed), missing or [])], encoding)
 
 
 def quoted() -> LastValueCache:
@@ -37,47 +37,47 @@ def quoted() -> LastValueCache:
 # Windows
 
 
-def test_a_window_is_what_changed_after_a_cut() -> None:
+def test_a_change_set_has_the_changes_after_a_cut() -> None:
     entries = EncodeCache(quoted(), MSGPACK)
-    assert [sorted(entries.window(since).changed) for since in range(5)] == [[0, 1], [0, 1], [0, 1], [0], []]
+    assert [sorted(entries.change_set(since).changed) for since in range(5)] == [[0, 1], [0, 1], [0, 1], [0], []]
 
 
 def test_everybody_with_the_same_cursor_uses_the_same_window() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
-    window = entries.window(2)
-    assert entries.window(2) is window
+    change_set = entries.change_set(2)
+    assert entries.change_set(2) is change_set
     cut(cache, update("B", bid="9"))
-    assert entries.window(2) is not window
+    assert entries.change_set(2) is not change_set
 
 
 def test_an_entry_is_encoded_when_it_is_first_needed_and_once() -> None:
     entries = EncodeCache(quoted(), MSGPACK)
-    window = entries.window(1)
+    change_set = entries.change_set(1)
     assert entries.encoded == 0
     for _ in range(1000):
-        assert window[0] == MSGPACK.entry(0, {14: "live", 1: 100, 3: 300})
+        assert change_set[0] == MSGPACK.entry(0, {14: "live", 1: 100, 3: 300})
     assert entries.encoded == 1
 
 
 def test_windows_that_select_the_same_fields_share_an_entry() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
-    assert entries.window(2)[0] is entries.window(3)[0]
-    assert entries.window(0)[0] is entries.window(1)[0]
-    assert entries.window(1)[0] != entries.window(2)[0]
+    assert entries.change_set(2)[0] is entries.change_set(3)[0]
+    assert entries.change_set(0)[0] is entries.change_set(1)[0]
+    assert entries.change_set(1)[0] != entries.change_set(2)[0]
     assert entries.encoded == 2
 
 
 def test_an_entry_lives_until_its_instrument_changes() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
-    entry = entries.window(1)[0]
+    entry = entries.change_set(1)[0]
     cut(cache, update("B", bid="9"))
-    assert entries.window(1)[0] is entry
+    assert entries.change_set(1)[0] is entry
     assert entries.encoded == 1
     cut(cache, update("A", bid="2"))
-    assert entries.window(1)[0] == MSGPACK.entry(0, {14: "live", 1: 200, 3: 300})
+    assert entries.change_set(1)[0] == MSGPACK.entry(0, {14: "live", 1: 200, 3: 300})
     assert entries.encoded == 2
 
 
@@ -88,21 +88,21 @@ def test_only_so_many_entries_are_kept() -> None:
     for number, name in enumerate(names):
         cut(cache, update("A", **{name: number}))
     for since in range(cache.cut):
-        assert entries.window(since)[0]
+        assert entries.change_set(since)[0]
     assert len(entries._selections) == len(names)
     cut(cache, update("A", own_0=100))
-    assert entries.window(cache.cut - 1)[0] == MSGPACK.entry(0, {"own_0": 100})
+    assert entries.change_set(cache.cut - 1)[0] == MSGPACK.entry(0, {"own_0": 100})
     assert len(entries._selections) <= ENTRIES_PER_INSTRUMENT
 
 
-def test_what_belongs_to_a_cut_is_forgotten_after_it() -> None:
+def test_parts_that_belong_to_a_cut_are_dropped_after_it() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
-    assert entries.window(3)[0] == MSGPACK.entry(0, {3: 300})
+    assert entries.change_set(3)[0] == MSGPACK.entry(0, {3: 300})
     cut(cache, update("A", ask="4"))
-    assert entries.window(3)[0] == MSGPACK.entry(0, {3: 400})
+    assert entries.change_set(3)[0] == MSGPACK.entry(0, {3: 400})
     assert entries.encoded == 2
-    assert list(entries._windows) == [3]
+    assert list(entries._change_sets) == [3]
 
 
 # Frames
@@ -116,12 +116,12 @@ def test_changes_of_known_instruments_are_a_delta(encoding: Encoding) -> None:
 
 
 @both
-def test_what_was_withdrawn_is_nil_in_a_delta_and_missing_in_a_record(encoding: Encoding) -> None:
+def test_a_withdrawn_field_is_nil_in_a_delta_and_missing_in_a_record(encoding: Encoding) -> None:
     cache = quoted()
     cut(cache, Withdrawal("B"))
     entries = EncodeCache(cache, encoding)
     assert sent(entries, 4, encoding) == [Delta(4, 5, 5000, [1, {1: None}])]
-    frame = entries.frame(5, entries.window(5), [], [1])
+    frame = entries.frame(5, entries.change_set(5), [], [1])
     assert messages([frame], encoding)[1] == Snapshot(5, 5, 5000, [], [1, {}])
 
 
@@ -144,9 +144,9 @@ def test_an_instrument_declared_after_the_cursor_comes_complete_behind_its_defin
 
 
 @both
-def test_what_is_fresh_to_a_client_comes_complete_however_old_it_is(encoding: Encoding) -> None:
+def test_an_instrument_new_to_a_client_comes_complete_however_old_it_is(encoding: Encoding) -> None:
     entries = EncodeCache(quoted(), encoding)
-    frame = entries.frame(3, entries.window(3), [0], [1])
+    frame = entries.frame(3, entries.change_set(3), [0], [1])
     assert messages([frame], encoding) == [
         Instruments([Definition(1, "B", 2, 0, {})]),
         Snapshot(3, 4, 4000, [0, {3: 300}], [1, {1: 200}]),
@@ -175,19 +175,19 @@ def test_a_new_description_brings_the_definition_and_no_field(encoding: Encoding
     ]
 
 
-def test_a_definition_goes_only_to_who_holds_its_instrument() -> None:
+def test_a_definition_goes_only_to_copies_that_hold_its_instrument() -> None:
     cache = quoted()
     cut(cache, update("A", bid="1.125"), update("B", bid="5"))
     entries = EncodeCache(cache, MSGPACK)
-    window = entries.window(4)
-    assert window.redefined == {0}
-    assert messages([entries.frame(4, window, [1])], MSGPACK) == [Delta(4, 5, 5000, [1, {1: 500}])]
+    change_set = entries.change_set(4)
+    assert change_set.redefined == {0}
+    assert messages([entries.frame(4, change_set, [1])], MSGPACK) == [Delta(4, 5, 5000, [1, {1: 500}])]
 
 
 def test_a_frame_may_begin_before_its_window() -> None:
     """An audience that was last told cut 1, and for which nothing changed through cut 3."""
     entries = EncodeCache(quoted(), MSGPACK)
-    frame = entries.frame(1, entries.window(3), [0])
+    frame = entries.frame(1, entries.change_set(3), [0])
     assert messages([frame], MSGPACK) == [Delta(1, 4, 4000, [0, {3: 300}])]
 
 
@@ -198,10 +198,10 @@ def test_a_record_is_kept_until_its_instrument_changes() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
     for _ in range(1000):
-        entries.frame(4, entries.window(4), [], [0, 1])
+        entries.frame(4, entries.change_set(4), [], [0, 1])
     assert entries.encoded == 2
     cut(cache, update("A", bid="9"))
-    frame = entries.frame(5, entries.window(5), [], [0, 1])
+    frame = entries.frame(5, entries.change_set(5), [], [0, 1])
     assert entries.encoded == 3
     assert messages([frame], MSGPACK)[1] == Snapshot(5, 5, 5000, [], [0, {1: 900, 14: "live", 3: 300}, 1, {1: 200}])
 
@@ -210,9 +210,9 @@ def test_a_definition_is_kept_until_its_instrument_is_declared_anew() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
     cut(cache, update("A", bid="9"))
-    first = entries.frame(5, entries.window(5), [], [0])
+    first = entries.frame(5, entries.change_set(5), [], [0])
     cut(cache, Instrument("A", metadata={"name": "x"}))
-    second = entries.frame(6, entries.window(6), [], [0])
+    second = entries.frame(6, entries.change_set(6), [], [0])
     assert messages([first], MSGPACK)[0] == Instruments([Definition(0, "A", 2, 0, {})])
     assert messages([second], MSGPACK)[0] == Instruments([Definition(0, "A", 2, 0, {"name": "x"})])
 
@@ -247,6 +247,6 @@ def test_shared_entries_are_those_that_would_be_encoded_for_each(
     for symbol, fields in updates:
         cut(cache, Update(symbol, fields))
         for since in cursors:
-            window = entries.window(since)
-            for number in window.changed:
-                assert window[number] == encoding.entry(number, cache.records[number].changes_since(since))
+            change_set = entries.change_set(since)
+            for number in change_set.changed:
+                assert change_set[number] == encoding.entry(number, cache.records[number].changes_since(since))

@@ -1,4 +1,4 @@
-"""ticker/core/hub.py: who is sent what, when, and how little that costs."""
+"""ticker/core/hub.py: frames and their times, and how few parts are encoded for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.floor import MS, SECOND, Client, Floor, bids
+from tests.core.harness import MS, SECOND, Client, Harness, bids
 from tests.support import cut, update
 from ticker.core.audiences import NOTHING
 from ticker.market import Instrument, Withdrawal
@@ -19,21 +19,21 @@ from ticker.protocol.wire import JSON, MSGPACK
 
 
 def test_a_new_client_has_everything_it_asked_for_and_is_sent_nothing() -> None:
-    floor = Floor("A")
-    client = floor.client()
+    harness = Harness("A")
+    client = harness.client()
     assert client.subscriber.in_step
-    assert client.subscriber.audience.watch == NOTHING
+    assert client.subscriber.audience.subscription_set == NOTHING
     assert client.subscriber.cursor == 1
-    floor.publish(update("A", bid="1"))
+    harness.publish(update("A", bid="1"))
     assert client.take() == []
 
 
 def test_a_subscription_is_answered_with_a_snapshot_before_it_returns() -> None:
-    floor = Floor("A", "B")
-    floor.publish(update("A", bid="1.25"))
-    client = floor.client()
-    floor.publish(update("A", ask="2"))
-    client.watch("A")
+    harness = Harness("A", "B")
+    harness.publish(update("A", bid="1.25"))
+    client = harness.client()
+    harness.publish(update("A", ask="2"))
+    client.subscribe("A")
     assert client.take() == [
         Instruments([Definition(0, "A", 2, 0, {})]),
         Snapshot(2, 3, 3000, [], [0, {1: 125, 3: 200}]),
@@ -41,38 +41,38 @@ def test_a_subscription_is_answered_with_a_snapshot_before_it_returns() -> None:
     assert client.subscriber.in_step
 
 
-def test_who_asks_for_more_is_sent_only_what_is_new_to_it() -> None:
-    floor = Floor("A", "B")
-    floor.publish(update("A", bid="1"), update("B", bid="2"))
-    client = floor.client("A")
-    client.watch("A", "B")
+def test_further_subscriptions_bring_only_the_new_instruments() -> None:
+    harness = Harness("A", "B")
+    harness.publish(update("A", bid="1"), update("B", bid="2"))
+    client = harness.client("A")
+    client.subscribe("A", "B")
     assert client.take()[1] == Snapshot(2, 2, 2000, [], [1, {1: 200}])
 
 
-def test_who_asks_for_less_or_the_same_is_sent_nothing() -> None:
-    floor = Floor("A", "B")
-    floor.publish(update("A", bid="1"), update("B", bid="2"))
-    client = floor.client("A", "B")
-    client.watch("B")
-    client.watch("B")
+def test_fewer_or_the_same_subscriptions_bring_nothing() -> None:
+    harness = Harness("A", "B")
+    harness.publish(update("A", bid="1"), update("B", bid="2"))
+    client = harness.client("A", "B")
+    client.subscribe("B")
+    client.subscribe("B")
     assert client.take() == []
-    floor.publish(update("A", bid="3"))
+    harness.publish(update("A", bid="3"))
     assert client.take() == []
 
 
-def test_what_was_dropped_and_asked_for_again_comes_complete() -> None:
-    floor = Floor("A")
-    floor.publish(update("A", bid="1"))
-    client = floor.client("A")
-    client.watch()
-    client.watch("A")
+def test_an_instrument_unsubscribed_and_subscribed_again_comes_complete() -> None:
+    harness = Harness("A")
+    harness.publish(update("A", bid="1"))
+    client = harness.client("A")
+    client.subscribe()
+    client.subscribe("A")
     assert client.take()[1] == Snapshot(2, 2, 2000, [], [0, {1: 100}])
 
 
-def test_a_client_gets_what_it_watches_in_its_own_encoding() -> None:
-    floor = Floor("A", "B")
-    clients = [floor.client("A"), floor.client("B"), floor.client("A", encoding=JSON)]
-    floor.publish(update("A", bid="1"))
+def test_a_client_gets_its_instruments_in_its_own_encoding() -> None:
+    harness = Harness("A", "B")
+    clients = [harness.client("A"), harness.client("B"), harness.client("A", encoding=JSON)]
+    harness.publish(update("A", bid="1"))
     assert [client.take() for client in clients] == [
         [Delta(1, 2, 2000, [0, {1: 100}])],
         [],
@@ -81,73 +81,73 @@ def test_a_client_gets_what_it_watches_in_its_own_encoding() -> None:
 
 
 def test_a_frame_holds_all_changes_of_a_cut_that_a_client_watches_and_no_others() -> None:
-    floor = Floor("A", "B", "C")
-    client = floor.client("A", "C")
-    floor.publish(*(update(symbol, bid="1") for symbol in "ABC"))
+    harness = Harness("A", "B", "C")
+    client = harness.client("A", "C")
+    harness.publish(*(update(symbol, bid="1") for symbol in "ABC"))
     (delta,) = client.take()
     assert isinstance(delta, Delta)
     assert sorted(delta.changes[::2]) == [0, 2]
 
 
 def test_a_cut_that_changed_nothing_for_an_audience_is_not_told() -> None:
-    floor = Floor("A", "B")
-    client = floor.client("A")
-    floor.publish(update("B", bid="1"))
-    floor.publish(update("B", bid="2"))
+    harness = Harness("A", "B")
+    client = harness.client("A")
+    harness.publish(update("B", bid="1"))
+    harness.publish(update("B", bid="2"))
     assert client.take() == []
-    floor.publish(update("A", bid="3"))
+    harness.publish(update("A", bid="3"))
     assert client.take() == [Delta(1, 4, 4000, [0, {1: 300}])]
 
 
 def test_a_withdrawn_instrument_is_a_change_to_nothing() -> None:
-    floor = Floor("A")
-    floor.publish(update("A", bid="1"))
-    client = floor.client("A")
-    floor.publish(Withdrawal("A"))
+    harness = Harness("A")
+    harness.publish(update("A", bid="1"))
+    client = harness.client("A")
+    harness.publish(Withdrawal("A"))
     assert client.take() == [Delta(2, 3, 3000, [0, {1: None}])]
 
 
 # Resuming
 
 
-def test_a_client_that_resumes_is_sent_what_changed_since_its_cursor() -> None:
-    floor = Floor("A", "B")
-    floor.publish(update("A", bid="1"), update("B", bid="1"))
+def test_a_client_that_resumes_is_sent_the_changes_since_its_cursor() -> None:
+    harness = Harness("A", "B")
+    harness.publish(update("A", bid="1"), update("B", bid="1"))
     for price in ("2", "3", "4"):
-        floor.publish(update("A", bid=price))
-    client = floor.client()
-    client.watch("A", "B", resume_from=3)
+        harness.publish(update("A", bid=price))
+    client = harness.client()
+    client.subscribe("A", "B", resume_from=3)
     assert client.take() == [Delta(3, 5, 5000, [0, {1: 400}])]
     assert client.subscriber.in_step
 
 
 def test_a_client_that_missed_nothing_resumes_without_a_frame() -> None:
-    floor = Floor("A")
-    floor.publish(update("A", bid="1"))
-    client = floor.client()
-    client.watch("A", resume_from=2)
+    harness = Harness("A")
+    harness.publish(update("A", bid="1"))
+    client = harness.client()
+    client.subscribe("A", resume_from=2)
     assert client.take() == []
-    floor.publish(update("A", bid="2"))
+    harness.publish(update("A", bid="2"))
     assert client.take() == [Delta(2, 3, 3000, [0, {1: 200}])]
 
 
 def test_instruments_that_appeared_during_an_outage_come_complete() -> None:
-    floor = Floor("A")
-    floor.publish(Instrument("AB"), update("AB", bid="1"))
-    client = floor.client()
-    client.watch("A*", resume_from=1)
+    harness = Harness("A")
+    harness.publish(Instrument("AB"), update("AB", bid="1"))
+    client = harness.client()
+    client.subscribe("A*", resume_from=1)
     assert client.take() == [Instruments([Definition(1, "AB", 2, 0, {})]), Snapshot(1, 2, 2000, [], [1, {1: 100}])]
 
 
-def test_who_resumes_with_a_resting_audience_gets_its_next_frame() -> None:
-    floor = Floor("A")
-    floor.client("A", interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    client = floor.client()
-    client.watch("A", interval_us=100 * MS, resume_from=2)
-    floor.publish(update("A", bid="2"))
+def test_a_client_that_resumes_into_a_throttled_audience_gets_its_next_frame() -> None:
+    harness = Harness("A")
+    harness.client("A", interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    client = harness.client()
+    client.subscribe("A", interval_us=100 * MS, resume_from=2)
+    harness.publish(update("A", bid="2"))
     assert client.take() == []
-    floor.wait(100 * MS)
+    harness.wait(100 * MS)
     assert client.take() == [Delta(2, 3, 3000, [0, {1: 200}])]
 
 
@@ -156,66 +156,66 @@ def test_who_resumes_with_a_resting_audience_gets_its_next_frame() -> None:
 
 @pytest.mark.parametrize("interval_us", [0, 1, 50 * MS, 60 * SECOND])
 def test_a_change_on_a_quiet_symbol_goes_out_at_once(interval_us: int) -> None:
-    floor = Floor("A")
-    client = floor.client("A", interval_us=interval_us)
-    floor.publish(update("A", bid="1"))
+    harness = Harness("A")
+    client = harness.client("A", interval_us=interval_us)
+    harness.publish(update("A", bid="1"))
     assert client.take() == [Delta(1, 2, 2000, [0, {1: 100}])]
 
 
 def test_without_an_interval_every_cut_goes_out_at_once() -> None:
-    floor = Floor("A")
-    client = floor.client("A")
+    harness = Harness("A")
+    client = harness.client("A")
     for price in range(5):
-        floor.publish(update("A", bid=price))
+        harness.publish(update("A", bid=price))
     assert bids(client.take()) == [0, 100, 200, 300, 400]
-    assert floor.hub.next_due() is None
+    assert harness.hub.next_due() is None
 
 
 def test_changes_within_an_interval_are_merged_into_one_frame_at_its_end() -> None:
-    floor = Floor("A")
-    client = floor.client("A", interval_us=100 * MS)
+    harness = Harness("A")
+    client = harness.client("A", interval_us=100 * MS)
     for price in range(1, 6):
-        floor.publish(update("A", bid=price))
+        harness.publish(update("A", bid=price))
     assert bids(client.take()) == [100]
-    assert floor.hub.next_due() == floor.now + 100 * MS
-    floor.wait(100 * MS - 1)
+    assert harness.hub.next_due() == harness.now + 100 * MS
+    harness.wait(100 * MS - 1)
     assert client.take() == []
-    floor.wait(1)
+    harness.wait(1)
     assert client.take() == [Delta(2, 6, 6000, [0, {1: 500}])]
 
 
 @pytest.mark.parametrize("others", [0, 3])
-def test_an_audience_that_rested_without_a_change_is_sent_the_next_at_once(others: int) -> None:
-    floor = Floor("A", "B")
+def test_an_audience_throttled_without_a_change_is_sent_the_next_at_once(others: int) -> None:
+    harness = Harness("A", "B")
     for number in range(others):
-        floor.client("B", f"Z{number}")
-    client = floor.client("A", interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    floor.publish(update("B", bid="1"))
-    floor.wait(100 * MS)
-    assert floor.hub.next_due() is None
-    floor.now += 1
-    floor.publish(update("A", bid="2"))
+        harness.client("B", f"Z{number}")
+    client = harness.client("A", interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    harness.publish(update("B", bid="1"))
+    harness.wait(100 * MS)
+    assert harness.hub.next_due() is None
+    harness.now += 1
+    harness.publish(update("A", bid="2"))
     assert client.take() == [Delta(1, 2, 2000, [0, {1: 100}]), Delta(2, 4, 4000, [0, {1: 200}])]
 
 
-def test_a_change_at_the_very_end_of_a_rest_goes_out_once() -> None:
-    floor = Floor("A")
-    client = floor.client("A", interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    floor.now += 100 * MS
-    floor.publish(update("A", bid="2"))
-    floor.run()
+def test_a_change_at_the_very_end_of_an_interval_goes_out_once() -> None:
+    harness = Harness("A")
+    client = harness.client("A", interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    harness.now += 100 * MS
+    harness.publish(update("A", bid="2"))
+    harness.run()
     assert bids(client.take()) == [100, 200]
 
 
-def test_a_rest_that_ends_brings_the_cut_of_the_same_pass() -> None:
+def test_the_end_of_an_interval_brings_the_cut_of_the_same_pass() -> None:
     """A rest is over without a change, and in the same pass the sweep finds one: it is sent once, and at once."""
-    floor = Floor("A", "B")
-    rested, other = floor.client("A", interval_us=100 * MS), floor.client("B", interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    floor.now += 150 * MS
-    floor.publish(update("A", bid="2"), update("B", bid="1"))
+    harness = Harness("A", "B")
+    rested, other = harness.client("A", interval_us=100 * MS), harness.client("B", interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    harness.now += 150 * MS
+    harness.publish(update("A", bid="2"), update("B", bid="1"))
     assert bids(rested.take()) == [100, 200]
     assert len(other.take()) == 1
 
@@ -226,115 +226,115 @@ def test_a_rest_that_ends_brings_the_cut_of_the_same_pass() -> None:
     pauses=st.lists(st.integers(0, 150_000), min_size=1, max_size=40),
 )
 def test_n_intervals_bring_at_most_one_frame_more_than_n(interval: int, start: int, pauses: list[int]) -> None:
-    floor = Floor("A")
-    floor.now += start
-    client = floor.client("A", interval_us=interval)
-    times = frame_times(floor, client, pauses)
+    harness = Harness("A")
+    harness.now += start
+    client = harness.client("A", interval_us=interval)
+    times = frame_times(harness, client, pauses)
     for first, one in enumerate(times):
         for more, other in enumerate(times[first:]):
             assert other - one >= (more - 1) * interval
-    floor.wait(interval)
-    assert client.subscriber.cursor == floor.cache.cut, "a change waits at most for one interval"
+    harness.wait(interval)
+    assert client.subscriber.cursor == harness.cache.cut, "a change waits at most for one interval"
 
 
 @given(interval=st.integers(4, 100_000), start=st.integers(0, 10**6))
 def test_under_constant_change_a_client_gets_a_frame_at_every_multiple_of_its_interval(
     interval: int, start: int
 ) -> None:
-    floor = Floor("A")
-    floor.now += start
-    client = floor.client("A", interval_us=interval)
-    times = frame_times(floor, client, [max(1, interval // 7)] * 100)
-    assert times[0] == floor.now - 99 * max(1, interval // 7), "the first change goes out at once"
+    harness = Harness("A")
+    harness.now += start
+    client = harness.client("A", interval_us=interval)
+    times = frame_times(harness, client, [max(1, interval // 7)] * 100)
+    assert times[0] == harness.now - 99 * max(1, interval // 7), "the first change goes out at once"
     # The first step may end before there is another change: then that goes out at once as well.
     assert all(time % interval == 0 for time in times[2:])
     assert all(later - earlier == interval for earlier, later in pairwise(times[2:]))
 
 
-def frame_times(floor: Floor, client: Client, pauses: list[int]) -> list[int]:
+def frame_times(harness: Harness, client: Client, pauses: list[int]) -> list[int]:
     """When a client gets frames if A changes after each of these pauses, and every pass comes when it is due."""
     client.times.clear()
     for number, pause in enumerate(pauses):
-        floor.wait(pause)
-        floor.publish(update("A", trade_count=number + 1))
+        harness.wait(pause)
+        harness.publish(update("A", trade_count=number + 1))
     return client.times
 
 
 @pytest.mark.parametrize("late", [0, 20, 99])
 def test_a_pass_that_comes_late_does_not_delay_the_next(late: int) -> None:
-    floor = Floor("A")
-    client = floor.client("A", interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    floor.publish(update("A", bid="2"))
-    floor.now += (100 + late) * MS
-    floor.run()
+    harness = Harness("A")
+    client = harness.client("A", interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    harness.publish(update("A", bid="2"))
+    harness.now += (100 + late) * MS
+    harness.run()
     assert bids(client.take()) == [100, 200]
-    assert floor.hub.next_due() == 1 * SECOND + 200 * MS
+    assert harness.hub.next_due() == 1 * SECOND + 200 * MS
 
 
 def test_audiences_that_are_due_together_share_one_entry() -> None:
-    floor = Floor("A", "B")
+    harness = Harness("A", "B")
     for names in (["A"], ["A", "B"], ["*"]):
-        floor.client(*names, interval_us=100 * MS)
-    floor.publish(update("A", bid="1"))
-    floor.publish(update("A", bid="2"))
-    before = floor.hub._entries[MSGPACK].encoded
-    floor.wait(100 * MS)
-    assert floor.hub._entries[MSGPACK].encoded == before + 1
+        harness.client(*names, interval_us=100 * MS)
+    harness.publish(update("A", bid="1"))
+    harness.publish(update("A", bid="2"))
+    before = harness.hub._encode_caches[MSGPACK].encoded
+    harness.wait(100 * MS)
+    assert harness.hub._encode_caches[MSGPACK].encoded == before + 1
 
 
 # How much it costs
 
 
 def test_a_thousand_members_cost_one_encoding_and_get_the_same_bytes() -> None:
-    floor = Floor("A")
-    clients = [floor.client("A") for _ in range(1000)]
-    before = floor.hub._entries[MSGPACK].encoded
-    floor.publish(update("A", bid="1"))
-    assert floor.hub._entries[MSGPACK].encoded == before + 1
+    harness = Harness("A")
+    clients = [harness.client("A") for _ in range(1000)]
+    before = harness.hub._encode_caches[MSGPACK].encoded
+    harness.publish(update("A", bid="1"))
+    assert harness.hub._encode_caches[MSGPACK].encoded == before + 1
     assert all(client.frames[0] is clients[0].frames[0] for client in clients)
 
 
-def test_a_thousand_new_clients_cost_one_encoding_of_what_they_ask_for() -> None:
-    floor = Floor("A", "B")
-    floor.publish(update("A", bid="1"), update("B", bid="1"))
+def test_a_thousand_new_clients_cost_one_encoding_of_their_instruments() -> None:
+    harness = Harness("A", "B")
+    harness.publish(update("A", bid="1"), update("B", bid="1"))
     for _ in range(1000):
-        floor.client("*")
-    assert floor.hub._entries[MSGPACK].encoded == 2
+        harness.client("*")
+    assert harness.hub._encode_caches[MSGPACK].encoded == 2
 
 
 def test_a_thousand_different_watches_share_the_entries_of_their_instruments() -> None:
-    floor = Floor("A", *(f"S{number}" for number in range(1000)))
-    clients = [floor.client("A", f"S{number}") for number in range(1000)]
-    before = floor.hub._entries[MSGPACK].encoded
-    floor.publish(update("A", bid="1"))
-    assert floor.hub._entries[MSGPACK].encoded == before + 1
+    harness = Harness("A", *(f"S{number}" for number in range(1000)))
+    clients = [harness.client("A", f"S{number}") for number in range(1000)]
+    before = harness.hub._encode_caches[MSGPACK].encoded
+    harness.publish(update("A", bid="1"))
+    assert harness.hub._encode_caches[MSGPACK].encoded == before + 1
     assert all(bids(client.take()) == [100] for client in clients)
 
 
 def test_equal_watches_are_one_audience_however_they_were_asked_for() -> None:
-    floor = Floor("A", "B")
-    one, other = floor.client("A", "B*"), floor.client("A")
-    other.watch("B*", "A")
+    harness = Harness("A", "B")
+    one, other = harness.client("A", "B*"), harness.client("A")
+    other.subscribe("B*", "A")
     assert one.subscriber.audience is other.subscriber.audience
-    assert floor.client("A", "B*", encoding=JSON).subscriber.audience is not one.subscriber.audience
-    assert floor.client("A", "B*", interval_us=1).subscriber.audience is not one.subscriber.audience
+    assert harness.client("A", "B*", encoding=JSON).subscriber.audience is not one.subscriber.audience
+    assert harness.client("A", "B*", interval_us=1).subscriber.audience is not one.subscriber.audience
 
 
 @pytest.mark.parametrize("burst", [1, 2, 3, 7])
 def test_a_pass_yields_after_every_burst_of_writes(burst: int) -> None:
-    floor = Floor("A", "B", burst=burst)
+    harness = Harness("A", "B", burst=burst)
     for number in range(12):
-        floor.client("A" if number % 2 else "B")
-    cut(floor.cache, update("A", bid="1"), update("B", bid="1"))
-    assert len(list(floor.hub.publish(floor.now))) == 12 // burst
+        harness.client("A" if number % 2 else "B")
+    cut(harness.cache, update("A", bid="1"), update("B", bid="1"))
+    assert len(list(harness.hub.publish(harness.now))) == 12 // burst
 
 
 def test_a_client_counts_its_frames_and_its_slow_consumer_events() -> None:
-    floor = Floor("A")
-    client = floor.client("A")
-    floor.publish(update("A", bid="1"))
+    harness = Harness("A")
+    client = harness.client("A")
+    harness.publish(update("A", bid="1"))
     client.block()
-    floor.publish(update("A", bid="2"))
+    harness.publish(update("A", bid="2"))
     client.unblock()
     assert client.subscriber.slow_consumer_events == 1

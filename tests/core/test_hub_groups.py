@@ -1,6 +1,4 @@
-"""ticker/core/hub.py, ticker/server/publisher.py: a pass takes in what has come since it began, between two groups of
-audiences.
-"""
+"""ticker/core/hub.py, ticker/server/publisher.py: a pass closes further cuts between two groups of audiences."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from collections.abc import Callable
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.core.floor import Client, Floor, bids
+from tests.core.harness import Client, Harness, bids
 from tests.support import Sink, cut, update
 from ticker.config import Limits
 from ticker.core.audiences import SubscriptionSet
@@ -22,8 +20,8 @@ from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
 from ticker.server.publisher import Publisher
 
 
-class Passing(Floor):
-    """A floor on which every audience that never rests is a group by itself."""
+class Passing(Harness):
+    """A hub in which every audience without an interval is a group by itself."""
 
     def __init__(self, *instruments: str) -> None:
         super().__init__(*instruments)
@@ -49,34 +47,34 @@ class Passing(Floor):
         return lambda: cut(self.cache, *publications)
 
 
-def test_whose_turn_is_still_to_come_gets_the_newer_cut_at_once_and_the_others_in_the_next_pass() -> None:
-    floor = Passing("A", "B", "C", "D")
-    first, second, third = floor.three()
-    cut(floor.cache, update("A", bid="1"))
-    # The first refresh comes behind the group of those who rest at times, which is empty.
-    floor.run_with(None, floor.cut(update("A", bid="2")))
+def test_groups_not_yet_served_get_a_newer_cut_at_once_and_the_others_in_the_next_pass() -> None:
+    harness = Passing("A", "B", "C", "D")
+    first, second, third = harness.three()
+    cut(harness.cache, update("A", bid="1"))
+    # The first refresh comes after the group of the audiences with an interval, which is empty.
+    harness.run_with(None, harness.cut(update("A", bid="2")))
     assert [bids(client.take()) for client in (first, second, third)] == [[100], [200], [200]]
-    floor.run()
+    harness.run()
     assert [bids(client.take()) for client in (first, second, third)] == [[200], [], []]
-    floor.run()
+    harness.run()
     assert [client.take() for client in (first, second, third)] == [[], [], []]
 
 
-def test_what_has_not_changed_since_is_encoded_once_for_all_groups() -> None:
-    floor = Passing("A", "B", "C", "D")
-    floor.three()
-    cut(floor.cache, update("A", bid="1"))
-    before = floor.hub._entries[MSGPACK].encoded
-    floor.run_with(None, floor.cut(update("C", bid="2")), floor.cut(update("D", bid="2")))
-    assert floor.hub._entries[MSGPACK].encoded == before + 3  # A for all of them, C and D for one each
+def test_an_entry_without_a_later_change_is_encoded_once_for_all_groups() -> None:
+    harness = Passing("A", "B", "C", "D")
+    harness.three()
+    cut(harness.cache, update("A", bid="1"))
+    before = harness.hub._encode_caches[MSGPACK].encoded
+    harness.run_with(None, harness.cut(update("C", bid="2")), harness.cut(update("D", bid="2")))
+    assert harness.hub._encode_caches[MSGPACK].encoded == before + 3  # A for all of them, C and D for one each
 
 
-def test_an_instrument_that_appears_in_the_middle_of_a_pass_reaches_who_waits_for_it() -> None:
-    floor = Passing("A", "B", "C", "D")
-    first, second, third = floor.three()
-    waiting = floor.client("A", "NEW")
-    cut(floor.cache, update("A", bid="1"))
-    floor.run_with(None, None, floor.cut(Instrument("NEW"), update("NEW", bid="7")))
+def test_an_instrument_declared_in_the_middle_of_a_pass_reaches_its_subscribers() -> None:
+    harness = Passing("A", "B", "C", "D")
+    first, second, third = harness.three()
+    waiting = harness.client("A", "NEW")
+    cut(harness.cache, update("A", bid="1"))
+    harness.run_with(None, None, harness.cut(Instrument("NEW"), update("NEW", bid="7")))
     (definitions, snapshot) = waiting.take()[-2:]
     assert isinstance(snapshot, Snapshot)
     assert snapshot.records == [4, {1: 700}]
@@ -84,22 +82,22 @@ def test_an_instrument_that_appears_in_the_middle_of_a_pass_reaches_who_waits_fo
     assert [bids(client.take()) for client in (first, second, third)] == [[100], [100], [100]]
 
 
-def test_those_who_rest_at_times_are_one_group_through_which_no_cut_is_closed() -> None:
-    floor = Passing("A", "B", "C", "D")
-    clients = floor.three(interval_us=50_000)
-    now = cut(floor.cache, update("A", bid="1"))
-    floor.run_with(floor.cut(update("A", bid="2")))
+def test_audiences_with_an_interval_are_one_group_during_which_no_cut_is_closed() -> None:
+    harness = Passing("A", "B", "C", "D")
+    clients = harness.three(interval_us=50_000)
+    now = cut(harness.cache, update("A", bid="1"))
+    harness.run_with(harness.cut(update("A", bid="2")))
     assert [bids(client.take()) for client in clients] == [[100], [100], [100]]
-    assert floor.cache.cut == now
+    assert harness.cache.cut == now
 
 
 def test_groups_that_nobody_is_in_any_more_are_gone() -> None:
-    floor = Passing("A", "B", "C", "D")
-    clients = [*floor.three(), floor.client("A", encoding=JSON)]
-    assert len([group for group in floor.hub._pacing.ready() if group.audiences]) == 4
+    harness = Passing("A", "B", "C", "D")
+    clients = [*harness.three(), harness.client("A", encoding=JSON)]
+    assert len([group for group in harness.hub._scheduler.ready() if group.audiences]) == 4
     for client in clients:
         client.leave()
-    assert floor.hub._pacing.ready() == []
+    assert harness.hub._scheduler.ready() == []
 
 
 class Telling(Sink):
@@ -116,7 +114,7 @@ class Telling(Sink):
         return super().push(frame)
 
 
-async def test_the_publisher_goes_on_until_everybody_has_what_came_during_its_passes() -> None:
+async def test_the_publisher_goes_on_until_all_clients_have_the_cuts_closed_during_its_passes() -> None:
     hub = Hub(LastValueCache("epoch"), group_audiences=1)
     publisher = Publisher(hub, Limits())
     send, parcels = trio.open_memory_channel[FeedMessage](100)
@@ -126,7 +124,7 @@ async def test_the_publisher_goes_on_until_everybody_has_what_came_during_its_pa
     updates.send_nowait(items.pop(0))
     for number, sink in enumerate(sinks):
         subscriber = hub.connect(sink, MSGPACK, 0)
-        hub.watch(subscriber, SubscriptionSet(frozenset({"A", f"X{number}"}), frozenset(), 0), 0)
+        hub.subscribe(subscriber, SubscriptionSet(frozenset({"A", f"X{number}"}), frozenset(), 0), 0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, parcels)
         await wait_all_tasks_blocked()

@@ -1,10 +1,10 @@
-"""The promise everything else stands on: after every data frame, a client's copy equals the cache at that frame's cut.
+"""The central promise: after every data frame, a client's copy equals the cache at that frame's cut.
 
 A stateful property test drives the real cache, hub, sessions and replicas through any schedule of updates, cuts,
 stalls, partial writes, reconnects, subscribes, unsubscribes, withdrawn fields and raised scales. Only the socket is
 played: a `Pipe` takes as many bytes as it has room for and keeps the rest, as a socket does.
 
-The model is kept apart from the code under test: after each cut the test copies what it published itself, as Decimals.
+The model is kept apart from the code under test: after each cut the test copies its own publications, as Decimals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAMES = [*SYMBOLS, "A*", "*B", "*", "ZZ"]
 FIELDS = ["bid", "ask", "bid_size", "last", "note"]
 
 Model = dict[str, dict[str, Decimal | str]]
-"""What was published and not withdrawn: values by field name, by symbol."""
+"""The published values that were not withdrawn: by field name, by symbol."""
 
 
 def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
@@ -93,7 +93,7 @@ class Client:
         self.read()
 
     def reconnect(self) -> None:
-        """The connection breaks, and whatever was on its way is lost."""
+        """The connection breaks, and all bytes on their way are lost."""
         self.world.hub.disconnect(self.subscriber)
         self.connect()
 
@@ -110,7 +110,7 @@ class Client:
         self.ask()
 
     def ask(self) -> None:
-        """Send what the server has to know; it answers before it takes the next request."""
+        """Send the pending requests; the server answers each before it takes the next."""
         if not self.welcomed or self.parked:
             return
         for payload in self.session.requests():
@@ -124,7 +124,7 @@ class Client:
             self.world.hub.pause_delivery(self.subscriber)
 
     def progress(self) -> None:
-        """What the connection's own task does: catch up while the socket is free, then send the answers."""
+        """The part of the connection's own task: catch up while the socket is free, then send the answers."""
         while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
             pass
         while self.parked and self.subscriber.in_step:
@@ -177,7 +177,7 @@ class World(RuleBasedStateMachine):
         """In the service nobody acts between an update and the close of its cut: that is one synchronous step."""
         self.passing: Iterator[None] = iter(())
         self.waiting: list[tuple[str, Decimal]] = []
-        """What comes while a pass is going on: the bids of symbols, each a cut of its own."""
+        """Bids that arrive during a pass, each a cut of its own."""
         self.behind = False
         """Another pass has to follow at once, as the publisher sees to it."""
 
@@ -295,7 +295,7 @@ class World(RuleBasedStateMachine):
         self.finish_pass()
         for client in self.everybody:
             client.pipe.room = 10**9
-            for _ in range(3):  # what was wanted while an answer was parked is asked for only then
+            for _ in range(3):  # names given while an answer was parked are sent only then
                 client.progress()
                 client.read()
                 client.ask()

@@ -112,7 +112,7 @@ def test_a_declaration_is_a_change_even_without_a_value() -> None:
     assert the(cache).created_at == the(cache).defined_at == the(cache).last_change == cache.last_definition == 1
 
 
-# Rule 2: what a change is
+# Rule 2: changes
 
 
 @pytest.mark.parametrize("again", ["1.5", "1.50", "+01.5", "15E-1", Decimal("1.500")])
@@ -139,7 +139,7 @@ def test_a_withdrawn_field_is_a_change_to_nothing() -> None:
     assert the(cache).present() == {ASK: 200}
 
 
-def test_withdrawing_what_was_never_there_is_no_change() -> None:
+def test_withdrawing_a_field_without_a_value_is_no_change() -> None:
     cache = market("A")
     assert cut(cache, update("A", bid=None), Withdrawal("A")) == 1
     assert the(cache).values == {}
@@ -187,7 +187,7 @@ def test_crossed_quotes_and_times_that_step_back_are_data() -> None:
 
 
 def test_a_text_that_is_more_than_a_str_is_refused_or_becomes_a_plain_one() -> None:
-    """What is kept has to be something that both encodings can carry: `msgspec` takes no subclass of str."""
+    """Both encodings must be able to carry the kept value: `msgspec` takes no subclass of str."""
     cache = LastValueCache("epoch")
     with suppress(BadPublication):
         cache.publish(Instrument(Text("T"), metadata={Text("name"): Text("x")}))
@@ -294,7 +294,7 @@ def test_a_refused_publication_leaves_the_rest_of_its_cut_alone() -> None:
     assert the(cache).values == {BID: 100}
 
 
-# Rule 4: what somebody is owed
+# Rule 4: pending changes
 
 
 steps = st.lists(
@@ -311,7 +311,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_what_is_owed_is_what_a_log_of_all_changes_says(steps: list[tuple[str, dict[str, Value]] | None]) -> None:
+def test_pending_changes_equal_those_of_a_log_of_all_changes(steps: list[tuple[str, dict[str, Value]] | None]) -> None:
     cache = market("A", "B", "C")
     log: list[tuple[int, int, object]] = []
     values: dict[tuple[int, object], object] = {}
@@ -328,10 +328,10 @@ def test_what_is_owed_is_what_a_log_of_all_changes_says(steps: list[tuple[str, d
                 log.append((cache.cut + 1, record.id, key))
         cache.publish(Update(*step))
     for cursor in range(cache.cut + 1):
-        owed = {(number, key) for at, number, key in log if at > cursor}
-        assert cache.changed_since(cursor) == {number for number, _ in owed} | ({0, 1, 2} if cursor == 0 else set())
+        pending = {(number, key) for at, number, key in log if at > cursor}
+        assert cache.changed_since(cursor) == {number for number, _ in pending} | ({0, 1, 2} if cursor == 0 else set())
         for record in cache.records:
-            expected = {key: values[record.id, key] for number, key in owed if number == record.id}
+            expected = {key: values[record.id, key] for number, key in pending if number == record.id}
             assert record.changes_since(cursor) == expected
 
 
@@ -347,7 +347,9 @@ moments = st.lists(
 
 
 @given(moments)
-def test_a_copy_of_any_age_becomes_the_present_by_what_it_is_owed(moments: list[tuple[dict[str, Value], bool]]) -> None:
+def test_a_copy_of_any_age_becomes_the_present_by_its_pending_changes(
+    moments: list[tuple[dict[str, Value], bool]],
+) -> None:
     cache = market(Instrument("A", 0, 0))
     record = the(cache)
     copies = {1: record.present()}
@@ -359,7 +361,7 @@ def test_a_copy_of_any_age_becomes_the_present_by_what_it_is_owed(moments: list[
         assert {key: value for key, value in merged.items() if value is not None} == record.present()
 
 
-def test_nothing_is_owed_to_who_is_at_the_present_cut() -> None:
+def test_a_copy_at_the_present_cut_has_no_pending_changes() -> None:
     cache = market("A")
     now = cut(cache, update("A", bid="1"))
     assert cache.changed_since(now) == set()

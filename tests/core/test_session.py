@@ -1,4 +1,4 @@
-"""ticker/core/session.py: what a client may say, and what it is answered."""
+"""ticker/core/session.py: the requests of a client and their answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OK = [Code.OK, ""]
 
 
 @both
-def test_a_conversation_opens_with_where_the_market_is_and_what_is_allowed(encoding: Encoding) -> None:
+def test_the_welcome_has_the_present_cut_and_the_limits(encoding: Encoding) -> None:
     limits = Limits(max_symbols=5, max_patterns=2, max_message_bytes=1000, heartbeat_seconds=2.5)
     talk = Talk(encoding=encoding, limits=limits, floor_ms=20)
     (welcome,) = messages([talk.session.welcome()], encoding)
@@ -60,7 +60,7 @@ def test_one_bad_symbol_does_not_fail_the_others() -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "A B", "A,B", "A\n", "A]", "x" * 65, "*" * 65, "A *", "A,*", "\x00", "\u200b"]
 )
-def test_what_is_neither_symbol_nor_pattern_has_a_code_of_its_own(name: str) -> None:
+def test_a_name_that_is_neither_symbol_nor_pattern_has_a_code_of_its_own(name: str) -> None:
     talk = Talk()
     assert talk.outcomes("subscribe", name, "A") == [BAD, OK]
     assert talk.subscribed() == ["A"]
@@ -121,9 +121,9 @@ def test_an_interval_holds_for_the_connection_until_another_is_given() -> None:
     talk = Talk()
     assert talk.ask("subscribe", symbols=["A"], interval_ms=250)["interval_ms"] == 250
     assert talk.ask("subscribe", symbols=["B"])["interval_ms"] == 250
-    assert talk.subscriber.audience.watch.interval_us == 250_000
+    assert talk.subscriber.audience.subscription_set.interval_us == 250_000
     assert talk.ask("subscribe", symbols=[], interval_ms=0)["interval_ms"] == 0
-    assert talk.subscriber.audience.watch.interval_us == 0
+    assert talk.subscriber.audience.subscription_set.interval_us == 0
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_an_interval_has_a_floor_and_a_ceiling(asked: int, given: int) -> None:
     assert talk.ask("subscriptions")["interval_ms"] == 20
     assert talk.ask("subscribe", symbols=["A"], interval_ms=asked)["interval_ms"] == given
     assert talk.ask("subscriptions")["interval_ms"] == given
-    assert talk.subscriber.audience.watch.interval_us == given * 1000
+    assert talk.subscriber.audience.subscription_set.interval_us == given * 1000
 
 
 # Unsubscribe
 
 
-def test_what_is_unsubscribed_is_sent_no_more() -> None:
+def test_an_unsubscribed_instrument_is_sent_no_more() -> None:
     talk = Talk()
     talk.outcomes("subscribe", "A", "B", "A*")
     assert talk.outcomes("unsubscribe", "A*", "A") == [OK, OK]
@@ -235,7 +235,7 @@ def test_a_resume_has_outcomes_and_an_interval_like_a_subscribe() -> None:
 
 
 @pytest.mark.parametrize(("epoch", "cursor"), [("other", 1), ("", 0), ("epoch", 3), ("epoch", 2**53 - 1)])
-def test_what_belongs_to_another_epoch_cannot_be_resumed(epoch: str, cursor: int) -> None:
+def test_a_cursor_of_another_epoch_cannot_be_resumed(epoch: str, cursor: int) -> None:
     talk = Talk()
     assert talk.fail("resume", epoch=epoch, cursor=cursor, symbols=["A"]) == Code.WRONG_EPOCH
     assert talk.subscribed() == []

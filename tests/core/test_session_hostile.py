@@ -1,4 +1,4 @@
-"""ticker/core/session.py: what cannot be understood, and any input at all."""
+"""ticker/core/session.py: malformed messages, and any input at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ OK = [Code.OK, ""]
         ("{}", Code.WRONG_ENCODING, Close.WRONG_ENCODING),
     ],
 )
-def test_what_is_no_map_in_the_right_encoding_ends_the_connection(payload: bytes, code: Code, close: Close) -> None:
+def test_a_message_that_is_no_map_in_the_right_encoding_ends_the_connection(
+    payload: bytes, code: Code, close: Close
+) -> None:
     error, closed = Talk().say(payload)
     assert isinstance(error, Error)
     assert (error.id, error.code, error.fatal, closed) == (None, code, True, close)

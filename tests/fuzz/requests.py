@@ -171,7 +171,7 @@ def consistent(floor: Floor) -> Held:
     assert all(1 <= len(name) <= 64 and " " not in name and "," not in name for name in names)
     assert sum(any(sign in name for sign in "*?[") for name in names) <= LIMITS.max_patterns
     assert 0 <= interval <= MAX_INTERVAL_MS
-    watch = floor.subscriber.audience.watch
+    watch = floor.subscriber.audience.subscription_set
     assert watch.symbols | watch.patterns == set(names)
     assert watch.interval_us == interval * 1000
     return Held(names, interval)

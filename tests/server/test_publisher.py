@@ -34,7 +34,7 @@ class Desk:
         self._send = send
         self.sink = Sink()
         subscriber = self.hub.connect(self.sink, MSGPACK, 0)
-        self.hub.watch(subscriber, SubscriptionSet(frozenset(), EVERYTHING, interval_us), 0)
+        self.hub.subscribe(subscriber, SubscriptionSet(frozenset(), EVERYTHING, interval_us), 0)
 
     async def play(self, *items: FeedItem) -> None:
         """Have the publisher run until all these, waiting in the channel together, are sent."""

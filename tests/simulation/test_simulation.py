@@ -71,7 +71,7 @@ def skip_one_cursor_update(patch: pytest.MonkeyPatch) -> None:
 
 
 def resume_from_where_the_server_is(patch: pytest.MonkeyPatch) -> None:
-    watch = Hub.watch
+    watch = Hub.subscribe
 
     def forgetful(
         hub: Hub, subscriber: Subscriber, wanted: SubscriptionSet, now: int, *, resume_from: int | None = None

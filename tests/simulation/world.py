@@ -14,7 +14,7 @@ import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.core.floor import leftovers
+from tests.core.harness import leftovers
 from tests.simulation.feed import ScriptedFeed, State
 from tests.simulation.history import Market, RememberingCache
 from tests.simulation.link import Link

@@ -1,12 +1,13 @@
-"""Subscribers, the audiences they make up, and when these may be sent something.
+"""Subscribers, their audiences, and the conflation schedule: the times at which an audience may be sent a frame.
 
-An audience is ready (it is sent a change at once), or it rests until the next multiple of its interval. If there is
-nothing to send then, it is ready. So no change waits longer than an interval, and n of them bring at most n + 1 frames.
+An audience is ready (the next change is sent at once), or throttled until the next multiple of its interval. If nothing
+is pending then, it becomes ready. So no change waits longer than an interval, and n intervals bring at most n + 1
+frames.
 
-Audiences that are owed the changes after the same cut, in the same encoding, and may have them from the same moment on,
-are a `Group`: what they need is encoded once, and found in one go. Those that rest are one for each end of a rest and
-each cut they were brought to. The ready audiences of an encoding are one, too, but for those that never rest: they are
-in groups of a bounded size, between which a pass can take in what has come since it began.
+A `Group` is the unit of work: audiences with the same encoding, due at the same time, with pending changes after the
+same cut. These are encoded once and found in one step. There is one group of throttled audiences for each due time and
+cut, and one of ready audiences with an interval. Audiences without an interval are in groups of a bounded size, so that
+a long pass can close another cut between two groups.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -24,36 +25,36 @@ from ticker.protocol.wire import Encoding
 
 
 class Sink(Protocol):
-    """The way to one client's socket."""
+    """The connection to one client."""
 
     @property
     def push(self) -> Callable[[bytes], bool]:
-        """Sends at once what the socket takes of a frame; False if a rest must wait."""
+        """Send a frame without waiting; False if the socket took only a part of it."""
         ...
 
     def catch_up_later(self) -> None:
-        """See to it that `Hub.catch_up` is called when nothing waits for the socket any more."""
+        """Arrange a call of `Hub.catch_up` for the time when no bytes are unsent."""
         ...
 
 
 class SubscriptionSet(NamedTuple):
-    """What a subscriber asks for; equal watches share an audience."""
+    """The subscriptions of one client; equal sets share an audience."""
 
     symbols: frozenset[str]
     patterns: frozenset[str]
     interval_us: int
     entitled: frozenset[str] | None = None
-    """The symbols and patterns that it may see of them, if not all."""
+    """The client's entitlement: symbols and patterns that it may see; None without a restriction."""
 
 
 NOTHING = SubscriptionSet(frozenset(), frozenset(), 0)
 
 
 class TrafficCounters:
-    """Counts what was sent. An audience counts for its members, so that nothing has to be counted for each of them.
+    """Counters of sent data. An audience counts for its members, so that a push to a member counts nothing.
 
-    What a member was sent is its own count and its audience's; so what the audience counted before is taken off the
-    member's own when it joins, and put on it when it parts.
+    The traffic of a member is its own count plus its audience's; so the audience's earlier count is subtracted from the
+    member's own when it joins, and added when it leaves.
     """
 
     __slots__ = ("bytes", "frames", "updates")
@@ -62,30 +63,30 @@ class TrafficCounters:
         self.frames = self.bytes = self.updates = 0
 
     def add(self, updates: int, frame: bytes) -> None:
-        """A frame was sent, with the changes of so many instruments."""
+        """Count a frame with the changes of `updates` instruments."""
         self.frames += 1
         self.bytes += len(frame)
         self.updates += updates
 
     def take_back(self, updates: int, frame: bytes) -> None:
-        """A frame that the audience has counted did not go to this member."""
+        """Subtract a frame that the audience has counted and this member was not sent."""
         self.frames -= 1
         self.bytes -= len(frame)
         self.updates -= updates
 
-    def join(self, other: TrafficCounters, sign: int = 1) -> None:
-        """Add another count."""
+    def plus(self, other: TrafficCounters, sign: int = 1) -> None:
+        """Add another counter."""
         self.frames += sign * other.frames
         self.bytes += sign * other.bytes
         self.updates += sign * other.updates
 
-    def part(self, other: TrafficCounters) -> None:
-        """Take another count off."""
-        self.join(other, -1)
+    def minus(self, other: TrafficCounters) -> None:
+        """Subtract another counter."""
+        self.plus(other, -1)
 
 
 class Subscriber:
-    """One client, as the hub knows it."""
+    """The hub's record of one client."""
 
     __slots__ = (
         "audience",
@@ -107,17 +108,17 @@ class Subscriber:
         self.audience = audience
         self.cursor = cursor
         self.pending_snapshot: set[int] | None = None
-        """Instruments that it asked for and has nothing of yet, if any: an empty set would keep what it grew to."""
+        """Ids of instruments still to be sent as complete records; None instead of an empty set, to save memory."""
         self.in_step = False
         self.slow_consumer_events = 0
-        """How often it fell out of step."""
+        """Number of pauses of its delivery."""
         self.sent = TrafficCounters()
         self.offered = 0
-        """The updates of what it watches, less those that the instruments it watches now have had in all."""
+        """Updates of its instruments so far, minus the present total of those that it is subscribed to now."""
 
 
 class Audience:
-    """The subscribers with one watch and one encoding."""
+    """The subscribers with one subscription set and one encoding."""
 
     __slots__ = (
         "_select",
@@ -133,40 +134,40 @@ class Audience:
         "sent",
         "sent_at",
         "size",
-        "watch",
+        "subscription_set",
     )
 
-    def __init__(self, watch: SubscriptionSet, encoding: Encoding, group: Group, now: int) -> None:
-        self.watch = watch
-        self.interval_us = watch.interval_us
+    def __init__(self, subscription_set: SubscriptionSet, encoding: Encoding, group: Group, now: int) -> None:
+        self.subscription_set = subscription_set
+        self.interval_us = subscription_set.interval_us
         self.encoding = encoding
         self.ids: set[int] = set()
-        """The instruments that match the watch so far."""
+        """Ids of the instruments that match the subscriptions so far."""
         self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
         self.cursor = group.since
         self.members: dict[Subscriber, None] = {}
-        """Those in step."""
+        """The subscribers that are sent each frame of the audience."""
         self.size = 0
-        """All its subscribers, in step or not."""
+        """Number of its subscribers, members or not."""
         self.group = group
         group.audiences[self] = None
-        self.home = None if watch.interval_us else group
-        """The group that it never leaves, if it never rests."""
+        self.home = None if subscription_set.interval_us else group
+        """Its permanent group, if it has no interval."""
         self.pending_entries: list[bytes] = []
-        """The entries of the frame that is being made for it."""
+        """Entries of its next frame, while a pass collects them."""
         self.sent_at = now
         self.sent = TrafficCounters()
-        self.sees: Match = _everything if watch.entitled is None else matcher(watch.entitled)
-        """Tells whether its subscribers may see a symbol."""
+        self.sees: Match = _everything if subscription_set.entitled is None else matcher(subscription_set.entitled)
+        """Whether its subscribers may see a symbol."""
 
-    def take_in(self, number: int) -> None:
-        """An instrument has appeared that matches the watch."""
+    def add_instrument(self, number: int) -> None:
+        """Add a new instrument that matches the subscriptions."""
         self.ids.add(number)
         self._select = None
 
     def select(self, entries: list[bytes]) -> tuple[bytes, ...]:
-        """Its instruments' elements of a list that is indexed by instrument id."""
-        if len(self.ids) < 2:  # where itemgetter would give the element itself, or have nothing to get
+        """Return the elements of a list, indexed by instrument id, at its own instruments."""
+        if len(self.ids) < 2:  # itemgetter needs an id, and with a single one returns no tuple
             return tuple(entries[number] for number in self.ids)
         if self._select is None:
             self._select = itemgetter(*self.ids)
@@ -178,7 +179,7 @@ def _everything(_symbol: str) -> bool:
 
 
 class Group:
-    """Audiences with the same encoding that wait until `due` (None: they are ready) for what changed after `since`."""
+    """Audiences with the same encoding, due time (None: ready) and pending changes: those after the cut `since`."""
 
     __slots__ = ("audiences", "due", "encoding", "since")
 
@@ -190,34 +191,34 @@ class Group:
 
 
 class ConflationScheduler:
-    """All groups. An audience is in exactly one."""
+    """All groups. Each audience is in exactly one."""
 
     def __init__(self, group_audiences: int) -> None:
-        """`group_audiences` is the most audiences that never rest in one group."""
+        """`group_audiences` is the most audiences without an interval in one group."""
         self._group_audiences = group_audiences
         self._ready: dict[Encoding, list[Group]] = {}
-        self._resting: dict[int, dict[tuple[Encoding, int], Group]] = {}
+        self._throttled: dict[int, dict[tuple[Encoding, int], Group]] = {}
         self._dues: list[int] = []
 
     def ready(self) -> list[Group]:
-        """The groups of the ready audiences; of each encoding, that of those who rest at times comes first."""
+        """Return the groups of ready audiences; the first of each encoding has the audiences with an interval."""
         return [group for groups in self._ready.values() for group in groups]
 
-    def rested(self, now: int) -> Iterator[Group]:
-        """The groups whose rest is over. Each of their audiences is then given to `rest` or `be_ready`."""
+    def due(self, now: int) -> Iterator[Group]:
+        """Remove and return the groups due at `now`. The caller passes each audience to `throttle` or `make_ready`."""
         while self._dues and self._dues[0] <= now:
-            yield from self._resting.pop(heapq.heappop(self._dues), {}).values()
+            yield from self._throttled.pop(heapq.heappop(self._dues), {}).values()
 
     def next_due(self) -> int | None:
-        """When the next rest is over."""
+        """Return the next due time, None if no audience is throttled."""
         return self._dues[0] if self._dues else None
 
-    def group_for(self, watch: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
-        """Where a new audience begins; `cut` is the present one."""
+    def group_for(self, subscription_set: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
+        """Return the first group of a new audience; `cut` is the present one."""
         groups = self._ready.setdefault(encoding, [])
         if not groups:
             groups.append(Group(encoding, since=cut))
-        if watch.interval_us:
+        if subscription_set.interval_us:
             return groups[0]
         smallest = min(groups[1:], key=lambda group: len(group.audiences), default=None)
         if smallest is None or len(smallest.audiences) >= self._group_audiences:
@@ -225,20 +226,20 @@ class ConflationScheduler:
             groups.append(smallest)
         return smallest
 
-    def be_ready(self, audience: Audience) -> None:
-        """An audience that has rested is to be sent a change at once."""
+    def make_ready(self, audience: Audience) -> None:
+        """Let the next change of an audience be sent at once."""
         self._move(audience, self._ready[audience.encoding][0])
 
-    def rest(self, audience: Audience, now: int) -> None:
-        """An audience that is sent something now is to rest until the next multiple of its interval.
+    def throttle(self, audience: Audience, now: int) -> None:
+        """Hold back an audience that is sent a frame now, until the next multiple of its interval.
 
-        All audiences with the same interval meet there, and share what is encoded for them.
+        Audiences with the same interval are due together, and share the encoded entries.
         """
         interval = audience.interval_us
         due = now - now % interval + interval
-        groups = self._resting.get(due)
+        groups = self._throttled.get(due)
         if groups is None:
-            groups = self._resting[due] = {}
+            groups = self._throttled[due] = {}
             heapq.heappush(self._dues, due)
         key = audience.encoding, audience.cursor
         group = groups.get(key)
@@ -247,7 +248,7 @@ class ConflationScheduler:
         self._move(audience, group)
 
     def discard(self, audience: Audience) -> None:
-        """The last subscriber of an audience has gone."""
+        """Remove an audience that has no subscribers any more."""
         group = audience.group
         del group.audiences[audience]
         if group.audiences:
@@ -255,15 +256,15 @@ class ConflationScheduler:
         if audience.home is not None:
             self._ready[group.encoding].remove(group)
         elif group.due is not None:
-            groups = self._resting.get(group.due, {})
+            groups = self._throttled.get(group.due, {})
             key = group.encoding, group.since
             if groups.get(key) is group:
                 del groups[key]
             if not groups:
-                self._resting.pop(group.due, None)
+                self._throttled.pop(group.due, None)
 
-    def forget(self, encoding: Encoding) -> None:
-        """An encoding that no audience has any more."""
+    def release(self, encoding: Encoding) -> None:
+        """Drop an encoding that no audience has any more."""
         del self._ready[encoding]
 
     def _move(self, audience: Audience, group: Group) -> None:
@@ -273,37 +274,37 @@ class ConflationScheduler:
 
 
 WatchIndex: TypeAlias = dict[Group | None, dict[Audience, None]]
-"""Who watches an instrument, by the group that they never leave, if they never rest."""
+"""The audiences subscribed to an instrument, by their permanent group (None with an interval)."""
 
 
 def pending_by_audience(
-    group: Group, window: ChangeSet, watchers: Sequence[WatchIndex]
+    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
 ) -> Iterator[tuple[Audience, list[bytes]]]:
-    """Those of a group's audiences that are owed any entries of a window, with these.
+    """Return the audiences of a group that have pending entries in a change set, each with these entries.
 
-    From the changed instruments to those who watch them, or from each audience's instruments to their entries,
-    whichever is cheaper: a step of the first way costs three to four times as much as one of the second.
+    The search goes from the changed instruments to their audiences, or from the instruments of each audience to their
+    entries, whichever is cheaper: a step of the first costs three to four times as much as one of the second.
     """
     audiences = group.audiences
     if not audiences:
         return
     home = next(iter(audiences)).home
-    watched = [(number, watchers[number][home]) for number in window.changed if home in watchers[number]]
-    steps = sum([len(those) for _, those in watched])
+    watched = [(number, watch_index[number][home]) for number in change_set.changed if home in watch_index[number]]
+    steps = sum([len(subscribed) for _, subscribed in watched])
     if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
-        entries = [b""] * len(watchers)
+        entries = [b""] * len(watch_index)
         for number, _ in watched:
-            entries[number] = window[number]
+            entries[number] = change_set[number]
         for audience in list(audiences):
             if pending := list(filter(None, audience.select(entries))):
                 yield audience, pending
         return
     found = []
-    for number, those in watched:
+    for number, subscribed in watched:
         entry = b""
-        for audience in those:
+        for audience in subscribed:
             if audience.group is group:
-                entry = entry or window[number]
+                entry = entry or change_set[number]
                 if not audience.pending_entries:
                     found.append(audience)
                 audience.pending_entries.append(entry)

@@ -1,8 +1,8 @@
-"""Encoded pieces of data messages: each is made at most once per change of its instrument, whoever needs it.
+"""Encoded parts of data messages: each is encoded at most once per change of its instrument.
 
-A `ChangeSet` is what changed after one cut, `since`, seen from the present cut. Everybody with the same `since` uses
-the same window, and windows whose `since` selects the same fields of an instrument share its entry: `changed_at >
-since` only cuts a list ordered by time, so the number of fields it selects says which they are.
+A `ChangeSet` holds the changes after one cut, `since`, as of the present cut. All subscribers with the same `since`
+share it, and change sets that select the same fields of an instrument share its entry: `changed_at > since` only cuts
+a list ordered by time, so the number of selected fields identifies them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ticker.protocol.wire import Encoding
 
 
 class ChangeSet(dict[int, bytes]):
-    """Encoded changes by instrument id, made when first looked up. `changed` are the ids for which there are any."""
+    """Encoded changes by instrument id, encoded at the first look-up. `changed` are the ids of changed instruments."""
 
     __slots__ = ("_encode", "changed", "redefined", "since")
 
@@ -24,7 +24,7 @@ class ChangeSet(dict[int, bytes]):
         self.since = since
         self.changed = changed
         self.redefined = redefined
-        """Those of them that were declared, or declared anew, after `since`: rarely any."""
+        """Ids among these of instruments declared or redefined after `since`: rarely any."""
         self._encode = encode
 
     def __missing__(self, number: int) -> bytes:
@@ -33,13 +33,13 @@ class ChangeSet(dict[int, bytes]):
 
 
 class EncodeCache:
-    """All encoded pieces of one encoding. What belongs to a cut is dropped when the cache has closed another."""
+    """The encoded parts in one encoding. Parts that belong to a cut are dropped when the next cut is closed."""
 
     def __init__(self, cache: LastValueCache, encoding: Encoding) -> None:
         self._cache = cache
         self._encoding = encoding
         self._cut = -1
-        self._windows: dict[int, ChangeSet] = {}
+        self._change_sets: dict[int, ChangeSet] = {}
         self._steps: dict[int, bytes] = {}
         # Until the instrument changes: (the cut of that change, bytes) by its id and how many fields they are.
         self._selections: dict[tuple[int, int], tuple[int, bytes]] = {}
@@ -47,56 +47,57 @@ class EncodeCache:
         self._records: dict[int, tuple[int, bytes]] = {}
         self._definitions: dict[int, tuple[int, bytes]] = {}
         self.encoded = 0
-        """How many entries and records were encoded so far."""
+        """Number of entries and records encoded so far."""
 
-    def window(self, since: int) -> ChangeSet:
-        """What changed after `since`."""
+    def change_set(self, since: int) -> ChangeSet:
+        """Return the changes after `since`."""
         cache = self._cache
         if self._cut != cache.cut:
             self._cut = cache.cut
-            self._windows.clear()
+            self._change_sets.clear()
             self._steps.clear()
             if len(self._selections) > ENTRIES_PER_INSTRUMENT * len(cache.records):
                 self._selections.clear()
-        window = self._windows.get(since)
-        if window is None:
-            if len(self._windows) >= MAX_CHANGE_SETS:
-                self._windows.clear()
+        change_set = self._change_sets.get(since)
+        if change_set is None:
+            if len(self._change_sets) >= MAX_CHANGE_SETS:
+                self._change_sets.clear()
             changed = cache.changed_since(since)
             redefined = set()
             if cache.last_definition > since:
                 redefined = {number for number in changed if cache.records[number].defined_at > since}
-            window = self._windows[since] = ChangeSet(since, changed, redefined, self._changes)
-        return window
+            change_set = self._change_sets[since] = ChangeSet(since, changed, redefined, self._changes)
+        return change_set
 
-    def forget(self) -> None:
-        """Nobody uses this encoding any more: its windows lead back here, and it is not to wait in such a cycle."""
-        self._windows.clear()
+    def release(self) -> None:
+        """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
+        self._change_sets.clear()
 
-    def frame(self, since: int, window: ChangeSet, changed: Iterable[int], fresh: Sequence[int] = ()) -> bytes:
-        """The frames that bring a copy from `since` to the present cut.
+    def frame(self, since: int, change_set: ChangeSet, changed: Iterable[int], missing: Sequence[int] = ()) -> bytes:
+        """Return the frames that bring a copy from `since` to the present cut.
 
-        `changed` are the ids held by the copy that changed in `window` (which may begin later than `since` if none of
-        them changed in between); `fresh` are ids of which the copy has nothing yet. Definitions come first.
+        `changed` are the ids held by the copy that are in `change_set` (which may begin later than `since` if none of
+        them changed in between); `missing` are ids of instruments that the copy does not have yet. Definitions come
+        first.
         """
-        if not window.redefined and not fresh:
-            return self.delta(since, [window[number] for number in changed])
+        if not change_set.redefined and not missing:
+            return self.delta(since, [change_set[number] for number in changed])
         encoding, records = self._encoding, self._cache.records
-        created = [number for number in changed if records[number].created_at > window.since]
-        changed = [number for number in changed if records[number].created_at <= window.since]
-        complete = [*created, *fresh]
-        definitions = [*complete, *(number for number in changed if number in window.redefined)]
+        created = [number for number in changed if records[number].created_at > change_set.since]
+        changed = [number for number in changed if records[number].created_at <= change_set.since]
+        complete = [*created, *missing]
+        definitions = [*complete, *(number for number in changed if number in change_set.redefined)]
         frame = b""
         if definitions:
             frame = encoding.instruments([self._definition(records[number]) for number in definitions])
-        entries = [window[number] for number in changed]
+        entries = [change_set[number] for number in changed]
         if complete:
             whole = [self._record(records[number]) for number in complete]
             return frame + encoding.snapshot(self._step(since), entries, whole)
         return frame + self.delta(since, entries)
 
     def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
-        """The frame that brings a copy from `since` to the present cut, where nothing is new or redefined."""
+        """Return the frame that brings a copy from `since` to the present cut, without new or redefined instruments."""
         return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
 
     def _step(self, since: int) -> bytes:
@@ -133,6 +134,6 @@ class EncodeCache:
 
 
 def definition_of(record: Record) -> Definition:
-    """An instrument's definition as clients get it."""
+    """Return the definition of an instrument as it is sent to clients."""
     metadata = dict(record.instrument.metadata)
     return Definition(record.id, record.symbol, record.price_scale, record.size_scale, metadata)

@@ -1,21 +1,21 @@
-"""Who watches what, who is owed what, and when it is sent.
+"""Subscriptions, pending changes, and the frames that carry them to the subscribers.
 
 The rules:
 
-1. A subscriber has a cursor: the cut through which its client has been told everything it asked for. What it is owed is
-   computed from that (`entries`), never queued.
-2. Subscribers that watch the same symbols and patterns, with the same interval and encoding, have one `Audience`. Those
-   of them that are *in step* get the same bytes, encoded once.
-3. For every subscriber in step: its audience's cursor <= its own. So the next frame's `since` fits every client.
-4. A subscriber whose socket did not take a whole frame falls out of step and is sent nothing. When the socket is free
-   again, `catch_up` sends one merged delta from its cursor to now, and it is in step again. New subscribers and new
-   subscriptions take the same way; their instruments without any data yet are the `pending_snapshot`, sent as complete
-   records.
-5. An audience is ready (it is sent a change at once) or it rests, because it was sent something in this step of its
-   interval (`audiences`). A ready audience is owed nothing through the cut that its group was brought to, even where
-   its own cursor, the last cut it was told of, is older.
-6. `publish` yields after every few writes. Between two of its steps anybody may come, leave or change what they watch.
-   Between two groups another cut may be closed: a price need not wait for the end of a long pass.
+1. A subscriber has a cursor: its client has everything it is subscribed to through that cut. The pending changes are
+   computed from the cursor (`encode_cache`), never queued.
+2. Subscribers with equal subscriptions, interval and encoding have one `Audience`. Its *members* are sent the same
+   bytes, encoded once.
+3. For every member: cursor of the audience <= cursor of the member. So the `since` of the next frame fits every client.
+4. A subscriber whose socket did not take a whole frame is no longer a member: its delivery is paused. When the socket
+   is free again, `catch_up` sends one merged delta from its cursor to now, and it is a member again. New subscribers
+   and new subscriptions take the same way; their instruments without any data yet are the `pending_snapshot`, sent as
+   complete records.
+5. An audience is ready (a change is sent at once), or throttled after a frame until the next multiple of its interval
+   (`audiences`). A ready audience has no pending changes through the `since` of its group, even where its own cursor,
+   the cut of its last frame, is older.
+6. `publish` yields after every few writes. Between two of its steps, subscribers may connect, disconnect or change
+   their subscriptions. Between two groups another cut may be closed: a price need not wait for the end of a long pass.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -49,7 +49,7 @@ from ticker.protocol.wire import Encoding
 
 
 class _Pattern(NamedTuple):
-    """A pattern that somebody watches, what matches it so far, and who watches it."""
+    """A subscribed pattern, the instruments that match it so far, and its audiences."""
 
     match: Match
     ids: set[int]
@@ -57,9 +57,10 @@ class _Pattern(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What a client was sent: data messages and heartbeats, their bytes, the updates of an instrument in them.
+    """Sent data messages and heartbeats, their bytes, and the instrument updates in them.
 
-    `offered` is how many updates there were of the instruments it watched; `offered / updates` is its conflation ratio.
+    `offered` is the number of updates that the feeds made of the client's instruments; `offered / updates` is its
+    conflation ratio.
     """
 
     frames: int
@@ -81,51 +82,52 @@ class Hub:
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
 
-        `group_audiences` is the most audiences that never rest in one group. Smaller groups make a price wait less for
-        a pass that is going on, and cost more: about 5 µs each for every pass.
+        `group_audiences` is the most audiences without an interval in one group. With smaller groups a price waits less
+        for a running pass, and each pass costs more: about 5 µs per group.
         """
         self.cache = cache
         self._snapshot_part = snapshot_part
         self._burst = burst
         self.scanned = 0
-        """How many instruments were compared with patterns so far: what makes a request expensive."""
-        self._moves = 0
-        """How often anybody joined or left the members of an audience."""
+        """Number of instruments compared with patterns so far: the expensive part of a request."""
+        self._membership_changes = 0
+        """Number of changes in the membership of any audience."""
         self._audiences: dict[tuple[SubscriptionSet, Encoding], Audience] = {}
-        self._watchers: list[WatchIndex] = []
-        self._entries: dict[Encoding, EncodeCache] = {}
-        self._users: Counter[Encoding] = Counter()
-        """How many audiences each encoding has: what is kept for one that nobody uses is dropped."""
-        self._sent_before = TrafficCounters()
-        """What clients that have gone were sent."""
-        self._pacing = ConflationScheduler(group_audiences)
+        self._watch_index: list[WatchIndex] = []
+        self._encode_caches: dict[Encoding, EncodeCache] = {}
+        self._encoding_uses: Counter[Encoding] = Counter()
+        """Number of audiences with each encoding; the encode cache of an unused encoding is dropped."""
+        self._departed = TrafficCounters()
+        """Traffic of the clients that have disconnected."""
+        self._scheduler = ConflationScheduler(group_audiences)
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
         self._patterns: dict[str, _Pattern] = {}
 
-    # Coming, going, asking
+    # Connections and subscriptions
 
     def connect(self, sink: Sink, encoding: Encoding, now: int) -> Subscriber:
-        """A client that watches nothing yet, and so has everything it asked for."""
+        """Add a client without subscriptions: it has no pending changes."""
         subscriber = Subscriber(sink, encoding, self._audience(NOTHING, encoding, now), self.cache.cut)
         subscriber.audience.size += 1
         self._join(subscriber)
         return subscriber
 
     def disconnect(self, subscriber: Subscriber) -> None:
-        """The client has gone."""
+        """Remove a client."""
         self._leave(subscriber)
-        self._sent_before.join(subscriber.sent)
+        self._departed.plus(subscriber.sent)
 
-    def watch(
-        self, subscriber: Subscriber, watch: SubscriptionSet, now: int, *, resume_from: int | None = None
+    def subscribe(
+        self, subscriber: Subscriber, subscription_set: SubscriptionSet, now: int, *, resume_from: int | None = None
     ) -> None:
-        """Replace what a client watches, and send what it is owed for that.
+        """Replace the subscriptions of a client, and send the data that it lacks for them.
 
-        With `resume_from` the client has, from an earlier connection, everything of this watch through that cut.
+        With `resume_from` the client has, from an earlier connection, everything in these subscriptions through that
+        cut.
         """
         held = subscriber.audience.ids.difference(subscriber.pending_snapshot or ())
-        # In this order: the last subscriber of an audience that asks for the same again must not end it on the way.
-        audience = self._audience(watch, subscriber.encoding, now)
+        # In this order: a subscriber that repeats its subscriptions must not end its audience on the way.
+        audience = self._audience(subscription_set, subscriber.encoding, now)
         audience.size += 1
         subscriber.offered += self._updates(subscriber.audience) - self._updates(audience)
         self._leave(subscriber)
@@ -140,13 +142,13 @@ class Hub:
         self.catch_up(subscriber)
 
     def pause_delivery(self, subscriber: Subscriber) -> None:
-        """Its socket did not take all it was given: it gets nothing more until `catch_up`."""
+        """Send nothing more to a subscriber, whose socket did not take a whole frame, until `catch_up`."""
         subscriber.slow_consumer_events += subscriber.in_step
         self._part(subscriber)
         subscriber.sink.catch_up_later()
 
     def catch_up(self, subscriber: Subscriber) -> bool:
-        """Send the next part of what a subscriber out of step is owed, its socket being free. True once in step."""
+        """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
         if subscriber.in_step:
             return True
         pending = subscriber.pending_snapshot or subscriber.cursor < subscriber.audience.cursor
@@ -156,7 +158,7 @@ class Hub:
         return True
 
     def find(self, pattern: str) -> list[int]:
-        """The ids of the instruments whose symbols match a pattern, or of the one with this symbol."""
+        """Return the ids of the instruments that match a pattern, or of the one with this symbol."""
         if is_symbol(pattern):
             record = self.cache.find(pattern)
             return [record.id] if record is not None else []
@@ -165,55 +167,54 @@ class Hub:
         return [record.id for record in self.cache.records if match(record.symbol)]
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
-        """What a client was sent so far, and how many updates there were of what it watches."""
+        """Return the traffic of a client so far."""
         audience, sent = subscriber.audience, TrafficCounters()
-        sent.join(subscriber.sent)
+        sent.plus(subscriber.sent)
         if subscriber.in_step:
-            sent.join(audience.sent)
+            sent.plus(audience.sent)
         return Traffic(sent.frames, sent.bytes, sent.updates, subscriber.offered + self._updates(audience))
 
     def sent(self, subscribers: Iterable[Subscriber]) -> TrafficCounters:
-        """What was sent in all so far, these being the clients that there are."""
+        """Return the traffic of all clients so far, `subscribers` being those that are connected."""
         total = TrafficCounters()
-        total.join(self._sent_before)
+        total.plus(self._departed)
         for subscriber in subscribers:
-            total.join(subscriber.sent)
+            total.plus(subscriber.sent)
             if subscriber.in_step:
-                total.join(subscriber.audience.sent)
+                total.plus(subscriber.audience.sent)
         return total
 
     # Sending
 
     def publish(self, now: int, refresh: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Send everything that is owed and due at `now`, yielding between bursts of writes.
+        """Send all pending changes that are due at `now`, yielding between bursts of writes.
 
-        To be called after each cut and at `next_due`, and to be exhausted before it is called again. `refresh` is
-        called between groups of audiences, and may close another cut: those who had their turn before it are then sent
-        that by the next pass, for which nobody should wait.
+        Call it after each cut and at `next_due`, and exhaust it before the next call. `refresh` is called between
+        groups of audiences, and may close another cut. The next pass, which should follow at once, then sends that cut
+        to the groups before.
         """
         return self._write(self._frames(now, refresh), now)
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
-        """Send a HEARTBEAT to the audiences that were sent nothing for `idle_us`; yields between bursts of writes."""
-        return self._write(self._beats(now, idle_us), now, limit=self.cache.cut + 1)
+        """Send a HEARTBEAT to the audiences without a frame for `idle_us`; yields between bursts of writes."""
+        return self._write(self._heartbeats(now, idle_us), now, limit=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
-        """When `publish` has to be called next, even if there is no new cut."""
-        return self._pacing.next_due()
+        """Return the time of the next necessary call of `publish`, even without a new cut."""
+        return self._scheduler.next_due()
 
     def _write(
         self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, limit: int | None = None
     ) -> Iterator[None]:
-        """Write to each audience its frame (of so many entries), for the members whose cursor is lower than `limit`.
+        """Write each frame (with its number of entries) to the members of its audience whose cursor is below `limit`.
 
-        A frame tells of the audience's cursor. Without `limit` it is for those who have not been told of that yet:
-        whoever has joined since that cut was closed was brought to it on the way in.
+        The default limit is the cut of the frame. Members that joined after that cut was closed have it already.
         """
         room = self._burst
         for audience, entries, frame in frames:
-            audience.sent_at, cut, moves = now, audience.cursor, self._moves
+            audience.sent_at, cut, moves = now, audience.cursor, self._membership_changes
             below = cut if limit is None else limit
-            sent = audience.sent  # as `sent.add(entries, frame)`, which would cost twice as much
+            sent = audience.sent  # `sent.add(entries, frame)` would cost twice as much
             sent.frames += 1
             sent.bytes += len(frame)
             sent.updates += entries
@@ -223,11 +224,13 @@ class Hub:
                     if subscriber.cursor >= below:
                         subscriber.sent.take_back(entries, frame)
             for subscriber in members:
-                if moves != self._moves and (subscriber not in audience.members or subscriber.cursor >= below):
+                if moves != self._membership_changes and (
+                    subscriber not in audience.members or subscriber.cursor >= below
+                ):
                     subscriber.sent.take_back(entries, frame)
                     continue
                 subscriber.cursor = cut
-                push = subscriber.push  # called as `subscriber.push(frame)`, a slot costs several times as much
+                push = subscriber.push  # `subscriber.push(frame)`, a call of a slot, would cost several times as much
                 if not push(frame):
                     self.pause_delivery(subscriber)
                 room -= 1
@@ -236,14 +239,14 @@ class Hub:
                     yield
 
     def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[tuple[Audience, int, bytes]]:
-        """The frames of this pass, each made when it is asked for: its audience may have changed by then."""
-        pacing = self._pacing
+        """Return the frames of this pass, each made at the last moment: its audience may change between two steps."""
+        scheduler = self._scheduler
         self._adopt_new_instruments()
-        for group in list(pacing.rested(now)):
+        for group in list(scheduler.due(now)):
             yield from self._frames_of(group, group.since, now)
             for audience in list(group.audiences):
-                pacing.be_ready(audience)  # nothing was owed to it
-        for number, group in enumerate(pacing.ready()):
+                scheduler.make_ready(audience)  # those without pending entries
+        for number, group in enumerate(scheduler.ready()):
             if number:
                 refresh()
                 self._adopt_new_instruments()
@@ -252,131 +255,133 @@ class Hub:
                 yield from self._frames_of(group, since, now)
 
     def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, int, bytes]]:
-        """The frames of a group's audiences that are owed any changes after `since`."""
+        """Return a frame for each audience of a group with pending changes after `since`."""
         if not group.audiences:
-            return  # all have gone since this pass began, and with them perhaps what was kept for their encoding
-        entries, rest, cut = self._entries[group.encoding], self._pacing.rest, self.cache.cut
-        window = entries.window(since)
-        for audience, pending in pending_by_audience(group, window, self._watchers):
+            return  # emptied during this pass; the encode cache may be gone, too
+        encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
+        change_set = encode_cache.change_set(since)
+        for audience, pending in pending_by_audience(group, change_set, self._watch_index):
             if not audience.size:
-                continue  # its last subscriber has gone since this pass began
+                continue  # discarded during this pass
             cursor, audience.cursor = audience.cursor, cut
             if audience.interval_us:
-                rest(audience, now)
+                throttle(audience, now)
             if not audience.members:
                 continue
-            if window.redefined:
-                yield audience, len(pending), entries.frame(cursor, window, audience.ids & window.changed)
+            if change_set.redefined:
+                yield audience, len(pending), encode_cache.frame(cursor, change_set, audience.ids & change_set.changed)
             else:
-                yield audience, len(pending), entries.delta(cursor, pending)
+                yield audience, len(pending), encode_cache.delta(cursor, pending)
 
-    def _beats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
+    def _heartbeats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
             if audience.group.due is None:
                 audience.cursor = audience.group.since
             yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
 
     def _send_pending(self, subscriber: Subscriber) -> bool:
-        """Send one merged delta from the subscriber's cursor to now, with a part of what is fresh to it."""
-        entries = self._entries[subscriber.encoding]
-        window = entries.window(subscriber.cursor)
+        """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
+        encode_cache = self._encode_caches[subscriber.encoding]
+        change_set = encode_cache.change_set(subscriber.cursor)
         missing = subscriber.pending_snapshot or set()
-        changed = (subscriber.audience.ids & window.changed) - missing
+        changed = (subscriber.audience.ids & change_set.changed) - missing
         part = sorted(islice(missing, self._snapshot_part))
         missing.difference_update(part)
         subscriber.pending_snapshot = missing or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
-        frame = entries.frame(since, window, changed, part)
+        frame = encode_cache.frame(since, change_set, changed, part)
         subscriber.sent.add(len(changed) + len(part), frame)
         return subscriber.push(frame)
 
     # Audiences
 
-    def _audience(self, watch: SubscriptionSet, encoding: Encoding, now: int) -> Audience:
-        """The audience of a watch, made if there is none."""
-        audience = self._audiences.get((watch, encoding))
+    def _audience(self, subscription_set: SubscriptionSet, encoding: Encoding, now: int) -> Audience:
+        """Return the audience of a subscription set, a new one if there is none."""
+        audience = self._audiences.get((subscription_set, encoding))
         if audience is not None:
             return audience
         self._adopt_new_instruments()
-        if encoding not in self._entries:
-            self._entries[encoding] = EncodeCache(self.cache, encoding)
-        self._users[encoding] += 1
-        audience = Audience(watch, encoding, self._pacing.group_for(watch, encoding, self.cache.cut), now)
-        for symbol in watch.symbols:
+        if encoding not in self._encode_caches:
+            self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
+        self._encoding_uses[encoding] += 1
+        audience = Audience(
+            subscription_set, encoding, self._scheduler.group_for(subscription_set, encoding, self.cache.cut), now
+        )
+        for symbol in subscription_set.symbols:
             record = self.cache.find(symbol)
             if record is not None:
                 audience.ids.add(record.id)
             else:
                 self._waiting_symbols.setdefault(symbol, {})[audience] = None
-        for pattern in watch.patterns:
+        for pattern in subscription_set.patterns:
             if pattern not in self._patterns:
                 self._patterns[pattern] = _Pattern(matcher([pattern]), set(self.find(pattern)), {})
             self._patterns[pattern].audiences[audience] = None
             audience.ids |= self._patterns[pattern].ids
-        if watch.entitled is not None:
+        if subscription_set.entitled is not None:
             records = self.cache.records
             audience.ids = {number for number in audience.ids if audience.sees(records[number].symbol)}
         for number in audience.ids:
-            self._watchers[number].setdefault(audience.home, {})[audience] = None
-        self._audiences[watch, encoding] = audience
+            self._watch_index[number].setdefault(audience.home, {})[audience] = None
+        self._audiences[subscription_set, encoding] = audience
         return audience
 
     def _discard(self, audience: Audience) -> None:
-        """The last subscriber of an audience has gone."""
-        del self._audiences[audience.watch, audience.encoding]
-        self._pacing.discard(audience)
-        self._users[audience.encoding] -= 1
-        if not self._users[audience.encoding]:
-            del self._users[audience.encoding]
-            self._entries.pop(audience.encoding).forget()
-            self._pacing.forget(audience.encoding)
+        """Remove an audience that has no subscribers any more."""
+        del self._audiences[audience.subscription_set, audience.encoding]
+        self._scheduler.discard(audience)
+        self._encoding_uses[audience.encoding] -= 1
+        if not self._encoding_uses[audience.encoding]:
+            del self._encoding_uses[audience.encoding]
+            self._encode_caches.pop(audience.encoding).release()
+            self._scheduler.release(audience.encoding)
         for number in audience.ids:
-            watchers = self._watchers[number]
-            del watchers[audience.home][audience]
-            if not watchers[audience.home]:
-                del watchers[audience.home]
-        for symbol in audience.watch.symbols & self._waiting_symbols.keys():
+            by_home = self._watch_index[number]
+            del by_home[audience.home][audience]
+            if not by_home[audience.home]:
+                del by_home[audience.home]
+        for symbol in audience.subscription_set.symbols & self._waiting_symbols.keys():
             self._waiting_symbols[symbol].pop(audience, None)
             if not self._waiting_symbols[symbol]:
                 del self._waiting_symbols[symbol]
-        for pattern in audience.watch.patterns:
+        for pattern in audience.subscription_set.patterns:
             del self._patterns[pattern].audiences[audience]
             if not self._patterns[pattern].audiences:
                 del self._patterns[pattern]
 
     def _adopt_new_instruments(self) -> None:
-        """Let instruments that were declared since the last time join the audiences that wait for them."""
-        for record in self.cache.records[len(self._watchers) :]:
-            watchers = dict(self._waiting_symbols.pop(record.symbol, {}))
+        """Add newly declared instruments to the audiences whose subscriptions they match."""
+        for record in self.cache.records[len(self._watch_index) :]:
+            matching = dict(self._waiting_symbols.pop(record.symbol, {}))
             for pattern in self._patterns.values():
                 if pattern.match(record.symbol):
                     pattern.ids.add(record.id)
-                    watchers.update(pattern.audiences)
+                    matching.update(pattern.audiences)
             by_home: WatchIndex = {}
-            for audience in watchers:
+            for audience in matching:
                 if audience.sees(record.symbol):
-                    audience.take_in(record.id)
+                    audience.add_instrument(record.id)
                     by_home.setdefault(audience.home, {})[audience] = None
-            self._watchers.append(by_home)
+            self._watch_index.append(by_home)
 
     def _updates(self, audience: Audience) -> int:
-        """How many updates there were so far of the instruments of an audience."""
+        """Return the number of updates so far of an audience's instruments."""
         records = self.cache.records
         return sum([records[number].updates for number in audience.ids])
 
     def _join(self, subscriber: Subscriber) -> None:
-        self._moves += 1
+        self._membership_changes += 1
         subscriber.in_step = True
-        subscriber.sent.part(subscriber.audience.sent)
+        subscriber.sent.minus(subscriber.audience.sent)
         subscriber.audience.members[subscriber] = None
 
     def _part(self, subscriber: Subscriber) -> None:
-        """A subscriber is no longer in step, if it was."""
+        """End a subscriber's membership, if it is a member."""
         if subscriber.in_step:
-            self._moves += 1
+            self._membership_changes += 1
             subscriber.in_step = False
             del subscriber.audience.members[subscriber]
-            subscriber.sent.join(subscriber.audience.sent)
+            subscriber.sent.plus(subscriber.audience.sent)
 
     def _leave(self, subscriber: Subscriber) -> None:
         audience = subscriber.audience

@@ -5,7 +5,7 @@ The rules:
 1. Publications are applied to an open cut; `close_cut` makes them visible, all at once, under the next number.
 2. A field that is given the value it already has does not change.
 3. A publication is applied whole or, with `BadPublication`, not at all.
-4. What somebody is owed is computed from a cursor and never stored: the fields with `changed_at > cursor`.
+4. Pending changes are computed from a cursor and never stored: the fields with `changed_at > cursor`.
 5. A value finer than the instrument's scale raises the scale. The definition and all the fields then count as changed,
    because every number of that kind is another integer now.
 """
@@ -69,13 +69,13 @@ class Record:
         self.price_scale = instrument.price_scale
         self.size_scale = instrument.size_scale
         self.values: dict[FieldKey, WireValue] = {}
-        """The latest values; a withdrawn field stays, as None, so that whoever still has it learns of it."""
+        """The latest values; a withdrawn field stays, as None, for clients that still hold an older value."""
         self.changed_at: dict[FieldKey, int] = {}
         self.created_at = cut
         self.defined_at = cut
         self.last_change = 0
         self.updates = 0
-        """How many updates were applied to it."""
+        """Number of updates applied to it."""
 
     @property
     def symbol(self) -> str:
@@ -137,11 +137,11 @@ class LastValueCache:
             )
 
     def mark(self, symbol: str, marks: Mapping[str, Value]) -> None:
-        """Apply what the service itself has to say of an instrument (`status`, `reason`): no update of its feed."""
+        """Apply values set by the service itself (`status`, `reason`); not counted as an update of the feed."""
         self._update(Update(symbol, marks))
 
     def close_cut(self, time: int) -> bool:
-        """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, where nothing changed."""
+        """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
         if not self._touched:
             return False
         self.cut += 1
@@ -154,7 +154,7 @@ class LastValueCache:
         return True
 
     def changed_since(self, cut: int) -> set[int]:
-        """The ids of the instruments that changed after `cut`, at a cost of as many steps as there are."""
+        """Return the ids of the instruments that changed after `cut`, in as many steps."""
         changed = set()
         recency = self._recency
         for number in reversed(recency):
@@ -240,7 +240,7 @@ class LastValueCache:
     def _check_room(
         self, record: Record, changes: Sequence[tuple[FieldKey, WireValue]], numbers: Sequence[_Number]
     ) -> None:
-        # There is always room for these two: the service itself has to be able to say that values are stale.
+        # There is always room for these two: the service has to be able to mark any instrument stale.
         known = record.values.keys() - _MARKS
         new = {change[0] for change in (*changes, *numbers)} - known - _MARKS
         if new and len(known) + len(new) > MAX_FIELDS:
@@ -276,7 +276,7 @@ class LastValueCache:
 
 
 def _plain(kind: Kind | None, value: object) -> WireValue:
-    """A value that is no price or size: an integer, or a text."""
+    """Return the value of a field that is no price or size: an integer or a text."""
     if type(value) is int and kind is not Kind.TEXT:
         if -MAX_INTEGER <= value <= MAX_INTEGER:
             return value

@@ -1,12 +1,12 @@
-"""One client's requests, as a state machine: a payload goes in, an answer comes out. No sockets, no clocks.
+"""The server's side of one connection, as a state machine: a payload goes in, an answer comes out.
 
 The rules:
 
 1. Every message is answered, in order: with REPLY, or with ERROR. One bad symbol never fails the others of its request.
 2. An answer is sent only after the data that the request asked for: a client that has the reply to a subscribe holds
    everything it subscribed.
-3. Unknown symbols are remembered: they join when their instrument appears. So a client that comes back before the feeds
-   do loses nothing.
+3. Unknown symbols are remembered: they join when their instrument appears. So a client that reconnects before the
+   feeds have declared their instruments loses nothing.
 4. A message that cannot be understood at all is fatal: its sender would misunderstand the answers, too.
 """
 
@@ -54,7 +54,7 @@ _FATAL: dict[Code, Close] = {
 
 
 def cost_of(scanned: int) -> float:
-    """What it costs to compare so many instruments with patterns, in simple requests."""
+    """Return the cost of comparing this number of instruments with patterns, in simple requests."""
     return scanned / SCANNED_PER_REQUEST_UNIT
 
 
@@ -75,9 +75,9 @@ def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> s
 
 
 class Answer(NamedTuple):
-    """What to send once the subscriber is in step, and with which code to close after it, if any.
+    """The frame to send once the subscriber has its data, and the code of the close after it, if any.
 
-    `cost` is what the request has cost, in simple requests.
+    `cost` is that of the request, in simple requests.
     """
 
     frame: bytes
@@ -90,20 +90,20 @@ def _no_tokens(_token: str) -> Grant:
 
 
 class Terms(NamedTuple):
-    """What one client may do, and how the session learns what it cannot know."""
+    """The rights of one client, and the session's callbacks."""
 
     limits: Limits
     floor_ms: int = 0
-    """The least interval that the service gives anybody."""
+    """The least interval of any client."""
     grant: Grant = ANYONE
     check: Callable[[str], Grant] = _no_tokens
-    """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if it may be of use to look for new keys."""
+    """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if the key may be among those not yet loaded."""
     link: Callable[[], dict[str, int]] = dict
     """Figures of the connection for `stats`."""
 
 
 class ServerSession:
-    """One connection's conversation."""
+    """The protocol state of one connection."""
 
     __slots__ = (
         "_check",
@@ -136,7 +136,7 @@ class ServerSession:
         self._resumed = False
 
     def welcome(self) -> bytes:
-        """The frame that opens the conversation."""
+        """Return the first frame of the connection."""
         cache, limits = self._hub.cache, self._limits
         return self._subscriber.encoding.frame(
             Welcome(
@@ -158,8 +158,8 @@ class ServerSession:
     def receive(self, payload: bytes | str, now: int, *, last_try: bool = True) -> Answer:
         """Carry out one client message. `now` is the hub's time.
 
-        Raises `UnknownKey` only unless this is the `last_try`, and nothing was done: the message brings a token that
-        perhaps a new key has signed.
+        Raises `UnknownKey`, without any effect, unless this is the `last_try`: the message brings a token that is
+        perhaps signed with a new key.
         """
         encoding = self._subscriber.encoding
         scanned = self._hub.scanned
@@ -181,15 +181,15 @@ class ServerSession:
         return Answer(encoding.frame(Reply(request.id, result)), cost=1 + cost)
 
     def expiring(self) -> bytes:
-        """The frame that warns of the end of the present token."""
+        """Return the frame that warns of the end of the present token."""
         return self._subscriber.encoding.frame(Expiring(self.grant.expires or 0))
 
     def expired(self) -> Answer:
-        """What ends a conversation whose token has expired."""
+        """Return the answer that ends a connection whose token has expired."""
         return self._refuse(Error(None, Code.BAD_TOKEN, "the token has expired", fatal=True))
 
     def too_large(self) -> Answer:
-        """The answer to a message beyond the limit, which the transport refuses before it is whole."""
+        """Return the answer to a message beyond the limit, which the transport refuses before it is complete."""
         text = f"a message may have {self._limits.max_message_bytes} bytes"
         return self._refuse(Error(None, Code.TOO_LARGE, text, fatal=True))
 
@@ -200,7 +200,7 @@ class ServerSession:
     def _subscribe(self, request: Subscribe, now: int) -> dict[str, Any]:
         outcomes = self._add(request.symbols)
         self._take_interval(request.interval_ms)
-        self._hub.watch(self._subscriber, self._watch(), now)
+        self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _unsubscribe(self, request: Unsubscribe, now: int) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class ServerSession:
                 outcomes.append([name, Code.OK, ""])
             else:
                 outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
-        self._hub.watch(self._subscriber, self._watch(), now)
+        self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class ServerSession:
         self._resumed = True
         outcomes = self._add(request.symbols)
         self._take_interval(request.interval_ms)
-        self._hub.watch(self._subscriber, self._watch(), now, resume_from=request.cursor)
+        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _subscriptions(self, _request: Subscriptions, _now: int) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class ServerSession:
         self.grant = grant
         if self._interval_ms < self._least_interval():
             self._take_interval(self._interval_ms)
-            self._hub.watch(self._subscriber, self._watch(), now)
+            self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"expires": grant.expires}
 
     def _stats(self, _request: Stats, _now: int) -> dict[str, Any]:
@@ -268,14 +268,14 @@ class ServerSession:
 
     @property
     def epoch(self) -> str:
-        """A copy that was made under another view lacks symbols, or has some that are not to be seen any more."""
+        """The epoch of the cache and the view of the grant: a copy made under another view has other symbols."""
         return self._hub.cache.epoch + self.grant.view
 
     def _least_interval(self) -> int:
         return max(self._floor_ms, self.grant.min_interval_ms)
 
     def _add(self, names: Sequence[str]) -> list[list[object]]:
-        """Take over what can be subscribed; the outcome of each name, as [name, code, text]."""
+        """Add the acceptable names to the subscriptions; the outcome of each, as [name, code, text]."""
         outcomes: list[list[object]] = []
         for name in names:
             code, text = Code.OK, ""
@@ -301,7 +301,7 @@ class ServerSession:
         if interval_ms is not UNSET:
             self._interval_ms = max(self._least_interval(), min(interval_ms, MAX_INTERVAL_MS))
 
-    def _watch(self) -> SubscriptionSet:
+    def _subscription_set(self) -> SubscriptionSet:
         symbols, patterns = frozenset(self._symbols), frozenset(self._patterns)
         return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
 

@@ -1,4 +1,4 @@
-"""A hub with clients on a floor of their own, where tests say what time it is and whose socket is full."""
+"""A hub with clients for tests, which set the time and fill the sockets."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SECOND = 1000 * MS
 BID = 1
 
 
-class Floor:
-    """A hub with its cache, and a clock that goes as we say."""
+class Harness:
+    """A hub with its cache and a clock set by the test."""
 
     def __init__(self, *instruments: Instrument | str, part: int = 256, burst: int = 32) -> None:
         self.cache = market(*instruments)
@@ -25,10 +25,10 @@ class Floor:
         self.now = 1 * SECOND
 
     def client(self, *names: str, interval_us: int = 0, encoding: Encoding = MSGPACK) -> Client:
-        """A client that watches these, and has read what it was sent for that."""
+        """A client with these subscriptions that has taken their first data."""
         client = Client(self, encoding)
         if names:
-            client.watch(*names, interval_us=interval_us)
+            client.subscribe(*names, interval_us=interval_us)
             client.take()
         return client
 
@@ -66,30 +66,33 @@ class Floor:
 
 
 class Client(Sink):
-    """A client on this floor."""
+    """A client of this hub."""
 
-    def __init__(self, floor: Floor, encoding: Encoding = MSGPACK) -> None:
+    def __init__(self, harness: Harness, encoding: Encoding = MSGPACK) -> None:
         super().__init__(encoding)
-        self.hub = floor.hub
-        self.floor = floor
+        self.hub = harness.hub
+        self.harness = harness
         self.times: list[int] = []
-        """When it was sent each of its frames."""
-        self.subscriber = floor.hub.connect(self, encoding, floor.now)
+        """The time of each of its frames."""
+        self.subscriber = harness.hub.connect(self, encoding, harness.now)
 
-    def watch(self, *names: str, interval_us: int = 0, resume_from: int | None = None) -> None:
-        self.hub.watch(
-            self.subscriber, a_watch(*names, interval_us=interval_us), self.floor.now, resume_from=resume_from
+    def subscribe(self, *names: str, interval_us: int = 0, resume_from: int | None = None) -> None:
+        self.hub.subscribe(
+            self.subscriber,
+            subscription_set(*names, interval_us=interval_us),
+            self.harness.now,
+            resume_from=resume_from,
         )
 
     def push(self, frame: bytes) -> bool:
-        self.times.append(self.floor.now)
+        self.times.append(self.harness.now)
         return super().push(frame)
 
     def leave(self) -> None:
         self.hub.disconnect(self.subscriber)
 
     def block(self) -> None:
-        """From now on its socket takes nothing; the hub learns of that with the next frame."""
+        """From now on its socket takes nothing; the hub notices with the next frame."""
         self.full = True
 
     def unblock(self) -> bool:
@@ -97,7 +100,7 @@ class Client(Sink):
         return self.hub.catch_up(self.subscriber)
 
 
-def a_watch(*names: str, interval_us: int = 0) -> SubscriptionSet:
+def subscription_set(*names: str, interval_us: int = 0) -> SubscriptionSet:
     patterns = frozenset(name for name in names if set(name) & set("*?["))
     return SubscriptionSet(frozenset(names) - patterns, patterns, interval_us)
 
@@ -108,14 +111,14 @@ def bids(messages: list[ServerMessage]) -> list[object]:
 
 
 def leftovers(hub: Hub) -> dict[str, object]:
-    """What a hub without subscribers still holds of them."""
+    """Return the state that a hub without subscribers still holds of them."""
     held = {
         "audiences": hub._audiences,
-        "ready": [group for group in hub._pacing.ready() if group.audiences],
-        "resting": hub._pacing._resting,
-        "dues": hub._pacing._dues,
+        "ready": [group for group in hub._scheduler.ready() if group.audiences],
+        "throttled": hub._scheduler._throttled,
+        "dues": hub._scheduler._dues,
         "waiting": hub._waiting_symbols,
         "patterns": hub._patterns,
-        "watchers": [watchers for watchers in hub._watchers if watchers],
+        "watch index": [audiences for audiences in hub._watch_index if audiences],
     }
     return {name: value for name, value in held.items() if value}
