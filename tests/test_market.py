@@ -175,7 +175,7 @@ def test_other_names_are_refused(name: str) -> None:
         field_key(name)
 
 
-def test_a_field_of_a_later_version_gets_a_name_of_its_id() -> None:
+def test_a_field_of_a_later_version_has_no_name_and_no_kind() -> None:
     with pytest.raises(KeyError):
         field_name(99)
     assert field_kind(99) is None

@@ -1,4 +1,4 @@
-"""An issuer of tokens for tests: its keys, and whatever tokens a test wants."""
+"""An issuer of tokens for tests: its keys and its tokens, good and bad."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def token(
     algorithm: str = "EdDSA",
     headers: dict[str, Any] | None = None,
     /,
-    **claims: Any,  # noqa: ANN401  # whatever a test wants; None leaves a claim out
+    **claims: Any,  # noqa: ANN401  # claims of any type; None leaves a claim out
 ) -> str:
-    """A good token, but for what is given."""
+    """A good token, except for the given claims."""
     whole = {"aud": "ticker", "exp": time.time() + 3600, **claims}
     payload = {name: value for name, value in whole.items() if value is not None}
     return jwt.encode(payload, key, algorithm, headers)
 
 
 def bearer(text: str) -> str:
-    """A request's line with this token."""
+    """The header line with this token."""
     return f"Authorization: Bearer {text}\r\n"
 
 

@@ -1,4 +1,4 @@
-"""ticker/door/connection_limits.py, ticker/door/rate_limit.py: places, and how much one may ask for."""
+"""ticker/door/connection_limits.py and ticker/door/rate_limit.py: limits of connections and of requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ticker.door.rate_limit import RateLimiter
 from ticker.errors import RefusalCause
 
 
-def test_places_are_counted_in_all_by_address_and_by_subject() -> None:
+def test_connections_are_limited_in_all_by_address_and_by_subject() -> None:
     limits = ConnectionLimits(Limits(max_connections=4, max_per_address=2, max_per_subject=2))
     for address in ("a", "a", "b", "b", "b"):
         assert limits.connected(address)
@@ -28,7 +28,7 @@ def test_places_are_counted_in_all_by_address_and_by_subject() -> None:
     assert limits.admit("c", "x") is None
 
 
-def test_beyond_the_lobby_nobody_is_talked_to() -> None:
+def test_beyond_the_pending_connections_they_are_closed_at_once() -> None:
     limits = ConnectionLimits(Limits(max_connections=1, max_per_address=1))
     assert all(limits.connected(str(number)) for number in range(1001))
     assert not limits.connected("more")
@@ -38,7 +38,7 @@ def test_beyond_the_lobby_nobody_is_talked_to() -> None:
     assert limits.connected("again")
 
 
-def test_nothing_is_kept_of_those_who_have_left() -> None:
+def test_ended_connections_leave_nothing_behind() -> None:
     limits = ConnectionLimits(Limits())
     for number in range(100):
         limits.connected(str(number))
@@ -61,7 +61,9 @@ def test_a_burst_is_free_and_what_is_beyond_it_waits() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 3)), min_size=1))
-def test_whoever_waits_as_told_spends_no_more_than_the_rate_and_the_burst(steps: list[tuple[float, float]]) -> None:
+def test_a_client_that_waits_as_told_stays_within_rate_and_burst(
+    steps: list[tuple[float, float]],
+) -> None:
     allowance = RateLimiter(per_second=10, burst=20, now=0)
     now = spent = 0.0
     for cost, pause in steps:

@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 def handshake(
     server: ssl.SSLContext, client: ssl.SSLContext, host: str = "localhost"
 ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    """Both ends after a completed handshake; raises what either end raises."""
+    """Both ends after a completed handshake; raises the error of either end."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (
         client.wrap_bio(to_client, to_server, server_hostname=host),

@@ -37,7 +37,7 @@ class Pair(NamedTuple):
             nursery.start_soon(self.client.do_handshake)
 
     async def received(self, size: int) -> bytes:
-        """So many bytes, as they come at the client."""
+        """The next `size` bytes at the client."""
         data = bytearray()
         while len(data) < size:
             more = await self.client.receive_some()
@@ -46,7 +46,7 @@ class Pair(NamedTuple):
         return bytes(data)
 
     def fill(self) -> bytes:
-        """Push until the client's socket takes no more, and as much again; what was pushed."""
+        """Push until the client's socket accepts no more, and as much again; return the pushed bytes."""
         pushed = BLOCK
         while self.server.push(BLOCK):
             pushed += BLOCK

@@ -155,7 +155,7 @@ def test_a_server_certificate_of_another_authority_is_issued_anew(home: Path, tm
         (61 * DAY, True, False),  # a month before its end
         (400 * DAY, True, False),
         ((5 * 365 - 91) * DAY, True, False),
-        ((5 * 365 - 89) * DAY, False, False),  # it would end before what it signs now
+        ((5 * 365 - 89) * DAY, False, False),  # it would expire before a certificate signed now
         (-DAY, False, False),  # made by a clock that ran ahead
     ],
 )

@@ -1,4 +1,4 @@
-"""ticker/net/http1.py: who comes in; by real connections to the real service where bytes matter."""
+"""ticker/net/http1.py: requests and responses, over real connections to the real service where bytes matter."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_any_bytes_are_a_request_or_a_refusal_or_a_cut_head(contexts: Cont
 
 
 async def outcome(stream: TlsStream) -> int | str:
-    """The HTTP status that what comes from a stream gets, or "cut"."""
+    """The HTTP status for the bytes of a stream, or "cut"."""
     try:
         return status((await receive_request(stream, LIMIT))[0])
     except Refusal as refused:
@@ -190,7 +190,7 @@ def answers() -> Iterator[tuple[bytes, int, dict[bytes, bytes]]]:
     yield upgrade().replace(b"Version: 13", b"Version: 7"), 426, {b"sec-websocket-version": b"13"}
     yield upgrade(key="AAAA"), 400, {}
     yield upgrade("wamp"), 400, {}
-    yield b"what is this\r\n\r\n", 400, {}
+    yield b"no request\r\n\r\n", 400, {}
     yield b"\x80\x81\x82\r\n\r\n", 400, {}
     yield b"GET / HTTP/1.1\r\n\r\n", 400, {}  # without Host
     yield upgrade(more=f"Cookie: {'x' * 17_000}\r\n"), 431, {}
@@ -224,7 +224,7 @@ async def test_a_refusal_is_an_http_answer_that_ends_the_connection(
 
 
 async def welcomed(peer: Peer, subprotocol: str | None = MSGPACK) -> bytes:
-    """The head of the answer to an upgrade, whose WELCOME has come too."""
+    """The head of the answer to an upgrade, once its WELCOME has come, too."""
     head = await peer.head()
     assert head.startswith(b"HTTP/1.1 101 ")
     assert f"sec-websocket-accept: {ACCEPT}".encode().lower() in head.lower()
@@ -267,7 +267,7 @@ async def test_what_comes_right_behind_the_head_is_not_lost() -> None:
 
 
 async def cut_off(service: Running, sent: bytes, clock: MockClock) -> bytes:
-    """What comes at a client that says no more than this, for longer than is allowed."""
+    """The answer to a client that sends only these bytes, for longer than allowed."""
     peer = await service.dial()
     await peer.send(sent)
     await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""`ticker.net.tls`, by real handshakes."""
+"""ticker/net/tls.py, by real handshakes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_tls_1_1_is_refused(development: DevelopmentCertificate) -> None:
 def test_a_tls_1_3_handshake_ends_without_tickets(development: DevelopmentCertificate) -> None:
     client, server = handshake(*development_contexts("localhost", development))
     server.write(b"first")
-    assert client.read() == b"first"  # whatever came before it has been processed by now
+    assert client.read() == b"first"  # tickets sent before it are processed by now
     assert client.session is not None
     assert not client.session.has_ticket
 

@@ -44,7 +44,7 @@ async def test_steps_of_handshakes_take_turns(contexts: Contexts, monkeypatch: p
             await trio.sleep(0.001)
 
 
-async def test_who_reads_takes_turns_and_a_read_that_is_cancelled_in_line_loses_nothing(
+async def test_a_reader_takes_turns_and_a_read_that_is_cancelled_in_the_queue_loses_nothing(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = hold_turns(monkeypatch)
@@ -299,7 +299,7 @@ async def test_waiting_before_a_send_waits_until_nothing_is_unsent(pair: Pair) -
     assert pair.server.unsent == 0
 
 
-# Stalls, and several who wait
+# Stalls, and several waiting tasks
 
 
 async def jump(clock: MockClock, seconds: float) -> None:
@@ -337,7 +337,7 @@ async def test_a_socket_that_takes_a_little_now_and_then_is_not_too_slow(pair: P
     assert drained.is_set()
 
 
-async def test_the_limit_holds_for_one_who_waits_behind_another(pair: Pair, fast_clock: MockClock) -> None:
+async def test_the_limit_holds_for_a_task_that_waits_behind_another(pair: Pair, fast_clock: MockClock) -> None:
     pair.fill()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pair.server.send_all, b"a pong, which waits without a limit")
@@ -349,7 +349,7 @@ async def test_the_limit_holds_for_one_who_waits_behind_another(pair: Pair, fast
         nursery.cancel_scope.cancel()
 
 
-async def test_all_who_wait_go_on_when_everything_is_sent(pair: Pair) -> None:
+async def test_all_waiting_tasks_go_on_when_everything_is_sent(pair: Pair) -> None:
     pushed = pair.fill()
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -359,7 +359,7 @@ async def test_all_who_wait_go_on_when_everything_is_sent(pair: Pair) -> None:
     assert pair.server.unsent == 0
 
 
-async def test_when_the_one_who_waits_for_the_socket_is_cancelled_another_takes_over(pair: Pair) -> None:
+async def test_when_the_task_that_waits_for_the_socket_is_cancelled_another_takes_over(pair: Pair) -> None:
     pushed = pair.fill()
     scope = trio.CancelScope()
 

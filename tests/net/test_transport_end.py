@@ -28,7 +28,7 @@ async def test_a_socket_that_ends_without_close_notify_ends_the_stream_too(pair:
     assert await pair.server.receive_some() == b""
 
 
-async def test_a_peer_that_ends_its_half_still_gets_what_waits(pair: Pair) -> None:
+async def test_a_peer_that_ends_its_half_still_gets_the_unsent_bytes(pair: Pair) -> None:
     pushed = pair.fill()
     pair.client.transport_stream.socket.shutdown(socket.SHUT_WR)
     async with trio.open_nursery() as nursery:
@@ -38,7 +38,7 @@ async def test_a_peer_that_ends_its_half_still_gets_what_waits(pair: Pair) -> No
 
 
 @pytest.mark.parametrize("_again", range(10))
-async def test_a_stream_that_is_aborted_as_it_gets_room_is_closed_for_who_waited(pair: Pair, _again: int) -> None:
+async def test_a_stream_that_is_aborted_as_it_gets_room_is_closed_for_the_waiting_task(pair: Pair, _again: int) -> None:
     """Both may be woken in the same moment, in either order."""
     pair.fill()
 
@@ -62,9 +62,7 @@ async def test_a_stream_that_is_aborted_as_it_gets_room_is_closed_for_who_waited
 
 
 @pytest.mark.parametrize("_again", range(10))
-async def test_a_stream_that_is_aborted_as_somebody_begins_to_read_is_closed_for_who_reads(
-    pair: Pair, _again: int
-) -> None:
+async def test_a_stream_that_is_aborted_as_a_task_begins_to_read_is_closed_for_it(pair: Pair, _again: int) -> None:
     """Both run in the same round, in either order."""
     told = False
 
@@ -81,7 +79,7 @@ async def test_a_stream_that_is_aborted_as_somebody_begins_to_read_is_closed_for
     assert told
 
 
-async def test_who_reads_while_the_stream_closes_is_told(pair: Pair) -> None:
+async def test_a_task_that_reads_while_the_stream_closes_is_told(pair: Pair) -> None:
     async def read() -> None:
         with pytest.raises(trio.ClosedResourceError):
             await pair.server.receive_some()
@@ -122,7 +120,7 @@ async def test_a_push_after_a_reset_finds_out_and_keeps_nothing(pair: Pair) -> N
         await pair.server.drain()
 
 
-async def test_a_reset_wakes_whoever_waits_to_send(pair: Pair) -> None:
+async def test_a_reset_wakes_the_tasks_that_wait_to_send(pair: Pair) -> None:
     pair.fill()
     failed: list[int] = []
 
@@ -146,7 +144,7 @@ async def test_bytes_that_are_no_tls_break_the_connection(pair: Pair) -> None:
     assert not pair.server.push(b"x")
 
 
-async def test_abort_wakes_whoever_waits(pair: Pair) -> None:
+async def test_abort_wakes_the_waiting_tasks(pair: Pair) -> None:
     pair.fill()
     woken: list[str] = []
 
@@ -184,7 +182,7 @@ async def test_a_closed_stream_takes_and_gives_nothing(pair: Pair) -> None:
             await use
 
 
-async def test_closing_sends_what_waits_and_then_close_notify(pair: Pair) -> None:
+async def test_closing_sends_unsent_bytes_and_then_close_notify(pair: Pair) -> None:
     pushed = pair.fill()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pair.server.aclose)
@@ -193,7 +191,7 @@ async def test_closing_sends_what_waits_and_then_close_notify(pair: Pair) -> Non
     await pair.server.aclose()
 
 
-async def test_what_is_pushed_while_the_stream_closes_is_refused_and_cuts_nothing_off(pair: Pair) -> None:
+async def test_a_push_while_the_stream_closes_is_refused_and_cuts_nothing_off(pair: Pair) -> None:
     pushed = pair.fill()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pair.server.aclose)
@@ -221,7 +219,7 @@ async def test_a_client_that_closes_while_the_stream_closes_ends_it(pair: Pair) 
         assert pushed
 
 
-async def test_what_was_said_last_arrives_though_the_peer_has_sent_what_nobody_read(pair: Pair) -> None:
+async def test_the_last_bytes_arrive_though_some_of_the_peers_are_unread(pair: Pair) -> None:
     await pair.client.send_all(b"x" * 50_000)
     pair.server.push(b"last words")
     async with trio.open_nursery() as nursery:

@@ -1,7 +1,9 @@
-"""ticker/protocol/messages.py: shapes of requests and messages, and what is made of anything else."""
+"""ticker/protocol/messages.py: shapes of requests and messages, and refusals of anything else."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -291,10 +293,8 @@ def test_anything_is_a_message_or_ignored_or_a_protocol_error(message: object) -
 # Closing
 
 
-def test_a_client_comes_back_unless_the_end_was_its_own_mistake() -> None:
-    assert {close for close in Close if close.come_back} == {
-        Close.GOING_AWAY,
-        Close.INTERNAL_ERROR,
-        Close.TOKEN_EXPIRED,
-        Close.STALLED,
-    }
+def test_the_protocol_lists_every_close_code_and_whether_to_come_back() -> None:
+    """PROTOCOL.md, section 8: the table and the enumeration agree."""
+    text = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()
+    rows = re.findall(r"^\| (\d{4}) \| .* \| (yes|no)\b.*\|$", text, re.MULTILINE)
+    assert {int(code): answer == "yes" for code, answer in rows} == {int(each): each.come_back for each in Close}

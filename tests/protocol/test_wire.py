@@ -1,9 +1,8 @@
-"""ticker/protocol/wire.py: two encodings of the same messages, and what is made of bytes that are none."""
+"""ticker/protocol/wire.py: two encodings of the same messages, and frames."""
 
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,16 +61,17 @@ REQUEST = {"op": "subscribe", "id": 7, "symbols": ["A", "日経*"], "interval_ms
 
 
 def refused(encoding: Encoding, data: bytes | str) -> ProtocolError:
-    """The error that both ends make of these bytes."""
-    with pytest.raises(ProtocolError) as caught:
+    """The error of both ends for these bytes."""
+    with pytest.raises(ProtocolError) as by_client:
         encoding.decode_message(data)
-    with pytest.raises(ProtocolError) as caught:
+    with pytest.raises(ProtocolError) as by_server:
         encoding.decode_request(data)
-    return caught.value
+    assert by_client.value.code == by_server.value.code
+    return by_server.value
 
 
 def is_plain(value: object) -> bool:
-    """Whether this is made of what msgpack and JSON have in common with Python, and of nothing else."""
+    """Whether this consists of the types that msgpack and JSON share with Python, and no others."""
     if isinstance(value, list):
         return type(value) is list and all(map(is_plain, value))
     if isinstance(value, dict):
@@ -222,4 +222,3 @@ def test_other_frames_have_no_close_code(frame: bytes) -> None:
 def test_header_lengths_step_up_where_the_protocol_says() -> None:
     lengths = [len(frame_header(0x82, length)) for length in (0, 125, 126, 65_535, 65_536, 2**40)]
     assert lengths == [2, 2, 4, 4, 10, 10]
-    assert all(before <= after for before, after in pairwise(lengths))

@@ -1,4 +1,4 @@
-"""ticker/protocol/wire.py: what is made of bytes that are no message, or one that nobody should send."""
+"""ticker/protocol/wire.py: bytes that are no message, and messages that no peer should send."""
 
 from __future__ import annotations
 
@@ -224,5 +224,5 @@ def test_json_integers_of_any_length_are_refused_by_the_shape_of_a_message(digit
 
 
 def test_a_key_given_twice_counts_as_its_last() -> None:
-    """In both encodings alike, so that nobody sees another request than we do."""
+    """In both encodings alike, so that a proxy cannot see another request than we do."""
     assert JSON.decode_request('{"a":1,"a":2}') == MSGPACK.decode_request(b"\x82\xa1a\x01\xa1a\x02") == {"a": 2}
