@@ -4,8 +4,8 @@ For programs that read prices: `connect` (with Trio) and `watch` (an ordinary it
 `ticker.market` and the package `feeds`.
 """
 
-from ticker.client.client import Client, Connected, Disconnected, Event, connect
-from ticker.client.session import Refused
+from ticker.client.client import Client, connect
+from ticker.client.events import Connected, Disconnected, Event, Refused
 from ticker.client.subscription import Change, Subscription
 from ticker.client.sync_client import watch
 from ticker.errors import ConfigError, ConnectionFailed, TickerError

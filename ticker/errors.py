@@ -103,16 +103,25 @@ class ConnectionFailed(TickerError):
 
     `status` is the HTTP status of the server's response, if that was no upgrade; `close_code` the code with which the
     server ended the WebSocket (PROTOCOL.md, section 8); both None where the connection failed without either.
-    `retryable` tells whether another attempt may succeed without a change by the user.
+    `retryable` tells whether another attempt may succeed without a change by the user, and `retry_seconds` is the
+    shortest wait before it that the server asked for (`Retry-After`, or a GOODBYE's delay), 0 if none. The client makes
+    no further attempt itself.
     """
 
     def __init__(
-        self, text: str, *, status: int | None = None, close_code: int | None = None, retryable: bool = False
+        self,
+        text: str,
+        *,
+        status: int | None = None,
+        close_code: int | None = None,
+        retryable: bool = False,
+        retry_seconds: float = 0.0,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.close_code = close_code
         self.retryable = retryable
+        self.retry_seconds = retry_seconds
 
 
 def sole(error: BaseException) -> BaseException:

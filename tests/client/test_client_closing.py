@@ -11,7 +11,8 @@ import trio
 from trio.testing import memory_stream_pair
 
 from tests.conftest import CLOSE
-from ticker.client.client import Client, Connected, Disconnected, Event
+from ticker.client.client import Client
+from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.session import ClientSession
 from ticker.protocol.messages import Welcome
 from ticker.protocol.wire import MSGPACK

@@ -125,6 +125,7 @@ async def test_after_a_cut_only_what_changed_comes_again(fast_clock: MockClock) 
     assert not first.resumed
     assert isinstance(lost, Disconnected)
     assert lost.reason == "the connection was lost"
+    assert (lost.status, lost.close_code) == (None, None)
     assert 0.125 <= lost.retry_seconds <= 0.25
     assert isinstance(again, Connected)
     assert again.resumed
@@ -307,9 +308,10 @@ async def test_a_close_that_says_it_is_of_no_use_ends_the_subscriptions(contexts
     script = Script(code=code)
     async with scripted(contexts, script) as url, connect(url) as client:
         subscription = client.subscribe("A")
-        with trio.fail_after(10), pytest.raises(ConnectionFailed):
+        with trio.fail_after(10), pytest.raises(ConnectionFailed) as caught:
             await anext(subscription)
     assert script.clients == 1
+    assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, False)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 4008, 4999])
@@ -317,6 +319,8 @@ async def test_after_other_closes_the_client_comes_back(contexts: Contexts, fast
     script, events = Script(code=code), list[Event]()
     async with scripted(contexts, script) as url, connect(url, on_event=events.append):
         await settle(fast_clock, events, Connected, 3)
+    lost = [event for event in events if isinstance(event, Disconnected)]
+    assert [(event.status, event.close_code) for event in lost[:2]] == [(None, code)] * 2
 
 
 async def test_a_goodbye_for_good_ends_the_subscriptions_with_its_reason(contexts: Contexts) -> None:
@@ -366,8 +370,10 @@ async def test_an_http_answer_after_a_loss_says_whether_to_try_again(
                 last = events[-1]
                 assert isinstance(last, Disconnected)
                 assert last.reason == f"the server answered with HTTP status {status}"
+                assert (last.status, last.close_code) == (status, None)
             else:
                 fast_clock.jump(1)
-                with pytest.raises(ConnectionFailed, match=f"HTTP status {status}"):
+                with pytest.raises(ConnectionFailed, match=f"HTTP status {status}") as caught:
                     await anext(subscription)
+                assert (caught.value.status, caught.value.retryable) == (status, False)
         nursery.cancel_scope.cancel()

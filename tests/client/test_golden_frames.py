@@ -36,7 +36,7 @@ def copy(session: ClientSession) -> dict[str, dict[str, int | str]]:
 
 def begun(encoding: Encoding) -> ClientSession:
     session = ClientSession(encoding)
-    session.want(["*"])
+    session.add_names(["*"])
     session.begin(payload(CONVERSATION[0], encoding))
     session.requests()
     return session

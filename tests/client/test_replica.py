@@ -312,10 +312,10 @@ def test_a_message_without_entries_moves_the_cursor() -> None:
 
 def test_a_heartbeat_moves_the_cursor_forward() -> None:
     replica = copy()
-    replica.beat(Heartbeat(7, 7000))
+    replica.heartbeat(Heartbeat(7, 7000))
     assert (replica.cursor, replica.time) == (7, 7000)
-    replica.beat(Heartbeat(7, 7500))
-    replica.beat(Heartbeat(6, 9000))
+    replica.heartbeat(Heartbeat(7, 7500))
+    replica.heartbeat(Heartbeat(6, 9000))
     assert (replica.cursor, replica.time) == (7, 7500)
 
 
@@ -323,11 +323,11 @@ def test_a_copy_that_waits_to_be_resumed_ignores_heartbeats() -> None:
     """They tell what the new connection has, which is nothing yet."""
     replica = copy()
     replica.welcome(welcome(cut=9), resumable=True)
-    replica.beat(Heartbeat(9, 9000))
+    replica.heartbeat(Heartbeat(9, 9000))
     assert replica.cursor == 5
     replica.apply(Delta(5, 9, 9000, [0, {BID: 200}]))
     replica.resuming = False
-    replica.beat(Heartbeat(10, 10_000))
+    replica.heartbeat(Heartbeat(10, 10_000))
     assert replica.cursor == 10
 
 

@@ -54,32 +54,32 @@ class Both:
 def test_an_instrument_that_is_given_up_and_asked_for_again_is_not_taken_from_before() -> None:
     both = Both()
     client = both.client
-    client.want(["A*", "B"])
+    client.add_names(["A*", "B"])
     first = client.requests()
-    client.give_up(["A*"])
+    client.remove_names(["A*"])
     second = client.requests()
-    client.want(["AA"])
+    client.add_names(["AA"])
     third = client.requests()
     both.serve(first + second)
     both.publish(2)
     both.serve(third)
     for copy in both.arrive():
         assert len(set(copy.values())) <= 1, "all instruments are of one moment"
-    assert client.asks
+    assert client.has_requests
     both.serve(client.requests())
-    assert not client.asks
+    assert not client.has_requests
     assert both.arrive()[-1] == {"AA": 200, "B": 200}
-    assert client.settled
+    assert client.complete
 
 
 def test_an_instrument_that_another_name_asks_for_at_once_is_not_kept_from_before() -> None:
     both = Both()
     client = both.client
-    client.want(["A*", "B"])
+    client.add_names(["A*", "B"])
     both.serve(client.requests())
     assert both.arrive()[-1] == {"AA": 100, "B": 100}
-    client.give_up(["A*"])
-    client.want(["AA"])
+    client.remove_names(["A*"])
+    client.add_names(["AA"])
     requests = client.requests()
     both.serve(requests[:1])
     both.publish(2)
@@ -93,13 +93,13 @@ def test_what_was_withdrawn_before_an_instrument_is_asked_for_again_is_told() ->
     both = Both()
     client = both.client
     cut(both.cache, update("AA", ask=3))
-    client.want(["A*", "B"])
+    client.add_names(["A*", "B"])
     both.serve(client.requests())
     both.arrive()
-    client.give_up(["B"])
+    client.remove_names(["B"])
     first = client.requests()
-    client.want(["AA"])  # a subscription to it begins with what the copy holds now
-    client.give_up(["A*"])
+    client.add_names(["AA"])  # a subscription to it begins with what the copy holds now
+    client.remove_names(["A*"])
     second = client.requests()
     cut(both.cache, update("AA", bid=None))
     both.serve(first + second)

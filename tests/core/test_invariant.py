@@ -100,13 +100,13 @@ class Client:
     def want(self, names: set[str]) -> None:
         new = names - self.wanted
         self.wanted |= new
-        self.session.want(new)
+        self.session.add_names(new)
         self.ask()
 
     def give_up(self, names: set[str]) -> None:
         gone = names & self.wanted
         self.wanted -= gone
-        self.session.give_up(gone)
+        self.session.remove_names(gone)
         self.ask()
 
     def ask(self) -> None:
@@ -155,7 +155,7 @@ class Client:
         for symbol, fields in held.items():
             assert fields == market[symbol], f"{symbol} at cut {replica.cursor}"
         for symbol in market:
-            if self.session.settled and any(fnmatchcase(symbol, name) for name in self.wanted):
+            if self.session.complete and any(fnmatchcase(symbol, name) for name in self.wanted):
                 assert symbol in held, f"{symbol} is missing at cut {replica.cursor}"
 
 
@@ -299,7 +299,7 @@ class World(RuleBasedStateMachine):
                 client.progress()
                 client.read()
                 client.ask()
-            assert client.session.settled
+            assert client.session.complete
         for client in self.everybody:
             client.check()
             for holding in client.session.replica:

@@ -97,7 +97,7 @@ def copy_of(session: ClientSession) -> object:
 def check(case: Case) -> None:
     encoding = case.encoding
     session = ClientSession(encoding)
-    session.want(["A", "B*", "AB"])
+    session.add_names(["A", "B*", "AB"])
     connect(session, encoding, "epoch", 3)
     for payload in case.payloads:
         if payload is None:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.conftest import Logs, Running, serving
 from tests.support import hangups, update
 from ticker import connect
-from ticker.client.client import Connected, Event
+from ticker.client.events import Connected, Event
 from ticker.config import TlsFiles
 from ticker.market import Instrument, Publication
 

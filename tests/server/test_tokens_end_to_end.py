@@ -26,7 +26,7 @@ from tests.conftest import serving
 from tests.support import update
 from tests.tokens import key_file, token
 from ticker import connect
-from ticker.client.client import Connected, Disconnected, Event
+from ticker.client.events import Connected, Disconnected, Event
 from ticker.config import Tokens
 from ticker.errors import ConnectionFailed
 from ticker.market import Instrument, Publication

@@ -130,7 +130,7 @@ class Listener:
         elif isinstance(message, Snapshot | Delta):
             replica.apply(message)
         elif isinstance(message, Heartbeat):
-            replica.beat(message)
+            replica.heartbeat(message)
         elif isinstance(message, Reply):
             replica.resuming, self._whole = False, True
 

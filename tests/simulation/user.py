@@ -11,7 +11,8 @@ import trio
 from tests.simulation.history import Market, same
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
-from ticker.client.client import Client, Connected, Disconnected, Event
+from ticker.client.client import Client
+from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.replica import Fields
 from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
@@ -132,7 +133,7 @@ class User:
             symbol = holding.definition.symbol
             if symbol not in market or not same(holding, market[symbol]):
                 self._blame(f"{symbol} is {holding.values} at cut {replica.cursor}, and should be {market.get(symbol)}")
-        if self.session.settled:
+        if self.session.complete:
             for symbol in self.due(market):
                 if replica.find(symbol) is None:
                     self._blame(f"{symbol} is missing at cut {replica.cursor}")
@@ -145,7 +146,7 @@ class User:
 
     def lag(self) -> str:
         """Return the first difference of the copy, or of a reader's view, from the present market; empty if none."""
-        if not self.connected or not self.session.settled:
+        if not self.connected or not self.session.complete:
             return "not connected, or a subscription is not confirmed"
         market, replica = self.world.server.cache.history[-1], self.session.replica
         due = self.due(market)

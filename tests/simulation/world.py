@@ -276,7 +276,7 @@ class World:
         for user in self.users:
             welcome, link = user.session._welcome, user.link
             subscriber = cursors.get(welcome.session) if welcome is not None else None
-            if subscriber is None or link is None or not link.idle or not (user.connected and user.session.settled):
+            if subscriber is None or link is None or not link.idle or not (user.connected and user.session.complete):
                 continue
             if subscriber.cursor > user.session.replica.cursor:
                 self.blame(f"{user.name} is at {user.session.replica.cursor}, thought to be at {subscriber.cursor}")

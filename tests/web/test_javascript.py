@@ -47,7 +47,7 @@ class Copy:
 
     def __init__(self, encoding: Encoding) -> None:
         self.session = ClientSession(encoding)
-        self.session.want(["*"])
+        self.session.add_names(["*"])
         self._begun = False
 
     def take(self, payload: bytes | str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a URL to a TLS stream, for the Python client; whatever keeps it from being made is said in one line."""
+"""From a URL to a TLS stream, for the Python client; a failure has its reason in one line."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Unreachable(Exception):
 
 
 async def dial(url: str, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
-    """A TLS connection to the host of a URL. Raises `Unreachable`."""
+    """Return a TLS connection to the host of a URL. Raises `Unreachable`."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
         socket = await trio.open_tcp_stream(host, port)
     except (OSError, UnicodeError) as error:
         raise Unreachable(_why_unreachable(error)) from None
-    # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to get through.
+    # Left to itself the kernel may keep megabytes for a program that stalls: minutes of old prices to read first.
     socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, _RECEIVE_BUFFER)
     stream = trio.SSLStream(socket, context, server_hostname=host)
     try:
@@ -44,7 +44,7 @@ async def dial(url: str, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketS
 
 
 def stream_url(url: str) -> tuple[str, str]:
-    """The stream's full URL, and its host. Raises `ConfigError`."""
+    """Return the stream's full URL, and its host. Raises `ConfigError`."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -56,10 +56,10 @@ def stream_url(url: str) -> tuple[str, str]:
     return urlunsplit(("wss", parts.netloc, path, parts.query, "")), host
 
 
-class Watched(trio.abc.Stream):
-    """A stream that knows when its peer was last heard, and tells when it has gone.
+class ObservedStream(trio.abc.Stream):
+    """A stream that records the time of the last bytes received, and calls `ended` at the end of the stream.
 
-    trio-websocket would wait for the end of the opening handshake all the same.
+    trio-websocket would go on waiting for the rest of an opening handshake.
     """
 
     def __init__(self, stream: trio.abc.Stream, ended: Callable[[], None]) -> None:
@@ -68,7 +68,7 @@ class Watched(trio.abc.Stream):
         self.heard = trio.current_time()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """The next bytes, which are a sign of life; empty at the end."""
+        """Return the next bytes, which are a sign of life; empty at the end."""
         try:
             data = await self._stream.receive_some(max_bytes)
         except trio.BrokenResourceError:
@@ -92,10 +92,10 @@ class Watched(trio.abc.Stream):
         await self._stream.aclose()
 
 
-def only(group: BaseExceptionGroup[E]) -> E:
-    """The first exception of a group, however deep."""
+def first_of(group: BaseExceptionGroup[E]) -> E:
+    """Return the first exception of a group, however deep."""
     first = group.exceptions[0]
-    return only(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _why_no_tls(cause: BaseException | None) -> str:
@@ -105,12 +105,12 @@ def _why_no_tls(cause: BaseException | None) -> str:
 
 
 def _why_unreachable(error: OSError | UnicodeError) -> str:
-    """Why no TCP connection could be made; Trio groups what happened at each of a host's addresses."""
+    """Return the reason why no TCP connection could be made; Trio groups the errors of a host's addresses."""
     if isinstance(error, UnicodeError):
         return "that is no host name"
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup):
-        first = only(cause)
+        first = first_of(cause)
         error = first if isinstance(first, OSError) else error
     if error.errno == errno.ECONNREFUSED:
         return "nobody listens there (connection refused); is `ticker serve` running?"

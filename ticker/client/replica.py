@@ -1,14 +1,14 @@
-"""A client's copy of the market: what a client holds after each message, with no idea of sockets or time.
+"""A client's copy of the market after each message. No sockets, no clocks.
 
 The rules are those of PROTOCOL.md, section 6:
 
 1. WELCOME starts a connection. Its epoch names the cache that cuts and instrument ids belong to.
 2. INSTRUMENTS says how to read an instrument's numbers. Scales only rise, and a higher scale changes no value.
 3. DELTA and SNAPSHOT are applied whole, if their `since` is not beyond the cursor: changes are merged into the records
-   that the client holds, then the complete records of a SNAPSHOT replace whatever there was.
+   that the client holds, then the complete records of a SNAPSHOT replace earlier ones.
 4. After either, the copy equals the server's at `cut`, across all its instruments, and the cursor is `cut`.
-5. Changes of instruments that the client does not hold, and records of those it does not want, are ignored: it has
-   unsubscribed them while the message was on its way.
+5. Changes of instruments that the client does not hold, and records of those it is not subscribed to, are ignored: the
+   client has unsubscribed while the message was on its way.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class InstrumentState:
         self.definition = definition
         self.values: dict[FieldKey, WireValue] = {}
 
+    def __repr__(self) -> str:
+        return f"<InstrumentState {self.definition.symbol!r} id={self.definition.id} fields={len(self.values)}>"
+
     def redefine(self, definition: Definition) -> None:
-        """Take a new definition over; the numbers move to its scales."""
+        """Replace the definition, and convert the numbers to its scales."""
         old = self.definition
         for key, value in self.values.items():
             kind = field_kind(key)
@@ -46,7 +49,7 @@ class InstrumentState:
         self.definition = definition
 
     def merge(self, fields: dict[FieldKey, WireValue]) -> None:
-        """Take changes over; None withdraws a field."""
+        """Apply changes; None withdraws a field."""
         for key, value in fields.items():
             if value is None:
                 self.values.pop(key, None)
@@ -54,7 +57,7 @@ class InstrumentState:
                 self.values[key] = value
 
     def text(self, key: FieldKey, value: WireValue) -> str | int | None:
-        """A value for people: a price or size as a decimal string at the instrument's scale."""
+        """Return a value for people: a price or size as a decimal string at the instrument's scale."""
         kind = field_kind(key)
         if isinstance(value, int) and kind in (Kind.PRICE, Kind.SIZE):
             scale = self.definition.price_scale if kind is Kind.PRICE else self.definition.size_scale
@@ -62,29 +65,37 @@ class InstrumentState:
         return value
 
     def fields(self, values: dict[FieldKey, WireValue]) -> Fields:
-        """Values of this instrument by field name."""
+        """Return values of this instrument by field name."""
         named: Fields = {}
         for key, value in values.items():
             number = isinstance(value, int) and field_kind(key) in (Kind.PRICE, Kind.SIZE)
             named[field_name(key)] = Decimal(str(self.text(key, value))) if number else value
         return named
 
+    def present(self) -> Fields:
+        """Return the present values by field name."""
+        return self.fields(self.values)
+
 
 class Replica:
-    """The copy. `wants` says which symbols the client is subscribed to at the moment; the rest is ignored."""
+    """The copy. `wants` tells whether the client is subscribed to a symbol at the moment."""
 
     def __init__(self, wants: Callable[[str], bool]) -> None:
         self._wants = wants
         self.epoch = ""
         self.cursor = 0
         self.time = 0
-        """When the cut of the cursor was closed, in microseconds since 1970 UTC, by the server's clock."""
+        """Time at which the cut of the cursor was closed, in microseconds since 1970 UTC, by the server's clock."""
         self.resuming = False
-        """The server has not answered RESUME yet, so what it says of its own cut does not hold for this copy."""
+        """Whether the reply to RESUME is still to come: the cut of a HEARTBEAT is then the server's, not the copy's."""
         self._definitions: dict[int, Definition] = {}
         self._ids: dict[str, int] = {}
         self._states: dict[int, InstrumentState] = {}
         self._by_symbol: dict[str, InstrumentState] = {}
+
+    def __repr__(self) -> str:
+        resuming = " resuming" if self.resuming else ""
+        return f"<Replica epoch={self.epoch!r} cursor={self.cursor} instruments={len(self._states)}{resuming}>"
 
     def __iter__(self) -> Iterator[InstrumentState]:
         return iter(self._states.values())
@@ -95,12 +106,16 @@ class Replica:
         return self._by_symbol.keys()
 
     def find(self, symbol: str) -> InstrumentState | None:
-        """What the copy holds of this instrument."""
+        """Return the state of an instrument; None if the copy does not hold it."""
         return self._by_symbol.get(symbol)
 
+    def can_continue(self, message: Welcome) -> bool:
+        """Return whether the server has the copy's epoch, and is not behind the copy."""
+        return message.epoch == self.epoch and self.cursor <= message.cut
+
     def welcome(self, message: Welcome, *, resumable: bool) -> bool:
-        """A connection begins. True if this copy can be resumed on it; otherwise the copy was forgotten."""
-        self.resuming = resumable and message.epoch == self.epoch and self.cursor <= message.cut
+        """Begin a connection. Returns whether the copy is resumed on it; otherwise it is empty now."""
+        self.resuming = resumable and self.can_continue(message)
         if not self.resuming:
             self.epoch = message.epoch
             self.cursor, self.time = message.cut, message.time
@@ -111,14 +126,14 @@ class Replica:
         return self.resuming
 
     def define(self, message: Instruments) -> None:
-        """Learn definitions. Raises `ProtocolError` for one that contradicts what is known of this epoch.
+        """Take over definitions.
 
-        The copy is then as it was.
+        Raises `ProtocolError` for one that contradicts an earlier one of this epoch; the copy is then as it was.
         """
-        fresh: dict[int, Definition] = {}
+        new: dict[int, Definition] = {}
         ids: dict[str, int] = {}
         for definition in message.definitions:
-            known = fresh.get(definition.id) or self._definitions.get(definition.id)
+            known = new.get(definition.id) or self._definitions.get(definition.id)
             if known is not None and (
                 known.symbol != definition.symbol
                 or known.price_scale > definition.price_scale
@@ -129,10 +144,10 @@ class Replica:
                 )
             if ids.setdefault(definition.symbol, self._ids.get(definition.symbol, definition.id)) != definition.id:
                 raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
-            fresh[definition.id] = definition
-        self._definitions |= fresh
+            new[definition.id] = definition
+        self._definitions |= new
         self._ids |= ids
-        for number, definition in fresh.items():
+        for number, definition in new.items():
             state = self._states.get(number)
             if state is not None:
                 state.redefine(definition)
@@ -140,8 +155,8 @@ class Replica:
     def apply(self, message: Snapshot | Delta) -> dict[InstrumentState, dict[FieldKey, WireValue]]:
         """Apply a data message whole and return the fields that it changed, by instrument; None where one is gone.
 
-        Raises `Gap` for one that does not follow the cursor, and `ProtocolError` for one that makes no sense; the copy
-        is then as it was.
+        Raises `Gap` for one that does not follow the cursor, and `ProtocolError` for one that breaks the protocol; the
+        copy is then as it was.
         """
         if message.since > self.cursor:
             raise Gap(message.since, self.cursor)
@@ -149,27 +164,27 @@ class Replica:
             raise ProtocolError(Code.MALFORMED, f"cut {message.cut} after cut {self.cursor}")
         changes = self._checked(message.changes)
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
-        brought: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
+        changed: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
         for number, fields in changes.items():
             state = self._states.get(number)
             if state is not None:
                 state.merge(fields)
-                brought[state] = fields
+                changed[state] = fields
         for number, fields in records.items():
             definition = self._definitions[number]
             if self._wants(definition.symbol):
                 before = self._states.get(number)
-                # What the same message withdrew just now is gone as well.
-                gone = {**brought.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
+                # Fields that the same message withdrew are gone as well.
+                gone = {**changed.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
                 state = InstrumentState(definition)
                 state.merge(fields)
                 self._states[number] = self._by_symbol[definition.symbol] = state
-                brought[state] = {**gone, **fields}
+                changed[state] = {**gone, **fields}
         self.cursor, self.time = message.cut, message.time
-        return brought
+        return changed
 
-    def beat(self, message: Heartbeat) -> None:
-        """Nothing changed through this cut."""
+    def heartbeat(self, message: Heartbeat) -> None:
+        """Move the cursor to a cut through which nothing has changed."""
         if message.cut >= self.cursor and not self.resuming:
             self.cursor, self.time = message.cut, message.time
 
@@ -182,7 +197,7 @@ class Replica:
         return dropped
 
     def _checked(self, entries: Sequence[Any]) -> dict[int, dict[FieldKey, WireValue]]:
-        """Entries by id. Raises `ProtocolError` for anything that is not an entry of a defined instrument."""
+        """Return entries by id. Raises `ProtocolError` for anything that is not an entry of a defined instrument."""
         if len(entries) % 2:
             raise ProtocolError(Code.MALFORMED, "entries come in pairs of id and fields")
         checked: dict[int, dict[FieldKey, WireValue]] = {}
@@ -192,14 +207,14 @@ class Replica:
             if not isinstance(fields, dict) or number in checked:
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
             known = {key: value for key, value in fields.items() if type(key) is not int or key in NAMES}
-            if not all(type(key) in {int, str} and _may_be(key, value) for key, value in known.items()):
+            if not all(type(key) in {int, str} and _is_allowed(key, value) for key, value in known.items()):
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: a field has a value that it cannot have")
             checked[number] = known
         return checked
 
 
-def _may_be(key: FieldKey, value: object) -> bool:
-    """Whether a known field, or one of a feed's own, can have this value."""
+def _is_allowed(key: FieldKey, value: object) -> bool:
+    """Return whether a standard field, or one of a feed's own, can have this value."""
     if type(value) is int:
         return -MAX_INTEGER <= value <= MAX_INTEGER and field_kind(key) is not Kind.TEXT
     if type(value) is str:

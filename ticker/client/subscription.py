@@ -1,7 +1,7 @@
-"""What a user of the client iterates over: changes, merged for as long as nobody takes them.
+"""Subscriptions, and the changes that a user iterates over: merged until the user takes them.
 
-The rule of the server holds here too: a slow consumer gets fewer and fuller changes, never old ones, and a subscription
-that nobody reads holds at most one value per field.
+The rule of the server holds here too: a slow consumer gets fewer and fuller changes, never old ones. A subscription
+without a reader holds at most one value per field.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ticker.protocol.symbols import matcher
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """What changed, across all the subscription's symbols at one moment of the market.
+    """The changes of all the subscription's symbols at one moment of the market.
 
-    `cut` numbers that moment and `time` says when it was, by the server's clock. `changes` are the changed fields by
+    `cut` is the number of that moment and `time` its time by the server's clock. `changes` are the changed fields by
     symbol: prices and sizes as `Decimal`, None for a field that was withdrawn.
     """
 
@@ -34,17 +34,20 @@ class Change:
     time: datetime
     changes: Mapping[str, Fields] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Change cut={self.cut} symbols={len(self.changes)}>"
+
 
 class Subscription:
-    """An endless asynchronous iterator of `Change`, first of all of what is there already.
+    """An endless asynchronous iterator of `Change`; the first one has the present values.
 
-    It ends when the client is closed, or when it is closed itself (`async with` does that). A client that failed for
-    good ends it with `ConnectionFailed`.
+    It ends when the client is closed, or when it is closed itself (`async with` does that). A client that gives up
+    ends it with `ConnectionFailed`.
     """
 
     def __init__(self, names: tuple[str, ...], close: Callable[[Subscription], None]) -> None:
         self.names = names
-        """The symbols and patterns that it was made with."""
+        """Its symbols and patterns."""
         self._close = close
         self._has_patterns = not all(map(is_symbol, names))
         self._match = matcher(names)
@@ -56,6 +59,10 @@ class Subscription:
         self._wake = trio.Event()
         self._over = False
         self._error: TickerError | None = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names[:3]) + f" and {len(self.names) - 3} more" * (len(self.names) > 3)
+        return f"<Subscription to {names or 'nothing'} pending={len(self._pending)}{' ended' * self._over}>"
 
     def __aiter__(self) -> Subscription:
         return self
@@ -82,13 +89,13 @@ class Subscription:
         self.close()
 
     def close(self) -> None:
-        """Unsubscribe; what was not taken yet is dropped."""
+        """Unsubscribe, and drop pending changes."""
         self._close(self)
         self._pending.clear()
         self.end(None)
 
     def matches(self, symbol: str) -> bool:
-        """Whether one of its names is this symbol, or a pattern that matches it."""
+        """Return whether one of its names is this symbol, or a pattern that matches it."""
         if not self._has_patterns:
             return bool(self._match(symbol))
         matched = self._matched.get(symbol)
@@ -106,7 +113,7 @@ class Subscription:
         return (symbol for symbol in symbols if self.matches(symbol))
 
     def merge(self, cut: int, time: int, changes: Mapping[str, Fields]) -> None:
-        """Take over what changed, as far as it is asked for here."""
+        """Add the changes of its symbols to the pending ones."""
         for symbol in self.select(changes.keys()):
             if fields := changes[symbol]:
                 self._pending.setdefault(symbol, {}).update(fields)
@@ -115,6 +122,6 @@ class Subscription:
             self._wake.set()
 
     def end(self, error: TickerError | None) -> None:
-        """Nothing more will come."""
+        """End the iteration, with this error if there is one."""
         self._over, self._error = True, error
         self._wake.set()

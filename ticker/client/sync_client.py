@@ -1,7 +1,7 @@
 """The client for scripts and notebooks: an ordinary iterator, with the asynchronous client running in a thread.
 
-Nothing is queued between the two: the iterator asks the subscription for its next change, and waits. So a script that
-is slow gets fewer and fuller changes, as any slow consumer does.
+There is no queue between the two: the iterator asks the subscription for its next change, and waits. So a slow script
+gets fewer and fuller changes, as any slow consumer does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import trio
 
-from ticker.client.client import Event, Token, connect
+from ticker.client.client import connect
+from ticker.client.connection import Token
+from ticker.client.events import Event
 from ticker.client.subscription import Change, Subscription
 
 
@@ -33,7 +35,7 @@ def watch(
     The connection is made at the first step and closed when the iterator is closed, or is no longer used. `on_event` is
     called in the client's thread.
 
-    Raises what `connect` raises.
+    Raises the exceptions of `connect`.
     """
     client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
     started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
@@ -47,7 +49,7 @@ def watch(
     def run_in_thread() -> None:
         try:
             trio.run(run)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever iterates
+        except BaseException as error:  # noqa: BLE001  # raised in the iterating thread
             started.put(error)
 
     thread = threading.Thread(target=run_in_thread, name="ticker-client", daemon=True)

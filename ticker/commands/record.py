@@ -10,7 +10,8 @@ from pathlib import Path
 
 import trio
 
-from ticker.client.client import Event, connect
+from ticker.client.client import connect
+from ticker.client.events import Event
 from ticker.commands.flags import seconds_or_forever, token_reader
 from ticker.commands.logs import configure_logging
 from ticker.commands.recorder import Tally, record_feed, record_service

@@ -16,7 +16,8 @@ from typing import Protocol
 
 import trio
 
-from ticker.client.client import Client, Connected, Disconnected, Event
+from ticker.client.client import Client
+from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.subscription import Change
 from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, is_symbol
 from ticker.net.clocks import wall_clock

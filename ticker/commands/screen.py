@@ -9,9 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ticker.client.client import Connected, Disconnected, Event
+from ticker.client.events import Connected, Disconnected, Event, Refused
 from ticker.client.replica import Fields
-from ticker.client.session import Refused
 from ticker.client.subscription import Change
 from ticker.market import Status
 

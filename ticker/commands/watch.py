@@ -15,7 +15,8 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.live import Live
 
-from ticker.client.client import Client, Connected, Disconnected, Event, connect
+from ticker.client.client import Client, connect
+from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.subscription import Change, Subscription
 from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
 from ticker.commands.screen import Screen, shown

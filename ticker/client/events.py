@@ -1,0 +1,49 @@
+"""What a client reports about its connection and its names, to the function given as `on_event`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ticker.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection is up. `resumed`: the copy continues from its cursor; otherwise all values come anew."""
+
+    url: str
+    session: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection was lost, or could not be made again; a retry follows after `retry_seconds`.
+
+    `status` is the HTTP status of a response that was no upgrade, `close_code` the code with which the server ended the
+    WebSocket (PROTOCOL.md, sections 2 and 8); both None without either. A client that does not retry reports no
+    `Disconnected`: its subscriptions end with `ConnectionFailed`, which carries the same data.
+    """
+
+    reason: str
+    retry_seconds: float
+    status: int | None = None
+    close_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server declined a symbol or pattern, or does not know it yet; `code` is a `Code` (PROTOCOL.md, section 7)."""
+
+    name: str
+    code: int
+    text: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether the server keeps the name: its values come as soon as there is such an instrument."""
+        return self.code == Code.UNKNOWN_SYMBOL
+
+
+Event: TypeAlias = Connected | Disconnected | Refused

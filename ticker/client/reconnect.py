@@ -1,0 +1,110 @@
+"""Whether the client connects again after a connection has ended, and when. Pure but for the jitter.
+
+The rules (PROTOCOL.md, sections 2 and 8):
+
+1. An HTTP response instead of the upgrade is final, but for the statuses in `_RETRIED_STATUSES`. `Retry-After` is the
+   shortest wait.
+2. A close code decides by its row in the table of close codes. Other codes, and a connection lost without one, are
+   retried.
+3. GOODBYE gives the reason, says whether to come back, and gives the shortest wait. A fatal ERROR gives the reason.
+4. Everything else is retried: an unreachable host, a failed TLS handshake, silence, a violation of the protocol.
+5. The wait is the server's or that of the backoff, whichever is longer. The backoff doubles with each failure, and
+   starts over after a connection that brought everything the client is subscribed to.
+6. A first connection is not retried: `connect` raises `ConnectionFailed`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, replace
+
+from ticker.client.events import Disconnected
+from ticker.errors import ConnectionFailed
+from ticker.protocol.messages import Close, Goodbye
+
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.25, 15.0
+
+_RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of conditions that may pass (RFC 9110, section 15, and RFC 6585)."""
+
+_NOT_SENT = frozenset({1005, 1006})
+"""Codes that stand for a connection that ended without one (RFC 6455, section 7.4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnd:
+    """How a connection ended, and so whether and when to retry."""
+
+    reason: str
+    retryable: bool = True
+    retry_seconds: float = 0.0
+    """Shortest wait, as the server asked for it."""
+    status: int | None = None
+    close_code: int | None = None
+
+    def failure(self, url: str) -> ConnectionFailed:
+        """Return the error for a client that does not retry."""
+        return ConnectionFailed(
+            f"{url}: {self.reason}",
+            status=self.status,
+            close_code=self.close_code,
+            retryable=self.retryable,
+            retry_seconds=self.retry_seconds,
+        )
+
+    def event(self, wait: float) -> Disconnected:
+        """Return the event for a client that retries after so many seconds."""
+        return Disconnected(self.reason, wait, self.status, self.close_code)
+
+    def after_goodbye(self, goodbye: Goodbye) -> ConnectionEnd:
+        """Return the end of a connection on which this GOODBYE came."""
+        return replace(self, reason=goodbye.reason, retryable=goodbye.come_back, retry_seconds=goodbye.retry_ms / 1000)
+
+    def after_close(self, code: int | None) -> ConnectionEnd:
+        """Return the end of a connection that was closed with this code; None if it was lost without one."""
+        if code is None or code in _NOT_SENT:
+            return self
+        final = code in set(Close) and not Close(code).come_back
+        return replace(self, close_code=code, retryable=self.retryable and not final)
+
+
+LOST = ConnectionEnd("the connection was lost")
+NOT_COMPLETED = ConnectionEnd("the connection was not completed")
+
+
+def rejected(status: int, retry_after: str, body: bytes) -> ConnectionEnd:
+    """Return the end of a connection whose upgrade was answered with this HTTP status, `Retry-After` and body."""
+    try:
+        message = f": {json.loads(body)['message']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        message = ""
+    return ConnectionEnd(
+        f"the server answered with HTTP status {status}{message[:300]}",
+        retryable=status in _RETRIED_STATUSES,
+        retry_seconds=_seconds(retry_after),
+        status=status,
+    )
+
+
+class Backoff:
+    """The growing waits between attempts, with jitter."""
+
+    def __init__(self) -> None:
+        self._top = _FIRST_SECONDS
+
+    def reset(self) -> None:
+        """Start over with a short wait."""
+        self._top = _FIRST_SECONDS
+
+    def next_wait(self, at_least: float = 0.0) -> float:
+        """Return the number of seconds to wait before the next attempt."""
+        wait = max(at_least, self._top * random.uniform(0.5, 1))  # noqa: S311  # jitter, not a secret
+        self._top = min(self._top * 2, _LONGEST_SECONDS)
+        return wait
+
+
+def _seconds(retry_after: str) -> float:
+    """Seconds of a `Retry-After`, at most a day; 0 without one, and for a date, which no `ticker` sends."""
+    text = retry_after.strip()
+    return min(float(text), 86_400.0) if text.isascii() and text.isdecimal() else 0.0
