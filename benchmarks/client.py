@@ -49,6 +49,10 @@ class Client:
         self._rest = self._unsent = b""
         self._kept: list[bytes] = []
 
+    def __repr__(self) -> str:
+        state = "ready" if self.ready else "connecting"
+        return f"<{type(self).__name__} of {self._server.title}, {state}, {self.frames} frames, {self.values} values>"
+
     # Connecting
 
     def begin(self) -> int:

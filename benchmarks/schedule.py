@@ -28,6 +28,9 @@ class Schedule:
         """For each instrument, the indexes of its updates."""
         self.truncate(count)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.numbers)} updates at {self.phase.rate}/s>"
+
     def truncate(self, count: int) -> None:
         """Keep only the first `count` updates."""
         if self._by_instrument and count == len(self.numbers):

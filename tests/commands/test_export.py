@@ -14,9 +14,9 @@ import pytest
 from tests.commands.conftest import RunTicker
 from tests.support import update
 from ticker.commands import export
-from ticker.commands.export import export_csv, export_parquet
+from ticker.commands.export import Column, export_csv, export_parquet
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Withdrawal
+from ticker.market import Instrument, Value, Withdrawal
 from ticker_feeds.recordings import Capture, CaptureWriter, Moment, Recording, Row
 
 SECOND = 1_000_000
@@ -146,3 +146,19 @@ def test_the_command_writes_both_formats_and_reports_the_rows(
 def test_the_command_needs_a_format(run_ticker: RunTicker, tmp_path: Path) -> None:
     outcome = run_ticker("export", tmp_path / "day")
     assert outcome == (2, "", "ticker: export: give --parquet FILE or --csv FILE\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shown"),
+    [
+        ("bid", ["1.25", "100"], "<Column of decimal(3, 2)>"),
+        ("bid", ["x"], "<Column of text>"),
+        ("own", [1, None], "<Column of integer>"),
+        ("own", [1, "two"], "<Column of text>"),
+    ],
+)
+def test_a_column_holds_all_its_values(name: str, values: list[Value], shown: str) -> None:
+    column = Column(name)
+    for value in values:
+        column.add(value)
+    assert repr(column) == shown

@@ -299,3 +299,8 @@ def test_the_commands_are_documented(run_ticker: RunTicker) -> None:
         shown = run_ticker("feeds", *arguments)
         assert shown.code == 0
         assert "Usage: ticker feeds" in shown.stdout
+
+
+def test_a_report_shows_its_counts_in_a_debugger() -> None:
+    report = found(Instrument("A"), update("A", last=-1), update("A", bid="x"))
+    assert repr(report) == "<FeedReport: 1 updates, 1 odd, 1 refused>"

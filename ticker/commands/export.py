@@ -35,9 +35,9 @@ def export(
 ) -> None:
     """Write the updates of a recording as a table: a row for each, in order, and a column for each field.
 
-    Columns: `time` (of the recording), `symbol`, then the fields; the field `time` becomes `exchange_time`. An empty
-    cell is a field that did not change. If anything was withdrawn there is a column `withdrawn`: the names of the
-    fields, or * for all.
+    Columns: `time` (of the recording), `symbol`, then the fields; the field `time` becomes `exchange_time`.
+    An empty cell is a field that did not change. If anything was withdrawn there is a column `withdrawn`:
+    the names of the fields, or * for all.
 
     Parameters
     ----------
@@ -70,6 +70,10 @@ class Column:
         """Maximum number of digits before and after the decimal point."""
         self.decimal = self.kind in {Kind.PRICE, Kind.SIZE}
         self.integer = not self.decimal
+
+    def __repr__(self) -> str:
+        kind = f"decimal({self.whole}, {self.places})" if self.decimal else "integer" if self.integer else "text"
+        return f"<{type(self).__name__} of {kind}>"
 
     def add(self, value: Value) -> None:
         """Widen the column for a value."""

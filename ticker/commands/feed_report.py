@@ -74,6 +74,10 @@ class FeedReport:
         self._before: dict[tuple[int, FieldKey], Decimal] = {}
         self._last_item_at: float | None = None
 
+    def __repr__(self) -> str:
+        counts = f"{self.updates} updates, {self.odd.counts.total()} odd, {self.refused.counts.total()} refused"
+        return f"<{type(self).__name__}: {counts}>"
+
     def add(self, item: object, seconds: float, now: int) -> None:
         """Add an item that the feed sent `seconds` after the start; `now` is the wall clock in microseconds."""
         if self._last_item_at is not None:

@@ -55,8 +55,10 @@ def installed(*names: str) -> None:
 async def check(spec: str, *, seconds: float = 10.0) -> None:
     """Run a feed for some seconds, and report on its publications.
 
-    The report has the numbers of instruments and updates, the coverage of fields, odd values (bid above ask, negative
-    values, times that step backwards, jumps), publications that the service would refuse, and the feed's own counters.
+    The report has the numbers of instruments and updates, the coverage of fields, odd values (bid above
+    ask, negative values, times that step backwards, jumps), publications that the service would refuse,
+    and the feed's own counters.
+
     Exit code 1 if the feed failed, a publication was refused, or no update came.
 
     Parameters

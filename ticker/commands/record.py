@@ -54,8 +54,7 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     symbols
         Of a service: symbols and patterns, separated by commas. [default: *]
     ca
-        Of a service: certificate authorities to trust instead of the system's, a PEM file. This machine's development
-        authority is found without it.
+        Of a service: trusted authorities instead of the system's, a PEM file; a development authority is found.
     token_file
         Of a service: a file with the token. It is read again whenever the client needs a fresh token.
     """

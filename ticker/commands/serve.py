@@ -44,8 +44,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     listen
         Address HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
     feed
-        A feed: NAME?option=value&option=value, where NAME is one of `ticker feeds`, or package.module:Class. Repeat
-        the flag for more feeds. [default: simulated]
+        NAME?option=value&option=value, with a NAME of `ticker feeds` or package.module:Class; repeatable.
+        [default: simulated]
     tls_cert
         Certificate chain, a PEM file. Without it, a loopback address gets a development certificate.
     tls_key
@@ -53,13 +53,11 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     token_key
         Public key of the token issuer, a PEM file: clients then need a token. More ways: [tokens] in the config file.
     origin
-        Allowed origin of web pages besides the service's own, such as https://dash.example.com. Repeat the flag for
-        more.
+        Allowed origin of web pages besides the service's own, such as https://dash.example.com; repeatable.
     insecure_allow_anyone
         Accept clients without tokens on an address that other machines can reach.
     interval
-        Conflation interval in milliseconds: at most one frame per client and interval; 0 sends every change at once.
-        [default: 0]
+        Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
     log_format
         Format of the logs on stderr: text, or one JSON object per line. [default: console]
     """

@@ -34,8 +34,8 @@ token_app = App(
 def keys(folder: Path = Path(), *, algorithm: Literal["EdDSA", "ES256", "RS256", "HS256"] = "EdDSA") -> None:
     """Make a signing key for tokens. Existing files are never overwritten.
 
-    Writes token-private.pem, for the issuer only, and token-public.pem, for `ticker serve --token-key`. For HS256 it
-    writes token-secret, which both need ([tokens] secret = "..." in the config file).
+    Writes token-private.pem, for the issuer only, and token-public.pem, for `ticker serve --token-key`.
+    For HS256 it writes token-secret, which both need ([tokens] secret = "..." in the config file).
 
     Parameters
     ----------

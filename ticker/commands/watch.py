@@ -44,8 +44,7 @@ async def watch(
     url
         URL of the service, wss://HOST:PORT.
     ca
-        Certificate authorities to trust instead of the system's, a PEM file. This machine's development authority is
-        found without it.
+        Trusted authorities instead of the system's, a PEM file; a development authority is found without it.
     token_file
         A file with the token. It is read again whenever the client needs a fresh token.
     interval
