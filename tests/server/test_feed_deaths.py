@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
@@ -70,6 +71,14 @@ async def watched(
         yield service, Board(terminal, mortal)
 
 
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds are started again after at most a tenth of a second."""
+    monkeypatch.setattr("ticker.server.feed_runner.FIRST_RESTART_SECONDS", 0.1)
+    monkeypatch.setattr("ticker.server.feed_runner.LONGEST_RESTART_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("short_waits")
 async def test_a_feed_that_raises(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     path.write_text(json.dumps({"A": {"bid": "1.25"}, "B": {"bid": "1.25"}}))
