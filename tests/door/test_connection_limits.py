@@ -73,3 +73,14 @@ def test_a_client_that_waits_as_told_stays_within_rate_and_burst(
         spent += cost
         now += allowance.spend(cost, now)
         assert spent <= 20 + 10 * now + 1e-6
+
+
+def test_their_reprs_show_the_counts() -> None:
+    limits = ConnectionLimits(Limits())
+    limits.connected("a")
+    limits.connected("b")
+    limits.admit("a", None)
+    assert repr(limits) == "<ConnectionLimits: 1 admitted of 2 open>"
+    allowance = RateLimiter(10, 5, 0)
+    allowance.spend(2, 0)
+    assert repr(allowance) == "<RateLimiter: 3 of 5 left, 10 per second>"

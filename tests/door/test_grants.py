@@ -15,3 +15,8 @@ def test_grants_for_the_same_symbols_have_the_same_view_and_others_another() -> 
     assert views[0] == views[1]
     assert len({*views, ANYONE.view}) == 4
     assert ANYONE.view == ""
+
+
+def test_the_repr_of_a_grant_is_short() -> None:
+    assert repr(ANYONE) == "<Grant of anyone: all symbols>"
+    assert repr(Grant("alice", symbols=frozenset(map(str, range(1000))))) == "<Grant of alice: 1000 names>"

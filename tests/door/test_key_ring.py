@@ -91,3 +91,11 @@ def test_what_is_no_key_set_is_refused(document: bytes) -> None:
 
 def test_a_ring_of_one_key_fits_whatever_a_token_names() -> None:
     assert KeyRing("HS256", {None: SECRET}).find("any") == SECRET
+
+
+def test_no_repr_shows_a_secret() -> None:
+    ring = shared_secret(SECRET)
+    assert repr(ring) == "<KeyRing HS256: None>"
+    assert SECRET.decode() not in repr(Verifier(ring, "ticker"))
+    key = ed25519.Ed25519PrivateKey.generate()
+    assert repr(key_set(jwks(jwk(key, "one"), jwk(key, "two")), "EdDSA")) == "<KeyRing EdDSA: one, two>"

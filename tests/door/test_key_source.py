@@ -187,7 +187,10 @@ async def test_a_url_without_keys_is_refused_at_the_start(
 async def test_an_endless_document_is_given_up(issuer: tuple[Publisher, Tokens], logs: Logs) -> None:
     publisher, tokens = issuer
     publisher.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b" " * 9_000_000
-    await KeySource(tokens).start()
+    keys = KeySource(tokens)
+    await keys.start()
+    assert keys.ring is None
+    assert repr(keys) == f"<KeySource {tokens.jwks}: no keys yet>"
     assert any("is longer than" in entry.get("cause", "") for entry in logs)
 
 

@@ -93,6 +93,7 @@ async def test_turns_are_handed_out_in_the_order_of_the_requests() -> None:
         with trio.move_on_after(0):  # a task that gives up while it waits
             await fair_queue.take()
         assert fair_queue.waiting == MANY - 1
+        assert repr(fair_queue) == f"<FairQueue: {MANY - 1} waiting, 1 per round>"
         nursery.start_soon(fair_queue.hand_out)
         while len(got) < MANY:
             await trio.lowlevel.checkpoint()

@@ -168,6 +168,10 @@ def test_a_request_with_a_key_that_it_does_not_have_is_refused(message: dict[str
         assert (error.id, error.code, error.fatal) == (message["id"], Code.BAD_REQUEST, False)
 
 
+def test_no_repr_shows_a_token() -> None:
+    assert repr(Authenticate(7, "a.b.c")) == "Authenticate(id=7, token=...)"
+
+
 def test_a_typing_mistake_is_named() -> None:
     assert "intervall_ms" in bad({"op": "subscribe", "id": 1, "symbols": [], "intervall_ms": 5}).error.text
 

@@ -26,7 +26,7 @@ from ticker.protocol.messages import (
     Snapshot,
     Welcome,
 )
-from ticker.protocol.wire import ENCODINGS, JSON, MSGPACK, Encoding, close_code, frame_header
+from ticker.protocol.wire import ENCODINGS, JSON, MSGPACK, Encoding, close_code, close_frame, frame_header
 
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])
 
@@ -207,11 +207,18 @@ def test_a_frame_is_as_long_as_its_header_says(encoding: Encoding) -> None:
         assert messages([frame, encoding.frame(DELTA)], encoding)[1] == DELTA
 
 
-def test_a_close_frame_is_known_by_its_code() -> None:
+@pytest.mark.parametrize("reason", ["", "reason", "x" * 123])
+def test_a_close_frame_is_known_by_its_code(reason: str) -> None:
     for close in Close:
-        content = int(close).to_bytes(2, "big") + b"reason"
-        assert close_code(frame_header(0x88, len(content)) + content) == close
+        frame = close_frame(close, reason)
+        assert frame == bytes((0x88, 2 + len(reason))) + int(close).to_bytes(2, "big") + reason.encode()
+        assert close_code(frame) == close
     assert close_code(frame_header(0x88, 0)) == 1005
+
+
+def test_a_reason_is_cut_where_a_control_frame_ends() -> None:
+    assert close_frame(1001, "x" * 124) == close_frame(1001, "x" * 123)
+    assert len(close_frame(1001, "é" * 100)) == 127
 
 
 @pytest.mark.parametrize("frame", [b"", MSGPACK.frame(DELTA), JSON.frame(DELTA), b"\x89\x00", b"\x8a\x02\x03\xe8"])

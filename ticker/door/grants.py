@@ -26,6 +26,10 @@ class Grant:
     max_symbols: int = MAX_INTEGER
     min_interval_ms: int = 0
 
+    def __repr__(self) -> str:
+        names = "all symbols" if self.symbols is None else f"{len(self.symbols)} names"
+        return f"<Grant of {self.subject or 'anyone'}: {names}>"
+
     @cached_property
     def sees(self) -> Match:
         """Match the visible symbols."""

@@ -54,7 +54,7 @@ class Upgrade:
 class Response:
     """An HTTP response, after which the connection is closed."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     content_type: str = "application/json"
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -213,6 +213,9 @@ class Authenticate(Struct, tag_field="op", tag="auth", forbid_unknown_fields=Tru
     id: Natural
     token: str
 
+    def __repr__(self) -> str:
+        return f"Authenticate(id={self.id}, token=...)"
+
 
 class Stats(Struct, tag_field="op", tag="stats", forbid_unknown_fields=True, frozen=True):
     """Ask for the counters of this connection."""
