@@ -6,7 +6,7 @@ import trio
 
 
 class Proxy:
-    """Forwards bytes both ways. While it is stalled it takes nothing from the server, like one that stops reading."""
+    """Forwards bytes both ways. A stalled proxy reads nothing from the server, like a slow consumer."""
 
     def __init__(self, target: str) -> None:
         """`target` is the service's URL."""
@@ -16,7 +16,7 @@ class Proxy:
         self.url = ""
         """Where to connect instead."""
         self.connections = 0
-        """How many there have been."""
+        """Number of connections so far."""
         self._flowing = trio.Event()
         self._flowing.set()
         self._scopes: set[trio.CancelScope] = set()
@@ -29,7 +29,7 @@ class Proxy:
         await trio.serve_listeners(self._forward, listeners)
 
     def stall(self) -> None:
-        """From now on take nothing from the server."""
+        """Read nothing from the server from now on."""
         self._flowing = trio.Event()
 
     def flow(self) -> None:

@@ -1,6 +1,4 @@
-"""ticker/client/client.py through a network that fails: everything here goes through a proxy that can be cut or
-stalled.
-"""
+"""ticker/client/client.py and connection.py through a network that fails: a proxy that can be cut or stalled."""
 
 from __future__ import annotations
 
@@ -33,13 +31,13 @@ DECLARED: tuple[Publication, ...] = (
 
 
 class Proxy:
-    """Carries bytes between clients and a service, as long as it is let."""
+    """Forwards bytes between clients and a service, until it is cut or stalled."""
 
     def __init__(self, port: int) -> None:
         self.target = port
         self.url = ""
         self.open = True
-        """Whether new connections are taken."""
+        """Whether new connections are accepted."""
         self.accepted = 0
         self._flowing = trio.Event()
         self._flowing.set()
@@ -51,7 +49,7 @@ class Proxy:
             scope.cancel()
 
     def stall(self) -> None:
-        """Carry nothing from now on, without a word."""
+        """Forward nothing from now on, and keep the connections."""
         self._flowing = trio.Event()
 
     def flow(self) -> None:
@@ -88,7 +86,7 @@ async def proxied(service: Running) -> AsyncIterator[Proxy]:
 
 
 async def settle(clock: MockClock, events: list[Event], kind: type[Event], count: int = 1) -> None:
-    """Let time pass until the client has told of so many events of a kind."""
+    """Let time pass until the client has reported so many events of a kind."""
     for _ in range(200):
         await wait_all_tasks_blocked(0.001)
         if sum(isinstance(event, kind) for event in events) >= count:
@@ -259,7 +257,7 @@ async def test_a_server_that_restarts_is_a_new_epoch_and_what_it_lacks_is_withdr
 
 
 class Script:
-    """A WebSocket server that welcomes each client, says what the test gives it, and closes with a code."""
+    """A WebSocket server that sends WELCOME, then the messages of the test, and closes with a code."""
 
     def __init__(self, *messages: ServerMessage | bytes, code: int | None = None) -> None:
         self.messages = messages

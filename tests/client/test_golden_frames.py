@@ -24,7 +24,7 @@ def payload(frame: dict[str, Any], encoding: Encoding) -> bytes | str:
 
 
 def copy(session: ClientSession) -> dict[str, dict[str, int | str]]:
-    """What the client holds, as the file writes it."""
+    """The client's copy in the form of the file."""
     held = {}
     for each in session.replica:
         fields = each.fields(each.values)

@@ -32,24 +32,24 @@ def copy(wants: set[str] | None = None) -> Replica:
 
 
 def held(replica: Replica) -> dict[str, dict[FieldKey, WireValue]]:
-    for holding in replica:
-        assert replica.find(holding.definition.symbol) is holding
-    return {holding.definition.symbol: dict(holding.values) for holding in replica}
+    for each in replica:
+        assert replica.find(each.definition.symbol) is each
+    return {each.definition.symbol: dict(each.values) for each in replica}
 
 
 def state(replica: Replica) -> object:
-    definitions = {holding.definition.symbol: holding.definition for holding in replica}
+    definitions = {each.definition.symbol: each.definition for each in replica}
     return replica.epoch, replica.cursor, replica.time, held(replica), definitions
 
 
 def brought(replica: Replica, message: Snapshot | Delta) -> dict[str, dict[FieldKey, WireValue]]:
-    return {holding.definition.symbol: fields for holding, fields in replica.apply(message).items()}
+    return {each.definition.symbol: fields for each, fields in replica.apply(message).items()}
 
 
 def the(replica: Replica, symbol: str) -> InstrumentState:
-    holding = replica.find(symbol)
-    assert holding is not None
-    return holding
+    found = replica.find(symbol)
+    assert found is not None
+    return found
 
 
 # Rule 1: the welcome
@@ -91,10 +91,10 @@ def test_a_higher_scale_changes_no_value() -> None:
     replica = copy()
     replica.apply(Delta(5, 6, 6000, [0, {BID_SIZE: 7, TIME: 12, "own": 3, "note": "x", 99: [4]}]))
     replica.define(Instruments([Definition(0, "A", 4, 1, {"name": "x"})]))
-    holding = the(replica, "A")
-    assert holding.values == {BID: 10000, BID_SIZE: 70, STATUS: "live", TIME: 12, "own": 3, "note": "x"}
-    assert holding.definition.metadata == {"name": "x"}
-    assert holding.fields(holding.values)["bid"] == Decimal(1)
+    instrument = the(replica, "A")
+    assert instrument.values == {BID: 10000, BID_SIZE: 70, STATUS: "live", TIME: 12, "own": 3, "note": "x"}
+    assert instrument.definition.metadata == {"name": "x"}
+    assert instrument.fields(instrument.values)["bid"] == Decimal(1)
 
 
 def test_fields_of_a_later_version_are_ignored_whatever_they_are() -> None:
@@ -320,7 +320,7 @@ def test_a_heartbeat_moves_the_cursor_forward() -> None:
 
 
 def test_a_copy_that_waits_to_be_resumed_ignores_heartbeats() -> None:
-    """They tell what the new connection has, which is nothing yet."""
+    """The cut of a heartbeat is the server's, and the new connection has sent no data yet."""
     replica = copy()
     replica.welcome(welcome(cut=9), resumable=True)
     replica.heartbeat(Heartbeat(9, 9000))
@@ -331,7 +331,7 @@ def test_a_copy_that_waits_to_be_resumed_ignores_heartbeats() -> None:
     assert replica.cursor == 10
 
 
-# Rule 5: what is not wanted
+# Rule 5: instruments without a subscription
 
 
 def test_changes_of_what_is_not_held_are_ignored() -> None:
@@ -365,7 +365,7 @@ def test_what_is_wanted_no_longer_is_forgotten_and_can_come_again() -> None:
 
 
 def test_values_have_names_and_numbers_their_decimals() -> None:
-    holding = InstrumentState(Definition(0, "A", 2, 3, {}))
+    instrument = InstrumentState(Definition(0, "A", 2, 3, {}))
     values: dict[FieldKey, WireValue] = {
         BID: 19025,
         BID_SIZE: 1500,
@@ -375,7 +375,7 @@ def test_values_have_names_and_numbers_their_decimals() -> None:
         "own": 5,
         3: None,
     }
-    assert holding.fields(values) == {
+    assert instrument.fields(values) == {
         "bid": Decimal("190.25"),
         "bid_size": Decimal("1.500"),
         "trade_count": 7,
@@ -384,7 +384,7 @@ def test_values_have_names_and_numbers_their_decimals() -> None:
         "own": 5,
         "ask": None,
     }
-    assert str(holding.fields(values)["bid_size"]) == "1.500"
-    assert [holding.text(key, value) for key, value in values.items()] == [
+    assert str(instrument.fields(values)["bid_size"]) == "1.500"
+    assert [instrument.text(key, value) for key, value in values.items()] == [
         *["190.25", "1.500", 7, 10**15, "live", 5, None],
     ]

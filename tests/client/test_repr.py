@@ -1,4 +1,4 @@
-"""What a debugger shows of the client's objects: short, and without a token."""
+"""The representations of the client's objects in a debugger: short, and without a token."""
 
 from __future__ import annotations
 

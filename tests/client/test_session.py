@@ -30,7 +30,7 @@ A, B = Definition(0, "A", 2, 0, {}), Definition(1, "B", 2, 0, {})
 
 
 class Conversation:
-    """A client session, and a server that says what the test has it say."""
+    """A client session, and a server that sends the messages of the test."""
 
     def __init__(self, encoding: Encoding = MSGPACK, interval_ms: int | None = None) -> None:
         self.encoding = encoding
@@ -40,7 +40,7 @@ class Conversation:
         message = Welcome(1, epoch, "session", cut, 1000 * cut, 10_000, {"max_message_bytes": limit})
         assert self.session.begin(self.sent(message)) == message
 
-    def says(self, message: ServerMessage) -> Any:  # noqa: ANN401  # what a test looks at differs
+    def says(self, message: ServerMessage) -> Any:  # noqa: ANN401  # tests look at different parts
         return self.session.receive(self.sent(message))
 
     def sent(self, message: ServerMessage) -> bytes | str:
@@ -298,7 +298,7 @@ def test_giving_up_a_name_that_was_refused_is_no_second_refusal() -> None:
         assert talk.says(reply).refused == []
 
 
-# What else comes
+# Other messages
 
 
 def test_goodbye_is_handed_on() -> None:

@@ -1,4 +1,4 @@
-"""ticker/client/session.py, where names are given up and asked for again before the server has answered."""
+"""ticker/client/session.py: names that are removed and added again before the server has replied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BID = 1
 
 
 class Both:
-    """A client's session and the server's, whose frames arrive when the test says so."""
+    """A client's session and the server's, whose frames arrive at a call of the test."""
 
     def __init__(self) -> None:
         self.cache = market("AA", "B")
@@ -36,13 +36,13 @@ class Both:
             pass
 
     def changes(self) -> list[dict[str, Fields]]:
-        """What is told of each frame that now arrives, if it tells of any change."""
+        """Let the pending frames arrive, and return the changes of each that has any."""
         frames, self.sink.frames = self.sink.frames, []
         received = [self.client.receive(payload(frame)).changes for frame in split(frames)]
         return [changes for changes in received if changes]
 
     def arrive(self) -> list[dict[str, WireValue]]:
-        """What the copy is after each frame: bids by symbol."""
+        """Let the pending frames arrive, and return the copy after each: bids by symbol."""
         copies = []
         frames, self.sink.frames = self.sink.frames, []
         for frame in split(frames):
@@ -98,7 +98,7 @@ def test_what_was_withdrawn_before_an_instrument_is_asked_for_again_is_told() ->
     both.arrive()
     client.remove_names(["B"])
     first = client.requests()
-    client.add_names(["AA"])  # a subscription to it begins with what the copy holds now
+    client.add_names(["AA"])  # a subscription to it begins with the present values
     client.remove_names(["A*"])
     second = client.requests()
     cut(both.cache, update("AA", bid=None))

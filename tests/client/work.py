@@ -1,4 +1,4 @@
-"""Counting what a function does instead of timing it: the calls that the interpreter makes meanwhile."""
+"""The work of a function, counted instead of timed: the calls that the interpreter makes during it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A client by a stranger, who knows PROTOCOL.md and its golden frames but none of this project's code.
+"""An independent client, written from PROTOCOL.md and its golden frames alone, without this project's code.
 
-It speaks through `websockets` and `msgpack`. The numbers of sections are those of PROTOCOL.md.
+It uses `websockets` and `msgpack`. Section numbers are those of PROTOCOL.md.
 """
 
 import fnmatch
@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 MSGPACK, JSON = "ticker.v1.msgpack", "ticker.v1.json"
-PATIENCE = 10  # seconds after which a test that waits for something gives up; nothing else depends on a clock
+PATIENCE = 10  # seconds before a waiting test fails; nothing else depends on a clock
 LIMIT = 2**53 - 1
 PRICES = {1: "bid", 3: "ask", 5: "last", 7: "open", 8: "high", 9: "low", 10: "prev_close"}
 SIZES = {2: "bid_size", 4: "ask_size", 6: "last_size", 11: "volume"}
@@ -38,7 +38,7 @@ Fields = dict[int | str, int | str | None]
 
 
 class Refused(Exception):
-    """A message is not as the protocol has it. Nothing of it was applied."""
+    """A message that breaks the protocol. Nothing of it was applied."""
 
 
 class RequestFailed(Exception):
@@ -80,7 +80,7 @@ class Definition:
 
 @dataclass
 class Copy:
-    """What a client holds. `names` are what it asked for, each with the request whose reply is awaited, or None."""
+    """A client's copy. `names` maps each requested name to the id of its unanswered request, or to None."""
 
     epoch: str = ""
     cursor: int = 0
@@ -207,7 +207,7 @@ class Service:
 
 
 class Client:
-    """One connection. Given the copy of an earlier one, it goes on with it, or forgets it where it must."""
+    """One connection. It resumes the copy of an earlier one, or starts anew where it must."""
 
     def __init__(self, service: Service, *, copy: Copy | None = None, encoding: str = MSGPACK) -> None:
         self.copy = copy or Copy()
@@ -287,7 +287,7 @@ class Client:
 
 @contextmanager
 def running(home: Path, feed: str) -> Iterator[Service]:
-    """The service as a process, until SIGTERM, which it leaves with 0."""
+    """Run the service as a process, until SIGTERM, on which it exits with 0."""
     command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed]
     environment = os.environ | {"TICKER_HOME": str(home)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -1,6 +1,4 @@
-"""The service, as a stranger's client finds it (tests/stranger/client.py): PROTOCOL.md section by section, from
-outside.
-"""
+"""The service from outside, through an independent client (tests/stranger/client.py): PROTOCOL.md by section."""
 
 import http.client
 import json
@@ -25,12 +23,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("home"), "simulated?symbols=1200&rate=400") as started:
+    with running(tmp_path_factory.mktemp("home"), "simulated?symbols=1200&rate=50") as started:
         yield started
 
 
 def meet(one: Client, other: Client) -> None:
-    """Read until both are at the same cut: what they hold of the same instruments is then equal, not just alike."""
+    """Read until both are at the same cut: their records of the same instruments are then equal."""
     while one.copy.cursor != other.copy.cursor:
         min(one, other, key=lambda client: client.copy.cursor).receive()
 
@@ -44,7 +42,7 @@ def data(messages: list[Message]) -> list[Message]:
 
 
 def changed(messages: list[Message]) -> dict[tuple[int, int | str], object]:
-    """What data messages change in all: the last value of each field of each instrument."""
+    """Return the sum of the changes in data messages: the last value of each field of each instrument."""
     return {
         (number, key): value
         for message in data(messages)

@@ -1,4 +1,4 @@
-"""Errors and closing, as a stranger's client finds them (tests/stranger/client.py): PROTOCOL.md, sections 7 and 8."""
+"""Errors and closing, through an independent client (tests/stranger/client.py): PROTOCOL.md, sections 7 and 8."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The golden frames, as a stranger's client takes them in (tests/stranger/client.py)."""
+"""The golden frames through an independent client (tests/stranger/client.py)."""
 
 import json
 import re

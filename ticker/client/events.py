@@ -1,4 +1,4 @@
-"""What a client reports about its connection and its names, to the function given as `on_event`."""
+"""The events of a client's connection and names, for the function given as `on_event`."""
 
 from __future__ import annotations
 

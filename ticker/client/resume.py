@@ -17,7 +17,7 @@ from ticker.client.replica import Fields, InstrumentState, Replica
 from ticker.protocol.messages import Welcome
 
 _MAX_REQUEST_BYTES = 65_536
-"""What a server takes that names no limit."""
+"""Limit of a server that names none."""
 
 
 def may_resume(replica: Replica, welcome: Welcome, names: Collection[str], request: bytes | str) -> bool:
