@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ticker.door.grants import ANYONE, Grant
 
 
@@ -15,6 +17,7 @@ def test_grants_for_the_same_symbols_have_the_same_view_and_others_another() -> 
     assert views[0] == views[1]
     assert len({*views, ANYONE.view}) == 4
     assert ANYONE.view == ""
+    assert all(re.fullmatch(r"\.[0-9a-f]{12}", view) for view in views)
 
 
 def test_the_repr_of_a_grant_is_short() -> None:

@@ -15,7 +15,7 @@ from tests.conftest import Logs, serving, upgrade
 from tests.net.pair import Contexts
 from tests.support import hangups, update
 from tests.tokens import KEYS, SECRET, PrivateKey, bearer, jwk, key_file, token
-from ticker.config import Tokens
+from ticker.config import MAX_JWKS_BYTES, Tokens
 from ticker.door.key_source import KeySource
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication
@@ -182,6 +182,22 @@ async def test_a_url_without_keys_is_refused_at_the_start(
     publisher.answer = answer
     with pytest.raises(ConfigError, match=why):
         await KeySource(tokens).start()
+
+
+@pytest.mark.parametrize(("size", "accepted"), [(MAX_JWKS_BYTES, True), (MAX_JWKS_BYTES + 1, False)])
+async def test_a_set_of_keys_has_a_longest_size(
+    size: int,
+    accepted: bool,  # noqa: FBT001
+    issuer: tuple[Publisher, Tokens],
+    logs: Logs,
+) -> None:
+    publisher, tokens = issuer
+    document = json.dumps({"keys": [jwk(KEYS["EdDSA"], "one")]}).encode().ljust(size)
+    publisher.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (size, document)
+    keys = KeySource(tokens)
+    await keys.start()
+    assert (keys.ring is not None) is accepted
+    assert any("is longer than 1048576 bytes" in entry.get("cause", "") for entry in logs) is not accepted
 
 
 async def test_an_endless_document_is_given_up(issuer: tuple[Publisher, Tokens], logs: Logs) -> None:

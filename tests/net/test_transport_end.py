@@ -188,6 +188,7 @@ async def test_closing_sends_unsent_bytes_and_then_close_notify(pair: Pair) -> N
         nursery.start_soon(pair.server.aclose)
         assert await pair.received(len(pushed)) == pushed
         assert await pair.client.receive_some() == b""  # without close_notify this would raise
+        await pair.client.aclose()
     await pair.server.aclose()
 
 
@@ -199,6 +200,7 @@ async def test_a_push_while_the_stream_closes_is_refused_and_cuts_nothing_off(pa
         assert not pair.server.push(b"too late")
         assert await pair.received(len(pushed)) == pushed
         assert await pair.client.receive_some() == b""
+        await pair.client.aclose()
 
 
 async def test_a_client_that_closes_while_the_stream_closes_ends_it(pair: Pair) -> None:
@@ -257,6 +259,7 @@ async def test_a_close_that_is_cancelled_closes_all_the_same(pair: Pair) -> None
 
 
 async def test_closing_before_the_handshake_closes_the_socket(contexts: Contexts) -> None:
-    async with connected(contexts, handshake=False) as pair:
-        await pair.server.aclose()
+    async with connected(contexts, handshake=False) as pair, trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.aclose)
         assert await pair.client.transport_stream.receive_some() == b""
+        await pair.client.transport_stream.aclose()

@@ -121,7 +121,7 @@ async def _fetch(url: str) -> bytes:
                         scope.cancel()
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _Unreachable(f"{type(error).__name__}: {error}") from None
-    if scope.cancelled_caught:
+    if scope.cancelled_caught or len(document) > MAX_JWKS_BYTES:
         raise _Unreachable(
             f"it did not come within {KEY_FETCH_SECONDS:.0f} s, or is longer than {MAX_JWKS_BYTES} bytes"
         )

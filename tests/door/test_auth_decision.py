@@ -1,0 +1,109 @@
+"""ticker/door/auth.py: decisions on single requests, with the configuration and the clock of a test."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+from trio.testing import MockClock
+
+from ticker.config import Config, Limits
+from ticker.door.auth import Auth
+from ticker.door.grants import ANYONE, Grant
+from ticker.errors import BadToken, ConfigError, RefusalCause
+from ticker.net.http1 import Refusal
+
+
+def auth(**limits: int) -> Auth:
+    return Auth(Config(origins=["https://dash.example.com"], limits=Limits(**limits)))
+
+
+def refusal(caught: pytest.ExceptionInfo[Refusal]) -> tuple[HTTPStatus, RefusalCause, str | None]:
+    return caught.value.status, caught.value.cause, caught.value.headers.get("Retry-After")
+
+
+async def test_the_rate_is_limited_by_subject_or_else_by_address() -> None:
+    door = auth(requests_per_second=1, request_burst=2)
+    alice = Grant("alice")
+    assert [door.spend("a", alice, 2), door.spend("a", ANYONE, 2), door.spend("b", ANYONE, 2)] == [0, 0, 0]
+    assert door.spend("b", alice, 1) > 0
+    assert door.spend("a", ANYONE, 1) > 0
+
+
+async def test_a_request_beyond_the_rate_is_refused_with_the_seconds_to_wait(mock_clock: MockClock) -> None:
+    door = auth(requests_per_second=1, request_burst=2)
+    door.check_rate("a", ANYONE)
+    door.check_rate("a", ANYONE)
+    with pytest.raises(Refusal) as caught:
+        door.check_rate("a", ANYONE)
+    assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.RATE, "1")
+    assert str(caught.value) == "too many requests; try again later"
+    mock_clock.jump(1.5)
+    with pytest.raises(Refusal) as caught:
+        door.check_rate("a", ANYONE)
+    assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.RATE, "1")
+    mock_clock.jump(1.5)
+    door.check_rate("a", ANYONE)
+
+
+async def test_only_the_latest_senders_are_remembered() -> None:
+    door = auth(max_connections=2, requests_per_second=1, request_burst=1)
+    door.spend("a", ANYONE, 5)
+    door.spend("b", ANYONE, 5)
+    assert door.spend("a", ANYONE, 0) > 0  # now b is the oldest
+    assert len(door._rate_limiters) == 2
+    door.spend("c", ANYONE, 5)
+    assert list(door._rate_limiters) == ["a", "c"]
+    assert door.spend("b", ANYONE, 0) == 0
+
+
+async def test_each_limit_of_connections_has_its_status_and_a_time_to_try_again() -> None:
+    door = auth(max_connections=3, max_per_address=2, max_per_subject=1)
+    for address in ("a", "a", "b", "c", "c", "c"):
+        door.connection_limits.connected(address)
+    door.admit("a", Grant("alice"))
+    with pytest.raises(Refusal, match=r"^all places of this subject are taken$") as caught:
+        door.admit("b", Grant("alice"))
+    assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.SUBJECT, "5")
+    with pytest.raises(Refusal, match=r"^all places of this address are taken$") as caught:
+        door.admit("c", ANYONE)
+    assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.ADDRESS, "5")
+    door.admit("a", ANYONE)
+    door.admit("b", ANYONE)
+    with pytest.raises(Refusal, match=r"^all places are taken$") as caught:
+        door.admit("d", ANYONE)
+    assert refusal(caught) == (HTTPStatus.SERVICE_UNAVAILABLE, RefusalCause.FULL, "5")
+
+
+async def test_a_page_of_an_allowed_origin_may_read_responses_and_others_may_not() -> None:
+    door = auth()
+    headers = door.cors_headers({b"origin": b"https://dash.example.com", b"host": b"localhost"})
+    assert headers == {
+        "Access-Control-Allow-Origin": "https://dash.example.com",
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": "ETag, Retry-After",
+        "Vary": "Origin",
+    }
+    for origin in ({}, {b"origin": b"https://evil.example"}, {b"origin": b"null"}):
+        assert door.cors_headers({**origin, b"host": b"localhost"}) == {}
+
+
+async def test_a_request_of_another_origin_is_refused_with_its_cause() -> None:
+    with pytest.raises(Refusal) as caught:
+        await auth().authorize({b"origin": b"https://evil.example", b"host": b"localhost"})
+    assert refusal(caught) == (HTTPStatus.FORBIDDEN, RefusalCause.ORIGIN, None)
+    assert await auth().authorize({b"host": b"localhost"}) is ANYONE
+
+
+async def test_without_tokens_none_is_good() -> None:
+    door = auth()
+    with pytest.raises(BadToken, match="no tokens are asked for here"):
+        door.check_token("a.b.c")
+    await door.find_unknown_key()
+    assert repr(door) == "<Auth: no tokens, <ConnectionLimits: 0 admitted of 0 open>>"
+
+
+@pytest.mark.parametrize("text", ["null", "dash.example.com", "https://dash.example.com/"])
+def test_an_origin_in_the_configuration_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"^origins '{text}': give scheme and host"):
+        Auth(Config(origins=[text]))
