@@ -107,6 +107,9 @@ TURNS_ROUND_SECONDS = 0.00025
 WRITES_PER_BURST = 64
 """Writes to clients between two yields of the publisher; meanwhile, everything else waits."""
 
+AUDIENCES_PER_GROUP = 128
+"""Audiences without an interval that share one pass; further ones form groups with passes of their own."""
+
 GOODBYES_PER_BURST = 10
 """Clients that get their GOODBYE between two yields of a service that stops."""
 
@@ -118,6 +121,9 @@ CHECK_SECONDS = 1.0
 
 REFUSAL_LOG_CHECKS = 10
 """Checks between two log lines that count refused connections."""
+
+SLOW_CONSUMER_LOG_SECONDS = 1.0
+"""Pauses of a client's delivery that last this long are logged once the client has caught up."""
 
 METRICS_SAMPLE = 500
 """Connections of which the metrics take the conflation ratio."""

@@ -318,6 +318,6 @@ def shown(value: object) -> str:
     try:
         text = repr(value[:80]) if isinstance(value, str) else repr(value)
         text = text if text.isprintable() else ascii(text[:80])
-    except Exception:  # noqa: BLE001  # the repr of a stranger's object, or of an integer of thousands of digits
+    except Exception:  # noqa: BLE001  # the repr of a foreign object, or of an integer of thousands of digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -52,26 +52,26 @@ def test_ended_connections_leave_nothing_behind() -> None:
 
 
 def test_a_burst_is_free_and_what_is_beyond_it_waits() -> None:
-    allowance = RateLimiter(per_second=10, burst=5, now=100)
-    assert [allowance.spend(1, 100) for _ in range(5)] == [0] * 5
-    assert allowance.spend(1, 100) == pytest.approx(0.1)
-    assert allowance.spend(1, 100) == pytest.approx(0.2)
-    assert allowance.spend(1, 100.4) == 0
-    assert allowance.spend(5, 1000) == 0
+    limiter = RateLimiter(per_second=10, burst=5, now=100)
+    assert [limiter.spend(1, 100) for _ in range(5)] == [0] * 5
+    assert limiter.spend(1, 100) == pytest.approx(0.1)
+    assert limiter.spend(1, 100) == pytest.approx(0.2)
+    assert limiter.spend(1, 100.4) == 0
+    assert limiter.spend(5, 1000) == 0
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 3)), min_size=1))
 def test_a_client_that_waits_as_told_stays_within_rate_and_burst(
     steps: list[tuple[float, float]],
 ) -> None:
-    allowance = RateLimiter(per_second=10, burst=20, now=0)
+    limiter = RateLimiter(per_second=10, burst=20, now=0)
     now = spent = 0.0
     for cost, pause in steps:
         now += pause
         before = spent
         assert before <= 20 + 10 * now + 50 + 1e-6
         spent += cost
-        now += allowance.spend(cost, now)
+        now += limiter.spend(cost, now)
         assert spent <= 20 + 10 * now + 1e-6
 
 
@@ -81,6 +81,6 @@ def test_their_reprs_show_the_counts() -> None:
     limits.connected("b")
     limits.admit("a", None)
     assert repr(limits) == "<ConnectionLimits: 1 admitted of 2 open>"
-    allowance = RateLimiter(10, 5, 0)
-    allowance.spend(2, 0)
-    assert repr(allowance) == "<RateLimiter: 3 of 5 left, 10 per second>"
+    limiter = RateLimiter(10, 5, 0)
+    limiter.spend(2, 0)
+    assert repr(limiter) == "<RateLimiter: 3 of 5 left, 10 per second>"

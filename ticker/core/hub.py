@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ticker.config import WRITES_PER_BURST
+from ticker.config import AUDIENCES_PER_GROUP, WRITES_PER_BURST
 from ticker.core.audiences import (
     NOTHING,
     Audience,
@@ -78,7 +78,7 @@ class Hub:
         *,
         snapshot_part: int = 256,
         burst: int = WRITES_PER_BURST,
-        group_audiences: int = 128,
+        group_audiences: int = AUDIENCES_PER_GROUP,
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
 

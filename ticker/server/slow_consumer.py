@@ -12,14 +12,11 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from ticker.config import Limits
+from ticker.config import SLOW_CONSUMER_LOG_SECONDS, Limits
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub
 from ticker.net.fair_queue import FairQueue
 from ticker.net.transport import PushStream
-
-_LOGGED_SECONDS = 1.0
-"""A client that was behind for at least this long is logged when it has caught up."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.slow_consumer")
 
@@ -69,7 +66,7 @@ class SlowConsumer:
             return False
         finally:
             self._notify()
-        if self.seconds >= _LOGGED_SECONDS:
+        if self.seconds >= SLOW_CONSUMER_LOG_SECONDS:
             cuts = self._subscriber.cursor - self._cursor
             _log.info("client caught up", session=self._name, seconds=round(self.seconds, 3), cuts=cuts)
         return True
