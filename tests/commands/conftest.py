@@ -28,18 +28,30 @@ RunTicker: TypeAlias = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run_ticker(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[RunTicker]:
-    """Runs `ticker` with these arguments through `main()`; settings of the whole process are undone afterwards."""
-    root = logging.getLogger()
-    websockets = logging.getLogger("trio-websocket")
-    handlers, level, websockets_level, path = root.handlers, root.level, websockets.level, list(sys.path)
+def process_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undoes the settings of the whole process that a command makes: logs, the import path, memory."""
+    root, websockets = logging.getLogger(), logging.getLogger("trio-websocket")
+    handlers, levels, path = root.handlers, (root.level, websockets.level), list(sys.path)
     configure = structlog.configure
     # A cached logger would keep writing to this test's stderr in later tests.
-    monkeypatch.setattr(
-        structlog, "configure", lambda **given: configure(**{**given, "cache_logger_on_first_use": False})
-    )
-    # Collection thresholds and malloc settings hold for the process: tests/commands/test_memory.py has one of its own.
+    uncached = {"cache_logger_on_first_use": False}
+    monkeypatch.setattr(structlog, "configure", lambda **given: configure(**{**given, **uncached}))
+    # Collection thresholds and malloc settings cannot be undone: tests/commands/test_memory.py has a process for them.
     monkeypatch.setattr(serve, "tune_memory", lambda: None)
+    yield
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    websockets.setLevel(levels[1])
+    sys.path[:] = path
+
+
+@pytest.fixture
+def run_ticker(
+    process_settings: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> RunTicker:
+    """Runs `ticker` with the given arguments through `main()`."""
+    del process_settings
 
     def run(*arguments: str | Path) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["ticker", *map(str, arguments)])
@@ -48,12 +60,7 @@ def run_ticker(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
             main()
         return Outcome(_code(ended.value.code), *capsys.readouterr())
 
-    yield run
-    structlog.reset_defaults()
-    root.handlers = handlers
-    root.setLevel(level)
-    websockets.setLevel(websockets_level)
-    sys.path[:] = path
+    return run
 
 
 def _code(code: Any) -> int:  # noqa: ANN401  # `SystemExit` takes anything

@@ -9,11 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import trio
@@ -24,6 +25,7 @@ from tests.commands.terminal import in_terminal
 from tests.conftest import serving
 from tests.support import update
 from ticker.commands.flags import token_reader
+from ticker.commands.serve import serve
 from ticker.commands.watch import watch
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication
@@ -82,34 +84,58 @@ async def test_serve_says_ready_with_its_url_and_a_signal_ends_it_well(number: s
     assert "Traceback" not in errors
 
 
-async def test_serve_takes_its_settings_from_a_file_and_flags_win(tmp_path: Path) -> None:
+class Output:
+    """The output of a command in this process, read as it comes."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.stdout = self.stderr = ""
+
+    def read(self) -> None:
+        out, err = self._capsys.readouterr()
+        self.stdout += out
+        self.stderr += err
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with trio.fail_after(20):
+            while not condition():
+                await trio.sleep(0.01)
+                self.read()
+
+
+@pytest.fixture
+def output(process_settings: None, capsys: pytest.CaptureFixture[str]) -> Output:
+    del process_settings
+    return Output(capsys)
+
+
+async def test_serve_takes_its_settings_from_a_file_and_flags_win(tmp_path: Path, output: Output) -> None:
     config = tmp_path / "ticker.toml"
     config.write_text('listen = "127.0.0.1:1"\nlog_format = "json"\nfeeds = ["tests.feeds_for_tests:Counting"]\n')
-    async with started("serve", "--config", str(config), "--listen", "localhost:0", "--interval", "5") as process:
-        assert (await lines(process, 1))[0].startswith("ready wss://")
-        process.terminate()
-        logged = [json.loads(line) for line in (await rest(process.stderr)).splitlines()]
-        assert await process.wait() == 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve, config=config, listen="localhost:0", interval=5))
+        await output.until(lambda: output.stdout.startswith("ready wss://"))
+        signal.raise_signal(signal.SIGTERM)
+    output.read()
+    logged = [json.loads(line) for line in output.stderr.splitlines()]
     assert logged[0]["event"].startswith("using a development certificate")
     assert logged[0].keys() >= {"level", "logger", "timestamp", "ca"}
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-async def test_a_feed_that_fails_is_logged_without_decoration(log_format: str) -> None:
-    feed = ["--feed", "tests.feeds_for_tests:Failing", "--listen", "127.0.0.1:0"]
-    async with started("serve", *feed, "--log-format", log_format) as process:
-        await lines(process, 1)
-        assert process.stderr is not None
-        told = b""
-        while b"OSError: the venue" not in told:
-            told += await process.stderr.receive_some()
-        process.terminate()
-        told += (await rest(process.stderr)).encode()
-        assert await process.wait() == 0
-    assert told.isascii(), "tracebacks drawn in boxes take the service most of a second each"
+async def test_a_feed_that_fails_is_logged_without_decoration(
+    log_format: Literal["console", "json"], output: Output
+) -> None:
+    feed = "tests.feeds_for_tests:Failing"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve, feed=[feed], listen="127.0.0.1:0", log_format=log_format))
+        await output.until(lambda: "OSError: the venue" in output.stderr)
+        signal.raise_signal(signal.SIGTERM)
+    output.read()
+    assert output.stderr.isascii(), "tracebacks drawn in boxes take the service most of a second each"
     if log_format == "json":
-        failures = [event for event in map(json.loads, told.splitlines()) if event["event"] == "feed failed"]
-        assert failures[0]["feed"] == "tests.feeds_for_tests:Failing"
+        failures = [event for event in map(json.loads, output.stderr.splitlines()) if event["event"] == "feed failed"]
+        assert failures[0]["feed"] == feed
         assert failures[0]["level"] == "error"
         assert "OSError: the venue\nhung up" in failures[0]["exception"]
 
@@ -146,14 +172,10 @@ async def test_watch_tells_of_refused_names_and_lost_connections_on_stderr() -> 
     assert re.fullmatch(r"disconnected: the server is stopping; trying again in [0-9]\.[0-9] s", lost)
 
 
-async def test_watch_stops_after_its_duration(capsys: pytest.CaptureFixture[str], fast_clock: MockClock) -> None:
-    output = ""
+async def test_watch_stops_after_its_duration(output: Output, fast_clock: MockClock) -> None:
     async with serving(*DECLARED) as service, trio.open_nursery() as nursery:
         nursery.start_soon(partial(watch, "A", url=service.url, interval=50, duration=3600))
-        with trio.fail_after(20):
-            while '"bid": "1.00"' not in output:
-                await trio.sleep(0.01)
-                output += capsys.readouterr().out
+        await output.until(lambda: '"bid": "1.00"' in output.stdout)
         fast_clock.jump(3600)  # `serving` stops the service once `watch` has ended
 
 

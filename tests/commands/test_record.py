@@ -176,13 +176,12 @@ def _is_begun(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-async def test_a_recording_ends_with_its_feed(tmp_path: Path) -> None:
+def test_a_recording_ends_with_its_feed(tmp_path: Path, run_ticker: RunTicker) -> None:
     day = tmp_path / "day.csv"
     day.write_text("symbol,time,bid\n" + "".join(f"A,{at},{at}.5\n" for at in range(1_000)))
-    async with recording(f"replay?path={day}&speed=0", "--out", tmp_path / "day") as process:
-        said = await told(process)
-        assert await process.wait() == 0
-    assert "recorded 1001 publications" in said
+    outcome = run_ticker("record", f"replay?path={day}&speed=0", "--out", tmp_path / "day")
+    assert outcome.code == 0
+    assert "recorded 1001 publications" in outcome.stderr
     assert publications(tmp_path / "day")[-1] == update("A", time=999, bid="999.5")
 
 
