@@ -1,7 +1,8 @@
-"""Plugin for pytest: which tests run without coverage, on how many workers, and a list of skipped tests at the end.
+"""Plugin for pytest: tests without coverage, the number of workers, and a list of skipped tests at the end.
 
-Coverage makes a test of pure computation 2.5 times as slow. It counts the tests in the folders that mirror the code;
-tests of the whole service (`UNTRACED`) and tests marked `untraced` run without it, and so do their subprocesses.
+Coverage makes a test of pure computation 2.5 times as slow. It counts the tests in the folders that mirror the code.
+Tests of the whole service and the longest ones (`UNTRACED`), and tests marked `untraced`, run without it, and so do
+their subprocesses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,20 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-UNTRACED = {"hostile", "simulation", "stranger", "web", "test_benchmarks.py", "test_readme.py"}
+UNTRACED = (
+    "core/test_invariant.py",
+    "hostile",
+    "simulation",
+    "stranger",
+    "web",
+    "test_benchmarks.py",
+    "test_readme.py",
+)
+"""Paths in `tests`."""
+
+LONGEST = ("core/test_invariant.py", "simulation", "hostile/test_fuzz.py")
+"""Tests that start first, so that no worker is left with a long one at the end."""
+
 _SUBPROCESSES = "COVERAGE_PROCESS_CONFIG"
 """Environment variable with which coverage starts in subprocesses."""
 
@@ -27,10 +41,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * cores
 
 
+def _is_in(item: pytest.Item, paths: tuple[str, ...]) -> bool:
+    return any(item.path.is_relative_to(TESTS / path) for path in paths)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in UNTRACED:
+        if _is_in(item, UNTRACED):
             item.add_marker(pytest.mark.untraced)
+    items.sort(key=lambda item: not _is_in(item, LONGEST))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
