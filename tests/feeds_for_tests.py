@@ -99,7 +99,8 @@ class Closing:
 class FromFile:
     """For a service in a process of its own: does what a file says, which a test writes anew whenever it likes.
 
-    The file holds a JSON map of symbols to fields; while it is missing, the feed fails.
+    The file holds a JSON map of symbols to fields. Fields that are no longer in it are withdrawn. While it is missing,
+    the feed fails.
     """
 
     def __init__(self, *, path: str) -> None:
@@ -107,14 +108,16 @@ class FromFile:
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         before = ""
-        declared: set[str] = set()
+        published: dict[str, dict[str, str | None]] = {}
         while True:
             text = self._path.read_text(encoding="utf-8")  # it is short
             if text != before:
                 before = text
-                for symbol, fields in json.loads(text).items():
-                    if symbol not in declared:
-                        declared.add(symbol)
+                wanted: dict[str, dict[str, str | None]] = json.loads(text)
+                for symbol in (*wanted, *(gone for gone in published if gone not in wanted)):
+                    if symbol not in published:
                         await updates.send(Instrument(symbol))
-                    await updates.send(Update(symbol, fields))
+                    fields = wanted.get(symbol, {})
+                    await updates.send(Update(symbol, {**dict.fromkeys(published.get(symbol, {})), **fields}))
+                    published[symbol] = fields
             await trio.sleep(0.02)

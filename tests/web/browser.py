@@ -88,6 +88,12 @@ class Market:
         whole.write_text(json.dumps(self._prices))
         whole.replace(self._file)
 
+    def reset(self, prices: dict[str, dict[str, str]]) -> None:
+        """The feed publishes these alone, and withdraws the rest. Instruments stay declared."""
+        self._prices = {}
+        for symbol, fields in prices.items():
+            self.set(symbol, **fields)
+
     def stop_feed(self) -> None:
         """The feed fails, and again whenever it is started, until a price is set."""
         self._file.unlink()
@@ -114,9 +120,13 @@ class Market:
 
 
 @contextmanager
-def market(folder: Path) -> Iterator[Market]:
+def market(folder: Path, prices: dict[str, dict[str, str]] | None = None) -> Iterator[Market]:
+    """A market with these prices and its service; without prices, the service is not started yet."""
     made = Market(folder)
     try:
+        if prices is not None:
+            made.reset(prices)
+            made.start()
         yield made
     finally:
         made.stop()

@@ -76,7 +76,7 @@ def typescript() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What Node needs to trust the development certificate of this session."""
+    """An environment in which Node trusts the development certificate of this session."""
     return {**os.environ, "NODE_EXTRA_CA_CERTS": str(data_folder() / AUTHORITY_FILE), "NODE_NO_WARNINGS": "1"}
 
 
@@ -92,7 +92,7 @@ class Batch:
         self._process.stdin.write(json.dumps({"task": task, "given": given}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the JavaScript client raised what is not its own error; it stands above"
+        assert line, "the JavaScript client raised an error that is not its own; it stands above"
         return json.loads(line)
 
 

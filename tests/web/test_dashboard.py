@@ -14,6 +14,11 @@ from tests.web.browser import Market, add, browser, cell, market, page_of, row
 
 expect.set_options(timeout=20_000)
 
+PRICES = {
+    "ALPHA": {"bid": "1.10", "ask": "1.12", "last": "1.11", "status": "live"},
+    "BETA": {"bid": "20.0", "ask": "20.5", "last": "20.1", "status": "live"},
+}
+
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
@@ -21,37 +26,48 @@ def chrome() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Market]:
-    with market(tmp_path) as made:
-        made.set("ALPHA", bid="1.10", ask="1.12", last="1.11", status="live")
-        made.set("BETA", bid="20.0", ask="20.5", last="20.1", status="live")
-        made.start()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    with market(tmp_path_factory.mktemp("market"), PRICES) as made:
         yield made
 
 
-def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, served: Market) -> None:
+@pytest.fixture
+def served(shared: Market) -> Market:
+    """The service of this module, at its first prices."""
+    shared.reset(PRICES)
+    return shared
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Market]:
+    """A service of the test's own, which it may kill or give more instruments."""
+    with market(tmp_path, PRICES) as made:
+        yield made
+
+
+def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, fresh: Market) -> None:
     with page_of(chrome) as page:
-        page.goto(f"{served.url}#ALPHA")
+        page.goto(f"{fresh.url}#ALPHA")
         expect(page.locator("#state-text")).to_contain_text("Live")
         expect(page.locator("#transport")).to_have_text("WebSocket")
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         add(page, "BETA")
         expect(cell(page, "BETA", "last")).to_contain_text("20.1")
-        served.set("BETA", last="21.7")
+        fresh.set("BETA", last="21.7")
         expect(cell(page, "BETA", "last")).to_contain_text("21.7")
-        served.stop_feed()
+        fresh.stop_feed()
         expect(row(page, "BETA")).to_contain_text(
             re.compile(r"stale · (feed_down|reconnecting) · since \d\d:\d\d:\d\d")
         )
-        served.set("BETA", last="22.3")
+        fresh.set("BETA", last="22.3")
         expect(cell(page, "BETA", "last")).to_contain_text("22.3")
         expect(row(page, "BETA")).not_to_contain_text("stale")
-        served.kill()
+        fresh.kill()
         expect(page.locator("#state-text")).to_contain_text("No connection")
         expect(page.locator("#notice")).to_be_visible()
-        served.set("BETA", last="23.9")
-        served.start()
+        fresh.set("BETA", last="23.9")
+        fresh.start()
         expect(page.locator("#state-text")).to_contain_text("Live")
         expect(cell(page, "BETA", "last")).to_contain_text("23.9")
         expect(page.locator("#notice")).to_be_hidden()
@@ -123,11 +139,11 @@ def test_a_change_is_counted_from_the_last_close_with_its_sign(chrome: Browser, 
         expect(cell(page, "ALPHA", "change")).to_have_text("▲ +0.05")
 
 
-def test_an_unknown_symbol_says_so_and_joins_when_it_appears(chrome: Browser, served: Market) -> None:
+def test_an_unknown_symbol_says_so_and_joins_when_it_appears(chrome: Browser, fresh: Market) -> None:
     with page_of(chrome) as page:
-        page.goto(f"{served.url}#ALPHA,DELTA")
+        page.goto(f"{fresh.url}#ALPHA,DELTA")
         expect(row(page, "DELTA")).to_contain_text("no such instrument yet")
-        served.set("DELTA", last="4.4")
+        fresh.set("DELTA", last="4.4")
         expect(cell(page, "DELTA", "last")).to_have_text("4.40")
         expect(row(page, "DELTA")).not_to_contain_text("no such instrument")
 

@@ -13,6 +13,11 @@ from tests.web.browser import Market, add, browser, cell, market, page_of, row
 
 expect.set_options(timeout=20_000)
 
+PRICES = {
+    symbol: {"bid": f"{number}.0", "ask": f"{number}.2", "last": f"{number}.1"}
+    for number, symbol in enumerate(["ALPHA", "BETA", "GAMMA"], 1)
+}
+
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
@@ -20,12 +25,23 @@ def chrome() -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    with market(tmp_path_factory.mktemp("market"), PRICES) as made:
+        yield made
+
+
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Market]:
-    with market(tmp_path) as made:
-        for number, symbol in enumerate(["ALPHA", "BETA", "GAMMA"], 1):
-            made.set(symbol, bid=f"{number}.0", ask=f"{number}.2", last=f"{number}.1")
-        made.start()
+def served(shared: Market) -> Market:
+    """The service of this module, at its first prices."""
+    shared.reset(PRICES)
+    return shared
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Market]:
+    """A service of the test's own, which it may kill or give more instruments."""
+    with market(tmp_path, PRICES) as made:
         yield made
 
 
@@ -52,11 +68,11 @@ def test_a_list_is_kept_between_visits_and_stands_in_the_url(chrome: Browser, se
         shown(page, "BETA", "GAMMA")
 
 
-def test_a_pattern_brings_all_that_match_it_and_what_appears_later(chrome: Browser, served: Market) -> None:
+def test_a_pattern_brings_all_that_match_it_and_what_appears_later(chrome: Browser, fresh: Market) -> None:
     with page_of(chrome) as page:
-        page.goto(f"{served.url}#*A")
+        page.goto(f"{fresh.url}#*A")
         shown(page, "*A", "ALPHA", "BETA", "GAMMA")
-        served.set("DELTA", last="3.3")
+        fresh.set("DELTA", last="3.3")
         expect(cell(page, "DELTA", "last")).to_contain_text("3.3")
         shown(page, "*A", "ALPHA", "BETA", "DELTA", "GAMMA")
 
@@ -155,12 +171,12 @@ def test_removing_one_match_takes_its_pattern_apart(chrome: Browser, served: Mar
         expect(cell(page, "ALPHA", "bid")).to_have_text("7.70")
 
 
-def test_a_chart_that_was_closed_stays_closed(chrome: Browser, served: Market) -> None:
+def test_a_chart_that_was_closed_stays_closed(chrome: Browser, fresh: Market) -> None:
     with page_of(chrome) as page:
-        page.goto(f"{served.url}#*A")
+        page.goto(f"{fresh.url}#*A")
         expect(page.locator("#detail-symbol")).to_have_text("ALPHA")
         page.keyboard.press("Escape")
-        served.set("DELTA", last="3.3")
+        fresh.set("DELTA", last="3.3")
         shown(page, "*A", "ALPHA", "BETA", "DELTA", "GAMMA")
         expect(page.locator("#detail")).to_be_hidden()
         row(page, "DELTA").click()

@@ -51,7 +51,7 @@ class Copy:
         self._begun = False
 
     def take(self, payload: bytes | str) -> dict[str, Any]:
-        """What becomes of a payload."""
+        """The result of a payload."""
         changes, refused = None, False
         try:
             if self._begun:
@@ -157,7 +157,7 @@ LATER = st.lists(
 
 
 class Made(NamedTuple):
-    """A conversation: its messages, and what chooses their forms."""
+    """A conversation: its messages, and the source of their forms."""
 
     messages: list[Message]
     random: Random
@@ -287,7 +287,7 @@ def beyond_the_limit(frame: bytes) -> bool:
 
 
 def assert_agreed(javascript: Batch, before: list[bytes], last: bytes) -> None:
-    """Both clients make the same of a message after others, or refuse it and keep what they have."""
+    """Both clients make the same of a message after others, or refuse it and keep the copy."""
     ours = Copy(MSGPACK)
     held = [ours.take(frame) for frame in before][-1]
     expected = ours.take(last)

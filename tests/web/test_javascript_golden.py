@@ -1,14 +1,18 @@
-"""ticker/web/ticker.js on the golden frames of PROTOCOL.md, in Node and in Chromium; and as it is installed."""
+"""ticker/web/ticker.js on the golden frames of PROTOCOL.md, in Node and in Chromium; and the examples of its README."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.test_readme import service
-from tests.web.browser import browser, market
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.web.browser import Market, browser, market, page_of
 from tests.web.javascript import ROOT, SCRIPTS, WEB, environment, node
 
 GOLDEN = (ROOT / "tests" / "golden_frames.json").read_text()
@@ -29,6 +33,7 @@ RUN = """async ([checks, golden]) => {
 }"""
 
 
+@cache
 def checks_in_node() -> int:
     """How many checks passed in Node; all of them have to."""
     command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / "golden.test.mjs")]
@@ -45,32 +50,61 @@ def test_node_agrees_with_the_golden_frames() -> None:
     assert checks_in_node() == 2 + forms + len(golden["conversation"])
 
 
-def test_chromium_agrees_with_the_golden_frames_with_the_modules_that_the_service_serves(tmp_path: Path) -> None:
-    with browser() as chrome, market(tmp_path) as served:
-        served.set("ALPHA", bid="1.10")
-        served.start()
-        # The checks are not among the service's own scripts, which are the only ones that its pages run.
-        page = chrome.new_page(ignore_https_errors=True, bypass_csp=True)
-        page.goto(served.url)
-        result = page.evaluate(RUN, [(SCRIPTS / "golden.mjs").read_text(), json.loads(GOLDEN)])
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    prices = {"EURUSD": {"bid": "1.08514"}, "XAUUSD": {"bid": "4152.30"}}
+    with market(tmp_path_factory.mktemp("market"), prices) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+def test_chromium_agrees_with_the_golden_frames_on_the_modules_of_the_service(chrome: Browser, served: Market) -> None:
+    # The checks are not among the service's own scripts, which are the only ones that its pages run.
+    page = chrome.new_page(ignore_https_errors=True, bypass_csp=True)
+    page.goto(served.url)
+    result = page.evaluate(RUN, [(SCRIPTS / "golden.mjs").read_text(), json.loads(GOLDEN)])
+    page.context.close()
     assert result["failed"] == []
     assert result["passed"] == checks_in_node()
 
 
-def test_it_installs_from_its_folder_and_the_example_for_node_prints_prices(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```js\n(.*?)```", (WEB / "README.md").read_text(), re.DOTALL)
+def example(language: str) -> str:
+    """The one example in this language of ticker/web/README.md."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", (WEB / "README.md").read_text(), re.DOTALL)
+    return str(found)
+
+
+def test_the_example_of_the_readme_for_a_page_shows_prices(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.route("**/example.html", lambda route: route.fulfill(body=example("html"), content_type="text/html"))
+        page.goto(f"{served.url}example.html")
+        expect(page.locator("#prices")).to_have_text(re.compile(r"^1\.08514 at 20\d\d-\d\d-\d\dT.*Z$"))
+
+
+def test_the_examples_of_the_readme_are_all_run() -> None:
+    languages = re.findall(r"```(\w+)\n", (WEB / "README.md").read_text())
+    assert sorted(languages) == ["html", "js"]
+
+
+def test_it_installs_from_its_folder_and_the_example_for_node_prints_prices(tmp_path: Path, served: Market) -> None:
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "ticker-push-client").symlink_to(WEB, target_is_directory=True)
-    with service(tmp_path, "simulated") as url:
-        assert "https://localhost:8443" in example
-        program = tmp_path / "example.mjs"
-        program.write_text(example.replace("https://localhost:8443", url))
-        trusting = {**environment(), "NODE_EXTRA_CA_CERTS": str(tmp_path / "home" / "ca.pem")}
-        with subprocess.Popen(
-            [node(), str(program)], cwd=tmp_path, env=trusting, stdout=subprocess.PIPE, text=True
-        ) as run:
-            assert run.stdout is not None
-            lines = [run.stdout.readline() for _ in range(3)]
-            run.kill()
-    assert all(re.match(r"\d{16} (EURUSD|XAUUSD) \{", line) or line.startswith(" ") for line in lines), lines
-    assert any("EURUSD" in line for line in lines), lines
+    text = example("js")
+    assert "https://localhost:8443" in text
+    program = tmp_path / "example.mjs"
+    program.write_text(
+        text.replace("https://localhost:8443/", served.url).replace("https://localhost:8443", served.url)
+    )
+    with subprocess.Popen(
+        [node(), str(program)], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        lines = sorted(run.stdout.readline() for _ in range(2))
+        run.kill()
+    assert re.fullmatch(r"\d{16} EURUSD \{ bid: '1.08514' \}\n", lines[0]), lines
+    assert re.fullmatch(r"\d{16} XAUUSD \{ bid: '4152.30' \}\n", lines[1]), lines

@@ -147,7 +147,7 @@ async def test_an_interval_spares_the_client_what_lies_between() -> None:
         await client.until_value("A", "bid", "1.00")
         for number in range(20):
             await service.publish(update("A", bid=f"3.{number:02}"))
-        await client.tell("subscribe", **{"as": "b", "names": ["B"]})  # what a request brings is not held back
+        await client.tell("subscribe", **{"as": "b", "names": ["B"]})  # the reply to a request is not held back
         await client.until_value("B", "bid", "2.00")
         seen = [
             told["changes"]["A"]["bid"] for told in client.told if "A" in told.get("changes", {}) and "event" in told
@@ -207,7 +207,7 @@ async def test_after_a_cut_only_what_changed_comes_again(transport: str) -> None
 
 
 async def _settled(client: Program, service: Running) -> None:
-    """Wait until the client has the answer to its subscription: what comes after it is behind that."""
+    """Wait until the client has the reply to its subscription, which stands before the next delta."""
     await service.publish(update("B", note="settled"))
     await client.until_value("B", "note", "settled")
 
@@ -269,4 +269,5 @@ async def test_a_server_that_stops_says_when_to_come_back(transport: str) -> Non
         service.stop.set()
         told = await client.until_state("waiting")
     assert told["reason"] == "the server is stopping"
+    assert told.get("closeCode") == (1001 if transport == "websocket" else None)
     assert 1500 <= told["retryMs"] <= 1600

@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import { ClientSession, TickerError, decode, matcher } from "../../../ticker/web/ticker.js";
 
-/** What becomes of each frame (msgpack in hex, or JSON) on one connection whose client subscribed `*`. */
+/** The result of each frame (msgpack in hex, or JSON) on one connection whose client subscribed `*`. */
 function conversation(frames) {
   const session = new ClientSession();
   session.want(["*"]);

@@ -27,7 +27,7 @@ function refuses(deed, TickerError) {
   throw new Error("it was taken");
 }
 
-/** Each check as [name, what throws if it fails]. `client` is the module, `golden` the content of the file. */
+/** Each check as [name, function that throws if it fails]. `client` is the module, `golden` the content of the file. */
 export function* checks({ ClientSession, TickerError, decode }, { conversation, refused }) {
   const begun = (form) => {
     const session = new ClientSession();

@@ -1,4 +1,4 @@
-// The client's state machine, where the live tests do not get; and what `connect` does not take.
+// The client's state machine in cases that live tests do not reach, and the options that `connect` refuses.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

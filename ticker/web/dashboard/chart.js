@@ -17,7 +17,7 @@ export class Chart {
   quote = null;
   span = 300_000;
 
-  /** `changed` is called when it has to be drawn again. */
+  /** `changed` is called when the chart has to be drawn again. */
   constructor(canvas, palette, changed) {
     this.#canvas = canvas;
     this.#palette = palette;
@@ -63,7 +63,7 @@ export class Chart {
     if (this.#pointer !== null) this.#drawPointer(context, view);
   }
 
-  /** In words, for those who do not see it. */
+  /** A description for screen readers. */
   describe(now) {
     const { history, symbol, digits } = this.quote;
     let [low, top, opening] = [Infinity, -Infinity, NaN];
@@ -78,7 +78,7 @@ export class Chart {
     return `Chart of ${symbol}, last ${Math.round(this.span / 60_000)} min: from ${text(opening)} to ${text(this.quote.price)}, between ${text(low)} and ${text(top)}`;
   }
 
-  /** Where times and prices lie. */
+  /** The mapping of times and prices to the canvas. */
   #view(now) {
     const { history } = this.quote;
     const first = history.from(now - this.span);
@@ -93,7 +93,7 @@ export class Chart {
     const margin = Math.max((top - low) * 0.08, (least - (top - low)) / 2);
     [low, top] = [low - margin, top + margin];
     const { width, height } = this.#size;
-    // A past that is shorter than what is asked for is drawn larger.
+    // A history shorter than the span is stretched.
     const start = Math.max(now - this.span, Math.min(history.time(first), now - LEAST_MS));
     const [across, down] = [(width - RIGHT) / (now - start), (height - BOTTOM - TOP) / (top - low)];
     return {

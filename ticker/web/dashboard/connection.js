@@ -1,4 +1,4 @@
-// The connection and what the page says of it: its state, how fast it is, and what stands in its way.
+// The connection and its display: state, latency, update rate, and the diagnosis of a failure.
 
 import { clock } from "./format.js";
 import { diagnose } from "./diagnosis.js";
@@ -28,7 +28,7 @@ export class ConnectionPanel extends EventTarget {
       event.preventDefault();
       this.#useToken(page.token.value.trim());
     });
-    setInterval(() => this.#eachSecond(), 1000);
+    setInterval(() => this.#updateEachSecond(), 1000);
   }
 
   /** Connect, or connect anew. */
@@ -40,37 +40,37 @@ export class ConnectionPanel extends EventTarget {
     this.#updates = 0;
     this.#subscription = null;
     this.#state("connecting", "Connecting");
-    client.addEventListener("state", (event) => client === this.client && this.#became(event));
+    client.addEventListener("state", (event) => client === this.client && this.#stateChanged(event));
     for (const kind of ["change", "refused"]) {
       client.addEventListener(kind, (event) => {
         const { change, name, code, text } = event;
         if (client === this.client) this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
       });
     }
-    setTimeout(() => client === this.client && client.state === "connecting" && this.#explain(""), LATE_MS);
+    setTimeout(() => client === this.client && client.state === "connecting" && this.#diagnose(""), LATE_MS);
     this.subscribe(this.#names);
   }
 
-  /** Watch these names, and no others. */
+  /** Subscribe these names, and no others. */
   subscribe(names) {
     this.#names = names;
     const before = this.#subscription;
     this.#subscription = names.length > 0 ? this.client.subscribe(...names) : null;
-    before?.close(); // after the new one, so that what both name stays subscribed
+    before?.close(); // after the new one, so that names of both stay subscribed
   }
 
   #useToken(token) {
     try {
       sessionStorage.setItem(KEY, token);
     } catch {
-      // then it is asked for again
+      // without storage, the token is asked for on the next visit
     }
     this.page.token.value = "";
     this.page.tokenForm.hidden = true;
     this.open();
   }
 
-  #became(event) {
+  #stateChanged(event) {
     this.#attempt += 1;
     if (event.state === "connected") {
       this.#lostAt = null;
@@ -79,7 +79,7 @@ export class ConnectionPanel extends EventTarget {
       this.page.tokenForm.hidden = true;
       this.#state("connected", event.resumed ? "Live, resumed" : "Live");
       setTimeout(() => this.client.state === "connected" && this.#state("connected", "Live", { quiet: true }), 4000);
-      this.#measure();
+      this.#measureLatency();
     } else if (event.state === "connecting") {
       if (!this.#reason) this.#state("connecting", "Connecting");
     } else {
@@ -87,14 +87,14 @@ export class ConnectionPanel extends EventTarget {
       this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
       this.#state(event.state, event.state === "waiting" ? "No connection" : "Disconnected");
       this.page.latency.textContent = "–";
-      if (!document.hidden) this.#explain(event.reason ?? "");
+      if (!document.hidden) this.#diagnose(event.reason ?? "");
     }
     this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
     this.dispatchEvent(Object.assign(new Event("state"), { state: event.state, resumed: event.resumed }));
   }
 
-  /** Find out why, and say so. */
-  async #explain(reason) {
+  /** Diagnose the failure, and display it. */
+  async #diagnose(reason) {
     const attempt = (this.#attempt += 1);
     const diagnosis = await diagnose(storedToken());
     if (attempt !== this.#attempt && this.client.state === "connected") return;
@@ -132,17 +132,17 @@ export class ConnectionPanel extends EventTarget {
     if (!quiet && state !== "connecting") setText(this.page.announcer, text);
   }
 
-  #eachSecond() {
+  #updateEachSecond() {
     const { updates, state } = this.client ?? {};
     setText(this.page.rate, state === "connected" ? (updates - this.#updates).toLocaleString("en") : "–");
     this.#updates = updates ?? 0;
     this.#seconds += 1;
-    if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measure();
+    if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measureLatency();
     if (state !== "connected" && this.#reason) this.#showNotice();
   }
 
-  /** How long a question to the service and its answer take. */
-  async #measure() {
+  /** Measure the round trip to the service. */
+  async #measureLatency() {
     const { client } = this;
     try {
       let ms;

@@ -12,7 +12,7 @@ import { matcher } from "../ticker.js";
 import { Watchlist } from "./watchlist.js";
 
 const FIRST_SYMBOLS = 12;
-const MOST_TAKEN_APART = 200;
+const MAX_SPLIT_MATCHES = 200;
 const TOAST_MS = 6000;
 const UNKNOWN = 6; // the outcome of a name that no instrument has yet (PROTOCOL.md, section 7)
 const wide = matchMedia("(min-width: 1000px)");
@@ -46,7 +46,7 @@ const search = new Search(
 // Painting: one frame for all that changed since the last.
 
 let requested = false;
-let closed = false; // whether a person closed the chart, which then stays so
+let closed = false; // the user closed the chart, so it does not open by itself
 
 function requestFrame() {
   if (requested) return;
@@ -59,14 +59,13 @@ function requestFrame() {
   });
 }
 
-setInterval(requestFrame, 1000); // time goes on in the charts
+setInterval(requestFrame, 1000); // the charts move with time
 table.addEventListener("stale", requestFrame);
 
 // The list.
 
 function listChanged() {
-  const tests = list.names.map(matcher);
-  quotes.keep((symbol) => tests.some((test) => test(symbol)));
+  quotes.retain(matcher(...list.names));
   connection.subscribe(list.names);
   arrange();
 }
@@ -93,9 +92,9 @@ function remove(row) {
   const { name, symbol } = row;
   if (symbol === null || symbol === name) list.replace(name);
   else {
-    // One of a pattern's matches goes: the others stay, each by itself.
+    // Without this match, the pattern is replaced with its other matches.
     const others = table.order.filter((each) => each.name === name && each.symbol !== null && each.symbol !== symbol);
-    if (others.length > MOST_TAKEN_APART) {
+    if (others.length > MAX_SPLIT_MATCHES) {
       toast(`${symbol} came with the pattern ${name}, which matches too many to be taken apart.`, false);
       return;
     }
@@ -117,18 +116,18 @@ function announcePosition(name) {
 list.addEventListener("change", listChanged);
 makeDraggable(page.rows, table, (name, target) => list.moveTo(name, list.names.indexOf(target)), announcePosition);
 
-/** A list for who never made one: what the service has first. */
-async function propose() {
+/** For a first visit, propose the first symbols of the service. */
+async function proposeList() {
   if (list.chosen || list.names.length > 0) return;
   try {
     const { instruments } = await connection.client.search("*");
     if (!list.chosen && list.names.length === 0) list.propose(instruments.slice(0, FIRST_SYMBOLS).map((each) => each.symbol));
   } catch {
-    // it is tried again with the next connection
+    // the next connection tries it again
   }
 }
 
-// What comes.
+// Events of the connection.
 
 connection.addEventListener("change", (event) => {
   if (quotes.apply(event.change)) arrange();
@@ -148,7 +147,7 @@ connection.addEventListener("refused", (event) => {
 });
 
 connection.addEventListener("state", (event) => {
-  if (event.state === "connected") propose();
+  if (event.state === "connected") proposeList();
   else if (event.state !== "connecting") quotes.pause();
   requestFrame();
 });
@@ -224,7 +223,7 @@ search.addEventListener("add", (event) => add(event.names));
 search.addEventListener("leave", () => (table.current ? table.focus(table.current) : page.search.blur()));
 page.help.addEventListener("click", () => page.keys.showModal());
 
-// Words.
+// Messages to the user.
 
 let toastTimer;
 
@@ -259,4 +258,4 @@ page.share.addEventListener("click", async () => {
 
 connection.open();
 listChanged();
-propose();
+proposeList();

@@ -1,4 +1,4 @@
-// A price's past: points of time and value, bounded. What comes within a moment of the last point replaces its value.
+// History of a price: a bounded ring of points (time, value). A price soon after the last point replaces its value.
 
 const MAX_POINTS = 3600;
 const INITIAL_SIZE = 256;
@@ -8,7 +8,7 @@ export class PriceHistory {
   #times = new Float64Array(INITIAL_SIZE);
   #values = new Float64Array(INITIAL_SIZE);
   #start = 0;
-  #opened = -Infinity; // when the last point was begun
+  #opened = -Infinity; // time of the last point's first price
 
   length = 0;
 
@@ -41,7 +41,7 @@ export class PriceHistory {
     return this.#values[this.#index(index)];
   }
 
-  /** The first point to draw for what came after a time: the last one before it, so that a line enters from the left. */
+  /** Index of the first point to draw after a time: the one before it, so that a line enters from the left. */
   from(time) {
     let low = 0;
     let high = this.length;

@@ -1,4 +1,4 @@
-// The colours of what is drawn: those of the stylesheet, read again when they change.
+// Colours of the charts: those of the stylesheet, read again when they change.
 
 const NAMES = ["text", "muted", "line", "surface", "up", "down", "accent"];
 

@@ -1,16 +1,16 @@
-// Names of a list: symbols and patterns, as a person types them. What a pattern matches, `ticker.js` knows.
+// Names as the user types them: symbols and patterns. Matching is in `ticker.js`.
 
-/** Whether a name of the list stands for what it matches, rather than for one symbol. */
+/** Whether a name of the list is a pattern rather than one symbol. */
 export function isPattern(name) {
   return /[*?[\]]/.test(name);
 }
 
-/** The names in a text that a person typed: between commas or spaces, each once. */
+/** The names in a text, separated by commas or spaces, each once. */
 export function namesIn(text) {
   return [...new Set(text.split(/[\s,]+/).filter((name) => name && name.length <= 64))];
 }
 
-/** A pattern for symbols that contain a text, in whatever case. */
+/** A pattern for symbols that contain a text, in either case. */
 export function containing(text) {
   const letters = [...text].map((letter) => {
     const [small, large] = [letter.toLowerCase(), letter.toUpperCase()];

@@ -1,4 +1,4 @@
-// What the page knows of each symbol: its values as they were sent, and what is computed from them.
+// Quotes by symbol: exact values as the service sent them, and values derived from these.
 
 import { places, signed, signedPercent } from "./format.js";
 import { PriceHistory } from "./history.js";
@@ -9,17 +9,17 @@ export class Quote {
   constructor(symbol) {
     this.symbol = symbol;
     this.values = Object.create(null);
-    this.version = 0; // goes up with every change, so that a row knows whether it shows this
-    this.known = false; // whether the service has sent anything of it
-    this.problem = ""; // why it cannot be had
+    this.version = 0; // grows with each change: a row compares it with the version that it shows
+    this.known = false; // the service has sent values
+    this.problem = ""; // why there are no values
     this.status = "live";
-    this.since = null; // a Date: when its status became what it is, as far as is known
+    this.since = null; // Date of the last change of status, if it is known
     this.first = NaN;
     this.digits = 0; // decimal places of its prices
     this.history = new PriceHistory();
   }
 
-  /** Take in changed fields (null: withdrawn), which became so at a time. */
+  /** Apply fields that changed at a time (null: withdrawn). */
   apply(fields, time, now) {
     const before = this.values.status;
     for (const name in fields) {
@@ -28,7 +28,7 @@ export class Quote {
       else this.values[name] = value;
     }
     this.status = this.values.status ?? "live";
-    if (fields.status !== undefined && fields.status !== before) this.#turned(time);
+    if (fields.status !== undefined && fields.status !== before) this.#statusChanged(time);
     this.known = true;
     this.problem = "";
     this.version += 1;
@@ -47,7 +47,7 @@ export class Quote {
     return Number.isNaN(bid) ? ask : Number.isNaN(ask) ? bid : (bid + ask) / 2;
   }
 
-  /** What a change is counted from: yesterday's close, else the opening price, else the first seen here. */
+  /** Reference of the day's change: the previous close, else the opening price, else the first price seen here. */
   get reference() {
     const close = number(this.values.prev_close);
     if (!Number.isNaN(close)) return close;
@@ -67,17 +67,17 @@ export class Quote {
     return signedPercent(this.change / Math.abs(this.reference));
   }
 
-  /** What there is to say of its state besides the price, as parts; none if it is live. */
+  /** Remarks on the instrument's status; none if it is live. */
   get remarks() {
     if (this.problem) return [this.problem];
     if (this.status === "live") return [];
     return [this.status, this.values.reason].filter(Boolean);
   }
 
-  #turned(time) {
+  #statusChanged(time) {
     if (this.known) this.since = time;
     else {
-      // It was so before we looked: all that is known is when its last price was.
+      // The status is older than this page: the time of the last price is the only hint.
       const last = this.values.time;
       this.since = typeof last === "number" ? new Date(last / 1000) : null;
     }
@@ -104,7 +104,7 @@ export class Quotes {
     return this.#quotes.get(symbol);
   }
 
-  /** Take in a change; true if it brought a symbol that was not known. */
+  /** Apply a change. Returns whether it has a symbol that was not known. */
   apply(change) {
     const now = Date.now();
     let more = false;
@@ -116,14 +116,14 @@ export class Quotes {
     return more;
   }
 
-  /** Nothing will be heard for a while. */
+  /** Leave a gap in all histories: there is no connection. */
   pause() {
     const now = Date.now();
     for (const quote of this.#quotes.values()) quote.history.push(now, NaN);
   }
 
-  /** Forget the symbols that are not wanted. */
-  keep(wanted) {
-    for (const symbol of this.#quotes.keys()) if (!wanted(symbol)) this.#quotes.delete(symbol);
+  /** Drop the symbols that do not match. */
+  retain(matches) {
+    for (const symbol of this.#quotes.keys()) if (!matches(symbol)) this.#quotes.delete(symbol);
   }
 }

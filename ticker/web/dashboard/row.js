@@ -50,7 +50,7 @@ export class Row {
     if (text !== this.#remark) this.#cells.small.textContent = this.#remark = text;
   }
 
-  /** Bring what is shown up to date; true if there is more to do in a later frame. */
+  /** Paint the row's changes. Returns whether it still flashes, so that a later frame has work. */
   paint(now, facts) {
     if (this.symbol === null) return false;
     if (this.#shown !== this.quote.version) this.#paintTexts(now, facts);
@@ -74,7 +74,7 @@ export class Row {
       this.#move = move;
       this.element.dataset.move = move > 0 ? "up" : move < 0 ? "down" : "";
     }
-    this.#remarkOn(facts.name(this.symbol));
+    this.#showRemarks(facts.name(this.symbol));
   }
 
   #price(part, text, flash, now) {
@@ -110,8 +110,8 @@ export class Row {
     this.flashing = any;
   }
 
-  /** The second line: the instrument's name, or what is the matter with it. */
-  #remarkOn(name) {
+  /** The second line: remarks on the status, or else the instrument's name. */
+  #showRemarks(name) {
     const { remarks, since, status, problem } = this.quote;
     const when = since === null || problem ? [] : [`since ${moment(since)}`];
     const text = remarks.length > 0 ? [...remarks, ...when].join(" · ") : name;
@@ -131,7 +131,7 @@ export class Row {
     return true;
   }
 
-  /** Come into view or go out of it, where a picture would only hold memory. */
+  /** Come into view, or go out of it and free the chart's memory. */
   show(visible) {
     this.visible = visible;
     this.#sparkAt = 0;

@@ -1,4 +1,4 @@
-// Finding and adding symbols: a text field with a list of what matches (the combobox pattern of WAI-ARIA).
+// Finding and adding symbols: a text field with a list of matches (the combobox pattern of WAI-ARIA).
 
 import { containing, isPattern, namesIn } from "./patterns.js";
 
@@ -33,7 +33,7 @@ export class Search extends EventTarget {
     this.#asked += 1;
     clearTimeout(this.#timer);
     this.box.hidden = true;
-    this.#point(-1);
+    this.#highlight(-1);
     this.input.setAttribute("aria-expanded", "false");
   }
 
@@ -54,7 +54,7 @@ export class Search extends EventTarget {
       return;
     }
     if (number !== this.#asked || document.activeElement !== this.input) return;
-    // What a text begins is nearer than what it is somewhere in.
+    // Symbols that begin with the text come first.
     const begins = (each) => Number(!each.symbol.toLowerCase().startsWith(text.toLowerCase()));
     if (!isPattern(text)) found.sort((one, other) => begins(one) - begins(other));
     const options = found.slice(0, MOST_SHOWN).map(({ symbol, metadata }) => ({ name: symbol, note: metadata.name ?? "" }));
@@ -75,7 +75,7 @@ export class Search extends EventTarget {
     this.box.hidden = false;
     this.box.scrollTop = 0;
     this.input.setAttribute("aria-expanded", "true");
-    this.#point(-1);
+    this.#highlight(-1);
   }
 
   #entry({ name, note }, index) {
@@ -102,7 +102,7 @@ export class Search extends EventTarget {
       event.preventDefault();
       const count = this.#options.length;
       if (this.box.hidden) this.#ask();
-      else if (count > 0) this.#point((this.#active + (event.key === "ArrowDown" ? 1 : count) + (this.#active < 0 && event.key === "ArrowUp" ? 1 : 0)) % count);
+      else if (count > 0) this.#highlight((this.#active + (event.key === "ArrowDown" ? 1 : count) + (this.#active < 0 && event.key === "ArrowUp" ? 1 : 0)) % count);
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (this.#active >= 0) this.#take(this.#options[this.#active]);
@@ -116,7 +116,7 @@ export class Search extends EventTarget {
     }
   }
 
-  /** What was typed is added as it is, or in the case in which the service has it. */
+  /** Add the typed names, each in the case in which the service has it. */
   #enter() {
     const typed = namesIn(this.input.value);
     if (typed.length === 0) return this.#leave();
@@ -140,7 +140,7 @@ export class Search extends EventTarget {
     this.dispatchEvent(new Event("leave"));
   }
 
-  #point(index) {
+  #highlight(index) {
     this.box.children[this.#active]?.setAttribute("aria-selected", "false");
     this.#active = index;
     const entry = index >= 0 ? this.box.children[index] : undefined;

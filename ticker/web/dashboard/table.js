@@ -1,18 +1,19 @@
-// The rows: which there are and in which order, what is painted in a frame, and how one goes through them.
+// The rows: their order, the painting of a frame, and the keyboard's focus.
 
-import { expand } from "./watchlist.js";
 import { Row } from "./row.js";
+import { Expansion } from "./watchlist.js";
 
 const SPARKS_PER_FRAME = 6;
 const FEW_FLASHES = 40; // rows that flash at once; with more, flashes end without fading, which costs less
 
 export class Table extends EventTarget {
+  #expansion = new Expansion();
   #rows = new Map();
   #order = [];
   #current = null;
-  #turn = 0;
+  #nextSpark = 0;
   #sparkSize = { width: 0, height: 0 };
-  #watching;
+  #observer;
 
   /** `facts.name(symbol)` gives an instrument's name. */
   constructor(body, template, quotes, facts, palette) {
@@ -24,15 +25,15 @@ export class Table extends EventTarget {
     this.palette = palette;
     this.grid = body.parentElement;
     const root = body.closest(".scroller");
-    this.#watching = new IntersectionObserver((entries) => this.#seen(entries), { root, rootMargin: "120px 0px" });
+    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { root, rootMargin: "120px 0px" });
     new ResizeObserver(() => this.#measure()).observe(root);
     palette.addEventListener("change", () => this.redraw());
     body.addEventListener("focusin", (event) => this.#focused(this.rowOf(event.target)));
   }
 
-  /** Have the rows that a list of names asks for. */
+  /** Make the rows of a list of names. */
   arrange(names) {
-    const wanted = expand(names, this.quotes.symbols);
+    const wanted = this.#expansion.rows(names, this.quotes.symbols);
     const rows = new Map();
     const order = [];
     const matches = new Map();
@@ -55,7 +56,7 @@ export class Table extends EventTarget {
     this.grid.setAttribute("aria-rowcount", String(order.length + 1));
     if (successor) this.focus(successor);
     else if (!this.#current) this.#focused(order[0] ?? null);
-    else if (focused) this.#current.element.focus({ preventScroll: true }); // one that is moved loses it
+    else if (focused) this.#current.element.focus({ preventScroll: true }); // a moved element loses it
     this.dispatchEvent(new Event("arranged"));
   }
 
@@ -82,21 +83,21 @@ export class Table extends EventTarget {
     row?.element.scrollIntoView({ block: "nearest" });
   }
 
-  /** Go to another row: so many places on, or to an end. */
+  /** Move the focus by a number of rows; infinity is an end. */
   step(by) {
     const at = Math.max(0, this.#order.indexOf(this.#current));
     const to = Math.min(this.#order.length - 1, Math.max(0, at + by));
     if (this.#order[to]) this.focus(this.#order[to]);
   }
 
-  /** Mark the row whose chart is shown. */
+  /** Select the row of the chart. */
   choose(symbol) {
     for (const row of this.#order) {
       if (row.symbol !== null) row.element.setAttribute("aria-selected", String(row.symbol === symbol));
     }
   }
 
-  /** Paint what changed among the rows in view; true if the next frame has something to do by itself. */
+  /** Paint the changes of the visible rows. Returns whether the next frame has work of its own. */
   paint(now) {
     let flashing = 0;
     const visible = [];
@@ -109,13 +110,13 @@ export class Table extends EventTarget {
     if (busy !== (this.grid.dataset.busy === "yes")) this.grid.dataset.busy = busy ? "yes" : "no";
     let sparks = 0;
     for (let count = 0; count < visible.length && sparks < SPARKS_PER_FRAME; count += 1) {
-      this.#turn = (this.#turn + 1) % visible.length;
-      if (this.#sparkSize.width > 0 && visible[this.#turn].spark(now, this.#sparkSize, this.palette)) sparks += 1;
+      this.#nextSpark = (this.#nextSpark + 1) % visible.length;
+      if (this.#sparkSize.width > 0 && visible[this.#nextSpark].spark(now, this.#sparkSize, this.palette)) sparks += 1;
     }
     return flashing > 0 || sparks === SPARKS_PER_FRAME;
   }
 
-  /** Have the small charts drawn again. */
+  /** Redraw the small charts. */
   redraw() {
     for (const row of this.#order) if (row.visible) row.show(true);
     this.dispatchEvent(new Event("stale"));
@@ -123,17 +124,17 @@ export class Table extends EventTarget {
 
   #make(name, symbol) {
     const row = new Row(this.template, name, symbol, symbol === null ? null : this.quotes.of(symbol));
-    this.#watching.observe(row.element);
+    this.#observer.observe(row.element);
     return row;
   }
 
   #drop(row) {
-    this.#watching.unobserve(row.element);
+    this.#observer.unobserve(row.element);
     row.element.remove();
     if (row === this.#current) this.#current = null;
   }
 
-  /** Put the elements in order, touching only those that are not. */
+  /** Order the elements, touching only those out of place. */
   #place() {
     let at = this.body.firstElementChild;
     this.#order.forEach((row, index) => {
@@ -143,7 +144,7 @@ export class Table extends EventTarget {
     });
   }
 
-  /** The row that takes the focus when the one that has it goes. */
+  /** The row that takes the focus from a removed row. */
   #successor(rows) {
     const staying = new Set(rows.values());
     const at = this.#order.indexOf(this.#current);
@@ -166,7 +167,7 @@ export class Table extends EventTarget {
     this.dispatchEvent(new Event("stale"));
   }
 
-  /** The size of the small charts, which is one for all. */
+  /** Measure the size of the small charts, which all have in common. */
   #measure() {
     const canvas = this.#order.find((row) => row.visible && row.symbol !== null)?.canvas;
     if (!canvas) return;

@@ -4,7 +4,7 @@ import { isPattern } from "./patterns.js";
 import { matcher } from "../ticker.js";
 
 const KEY = "ticker.list";
-const MOST_UNDOS = 50;
+const MAX_UNDOS = 50;
 
 export class Watchlist extends EventTarget {
   #past = [];
@@ -12,27 +12,27 @@ export class Watchlist extends EventTarget {
   constructor() {
     super();
     this.names = [];
-    this.chosen = false; // whether this list is somebody's choice: from the address, an earlier visit, or made here
+    this.chosen = false; // the user's own list: from the address, an earlier visit, or made here
     this.#read();
     addEventListener("hashchange", () => {
       const names = namesInAddress();
-      if (names !== null && names.join() !== this.names.join()) this.#become(names);
+      if (names !== null && names.join() !== this.names.join()) this.#change(names);
     });
   }
 
   add(names) {
     const fresh = names.filter((name) => !this.names.includes(name));
-    if (fresh.length > 0) this.#become([...this.names, ...fresh]);
+    if (fresh.length > 0) this.#change([...this.names, ...fresh]);
     return fresh;
   }
 
-  /** Take a name out, or put others in its place. */
+  /** Remove a name, or replace it with others. */
   replace(name, ...others) {
     const fresh = others.filter((other) => !this.names.includes(other));
-    this.#become(this.names.flatMap((each) => (each === name ? fresh : [each])));
+    this.#change(this.names.flatMap((each) => (each === name ? fresh : [each])));
   }
 
-  /** Move a name by so many places; false if it is at the end already. */
+  /** Move a name by a number of places; false if it is at the end already. */
   move(name, by) {
     return this.moveTo(name, this.names.indexOf(name) + by);
   }
@@ -41,7 +41,7 @@ export class Watchlist extends EventTarget {
     const from = this.names.indexOf(name);
     if (from < 0 || index < 0 || index >= this.names.length || index === from) return false;
     const names = this.names.toSpliced(from, 1).toSpliced(index, 0, name);
-    this.#become(names);
+    this.#change(names);
     return true;
   }
 
@@ -57,15 +57,15 @@ export class Watchlist extends EventTarget {
     return `${location.origin}${location.pathname}${fragment(this.names)}`;
   }
 
-  /** A list that nobody chose, for a first visit: it is not kept. */
+  /** A list for a first visit, which is not kept. */
   propose(names) {
     this.names = names;
     this.dispatchEvent(new Event("change"));
   }
 
-  #become(names) {
+  #change(names) {
     this.#past.push(this.names);
-    if (this.#past.length > MOST_UNDOS) this.#past.shift();
+    if (this.#past.length > MAX_UNDOS) this.#past.shift();
     this.#set(names);
   }
 
@@ -76,7 +76,7 @@ export class Watchlist extends EventTarget {
     try {
       localStorage.setItem(KEY, JSON.stringify(names));
     } catch {
-      // then the address alone keeps it
+      // without storage, the address alone keeps it
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -89,27 +89,43 @@ export class Watchlist extends EventTarget {
 }
 
 /**
- * The rows of a list: for a symbol one, for a pattern a head and one for each match that no earlier name has brought.
- * @returns {{name: string, symbol: string | null}[]}
+ * The rows of a list: for a symbol one, for a pattern a head and one for each match that no earlier name has. Remembers
+ * the pattern of each symbol, so that new symbols alone are matched.
  */
-export function expand(names, symbols) {
-  const known = [...symbols].sort();
-  const taken = new Set(names.filter((name) => !isPattern(name)));
-  const rows = [];
-  for (const name of names) {
-    if (!isPattern(name)) {
-      rows.push({ name, symbol: name });
-      continue;
-    }
-    const matches = matcher(name);
-    rows.push({ name, symbol: null });
+export class Expansion {
+  #names = [];
+  #symbols = new Set();
+  #patterns = [];
+  #matchesAny = matcher();
+  #patternOf = new Map();
+
+  /** @returns {{name: string, symbol: string | null}[]} */
+  rows(names, known) {
+    if (names.join() !== this.#names.join()) this.#compile(names);
+    const matches = new Map(this.#patterns.map(({ name }) => [name, []]));
     for (const symbol of known) {
-      if (taken.has(symbol) || !matches(symbol)) continue;
-      taken.add(symbol);
-      rows.push({ name, symbol });
+      if (!this.#patternOf.has(symbol)) this.#patternOf.set(symbol, this.#firstPattern(symbol));
+      matches.get(this.#patternOf.get(symbol))?.push(symbol);
     }
+    return names.flatMap((name) => {
+      if (!isPattern(name)) return [{ name, symbol: name }];
+      return [null, ...matches.get(name).sort()].map((symbol) => ({ name, symbol }));
+    });
   }
-  return rows;
+
+  #compile(names) {
+    const patterns = names.filter(isPattern);
+    this.#names = names;
+    this.#symbols = new Set(names.filter((name) => !isPattern(name)));
+    this.#patterns = patterns.map((name) => ({ name, matches: matcher(name) }));
+    this.#matchesAny = matcher(...patterns);
+    this.#patternOf.clear();
+  }
+
+  #firstPattern(symbol) {
+    if (this.#symbols.has(symbol) || !this.#matchesAny(symbol)) return null;
+    return this.#patterns.find(({ matches }) => matches(symbol)).name;
+  }
 }
 
 function fragment(names) {
