@@ -132,10 +132,10 @@ def test_some_feeds_can_be_listed_alone(run_ticker: RunTicker) -> None:
 
 
 def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault(run_ticker: RunTicker) -> None:
-    checked = run_ticker("feeds", "check", "ticker_feeds.kit.template:Template?pace=0.05", "--seconds", "1")
+    checked = run_ticker("feeds", "check", "simulated?symbols=2&rate=50", "--seconds", "1")
     assert checked.code == 0, checked.stderr
     assert checked.stdout.splitlines()[:3] == [
-        "feed         ticker_feeds.kit.template:Template?pace=0.05",
+        "feed         simulated?symbols=2&rate=50",
         "run          went on to the end of the check",
         "instruments  2",
     ]

@@ -1,56 +1,67 @@
-"""Lantern, a venue that does not exist: a feed as a newcomer writes it, from feeds/README.md alone."""
+"""Lantern, an invented venue of gzipped JSON arrays: a feed as a newcomer writes it, from feeds/README.md alone."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import trio
 
-from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update
+from ticker.market import FeedItem, Instrument, Publication
+from ticker_feeds.venues import (
+    BadMessage,
+    Frame,
+    Tracker,
+    Venue,
+    VenueState,
+    decode_json,
+    decompress,
+    read_decimal,
+    read_integer,
+    read_kind,
+    read_text,
+)
 
 
-def parse(line: bytes) -> list[Publication]:
-    """What one line of the venue states; nothing for its heartbeat."""
-    message: dict[str, Any] = json.loads(line, parse_float=Decimal)
-    match message["type"]:
-        case "beat":
+class LanternTracker(Tracker):
+    """Messages are `["listing", name, places]`, `["quote", name, buy, sell, ms]`, `["halt", name]` and `["beat"]`."""
+
+    def __init__(self, state: VenueState) -> None:
+        super().__init__(state)
+        self.outbox.append("follow " + " ".join(self.names))
+
+    def symbols(self) -> Iterable[str]:
+        return self.names
+
+    def decode(self, raw: Frame) -> list[Any]:
+        message = decode_json(decompress(raw, "gzip"))
+        if not isinstance(message, list):
+            raise BadMessage("not an array")
+        return message
+
+    def read(self, message: list[Any]) -> list[Publication]:
+        kind = read_kind(message, 0)
+        if kind == "beat" or read_text(message, 1) not in self.names:
             return []
-        case "listing":
-            return [Instrument(message["name"], message["places"], metadata={"venue": "LANTERN"})]
-        case "halt":
-            return [Update(message["name"], {"status": "halted", "reason": "exchange_halt"})]
-        case "quote":
-            fields = {"bid": message["buy"], "ask": message["sell"], "time": message["ms"] * 1000}
-            return [Update(message["name"], {**fields, "status": "live", "reason": None})]
-    raise ValueError(f"unknown type {message['type']!r}")
+        symbol = read_text(message, 1)
+        if kind == "listing":
+            return [Instrument(self.names[symbol], read_integer(message, 2, symbol), metadata={"venue": "lantern"})]
+        if kind == "halt":
+            return self.state.mark(symbol, "exchange_halt")
+        if kind != "quote":
+            raise BadMessage(f"unknown type {kind!r}", symbol)
+        self.state.clear(symbol, "exchange_halt")
+        fields = {"bid": read_decimal(message, 2, symbol), "ask": read_decimal(message, 3, symbol)}
+        return self.state.update(symbol, fields | {"time": 1_000 * read_integer(message, 4, symbol)}, full_quote=True)
 
 
-class Lantern:
-    """Prices of Lantern. `port` is where it listens on `host`; it sends a line for each event."""
+class Lantern(Venue):
+    """Prices of Lantern. `symbols` are its names, separated by commas; `url` and `ca` are for another server."""
 
-    silence_seconds = 15.0
+    NAME: ClassVar[str] = "lantern"
 
-    def __init__(self, *, port: int, host: str = "127.0.0.1") -> None:
-        if not 0 < port < 65_536:
-            raise ConfigError(f"port {port}: give 1 to 65535")
-        self._host, self._port = host, port
-        self.counters: Counter[str] = Counter()
+    def __init__(self, *, symbols: str, url: str = "wss://feed.lantern.example", ca: str | None = None) -> None:
+        super().__init__(symbols, "", url, ca)
 
-    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        stream = await trio.open_tcp_stream(self._host, self._port)
-        async with stream:
-            rest = b""
-            async for chunk in stream:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    try:
-                        batch = parse(line)
-                    except (ValueError, KeyError, TypeError):
-                        self.counters["parse_errors"] += 1
-                    else:
-                        await updates.send(batch)
-        raise OSError("Lantern hung up")
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
+        await self.connect(self.url, LanternTracker(state), updates)

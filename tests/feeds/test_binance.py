@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.feeds.venue_server import Line, followed
+from tests.feeds.venue_server import ServedConnection, followed
 from ticker.errors import ConfigError
 from ticker.market import Publication, Update, Value
 from ticker_feeds.venues import BadMessage, VenueState
@@ -148,8 +148,8 @@ def check(raw: str) -> str:
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 @pytest.mark.parametrize("kind", ["bookTicker", "depth", "rest_depth_snapshot", "trade"])
 def test_every_recorded_message_parses_to_what_it_states(kind: str) -> None:
-    for line in Path(f"{RECORDINGS}/messages/binance-spot-2024/{kind}.jsonl").read_text().splitlines():
-        assert check(line) in kind
+    for connection in Path(f"{RECORDINGS}/messages/binance-spot-2024/{kind}.jsonl").read_text().splitlines():
+        assert check(connection) in kind
 
 
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
@@ -161,8 +161,8 @@ def test_every_recorded_tick_parses_to_what_it_states_and_none_is_missing(file: 
     tracked, counters = tracker("BTCUSDT", "ETHUSDT")
     kinds: Counter[str] = Counter()
     with gzip.open(f"{RECORDINGS}/ticks/{file}_20240808.gz", "rt") as lines:
-        for line in lines:
-            raw = line.split(" ", 1)[1]
+        for connection in lines:
+            raw = connection.split(" ", 1)[1]
             kinds[check(raw)] += 1
             tracked.take(raw)
     assert (kinds["bookTicker"], kinds["trade"]) == (quotes, trades)
@@ -224,26 +224,26 @@ def test_a_market_that_there_is_not_is_refused() -> None:
 SPEC = "ticker_feeds.venues.binance:Binance?symbols=btcusdt,ETHUSDT"
 
 
-async def begin(line: Line, *streams: str) -> None:
+async def begin(connection: ServedConnection, *streams: str) -> None:
     """The subscription of these streams of both symbols is answered."""
-    request = await line.asked()
+    request = await connection.request()
     wanted = [f"{symbol}@{stream}" for symbol in ("btcusdt", "ethusdt") for stream in streams]
     assert (request["method"], request["params"]) == ("SUBSCRIBE", wanted)
-    await line.say({"result": None, "id": request["id"]})
+    await connection.send({"result": None, "id": request["id"]})
 
 
-async def begin_spot(line: Line) -> None:
-    assert line.path == "/stream"
-    await begin(line, "bookTicker", "trade", "miniTicker")
+async def begin_spot(connection: ServedConnection) -> None:
+    assert connection.path == "/stream"
+    await begin(connection, "bookTicker", "trade", "miniTicker")
     for symbol in ("BTCUSDT", "ETHUSDT"):
-        await line.say(day(symbol), quote(symbol, 100), trade(symbol, 100))
+        await connection.send(day(symbol), quote(symbol, 100), trade(symbol, 100))
 
 
 async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin_spot(line)
-        await line.say(quote("BTCUSDT", 101, b="0.00001306"))
+        connection = await venue.accept()
+        await begin_spot(connection)
+        await connection.send(quote("BTCUSDT", 101, b="0.00001306"))
         await watcher.until("BTCUSDT", bid="0.00001306", ask="101.6", last="100.5", high="160", volume="1000.001")
         await watcher.until("ETHUSDT", bid="100.4", last="100.5", last_size="0.25", status="live")
         assert watcher.statuses["BTCUSDT"] == [("live", None)]
@@ -251,38 +251,38 @@ async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
 
 async def test_the_day_gives_the_last_price_only_until_there_is_a_trade() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line, "bookTicker", "trade", "miniTicker")
-        await line.say(day("BTCUSDT"))
+        connection = await venue.accept()
+        await begin(connection, "bookTicker", "trade", "miniTicker")
+        await connection.send(day("BTCUSDT"))
         await watcher.until("BTCUSDT", last="150")
-        await line.say(trade("BTCUSDT", 7), day("BTCUSDT", c="1", h="170"))
+        await connection.send(trade("BTCUSDT", 7), day("BTCUSDT", c="1", h="170"))
         await watcher.until("BTCUSDT", last="7.5", high="170")
 
 
 async def test_the_two_entries_of_the_futures_make_one_instrument() -> None:
     async with followed(f"{SPEC}&market=usdm&prefix=usdm:", "*") as (venue, watcher):
-        lines = {line.path: line for line in (await venue.line(), await venue.line())}
+        lines = {connection.path: connection for connection in (await venue.accept(), await venue.accept())}
         public, market = lines["/public/stream"], lines["/market/stream"]
         await begin(public, "bookTicker", "trade")
         await begin(market, "miniTicker")
-        await market.say(day("BTCUSDT"))
-        await public.say(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
+        await market.send(day("BTCUSDT"))
+        await public.send(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
         await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
         await market.close(1001)
-        await public.over.wait()
+        await public.closed.wait()
         await watcher.until("usdm:BTCUSDT", status="stale")
 
 
 async def test_a_missing_trade_makes_its_symbol_alone_stale_until_the_next_quote() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin_spot(line)
-        await line.say(trade("BTCUSDT", 103))
+        connection = await venue.accept()
+        await begin_spot(connection)
+        await connection.send(trade("BTCUSDT", 103))
         await watcher.until("BTCUSDT", status="stale", reason="gap", last="103.5")
-        await line.say(day("BTCUSDT", h="170"))
+        await connection.send(day("BTCUSDT", h="170"))
         await watcher.until("BTCUSDT", high="170")
         assert watcher.value("BTCUSDT", "status") == "stale"
-        await line.say(quote("BTCUSDT", 103))
+        await connection.send(quote("BTCUSDT", 103))
         await watcher.until("BTCUSDT", status="live", reason=None, bid="103.4")
         await watcher.until("ETHUSDT", bid="100.4")
         assert watcher.statuses["ETHUSDT"] == [("live", None)]
@@ -290,13 +290,15 @@ async def test_a_missing_trade_makes_its_symbol_alone_stale_until_the_next_quote
 
 async def test_what_comes_twice_or_late_changes_nothing() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin_spot(line)
-        await line.say(trade("BTCUSDT", 101), quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107))
-        await line.say(
+        connection = await venue.accept()
+        await begin_spot(connection)
+        await connection.send(
+            trade("BTCUSDT", 101), quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107)
+        )
+        await connection.send(
             quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107, b="1"), trade("BTCUSDT", 101)
         )
-        await line.say(quote("ETHUSDT", 107))
+        await connection.send(quote("ETHUSDT", 107))
         await watcher.until("ETHUSDT", bid="107.4")
         await watcher.until("BTCUSDT", bid="107.4", last="102.5", status="live")
         assert watcher.statuses["BTCUSDT"] == [("live", None)]
@@ -304,13 +306,13 @@ async def test_what_comes_twice_or_late_changes_nothing() -> None:
 
 async def test_a_symbol_that_the_venue_does_not_have_is_stale_and_the_others_go_on(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line, "bookTicker", "trade", "miniTicker")
-        await line.say(quote("BTCUSDT", 100))
+        connection = await venue.accept()
+        await begin(connection, "bookTicker", "trade", "miniTicker")
+        await connection.send(quote("BTCUSDT", 100))
         await watcher.until("BTCUSDT", bid="100.4", status="live")
         fast_clock.jump(6)
         await watcher.until("ETHUSDT", status="stale", reason="no_data")
-        await line.say(quote("BTCUSDT", 101))
+        await connection.send(quote("BTCUSDT", 101))
         await watcher.until("BTCUSDT", bid="101.4", status="live")
 
 
@@ -321,44 +323,46 @@ async def test_a_new_connection_takes_over_before_the_old_one_ends(
     if cause == "age":
         monkeypatch.setattr(Binance, "lifetime_seconds", (8.0, 8.0))
     async with followed(SPEC, "*") as (venue, watcher):
-        old = await venue.line()
+        old = await venue.accept()
         await begin_spot(old)
         await watcher.until("ETHUSDT", last="100.5", status="live")
         if cause == "shutdown":
-            await old.say({"e": "serverShutdown", "E": MILLISECONDS})
+            await old.send({"e": "serverShutdown", "E": MILLISECONDS})
         else:
             fast_clock.jump(9)
-        new = await venue.line()
-        await old.say(quote("BTCUSDT", 101), trade("BTCUSDT", 101))
+        new = await venue.accept()
+        await old.send(quote("BTCUSDT", 101), trade("BTCUSDT", 101))
         await watcher.until("BTCUSDT", bid="101.4", last="101.5")
         await begin(new, "bookTicker", "trade", "miniTicker")
-        await old.over.wait()
-        await new.say(quote("BTCUSDT", 101, b="1"), trade("BTCUSDT", 101), quote("BTCUSDT", 102), trade("BTCUSDT", 102))
+        await old.closed.wait()
+        await new.send(
+            quote("BTCUSDT", 101, b="1"), trade("BTCUSDT", 101), quote("BTCUSDT", 102), trade("BTCUSDT", 102)
+        )
         await watcher.until("BTCUSDT", bid="102.4", last="102.5")
         assert watcher.statuses["BTCUSDT"] == [("live", None)]
 
 
 async def test_pings_keep_a_venue_live_that_has_nothing_to_say(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin_spot(line)
+        connection = await venue.accept()
+        await begin_spot(connection)
         await watcher.until("ETHUSDT", last="100.5", status="live")
         for _ in range(5):
             await wait_all_tasks_blocked(0.1)
             fast_clock.jump(11)
         await wait_all_tasks_blocked(0.1)
-        await line.say(quote("ETHUSDT", 101))
+        await connection.send(quote("ETHUSDT", 101))
         await watcher.until("ETHUSDT", bid="101.4")
         assert watcher.statuses["ETHUSDT"] == [("live", None)]
 
 
 async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin_spot(line)
-        await line.say("{", {"stream": "x", "data": []}, b"\x80", quote("BTCUSDT", 101, A="much"))
+        connection = await venue.accept()
+        await begin_spot(connection)
+        await connection.send("{", {"stream": "x", "data": []}, b"\x80", quote("BTCUSDT", 101, A="much"))
         await watcher.until("BTCUSDT", status="stale", reason="bad_message", bid="100.4")
-        await line.say(quote("BTCUSDT", 102), quote("ETHUSDT", 102))
+        await connection.send(quote("BTCUSDT", 102), quote("ETHUSDT", 102))
         await watcher.until("BTCUSDT", bid="102.4", status="live", reason=None)
         await watcher.until("ETHUSDT", bid="102.4")
         assert watcher.statuses["ETHUSDT"] == [("live", None)]

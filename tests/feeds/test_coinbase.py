@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.feeds.venue_server import Line, followed
+from tests.feeds.venue_server import ServedConnection, followed
 from ticker.market import Publication, Update
 from ticker_feeds.venues import BadMessage, VenueState
 from ticker_feeds.venues.coinbase import CoinbaseTracker, parse
@@ -151,9 +151,9 @@ def stated(message: dict[str, Any]) -> dict[str, object]:
 def test_every_recorded_message_parses_to_what_it_states(kind: str, rows: int) -> None:
     lines = Path(f"{RECORDINGS}/messages/coinbase-exchange/{kind}.jsonl").read_text().splitlines()
     assert len(lines) == rows
-    for line in lines:
-        message = json.loads(line)
-        [update] = parse(line)
+    for connection in lines:
+        message = json.loads(connection)
+        [update] = parse(connection)
         fields = dict(update.fields)
         time = fields.pop("time")
         assert isinstance(time, int)
@@ -165,8 +165,8 @@ def test_every_recorded_message_parses_to_what_it_states(kind: str, rows: int) -
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 @pytest.mark.parametrize("kind", ["l2_snapshot", "l2_update", "subscriptions", "client_sent"])
 def test_every_other_recorded_message_states_nothing(kind: str) -> None:
-    for line in Path(f"{RECORDINGS}/messages/coinbase-exchange/{kind}.jsonl").read_text().splitlines():
-        assert parse(line) == []
+    for connection in Path(f"{RECORDINGS}/messages/coinbase-exchange/{kind}.jsonl").read_text().splitlines():
+        assert parse(connection) == []
 
 
 def tracker(*symbols: str) -> tuple[CoinbaseTracker, Counter[str]]:
@@ -211,19 +211,19 @@ def test_products_that_were_not_asked_for_are_nothing_to_us() -> None:
 SPEC = "ticker_feeds.venues.coinbase:Coinbase?symbols=BTC-USD,ETH-USD"
 
 
-async def begin(line: Line) -> None:
+async def begin(connection: ServedConnection) -> None:
     """A subscription that is answered, and the first ticker and match of each product."""
-    assert await line.asked() == SUBSCRIBE
-    await line.say(subscriptions("BTC-USD", "ETH-USD"))
+    assert await connection.request() == SUBSCRIBE
+    await connection.send(subscriptions("BTC-USD", "ETH-USD"))
     for symbol in ("BTC-USD", "ETH-USD"):
-        await line.say(ticker(symbol, 100), match(symbol, 100, type="last_match"))
+        await connection.send(ticker(symbol, 100), match(symbol, 100, type="last_match"))
 
 
 async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(ticker("BTC-USD", 101, best_bid="0.00001306", volume_24h="94381.28000000"))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(ticker("BTC-USD", 101, best_bid="0.00001306", volume_24h="94381.28000000"))
         await watcher.until("BTC-USD", bid="0.00001306", volume="94381.28", last="101.5", status="live")
         await watcher.until("ETH-USD", bid="100.4", ask_size="2", time=MICROSECONDS, status="live")
         assert watcher.statuses == {"BTC-USD": [("live", None)], "ETH-USD": [("live", None)]}
@@ -231,14 +231,14 @@ async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
 
 async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_ticker() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(match("BTC-USD", 101), match("BTC-USD", 103))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(match("BTC-USD", 101), match("BTC-USD", 103))
         await watcher.until("BTC-USD", status="stale", reason="gap", last="103.5")
-        await line.say(ticker("BTC-USD", 102))  # older than what told of the gap
+        await connection.send(ticker("BTC-USD", 102))  # older than what told of the gap
         await watcher.until("BTC-USD", bid="102.4")
         assert watcher.value("BTC-USD", "status") == "stale"
-        await line.say(ticker("BTC-USD", 103))
+        await connection.send(ticker("BTC-USD", 103))
         await watcher.until("BTC-USD", status="live", reason=None, bid="103.4", last="103.5")
         await watcher.until("ETH-USD", bid="100.4")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
@@ -246,39 +246,43 @@ async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_tick
 
 async def test_a_product_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(heartbeat("BTC-USD", 101))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(heartbeat("BTC-USD", 101))
         await watcher.until("BTC-USD", status="stale", reason="gap")
         for _ in range(4):
             await wait_all_tasks_blocked(0.05)
             fast_clock.jump(5.1)
-            await line.say(heartbeat("ETH-USD", 100))
+            await connection.send(heartbeat("ETH-USD", 100))
         only = {"product_ids": ["BTC-USD"], "channels": ["ticker"]}
-        assert await line.asked() == {"type": "unsubscribe", **only}
-        assert await line.asked() == {"type": "subscribe", **only}
+        assert await connection.request() == {"type": "unsubscribe", **only}
+        assert await connection.request() == {"type": "subscribe", **only}
         # A ticker older than the trade that was missed says nothing that would help.
-        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100, best_bid="99"))
+        await connection.send(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100, best_bid="99"))
         await watcher.until("BTC-USD", bid="99")
         assert watcher.value("BTC-USD", "status") == "stale"
-        await line.say(ticker("BTC-USD", 101))
+        await connection.send(ticker("BTC-USD", 101))
         await watcher.until("BTC-USD", status="live", reason=None, bid="101.4")
-        await line.say(match("BTC-USD", 102))
+        await connection.send(match("BTC-USD", 102))
         await watcher.until("BTC-USD", last="102.5")
         assert watcher.statuses["BTC-USD"][-1] == ("live", None)
-        await line.say(heartbeat("BTC-USD", 103))
+        await connection.send(heartbeat("BTC-USD", 103))
         await watcher.until("BTC-USD", status="stale", reason="gap")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
-        assert line.silent
+        assert connection.idle
 
 
 async def test_what_comes_twice_or_late_changes_nothing() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(match("BTC-USD", 101), ticker("BTC-USD", 101), match("BTC-USD", 102), ticker("BTC-USD", 102))
-        await line.say(match("BTC-USD", 101), ticker("BTC-USD", 101), ticker("BTC-USD", 102), match("BTC-USD", 102))
-        await line.say(ticker("ETH-USD", 107))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(
+            match("BTC-USD", 101), ticker("BTC-USD", 101), match("BTC-USD", 102), ticker("BTC-USD", 102)
+        )
+        await connection.send(
+            match("BTC-USD", 101), ticker("BTC-USD", 101), ticker("BTC-USD", 102), match("BTC-USD", 102)
+        )
+        await connection.send(ticker("ETH-USD", 107))
         await watcher.until("ETH-USD", bid="107.4")
         await watcher.until("BTC-USD", bid="102.4", last="102.5", status="live")
         assert watcher.statuses["BTC-USD"] == [("live", None)]
@@ -286,41 +290,43 @@ async def test_what_comes_twice_or_late_changes_nothing() -> None:
 
 async def test_data_before_the_answer_counts() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await line.asked()
-        await line.say(ticker("BTC-USD", 100))
+        connection = await venue.accept()
+        await connection.request()
+        await connection.send(ticker("BTC-USD", 100))
         await watcher.until("BTC-USD", bid="100.4", status="live")
-        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("ETH-USD", 100))
+        await connection.send(subscriptions("BTC-USD", "ETH-USD"), ticker("ETH-USD", 100))
         await watcher.until("ETH-USD", bid="100.4", status="live")
 
 
 async def test_an_unknown_product_is_stale_and_the_others_are_asked_for_again() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await line.asked()
-        await line.say({"type": "error", "message": "Failed to subscribe", "reason": "ETH-USD is not a valid product"})
-        assert await line.asked() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
-        await line.say(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
+        connection = await venue.accept()
+        await connection.request()
+        await connection.send(
+            {"type": "error", "message": "Failed to subscribe", "reason": "ETH-USD is not a valid product"}
+        )
+        assert await connection.request() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
+        await connection.send(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
         await watcher.until("ETH-USD", status="stale", reason="refused")
         await watcher.until("BTC-USD", bid="100.4", status="live")
 
 
 async def test_a_refusal_that_names_no_product_starts_the_feed_again() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await line.asked()
-        await line.say({"type": "error", "message": "Failed to subscribe", "reason": "rate limit exceeded"})
-        await line.over.wait()
-        await begin(await venue.line())
+        connection = await venue.accept()
+        await connection.request()
+        await connection.send({"type": "error", "message": "Failed to subscribe", "reason": "rate limit exceeded"})
+        await connection.closed.wait()
+        await begin(await venue.accept())
         await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
 
 
 async def test_the_decimal_places_of_a_product_can_become_more() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("BTC-USD", bid="100.4", ask="100.6", open="90")
-        await line.say(ticker("BTC-USD", 101, best_bid="100.123456789"))
+        await connection.send(ticker("BTC-USD", 101, best_bid="100.123456789"))
         await watcher.until("BTC-USD", bid="100.123456789", ask="101.6", open="90", status="live")
 
 
@@ -329,7 +335,7 @@ async def test_a_prefix_keeps_the_same_pair_of_two_venues_apart() -> None:
         venue,
         watcher,
     ):
-        line = await venue.line()
-        assert await line.asked() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
-        await line.say(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
+        connection = await venue.accept()
+        assert await connection.request() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
+        await connection.send(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
         await watcher.until("coinbase:BTC-USD", bid="100.4", status="live")

@@ -15,7 +15,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from tests.feeds.venue_server import Line, venue
+from tests.feeds.venue_server import ServedConnection, venue
 from ticker.net.devcert import AUTHORITY_FILE
 from ticker_feeds import Feed
 from ticker_feeds.kit import check_feed
@@ -58,10 +58,10 @@ async def prices(message: Callable[[int], str]) -> AsyncIterator[str]:
     """A venue that sends such messages to whoever comes, as long as they stay; gives its URL."""
     numbers = itertools.count(1)
 
-    async def talk(line: Line) -> None:
+    async def talk(connection: ServedConnection) -> None:
         try:
             while True:
-                await line.say(message(next(numbers)))
+                await connection.send(message(next(numbers)))
                 await trio.sleep(0.001)
         except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the feed has gone
@@ -70,7 +70,7 @@ async def prices(message: Callable[[int], str]) -> AsyncIterator[str]:
 
         async def receive() -> None:
             while True:
-                nursery.start_soon(talk, await server.line())
+                nursery.start_soon(talk, await server.accept())
 
         nursery.start_soon(receive)
         yield server.url

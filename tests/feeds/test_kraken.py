@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.feeds.venue_server import Line, followed
+from tests.feeds.venue_server import ServedConnection, followed
 from ticker.market import Instrument, Publication, Update
 from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.kraken import KrakenTracker, parse
@@ -137,9 +137,9 @@ def stated(element: dict[str, Any]) -> dict[str, object]:
 @pytest.mark.parametrize(("session", "tickers"), [("ticker", 2), ("book_btcusd_depth10", 0)])
 def test_every_recorded_message_parses_to_what_it_states(session: str, tickers: int) -> None:
     seen = 0
-    for line in Path(f"{RECORDINGS}/messages/kraken-v2/session_{session}.jsonl").read_text().splitlines():
-        message = json.loads(line, parse_float=str, parse_int=str)
-        updates = parse(line)
+    for connection in Path(f"{RECORDINGS}/messages/kraken-v2/session_{session}.jsonl").read_text().splitlines():
+        message = json.loads(connection, parse_float=str, parse_int=str)
+        updates = parse(connection)
         if message.get("channel") != "ticker":
             assert updates == []
             continue
@@ -195,10 +195,10 @@ def test_instruments_that_cannot_be_read_are_counted_and_change_nothing() -> Non
 SPEC = "ticker_feeds.venues.kraken:Kraken?symbols=BTC/USD,ETH/USD"
 
 
-async def begin(line: Line) -> None:
+async def begin(connection: ServedConnection) -> None:
     """All that Kraken says at the start of a session in which nothing is amiss."""
-    await line.say(ONLINE)
-    asked = [await line.asked() for _ in range(3)]
+    await connection.send(ONLINE)
+    asked = [await connection.request() for _ in range(3)]
     assert asked == [
         {
             "method": "subscribe",
@@ -209,18 +209,18 @@ async def begin(line: Line) -> None:
         {"method": "subscribe", "params": {"channel": "instrument"}, "req_id": 3},
     ]
     for symbol in SYMBOLS:
-        await line.say(answer("ticker", symbol, 1), ticker(symbol, "100"))
-        await line.say(answer("trade", symbol, 2), trades(symbol, 7, 8))
+        await connection.send(answer("ticker", symbol, 1), ticker(symbol, "100"))
+        await connection.send(answer("trade", symbol, 2), trades(symbol, 7, 8))
 
 
 async def test_prices_arrive_with_the_digits_that_the_venue_wrote() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("BTC/USD", bid="100", bid_size="0.00012", ask_size="0.000051", volume="1020.88387727")
         await watcher.until("BTC/USD", last="8.5", last_size="0.25", high="201.25", trade_count=47_535, status="live")
         # The last price comes from the trades: that of a ticker may be older.
-        await line.say(ticker("BTC/USD", "99.99"))
+        await connection.send(ticker("BTC/USD", "99.99"))
         await watcher.until("BTC/USD", bid="99.99")
         assert watcher.value("BTC/USD", "last") == Decimal("8.5")
         assert watcher.statuses["BTC/USD"] == [("live", None)]
@@ -228,140 +228,142 @@ async def test_prices_arrive_with_the_digits_that_the_venue_wrote() -> None:
 
 async def test_a_missing_trade_makes_its_pair_alone_stale_until_the_next_ticker() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("ETH/USD", last="8.5", status="live")
-        await line.say(trades("BTC/USD", 9, 11))
+        await connection.send(trades("BTC/USD", 9, 11))
         await watcher.until("BTC/USD", status="stale", reason="gap", last="11.5")
-        await line.say(ticker("BTC/USD", "101"))
+        await connection.send(ticker("BTC/USD", "101"))
         await watcher.until("BTC/USD", status="live", reason=None, bid="101", last="11.5")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
 async def test_a_pair_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(trades("BTC/USD", 9, 11))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(trades("BTC/USD", 9, 11))
         await watcher.until("BTC/USD", status="stale", reason="gap", last="11.5")
         for _ in range(2):
             await wait_all_tasks_blocked(0.05)
             fast_clock.jump(5.1)
-            await line.say({"channel": "heartbeat"})
+            await connection.send({"channel": "heartbeat"})
         params = {"channel": "ticker", "event_trigger": "bbo", "symbol": ["BTC/USD"]}
-        assert await line.asked() == {"method": "unsubscribe", "params": params, "req_id": 1}
-        assert await line.asked() == {"method": "subscribe", "params": params, "req_id": 1}
+        assert await connection.request() == {"method": "unsubscribe", "params": params, "req_id": 1}
+        assert await connection.request() == {"method": "subscribe", "params": params, "req_id": 1}
         left = {"method": "unsubscribe", "success": True, "result": {"channel": "ticker", "symbol": "BTC/USD"}}
-        await line.say(left, answer("ticker", "BTC/USD", 1), ticker("BTC/USD", "101"))
+        await connection.send(left, answer("ticker", "BTC/USD", 1), ticker("BTC/USD", "101"))
         await watcher.until("BTC/USD", status="live", reason=None, bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
-        assert line.silent
+        assert connection.idle
         # It was live, because of a message that was on its way, and then is refused: nothing more will come.
         refused = {"method": "subscribe", "success": False, "error": "Try later", "symbol": "BTC/USD", "req_id": 1}
-        await line.say(refused)
+        await connection.send(refused)
         await watcher.until("BTC/USD", status="stale", reason="gap")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
 async def test_trades_that_come_twice_or_late_change_nothing() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(trades("BTC/USD", 9, 10), trades("BTC/USD", 9), trades("BTC/USD", 8, 9, 10))
-        await line.say(ticker("BTC/USD", "101"))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(trades("BTC/USD", 9, 10), trades("BTC/USD", 9), trades("BTC/USD", 8, 9, 10))
+        await connection.send(ticker("BTC/USD", "101"))
         await watcher.until("BTC/USD", bid="101", last="10.5", status="live")
         assert watcher.statuses["BTC/USD"] == [("live", None)]
 
 
 async def test_decimal_places_come_from_the_venue_and_can_change() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(instrument(pair("BTC/USD", "online", 1, 8), pair("X/Y", "online", 9, 9)))
-        await line.say(instrument(pair("BTC/USD", "online", 3, 8)), ticker("BTC/USD", "100.125"))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(instrument(pair("BTC/USD", "online", 1, 8), pair("X/Y", "online", 9, 9)))
+        await connection.send(instrument(pair("BTC/USD", "online", 3, 8)), ticker("BTC/USD", "100.125"))
         await watcher.until("BTC/USD", bid="100.125", ask="200.5", last="8.5", bid_size="0.00012", status="live")
-        await line.say(ticker("BTC/USD", "100.0625"))  # finer than it said
+        await connection.send(ticker("BTC/USD", "100.0625"))  # finer than it said
         await watcher.until("BTC/USD", bid="100.0625", ask="200.5", last="8.5", status="live")
 
 
 @pytest.mark.parametrize("system", ["maintenance", "cancel_only", "post_only"])
 async def test_all_is_halted_while_the_exchange_is_and_live_with_the_next_data(system: str) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("ETH/USD", last="8.5", status="live")
-        await line.say(status(system))
+        await connection.send(status(system))
         await watcher.until("BTC/USD", status="halted", reason="exchange_halt")
-        await line.say(ticker("ETH/USD", "99"), status("online"), ticker("BTC/USD", "101"))
+        await connection.send(ticker("ETH/USD", "99"), status("online"), ticker("BTC/USD", "101"))
         await watcher.until("BTC/USD", status="live", reason=None, bid="101")
         assert watcher.client.values("ETH/USD")["status"] == "halted"
-        await line.say(trades("ETH/USD", 9))
+        await connection.send(trades("ETH/USD", 9))
         await watcher.until("ETH/USD", status="live", reason=None, bid="99", last="9.5")
 
 
 async def test_a_pair_that_is_halted_or_delisted_says_so_and_no_other_does() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("ETH/USD", last="8.5", status="live")
-        await line.say(instrument(pair("BTC/USD", "cancel_only", 1, 8)))
+        await connection.send(instrument(pair("BTC/USD", "cancel_only", 1, 8)))
         await watcher.until("BTC/USD", status="halted", reason="exchange_halt")
-        await line.say(instrument(pair("BTC/USD", "limit_only", 1, 8)), ticker("BTC/USD", "101"))
+        await connection.send(instrument(pair("BTC/USD", "limit_only", 1, 8)), ticker("BTC/USD", "101"))
         await watcher.until("BTC/USD", status="live", reason=None)
-        await line.say(instrument(pair("BTC/USD", "delisted", 1, 8)))
+        await connection.send(instrument(pair("BTC/USD", "delisted", 1, 8)))
         await watcher.until("BTC/USD", status="closed", reason="delisted")
-        await line.say(ticker("ETH/USD", "99"))
+        await connection.send(ticker("ETH/USD", "99"))
         await watcher.until("ETH/USD", bid="99")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
 async def test_an_unknown_pair_is_stale_and_the_others_go_on() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await line.say(ONLINE, ticker("BTC/USD", "100"))
+        connection = await venue.accept()
+        await connection.send(ONLINE, ticker("BTC/USD", "100"))
         error = "Currency pair not supported ETH/USD"
-        await line.say(answer("ticker", "ETH/USD", 1, error), answer("trade", "ETH/USD", 2, error))
-        await line.say(answer("ticker", "BTC/USD", 1), answer("trade", "BTC/USD", 2))
+        await connection.send(answer("ticker", "ETH/USD", 1, error), answer("trade", "ETH/USD", 2, error))
+        await connection.send(answer("ticker", "BTC/USD", 1), answer("trade", "BTC/USD", 2))
         await watcher.until("ETH/USD", status="stale", reason="refused")
         await watcher.until("BTC/USD", bid="100", status="live")
 
 
 async def test_what_is_halted_when_the_connection_breaks_is_halted_when_it_is_back() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say(status("maintenance"))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send(status("maintenance"))
         await watcher.until("BTC/USD", status="halted", reason="exchange_halt", last="8.5")
-        await line.close(1012)
-        line = await venue.line()
+        await connection.close(1012)
+        connection = await venue.accept()
         await watcher.until("BTC/USD", status="stale")
-        await line.say(status("maintenance"), ticker("BTC/USD", "100"))
+        await connection.send(status("maintenance"), ticker("BTC/USD", "100"))
         await watcher.until("BTC/USD", status="halted", reason="exchange_halt")
         assert ("live", None) not in watcher.statuses["BTC/USD"][1:]
 
 
 async def test_pings_and_their_answers_keep_a_quiet_venue_live(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
+        connection = await venue.accept()
+        await begin(connection)
         await watcher.until("ETH/USD", last="8.5", status="live")
         for _ in range(4):
             await wait_all_tasks_blocked(0.1)
             fast_clock.jump(5)
-            await line.say({"channel": "heartbeat"})
-        assert await line.asked() == {"method": "ping", "req_id": 4}
-        await line.say({"method": "pong", "req_id": 4, "time_in": TIME, "time_out": TIME}, ticker("ETH/USD", "101"))
+            await connection.send({"channel": "heartbeat"})
+        assert await connection.request() == {"method": "ping", "req_id": 4}
+        await connection.send(
+            {"method": "pong", "req_id": 4, "time_in": TIME, "time_out": TIME}, ticker("ETH/USD", "101")
+        )
         await watcher.until("ETH/USD", bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
 async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
-        line = await venue.line()
-        await begin(line)
-        await line.say("{", '{"channel":"ticker","data":{}}', {"method": "subscribe"}, ticker("BTC/USD", '"?"'))
+        connection = await venue.accept()
+        await begin(connection)
+        await connection.send("{", '{"channel":"ticker","data":{}}', {"method": "subscribe"}, ticker("BTC/USD", '"?"'))
         await watcher.until("BTC/USD", status="stale", reason="bad_message", bid="100")
-        await line.say(ticker("BTC/USD", "101"), ticker("ETH/USD", "101"))
+        await connection.send(ticker("BTC/USD", "101"), ticker("ETH/USD", "101"))
         await watcher.until("BTC/USD", bid="101", status="live", reason=None)
         await watcher.until("ETH/USD", bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]

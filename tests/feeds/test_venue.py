@@ -76,12 +76,12 @@ async def test_a_run_that_is_cancelled_ends_and_the_next_one_starts_anew() -> No
             send, receive = channel()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(coinbase.run, send)
-                line = await server.line()
-                await begin(line)
-                await line.say(match("BTC-USD", 101))
+                connection = await server.accept()
+                await begin(connection)
+                await connection.send(match("BTC-USD", 101))
                 items = [await receive.receive() for _ in range(7)]
                 nursery.cancel_scope.cancel()
-            await line.over.wait()
+            await connection.closed.wait()
             described = {"venue": "coinbase", "base": "BTC", "currency": "USD"}
             assert items[0] == [
                 Instrument("BTC-USD", 0, 0, described),
@@ -103,8 +103,8 @@ async def test_how_the_venue_closes_is_told() -> None:
     async with venue() as server, trio.open_nursery() as nursery:
 
         async def close() -> None:
-            line = await server.line()
-            await line.close(1013, "try again later")
+            connection = await server.accept()
+            await connection.close(1013, "try again later")
 
         nursery.start_soon(close)
         with pytest.raises(VenueClosed, match="the venue closed the connection: 1013 try again later"):
@@ -115,7 +115,7 @@ async def test_a_connection_on_which_nothing_comes_is_given_up_without_a_service
     async with venue() as server, trio.open_nursery() as nursery:
 
         async def fall_silent() -> None:
-            await begin(await server.line())
+            await begin(await server.accept())
             await wait_all_tasks_blocked(0.1)
             fast_clock.jump(13)
 
@@ -129,7 +129,7 @@ async def test_a_service_that_is_slow_to_take_what_came_is_no_silence(fast_clock
         send, receive = trio.open_memory_channel[FeedItem](0)
         nursery.start_soon(feed(server).run, send)
         await receive.receive()
-        await begin(await server.line())
+        await begin(await server.accept())
         await wait_all_tasks_blocked(0.1)
         for _ in range(3):
             fast_clock.jump(20)
@@ -144,14 +144,14 @@ CLOSES = [1000, 1001, 1006, 1008, 1011, 1012, 4000]
 @pytest.mark.parametrize("code", CLOSES)
 async def test_a_closed_connection_is_made_again_and_prices_are_stale_in_between(code: int) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await begin(line)
+        connection = await server.accept()
+        await begin(connection)
         await watcher.until("ETH-USD", bid="100.4", status="live")
-        await (line.drop() if code == 1006 else line.close(code))
-        again = await server.line()
+        await (connection.drop() if code == 1006 else connection.close(code))
+        again = await server.accept()
         await watcher.until("BTC-USD", status="stale")
         await begin(again)
-        await again.say(ticker("BTC-USD", 120))
+        await again.send(ticker("BTC-USD", 120))
         await watcher.until("BTC-USD", bid="120.4", status="live", reason=None)
         await watcher.until("ETH-USD", bid="100.4", status="live", reason=None)
         told = watcher.statuses["BTC-USD"]
@@ -161,7 +161,7 @@ async def test_a_closed_connection_is_made_again_and_prices_are_stale_in_between
 
 async def test_a_half_open_connection_is_noticed_and_no_other_feed_suffers(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        await begin(await server.line())
+        await begin(await server.accept())
         await watcher.until("ETH-USD", bid="100.4", status="live")
         server.proxy.stall()
         await wait_all_tasks_blocked(0.1)
@@ -169,7 +169,7 @@ async def test_a_half_open_connection_is_noticed_and_no_other_feed_suffers(fast_
         await watcher.until("BTC-USD", status="stale")
         await watcher.until("ETH-USD", status="stale")
         server.proxy.flow()
-        await begin(await server.line())
+        await begin(await server.accept())
         await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
         # The wait before the next try is random: it can be too short for a client to be told of both.
         assert set(watcher.statuses["BTC-USD"][1:-1]) <= {("stale", "feed_silent"), ("stale", "reconnecting")}
@@ -177,105 +177,105 @@ async def test_a_half_open_connection_is_noticed_and_no_other_feed_suffers(fast_
 
 async def test_heartbeats_keep_a_quiet_venue_live(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await begin(line)
+        connection = await server.accept()
+        await begin(connection)
         await watcher.until("ETH-USD", bid="100.4", status="live")
         for _ in range(4):
             fast_clock.jump(6)
-            await line.say(heartbeat("BTC-USD", 100))
+            await connection.send(heartbeat("BTC-USD", 100))
             await wait_all_tasks_blocked(0.1)
-        await line.say(ticker("BTC-USD", 101))
+        await connection.send(ticker("BTC-USD", 101))
         await watcher.until("BTC-USD", bid="101.4")
         assert watcher.statuses["BTC-USD"] == [("live", None)]
 
 
 async def test_a_subscription_that_is_not_answered_in_time_starts_the_feed_again(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await line.asked()
-        await line.say(ticker("BTC-USD", 100))
+        connection = await server.accept()
+        await connection.request()
+        await connection.send(ticker("BTC-USD", 100))
         await watcher.until("BTC-USD", bid="100.4", status="live")
         fast_clock.jump(6)
-        await line.over.wait()
+        await connection.closed.wait()
         await watcher.until("BTC-USD", status="stale")
-        await begin(await server.line())
+        await begin(await server.accept())
         await watcher.until("ETH-USD", bid="100.4", status="live", reason=None)
 
 
 async def test_an_answer_that_is_late_but_in_time_is_an_answer(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await line.asked()
+        connection = await server.accept()
+        await connection.request()
         await wait_all_tasks_blocked(0.1)
         fast_clock.jump(4)
-        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100), ticker("ETH-USD", 100))
+        await connection.send(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100), ticker("ETH-USD", 100))
         await watcher.until("ETH-USD", bid="100.4", status="live")
         fast_clock.jump(4)
         await wait_all_tasks_blocked(0.1)
-        await line.say(ticker("ETH-USD", 101))
+        await connection.send(ticker("ETH-USD", 101))
         await watcher.until("ETH-USD", bid="101.4")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
 
 
 async def test_data_can_stand_for_an_answer_that_never_comes(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await line.asked()
-        await line.say(ticker("BTC-USD", 100), ticker("ETH-USD", 100))
+        connection = await server.accept()
+        await connection.request()
+        await connection.send(ticker("BTC-USD", 100), ticker("ETH-USD", 100))
         await watcher.until("ETH-USD", bid="100.4", status="live")
         fast_clock.jump(6)
         await wait_all_tasks_blocked(0.1)
-        await line.say(ticker("ETH-USD", 101))
+        await connection.send(ticker("ETH-USD", 101))
         await watcher.until("ETH-USD", bid="101.4")
         assert watcher.statuses["ETH-USD"] == [("live", None)]
 
 
 async def test_a_symbol_that_is_promised_but_never_comes_is_stale_until_it_does(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await line.asked()
-        await line.say(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100))
+        connection = await server.accept()
+        await connection.request()
+        await connection.send(subscriptions("BTC-USD", "ETH-USD"), ticker("BTC-USD", 100))
         await watcher.until("BTC-USD", bid="100.4", status="live")
         fast_clock.jump(6)
         await watcher.until("ETH-USD", status="stale", reason="no_data")
-        await line.say(ticker("ETH-USD", 100))
+        await connection.send(ticker("ETH-USD", 100))
         await watcher.until("ETH-USD", bid="100.4", status="live", reason=None)
         assert watcher.statuses["BTC-USD"] == [("live", None)]
 
 
 async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await begin(line)
-        await line.say("", "{", "[]", b"\xff\x00", "null", "[" * 50_000, {"type": "ticker"}, {"type": {}})
-        await line.say(ticker("BTC-USD", 101, best_bid="?"))
+        connection = await server.accept()
+        await begin(connection)
+        await connection.send("", "{", "[]", b"\xff\x00", "null", "[" * 50_000, {"type": "ticker"}, {"type": {}})
+        await connection.send(ticker("BTC-USD", 101, best_bid="?"))
         await watcher.until("BTC-USD", status="stale", reason="bad_message", bid="100.4")
-        await line.say(match("BTC-USD", 101))
+        await connection.send(match("BTC-USD", 101))
         await watcher.until("BTC-USD", last="101.5")
         assert watcher.value("BTC-USD", "status") == "stale"
-        await line.say(ticker("BTC-USD", 102))
+        await connection.send(ticker("BTC-USD", 102))
         await watcher.until("BTC-USD", bid="102.4", status="live", reason=None)
         assert watcher.statuses["ETH-USD"] == [("live", None)]
 
 
 async def test_messages_that_come_byte_by_byte_arrive() -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        line.stream.drips = True
-        await begin(line)
-        await line.say(ticker("BTC-USD", 101))
+        connection = await server.accept()
+        connection.stream.drips = True
+        await begin(connection)
+        await connection.send(ticker("BTC-USD", 101))
         await watcher.until("BTC-USD", bid="101.4", status="live")
         await watcher.until("ETH-USD", bid="100.4", status="live")
 
 
 async def test_a_connection_that_breaks_within_a_message_brings_nothing_of_it() -> None:
     async with followed(SPEC, "*") as (server, watcher):
-        line = await server.line()
-        await begin(line)
+        connection = await server.accept()
+        await begin(connection)
         await watcher.until("ETH-USD", bid="100.4", status="live")
-        line.stream.breaks = True
-        await line.say(ticker("BTC-USD", 101))
-        again = await server.line()
+        connection.stream.breaks = True
+        await connection.send(ticker("BTC-USD", 101))
+        again = await server.accept()
         await watcher.until("BTC-USD", status="stale")
         await begin(again)
         await watcher.until("ETH-USD", status="live", reason=None)

@@ -1,6 +1,4 @@
-"""ticker_feeds/venues/venue.py: a stranger's message, with anything anywhere in it, raises nothing but what is
-documented.
-"""
+"""ticker_feeds/venues/: a message with anything anywhere in it raises only documented errors."""
 
 from __future__ import annotations
 
@@ -16,10 +14,12 @@ import pytest
 from tests.feeds import test_binance as b
 from tests.feeds import test_coinbase as c
 from tests.feeds import test_kraken as k
+from tests.feeds import test_template as t
 from ticker.core.last_value import LastValueCache
 from ticker.errors import BadPublication
 from ticker.market import Instrument
-from ticker_feeds.venues import BadMessage, Tracker, VenueRefused, VenueState, binance, coinbase, kraken
+from ticker_feeds.kit.template import TemplateTracker
+from ticker_feeds.venues import BadMessage, Tracker, VenueRefused, VenueState, binance, coinbase, decode_object, kraken
 from ticker_feeds.venues.venue import first_instruments
 
 ANYTHING: list[object] = [None, True, 1, -1, 1.5, 10**30, "", "x", [], {}, [[]], [None], [{}], "A-B", "1e5", {"a": 1}]
@@ -40,6 +40,13 @@ GOOD: dict[str, list[object]] = {
         k.answer("ticker", "A-B", 1),
         k.answer("ticker", "A-B", 1, "Currency pair not supported A-B"),
     ],
+    "template": [
+        t.quote("A-B", 5),
+        t.trade("A-B", 5),
+        {"type": "halt", "symbol": "A-B"},
+        {"type": "ping", "id": 1},
+        {"type": "subscribed", "symbols": ["A-B"], "unknown": ["C-D"]},
+    ],
     "binance": [
         b.quote("A-B", 5),
         b.trade("A-B", 5),
@@ -53,6 +60,7 @@ PARSE: dict[str, Callable[[str], object]] = {
     "coinbase": coinbase.parse,
     "kraken": kraken.parse,
     "binance": binance.parse,
+    "template": lambda raw: TemplateTracker(VenueState({"A-B": "A-B"}, Counter())).read(decode_object(raw)),
 }
 
 
@@ -63,6 +71,8 @@ def tracker(name: str) -> Tracker:
         return coinbase.CoinbaseTracker(state)
     if name == "kraken":
         return kraken.KrakenTracker(state, first_instruments(names, {}))
+    if name == "template":
+        return TemplateTracker(state)
     return binance.BinanceTracker(state, list(names), ["bookTicker", "trade"])
 
 

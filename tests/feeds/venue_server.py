@@ -1,9 +1,9 @@
-"""A venue on this machine: a WebSocket server over TLS whose side of the talk the test writes.
+"""A venue on this machine: a WebSocket server over TLS that a test scripts.
 
 async with followed("ticker_feeds.venues.coinbase:Coinbase?symbols=A-B", "A-B") as (venue, watcher):
-    line = await venue.line()
-    assert await line.asked() == {...}
-    await line.say({...})
+    connection = await venue.accept()
+    assert await connection.request() == {...}
+    await connection.send({...})
     await watcher.until("A-B", bid="1.00")
 """
 
@@ -61,59 +61,66 @@ class Dripping(trio.abc.Stream):
         await trio.aclose_forcefully(self._stream)
 
 
-class Line:
-    """One connection, as the venue has it."""
+class ServedConnection:
+    """The venue's end of one connection."""
 
     def __init__(self, connection: WebSocketConnection, stream: Dripping) -> None:
         self.path = connection.path
         self.stream = stream
         self._connection = connection
-        self._heard, self._requests = trio.open_memory_channel[Any](math.inf)
-        self.over = trio.Event()
-        """Set when the client has gone."""
+        self._received, self._requests = trio.open_memory_channel[Any](math.inf)
+        self.closed = trio.Event()
+        """Set when the client has disconnected."""
 
     async def listen(self) -> None:
         try:
             while True:
-                self._heard.send_nowait(json.loads(await self._connection.get_message()))
+                self._received.send_nowait(_request(await self._connection.get_message()))
         except ConnectionClosed:
-            self.over.set()
+            self.closed.set()
 
-    async def asked(self) -> Any:  # noqa: ANN401  # whatever JSON the client sent
-        """The client's next message."""
+    async def request(self) -> Any:  # noqa: ANN401  # any JSON value
+        """Return the client's next message: the JSON value in it, or else the payload."""
         return await self._requests.receive()
 
     @property
-    def silent(self) -> bool:
-        """Whether the client has said nothing more."""
+    def idle(self) -> bool:
+        """Whether the client has sent nothing more."""
         return not self._requests.statistics().current_buffer_used
 
-    async def say(self, *messages: object) -> None:
-        """Send these: a text as it is, anything else as JSON."""
+    async def send(self, *messages: object) -> None:
+        """Send messages: `str` and `bytes` unchanged, anything else as JSON."""
         for message in messages:
             await self._connection.send_message(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def close(self, code: int, reason: str = "") -> None:
-        """End it in the way of WebSocket."""
+        """Close with a WebSocket close frame."""
         await self._connection.aclose(code, reason)
 
     async def drop(self) -> None:
-        """End it without a word."""
+        """Drop the TCP connection."""
         await self.stream.aclose()
 
 
+def _request(payload: str | bytes) -> object:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload
+
+
 class VenueServer:
-    """Where feeds connect to."""
+    """The server that feeds connect to."""
 
     def __init__(self) -> None:
         self.url = ""
         self.proxy = Proxy("wss://127.0.0.1:0")
-        """What is between the feed and the venue, where there is anything."""
-        self._new, self._lines = trio.open_memory_channel[Line](math.inf)
+        """Network between feed and venue, in tests that need one."""
+        self._new, self._accepted = trio.open_memory_channel[ServedConnection](math.inf)
 
-    async def line(self) -> Line:
-        """The next connection."""
-        return await self._lines.receive()
+    async def accept(self) -> ServedConnection:
+        """Return the next connection."""
+        return await self._accepted.receive()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         made = development_certificate(Path(os.environ["TICKER_HOME"]))
@@ -128,19 +135,19 @@ class VenueServer:
         try:
             await dripping.handshake()
         except trio.BrokenResourceError:
-            return  # a client that does not trust us
+            return  # the client does not trust the certificate
         try:
             async with trio.open_nursery() as nursery:
                 request = await wrap_server_stream(nursery, dripping)
-                line = Line(await request.accept(), dripping)
-                self._new.send_nowait(line)
-                await line.listen()
+                connection = ServedConnection(await request.accept(), dripping)
+                self._new.send_nowait(connection)
+                await connection.listen()
         finally:
             await dripping.aclose()
 
 
 class Watcher:
-    """A client of the service, and what it has been told of the status of each symbol."""
+    """A client of the service, and the statuses of each symbol that it has seen."""
 
     def __init__(self, client: Client, changes: AsyncIterator[Change]) -> None:
         self.client = client
@@ -148,7 +155,7 @@ class Watcher:
         self._changes = changes
 
     async def until(self, symbol: str, **fields: str | int | None) -> None:
-        """Follow the changes until these are the values of these fields."""
+        """Follow the changes until the fields have these values."""
         while not all(_same(self.client.values(symbol).get(name), value) for name, value in fields.items()):
             change = await anext(self._changes)
             for each in change.changes:
@@ -158,7 +165,7 @@ class Watcher:
                     seen.append(now)
 
     def value(self, symbol: str, name: str) -> object:
-        """The present value of a field."""
+        """Return the present value of a field."""
         return self.client.values(symbol).get(name)
 
 
@@ -167,7 +174,7 @@ def _same(value: object, wanted: str | int | None) -> bool:
 
 
 def option_ca() -> str:
-    """The option by which a feed trusts the venue of these tests."""
+    """Return the option that makes a feed trust the venue of these tests."""
     return f"ca={Path(os.environ['TICKER_HOME']) / AUTHORITY_FILE}"
 
 
@@ -183,7 +190,7 @@ async def venue() -> AsyncIterator[VenueServer]:
 
 @asynccontextmanager
 async def followed(spec: str, *symbols: str) -> AsyncIterator[tuple[VenueServer, Watcher]]:
-    """A venue, the service with the feed of this spec, and a client that watches these symbols."""
+    """A venue, the service with the feed of this spec, and a client that is subscribed to these symbols."""
     async with venue() as server, trio.open_nursery() as nursery:
         server.proxy = Proxy(server.url)
         await nursery.start(server.proxy.run)

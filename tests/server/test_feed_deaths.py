@@ -14,7 +14,7 @@ from trio_websocket import ConnectionClosed
 from tests.commands.terminal import Rows, Terminal, in_terminal
 from tests.conftest import Running, serving
 from tests.feeds.test_coinbase import begin, heartbeat
-from tests.feeds.venue_server import Line, VenueServer, option_ca, venue
+from tests.feeds.venue_server import ServedConnection, VenueServer, option_ca, venue
 from tests.proxy import Proxy
 from tests.support import update
 from ticker.market import Instrument
@@ -129,13 +129,13 @@ async def test_a_feed_whose_connection_is_half_open(tmp_path: Path) -> None:
 async def every_line(server: VenueServer, nursery: trio.Nursery) -> None:
     """Serve each connection that the feed makes, however many that are."""
     while True:
-        nursery.start_soon(keep_speaking, await server.line())
+        nursery.start_soon(keep_speaking, await server.accept())
 
 
-async def keep_speaking(line: Line) -> None:
+async def keep_speaking(connection: ServedConnection) -> None:
     """Prices once, and from then on only signs of life."""
     with suppress(ConnectionClosed):
-        await begin(line)
+        await begin(connection)
         while True:
-            await line.say(heartbeat("BTC-USD", 100))
+            await connection.send(heartbeat("BTC-USD", 100))
             await trio.sleep(SIGN_OF_LIFE_SECONDS)

@@ -1,97 +1,113 @@
-"""A feed to start from: copy this file, and replace what is marked with 1 to 4. feeds/README.md explains it.
+"""A feed of a WebSocket venue to start from: copy this file and replace the parts marked 1 to 4.
 
-It runs as it is: `ticker serve --feed 'ticker_feeds.kit.template:Template?pace=0.2'`. Its venue does not exist; it
-"sends" lines:
+feeds/README.md walks through it. The venue is invented; its API:
 
-    17 GOLD 2350.10 2350.30     the 17th message about GOLD: bid and ask
-    HALT GOLD                   trading stops, until the next quote
-    ALIVE                       nothing happens, but the venue is there
+    -> {"type": "subscribe", "symbols": ["GOLD", "LEAD"]}
+    <- {"type": "subscribed", "symbols": ["GOLD"], "unknown": ["LEAD"]}
+    <- {"type": "quote", "symbol": "GOLD", "seq": 17, "bid": "2350.10", "ask": "2350.30", "ms": 1700000000000}
+    <- {"type": "trade", "symbol": "GOLD", "id": 4, "price": "2350.20", "size": 3, "ms": 1700000000000}
+    <- {"type": "halt", "symbol": "GOLD"}, and {"type": "resume", "symbol": "GOLD"} when trading goes on
+    <- {"type": "ping", "id": 7}, every ten seconds, to be answered by
+    -> {"type": "pong", "id": 7}
+
+`seq` only rises; trade ids count a symbol's trades one by one.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from decimal import Decimal
+from collections.abc import Iterable
+from typing import ClassVar
 
 import trio
 
-from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Update
+from ticker.market import FeedItem, Publication, Update
+from ticker_feeds.venues import (
+    Message,
+    Tracker,
+    Venue,
+    VenueState,
+    read_decimals,
+    read_integer,
+    read_kind,
+    read_text,
+    without_empty_sides,
+)
+
+URL = "wss://stream.nowhere.example/v1"
+
+_FIELDS = {"quote": {"bid": "bid", "ask": "ask"}, "trade": {"price": "last", "size": "last_size"}}
+"""For each kind of message, its keys and the fields of `ticker.market` that they hold."""
 
 
-class BadLine(Exception):
-    """The venue sent what we do not understand."""
+# 1. The values in a message: no I/O and no state, so the easiest part to test on recorded messages.
+def parse(message: Message) -> Update:
+    """Return the update in a quote or a trade. Raises `BadMessage`."""
+    symbol = read_text(message, "symbol")
+    fields = read_decimals(message, _FIELDS[message["type"]], symbol)
+    return Update(symbol, without_empty_sides(fields) | {"time": 1_000 * read_integer(message, "ms", symbol)})
 
 
-# 1. What a message states. No I/O and no clock here: this is what most of your tests will call.
-def parse(line: str) -> list[tuple[int | None, Update]]:
-    """The updates in one line, each with its number where the venue gives one. Raises `BadLine`."""
-    match line.split():
-        case ["ALIVE"]:
+# 2. The protocol: requests, answers, sequence numbers. Still no I/O.
+class TemplateTracker(Tracker):
+    """The protocol of one connection."""
+
+    def __init__(self, state: VenueState) -> None:
+        super().__init__(state)
+        self.outbox.append({"type": "subscribe", "symbols": list(self.names)})
+        self.pending.update(self.names)
+
+    def symbols(self) -> Iterable[str]:
+        """The venue's symbols that this connection follows: all."""
+        return self.names
+
+    def read(self, message: Message) -> list[Publication]:
+        """Return the publications that follow from a message. Raises `BadMessage`."""
+        kind = read_kind(message, "type")
+        if kind == "subscribed":
+            return self._answer(message)
+        if kind == "ping":
+            self.outbox.append({"type": "pong", "id": read_integer(message, "id")})
             return []
-        case ["HALT", symbol]:
-            return [(None, Update(symbol, {"status": "halted", "reason": "exchange_halt"}))]
-        case [number, symbol, bid, ask] if number.isascii() and number.isdigit():
-            # The venue's own text goes on as it is. A float would round it.
-            fields = {"bid": bid, "ask": ask, "status": "live", "reason": None}
-            return [(int(number), Update(symbol, fields))]
-    raise BadLine(line)
+        if kind not in {"quote", "trade", "halt", "resume"} or read_text(message, "symbol") not in self.names:
+            return []  # a kind that the venue added, or a symbol that was not requested
+        return self._event(kind, message["symbol"], message)
+
+    def _event(self, kind: str, symbol: str, message: Message) -> list[Publication]:
+        if kind == "halt":
+            return self.state.mark(symbol, "exchange_halt")
+        if kind == "resume":
+            self.state.clear(symbol, "exchange_halt")
+            return self.state.update(symbol, {}, full_quote=False)
+        update = parse(message)
+        if kind == "quote":
+            new = self.state.is_new_quote(symbol, read_integer(message, "seq", symbol))
+        else:
+            new = self.state.is_new_trade(symbol, read_integer(message, "id", symbol))  # a number left out is a gap
+        return self.state.update(symbol, update.fields, full_quote=kind == "quote") if new else []
+
+    def _answer(self, message: Message) -> list[Publication]:
+        self.pending.clear()
+        unknown = message.get("unknown")
+        refused = [symbol for symbol in self.names if isinstance(unknown, list) and symbol in unknown]
+        return [each for symbol in refused for each in self.state.mark_refused(symbol)]
 
 
-class Template:
-    """Prices of a venue that does not exist, as a pattern for those of one that does.
+# 3. The feed: its options are the parameters here, and the docstring is their help in `ticker feeds`.
+class Template(Venue):
+    """An invented venue, as a pattern for a real one.
 
-    `symbols` are the venue's, separated by commas; `pace` is the time between two of its messages, in seconds.
+    `symbols` are the venue's, separated by commas; `prefix` is put before them here. `url` and `ca` (a PEM file of
+    authorities) are for a server other than the venue's own.
     """
 
-    # 2. The venue says something at least this often, or else the connection is dead and `run` is called again.
-    silence_seconds = 30.0
+    NAME: ClassVar[str] = "nowhere"
 
-    # 3. Options: keyword-only, each a str, int, float or bool. Check them here, and open nothing.
-    def __init__(self, *, symbols: str = "GOLD,SILVER", pace: float = 0.5) -> None:
-        if not 0 < pace < math.inf:
-            raise ConfigError(f"pace {pace}: give a number of seconds above 0")
-        self._symbols = symbols.split(",")
-        self._pace = pace
-        self.counters: Counter[str] = Counter()
+    # 4. Times of the venue, in seconds. It pings every 10, so 25 without a message mean a dead connection.
+    silence_seconds = 25.0
 
-    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Follow the venue until it ends (return) or breaks (raise)."""
-        # What is known of the venue belongs to this call: the next one begins with a new connection.
-        numbers: dict[str, int] = {}
-        await updates.send([Instrument(symbol, metadata={"venue": "NOWHERE"}) for symbol in self._symbols])
-        async with aclosing(self._lines()) as lines:
-            async for line in lines:
-                try:
-                    parsed = parse(line)
-                except BadLine:
-                    self.counters["parse_errors"] += 1
-                    continue
-                batch = [update for _, update in parsed if update.symbol in self._symbols]
-                for number, update in parsed:
-                    self._count_gaps(numbers, update.symbol, number)
-                # All of a message at once: clients see it as one moment. An empty batch is a sign of life.
-                await updates.send(batch)
+    def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
+        super().__init__(symbols, prefix, url, ca)
 
-    def _count_gaps(self, numbers: dict[str, int], symbol: str, number: int | None) -> None:
-        """A gap does no lasting harm here, as every message has both prices; elsewhere ask for a new snapshot."""
-        if number is None:
-            return
-        if symbol in numbers and number != numbers[symbol] + 1:
-            self.counters["gaps"] += 1
-        numbers[symbol] = number
-
-    # 4. Your connection. Any library that runs on Trio will do; what blocks, call with `trio.to_thread.run_sync`.
-    async def _lines(self) -> AsyncGenerator[str, None]:
-        for number in itertools.count(1):
-            for at, symbol in enumerate(self._symbols):
-                price = Decimal(100 * (at + 1)) + Decimal(number * 7 % 31) / 100
-                yield f"{number} {symbol} {price} {price + Decimal('0.02')}"
-                await trio.sleep(self._pace)
-            if number % 10 == 0:
-                yield f"HALT {self._symbols[0]}"
-                yield "ALIVE"
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
+        """Follow the venue on one connection."""
+        await self.connect(self.url, TemplateTracker(state), updates)

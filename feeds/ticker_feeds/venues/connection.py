@@ -16,7 +16,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
-from ticker.errors import TickerError
+from ticker.errors import TickerError, sole
 from ticker_feeds.venues.messages import MAX_MESSAGE_BYTES, Frame
 from ticker_feeds.venues.tracker import Request
 
@@ -126,10 +126,14 @@ async def open_connection(
                         max_message_size=MAX_MESSAGE_BYTES,
                         receive_buffer_size=_RECEIVE_BUFFER,
                     )
-            except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as error:
-                cause = error.__cause__ or error
-                raise VenueUnreachable(f"{address}{parts.path}: {str(cause) or type(cause).__name__}") from error
+            except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as failure:
+                cause = failure.__cause__ or failure
+                raise VenueUnreachable(f"{address}{parts.path}: {str(cause) or type(cause).__name__}") from failure
             yield VenueConnection(connection, address, silence_seconds)
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        error = sole(group)
+        raise error from error.__cause__
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)
