@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import signal
@@ -24,9 +25,10 @@ from tests.commands.conftest import Outcome, RunTicker
 from tests.commands.terminal import in_terminal
 from tests.conftest import serving
 from tests.support import update
-from ticker.commands.flags import token_reader
+from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
 from ticker.commands.serve import serve
 from ticker.commands.watch import watch
+from ticker.config import MAX_INTERVAL_MS
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication
 
@@ -316,3 +318,13 @@ def test_help_names_units_and_defaults_of_flags(run_ticker: RunTicker) -> None:
 
 def test_the_version_is_that_of_the_package(run_ticker: RunTicker) -> None:
     assert run_ticker("--version") == (0, f"{metadata.version('ticker-push')}\n", "")
+
+
+@pytest.mark.parametrize(("duration", "seconds"), [(None, math.inf), (0.0, 0.0), (0.5, 0.5), (math.inf, math.inf)])
+def test_a_duration_may_be_any_number_of_seconds(duration: float | None, seconds: float) -> None:
+    assert seconds_or_forever(duration) == seconds
+
+
+@pytest.mark.parametrize("interval", [None, 0, 1, MAX_INTERVAL_MS])
+def test_an_interval_may_be_the_shortest_and_the_longest(interval: int | None) -> None:
+    check_interval(interval)

@@ -152,6 +152,8 @@ def test_the_command_needs_a_format(run_ticker: RunTicker, tmp_path: Path) -> No
     ("name", "values", "shown"),
     [
         ("bid", ["1.25", "100"], "<Column of decimal(3, 2)>"),
+        ("bid", ["7"], "<Column of decimal(1, 0)>"),
+        ("bid", [".5"], "<Column of decimal(0, 1)>"),
         ("bid", ["x"], "<Column of text>"),
         ("own", [1, None], "<Column of integer>"),
         ("own", [1, "two"], "<Column of text>"),

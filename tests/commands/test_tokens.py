@@ -61,9 +61,19 @@ def test_an_unusable_key_is_refused_by_name(
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_token_without_a_validity_is_refused(run_ticker: RunTicker, tmp_path: Path) -> None:
-    refused = run_ticker("token", "issue", "--key", tmp_path, "--subject", "alice", "--minutes", "0")
-    assert (refused.code, refused.stderr) == (
-        2,
-        "ticker: --minutes 0.0: give a number above 0, at most 525600, a year\n",
-    )
+@pytest.mark.parametrize("minutes", ["0.0", "-1.0", "525600.1", "nan", "inf"])
+def test_a_token_of_no_validity_or_of_more_than_a_year_is_refused(
+    minutes: str, run_ticker: RunTicker, tmp_path: Path
+) -> None:
+    refused = run_ticker("token", "issue", "--key", tmp_path, "--subject", "alice", "--minutes", minutes)
+    expected = f"ticker: --minutes {minutes}: give a number above 0, at most 525600, a year\n"
+    assert refused == (2, "", expected)
+
+
+def test_a_token_may_be_valid_for_a_year(run_ticker: RunTicker, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("0" * 64)
+    issued = run_ticker("token", "issue", "--key", tmp_path / "secret", "--subject", "alice", "--minutes", "525600")
+    assert issued.code == 0
+    grant = Verifier(shared_secret(b"0" * 64), "ticker").check(issued.stdout.strip(), int(time.time() * 1e6))
+    assert grant.expires is not None
+    assert 365 * 86_400 - 60 <= grant.expires / 1e6 - time.time() <= 365 * 86_400 + 60
