@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from trio.testing import MockClock
 
-from ticker.config import Config, Limits
+from tests.tokens import key_file, token
+from ticker.config import Config, Limits, Tokens
 from ticker.door.auth import Auth
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import BadToken, ConfigError, RefusalCause
@@ -93,6 +95,34 @@ async def test_a_request_of_another_origin_is_refused_with_its_cause() -> None:
         await auth().authorize({b"origin": b"https://evil.example", b"host": b"localhost"})
     assert refusal(caught) == (HTTPStatus.FORBIDDEN, RefusalCause.ORIGIN, None)
     assert await auth().authorize({b"host": b"localhost"}) is ANYONE
+
+
+@pytest.mark.parametrize(
+    ("headers", "cause"),
+    [
+        ({b"sec-fetch-site": b"same-origin"}, None),
+        ({b"origin": b"https://localhost"}, None),
+        ({b"origin": b"https://dash.example.com", b"sec-fetch-site": b"cross-site"}, None),
+        ({}, RefusalCause.ORIGIN),
+        ({b"sec-fetch-site": b"same-site"}, RefusalCause.ORIGIN),
+        ({b"sec-fetch-site": b"cross-site"}, RefusalCause.ORIGIN),
+        ({b"sec-fetch-site": b"none"}, RefusalCause.ORIGIN),
+    ],
+    ids=["own page", "own origin", "allowed origin", "unknown", "same site", "another site", "typed address"],
+)
+async def test_a_token_in_a_cookie_counts_only_for_a_page_that_may_send_it(
+    headers: dict[bytes, bytes], cause: RefusalCause | None, tmp_path: Path
+) -> None:
+    door = Auth(Config(origins=["https://dash.example.com"], tokens=Tokens(key=key_file(tmp_path))))
+    assert door.keys is not None
+    await door.keys.start()
+    whole = {b"host": b"localhost", b"cookie": b"ticker_token=" + token(sub="alice").encode(), **headers}
+    if cause is None:
+        assert (await door.authorize(whole)).subject == "alice"
+    else:
+        with pytest.raises(Refusal) as caught:
+            await door.authorize(whole)
+        assert refusal(caught) == (HTTPStatus.FORBIDDEN, cause, None)
 
 
 async def test_without_tokens_none_is_good() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from ticker.door.grants import ANYONE, Grant
+from ticker.market import MAX_INTEGER
 
 
 def test_a_grant_without_symbols_sees_everything_and_one_with_none_sees_nothing() -> None:
+    assert Grant(None, None, None, MAX_INTEGER, 0) == ANYONE
     assert ANYONE.sees("A")
     assert not Grant(symbols=frozenset()).sees("A")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.conftest import Logs, serving, upgrade
 from tests.net.pair import Contexts
 from tests.support import hangups, update
 from tests.tokens import KEYS, SECRET, PrivateKey, bearer, jwk, key_file, token
-from ticker.config import MAX_JWKS_BYTES, Tokens
+from ticker.config import KEY_FETCH_SECONDS, MAX_JWKS_BYTES, Tokens
 from ticker.door.key_source import KeySource
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication
@@ -64,6 +65,7 @@ class Publisher:
         self.keys: dict[str, PrivateKey] = {}
         self.asked = 0
         self.answer: bytes | None = None
+        self.hangs = False
 
     async def run(self, contexts: Contexts, *, task_status: trio.TaskStatus[str]) -> None:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -77,7 +79,10 @@ class Publisher:
                 request += await stream.receive_some()
             self.asked += 1
             if self.answer is not None:
-                await stream.send_all(self.answer)
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(self.answer)
+                    if self.hangs:
+                        await stream.receive_some()
                 return
             body = json.dumps({"keys": [jwk(key, kid) for kid, key in self.keys.items()]}).encode()
             await stream.send_all(
@@ -184,6 +189,19 @@ async def test_a_url_without_keys_is_refused_at_the_start(
         await KeySource(tokens).start()
 
 
+async def test_keys_in_a_response_that_is_an_error_are_not_taken(issuer: tuple[Publisher, Tokens], logs: Logs) -> None:
+    publisher, tokens = issuer
+    document = json.dumps({"keys": [jwk(KEYS["EdDSA"], "one")]}).encode()
+    publisher.answer = b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(document),
+        document,
+    )
+    keys = KeySource(tokens)
+    await keys.start()
+    assert keys.ring is None
+    assert any("500" in entry.get("cause", "") for entry in logs)
+
+
 @pytest.mark.parametrize(("size", "accepted"), [(MAX_JWKS_BYTES, True), (MAX_JWKS_BYTES + 1, False)])
 async def test_a_set_of_keys_has_a_longest_size(
     size: int,
@@ -202,9 +220,11 @@ async def test_a_set_of_keys_has_a_longest_size(
 
 async def test_an_endless_document_is_given_up(issuer: tuple[Publisher, Tokens], logs: Logs) -> None:
     publisher, tokens = issuer
-    publisher.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b" " * 9_000_000
+    publisher.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b" " * 2_000_000
+    publisher.hangs = True
     keys = KeySource(tokens)
-    await keys.start()
+    with trio.fail_after(KEY_FETCH_SECONDS / 2):
+        await keys.start()
     assert keys.ring is None
     assert repr(keys) == f"<KeySource {tokens.jwks}: no keys yet>"
     assert any("is longer than" in entry.get("cause", "") for entry in logs)

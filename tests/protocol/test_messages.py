@@ -213,6 +213,15 @@ def test_anything_is_a_request_or_a_bad_request(message: object) -> None:
     assert isinstance(message, dict) is not (isinstance(result, Error) and result.fatal)
 
 
+@pytest.mark.parametrize(
+    "message", [message for _, message in [*REQUESTS, *MESSAGES]], ids=lambda each: type(each).__name__
+)
+def test_a_message_does_not_change(message: Request | ServerMessage) -> None:
+    for name in message.__struct_fields__:
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(message, name, None)
+
+
 # Server messages
 
 

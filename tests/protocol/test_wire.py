@@ -14,6 +14,7 @@ from tests.support import messages, payload
 from ticker.errors import ProtocolError
 from ticker.market import MAX_INTEGER, MAX_SCALE, FieldKey, WireValue
 from ticker.protocol.messages import (
+    PROTOCOL_VERSION,
     Close,
     Definition,
     Delta,
@@ -155,6 +156,7 @@ def test_the_frames_of_the_protocol() -> None:
 
 def test_the_default_encoding_comes_first_and_each_is_found_by_its_subprotocol() -> None:
     assert list(ENCODINGS) == ["ticker.v1.msgpack", "ticker.v1.json"]
+    assert all(name.startswith(f"ticker.v{PROTOCOL_VERSION}.") for name in ENCODINGS)
     assert [encoding.text for encoding in ENCODINGS.values()] == [False, True]
 
 
@@ -164,6 +166,11 @@ def test_json_keys_are_ids_only_if_they_are_short_ascii_digits() -> None:
     message = JSON.decode_message(sent)
     assert isinstance(message, list)
     assert list(message[4][1]) == [1, 99999, *keys[2:]]
+
+
+def test_elements_of_a_later_version_keep_their_json_keys() -> None:
+    message = JSON.decode_message('[5,0,1,2,[0,{"1":5}],[1,{"2":6}],[2,{"3":7}]]')
+    assert message == [5, 0, 1, 2, [0, {1: 5}], [1, {2: 6}], [2, {"3": 7}]]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +204,14 @@ def test_a_frame_of_any_length_is_read_by_another_implementation(encoding: Encod
     assert len(frame) - length == {125: 2, 126: 4, 65_535: 4, 65_536: 10}[length]
     assert parts[0].opcode is (Opcode.TEXT if encoding.text else Opcode.BINARY)
     assert parts[-1].message_finished
+
+
+@both
+def test_a_delta_of_any_length_is_the_same_as_a_whole_message(encoding: Encoding) -> None:
+    for length in [*range(90, 140), *range(65_500, 65_560)]:
+        text = "x" * length
+        frame = encoding.delta(encoding.step(1, 2, 3), [encoding.entry(0, {"own": text})])
+        assert frame == encoding.frame(Delta(1, 2, 3, [0, {"own": text}]))
 
 
 @both
