@@ -341,5 +341,24 @@ def test_both_clients_agree_on_what_a_pattern_matches(javascript: Batch, pairs: 
     assert javascript.ask("matches", pairs) == [fnmatchcase(symbol, pattern) for pattern, symbol in pairs]
 
 
+@given(st.lists(LETTERS, max_size=100), st.lists(LETTERS, max_size=20))
+def test_many_names_match_where_one_of_them_does(javascript: Batch, names: list[str], symbols: list[str]) -> None:
+    symbols += [name.replace("*", "b").replace("?", "a") for name in names[-20:]]
+    expected = [any(fnmatchcase(symbol, name) for name in names) for symbol in symbols]
+    assert javascript.ask("matchesAny", [names, symbols]) == expected
+
+
+def test_a_match_beyond_the_first_hundred_patterns_counts(javascript: Batch) -> None:
+    names = [f"A{number}*[!x]" for number in range(200)]
+    symbols = [f"A{number}y" for number in range(250)]
+    assert javascript.ask("matchesAny", [names, symbols]) == [True] * 250
+    assert javascript.ask("matchesAny", [names[150:], ["A149y", "A150y", "A199.y", "A199x"]]) == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_no_pattern_takes_long(javascript: Batch) -> None:
     assert javascript.ask("matches", [["*a" * 30 + "b", "a" * 64]]) == [False]

@@ -25,7 +25,11 @@ function conversation(frames) {
   });
 }
 
-const tasks = { conversation, matches: (pairs) => pairs.map(([pattern, symbol]) => matcher(pattern)(symbol)) };
+const tasks = {
+  conversation,
+  matches: (pairs) => pairs.map(([pattern, symbol]) => matcher(pattern)(symbol)),
+  matchesAny: ([names, symbols]) => symbols.map(matcher(...names)),
+};
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { task, given } = JSON.parse(line);
