@@ -145,8 +145,10 @@ EVENT_ENCODINGS = 256
 # Feeds
 
 FIRST_RESTART_SECONDS = 0.5
+"""Longest random wait before a feed is started again after its first failure; doubled with each further one."""
+
 LONGEST_RESTART_SECONDS = 30.0
-"""Bounds of the random wait before a failed feed is started again: after the first failure, and after many."""
+"""Longest random wait before a feed is started again after many failures."""
 
 FEED_BLOCKED_SECONDS = 2.0
 """Time for which a feed may block Trio's loop; then it is interrupted."""

@@ -259,13 +259,3 @@ async def test_a_secret_lets_in_who_has_it(tmp_path: Path) -> None:
         await service.proves_alive(bearer(token(SECRET, "HS256")))
         await wait_all_tasks_blocked(0.01)
         assert (await service.refusal(upgrade(more=bearer(token())))).startswith(b"HTTP/1.1 401")
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"key": "a", "secret": "b"}, {"jwks": "a"}, {"key": "a", "algorithm": "ES256"}, {"algorithm": "ES256"}],
-    ids=["two", "set without algorithm", "key with algorithm", "algorithm alone"],
-)
-def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="tokens: "):
-        Tokens(**settings)
