@@ -33,6 +33,10 @@ class FeedSilent(Exception):
     """A feed sent nothing, not even a sign of life, for longer than its `silence_seconds`."""
 
 
+class FeedExited(Exception):
+    """A feed raised `SystemExit`, which would end the whole service."""
+
+
 class FeedRunner:
     """Runs one feed.
 
@@ -63,7 +67,7 @@ class FeedRunner:
             began = trio.current_time()
             try:
                 await self._run_once()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a feed is foreign code: its faults stay here
+            except Exception as error:  # noqa: BLE001  # a feed is foreign code: its faults stay here
                 if trio.current_time() - began > LONGEST_RESTART_SECONDS:
                     bound = FIRST_RESTART_SECONDS
                 self._state.failures += 1
@@ -83,8 +87,11 @@ class FeedRunner:
                 nursery.start_soon(self._watch_silence, self._silence)
             if self._instrument_silence is not None:
                 nursery.start_soon(self._watch_instruments, self._instrument_silence)
-            with interruptible():
-                await self._feed.run(FeedChannel(self._state, self._sink, self._max_batch))
+            try:
+                with interruptible():
+                    await self._feed.run(FeedChannel(self._state, self._sink, self._max_batch))
+            except* SystemExit as exits:
+                raise FeedExited("it ended the program, as `sys.exit` does") from exits
             nursery.cancel_scope.cancel()
 
     async def _watch_silence(self, seconds: float) -> None:
