@@ -259,8 +259,8 @@ async def test_a_server_that_restarts_is_a_new_epoch_and_what_it_lacks_is_withdr
 class Script:
     """A WebSocket server that sends WELCOME, then the messages of the test, and closes with a code."""
 
-    def __init__(self, *messages: ServerMessage | bytes, code: int | None = None) -> None:
-        self.messages = messages
+    def __init__(self, *messages: ServerMessage | bytes, code: int | None = None, welcomes: bool = True) -> None:
+        self.messages = (Welcome(1, "e", "s", 0, 0, 0, {}), *messages) if welcomes else messages
         self.code = code
         self.clients = 0
 
@@ -276,7 +276,7 @@ class Script:
             f"Sec-WebSocket-Accept: {accept(key)}\r\nSec-WebSocket-Protocol: {MSGPACK}\r\n\r\n"
         )
         await stream.send_all(answer.encode())
-        for message in (Welcome(1, "e", "s", 0, 0, 0, {}), *self.messages):
+        for message in self.messages:
             await stream.send_all(message if isinstance(message, bytes) else encoding.frame(message))
         if self.code is not None:
             await stream.send_all(bytes((CLOSE, 2)) + self.code.to_bytes(2, "big"))
@@ -310,6 +310,22 @@ async def test_a_close_that_says_it_is_of_no_use_ends_the_subscriptions(contexts
             await anext(subscription)
     assert script.clients == 1
     assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, False)
+
+
+@pytest.mark.parametrize(("code", "retryable"), [(1002, False), (1008, True), (1011, True)])
+async def test_a_close_before_the_welcome_carries_its_code(contexts: Contexts, code: int, *, retryable: bool) -> None:
+    async with scripted(contexts, Script(code=code, welcomes=False)) as url:
+        with trio.fail_after(10), pytest.raises(ConnectionFailed, match="the connection was not completed") as caught:
+            async with connect(url):
+                pytest.fail("it connected")
+    assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, retryable)
+
+
+async def test_a_first_message_that_is_no_welcome_fails_the_connection(contexts: Contexts) -> None:
+    async with scripted(contexts, Script(Goodbye("no", 0, come_back=True), welcomes=False)) as url:
+        with trio.fail_after(10), pytest.raises(ConnectionFailed, match="broke the protocol: the first message"):
+            async with connect(url):
+                pytest.fail("it connected")
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 4008, 4999])

@@ -1,6 +1,4 @@
-"""ticker/client/sync_client.py: the iterator for scripts. The service runs in the test, the iterator in a thread
-beside it.
-"""
+"""ticker/client/sync_client.py: the service runs in the test, the iterator in a thread beside it."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from tests.conftest import serving
 from tests.support import update
 from ticker import Change, Connected, Event, Refused, watch
 from ticker.config import Limits
-from ticker.errors import ConfigError, ConnectionFailed
+from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import Instrument, Publication
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
@@ -117,18 +115,25 @@ async def test_a_connection_that_fails_for_good_ends_the_iteration() -> None:
         await in_thread(script)
 
 
-async def test_events_are_told() -> None:
+async def test_connections_and_refused_names_are_reported() -> None:
     events: list[Event] = []
     async with serving(*DECLARED) as service:
 
         def script() -> None:
-            next(watch(service.url, ["A", "a b"], interval_ms=10, on_event=events.append))
+            changes = watch(service.url, ["A", "a b"], interval_ms=10, on_event=events.append)
+            next(changes)
+            trio.from_thread.run(service.publish, update("A", bid="1.01"))
+            next(changes)  # it comes after the reply, which refuses a name
 
         await in_thread(script)
-    assert isinstance(events[0], Connected)
+    connected, refused = events
+    assert isinstance(connected, Connected)
+    assert (connected.url, connected.resumed) == (service.url, False)
+    assert isinstance(refused, Refused)
+    assert (refused.name, refused.code, refused.pending) == ("a b", Code.BAD_SYMBOL, False)
 
 
-async def test_an_exception_of_on_event_is_raised_to_who_iterates() -> None:
+async def test_an_exception_of_on_event_is_raised_by_the_iterator() -> None:
     async with serving(*DECLARED) as service:
 
         def complain(event: Event) -> None:

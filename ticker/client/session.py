@@ -82,7 +82,7 @@ class ClientSession:
         """Names that the server declined on this connection."""
         self._match: Match | None = None
         """Matches the symbols of the requested names; None until it is needed, as compiling patterns takes time."""
-        self._in_sync: bool | None = True
+        self._in_sync: bool | None = None
         """Whether the requested names are the wanted ones; None until it is needed."""
         self._confirmed: set[str] = set()
         self._resume_first = False
