@@ -16,6 +16,7 @@ from ticker.protocol.messages import (
     Definition,
     Delta,
     Error,
+    Expiring,
     Goodbye,
     Heartbeat,
     Instruments,
@@ -255,6 +256,8 @@ def test_a_resume_that_is_refused_leads_to_a_subscribe() -> None:
     assert received.refused == []
     (request,) = talk.asked()
     assert (request["op"], request["symbols"]) == ("subscribe", ["A", "B"])
+    talk.welcome(cut=9)
+    assert [again["op"] for again in talk.asked()] == ["subscribe"], "nothing is confirmed yet"
 
 
 # Refusals
@@ -296,6 +299,46 @@ def test_giving_up_a_name_that_was_refused_is_no_second_refusal() -> None:
     for unsubscribe in talk.asked():
         reply = Reply(unsubscribe["id"], {"outcomes": [["a b", 9, "it was not subscribed"]]})
         assert talk.says(reply).refused == []
+
+
+def test_a_resumed_name_that_is_declined_leaves_the_copy_and_its_fields_are_withdrawn() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    talk.welcome(cut=9)
+    (resume,) = talk.asked()
+    received = talk.says(Reply(resume["id"], {"outcomes": [["A", 7, "not for you"], ["B", 0, ""]]}))
+    assert received.refused == [Refused("A", 7, "not for you")]
+    assert received.changes == {"A": {"bid": None, "ask": None}}
+    assert talk.session.replica.symbols == {"B"}
+    assert talk.says(Snapshot(5, 9, 9000, [], [0, {1: 100}])).changes == {}
+    talk.session.remove_names(["B"])
+    talk.session.add_names(["B"])
+    assert talk.asked() == []
+
+
+# Tokens
+
+
+def test_a_fresh_token_is_presented_when_the_server_asks_for_one() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    assert not talk.says(Heartbeat(6, 6000)).expiring
+    assert talk.says(Expiring(60_000)).expiring
+    request = MSGPACK.decode_request(talk.session.authenticate("fresh"))
+    assert request == {"op": "auth", "id": 2, "token": "fresh"}
+    assert not talk.session.complete
+    received = talk.says(Reply(2, {}))
+    assert (received.token_refused, received.refused) == (None, [])
+    assert talk.session.complete
+
+
+def test_a_fresh_token_that_is_declined_is_no_refusal_of_names() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    talk.session.authenticate("fresh")
+    assert talk.says(Error(1, Code.BAD_REQUEST, "another request", fatal=False)).token_refused is None
+    received = talk.says(Error(2, Code.BAD_TOKEN, "for other symbols", fatal=False))
+    assert (received.token_refused, received.refused) == ("for other symbols", [])
 
 
 # Other messages

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.client.test_client_reconnects import proxied
+from tests.client.network import proxied
 from tests.conftest import serving
 from tests.support import update
 from tests.tokens import key_file, token

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 import trio
 
-from tests.client.test_client_reconnects import proxied
+from tests.client.network import proxied
 from tests.conftest import Running, serving
 from tests.support import update
 from tests.web.javascript import Program, program
