@@ -304,3 +304,12 @@ def test_the_commands_are_documented(run_ticker: RunTicker) -> None:
 def test_a_report_shows_its_counts_in_a_debugger() -> None:
     report = found(Instrument("A"), update("A", last=-1), update("A", bid="x"))
     assert repr(report) == "<FeedReport: 1 updates, 1 odd, 1 refused>"
+
+
+class Hyphenated(Scripted):
+    __doc__ = f"""{"x" * 85} price-scale of a feed."""
+
+
+def test_a_hyphenated_name_is_not_broken_across_lines(run_ticker: RunTicker) -> None:
+    listed = run_ticker("feeds", "tests.commands.test_feeds:Hyphenated")
+    assert listed.stdout.splitlines()[1:3] == [f"    {'x' * 85}", "    price-scale of a feed."]
