@@ -15,7 +15,10 @@ from tests.web.javascript import WEB
 from ticker.server.files import Files
 
 DASHBOARD = sorted((WEB / "dashboard").glob("*.js"))
-PURE = ("errors", "msgpack", "messages", "symbols", "fields", "replica", "session")
+PURE = (
+    *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session"),
+    *("instruments", "transport_choice"),
+)
 IMPURE_GLOBALS = re.compile(
     r"\b(setTimeout|setInterval|clearTimeout|queueMicrotask|requestAnimationFrame|fetch|WebSocket|XMLHttpRequest"
     r"|EventSource|Date|performance|document|window|navigator|location|localStorage|globalThis|process|Promise|async"

@@ -4,9 +4,10 @@
  *     const client = connect("https://localhost:8443");
  *     for await (const change of client.subscribe("EURUSD", "XAU*")) console.log(change.changes);
  *
- * This module holds the public names. The modules behind it, from the bytes up: `errors`, `msgpack`, `messages`, `symbols`,
- * `fields`, `replica` and `session` have no I/O and no clock; `events`, `http`, `transports`, `connection`, `subscription`,
- * `visibility` and `client` make a client of these.
+ * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
+ * (`errors`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `session`), the parts of a connection (`http`,
+ * `transports`, `connection`), and `client` with its own parts (`events`, `options`, `instruments`, `subscription`,
+ * `requests`, `transport_choice`, `visibility`).
  */
 
 export { connect } from "./client/client.js";
@@ -18,9 +19,9 @@ export { ClientSession } from "./client/session.js";
 export { matcher } from "./client/symbols.js";
 
 /** @typedef {import("./client/client.js").Client} Client */
-/** @typedef {import("./client/client.js").Instrument} Instrument */
-/** @typedef {import("./client/client.js").Options} Options */
-/** @typedef {import("./client/client.js").Token} Token */
+/** @typedef {import("./client/instruments.js").Instrument} Instrument */
+/** @typedef {import("./client/options.js").Options} Options */
+/** @typedef {import("./client/options.js").Token} Token */
 /** @typedef {import("./client/events.js").Change} Change */
 /** @typedef {import("./client/events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./client/events.js").RefusedEvent} RefusedEvent */

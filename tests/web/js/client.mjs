@@ -1,7 +1,8 @@
 // For tests/web/javascript.py: clients that follow orders, lines of JSON on stdin, and print their events on stdout.
 
 import { createInterface } from "node:readline";
-import { Client, TIMING, baseOf } from "../../../ticker/web/client/client.js";
+import { Client } from "../../../ticker/web/client/client.js";
+import { TIMING, baseOf } from "../../../ticker/web/client/options.js";
 
 // A network in which WebSockets do not work.
 class Blocked extends WebSocket {

@@ -9,9 +9,10 @@ export type StateEvent = import("./events.js").StateEvent;
 export type ChangedFields = import("./fields.js").ChangedFields;
 export type Fields = import("./fields.js").Fields;
 export type End = import("./http.js").End;
-export type ErrorMessage = import("./messages.js").ErrorMessage;
 export type Message = import("./messages.js").Message;
-export type Reply = import("./messages.js").Reply;
+export type Found = import("./instruments.js").Found;
+export type Options = import("./options.js").Options;
+export type Timing = import("./options.js").Timing;
 export type RequestFields = import("./session.js").RequestFields;
 export type StreamRequest = import("./session.js").StreamRequest;
 export type Receiver = import("./transports.js").Receiver;
@@ -21,36 +22,6 @@ export type ClientEvents = {
     state: StateEvent;
     refused: RefusedEvent;
 };
-export type TransportName = "websocket" | "events";
-export type Token = string | (() => string | Promise<string>);
-export type Options = {
-    token?: Token;
-    /**
-     * At most one message in so many milliseconds.
-     */
-    intervalMs?: number;
-    /**
-     * `auto`, the default: a WebSocket, or the event stream after a WebSocket
-     * failed twice in a row although HTTP works. The first new connection five minutes later tries a WebSocket again.
-     */
-    transport?: "auto" | TransportName;
-    /**
-     * For platforms without one, such as Node 20: that of the package `ws`.
-     */
-    WebSocket?: WebSocketClass | null;
-    fetch?: typeof fetch | null;
-    /**
-     * Whether a page that is hidden for some seconds stops its traffic until it
-     * is visible: `pause`, the default.
-     */
-    whenHidden?: "pause" | "stream";
-};
-export type Instrument = {
-    symbol: string;
-    priceScale: number;
-    sizeScale: number;
-    metadata: Record<string, string>;
-};
 /** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
 /** @typedef {import("./events.js").State} State */
@@ -59,41 +30,15 @@ export type Instrument = {
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./http.js").End} End */
-/** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
 /** @typedef {import("./messages.js").Message} Message */
-/** @typedef {import("./messages.js").Reply} Reply */
+/** @typedef {import("./instruments.js").Found} Found */
+/** @typedef {import("./options.js").Options} Options */
+/** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").RequestFields} RequestFields */
 /** @typedef {import("./session.js").StreamRequest} StreamRequest */
 /** @typedef {import("./transports.js").Receiver} Receiver */
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
 /** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent}} ClientEvents */
-/** @typedef {"websocket" | "events"} TransportName */
-/**
- * A token, or a function that brings a fresh one: for each connection, and shortly before the present token expires.
- * @typedef {string | (() => string | Promise<string>)} Token
- */
-/**
- * @typedef {object} Options
- * @property {Token} [token]
- * @property {number} [intervalMs] At most one message in so many milliseconds.
- * @property {"auto" | TransportName} [transport] `auto`, the default: a WebSocket, or the event stream after a WebSocket
- *   failed twice in a row although HTTP works. The first new connection five minutes later tries a WebSocket again.
- * @property {WebSocketClass | null} [WebSocket] For platforms without one, such as Node 20: that of the package `ws`.
- * @property {typeof fetch | null} [fetch]
- * @property {"pause" | "stream"} [whenHidden] Whether a page that is hidden for some seconds stops its traffic until it
- *   is visible: `pause`, the default.
- */
-/** @typedef {{symbol: string, priceScale: number, sizeScale: number, metadata: Record<string, string>}} Instrument */
-/**
- * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
- * hidden page counts as hidden, and before a WebSocket is tried again after the event stream.
- */
-export declare const TIMING: Readonly<{
-    connectMs: 10000;
-    backoffMs: readonly number[];
-    hiddenMs: 3000;
-    eventsMs: 300000;
-}>;
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
@@ -103,11 +48,6 @@ export declare const TIMING: Readonly<{
  */
 export declare function connect(url?: string | URL, options?: Options): Client;
 /**
- * The service's address without its path: https://HOST:PORT.
- * @param {string | URL | undefined} url
- */
-export declare function baseOf(url: string | URL | undefined): string;
-/**
  * A connection to a service that lasts until `close`.
  * @extends {TypedEventTarget<ClientEvents>}
  */
@@ -116,18 +56,13 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     /**
      * @param {string} base
      * @param {Options} options
-     * @param {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number}} timing
+     * @param {Timing} timing
      */
-    constructor(base: string, options: Options, timing?: {
-        connectMs: number;
-        backoffMs: readonly number[];
-        hiddenMs: number;
-        eventsMs: number;
-    });
+    constructor(base: string, options: Options, timing?: Timing);
     /** @returns {State} */
     get state(): State;
     /** The transport of the present connection, or of the next attempt. */
-    get transport(): TransportName;
+    get transport(): import("./options.js").TransportName;
     /** The cut through which the copy is complete. */
     get cut(): number;
     /** Time of that cut. */
@@ -157,19 +92,16 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
      * The definition of a subscribed instrument.
      * @param {string} symbol
      */
-    instrument(symbol: string): Instrument | undefined;
+    instrument(symbol: string): import("./instruments.js").Instrument | undefined;
     /**
      * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`.
      * @param {string} [match]
      * @param {{after?: string}} [options]
-     * @returns {Promise<{instruments: Instrument[], more: boolean}>}
+     * @returns {Promise<Found>}
      */
     search(match?: string, { after }?: {
         after?: string;
-    }): Promise<{
-        instruments: Instrument[];
-        more: boolean;
-    }>;
+    }): Promise<Found>;
     /**
      * Counters of this connection (PROTOCOL.md, section 5); WebSocket only.
      * @returns {Promise<Record<string, number>>}

@@ -4,9 +4,13 @@ import { Connection } from "./connection.js";
 import { Code, TickerError, errorText } from "./errors.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
 import { FETCH_OPTIONS, authorization, refusal } from "./http.js";
-import { definition, isNatural } from "./messages.js";
+import { describe, foundInAnswer, foundInReply } from "./instruments.js";
+import { isNatural } from "./messages.js";
+import { TIMING, baseOf } from "./options.js";
+import { Requests } from "./requests.js";
 import { ClientSession } from "./session.js";
 import { Subscription } from "./subscription.js";
+import { TransportChoice } from "./transport_choice.js";
 import { openEvents, openWebSocket } from "./transports.js";
 import { watchVisibility } from "./visibility.js";
 
@@ -18,43 +22,15 @@ import { watchVisibility } from "./visibility.js";
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./http.js").End} End */
-/** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
 /** @typedef {import("./messages.js").Message} Message */
-/** @typedef {import("./messages.js").Reply} Reply */
+/** @typedef {import("./instruments.js").Found} Found */
+/** @typedef {import("./options.js").Options} Options */
+/** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").RequestFields} RequestFields */
 /** @typedef {import("./session.js").StreamRequest} StreamRequest */
 /** @typedef {import("./transports.js").Receiver} Receiver */
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
 /** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent}} ClientEvents */
-/** @typedef {"websocket" | "events"} TransportName */
-
-/**
- * A token, or a function that brings a fresh one: for each connection, and shortly before the present token expires.
- * @typedef {string | (() => string | Promise<string>)} Token
- */
-/**
- * @typedef {object} Options
- * @property {Token} [token]
- * @property {number} [intervalMs] At most one message in so many milliseconds.
- * @property {"auto" | TransportName} [transport] `auto`, the default: a WebSocket, or the event stream after a WebSocket
- *   failed twice in a row although HTTP works. The first new connection five minutes later tries a WebSocket again.
- * @property {WebSocketClass | null} [WebSocket] For platforms without one, such as Node 20: that of the package `ws`.
- * @property {typeof fetch | null} [fetch]
- * @property {"pause" | "stream"} [whenHidden] Whether a page that is hidden for some seconds stops its traffic until it
- *   is visible: `pause`, the default.
- */
-/** @typedef {{symbol: string, priceScale: number, sizeScale: number, metadata: Record<string, string>}} Instrument */
-
-/**
- * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
- * hidden page counts as hidden, and before a WebSocket is tried again after the event stream.
- */
-export const TIMING = Object.freeze({
-  connectMs: 10_000,
-  backoffMs: Object.freeze([250, 15_000]),
-  hiddenMs: 3_000,
-  eventsMs: 300_000,
-});
 
 /**
  * Connect to a service, and stay connected until `close`.
@@ -68,23 +44,6 @@ export function connect(url = globalThis.location?.origin, options = {}) {
 }
 
 /**
- * The service's address without its path: https://HOST:PORT.
- * @param {string | URL | undefined} url
- */
-export function baseOf(url) {
-  let parts;
-  try {
-    parts = new URL(/** @type {string | URL} */ (url));
-  } catch {
-    throw new TickerError(`url ${url}: give https://HOST:PORT`);
-  }
-  if (parts.protocol !== "https:" && parts.protocol !== "wss:") {
-    throw new TickerError(`url ${url}: give https://HOST:PORT; prices travel over TLS only`);
-  }
-  return `https://${parts.host}${parts.pathname.replace(/(\/v1\/stream)?\/*$/, "")}`;
-}
-
-/**
  * A connection to a service that lasts until `close`.
  * @extends {TypedEventTarget<ClientEvents>}
  */
@@ -92,15 +51,13 @@ export class Client extends TypedEventTarget {
   #base;
   #token;
   #intervalMs;
-  #preferred;
   #WebSocket;
   #fetch;
   #timing;
   #session;
   /** @type {State} */
   #state = "connecting";
-  /** @type {TransportName} */
-  #transport;
+  #choice;
   #updates = 0;
   #bytes = 0;
   /** @type {Set<Subscription>} */
@@ -114,9 +71,6 @@ export class Client extends TypedEventTarget {
   #hidden = false;
   /** Waiting for a subscription, or for a visible page. */
   #idle = false;
-  /** WebSockets in a row that failed although HTTP worked. */
-  #failedWebSockets = 0;
-  #eventsUntil = 0;
   /**
    * A token that came before its connection.
    * @type {string | undefined}
@@ -124,18 +78,14 @@ export class Client extends TypedEventTarget {
   #nextToken;
   /** @type {string | undefined} */
   #lastToken;
-  /**
-   * The user's requests without a reply, by id.
-   * @type {Map<number, {resolve: (result: Map<string, unknown>) => void, reject: (error: TickerError) => void}>}
-   */
-  #requests = new Map();
+  #requests = new Requests();
   /** @type {TickerError | undefined} */
   #error;
 
   /**
    * @param {string} base
    * @param {Options} options
-   * @param {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number}} timing
+   * @param {Timing} timing
    */
   constructor(base, options, timing = TIMING) {
     const { WebSocket = globalThis.WebSocket, fetch = globalThis.fetch } = options;
@@ -147,12 +97,11 @@ export class Client extends TypedEventTarget {
     this.#base = base;
     this.#token = token;
     this.#intervalMs = intervalMs;
-    this.#preferred = transport;
     this.#WebSocket = WebSocket;
     this.#fetch = fetch?.bind(globalThis);
     this.#timing = timing;
     this.#session = new ClientSession(intervalMs);
-    this.#transport = transport === "events" || !WebSocket ? "events" : "websocket";
+    this.#choice = new TransportChoice(transport, !!WebSocket, timing.eventsMs);
     if (whenHidden === "pause") this.#pauseWhileHidden();
     this.#keepConnected();
   }
@@ -164,7 +113,7 @@ export class Client extends TypedEventTarget {
 
   /** The transport of the present connection, or of the next attempt. */
   get transport() {
-    return this.#transport;
+    return this.#choice.current;
   }
 
   /** The cut through which the copy is complete. */
@@ -232,30 +181,21 @@ export class Client extends TypedEventTarget {
    */
   instrument(symbol) {
     const known = this.#session.replica.definition(symbol);
-    return known && instrumentOf(known);
+    return known && describe(known);
   }
 
   /**
    * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`.
    * @param {string} [match]
    * @param {{after?: string}} [options]
-   * @returns {Promise<{instruments: Instrument[], more: boolean}>}
+   * @returns {Promise<Found>}
    */
   async search(match = "*", { after = "" } = {}) {
-    if (this.#ready) {
-      const result = await this.#request("instruments", { match, after });
-      const found = /** @type {unknown[]} */ (result.get("instruments"));
-      return { instruments: found.map(definition).map(instrumentOf), more: result.get("more") === true };
-    }
+    if (this.#ready) return foundInReply(await this.#request("instruments", { match, after }));
     const query = new URLSearchParams({ match, after });
     const response = await this.#get(`/v1/instruments?${query}`, this.#lastToken ?? (await this.#freshToken()));
     if (!response.ok) throw errorOf(await refusal(response));
-    /** @type {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} */
-    const { instruments, more } = await response.json();
-    const found = instruments.map(({ symbol, price_scale: priceScale, size_scale: sizeScale, metadata }) => ({
-      symbol, priceScale, sizeScale, metadata,
-    }));
-    return { instruments: found, more };
+    return foundInAnswer(await response.json());
   }
 
   /**
@@ -280,7 +220,7 @@ export class Client extends TypedEventTarget {
 
   /** Whether requests can be sent now. */
   get #ready() {
-    return this.#state === "connected" && this.#transport === "websocket";
+    return this.#state === "connected" && this.transport === "websocket";
   }
 
   get #closed() {
@@ -294,11 +234,10 @@ export class Client extends TypedEventTarget {
    */
   #request(op, fields) {
     if (!this.#ready) return Promise.reject(new TickerError(`${op}: there is no WebSocket at the moment`));
-    return new Promise((resolve, reject) => {
-      const request = this.#session.request(op, fields);
-      this.#requests.set(request.id, { resolve, reject });
-      this.#connection?.send(request);
-    });
+    const request = this.#session.request(op, fields);
+    const result = this.#requests.result(request.id);
+    this.#connection?.send(request);
+    return result;
   }
 
   /**
@@ -338,7 +277,7 @@ export class Client extends TypedEventTarget {
     const [least, most] = this.#timing.backoffMs;
     let backoff = least;
     while (!this.#closed) {
-      if (this.#hidden || (this.#transport === "events" && !this.#session.wanting)) {
+      if (this.#hidden || (this.transport === "events" && !this.#session.wanting)) {
         this.#become("waiting", { reason: this.#hidden ? "the page is hidden" : "nothing is subscribed" });
         this.#idle = true;
         await this.#wait();
@@ -386,13 +325,11 @@ export class Client extends TypedEventTarget {
     }
     this.#nextToken = undefined;
     if (this.#hidden || this.#closed) return { end: { reason: "it is not needed", atOnce: true }, useful: false };
-    const again = this.#preferred === "auto" && this.#WebSocket && performance.now() > this.#eventsUntil;
-    if (again) this.#transport = "websocket";
+    this.#choice.choose(performance.now());
     const { end, useful, welcomed } = await this.#serve(token);
-    for (const { reject } of this.#requests.values()) reject(errorOf(end));
-    this.#requests.clear();
-    if (welcomed) this.#failedWebSockets = 0;
-    const unexplained = !welcomed && this.#transport === "websocket" && end.comeBack !== false && !this.#hidden;
+    this.#requests.fail(errorOf(end));
+    if (welcomed) this.#choice.worked();
+    const unexplained = !welcomed && this.transport === "websocket" && end.comeBack !== false && !this.#hidden;
     return { end: unexplained && this.#fetch ? await this.#explained(end, token) : end, useful };
   }
 
@@ -411,18 +348,14 @@ export class Client extends TypedEventTarget {
     }
     if (!response.ok && response.status !== 404) return refusal(response);
     await response.body?.cancel();
-    if (this.#preferred === "auto" && ++this.#failedWebSockets >= 2) {
-      this.#transport = "events";
-      this.#eventsUntil = performance.now() + this.#timing.eventsMs;
-      return { reason: "a WebSocket cannot be had here", atOnce: true };
-    }
-    return end;
+    const switched = this.#choice.webSocketFailed(performance.now());
+    return switched ? { reason: "a WebSocket cannot be had here", atOnce: true } : end;
   }
 
   /** @param {string | undefined} token */
   async #serve(token) {
     const session = this.#session;
-    const request = this.#transport === "events" ? session.streamRequest() : undefined;
+    const request = this.transport === "events" ? session.streamRequest() : undefined;
     let useful = false;
     const connection = new Connection(!request, this.#timing.connectMs, {
       received: (size) => void (this.#bytes += size),
@@ -470,19 +403,13 @@ export class Client extends TypedEventTarget {
     if (message?.kind === "error" && message.fatal) {
       connection.announce({ reason: message.text, comeBack: message.code === Code.BAD_TOKEN, code: message.code });
     }
-    if (message?.kind === "reply" || message?.kind === "error") this.#answer(message);
+    if (message?.kind === "reply" || message?.kind === "error") {
+      this.#requests.settle(message);
+      this.#synchronize(); // some names may have waited for this answer
+    }
     for (const each of received.refused) this.dispatchEvent(eventOf("refused", each));
     if (received.changes) this.#publish(received.changes);
     if (received.tokenRefused !== undefined) connection.leave({ reason: received.tokenRefused });
-  }
-
-  /** @param {Reply | ErrorMessage} message */
-  #answer(message) {
-    const request = message.id === null ? undefined : this.#requests.get(message.id);
-    if (message.id !== null) this.#requests.delete(message.id);
-    if (message.kind === "reply") request?.resolve(message.result);
-    else request?.reject(new TickerError(message.text, message.code));
-    this.#synchronize(); // some names may have waited for this answer
   }
 
   /** @param {Record<string, ChangedFields>} changes */
@@ -502,7 +429,7 @@ export class Client extends TypedEventTarget {
       this.#synchronizing = false;
       if (this.#idle && !this.#hidden && this.#session.wanting) this.#wake();
       if (this.#state !== "connected") return;
-      if (this.#transport === "events") {
+      if (this.transport === "events") {
         if (!this.#session.current) this.#connection?.leave({ reason: "other names are wanted", atOnce: true });
       } else for (const request of this.#session.requests()) this.#connection?.send(request);
     });
@@ -520,7 +447,7 @@ export class Client extends TypedEventTarget {
     if (fresh === undefined || connection !== this.#connection) return;
     const changed = fresh !== this.#lastToken;
     this.#lastToken = fresh;
-    if (this.#transport === "websocket") connection?.send(this.#session.request("auth", { token: fresh }));
+    if (this.transport === "websocket") connection?.send(this.#session.request("auth", { token: fresh }));
     else if (changed) {
       this.#nextToken = fresh;
       connection?.leave({ reason: "a fresh token was brought", atOnce: true });
@@ -544,9 +471,3 @@ export class Client extends TypedEventTarget {
 
 /** @param {End} end */
 const errorOf = ({ reason, code, status, closeCode }) => new TickerError(reason, code, { status, closeCode });
-
-/**
- * @param {import("./messages.js").Definition} definition
- * @returns {Instrument}
- */
-const instrumentOf = ({ symbol, priceScale, sizeScale, metadata }) => ({ symbol, priceScale, sizeScale, metadata });

@@ -1,0 +1,40 @@
+/** The user's requests on a connection, each with its promise. */
+
+import { TickerError } from "./errors.js";
+
+/** @typedef {Map<string, unknown>} Result */
+
+export class Requests {
+  /** @type {Map<number, {resolve: (result: Result) => void, reject: (error: TickerError) => void}>} */
+  #waiting = new Map();
+
+  /**
+   * The result of the request with this id.
+   * @param {number} id
+   * @returns {Promise<Result>}
+   */
+  result(id) {
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+
+  /**
+   * Settle the request that a message answers, if it is one of these.
+   * @param {import("./messages.js").Reply | import("./messages.js").ErrorMessage} message
+   */
+  settle(message) {
+    if (message.id === null) return;
+    const request = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.kind === "reply") request?.resolve(message.result);
+    else request?.reject(new TickerError(message.text, message.code));
+  }
+
+  /**
+   * Reject all requests: the connection has ended.
+   * @param {TickerError} error
+   */
+  fail(error) {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
