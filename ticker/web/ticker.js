@@ -7,7 +7,7 @@
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
  * (`errors`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `session`), the parts of a connection (`http`,
  * `transports`, `connection`), and `client` with its own parts (`events`, `options`, `instruments`, `subscription`,
- * `requests`, `transport_choice`, `visibility`).
+ * `requests`, `tokens`, `transport_choice`, `visibility`).
  */
 
 export { connect } from "./client/client.js";

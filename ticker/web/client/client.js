@@ -3,13 +3,14 @@
 import { Connection } from "./connection.js";
 import { Code, TickerError, errorText } from "./errors.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
-import { FETCH_OPTIONS, authorization, refusal } from "./http.js";
+import { Http, authorization, refusal } from "./http.js";
 import { describe, foundInAnswer, foundInReply } from "./instruments.js";
 import { isNatural } from "./messages.js";
 import { TIMING, baseOf } from "./options.js";
 import { Requests } from "./requests.js";
 import { ClientSession } from "./session.js";
 import { Subscription } from "./subscription.js";
+import { Tokens } from "./tokens.js";
 import { TransportChoice } from "./transport_choice.js";
 import { openEvents, openWebSocket } from "./transports.js";
 import { watchVisibility } from "./visibility.js";
@@ -49,10 +50,11 @@ export function connect(url = globalThis.location?.origin, options = {}) {
  */
 export class Client extends TypedEventTarget {
   #base;
-  #token;
+  #tokens;
   #intervalMs;
   #WebSocket;
   #fetch;
+  #http;
   #timing;
   #session;
   /** @type {State} */
@@ -71,13 +73,6 @@ export class Client extends TypedEventTarget {
   #hidden = false;
   /** Waiting for a subscription, or for a visible page. */
   #idle = false;
-  /**
-   * A token that came before its connection.
-   * @type {string | undefined}
-   */
-  #nextToken;
-  /** @type {string | undefined} */
-  #lastToken;
   #requests = new Requests();
   /** @type {TickerError | undefined} */
   #error;
@@ -95,10 +90,11 @@ export class Client extends TypedEventTarget {
     if (intervalMs !== undefined && !isNatural(intervalMs)) throw new TickerError("intervalMs is a whole number");
     if (!needed) throw new TickerError(`transport ${transport}: what it needs is not here; give WebSocket or fetch`);
     this.#base = base;
-    this.#token = token;
+    this.#tokens = new Tokens(token);
     this.#intervalMs = intervalMs;
     this.#WebSocket = WebSocket;
     this.#fetch = fetch?.bind(globalThis);
+    this.#http = new Http(base, this.#fetch, timing.connectMs);
     this.#timing = timing;
     this.#session = new ClientSession(intervalMs);
     this.#choice = new TransportChoice(transport, !!WebSocket, timing.eventsMs);
@@ -193,7 +189,7 @@ export class Client extends TypedEventTarget {
   async search(match = "*", { after = "" } = {}) {
     if (this.#ready) return foundInReply(await this.#request("instruments", { match, after }));
     const query = new URLSearchParams({ match, after });
-    const response = await this.#get(`/v1/instruments?${query}`, this.#lastToken ?? (await this.#freshToken()));
+    const response = await this.#http.get(`/v1/instruments?${query}`, this.#tokens.last ?? (await this.#tokens.fresh()));
     if (!response.ok) throw errorOf(await refusal(response));
     return foundInAnswer(await response.json());
   }
@@ -238,16 +234,6 @@ export class Client extends TypedEventTarget {
     const result = this.#requests.result(request.id);
     this.#connection?.send(request);
     return result;
-  }
-
-  /**
-   * @param {string} path
-   * @param {string | undefined} token
-   */
-  #get(path, token) {
-    if (!this.#fetch) throw new TickerError("there is no fetch here: give one as an option");
-    const signal = AbortSignal.timeout(this.#timing.connectMs);
-    return this.#fetch(this.#base + path, { ...FETCH_OPTIONS, headers: authorization(token), signal });
   }
 
   /** @param {End} [end] */
@@ -319,11 +305,10 @@ export class Client extends TypedEventTarget {
   async #connectOnce() {
     let token;
     try {
-      token = this.#lastToken = this.#nextToken ?? (await this.#freshToken());
+      token = await this.#tokens.forConnection();
     } catch (error) {
       return { end: { reason: `no token could be had: ${errorText(error)}` }, useful: false };
     }
-    this.#nextToken = undefined;
     if (this.#hidden || this.#closed) return { end: { reason: "it is not needed", atOnce: true }, useful: false };
     this.#choice.choose(performance.now());
     const { end, useful, welcomed } = await this.#serve(token);
@@ -340,14 +325,13 @@ export class Client extends TypedEventTarget {
    * @returns {Promise<End>}
    */
   async #explained(end, token) {
-    let response;
+    let refused;
     try {
-      response = await this.#get("/v1/instruments?match=-", token);
+      refused = await this.#http.refusalOf(token);
     } catch (error) {
       return { ...end, reason: errorText(error) };
     }
-    if (!response.ok && response.status !== 404) return refusal(response);
-    await response.body?.cancel();
+    if (refused) return refused;
     const switched = this.#choice.webSocketFailed(performance.now());
     return switched ? { reason: "a WebSocket cannot be had here", atOnce: true } : end;
   }
@@ -435,21 +419,17 @@ export class Client extends TypedEventTarget {
     });
   }
 
-  async #freshToken() {
-    return typeof this.#token === "function" ? this.#token() : this.#token;
-  }
-
   /** Send a fresh token before the present one expires. Without one the connection ends, and the next one asks again. */
   async #renewToken() {
     const connection = this.#connection;
-    if (typeof this.#token !== "function") return;
-    const fresh = await this.#freshToken().catch(() => undefined);
+    if (!this.#tokens.renewable) return;
+    const fresh = await this.#tokens.fresh().catch(() => undefined);
     if (fresh === undefined || connection !== this.#connection) return;
-    const changed = fresh !== this.#lastToken;
-    this.#lastToken = fresh;
+    const changed = fresh !== this.#tokens.last;
+    this.#tokens.last = fresh;
     if (this.transport === "websocket") connection?.send(this.#session.request("auth", { token: fresh }));
     else if (changed) {
-      this.#nextToken = fresh;
+      this.#tokens.keep(fresh);
       connection?.leave({ reason: "a fresh token was brought", atOnce: true });
     }
   }

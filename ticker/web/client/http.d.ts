@@ -27,3 +27,24 @@ export declare const authorization: (token: string | undefined) => Record<string
  * @returns {Promise<End>}
  */
 export declare function refusal(response: Response): Promise<End>;
+/** Requests to one service. */
+export declare class Http {
+    #private;
+    /**
+     * @param {string} base
+     * @param {Fetch | null | undefined} fetch
+     * @param {number} timeoutMs
+     */
+    constructor(base: string, fetch: Fetch | null | undefined, timeoutMs: number);
+    /**
+     * @param {string} path
+     * @param {string | undefined} token
+     */
+    get(path: string, token: string | undefined): Promise<Response>;
+    /**
+     * Ask whether the service answers this token. Returns its refusal, if it is one.
+     * @param {string | undefined} token
+     * @returns {Promise<End | undefined>}
+     */
+    refusalOf(token: string | undefined): Promise<End | undefined>;
+}
