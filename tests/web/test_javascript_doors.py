@@ -16,6 +16,8 @@ from tests.web.javascript import Program, host, program
 from ticker.config import Limits, Tokens
 from ticker.market import Instrument, Publication
 
+pytestmark = pytest.mark.usefixtures("node_installed")
+
 MARKET: tuple[Publication, ...] = (
     Instrument("A"),
     Instrument("B"),

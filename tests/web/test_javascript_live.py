@@ -15,6 +15,8 @@ from tests.web.javascript import Program, program
 from ticker.config import Limits
 from ticker.market import Instrument, Publication, Withdrawal
 
+pytestmark = pytest.mark.usefixtures("node_installed")
+
 DECLARED: tuple[Publication, ...] = (
     Instrument("A", price_scale=2, metadata={"name": "The first"}),
     Instrument("B"),
