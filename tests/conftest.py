@@ -101,14 +101,14 @@ Logs = list[MutableMapping[str, Any]]
 
 
 def alarms(logs: Logs) -> Logs:
-    """What was logged as a warning or an error, but for what a service without tokens says at its start."""
+    """Return the logged warnings and errors, except the warning of a service without tokens."""
     loud = {"warning", "error"}
     return [entry for entry in logs if entry["log_level"] in loud and "no tokens are asked for" not in entry["event"]]
 
 
 @pytest.fixture
 def logs() -> Iterator[Logs]:
-    """What was logged, as it was before it was made into text."""
+    """Captured log entries, before they are rendered."""
     with structlog.testing.capture_logs() as captured:
         yield captured
 
@@ -163,7 +163,7 @@ class Peer:
         return head[0], await self._take(length)
 
     async def message(self) -> ServerMessage:
-        """The next message; what is no data frame fails the test."""
+        """Return the next message; a frame of another kind fails the test."""
         first_byte, payload = await self.frame()
         if first_byte == PING:
             await self.send(client_frame(PONG, payload))
@@ -199,7 +199,7 @@ class Peer:
         return self._id
 
     async def answer(self, op: str, **fields: object) -> Reply | Error:
-        """Send a request and take its answer; what comes before it is skipped."""
+        """Send a request and return its answer; messages before it are skipped."""
         number = await self.ask(op, **fields)
         while True:
             message = await self.message()

@@ -13,14 +13,14 @@ from ticker.market import FeedItem, Instrument, Update
 from ticker_feeds.venues.coinbase import Coinbase
 
 Step: TypeAlias = FeedItem | Exception
-"""What a test has its feed do: send this, or fail with that."""
+"""A step of a test's feed: an item to send, or an error to fail with."""
 
 SCRIPTS: dict[str, trio.MemoryReceiveChannel[Step]] = {}
-"""What the feed of each name is to do, as the test writes it."""
+"""Steps of each feed by its name, written by the test."""
 
 
 class Scripted:
-    """Does what a test tells it to, and ends when the test closes the channel."""
+    """Follows the steps of a test, and ends when the test closes the channel."""
 
     def __init__(self, *, name: str) -> None:
         self._script = SCRIPTS[name]
@@ -81,7 +81,7 @@ class Keyed:
 
 
 class Failing:
-    """Fails, as soon as it has said what it has."""
+    """Declares an instrument and fails."""
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         await updates.send(Instrument("LAST"))
@@ -89,7 +89,7 @@ class Failing:
 
 
 class Closing:
-    """Says what it has and closes its channel, as `async with` does."""
+    """Publishes once and closes its channel, as `async with` does."""
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         async with updates:
@@ -97,7 +97,7 @@ class Closing:
 
 
 class FromFile:
-    """For a service in a process of its own: does what a file says, which a test writes anew whenever it likes.
+    """For a service in a process of its own: publishes the contents of a file, which a test may rewrite at any time.
 
     The file holds a JSON map of symbols to fields. Fields that are no longer in it are withdrawn. While it is missing,
     the feed fails.

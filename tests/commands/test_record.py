@@ -221,6 +221,21 @@ async def test_a_feed_that_falls_silent_is_started_again(tmp_path: Path, autojum
     assert 13 <= autojump_clock.current_time() < 14
 
 
+async def test_an_instrument_that_falls_silent_is_stale_in_the_recording(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    feed = Scripted([GOLD, update("GOLD", bid="1"), 4.0, [], 4.0, [], 2.0, update("GOLD", bid="2")])
+    feed.instrument_silence_seconds = 6.0  # type: ignore[attr-defined]  # it is optional
+    assert await recorded(tmp_path / "day", feed) == [
+        GOLD,
+        update("GOLD", bid="1"),
+        update("GOLD", status="stale", reason="instrument_silent"),
+        update("GOLD", bid="2"),
+        update("GOLD", status="live", reason=None),
+    ]
+
+
 async def test_a_disk_that_takes_nothing_is_no_fault_of_the_feed(tmp_path: Path, logs: Logs) -> None:
     writer = CaptureWriter(tmp_path / "day")
     writer._file.close()

@@ -34,7 +34,7 @@ Final = dict[str, dict[str, Decimal | int]]
 
 
 def expected(paths: Sequence[Path], prefixes: Sequence[str], seconds: float = math.inf) -> Final:
-    """What the raw lines say in the end, read without anything of the feeds."""
+    """Return the last values in the raw lines, read without any code of the feeds."""
     final: Final = {}
     begin: int | None = None
     lines = (_lines(path, prefix) for path, prefix in zip(paths, prefixes, strict=True))
@@ -62,7 +62,7 @@ def _lines(path: Path, prefix: str) -> Iterator[tuple[int, str, dict[str, Decima
 
 
 async def replayed(paths: Sequence[Path], prefixes: Sequence[str], speed: float, seconds: float = math.inf) -> Final:
-    """What a client of the service holds of these symbols when the replay is over."""
+    """Return a client's copy of these symbols after the replay."""
     symbols = expected(paths, prefixes, seconds).keys()
     stop = trio.Event()
     spec = f"replay?path={','.join(map(str, paths))}&prefix={','.join(prefixes)}&format=binance&speed={speed}"

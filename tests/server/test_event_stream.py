@@ -81,7 +81,7 @@ async def test_events_bring_the_snapshot_the_outcomes_and_then_each_change() -> 
         assert (delta.message[0], delta.message[4], delta.id) == (KIND.DELTA, [1, {"1": 210}], f"{epoch}:2")
 
 
-async def test_whoever_comes_back_goes_on_from_where_it_was() -> None:
+async def test_a_client_that_reconnects_resumes_at_its_event() -> None:
     async with serving(*MARKET) as service:
         reader = await events(service, "symbols=*")
         last = (await reader.until(KIND.REPLY)).id

@@ -25,7 +25,7 @@ SIGN_OF_LIFE_SECONDS = 0.1
 
 
 class Board:
-    """What `ticker watch` shows. The others' rows are looked at each time as well: none may ever be stale."""
+    """The table of `ticker watch`. The rows of other feeds are checked each time, too: none may ever be stale."""
 
     def __init__(self, terminal: Terminal, mortal: Collection[str]) -> None:
         """`mortal` are the symbols of the feed that will die."""

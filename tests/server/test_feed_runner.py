@@ -1,5 +1,5 @@
-"""ticker/server/feed_runner.py, ticker/server/feed_channel.py: what a bad feed does harms its own instruments, and
-these say so.
+"""ticker/server/feed_runner.py, ticker/server/feed_channel.py: a bad feed harms its own instruments alone, and
+their status shows it.
 """
 
 from __future__ import annotations
@@ -187,13 +187,13 @@ async def test_a_batch_that_is_too_large_fails_its_feed(fast_clock: MockClock) -
         await service.proves_alive()
 
 
-def outlet(max_batch: int = 3) -> tuple[FeedChannel, trio.MemoryReceiveChannel[FeedMessage]]:
+def channel(max_batch: int = 3) -> tuple[FeedChannel, trio.MemoryReceiveChannel[FeedMessage]]:
     send, receive = trio.open_memory_channel[FeedMessage](2)
     return FeedChannel(FeedState("mine"), send, max_batch), receive
 
 
-async def test_an_outlet_says_whose_each_publication_is() -> None:
-    own, received = outlet()
+async def test_a_feeds_channel_names_the_feed_of_each_publication() -> None:
+    own, received = channel()
     batch: FeedItem = [Instrument("A"), update("A", bid=1)]
     await own.send(batch)
     own.send_nowait(update("A", bid=2))
@@ -204,8 +204,8 @@ async def test_an_outlet_says_whose_each_publication_is() -> None:
     assert received.receive_nowait()[0] is source
 
 
-async def test_a_closed_outlet_takes_nothing_and_its_clone_does() -> None:
-    own, received = outlet()
+async def test_a_closed_channel_takes_nothing_and_its_clone_does() -> None:
+    own, received = channel()
     with own.clone() as clone:
         await own.aclose()
         with pytest.raises(trio.ClosedResourceError):
@@ -216,8 +216,8 @@ async def test_a_closed_outlet_takes_nothing_and_its_clone_does() -> None:
     assert received.statistics().current_buffer_used == 1
 
 
-async def test_an_outlet_refuses_a_large_batch_where_it_is_sent() -> None:
-    own, _ = outlet()
+async def test_a_channel_refuses_a_large_batch_where_it_is_sent() -> None:
+    own, _ = channel()
     with pytest.raises(BadPublication, match="more than 3 publications"):
         await own.send([Instrument("A")] * 4)
     with pytest.raises(BadPublication):

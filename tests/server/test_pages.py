@@ -1,4 +1,4 @@
-"""ticker/server/pages.py, files.py, metrics.py: what is served over HTTP besides the streams, over real TLS."""
+"""ticker/server/pages.py, files.py, metrics.py: HTTP besides the streams, over real TLS."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def tokens(tmp_path: Path) -> Tokens:
     return Tokens(key=key_file(tmp_path))
 
 
-# What cannot be
+# Bad requests
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ async def test_a_client_that_asks_for_too_much_is_told_when_to_try_again(fast_cl
         assert (await ask(service, "/v1/instruments")).status == 200
 
 
-# Who may ask
+# Authorization
 
 
 async def test_prices_and_metrics_need_the_token_that_the_stream_needs(tokens: Tokens) -> None:
@@ -273,7 +273,7 @@ async def test_pages_of_allowed_origins_may_read_and_others_may_not() -> None:
         assert own.status == 200
 
 
-# Whoever runs it
+# Operation
 
 
 async def test_it_is_ready_when_every_feed_has_published(fast_clock: MockClock) -> None:

@@ -10,15 +10,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Logs
 from tests.support import Sink, update
-from ticker.config import Limits
+from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
-from ticker.market import FeedItem, Instrument, Publication, Withdrawal
+from ticker.market import FeedItem, Field, Instrument, Publication, Withdrawal
 from ticker.protocol.messages import Delta, Heartbeat, Snapshot
 from ticker.protocol.wire import MSGPACK
-from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
-from ticker.server.publisher import Publisher
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
+from ticker.server.publisher import DelayHistogram, Publisher
 
 EVERYTHING = frozenset("*")
 
@@ -31,7 +31,7 @@ class Desk:
         self.publisher = Publisher(self.hub, limits or Limits(), clock=lambda: 777)
         send, self.items = trio.open_memory_channel[FeedMessage](queue)
         self.updates = FeedChannel(FeedState("test"), send, 10_000)
-        self._send = send
+        self.send = send
         self.sink = Sink()
         subscriber = self.hub.connect(self.sink, MSGPACK, 0)
         self.hub.subscribe(subscriber, SubscriptionSet(frozenset(), EVERYTHING, interval_us), 0)
@@ -46,7 +46,7 @@ class Desk:
 
     async def end(self) -> None:
         """All feeds have ended."""
-        await self._send.aclose()
+        await self.send.aclose()
 
 
 async def test_what_waits_in_the_channel_becomes_one_cut() -> None:
@@ -200,3 +200,106 @@ async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: Mock
     assert desk.publisher.applied == 51
     data = [message for message in desk.sink.take() if isinstance(message, Delta)]
     assert data[-1].changes == [0, {1: 5000}]
+
+
+# Stale instruments
+
+
+def statuses(desk: Desk, symbol: str) -> tuple[object, object]:
+    record = desk.hub.cache.find(symbol)
+    assert record is not None
+    return record.values.get(Field.STATUS), record.values.get(Field.REASON)
+
+
+async def marked(desk: Desk, *items: FeedItem | MarkStale) -> FeedState:
+    """Publish these items of one feed, and return its state."""
+    state = FeedState("test")
+    for item in items:
+        desk.send.send_nowait((state, item))
+    await desk.play()
+    return state
+
+
+async def test_a_mark_applies_to_the_declared_instruments_of_its_feed() -> None:
+    desk = Desk()
+    mark = MarkStale("feed_down")
+    state = await marked(desk, [Instrument("A"), Instrument("B")], update("A", bid=1, status="halted"), mark)
+    assert mark.done.is_set()
+    assert statuses(desk, "A") == statuses(desk, "B") == ("stale", "feed_down")
+    assert (list(state.symbols), state.publications, desk.publisher.applied) == (["A", "B"], 3, 3)
+
+
+async def test_a_mark_of_unknown_instruments_changes_nothing() -> None:
+    desk = Desk()
+    await marked(desk, Instrument("A"), MarkStale("instrument_silent", symbols=["A", "NOPE"]))
+    assert statuses(desk, "A") == ("stale", "instrument_silent")
+    assert desk.hub.cache.find("NOPE") is None
+
+
+async def test_the_next_good_publication_makes_a_stale_instrument_live_and_no_other() -> None:
+    desk = Desk()
+    declared = [Instrument(symbol) for symbol in "ABCD"]
+    again: list[FeedItem] = [update("A", bid=1), Withdrawal("B"), update("C", status="halted"), Instrument("D")]
+    await marked(desk, declared, MarkStale("feed_down"), *again)
+    assert statuses(desk, "A") == statuses(desk, "B") == ("live", None)
+    assert statuses(desk, "C") == ("halted", None)
+    assert statuses(desk, "D") == ("stale", "feed_down"), "a declaration is no price"
+
+
+async def test_an_instrument_that_is_live_keeps_its_own_status() -> None:
+    desk = Desk()
+    await marked(desk, Instrument("A"), MarkStale("feed_down"), update("A", bid=1), update("A", status="closed"))
+    assert statuses(desk, "A") == ("closed", None)
+    again = Desk()
+    await marked(
+        again, Instrument("A"), MarkStale("feed_down"), update("A", bid=1, status="closed"), update("A", bid=2)
+    )
+    assert statuses(again, "A") == ("closed", None)
+
+
+async def test_a_refused_update_marks_its_instrument_and_a_refused_withdrawal_does_not() -> None:
+    desk = Desk()
+    await marked(
+        desk, Instrument("A"), Instrument("B"), update("A", bid="dear"), Withdrawal("NOPE"), update("B", bid=1)
+    )
+    assert statuses(desk, "A") == ("stale", "bad_data")
+    assert statuses(desk, "B") == (None, None)
+    assert (desk.publisher.applied, desk.publisher.refused) == (3, 2)
+
+
+async def test_a_mark_counts_as_a_whole_part_of_instruments_in_its_cut() -> None:
+    desk = Desk(limits=Limits(updates_per_cut=STALE_PER_MESSAGE))
+    await marked(desk, Instrument("A"), MarkStale("feed_down"), update("A", bid=1), update("A", bid=2))
+    assert desk.hub.cache.cut == 2
+
+
+# Counts
+
+
+async def test_updates_are_counted_by_instrument() -> None:
+    desk = Desk()
+    assert desk.publisher.updates_of("A") == 0
+    await desk.play(Instrument("A"), Instrument("B"), update("A", bid=1), update("A", bid=1), update("B", bid=1))
+    assert (desk.publisher.updates_of("A"), desk.publisher.updates_of("B")) == (2, 1)
+
+
+def test_a_delay_counts_up_to_the_bound_that_it_does_not_exceed() -> None:
+    delays = DelayHistogram()
+    for seconds in (0.0, 0.001, 0.0011, 2.5, 2.6, 100.0):
+        delays.add(seconds)
+    assert delays.counts == [2, 1, *[0] * 8, 1, 2]
+    assert delays.total == pytest.approx(105.1021)
+
+
+async def test_each_cut_has_its_delay_from_the_first_publication_to_the_last_write(fast_clock: MockClock) -> None:
+    class SlowSink(Sink):
+        def push(self, frame: bytes) -> bool:
+            fast_clock.jump(3)
+            return super().push(frame)
+
+    desk = Desk(limits=Limits(updates_per_cut=1))
+    slow = SlowSink()
+    desk.hub.subscribe(desk.hub.connect(slow, MSGPACK, 0), SubscriptionSet(frozenset("A"), frozenset(), 0), 0)
+    await desk.play(Instrument("A"), update("A", bid=1))
+    assert sum(desk.publisher.delays.counts) == desk.hub.cache.cut == 2
+    assert desk.publisher.delays.total > 3

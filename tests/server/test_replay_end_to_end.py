@@ -25,7 +25,7 @@ RECORDINGS = os.environ.get("TICKER_RECORDINGS")
 
 
 class Follower:
-    """A client that keeps what it is told, checks that cuts only grow, and knows when it holds the last row."""
+    """A client that keeps a copy, checks that cuts only grow, and knows when it holds the last row."""
 
     def __init__(self, symbol: str, last: dict[str, Decimal | int]) -> None:
         self.symbol = symbol

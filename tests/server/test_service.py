@@ -1,4 +1,4 @@
-"""ticker/server/service.py: the service put together, and what its operator gets wrong."""
+"""ticker/server/service.py: the service put together, and its operator's mistakes."""
 
 from __future__ import annotations
 

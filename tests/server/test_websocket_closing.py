@@ -26,7 +26,7 @@ SUBSCRIBE = MSGPACK.encode_request({"op": "subscribe", "id": 1, "symbols": ["A"]
 
 @asynccontextmanager
 async def a_link() -> AsyncIterator[tuple[Link, ServerContext, list[bytes]]]:
-    """A client that has been welcomed, and what it was sent."""
+    """A client that has been welcomed, and the frames it was sent."""
     said: list[bytes] = []
 
     def hear(data: bytes, by_server: bool) -> None:  # noqa: FBT001  # as the link calls it

@@ -181,7 +181,7 @@ async def test_a_stop_takes_no_longer_than_its_clients_do() -> None:
             await peer.until(Goodbye)
             assert (await peer.closed())[0] == 1001
             await peer.send(client_frame(CLOSE, b"\x03\xe9"))
-        with trio.fail_after(1):  # half of what a client that does not answer is given
+        with trio.fail_after(1):  # half of the time for an answer to a close frame
             await service.done.wait()
 
 

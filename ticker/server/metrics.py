@@ -92,7 +92,7 @@ class Metrics:
         clients.add_metric(["behind"], behind)
         yield clients
         slow = sum(connection.was_slow for connection in connections)
-        yield GaugeMetricFamily("ticker_clients_lapsed", "Clients whose socket was full at least once.", slow)
+        yield GaugeMetricFamily("ticker_slow_consumers", "Clients whose delivery was paused at least once.", slow)
         yield GaugeMetricFamily(
             "ticker_clients_slowed",
             "Clients that asked for too much.",
