@@ -1,4 +1,4 @@
-"""Node and Chromium for the tests of the JavaScript client and the dashboard: finding and installing them.
+"""Node, npm and Chromium for the tests of the JavaScript client and the dashboard: finding and installing them.
 
 `python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
 fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
@@ -23,8 +23,8 @@ class Program(NamedTuple):
     """Environment variable with its path."""
     commands: tuple[str, ...]
     """Names in PATH, by system."""
-    packages: tuple[str, ...]
-    """Packages of Debian and Ubuntu."""
+    package: str
+    """Package of Debian and Ubuntu."""
 
     def path(self) -> str | None:
         """Return the path of the program, or None if this machine has none."""
@@ -34,17 +34,18 @@ class Program(NamedTuple):
 
     def remedy(self) -> str:
         return (
-            f"{self.name} is not installed: run `apt-get install {' '.join(self.packages)}`, "
+            f"{self.name} is not installed: run `apt-get install {self.package}`, "
             f"or set {self.variable} to the path of the program"
         )
 
 
-NODE = Program("Node", "TICKER_NODE", ("node", "nodejs"), ("nodejs", "npm"))
+NODE = Program("Node", "TICKER_NODE", ("node", "nodejs"), "nodejs")
+NPM = Program("npm", "TICKER_NPM", ("npm",), "npm")
 CHROMIUM = Program(
     "Chromium",
     "TICKER_CHROMIUM",
     ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
-    ("chromium",),
+    "chromium",
 )
 
 
@@ -64,20 +65,24 @@ def missing(reason: str) -> NoReturn:
 
 
 def install() -> None:
-    """Install missing programs; print a warning for each that could not be installed."""
-    missing = [program for program in (NODE, CHROMIUM) if program.path() is None]
-    packages = [package for program in missing for package in program.packages]
-    apt = shutil.which("apt-get")
-    if packages and apt is not None and os.geteuid() == 0:
-        print(f"installing {' '.join(packages)} with apt-get", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for step in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            subprocess.run(
-                [apt, *step], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
-            )
-    for program in missing:
+    """Install missing programs, one by one; print a warning for each that could not be installed."""
+    apt = shutil.which("apt-get") if os.geteuid() == 0 else None
+    absent = [program for program in (NODE, NPM, CHROMIUM) if program.path() is None]
+    if apt is not None and absent:
+        _apt_get(apt, "update")
+    for program in absent:
+        if apt is not None and program.path() is None:  # NodeSource's package of Node contains npm
+            print(f"installing {program.name} with apt-get", flush=True)
+            _apt_get(apt, "install", "-y", "--no-install-recommends", program.package)
         if program.path() is None:
             print(f"warning: {program.remedy()}; the tests that need it are skipped", file=sys.stderr)
+
+
+def _apt_get(apt: str, *arguments: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(
+        [apt, "-q", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import trio
 from trio.lowlevel import FdStream
 
-from tests.programs import NODE, missing, require
+from tests.programs import NODE, NPM, missing, require
 from ticker.net.devcert import AUTHORITY_FILE, data_folder
 
 SCRIPTS = Path(__file__).parent / "js"
@@ -56,10 +55,7 @@ def typescript() -> list[str]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if compiler.exists():
             return command
-        npm = shutil.which("npm")
-        if npm is None:
-            missing("types are checked with TypeScript, and there is no npm in PATH to install it: install npm")
-        install = [npm, "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund"]
+        install = [require(NPM), "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund"]
         try:
             done = subprocess.run(
                 [*install, f"typescript@{TYPESCRIPT}"],
