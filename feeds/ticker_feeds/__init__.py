@@ -12,7 +12,7 @@ A feed is any class of this shape:
 
 It is named in a feed spec, `my_package.my_module:MyFeed?host=example.org&depth=5` (see `ticker_feeds.loading`): the
 options are the keyword-only parameters of `__init__`, each a `str`, `int`, `float` or `bool`, or one of these `|
-None`. What it sends is described in `ticker.market`, the one module of the service that a feed needs to know.
+None`. Its publications are described in `ticker.market`, the one module of the service that a feed needs to know.
 
 - `__init__` checks its options and raises `ConfigError` or `ValueError` for those it cannot use; it opens nothing that
   `run` would have to close.
@@ -21,7 +21,7 @@ None`. What it sends is described in `ticker.market`, the one module of the serv
 - `silence_seconds`, if the feed has such an attribute: when nothing came from it for so long, not even a sign of life,
   its instruments become `stale` (`feed_silent`), and `run` is cancelled and called again.
 - `instrument_silence_seconds`: an instrument that had no update for so long becomes `stale` (`instrument_silent`).
-- `counters`, a mapping of names to numbers: what the feed counts itself (gaps, parse errors, ...), for the metrics.
+- `counters`, a mapping of names to numbers: the feed's own counts (gaps, parse errors, ...), for the metrics.
 - The channel is bounded: a `send` that waits is the service asking the feed to slow down.
 - When `run` returns or raises, the service marks the feed's instruments `stale`, until they are updated again.
 """
@@ -38,7 +38,7 @@ __all__ = ["Feed"]
 
 
 class Feed(Protocol):
-    """What the service asks of a feed."""
+    """The interface between the service and a feed."""
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Send publications, or batches that clients shall see as one moment, until the source ends."""

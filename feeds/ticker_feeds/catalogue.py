@@ -1,4 +1,4 @@
-"""What is known of a feed without running it: its options, and what its class's docstring says of each."""
+"""Descriptions of feeds that are not running: the options of a class, and their text from its docstring."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Option(NamedTuple):
     default: str | None
     """None where it has to be given."""
     text: str
-    """What the docstring says of it: from the clause that first names it in backticks to the next option's."""
+    """Its text in the docstring: from the clause that first names it in backticks to the next option's."""
 
 
 class Description(NamedTuple):
-    """What a feed says of itself."""
+    """A feed's summary and its options."""
 
     summary: str
     options: list[Option]
@@ -50,7 +50,7 @@ def describe(make: Callable[..., Feed]) -> Description:
 
 
 def _texts(paragraphs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """What is said of each option; of several at once where one clause is the first to name them all."""
+    """Return the text of each option; several share it where one clause is the first to name them all."""
     said: dict[str, list[str]] = {}
     for paragraph in paragraphs:
         about: list[str] = []

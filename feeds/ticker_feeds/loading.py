@@ -53,7 +53,7 @@ def load_feed(spec: str) -> Feed:
     """The feed that a spec names, made with the spec's options.
 
     Raises `ConfigError`, one line that names the spec, for a feed that cannot be found or imported, for options that
-    are unknown, missing, given twice or of the wrong type, and for whatever the feed's own `__init__` refuses.
+    are unknown, missing, given twice or of the wrong type, and for values that the feed's own `__init__` refuses.
     """
     name, _, query = spec.partition("?")
     try:
@@ -71,7 +71,7 @@ def without_secrets(spec: str) -> str:
 
 
 def _refused(spec: str, text: str) -> ConfigError:
-    """What is wrong with a spec, in one line that shows no secret of it either."""
+    """Return the error of a spec, in one line that shows no secret of it either."""
     line = " ".join(text.split())
     for found in _SECRET.finditer(spec):
         secret = unquote(found[2])
@@ -81,19 +81,19 @@ def _refused(spec: str, text: str) -> ConfigError:
 
 
 class Offer(NamedTuple):
-    """A feed that is installed: what an entry point, or the table of built-in feeds, says of it."""
+    """An installed feed, from an entry point or the table of built-in feeds."""
 
     name: str
     target: str
     """Where its class is, `package.module:Class`."""
     package: str
-    """Which installed package offers it, with the version; empty for what comes with the service."""
+    """Which installed package offers it, with the version; empty for a built-in feed."""
     error: str | None = None
     """Why the name does not stand for it."""
 
 
 def offers() -> list[Offer]:
-    """All feeds that are installed, by name; nothing is imported, and what is wrong with one concerns no other."""
+    """All feeds that are installed, by name; nothing is imported, and a broken one concerns no other."""
     found = [Offer(name, target, "") for name, target in BUILT_IN.items()]
     taken = dict.fromkeys(BUILT_IN, "the service itself")
     # A folder that is on the path twice has its packages found twice.
@@ -117,7 +117,7 @@ def _offers_of(package: metadata.Distribution) -> list[Offer]:
     title = f"{package.name} {package.version}"
     try:
         return [Offer(each.name, each.value, title) for each in package.entry_points.select(group=GROUP)]
-    except Exception as error:  # noqa: BLE001  # whatever a package has written there
+    except Exception as error:  # noqa: BLE001  # any text may stand there
         return [Offer(package.name, "", title, f"its entry_points.txt cannot be read: {type(error).__name__}: {error}")]
 
 

@@ -1,4 +1,4 @@
-"""ticker_feeds/venues/binance.py: what its messages state, and a session of the service with a Binance of our own."""
+"""ticker_feeds/venues/binance.py: parsing of its messages, and the service with a local Binance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def combined(stream: str, symbol: str, data: dict[str, object]) -> dict[str, obj
 
 
 def quote(symbol: str, number: int, **more: object) -> dict[str, object]:
-    """A quote of spot, whose prices are its number."""
+    """A quote of spot, with its number as prices."""
     data = {
         "u": number,
         "s": symbol,
@@ -128,7 +128,7 @@ KEYS = {
 
 
 def check(raw: str) -> str:
-    """That a recorded message parses to what an independent reading says it states; its kind."""
+    """Check a recorded message against an independent reading; return its kind."""
     message: dict[str, Any] = json.loads(raw)
     kind = message["stream"].split("@")[1] if "stream" in message else "snapshot"
     updates = parse(raw)

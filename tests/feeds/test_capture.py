@@ -1,4 +1,4 @@
-"""ticker_feeds/recordings/capture.py: what was recorded is read back, whatever happened to the file's end."""
+"""ticker_feeds/recordings/capture.py: recorded moments are read back from files with any kind of end."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -
 def test_two_recorders_cannot_write_to_one_capture(tmp_path: Path) -> None:
     writer = CaptureWriter(tmp_path / "day", 200)
     writer.write([tick(at) for at in range(100)])
-    with pytest.raises(ConfigError, match="somebody else"):
+    with pytest.raises(ConfigError, match="another process"):
         CaptureWriter(tmp_path / "day")
     writer.close()
     written(tmp_path / "day", tick(100))

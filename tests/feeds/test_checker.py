@@ -88,16 +88,16 @@ def test_a_good_feed_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "make", "what"), BAD, ids=[f"{rule}-{number}" for number, (rule, *_) in enumerate(BAD)]
+    ("rule", "make", "finding"), BAD, ids=[f"{rule}-{number}" for number, (rule, *_) in enumerate(BAD)]
 )
 def test_a_bad_feed_is_told_the_rule_what_happened_and_what_to_do(
-    rule: str, make: Callable[[], Steady], what: str
+    rule: str, make: Callable[[], Steady], finding: str
 ) -> None:
     with pytest.raises(Nonconformity) as caught:
         check(make())
     assert caught.value.rule == rule
-    assert what in caught.value.what
-    assert str(caught.value) == f"{rule}: {caught.value.what}. {RULES[rule]}."
+    assert finding in caught.value.finding
+    assert str(caught.value) == f"{rule}: {caught.value.finding}. {RULES[rule]}."
 
 
 async def test_a_task_that_outlives_run_is_found() -> None:

@@ -1,4 +1,4 @@
-"""ticker_feeds/venues/coinbase.py: what its messages state, and a session of the service with a Coinbase of our own."""
+"""ticker_feeds/venues/coinbase.py: parsing of its messages, and the service with a local Coinbase."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_tick
         await begin(connection)
         await connection.send(match("BTC-USD", 101), match("BTC-USD", 103))
         await watcher.until("BTC-USD", status="stale", reason="gap", last="103.5")
-        await connection.send(ticker("BTC-USD", 102))  # older than what told of the gap
+        await connection.send(ticker("BTC-USD", 102))  # older than the message that showed the gap
         await watcher.until("BTC-USD", bid="102.4")
         assert watcher.value("BTC-USD", "status") == "stale"
         await connection.send(ticker("BTC-USD", 103))

@@ -55,7 +55,7 @@ def binance(number: int) -> str:
 
 @asynccontextmanager
 async def prices(message: Callable[[int], str]) -> AsyncIterator[str]:
-    """A venue that sends such messages to whoever comes, as long as they stay; gives its URL."""
+    """A venue that sends such messages to every client; yields its URL."""
     numbers = itertools.count(1)
 
     async def talk(connection: ServedConnection) -> None:

@@ -1,4 +1,4 @@
-"""ticker_feeds/simulation/faults.py: what each fault symbol does, and when."""
+"""ticker_feeds/simulation/faults.py: the schedule of each fault symbol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL = {
 
 
 def steps(symbol: str, until: float, seed: int = 1) -> list[tuple[float, Sequence[Publication]]]:
-    """What one symbol publishes before this second."""
+    """Return the publications of one symbol before this second."""
     return [
         (step.at, step.batch)
         for step in takewhile(lambda step: step.at < until, schedule(seed))

@@ -31,7 +31,7 @@ def line(symbol: str, bid: object) -> bytes:
 
 
 class Received:
-    """What a feed has sent so far."""
+    """The publications of a feed so far."""
 
     def __init__(self) -> None:
         self.items: list[FeedItem] = []
@@ -52,7 +52,7 @@ class Received:
 
 @asynccontextmanager
 async def running(feed: JsonLines) -> AsyncIterator[Received]:
-    """A feed that runs, and what it sends."""
+    """A running feed, and its publications."""
     received = Received()
     sending, receiving = trio.open_memory_channel[FeedItem](0)
 
@@ -75,7 +75,7 @@ async def listening(feed: JsonLines) -> AsyncIterator[Received]:
 
 
 async def all_of(feed: JsonLines) -> list[Publication]:
-    """What a feed that ends sends."""
+    """Return the publications of a feed that ends."""
     received = Received()
     sending, receiving = trio.open_memory_channel[FeedItem](1_000)
     with trio.fail_after(10):
@@ -299,7 +299,7 @@ async def test_a_socket_that_was_left_behind_gives_way_and_one_in_use_does_not(t
     feed = JsonLines(path=f"unix:{path}")
     async with listening(feed):
         assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(OSError, match="somebody else is listening"):
+        with pytest.raises(OSError, match="another program is listening"):
             await all_of(JsonLines(path=f"unix:{path}"))
     path.write_text("precious")
     with pytest.raises(OSError, match="in use"):

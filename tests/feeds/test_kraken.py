@@ -1,4 +1,4 @@
-"""ticker_feeds/venues/kraken.py: what its messages state, and a session of the service with a Kraken of our own."""
+"""ticker_feeds/venues/kraken.py: parsing of its messages, and the service with a local Kraken."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ticker(symbol: str, bid: str, *, more: str = "") -> str:
 
 
 def trades(symbol: str, *numbers: int) -> str:
-    """Trades whose prices are their numbers and a half."""
+    """Trades with prices of their numbers and a half."""
     data = ",".join(
         f'{{"symbol":"{symbol}","side":"sell","price":{number}.50,"qty":0.25000000,"ord_type":"limit",'
         f'"trade_id":{number},"timestamp":"{TIME}"}}'

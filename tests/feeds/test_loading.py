@@ -1,4 +1,4 @@
-"""ticker_feeds/loading.py: what a feed spec means, and what is said about one that means nothing."""
+"""ticker_feeds/loading.py: feed specs, and the errors of impossible ones."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_an_error_shows_no_secret(spec: str) -> None:
 
 class Keyed:
     def __init__(self, *, key: int) -> None:
-        """An option of another type than what is given."""
+        """An option of another type than the given value."""
 
     async def run(self, updates: object) -> None:
         """Never called."""

@@ -1,4 +1,4 @@
-"""ticker_feeds/lines/objects.py: what other programs' objects mean."""
+"""ticker_feeds/lines/objects.py: publications from other programs' objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reader(counters: Counter[str] | None = None) -> ObjectReader:
 
 
 def said(*lines: str, counters: Counter[str] | None = None) -> list[Publication]:
-    """What these lines of JSON mean, in one run."""
+    """Return the publications of these lines of JSON, in one run."""
     run = reader(counters)
     return [each for at, line in enumerate(lines, 1) for each in run.take(decode_json(line.encode()), f"line {at}")]
 

@@ -35,7 +35,7 @@ def day(tmp_path: Path, *times: int, symbol: str = "A", bad: str = "") -> str:
 async def batches(
     clock: MockClock, feed: Replay, seconds: float = 1e6, pause: float = 0
 ) -> list[tuple[float, list[Publication]]]:
-    """What a feed sends until it ends, or within some seconds; `pause` is the reader's between two batches."""
+    """Return the batches of a feed until it ends, or within some seconds; the reader pauses between two batches."""
     received: list[tuple[float, list[Publication]]] = []
     sending, receiving = trio.open_memory_channel[FeedItem](0)
 

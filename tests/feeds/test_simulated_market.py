@@ -24,14 +24,14 @@ def taken(count: int, seed: int = 1) -> list[Publication]:
 
 
 def of(symbols: list[str], received: list[tuple[float, list[Publication]]]) -> list[tuple[float, Publication]]:
-    """What was received of these symbols, with its times."""
+    """Return the received publications of these symbols, with their times."""
     return [(at, each) for at, batch in received for each in batch if each.symbol in symbols]
 
 
 async def batches(
     clock: MockClock, feed: Simulated, seconds: float, pause: float = 0
 ) -> list[tuple[float, list[Publication]]]:
-    """What a feed sends within some seconds, with the time of each batch; `pause` is the reader's between two."""
+    """Return the batches of a feed within some seconds, with their times; `pause` is the reader's between two."""
     received: list[tuple[float, list[Publication]]] = []
     sending, receiving = trio.open_memory_channel[FeedItem](0)
     async with trio.open_nursery() as nursery:

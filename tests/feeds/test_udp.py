@@ -21,7 +21,7 @@ GROUP = "239.255.77.88"
 
 
 class Line:
-    """A sender, and what the feed has made of its datagrams."""
+    """A sender, and the publications that follow from its datagrams."""
 
     def __init__(self, feed: Udp, sender: socket.socket) -> None:
         self.feed = feed

@@ -9,8 +9,8 @@ or, where the feed's source runs in the same test (`check_feed` is an async func
             await check_feed(MyFeed(port=port))
 
 The feed runs three times, the same object each time: it is read and cancelled; its channel is left full, and it is
-cancelled while it waits; it is read again. The first rule that it breaks is raised as `Nonconformity`, with what
-happened and what to do about it. All rules stand in `RULES`.
+cancelled while it waits; it is read again. The first rule that it breaks is raised as `Nonconformity`, with the
+finding and the remedy. All rules stand in `RULES`.
 
 All seconds are Trio's: with a `trio.testing.MockClock`, a feed that only sleeps is checked in no time.
 """
@@ -42,7 +42,7 @@ LINGER_SECONDS = 0.1
 """So long it is watched for updates when it has ended."""
 
 MEMORY_BYTES = 2**20
-"""A feed whose channel is full may need so much more at the end of that time than soon after its beginning."""
+"""Growth allowed to a feed with a full channel, from soon after its filling to the end of the check."""
 
 MANY_WAITING = 100
 """More sends than this that wait at once, and become more and more, are a queue."""
@@ -63,14 +63,14 @@ def conformance(
 
 
 async def check_feed(feed: Feed, *, updates: int = 500, seconds: float = 5.0, full_seconds: float = 1.0) -> None:
-    """Check a feed whose source has something to say.
+    """Check a feed with a source that sends.
 
     It is read until it has sent so many `updates`, or for so many `seconds`; its channel is full for
     `full_seconds`. Raises `Nonconformity`.
     """
     _check_attributes(feed)
     first = PublicationChecker()
-    await _live(feed, partial(_read, judge=first, most=updates, seconds=seconds))
+    await _live(feed, partial(_read, checker=first, most=updates, seconds=seconds))
     if not first.updates:
         raise Nonconformity("something comes", f"no update came within {seconds:g} s")
     await _again(feed, partial(_leave_full, seconds=seconds, full_seconds=full_seconds))
@@ -78,103 +78,103 @@ async def check_feed(feed: Feed, *, updates: int = 500, seconds: float = 5.0, fu
     _check_attributes(feed)
 
 
-async def _again(feed: Feed, watch: Callable[[_Line], Awaitable[None]]) -> None:
+async def _again(feed: Feed, watch: Callable[[_FeedRun], Awaitable[None]]) -> None:
     """Another run of the same feed; some faults mean something else then."""
     try:
         await _live(feed, watch)
     except Nonconformity as error:
         if error.rule in {"something comes", "declared first", "no failure"}:
-            raise Nonconformity("clean restart", f"when run was called again, {error.what}") from None
+            raise Nonconformity("clean restart", f"when run was called again, {error.finding}") from None
         raise
 
 
-async def _live(feed: Feed, watch: Callable[[_Line], Awaitable[None]]) -> None:
+async def _live(feed: Feed, watch: Callable[[_FeedRun], Awaitable[None]]) -> None:
     """Run the feed while it is watched, then cancel it."""
-    line = _Line()
+    run = _FeedRun()
     fault: Nonconformity | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(line.run, feed)
+        nursery.start_soon(run.run, feed)
         try:
-            await watch(line)
+            await watch(run)
         except Nonconformity as error:
             fault = error
-        ending = await _end(line)
-    line.received.close()
+        ending = await _end(run)
+    run.received.close()
     for each in (fault, ending):
         if each is not None:
             raise each
 
 
-async def _end(line: _Line) -> Nonconformity | None:
-    """Cancel the feed, if it has not ended; what is wrong with its end."""
-    if not line.ended.is_set():
-        if not await line.ends_promptly():
+async def _end(run: _FeedRun) -> Nonconformity | None:
+    """Cancel the feed, if it has not ended; return the fault of its end, if any."""
+    if not run.ended.is_set():
+        if not await run.ends_promptly():
             cause = f"run went on for more than {CANCEL_SECONDS:g} s or {CANCEL_STEPS} steps after its cancellation"
             fault = Nonconformity("prompt cancellation", cause)
             # A task cannot be ended from outside: should this one never end, at least its author knows why.
             print(fault, file=sys.stderr, flush=True)
             return fault
-        if line.error is not None:
-            return Nonconformity("prompt cancellation", f"when it was cancelled, run raised {_told(line.error)}")
+        if run.error is not None:
+            return Nonconformity("prompt cancellation", f"when it was cancelled, run raised {_described(run.error)}")
     await trio.sleep(LINGER_SECONDS)
-    if line.late:
-        return Nonconformity("silence after the end", f"{line.late} more came when run had been cancelled or had ended")
-    return line.altered()
+    if run.late:
+        return Nonconformity("silence after the end", f"{run.late} more came when run had been cancelled or had ended")
+    return run.altered()
 
 
-async def _read(line: _Line, *, judge: PublicationChecker, most: int, seconds: float) -> None:
-    """PublicationChecker what comes."""
+async def _read(run: _FeedRun, *, checker: PublicationChecker, most: int, seconds: float) -> None:
+    """Check the items that come."""
     with trio.move_on_after(seconds):
-        async for item in line.received:
-            judge.take(item)
-            if judge.updates >= most:
+        async for item in run.received:
+            checker.take(item)
+            if checker.updates >= most:
                 return
-    if line.error is not None:
-        raise Nonconformity("no failure", f"run raised {_told(line.error)}")
+    if run.error is not None:
+        raise Nonconformity("no failure", f"run raised {_described(run.error)}")
 
 
-async def _read_again(line: _Line, *, most: int, seconds: float) -> None:
-    judge = PublicationChecker()
-    await _read(line, judge=judge, most=most, seconds=seconds)
-    if not judge.updates:
+async def _read_again(run: _FeedRun, *, most: int, seconds: float) -> None:
+    checker = PublicationChecker()
+    await _read(run, checker=checker, most=most, seconds=seconds)
+    if not checker.updates:
         raise Nonconformity("something comes", f"no update came within {seconds:g} s")
 
 
-async def _leave_full(line: _Line, *, seconds: float, full_seconds: float) -> None:
-    """Take a little, then nothing more, and see what piles up."""
-    await _read_again(line, most=1, seconds=seconds)
+async def _leave_full(run: _FeedRun, *, seconds: float, full_seconds: float) -> None:
+    """Take a little, then nothing more, and measure the growth."""
+    await _read_again(run, most=1, seconds=seconds)
     with _traced():
         await trio.sleep(full_seconds / 4)
-        bytes_before, waiting_before = _allocated(), line.waiting
+        bytes_before, waiting_before = _allocated(), run.waiting
         await trio.sleep(full_seconds * 3 / 4)
         more = _allocated() - bytes_before
-    if line.error is not None:
-        raise Nonconformity("bounded memory", f"with a full channel, run raised {_told(line.error)}")
-    if line.waiting > max(waiting_before, MANY_WAITING):
+    if run.error is not None:
+        raise Nonconformity("bounded memory", f"with a full channel, run raised {_described(run.error)}")
+    if run.waiting > max(waiting_before, MANY_WAITING):
         raise Nonconformity(
-            "bounded memory", f"with a full channel, {line.waiting} sends waited at once, and still more came"
+            "bounded memory", f"with a full channel, {run.waiting} sends waited at once, and still more came"
         )
     if more > MEMORY_BYTES:
         raise Nonconformity("bounded memory", f"with a full channel, it took {more} bytes within {full_seconds:g} s")
 
 
-class _Line(trio.abc.SendChannel[FeedItem]):
-    """A feed's run and its channel, which holds nothing: what is sent waits until the kit takes it."""
+class _FeedRun(trio.abc.SendChannel[FeedItem]):
+    """A feed's run and its channel, which holds nothing: each item waits until the kit takes it."""
 
     def __init__(self) -> None:
-        self._way, self.received = trio.open_memory_channel[FeedItem](0)
+        self._channel, self.received = trio.open_memory_channel[FeedItem](0)
         self._scope = trio.CancelScope()
         self._sent: deque[tuple[FeedItem, list[object]]] = deque(maxlen=1_000)
         self._over = False
         self._task: trio.lowlevel.Task | None = None
         self._settled = trio.Event()
-        """Set when it has ended, or has had all the steps to end that it may take."""
+        """Set when the run has ended, or has used up its steps."""
         self.ended = trio.Event()
         self.error: Exception | None = None
         self.waiting = 0
-        """How many sends wait."""
+        """Number of waiting sends."""
         self.late = 0
-        """How many there were after the end, those included that waited when it came."""
+        """Number of sends after the end, those included that waited at the end."""
 
     async def run(self, feed: Feed) -> None:
         """Run the feed to its end, or until it is cancelled."""
@@ -182,16 +182,16 @@ class _Line(trio.abc.SendChannel[FeedItem]):
         try:
             with self._scope:
                 await feed.run(self)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the kit tells it
+        except Exception as error:  # noqa: BLE001  # any failure of the feed is a finding
             self.error = error
         self._over = True
         self.late += self.waiting
-        self._way.close()
+        self._channel.close()
         self.ended.set()
         self._settled.set()
 
     async def ends_promptly(self) -> bool:
-        """Cancel the run. Whether that ends it; from now on nothing may come."""
+        """Cancel the run; return whether that ends it. From now on every send is late."""
         self._over = True
         self._scope.cancel()
         steps = _Steps(self._task, self._settled)
@@ -199,7 +199,7 @@ class _Line(trio.abc.SendChannel[FeedItem]):
         try:
             with trio.move_on_after(CANCEL_SECONDS):
                 await self._settled.wait()
-            # On a machine that is busy with something else, time may have passed in which the feed had no turn.
+            # On a machine that is busy with something else, time may have passed without a step of the feed.
             for _ in range(1_000):
                 if not self._settled.is_set():
                     await trio.lowlevel.checkpoint()
@@ -208,22 +208,22 @@ class _Line(trio.abc.SendChannel[FeedItem]):
         return self.ended.is_set()
 
     async def send(self, value: FeedItem) -> None:
-        """What the feed calls."""
+        """Called by the feed."""
         if self._over:
-            # A task that is cancelled may come here, and learns of it in this line.
+            # A cancelled task may call this: the checkpoint raises its Cancelled.
             await trio.lowlevel.checkpoint()
             self.late += 1
             raise trio.BrokenResourceError("the feed has ended")
         self._sent.append((value, _image(value)))
         self.waiting += 1
         try:
-            await self._way.send(value)
+            await self._channel.send(value)
         finally:
             self.waiting -= 1
 
     async def aclose(self) -> None:
         """A feed may close its channel."""
-        await self._way.aclose()
+        await self._channel.aclose()
 
     def altered(self) -> Nonconformity | None:
         """Whether something was altered after it had been sent."""
@@ -256,7 +256,7 @@ class _Steps(trio.abc.Instrument):
 
 
 def _image(item: FeedItem) -> list[object]:
-    """What was sent, as it is now."""
+    """The present state of an item that was sent."""
     batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as in PublicationChecker
     return [
         (each.symbol, dict(each.fields)) if type(each) is Update and isinstance(each.fields, Mapping) else each
@@ -266,7 +266,7 @@ def _image(item: FeedItem) -> list[object]:
 
 @contextmanager
 def _traced() -> Iterator[None]:
-    """Count what is allocated, if nobody does so already."""
+    """Trace allocations, unless they are traced already."""
     begins = not tracemalloc.is_tracing()
     if begins:
         tracemalloc.start()
@@ -294,6 +294,6 @@ def _check_attributes(feed: Feed) -> None:
         raise Nonconformity("attributes", f"counters is {shown(counters)}")
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     only = sole(error)
     return f"{type(only).__name__}: {only}"

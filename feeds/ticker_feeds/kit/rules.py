@@ -1,7 +1,7 @@
-"""The rules that the conformance kit holds a feed to, and the judge of what it sends. No clock, no I/O.
+"""The rules of the conformance kit, and the check of everything that a feed sends. No clock, no I/O.
 
-The judge accepts exactly the values that the service's cache accepts (the tests compare the two), and is stricter in
-what a service would have to take as it comes: what `status` may say, and that instruments are declared in every run.
+`PublicationChecker` accepts exactly the values that the service's cache accepts (the tests compare the two). It is
+stricter in two points: the values of `status`, and the declaration of instruments in every run.
 """
 
 from __future__ import annotations
@@ -43,17 +43,16 @@ RULES: Mapping[str, str] = {
     " (ticker.market says it all)",
     "status": "`status` is live, stale, halted or closed; say why in `reason`",
     "bounded batches": "Send it in several parts",
-    "hands off": "Make a new dict and a new list for every send: what was sent is read later",
+    "hands off": "Make a new dict and a new list for every send: the service reads them later",
     "prompt cancellation": "Let trio.Cancelled pass (no bare except, no `except BaseException` that goes on), do not"
-    " shield waits, and put what blocks into trio.to_thread.run_sync with abandon_on_cancel=True",
+    " shield waits, and put blocking calls into trio.to_thread.run_sync with abandon_on_cancel=True",
     "silence after the end": "Start tasks in a nursery of run's own, so that they end with it; no threads, no"
     " system tasks",
     "bounded memory": "Wait in `await updates.send(...)` before taking more from the source: no task for each update,"
     " no queue without an end",
-    "clean restart": "Let run begin with fresh state: what is known of the source belongs to the call of run, not to"
-    " self",
+    "clean restart": "Let run begin with fresh state: knowledge of the source belongs to the call of run, not to self",
 }
-"""Each rule, and what to do where it is broken."""
+"""Each rule, and the remedy for a breach."""
 
 STATUSES: tuple[str, ...] = tuple(Status)
 
@@ -64,23 +63,23 @@ _MARKS: frozenset[FieldKey] = frozenset({int(Field.STATUS), int(Field.REASON)})
 
 
 class Nonconformity(AssertionError):
-    """A feed broke a rule: `rule` is its name in `RULES`, `what` what happened."""
+    """A feed broke a rule: `rule` is its name in `RULES`, `finding` the breach."""
 
-    def __init__(self, rule: str, what: str) -> None:
-        super().__init__(f"{rule}: {what}. {RULES[rule]}.")
+    def __init__(self, rule: str, finding: str) -> None:
+        super().__init__(f"{rule}: {finding}. {RULES[rule]}.")
         self.rule = rule
-        self.what = what
+        self.finding = finding
 
 
 class PublicationChecker:
-    """Judges all that a feed sends in one run, and counts the updates."""
+    """Checks everything that a feed sends in one run, and counts the updates."""
 
     def __init__(self) -> None:
         self.updates = 0
-        self._copies: dict[str, _Copy] = {}
+        self._copies: dict[str, _InstrumentCopy] = {}
 
     def take(self, item: object) -> None:
-        """PublicationChecker what was sent. Raises `Nonconformity`."""
+        """Check an item that was sent. Raises `Nonconformity`."""
         # An Update is a tuple, too, so the type itself counts.
         batch = item if type(item) in {list, tuple} else [item]
         assert isinstance(batch, list | tuple)  # noqa: S101  # for the type checker
@@ -95,9 +94,9 @@ class PublicationChecker:
         if type(publication) is Instrument:
             copy = self._copies.get(publication.symbol)
             if copy is None:
-                self._copies[publication.symbol] = _Copy(publication)
+                self._copies[publication.symbol] = _InstrumentCopy(publication)
             else:
-                _carried(publication.symbol, lambda: copy.declare(publication))
+                _raise_as_nonconformity(publication.symbol, lambda: copy.declare(publication))
         elif type(publication) is Update:
             self._update(publication)
             self.updates += 1
@@ -106,7 +105,7 @@ class PublicationChecker:
         else:
             raise Nonconformity("publications only", f"{shown(publication)} was sent, a {type(publication).__name__}")
 
-    def _declared(self, symbol: object) -> _Copy:
+    def _declared(self, symbol: object) -> _InstrumentCopy:
         copy = self._copies.get(symbol) if isinstance(symbol, str) else None
         if copy is None:
             raise Nonconformity("declared first", f"{shown(symbol)} was sent before its Instrument")
@@ -120,13 +119,13 @@ class PublicationChecker:
         for name, value in fields.items():
             if isinstance(value, float):
                 raise Nonconformity("no floats", f"{update.symbol}: {shown(name)} is the float {value!r}")
-        _carried(update.symbol, lambda: copy.update(fields))
+        _raise_as_nonconformity(update.symbol, lambda: copy.update(fields))
         status = fields.get("status")
         if status is not None and status not in STATUSES:
             raise Nonconformity("status", f"{update.symbol}: status is {shown(status)}")
 
 
-class _Copy:
+class _InstrumentCopy:
     """An instrument as far as the rules need it: its scales, numbers and names of fields."""
 
     def __init__(self, instrument: Instrument) -> None:
@@ -167,7 +166,7 @@ class _Copy:
 
 
 def _check_plain(name: str, kind: Kind | None, value: object) -> None:
-    """Raises `BadPublication` for what cannot be the value of a field that is no price or size."""
+    """Raises `BadPublication` for an impossible value of a field other than a price or size."""
     if type(value) is int and kind is not Kind.TEXT:
         fits = abs(value) <= MAX_INTEGER
     elif kind is None and isinstance(value, Decimal):
@@ -178,7 +177,7 @@ def _check_plain(name: str, kind: Kind | None, value: object) -> None:
         raise BadPublication(f"{name}: {shown(value)}, a {type(value).__name__}, cannot be its value")
 
 
-def _carried(symbol: str, take: Callable[[], None]) -> None:
+def _raise_as_nonconformity(symbol: str, take: Callable[[], None]) -> None:
     try:
         take()
     except BadPublication as error:

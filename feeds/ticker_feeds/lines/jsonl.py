@@ -1,6 +1,6 @@
-"""Prices from any program: lines of JSON, from standard input, a file that may grow, or whoever connects to a socket.
+"""Prices from any program: lines of JSON from standard input, files that may grow, and clients of a socket.
 
-What a line can say is described in `ticker_feeds.lines.objects`.
+The contents of a line: `ticker_feeds.lines.objects`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class JsonLines:
     """A feed of lines of JSON.
 
     `path` is `-` for standard input, a file, `tcp://HOST:PORT` with an address of this machine's own, or `unix:PATH`:
-    at the last two the feed listens, and any number of programs may write at once; what one of them published is
-    `stale`, with the reason `writer_gone`, when it hangs up. With `follow`, a file is read on as it grows, is truncated
-    or is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it. With `silence`, a
-    source that sends nothing for so many seconds, not even `[]`, counts as broken, and its instruments are `stale`.
+    at the last two the feed listens, and any number of programs may write at once; when one of them disconnects, its
+    instruments are `stale` with the reason `writer_gone`. With `follow`, a file is read on as it grows, is truncated or
+    is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it. With `silence`, a source
+    that sends nothing for so many seconds, not even `[]`, counts as broken, and its instruments are `stale`.
 
-    `counters` counts what could not be used, by cause. Raises `ConfigError` for options that cannot be.
+    `counters` counts unusable input by cause. Raises `ConfigError` for impossible options.
     """
 
     def __init__(self, *, path: str, follow: bool = False, silence: float | None = None) -> None:
@@ -72,18 +72,21 @@ class JsonLines:
         if self._listen is None and path != "-" and not follow and not Path(path).exists():
             raise ConfigError(f"path {path!r}: there is no such file; {_REMEDY}")
 
+    def __repr__(self) -> str:
+        return f"<JsonLines from {self.address or self._path}: {dict(self.counters)}>"
+
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Read until the source ends, which a socket and a file that is followed never do."""
         reader = ObjectReader(self._path, self.counters, _log)
         if self._listen is not None:
             await self._serve(self._listen(), reader, updates)
         elif self._path == "-":
-            await _copy(0, _Lines(reader, "line"), updates)
+            await _copy(0, _LineSplitter(reader, "line"), updates)
         elif self._follow:
             await _Follower(self._path, reader, self._silence, updates).run()
         else:
             with _Open(self._path) as file:
-                await _copy(file.descriptor, _Lines(reader, "line"), updates)
+                await _copy(file.descriptor, _LineSplitter(reader, "line"), updates)
 
     async def _serve(
         self, listener: trio.SocketListener, reader: ObjectReader, updates: trio.abc.SendChannel[FeedItem]
@@ -99,13 +102,13 @@ class JsonLines:
                 return
             last = number = last + 1
             writers.add(number)
-            lines = _Lines(reader, f"writer {number}, line", partial(_own, owners, number))
+            lines = _LineSplitter(reader, f"writer {number}, line", partial(_own, owners, number))
             try:
                 while data := await stream.receive_some(_CHUNK):
                     await lines.send(data, updates)
                 await lines.send(b"\n", updates)
             except trio.BrokenResourceError:
-                pass  # its fault alone; what it was writing is not complete
+                pass  # that program's fault alone; its last line is incomplete
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
@@ -135,18 +138,18 @@ def checked_silence(seconds: float | None) -> float | None:
 
 
 def _own(owners: dict[str, int], number: int, publications: list[Publication]) -> None:
-    """Whoever spoke of an instrument last answers for it."""
+    """Each instrument belongs to its last writer."""
     for publication in publications:
         owners[publication.symbol] = number
 
 
-class _Lines:
+class _LineSplitter:
     """Makes lines of bytes as they come, and publications of the lines."""
 
     def __init__(
         self, reader: ObjectReader, where: str, seen: Callable[[list[Publication]], None] = lambda _publications: None
     ) -> None:
-        self._intake = reader
+        self._reader = reader
         self._where = where
         self._seen = seen
         self._number = 0
@@ -154,7 +157,7 @@ class _Lines:
         self._too_long = False
 
     async def send(self, data: bytes | bytearray, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Publish what these bytes complete; a sign of life, if that is nothing."""
+        """Publish the lines that these bytes complete; a sign of life, if they hold no publication."""
         *lines, rest = (self._rest + data).split(b"\n")
         batch: list[Publication] = []
         alive = False
@@ -174,24 +177,24 @@ class _Lines:
         await trio.lowlevel.checkpoint()
 
     def restart(self) -> None:
-        """What comes next is the beginning of a file."""
+        """Begin a file anew."""
         self._number, self._rest, self._too_long = 0, b"", False
 
     def _publications(self, line: bytes) -> list[Publication] | None:
-        """What a line says; None, if there is none."""
+        """Return the publications of a line; None for an empty or unusable one."""
         where = f"{self._where} {self._number}"
         if self._too_long or len(line) > MAX_LINE:
             self._too_long = False
-            self._intake.reject(BadInput("line too long", f"more than {MAX_LINE} bytes"), where)
+            self._reader.reject(BadInput("line too long", f"more than {MAX_LINE} bytes"), where)
             return None
         if not line.strip():
             return None
         try:
             item = decode_json(line)
         except BadInput as error:
-            self._intake.reject(error, where)
+            self._reader.reject(error, where)
             return None
-        publications = self._intake.take(item, where)
+        publications = self._reader.take(item, where)
         self._seen(publications)
         return publications
 
@@ -200,7 +203,7 @@ class _Open:
     """A file, or a named pipe, that is open for reading."""
 
     def __init__(self, path: str) -> None:
-        # A named pipe would otherwise have us wait, and everybody else, until somebody writes.
+        # Opening a named pipe would otherwise block the whole service until a writer comes.
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         found = os.fstat(self.descriptor)
         self.identity = found.st_dev, found.st_ino
@@ -219,8 +222,8 @@ class _Open:
         os.close(self.descriptor)
 
 
-async def _copy(descriptor: int, lines: _Lines, updates: trio.abc.SendChannel[FeedItem]) -> None:
-    """Publish what can be read until it ends; a last line need not be complete."""
+async def _copy(descriptor: int, lines: _LineSplitter, updates: trio.abc.SendChannel[FeedItem]) -> None:
+    """Publish all lines to the end of the file; the last one needs no newline."""
     while data := await _read(descriptor):
         await lines.send(data, updates)
     await lines.send(b"\n", updates)
@@ -240,16 +243,16 @@ async def _read(descriptor: int) -> bytes:
 
 
 class _Follower:
-    """Reads a file as it grows, and whatever takes its place."""
+    """Reads a file as it grows, and its replacements."""
 
     def __init__(
         self, path: str, reader: ObjectReader, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
     ) -> None:
         self._path = path
-        self._intake = reader
-        self._lines = _Lines(reader, "line")
+        self._reader = reader
+        self._lines = _LineSplitter(reader, "line")
         self._silence = math.inf if silence is None else silence
-        self._heard = trio.current_time()
+        self._last_data = trio.current_time()
         self._updates = updates
 
     async def run(self) -> None:
@@ -265,11 +268,11 @@ class _Follower:
         """Read a file to its end, and on, until another one has its name."""
         position = 0
         while True:
-            # Before the end is read: what was written to the file until it was replaced is read, too.
+            # Looked up before the end is read, so that everything written before the replacement is read too.
             replaced = self._is_replaced(file)
             while data := await _read(file.descriptor):
                 position += len(data)
-                self._heard = trio.current_time()
+                self._last_data = trio.current_time()
                 await self._lines.send(data, self._updates)
             if replaced:
                 await self._lines.send(b"\n", self._updates)
@@ -282,10 +285,10 @@ class _Follower:
 
     async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
-        if trio.current_time() >= self._heard + self._silence:
-            slow_consumer_events = self._intake.mark_all_stale(Reason.FEED_SILENT)
-            if slow_consumer_events:
-                await self._updates.send(slow_consumer_events)
+        if trio.current_time() >= self._last_data + self._silence:
+            updates = self._reader.mark_all_stale(Reason.FEED_SILENT)
+            if updates:
+                await self._updates.send(updates)
 
     def _is_replaced(self, file: _Open) -> bool:
         try:
@@ -303,7 +306,7 @@ def _host_and_port(path: str) -> tuple[str, int]:
     except ValueError as error:
         raise ConfigError(f"path {path!r}: {error}; {_REMEDY}") from None
     if not local:
-        raise ConfigError(f"path {path!r}: whoever connects is believed, so give an address of this machine's own")
+        raise ConfigError(f"path {path!r}: clients are not authenticated, so give an address of this machine's own")
     if port is None or parts.path:
         raise ConfigError(f"path {path!r}: {_REMEDY}")
     return ("127.0.0.1" if host == "localhost" else host), port
@@ -315,7 +318,7 @@ def _listen_tcp(host: str, port: int) -> trio.SocketListener:
 
 
 def _listen_unix(path: str) -> trio.SocketListener:
-    """A socket that only this user can connect to. What is left of a listener that is gone gives way."""
+    """Listen on a socket for this user alone, in place of the file that an ended listener left behind."""
     made = socket.socket(socket.AF_UNIX)
     try:
         _make_room(path)
@@ -333,7 +336,7 @@ def _make_room(path: str) -> None:
         return
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(path) == 0:
-            raise OSError(f"{path}: somebody else is listening there")
+            raise OSError(f"{path}: another program is listening there")
     _remove(path)
 
 

@@ -1,4 +1,4 @@
-"""What other programs say, as JSON or msgpack objects, one by one.
+"""Publications of other programs, as JSON or msgpack objects.
 
     {"symbol": "A", "bid": "1.00", "ask": 1.01}                             new values; null withdraws one
     {"instrument": "A", "price_scale": 2, "size_scale": 0, "metadata": {}}  a declaration; the name alone is enough
@@ -6,11 +6,10 @@
     [{...}, {...}]                                                          one moment; [] is a sign of life
 
 Numbers are read exactly, whether they are written as JSON numbers or as texts; msgpack's floats are refused, for they
-are not what was meant. Who updates without declaring gets an instrument as finely scaled as its first values are
-written.
+are rounded. An update without a declaration makes an instrument with the scales of its first values.
 
-What cannot be used is counted by its cause, logged once for each cause, and skipped whole; the instruments that it was
-about are `stale`, with the reason `bad_data`, until something good comes of them.
+An unusable object or array is counted by its cause, logged once for each cause, and skipped whole; its instruments are
+`stale`, with the reason `bad_data`, until their next good update.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from ticker.market import (
 from ticker_feeds.parsing import BadInput, guessed_instrument
 
 MAX_ARRAY = 3_000
-"""The most objects in one array: with declarations and statuses they stay below what one batch may hold."""
+"""The most objects in one array: with declarations and statuses they fit into one batch."""
 
 _CAUSES = 50
 """Number of causes that are told apart."""
@@ -56,7 +55,7 @@ _read_msgpack = msgspec.msgpack.Decoder().decode
 
 
 def decode_json(data: bytes) -> object:
-    """What stands there, with every number as it is written. Raises `BadInput`."""
+    """Return the decoded value, with every number as it is written. Raises `BadInput`."""
     try:
         return _read_json(data)
     except (msgspec.DecodeError, ArithmeticError, RecursionError, UnicodeError) as error:
@@ -64,7 +63,7 @@ def decode_json(data: bytes) -> object:
 
 
 def decode_msgpack(data: bytes) -> object:
-    """What stands there. Raises `BadInput`."""
+    """Return the decoded value. Raises `BadInput`."""
     try:
         return _read_msgpack(data)
     except (msgspec.DecodeError, RecursionError, UnicodeError, ValueError) as error:
@@ -72,10 +71,10 @@ def decode_msgpack(data: bytes) -> object:
 
 
 class ObjectReader:
-    """What is known of the instruments of one run, and what follows from each object."""
+    """Makes publications of objects; keeps the declared and the stale instruments of one run."""
 
     def __init__(self, name: str, counters: Counter[str], log: logging.Logger) -> None:
-        """`name` says in the log what is read; `counters` counts what cannot be used."""
+        """`name` is the source's, for the log; `counters` counts unusable objects."""
         self._name = name
         self._counters = counters
         self._log = log
@@ -83,7 +82,7 @@ class ObjectReader:
         self._stale: set[str] = set()
 
     def take(self, item: object, where: str) -> list[Publication]:
-        """What an object, or an array of them, says; `where` says in the log where it stands."""
+        """Return the publications in an object or an array; `where` is its place, for the log."""
         try:
             return self._complete(_publications(item))
         except BadInput as error:
@@ -91,22 +90,22 @@ class ObjectReader:
             return self.mark_stale(_symbols(item), Reason.BAD_DATA)
 
     def reject(self, error: BadInput, where: str) -> None:
-        """Count what cannot be used."""
+        """Count an unusable object."""
         if count_cause(self._counters, error.cause, _CAUSES):
             self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
 
     def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
-        """These are not live any more, as far as they are known, until they are updated."""
+        """Mark those of these symbols that are declared as `stale`, until their next update."""
         lapsed = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
         self._stale.update(lapsed)
         return [Update(symbol, {"status": Status.STALE, "reason": reason}) for symbol in lapsed]
 
     def mark_all_stale(self, reason: str) -> list[Publication]:
-        """Nothing is live any more until it is updated; nothing is said of what was stale before."""
+        """Mark every live instrument as `stale`, until its next update."""
         return self.mark_stale(sorted(self._announced - self._stale), reason)
 
     def _complete(self, publications: list[Publication]) -> list[Publication]:
-        """With the declarations that are missing, and with what is live again."""
+        """Add missing declarations, and the status of instruments that are live again."""
         complete: list[Publication] = []
         for each in publications:
             if isinstance(each, Update) and each.symbol not in self._announced:
@@ -134,7 +133,7 @@ def _publications(item: object) -> list[Publication]:
 
 
 def _symbols(item: object) -> list[str]:
-    """The instruments that something is about which cannot be used."""
+    """Return the symbols in an unusable object."""
     items = item[:MAX_ARRAY] if isinstance(item, list) else [item]
     return [each["symbol"] for each in items if isinstance(each, dict) and is_symbol(each.get("symbol"))]
 
@@ -159,7 +158,7 @@ def _instrument(item: Mapping[str, object]) -> Instrument:
     if unknown:
         raise BadInput("unknown key", f"{shown(min(unknown, key=str))} beside instrument")
     described = {key: value for key, value in item.items() if key != "instrument"}
-    return Instrument(item["instrument"], **described)  # type: ignore[arg-type]  # it checks what it is given
+    return Instrument(item["instrument"], **described)  # type: ignore[arg-type]  # Instrument checks its arguments
 
 
 def _update(item: Mapping[str, object]) -> Update:
@@ -185,4 +184,4 @@ def _value(name: str, value: object) -> Value:
         kind is not Kind.INTEGER and is_text(value)
     ):
         return value
-    raise BadPublication(f"{name}: {shown(value)} is not what it can be")
+    raise BadPublication(f"{name}: {shown(value)} cannot be its value")

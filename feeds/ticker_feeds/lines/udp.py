@@ -1,6 +1,6 @@
 """Prices from datagrams: one JSON or msgpack object, or an array of them, in each (`ticker_feeds.lines.objects`).
 
-Nobody who sends is asked who they are: let only those reach the address that may.
+Senders are not authenticated: let only trusted hosts reach the address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ticker_feeds.parsing import BadInput
 
 _MAX_DATAGRAM = 65_535
 _AT_ONCE = 200
-"""The most datagrams that are taken before other tasks have their turn; they are published together."""
+"""The most datagrams that are taken before other tasks run; they are published together."""
 
 _MAX_BATCH = 1_000
 _SENDERS = 1_000
@@ -45,10 +45,10 @@ class Udp:
     many seconds, not even `[]`, counts as broken.
 
     An object, or the first one of an array, may have a `seq` that its sender counts up by one with each datagram:
-    `gaps` counts the holes, `missed` what is missing in them; what comes a second time (`duplicates`) or late (`late`)
-    is dropped, for newer values are there already.
+    `gaps` counts the holes, `missed` the datagrams missing in them; a datagram that comes a second time (`duplicates`)
+    or late (`late`) is dropped, for newer values are there already.
 
-    `counters` has these, and what could not be used, by cause. Raises `ConfigError` for options that cannot be.
+    `counters` has these, and unusable datagrams by cause. Raises `ConfigError` for impossible options.
     """
 
     def __init__(self, *, listen: str, group: str | None = None, silence: float | None = None) -> None:
@@ -71,10 +71,13 @@ class Udp:
             raise ConfigError(f"group {group!r}: give an IPv4 multicast group, 224.0.0.0 to 239.255.255.255")
         self._name = f"udp {listen}" if group is None else f"udp {group} at {listen}"
 
+    def __repr__(self) -> str:
+        return f"<Udp, {self._name}: {dict(self.counters)}>"
+
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Receive without end."""
         reader = ObjectReader(self._name, self.counters, _log)
-        order = _Order(self.counters)
+        sequences = _SequenceTracker(self.counters)
         with self._socket() as receiver:
             host, port, *_ = receiver.getsockname()
             self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -84,7 +87,7 @@ class Udp:
                 batch: list[Publication] = []
                 alive = False
                 for data, sender in _waiting(receiver):
-                    publications = _taken(data, sender, reader, order)
+                    publications = _taken(data, sender, reader, sequences)
                     alive = alive or publications is not None
                     if batch and len(batch) + len(publications or ()) > _MAX_BATCH:
                         await updates.send(batch)
@@ -97,7 +100,7 @@ class Udp:
         made = socket.socket(socket.AF_INET6 if self._host.version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             made.settimeout(0)
-            # A burst waits in the kernel while others have their turn; it may grant less.
+            # A burst waits in the kernel while others are served; it may grant less.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             if self._group is None:
                 made.bind((str(self._host), self._port))
@@ -113,15 +116,15 @@ class Udp:
         return made
 
 
-class _Order:
+class _SequenceTracker:
     """The numbers that senders give their datagrams."""
 
     def __init__(self, counters: Counter[str]) -> None:
         self._counters = counters
         self._last: OrderedDict[object, int] = OrderedDict()
 
-    def is_news(self, sender: object, number: int) -> bool:
-        """Whether nothing as new has come from this sender; what is missing before it is counted."""
+    def is_new(self, sender: object, number: int) -> bool:
+        """Whether this is the sender's newest datagram; those missing before it are counted."""
         last = self._last.get(sender)
         if last is not None and number <= last and number > 1 and last - number <= _LATE:
             self._counters["duplicates" if number == last else "late"] += 1
@@ -145,8 +148,8 @@ def _waiting(receiver: socket.socket) -> list[tuple[bytes, object]]:
     return received
 
 
-def _taken(data: bytes, sender: object, reader: ObjectReader, order: _Order) -> list[Publication] | None:
-    """What a datagram says; None for one that is not to be heard."""
+def _taken(data: bytes, sender: object, reader: ObjectReader, sequences: _SequenceTracker) -> list[Publication] | None:
+    """Return the publications of a datagram; None for one that is unusable or not new."""
     where = f"from {sender}"
     try:
         item = decode_json(data) if data.lstrip()[:1] in {b"{", b"["} else decode_msgpack(data)
@@ -154,7 +157,7 @@ def _taken(data: bytes, sender: object, reader: ObjectReader, order: _Order) -> 
     except BadInput as error:
         reader.reject(error, where)
         return None
-    if number is not None and not order.is_news(sender, number):
+    if number is not None and not sequences.is_new(sender, number):
         return None
     return reader.take(item, where)
 

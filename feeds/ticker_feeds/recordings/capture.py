@@ -1,10 +1,10 @@
-"""Captures: what a feed published, moment by moment, in files that are only ever appended to.
+"""Captures: the publications of a feed, moment by moment, in files that are only ever appended to.
 
 A segment is 8 bytes, `ticker`, 0 and the format's version, and then blocks. A block is the length of its payload and
 the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
 
-- the first block of a segment: `{"segment": n, "instruments": [...]}`, what was declared before this segment began, so
-  that it can be played alone;
+- the first block of a segment: `{"segment": n, "instruments": [...]}`, the instruments declared before
+  this segment began, so that it can be played alone;
 - every other block: `[time, [publication, ...]]`, one moment, with the time of its recording in microseconds since 1970
   UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]` or
   `[2, symbol]`: an instrument, an update, a withdrawal. Prices and sizes are texts as the feed wrote them, or integers.
@@ -12,7 +12,7 @@ the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
 A capture is `FILE`, then `FILE.0001`, `FILE.0002` and so on, where segments were to have a limited size.
 
 A block goes to the kernel in one piece as soon as it is there, so a process that dies loses at most the block that it
-was writing: the torn tail. It is ignored by whoever reads, and cut off before anything is appended.
+was writing: the torn tail. Readers ignore it, and a writer cuts it off before appending.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ MAX_BLOCK = 2**24
 
 CHUNK_MOMENTS = 250
 CHUNK_BYTES = 2**18
-"""What is read in one go: about two milliseconds."""
+"""Limits of one read: about two milliseconds."""
 
 _HEAD = struct.Struct(">II")
 
@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 
 class Moment(NamedTuple):
-    """What was published together, and when, in microseconds since 1970 UTC."""
+    """Publications of one moment; `time` is in microseconds since 1970 UTC."""
 
     time: int
     publications: Sequence[Publication]
@@ -111,7 +111,7 @@ def segments(path: str | Path) -> list[Path]:
 class Capture:
     """A capture, read from its beginning by each call of `chunks`.
 
-    `skipped` counts what could not be read, by cause. Raises `ConfigError` for what is no capture.
+    `skipped` counts unreadable blocks by cause. Raises `ConfigError` for a file that is no capture.
     """
 
     def __init__(self, path: str) -> None:
@@ -145,10 +145,10 @@ class Capture:
 class CaptureWriter:
     """Appends to a capture, which is made if there is none.
 
-    `rotate_bytes` is the most that a segment may hold before the next one is begun. `refused` counts what was no market
-    data, by cause; it is left out.
+    `rotate_bytes` is the most that a segment may hold before the next one is begun. `refused` counts, by cause, items
+    that were no market data; they are left out.
 
-    Raises `ConfigError` for a file that is no capture or is damaged, or that somebody else is writing to.
+    Raises `ConfigError` for a file that is no capture or is damaged, or that another process is writing to.
     """
 
     def __init__(self, path: str | Path, rotate_bytes: int | None = None) -> None:
@@ -162,7 +162,7 @@ class CaptureWriter:
                 lock = stack.enter_context(self._path.open("ab"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ConfigError(f"{path}: somebody else is recording to it") from None
+                raise ConfigError(f"{path}: another process is recording to it") from None
             except OSError as error:
                 raise ConfigError(f"{path}: cannot be written ({error})") from error
             files = segments(self._path)
@@ -193,7 +193,7 @@ class CaptureWriter:
         self._append(ready)
 
     def close(self) -> None:
-        """Have the disk take what was written, and end."""
+        """Flush to the disk, and close."""
         os.fsync(self._file.fileno())
         self._file.close()
         self._owned.close()
@@ -228,7 +228,7 @@ class CaptureWriter:
         self.bytes_written += len(data)
 
     def _cut_tail(self, path: Path) -> int:
-        """Find the end of a segment, and cut off what is behind it; returns the segment's size."""
+        """Cut a segment off behind its last whole block; return its size."""
         with path.open("rb", buffering=CHUNK_BYTES) as file:
             segment = _Segment(path, file)
             self._note_instruments(segment.instruments)
@@ -258,7 +258,7 @@ class _Segment:
     """Walks over one segment. Raises `ConfigError` for a file that is none.
 
     `instruments` are those that were declared before it began; `end` is where the last whole block ends, and `faults`
-    counts what is wrong with it, by cause.
+    counts its faults by cause.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -291,7 +291,7 @@ class _Segment:
                 yield moment
 
     def _blocks(self) -> Iterator[bytes]:
-        """The payloads that are what was written; `end` follows."""
+        """The undamaged payloads; `end` follows."""
         at = self._file.tell()
         while head := self._file.read(_HEAD.size):
             length, checksum = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
@@ -311,7 +311,7 @@ class _Segment:
                 self._complain("damaged block", "its checksum does not match")
 
     def _lose_the_rest(self, head: bytes) -> None:
-        """What comes is no block. After a loss of power a file may end in zeros: these are a torn tail."""
+        """The rest is no block. After a loss of power a file may end in zeros: these are a torn tail."""
         zeros = not any(head)
         while zeros and (more := self._file.read(CHUNK_BYTES)):
             zeros = not any(more)
@@ -334,7 +334,7 @@ def _declared(instrument: Instrument) -> _Declared:
 
 
 def _packed(publication: object) -> _Published:
-    """A publication as it is written. Raises `BadPublication` for what is none."""
+    """Return a publication in its written form. Raises `BadPublication` for anything else."""
     if type(publication) is Instrument:
         return _declared(publication)
     if type(publication) is Update and is_symbol(publication.symbol) and isinstance(publication.fields, Mapping):
@@ -357,7 +357,7 @@ def _value(name: str, value: object) -> str | int | None:
 
 
 def _unpacked(published: _Published) -> Publication:
-    """Raises `BadPublication` for what is none."""
+    """Return the publication of its written form. Raises `BadPublication`."""
     if isinstance(published, _Updated):
         return Update(published.symbol, published.fields)
     if isinstance(published, _Declared):

@@ -27,7 +27,7 @@ from ticker_feeds.recordings.text_files import Messages, Recording
 from ticker_feeds.venues import binance, coinbase, kraken
 
 WAKE_UP_SECONDS = 0.005
-"""The least time between two wake-ups: what is due in between is sent at the later one."""
+"""The least time between two wake-ups: moments due in between are sent at the later one."""
 
 MAX_BATCH = 1_000
 """The most publications of several moments in one batch; a moment is never split."""
@@ -37,7 +37,7 @@ VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
     "coinbase": coinbase.parse,
     "kraken": kraken.parse,
 }
-"""The venues whose raw messages can be played, and what each message says."""
+"""For each venue with playable raw messages, the parser of a message."""
 
 _FORMATS = f"give one of csv, capture, {', '.join(VENUES)}, or leave it out for the first two"
 
@@ -45,23 +45,23 @@ _log = logging.getLogger(__name__)
 
 
 Chunks: TypeAlias = Generator[list[Moment], None, None]
-"""What is on a tape, some moments at a time; a list may be empty."""
+"""The moments of a file, some at a time; a list may be empty."""
 
 Tape: TypeAlias = Callable[[], Chunks]
-"""What plays a file from its beginning."""
+"""Plays a file from its beginning."""
 
 
 class Replay:
-    """A feed of what is in a file (`path`), or in several, separated by commas and merged by time.
+    """A feed of a recorded file (`path`), or of several, separated by commas and merged by time.
 
-    `format` says what they are: `csv`, `capture`, or a venue for its raw messages. `symbol` is that of a CSV file's
+    `format` is `csv`, `capture`, or a venue for its raw messages. `symbol` is that of a CSV file's
     rows where it does not say; `prefix`, one for all files or one for each, is put before every symbol, so that two
     files may hold the same one. The times in the files set the pace: a `speed` of 10 plays ten times as fast, 0 as fast
     as the service takes it. Of the recorded time, so many `seconds` are played, and with `loop` it starts again at the
     end, with the times as they are in the file. Each file's moments are sent in its order and none is left out: those
     that are due at the same time together.
 
-    `skipped`, and `counters`, count what could not be used, by cause.
+    `skipped`, and `counters`, count unusable rows by cause.
 
     Raises `ConfigError` for options that cannot be and for a file that cannot be played.
     """
@@ -70,7 +70,7 @@ class Replay:
         self,
         *,
         path: str,
-        format: str | None = None,  # noqa: A002  # what the option is called
+        format: str | None = None,  # noqa: A002  # the name of the option
         symbol: str | None = None,
         prefix: str = "",
         speed: float = 1.0,
@@ -88,7 +88,7 @@ class Replay:
         if len(prefixes) != len(paths):
             raise ConfigError(f"prefix {prefix!r}: give one, or one for each of the {len(paths)} files")
         if not all(before == "" or is_symbol(before) for before in prefixes):
-            raise ConfigError(f"prefix {prefix!r}: a symbol can only begin with what can be a symbol")
+            raise ConfigError(f"prefix {prefix!r}: no symbol can begin like that")
         tapes = [_tape(each, format, symbol, self.skipped) for each in paths]
         self._tapes: list[Tape] = [
             partial(_renamed, tape, before) if before else tape for tape, before in zip(tapes, prefixes, strict=True)
@@ -97,6 +97,9 @@ class Replay:
         self._speed = speed
         self._seconds = math.inf if seconds is None else seconds
         self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<Replay of {self._paths}, speed {self._speed:g}: {dict(self.counters)}>"
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Play to the end, and with `loop` again and again, as long as there is something that can be used."""
@@ -139,7 +142,7 @@ class Replay:
 def merged(tapes: Sequence[Chunks]) -> Chunks:
     """The moments of several tapes by time, each tape's own order kept; no more is held than a chunk of each.
 
-    After each piece of work comes a list, perhaps an empty one, so that who iterates can do something else in between.
+    After each piece of work comes a list, perhaps an empty one, so that the caller can do something else in between.
     """
     with ExitStack() as stack:
         for tape in tapes:
@@ -150,7 +153,7 @@ def merged(tapes: Sequence[Chunks]) -> Chunks:
         ready: list[Moment] = []
         while heads or starved:
             for at in starved:
-                # Nothing can be said of what comes first until each tape shows what is its next.
+                # The first moment is known only when the next one of each file is.
                 while (chunk := next(tapes[at], None)) is not None:
                     yield ready
                     ready = []
@@ -184,7 +187,7 @@ class _Pace:
         if not self._speed:
             return moments
         at = self._due_at(moments[0])
-        # What is due is decided by the last wake-up, not by the clock: a feed that is behind would find one row due
+        # The last wake-up decides which rows are due, not the clock: a feed that is behind would find one row due
         # after the other, and send each alone.
         if at > self._woken:
             await trio.sleep_until(max(at, self._woken + WAKE_UP_SECONDS))

@@ -7,12 +7,12 @@ layouts, told apart by line 1:
 any fields, standard (`bid`, `ask_size`, ...) or the file's own. An empty cell means "no change".
 
 - `time`: digits alone are microseconds since 1970-01-01 UTC; anything else is ISO 8601, in UTC unless it has an offset.
-  What is finer than a microsecond is cut off.
+  Digits finer than a microsecond are cut off.
 - Prices and sizes are decimals, kept exactly; `trade_count` is a whole number; all other fields, the file's own among
   them, are texts as they stand.
 
 **Quotes.** No line of names, three numbers per line: `milliseconds since midnight UTC,bid,ask`, also with fractions of
-milliseconds. The date is the YYYYMMDD in the file's name, of the csv itself or of what it is packed in. The symbol is
+milliseconds. The date is the YYYYMMDD in the file's name, of the csv itself or of its archive. The symbol is
 given beside the file, or in the name too: `20140508_eurusd_tick_quote.csv`, `oanda-eurusd-20140508_quote.zip`.
 """
 
@@ -75,7 +75,7 @@ class Layout:
     fields: Sequence[tuple[int, str, Callable[[str], Value]]]
 
     def row(self, line: str) -> Row:
-        """What a line says. Raises `BadInput` for one that does not parse."""
+        """Return the row in a line. Raises `BadInput` for one that does not parse."""
         cells = _cells(line)
         if len(cells) != self.width:
             raise BadInput("wrong number of cells", f"{len(cells)} instead of {self.width}")
@@ -93,7 +93,7 @@ class Layout:
 def find_layout(line: str, names: Sequence[str], symbol: str | None) -> Layout:
     """The layout of a recording with this line 1 and these file names; `symbol` is that of all rows, where it is given.
 
-    Raises `ConfigError` or `BadInput` for what is in neither layout.
+    Raises `ConfigError` or `BadInput` for a file in neither layout.
     """
     if symbol is not None and not is_symbol(symbol):
         raise ConfigError(f"symbol {symbol[:80]!r} cannot be a symbol: it has no spaces and none of * ? [ ]")

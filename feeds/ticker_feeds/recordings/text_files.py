@@ -1,8 +1,8 @@
 """Files of recorded market data, read as a stream: plain, or the one `.csv` inside a `.zip`, or a `.gz`.
 
-`Recording` reads rows, which are described in `ticker_feeds.recordings.row_layout`; `Messages` reads what a venue sent,
-through that venue's own `parse`. What does not parse is counted by its cause, logged the first time for each cause,
-and skipped.
+`Recording` reads rows, which are described in `ticker_feeds.recordings.row_layout`; `Messages` reads raw
+messages of a venue through its `parse`. A line that does not parse is counted by its cause, logged the first time for
+each cause, and skipped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Recording:
     `path` is the file, `symbol` that of all rows where the file does not say. `skipped` counts the rows that could not
     be used, by cause.
 
-    Raises `ConfigError` for a file that cannot be read, or whose line 1 is in no layout that is known.
+    Raises `ConfigError` for a file that cannot be read, or with a line 1 in no known layout.
     """
 
     def __init__(self, path: str, symbol: str | None = None) -> None:
@@ -65,7 +65,7 @@ class Recording:
             raise ConfigError(f"{path}: {error}") from error
 
     def chunks(self) -> Generator[list[Row], None, None]:
-        """The file's rows in order; each list is what up to `CHUNK_LINES` lines hold, perhaps nothing.
+        """The file's rows in order; each list has those of up to `CHUNK_LINES` lines, perhaps none.
 
         Raises `OSError` where the file is gone by now. One that breaks off in the middle ends there, counted as
         `breaks off`.
@@ -97,7 +97,7 @@ class Messages:
     """A file of raw messages of a venue, one per line, read from its beginning by each call of `chunks`.
 
     A line is `<time of receipt, in nanoseconds since 1970 UTC> <message>`; without the time it belongs to the line
-    before. `parse` makes publications of a message; what it raises is the message's fault. `skipped` counts the lines
+    before. `parse` makes publications of a message; its exceptions are the message's fault. `skipped` counts the lines
     that could not be used, by cause.
 
     Raises `ConfigError` for a file that cannot be read.
@@ -114,7 +114,7 @@ class Messages:
             raise ConfigError(f"{path}: cannot be read ({error}); give a file of lines, plain or in a .gz") from error
 
     def chunks(self) -> Generator[list[Moment], None, None]:
-        """What the messages say, in order; each list is what up to `CHUNK_LINES` lines hold. Raises as `Recording`."""
+        """The moments in order; each list has those of up to `CHUNK_LINES` lines. Raises as `Recording`."""
         time = 0
         with _opened(self.path) as (_, text):
             lines = enumerate(_until_it_breaks_off(text, self._skip), 1)

@@ -1,4 +1,4 @@
-"""Fault symbols: the bad day, on every install and every 20 seconds, so that what shows prices can be tested on it.
+"""Fault symbols: a bad day on every install, every 20 seconds, to test displays of prices on.
 
 Each period of 20 seconds begins with 10 good ones: status `live`, every field there, one update a second. Then:
 
@@ -35,7 +35,7 @@ GOOD = 10
 
 
 class Step(NamedTuple):
-    """What is published together, and how many seconds after the start."""
+    """Publications of one moment; `at` is in seconds after the start."""
 
     at: float
     batch: list[Publication]
@@ -47,7 +47,7 @@ def schedule(seed: int) -> Iterator[Step]:
 
 
 class _Walk:
-    """A price that is never far from where it began, in hundredths, and what was traded at it."""
+    """A price that is never far from where it began, in hundredths, and the trades at it."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -98,7 +98,7 @@ class _Walk:
 
 _Fields: TypeAlias = dict[str, Value]
 _Fault: TypeAlias = Callable[[_Walk, int], Iterator[tuple[float, _Fields | None]]]
-"""What happens in the bad seconds of a period, by its number; None for a withdrawal of everything."""
+"""The bad seconds of a period, by its number; None for a withdrawal of every field."""
 
 
 def _life(symbol: str, fault: _Fault, seed: int) -> Iterator[Step]:
@@ -172,4 +172,4 @@ _TITLES: Mapping[str, str] = {
 }
 
 SYMBOLS = tuple(_FAULTS)
-"""What they are called."""
+"""The names of the fault symbols."""

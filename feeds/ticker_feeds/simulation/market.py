@@ -2,7 +2,7 @@
 
 The rules of this market:
 
-- Prices are whole ticks and sizes are whole lots, all integers; only what is published becomes decimal text.
+- Prices are whole ticks and sizes are whole lots, all integers; only published values become decimal text.
 - The best bid walks by a few ticks at a time and is drawn back to its anchor the harder the further it is away: at an
   eighth of the anchor every step leads back. So prices stay positive for ever. The ask is always above the bid.
 - A trade happens at the bid or at the ask.
@@ -34,7 +34,7 @@ WAKE_UP_SECONDS = 0.01
 """The least time between two batches."""
 
 MAX_DEBT_SECONDS = 0.1
-"""What was due longer ago than this when the service (or the machine) was busy is never sent."""
+"""Updates due longer ago than this, while the service or the machine was busy, are never sent."""
 
 MAX_BATCH = 2_000
 """The most publications in one batch."""
@@ -98,8 +98,11 @@ class Simulated:
         self.seed = seed
         self.faults = symbols is None if faults is None else faults
 
+    def __repr__(self) -> str:
+        return f"<Simulated: {len(self.symbols)} symbols, {self.rate:g} updates/s, seed {self.seed}>"
+
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Send the opening of every symbol at once, then `rate` updates per second in batches of what is due."""
+        """Send the opening of every symbol at once, then `rate` updates per second in batches of those due."""
         async with trio.open_nursery() as nursery:
             if self.faults:
                 nursery.start_soon(_play_faults, updates, self.seed)

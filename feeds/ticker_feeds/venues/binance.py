@@ -1,16 +1,16 @@
 """Binance: prices of its public WebSocket streams (no key), spot or USD-margined futures.
 
 `binance?symbols=BTCUSDT,ETHUSDT&market=spot` (or `usdm`). Streams of each symbol: `bookTicker` (quotes), `trade`, and
-`miniTicker` (the day). What its documentation says, and what its recordings show:
+`miniTicker` (the day). Rules, from its documentation and from recordings:
 
-- Spot has one entry for all streams. The futures have two: `/public` for what the matching engine pushes, `/market`
-  for what is computed. Asked for a stream of the other, or for a symbol that it does not have, each says yes and sends
+- Spot has one entry for all streams. The futures have two: `/public` for events of the matching engine, `/market`
+  for computed values. A subscription to a stream of the other entry, or to an unknown symbol, is confirmed and brings
   nothing: such a symbol is `stale` with the reason `no_data`.
 - A connection may carry 1,024 streams, and ask 5 times a second (futures: 10), pings and pongs included.
 - A connection ends after 24 hours. A new one takes over before that, and when a `serverShutdown` says that the end is
-  near; what both bring is dropped once by the numbers below.
-- `u` of a `bookTicker` only rises. `t` of a trade counts a symbol's trades one by one, so what is missing shows there;
-  the next `bookTicker` repairs the symbol. The futures use some numbers for what is no trade on the market (`X`).
+  near; duplicates are dropped by the numbers below.
+- `u` of a `bookTicker` only rises. `t` of a trade counts a symbol's trades one by one, so a missing trade shows;
+  the next `bookTicker` repairs the symbol. The futures use some numbers for other events than market trades (`X`).
 - Spot's `bookTicker` has no time. Times are in milliseconds.
 """
 
@@ -49,7 +49,7 @@ _MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
 """Where each market is, its entries, and the streams of each."""
 
 _STREAMS = 200
-"""The most streams of one connection: what even the strictest of its documents allows."""
+"""Most streams of one connection, by the strictest of its documents."""
 
 _REQUEST = 50
 """The most streams in one request, which may be 4 KiB long."""
@@ -63,7 +63,7 @@ _FIELDS = {
 
 
 def parse(raw: Frame) -> list[Update]:
-    """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`."""
+    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
     return _stated(_event(decode_object(raw)))
 
 
@@ -111,11 +111,11 @@ class BinanceTracker(Tracker):
             self._subscribe(some)
 
     def symbols(self) -> Iterable[str]:
-        """All of them."""
+        """The venue's symbols that this connection follows."""
         return self._symbols
 
     def read(self, message: Message) -> list[Publication]:
-        """What follows from a message. Raises `BadMessage`."""
+        """Return the publications that follow from a message. Raises `BadMessage`."""
         if "id" in message and "stream" not in message and "e" not in message:
             return self._answer(message)
         event = _event(message)
@@ -196,7 +196,7 @@ class Binance(Venue):
         super().__init__(symbols, prefix, url or own, ca)
 
     def metadata(self) -> Mapping[str, str]:
-        """What all instruments of it have in common."""
+        """Metadata of all instruments."""
         return {"venue": self.NAME, "market": self._market}
 
     async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
@@ -214,7 +214,7 @@ class Binance(Venue):
         updates: trio.abc.SendChannel[FeedItem],
         state: VenueState,
     ) -> None:
-        """One connection, and the next one before the venue ends it. Raises whatever ends it sooner."""
+        """Keep one connection, replaced before the venue ends it. Raises the failure of a connection."""
         before: trio.CancelScope | None = None
         async with trio.open_nursery() as nursery:
             while True:

@@ -1,13 +1,13 @@
 """Coinbase Exchange: prices of its public WebSocket feed (no key; not the feed of Coinbase Advanced).
 
 `coinbase?symbols=BTC-USD,ETH-USD`. Channels: `ticker` (quotes, last trade, day), `matches` (every trade), and
-`heartbeat` (each second, for each product). What its documentation says, and what its recordings show:
+`heartbeat` (each second, for each product). Rules, from its documentation and from recordings:
 
 - A subscription is answered by `subscriptions`, which lists everything that is subscribed now; an unknown product by
   an `error` that names it, and then nothing of that request is subscribed. It is made again without that product.
-- `sequence` counts all that happens to a product's book, so on these channels it rises in leaps. It tells what is new
-  from what is old. What is missing shows in `trade_id`, which counts a product's trades one by one: in `match` against
-  the match before, and in `heartbeat` against the last match of all.
+- `sequence` counts all that happens to a product's book, so on these channels it rises in leaps. It tells new
+  messages from old ones. Missing trades show in `trade_id`, which counts a product's trades one by one: in `match`
+  against the match before, and in `heartbeat` against the last match of all.
 - A `ticker` message says everything, so the next one repairs a product of which a match was missed. A subscription
   begins with one, so a product that stays quiet is subscribed anew.
 - Sizes of the best bid and ask are in newer `ticker` messages only. An `open` is that of 24 hours ago.
@@ -59,7 +59,7 @@ _PRODUCT = re.compile(r"\b([A-Z0-9]+-[A-Z0-9]+)\b")
 
 
 def parse(raw: Frame) -> list[Update]:
-    """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`."""
+    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
     return _stated(decode_object(raw))
 
 
@@ -83,7 +83,7 @@ class CoinbaseTracker(Tracker):
     def __init__(self, state: VenueState) -> None:
         super().__init__(state)
         self._wanted = list(state.names)
-        self._told: dict[str, int] = {}
+        self._ticker_trades: dict[str, int] = {}
         self._subscribe()
 
     def symbols(self) -> Iterable[str]:
@@ -98,7 +98,7 @@ class CoinbaseTracker(Tracker):
         ]
 
     def read(self, message: Message) -> list[Publication]:
-        """What follows from a message. Raises `BadMessage` and `VenueRefused`."""
+        """Return the publications that follow from a message. Raises `BadMessage` and `VenueRefused`."""
         kind = read_kind(message, "type")
         if kind == "subscriptions":
             self._answered(message)
@@ -148,7 +148,7 @@ class CoinbaseTracker(Tracker):
         if behind:
             fields = {name: value for name, value in fields.items() if name not in {"last", "last_size", "time"}}
         elif type(trade) is int:
-            self._told[symbol] = trade
+            self._ticker_trades[symbol] = trade
         return self.state.update(symbol, fields, full_quote=not behind)
 
     def _match(self, message: Message, update: Update) -> list[Publication]:
@@ -156,7 +156,7 @@ class CoinbaseTracker(Tracker):
         if not self.state.is_new_trade(symbol, trade):
             return []
         # A ticker may have told of a later trade already.
-        fields = update.fields if trade >= self._told.get(symbol, 0) else {}
+        fields = update.fields if trade >= self._ticker_trades.get(symbol, 0) else {}
         return self.state.update(symbol, fields, full_quote=False)
 
     def _beat(self, message: Message) -> list[Publication]:

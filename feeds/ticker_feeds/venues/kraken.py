@@ -2,7 +2,7 @@
 
 `kraken?symbols=BTC/USD,ETH/EUR`. Channels: `ticker` (quotes, day; on every change of the best prices), `trade`,
 `instrument` (decimal places and state of every pair), and those that come by themselves: `status` and `heartbeat`.
-What its documentation says:
+Rules, from its documentation:
 
 - Each symbol of a subscription is answered by itself, with `success` or with an `error` and the symbol.
 - Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine.
@@ -58,7 +58,7 @@ _TRADED = {"online", "limit_only", "reduce_only"}
 
 
 def parse(raw: Frame) -> list[Update]:
-    """What one message states, by the venue's symbols; nothing, for what states no prices. Raises `BadMessage`.
+    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`.
 
     A message of several trades gives an update for each.
     """
@@ -66,7 +66,7 @@ def parse(raw: Frame) -> list[Update]:
 
 
 def _stated(message: Message) -> list[tuple[Message, Update]]:
-    """What a message states, with the element of its data that says so."""
+    """Return the updates in a message, each with its element of `data`."""
     channel = read_kind(message, "channel")
     if channel not in {"ticker", "trade"}:
         return []
@@ -104,7 +104,7 @@ class KrakenTracker(Tracker):
     """The connection to Kraken."""
 
     def __init__(self, state: VenueState, instruments: dict[str, Instrument]) -> None:
-        """`instruments` are those known so far, by the venue's symbols; what is learned goes in there."""
+        """`instruments` are those known so far, by the venue's symbols; their definitions are updated in place."""
         super().__init__(state)
         self._instruments = instruments
         self._online = True
@@ -117,11 +117,11 @@ class KrakenTracker(Tracker):
             self.outbox.append({"method": "subscribe", "params": asked, "req_id": number})
 
     def symbols(self) -> Iterable[str]:
-        """All of them."""
+        """The venue's symbols that this connection follows."""
         return self.names
 
     def read(self, message: Message) -> list[Publication]:
-        """What follows from a message. Raises `BadMessage` and `VenueRefused`."""
+        """Return the publications that follow from a message. Raises `BadMessage` and `VenueRefused`."""
         if message.get("method") == "subscribe":
             return self._answer(message)
         channel = read_kind(message, "channel")
@@ -153,7 +153,7 @@ class KrakenTracker(Tracker):
         elif symbol in self.names:
             known = ("ticker", symbol) in self.pending or ("trade", symbol) in self.pending
             self.pending -= {("ticker", symbol), ("trade", symbol)}
-            # What was not pending had been left, to be subscribed to anew: its quotes do not move any more.
+            # A symbol that was not pending had been unsubscribed, for a snapshot: its quotes do not move any more.
             return self.state.mark_refused(symbol) if known else self.state.mark(symbol, Reason.GAP)
         elif channel != "instrument":  # without that, the first values tell the decimal places
             raise VenueRefused(f"{channel}: {message.get('error')}")

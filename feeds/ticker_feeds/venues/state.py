@@ -37,7 +37,7 @@ class StatusTracker:
         self._sent: dict[str, str | None] = {}
 
     def __repr__(self) -> str:
-        open_problems = {symbol: sorted(problems) for symbol, problems in self._problems.items() if problems}
+        open_problems = {symbol: sorted(map(str, each)) for symbol, each in self._problems.items() if each}
         return f"<StatusTracker: {open_problems or 'all live'}>"
 
     def add(self, symbol: str, reason: str) -> None:

@@ -104,7 +104,7 @@ class Venue(ABC):
         ending: trio.Event | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Run one connection to its end: send the tracker's requests, publish what follows from each message.
+        """Run one connection to its end: send the tracker's requests, publish the result of each message.
 
         It pings every `ping_seconds`, wants all subscriptions answered within `answer_seconds`, and requests a
         snapshot of a symbol with a gap. It counts as started (`nursery.start`) when all subscriptions are answered;
@@ -149,7 +149,7 @@ class Venue(ABC):
                 await updates.send([])
 
     async def _request_snapshots(self, tracker: Tracker, requests: trio.MemorySendChannel[Request]) -> None:
-        """Request a snapshot, once, of each symbol whose gap has lasted for `answer_seconds`.
+        """Request a snapshot, once, of each symbol with a gap that has lasted for `answer_seconds`.
 
         At once would be too soon: a busy symbol's next full quote comes before any answer.
         """
