@@ -21,7 +21,7 @@ from ticker.protocol.wire import JSON, MSGPACK
 def test_a_new_client_has_everything_it_asked_for_and_is_sent_nothing() -> None:
     harness = Harness("A")
     client = harness.client()
-    assert client.subscriber.in_step
+    assert client.subscriber.is_member
     assert client.subscriber.audience.subscription_set == NOTHING
     assert client.subscriber.cursor == 1
     harness.publish(update("A", bid="1"))
@@ -38,7 +38,7 @@ def test_a_subscription_is_answered_with_a_snapshot_before_it_returns() -> None:
         Instruments([Definition(0, "A", 2, 0, {})]),
         Snapshot(2, 3, 3000, [], [0, {1: 125, 3: 200}]),
     ]
-    assert client.subscriber.in_step
+    assert client.subscriber.is_member
 
 
 def test_further_subscriptions_bring_only_the_new_instruments() -> None:
@@ -118,7 +118,7 @@ def test_a_client_that_resumes_is_sent_the_changes_since_its_cursor() -> None:
     client = harness.client()
     client.subscribe("A", "B", resume_from=3)
     assert client.take() == [Delta(3, 5, 5000, [0, {1: 400}])]
-    assert client.subscriber.in_step
+    assert client.subscriber.is_member
 
 
 def test_a_client_that_missed_nothing_resumes_without_a_frame() -> None:

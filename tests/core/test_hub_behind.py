@@ -22,7 +22,7 @@ def test_a_slow_client_skips_to_the_latest_price() -> None:
     slow.block()
     harness.publish(update("A", bid="1"))
     assert bids(slow.take()) == [100]  # the frame that was not taken whole; its rest waits in the socket
-    assert not slow.subscriber.in_step
+    assert not slow.subscriber.is_member
     for price in ("2", "3"):
         harness.publish(update("A", bid=price))
     harness.publish(update("B", bid="7"))
@@ -128,7 +128,7 @@ def test_a_large_snapshot_comes_in_parts_and_ends_as_one_moment() -> None:
     harness.publish(*(update(symbol, bid="1") for symbol in symbols))
     client = harness.client()
     client.subscribe("*")
-    assert not client.subscriber.in_step
+    assert not client.subscriber.is_member
     harness.publish(update("S0", bid="2"), update("S7", bid="2"))
     assert not harness.hub.catch_up(client.subscriber)
     harness.publish(update("S1", bid="3"))
@@ -174,7 +174,7 @@ def test_subscriptions_changed_during_a_snapshot_decide_over_its_remaining_parts
     (_, snapshot) = client.take()
     assert isinstance(snapshot, Snapshot)
     assert snapshot.records[::2] == [2]
-    assert client.subscriber.in_step
+    assert client.subscriber.is_member
 
 
 # Patterns and symbols that are not there yet

@@ -289,7 +289,7 @@ def test_a_thousand_comings_and_goings_leave_nothing_behind(random: Random) -> N
             steps = harness.hub.publish(harness.now)
             next(steps, None)
         for audience in harness.audiences():
-            assert all(member.in_step and member.audience is audience for member in audience.members)
+            assert all(member.is_member and member.audience is audience for member in audience.members)
             assert audience.size >= max(1, len(audience.members))
     list(steps)
     for client in clients:

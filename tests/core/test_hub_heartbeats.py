@@ -85,7 +85,7 @@ def test_delivery_is_paused_when_a_socket_does_not_take_a_heartbeat() -> None:
     client.block()
     harness.now += 10 * SECOND
     harness.beat()
-    assert not client.subscriber.in_step
+    assert not client.subscriber.is_member
     client.take()
     assert client.unblock()
     assert client.take() == []

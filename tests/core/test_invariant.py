@@ -127,7 +127,7 @@ class Client:
         """The part of the connection's own task: catch up while the socket is free, then send the answers."""
         while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
             pass
-        while self.parked and self.subscriber.in_step:
+        while self.parked and self.subscriber.is_member:
             self.say(self.parked.pop(0))
 
     def read(self) -> None:
@@ -343,7 +343,7 @@ class World(RuleBasedStateMachine):
     def memory_does_not_depend_on_how_slow_anyone_is(self) -> None:
         if hasattr(self, "cache"):
             for client in self.everybody:
-                if client.subscriber.in_step:
+                if client.subscriber.is_member:
                     assert not client.pipe.unsent
                 else:
                     assert len(client.pipe.unsent) < 1024

@@ -47,7 +47,7 @@ def test_a_subscription_is_answered_after_the_data_it_asked_for(encoding: Encodi
     talk = Talk(encoding=encoding)
     assert talk.ask("subscribe", symbols=["A"]) == {"outcomes": [["A", 0, ""]], "interval_ms": 0}
     assert [type(message) for message in talk.sink.take()] == [Instruments, Snapshot]
-    assert talk.subscriber.in_step
+    assert talk.subscriber.is_member
 
 
 def test_one_bad_symbol_does_not_fail_the_others() -> None:

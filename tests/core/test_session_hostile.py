@@ -85,7 +85,7 @@ def test_every_request_is_answered_and_every_answer_is_well_formed(encoding: Enc
         assert isinstance(answer, Reply | Error)
         assert answer.id == request["id"]
         assert close is None
-        assert talk.subscriber.in_step
+        assert talk.subscriber.is_member
     assert len(talk.subscribed()) <= 4
 
 

@@ -192,7 +192,7 @@ def nothing_is_left(floor: Floor) -> None:
     assert set(floor.hub._audiences) == floor.audiences
     assert set(floor.hub._patterns) == {"A?"}
     assert not floor.hub._waiting_symbols
-    assert floor.neighbour.in_step
+    assert floor.neighbour.is_member
     cut(floor.cache, Instrument("LATER"), Instrument("AC"))
     for _ in floor.hub.publish(floor.now + 1000):
         pass

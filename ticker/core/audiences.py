@@ -92,7 +92,6 @@ class Subscriber:
         "audience",
         "cursor",
         "encoding",
-        "in_step",
         "offered",
         "pending_snapshot",
         "push",
@@ -109,12 +108,16 @@ class Subscriber:
         self.cursor = cursor
         self.pending_snapshot: set[int] | None = None
         """Ids of instruments still to be sent as complete records; None instead of an empty set, to save memory."""
-        self.in_step = False
         self.slow_consumer_events = 0
         """Number of pauses of its delivery."""
         self.sent = TrafficCounters()
         self.offered = 0
         """Updates of its instruments so far, minus the present total of those that it is subscribed to now."""
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it is sent each frame of its audience: it is neither slow nor waits for a snapshot."""
+        return self in self.audience.members
 
 
 class Audience:

@@ -143,13 +143,13 @@ class Hub:
 
     def pause_delivery(self, subscriber: Subscriber) -> None:
         """Send nothing more to a subscriber, whose socket did not take a whole frame, until `catch_up`."""
-        subscriber.slow_consumer_events += subscriber.in_step
+        subscriber.slow_consumer_events += subscriber.is_member
         self._part(subscriber)
         subscriber.sink.catch_up_later()
 
     def catch_up(self, subscriber: Subscriber) -> bool:
         """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
-        if subscriber.in_step:
+        if subscriber.is_member:
             return True
         pending = subscriber.pending_snapshot or subscriber.cursor < subscriber.audience.cursor
         if pending and (not self._send_pending(subscriber) or subscriber.pending_snapshot):
@@ -170,7 +170,7 @@ class Hub:
         """Return the traffic of a client so far."""
         audience, sent = subscriber.audience, TrafficCounters()
         sent.plus(subscriber.sent)
-        if subscriber.in_step:
+        if subscriber.is_member:
             sent.plus(audience.sent)
         return Traffic(sent.frames, sent.bytes, sent.updates, subscriber.offered + self._updates(audience))
 
@@ -180,7 +180,7 @@ class Hub:
         total.plus(self._departed)
         for subscriber in subscribers:
             total.plus(subscriber.sent)
-            if subscriber.in_step:
+            if subscriber.is_member:
                 total.plus(subscriber.audience.sent)
         return total
 
@@ -371,15 +371,13 @@ class Hub:
 
     def _join(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1
-        subscriber.in_step = True
         subscriber.sent.minus(subscriber.audience.sent)
         subscriber.audience.members[subscriber] = None
 
     def _part(self, subscriber: Subscriber) -> None:
         """End a subscriber's membership, if it is a member."""
-        if subscriber.in_step:
+        if subscriber.is_member:
             self._membership_changes += 1
-            subscriber.in_step = False
             del subscriber.audience.members[subscriber]
             subscriber.sent.plus(subscriber.audience.sent)
 

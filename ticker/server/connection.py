@@ -148,7 +148,7 @@ class ClientConnection(ABC):
     async def wait_delivered(self, cut: int) -> None:
         """Wait until the socket has taken all subscribed data through this cut, and everything before it."""
         subscriber = self._subscriber
-        while not subscriber.in_step and not self.closing:
+        while not subscriber.is_member and not self.closing:
             await self._start_catching_up().progress()
             if not subscriber.pending_snapshot and subscriber.cursor >= cut:
                 return
