@@ -226,7 +226,7 @@ def test_all_subscribers_of_everything_are_one_audience_also_of_later_instrument
     harness.publish(Instrument("B"), update("B", bid="1"))
     (audience,) = [audience for audience in harness.audiences() if audience.subscription_set != NOTHING]
     assert audience.ids == {0, 1}
-    assert len(audience.members) == audience.size == 100
+    assert (len(audience.members), audience.behind) == (100, {})
 
 
 def test_a_client_behind_gets_instruments_that_appeared_meanwhile() -> None:

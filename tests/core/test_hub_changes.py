@@ -290,7 +290,8 @@ def test_a_thousand_comings_and_goings_leave_nothing_behind(random: Random) -> N
             next(steps, None)
         for audience in harness.audiences():
             assert all(member.is_member and member.audience is audience for member in audience.members)
-            assert audience.size >= max(1, len(audience.members))
+            assert all(not each.is_member and each.audience is audience for each in audience.behind)
+            assert not audience.empty
     list(steps)
     for client in clients:
         client.leave()

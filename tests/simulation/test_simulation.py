@@ -102,11 +102,11 @@ def push_whether_there_is_room_or_not(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_forget_who_has_gone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hub, "disconnect", Hub._part)
+    patch.setattr(Hub, "disconnect", Hub._remove_member)
 
 
 def do_not_catch_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hub, "catch_up", lambda hub, subscriber: hub._join(subscriber) or True)
+    patch.setattr(Hub, "catch_up", lambda hub, subscriber: hub._add_member(subscriber) or True)
 
 
 FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {

@@ -125,6 +125,7 @@ class Audience:
 
     __slots__ = (
         "_select",
+        "behind",
         "cursor",
         "encoding",
         "group",
@@ -136,7 +137,6 @@ class Audience:
         "sees",
         "sent",
         "sent_at",
-        "size",
         "subscription_set",
     )
 
@@ -150,8 +150,8 @@ class Audience:
         self.cursor = group.since
         self.members: dict[Subscriber, None] = {}
         """The subscribers that are sent each frame of the audience."""
-        self.size = 0
-        """Number of its subscribers, members or not."""
+        self.behind: dict[Subscriber, None] = {}
+        """Its other subscribers: paused, or waiting for a snapshot."""
         self.group = group
         group.audiences[self] = None
         self.home = None if subscription_set.interval_us else group
@@ -162,6 +162,11 @@ class Audience:
         self.sent = TrafficCounters()
         self.sees: Match = _everything if subscription_set.entitled is None else matcher(subscription_set.entitled)
         """Whether its subscribers may see a symbol."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no subscribers."""
+        return not self.members and not self.behind
 
     def add_instrument(self, number: int) -> None:
         """Add a new instrument that matches the subscriptions."""

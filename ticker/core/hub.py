@@ -108,13 +108,16 @@ class Hub:
     def connect(self, sink: Sink, encoding: Encoding, now: int) -> Subscriber:
         """Add a client without subscriptions: it has no pending changes."""
         subscriber = Subscriber(sink, encoding, self._audience(NOTHING, encoding, now), self.cache.cut)
-        subscriber.audience.size += 1
-        self._join(subscriber)
+        self._add_member(subscriber)
         return subscriber
 
     def disconnect(self, subscriber: Subscriber) -> None:
         """Remove a client."""
-        self._leave(subscriber)
+        audience = subscriber.audience
+        self._remove_member(subscriber)
+        del audience.behind[subscriber]
+        if audience.empty:
+            self._discard(audience)
         self._departed.plus(subscriber.sent)
 
     def subscribe(
@@ -126,12 +129,14 @@ class Hub:
         cut.
         """
         held = subscriber.audience.ids.difference(subscriber.pending_snapshot or ())
-        # In this order: a subscriber that repeats its subscriptions must not end its audience on the way.
-        audience = self._audience(subscription_set, subscriber.encoding, now)
-        audience.size += 1
-        subscriber.offered += self._updates(subscriber.audience) - self._updates(audience)
-        self._leave(subscriber)
+        former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
+        subscriber.offered += self._updates(former) - self._updates(audience)
+        self._remove_member(subscriber)
+        del former.behind[subscriber]
+        audience.behind[subscriber] = None
         subscriber.audience = audience
+        if former.empty:
+            self._discard(former)
         if resume_from is None:
             subscriber.pending_snapshot = audience.ids - held or None
         else:
@@ -144,7 +149,7 @@ class Hub:
     def pause_delivery(self, subscriber: Subscriber) -> None:
         """Send nothing more to a subscriber, whose socket did not take a whole frame, until `catch_up`."""
         subscriber.slow_consumer_events += subscriber.is_member
-        self._part(subscriber)
+        self._remove_member(subscriber)
         subscriber.sink.catch_up_later()
 
     def catch_up(self, subscriber: Subscriber) -> bool:
@@ -154,7 +159,7 @@ class Hub:
         pending = subscriber.pending_snapshot or subscriber.cursor < subscriber.audience.cursor
         if pending and (not self._send_pending(subscriber) or subscriber.pending_snapshot):
             return False
-        self._join(subscriber)
+        self._add_member(subscriber)
         return True
 
     def find(self, pattern: str) -> list[int]:
@@ -261,7 +266,7 @@ class Hub:
         encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
         change_set = encode_cache.change_set(since)
         for audience, pending in pending_by_audience(group, change_set, self._watch_index):
-            if not audience.size:
+            if not audience.members and audience.empty:
                 continue  # discarded during this pass
             cursor, audience.cursor = audience.cursor, cut
             if audience.interval_us:
@@ -369,21 +374,16 @@ class Hub:
         records = self.cache.records
         return sum([records[number].updates for number in audience.ids])
 
-    def _join(self, subscriber: Subscriber) -> None:
+    def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1
         subscriber.sent.minus(subscriber.audience.sent)
+        subscriber.audience.behind.pop(subscriber, None)
         subscriber.audience.members[subscriber] = None
 
-    def _part(self, subscriber: Subscriber) -> None:
+    def _remove_member(self, subscriber: Subscriber) -> None:
         """End a subscriber's membership, if it is a member."""
         if subscriber.is_member:
             self._membership_changes += 1
             del subscriber.audience.members[subscriber]
+            subscriber.audience.behind[subscriber] = None
             subscriber.sent.plus(subscriber.audience.sent)
-
-    def _leave(self, subscriber: Subscriber) -> None:
-        audience = subscriber.audience
-        self._part(subscriber)
-        audience.size -= 1
-        if not audience.size:
-            self._discard(audience)
