@@ -51,38 +51,18 @@ NOTHING = SubscriptionSet(frozenset(), frozenset(), 0)
 
 
 class TrafficCounters:
-    """Counters of sent data. An audience counts for its members, so that a push to a member counts nothing.
-
-    The traffic of a member is its own count plus its audience's; so the audience's earlier count is subtracted from the
-    member's own when it joins, and added when it leaves.
-    """
+    """Counters of sent data messages and heartbeats, their bytes, and the instrument updates in them."""
 
     __slots__ = ("bytes", "frames", "updates")
 
     def __init__(self) -> None:
         self.frames = self.bytes = self.updates = 0
 
-    def add(self, updates: int, frame: bytes) -> None:
-        """Count a frame with the changes of `updates` instruments."""
-        self.frames += 1
-        self.bytes += len(frame)
-        self.updates += updates
-
-    def take_back(self, updates: int, frame: bytes) -> None:
-        """Subtract a frame that the audience has counted and this member was not sent."""
-        self.frames -= 1
-        self.bytes -= len(frame)
-        self.updates -= updates
-
-    def plus(self, other: TrafficCounters, sign: int = 1) -> None:
-        """Add another counter."""
-        self.frames += sign * other.frames
-        self.bytes += sign * other.bytes
-        self.updates += sign * other.updates
-
-    def minus(self, other: TrafficCounters) -> None:
-        """Subtract another counter."""
-        self.plus(other, -1)
+    def add(self, subscriber: Subscriber) -> None:
+        """Add the traffic of a subscriber."""
+        self.frames += subscriber.sent_frames
+        self.bytes += subscriber.sent_bytes
+        self.updates += subscriber.sent_updates
 
 
 class Subscriber:
@@ -95,7 +75,9 @@ class Subscriber:
         "offered",
         "pending_snapshot",
         "push",
-        "sent",
+        "sent_bytes",
+        "sent_frames",
+        "sent_updates",
         "sink",
         "slow_consumer_events",
     )
@@ -110,7 +92,7 @@ class Subscriber:
         """Ids of instruments still to be sent as complete records; None instead of an empty set, to save memory."""
         self.slow_consumer_events = 0
         """Number of pauses of its delivery."""
-        self.sent = TrafficCounters()
+        self.sent_frames = self.sent_bytes = self.sent_updates = 0
         self.offered = 0
         """Updates of its instruments so far, minus the present total of those that it is subscribed to now."""
 
@@ -118,6 +100,12 @@ class Subscriber:
     def is_member(self) -> bool:
         """Whether it is sent each frame of its audience: it is neither slow nor waits for a snapshot."""
         return self in self.audience.members
+
+    def count(self, updates: int, frame: bytes) -> None:
+        """Count a sent frame with the changes of `updates` instruments."""
+        self.sent_frames += 1
+        self.sent_bytes += len(frame)
+        self.sent_updates += updates
 
 
 class Audience:
@@ -135,7 +123,6 @@ class Audience:
         "members",
         "pending_entries",
         "sees",
-        "sent",
         "sent_at",
         "subscription_set",
     )
@@ -159,7 +146,6 @@ class Audience:
         self.pending_entries: list[bytes] = []
         """Entries of its next frame, while a pass collects them."""
         self.sent_at = now
-        self.sent = TrafficCounters()
         self.sees: Match = _everything if subscription_set.entitled is None else matcher(subscription_set.entitled)
         """Whether its subscribers may see a symbol."""
 

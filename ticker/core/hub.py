@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from copy import copy
+from itertools import chain, islice
 from typing import NamedTuple
 
 from ticker.config import AUDIENCES_PER_GROUP, WRITES_PER_BURST
@@ -118,7 +119,7 @@ class Hub:
         del audience.behind[subscriber]
         if audience.empty:
             self._discard(audience)
-        self._departed.plus(subscriber.sent)
+        self._departed.add(subscriber)
 
     def subscribe(
         self, subscriber: Subscriber, subscription_set: SubscriptionSet, now: int, *, resume_from: int | None = None
@@ -173,20 +174,15 @@ class Hub:
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
         """Return the traffic of a client so far."""
-        audience, sent = subscriber.audience, TrafficCounters()
-        sent.plus(subscriber.sent)
-        if subscriber.is_member:
-            sent.plus(audience.sent)
-        return Traffic(sent.frames, sent.bytes, sent.updates, subscriber.offered + self._updates(audience))
+        offered = subscriber.offered + self._updates(subscriber.audience)
+        return Traffic(subscriber.sent_frames, subscriber.sent_bytes, subscriber.sent_updates, offered)
 
-    def sent(self, subscribers: Iterable[Subscriber]) -> TrafficCounters:
-        """Return the traffic of all clients so far, `subscribers` being those that are connected."""
-        total = TrafficCounters()
-        total.plus(self._departed)
-        for subscriber in subscribers:
-            total.plus(subscriber.sent)
-            if subscriber.is_member:
-                total.plus(subscriber.audience.sent)
+    def total_traffic(self) -> TrafficCounters:
+        """Return the traffic of all clients so far, with those that have disconnected."""
+        total = copy(self._departed)
+        for audience in self._audiences.values():
+            for subscriber in chain(audience.members, audience.behind):
+                total.add(subscriber)
         return total
 
     # Sending
@@ -211,30 +207,21 @@ class Hub:
     def _write(
         self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, limit: int | None = None
     ) -> Iterator[None]:
-        """Write each frame (with its number of entries) to the members of its audience whose cursor is below `limit`.
+        """Write each frame (with its number of updates) to the members of its audience whose cursor is below `limit`.
 
         The default limit is the cut of the frame. Members that joined after that cut was closed have it already.
         """
         room = self._burst
-        for audience, entries, frame in frames:
-            audience.sent_at, cut, moves = now, audience.cursor, self._membership_changes
-            below = cut if limit is None else limit
-            sent = audience.sent  # `sent.add(entries, frame)` would cost twice as much
-            sent.frames += 1
-            sent.bytes += len(frame)
-            sent.updates += entries
-            members = [each for each in audience.members if each.cursor < below]
-            if len(members) != len(audience.members):
-                for subscriber in audience.members:
-                    if subscriber.cursor >= below:
-                        subscriber.sent.take_back(entries, frame)
-            for subscriber in members:
-                if moves != self._membership_changes and (
-                    subscriber not in audience.members or subscriber.cursor >= below
-                ):
-                    subscriber.sent.take_back(entries, frame)
+        for audience, updates, frame in frames:
+            audience.sent_at, cut, changes = now, audience.cursor, self._membership_changes
+            below, size, changed = cut if limit is None else limit, len(frame), False
+            for subscriber in [each for each in audience.members if each.cursor < below]:
+                if changed and (subscriber not in audience.members or subscriber.cursor >= below):
                     continue
                 subscriber.cursor = cut
+                subscriber.sent_frames += 1  # `subscriber.count(updates, frame)` would cost twice as much
+                subscriber.sent_bytes += size
+                subscriber.sent_updates += updates
                 push = subscriber.push  # `subscriber.push(frame)`, a call of a slot, would cost several times as much
                 if not push(frame):
                     self.pause_delivery(subscriber)
@@ -242,6 +229,7 @@ class Hub:
                 if not room:
                     room = self._burst
                     yield
+                    changed = changes != self._membership_changes
 
     def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[tuple[Audience, int, bytes]]:
         """Return the frames of this pass, each made at the last moment: its audience may change between two steps."""
@@ -295,7 +283,7 @@ class Hub:
         subscriber.pending_snapshot = missing or None
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
         frame = encode_cache.frame(since, change_set, changed, part)
-        subscriber.sent.add(len(changed) + len(part), frame)
+        subscriber.count(len(changed) + len(part), frame)
         return subscriber.push(frame)
 
     # Audiences
@@ -376,7 +364,6 @@ class Hub:
 
     def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1
-        subscriber.sent.minus(subscriber.audience.sent)
         subscriber.audience.behind.pop(subscriber, None)
         subscriber.audience.members[subscriber] = None
 
@@ -386,4 +373,3 @@ class Hub:
             self._membership_changes += 1
             del subscriber.audience.members[subscriber]
             subscriber.audience.behind[subscriber] = None
-            subscriber.sent.plus(subscriber.audience.sent)

@@ -70,7 +70,7 @@ class Metrics:
 
     def _data(self) -> Iterator[Metric]:
         hub, delays = self._context.hub, self._publisher.delays
-        sent = hub.sent(connection.subscriber for connection in self._context.connections)
+        sent = hub.total_traffic()
         yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
         yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
         yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
