@@ -5,9 +5,9 @@ is pending then, it becomes ready. So no change waits longer than an interval, a
 frames.
 
 A `Group` is the unit of work: audiences with the same encoding, due at the same time, with pending changes after the
-same cut. These are encoded once and found in one step. There is one group of throttled audiences for each due time and
-cut, and one of ready audiences with an interval. Audiences without an interval are in groups of a bounded size, so that
-a long pass can close another cut between two groups.
+same cut. These are encoded once and found in one step. Each audience has one group for life, its *shard*, where it is
+whenever it is ready; while throttled, it is in the group of its due time and cut. All audiences with an interval share
+a shard. The others are spread over shards of a bounded size, so that a long pass can close another cut between two.
 
 Time is an integer: microseconds of any clock that only goes forward.
 """
@@ -117,32 +117,32 @@ class Audience:
         "cursor",
         "encoding",
         "group",
-        "home",
         "ids",
         "interval_us",
         "members",
         "pending_entries",
         "sees",
         "sent_at",
+        "shard",
         "subscription_set",
     )
 
-    def __init__(self, subscription_set: SubscriptionSet, encoding: Encoding, group: Group, now: int) -> None:
+    def __init__(self, subscription_set: SubscriptionSet, encoding: Encoding, shard: Group, now: int) -> None:
         self.subscription_set = subscription_set
         self.interval_us = subscription_set.interval_us
         self.encoding = encoding
         self.ids: set[int] = set()
         """Ids of the instruments that match the subscriptions so far."""
         self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
-        self.cursor = group.since
+        self.cursor = shard.since
         self.members: dict[Subscriber, None] = {}
         """The subscribers that are sent each frame of the audience."""
         self.behind: dict[Subscriber, None] = {}
         """Its other subscribers: paused, or waiting for a snapshot."""
-        self.group = group
-        group.audiences[self] = None
-        self.home = None if subscription_set.interval_us else group
-        """Its permanent group, if it has no interval."""
+        self.shard = shard
+        """Its group whenever it is ready."""
+        self.group = shard
+        shard.audiences[self] = None
         self.pending_entries: list[bytes] = []
         """Entries of its next frame, while a pass collects them."""
         self.sent_at = now
@@ -190,13 +190,14 @@ class ConflationScheduler:
     def __init__(self, group_audiences: int) -> None:
         """`group_audiences` is the most audiences without an interval in one group."""
         self._group_audiences = group_audiences
-        self._ready: dict[Encoding, list[Group]] = {}
+        self._shards: dict[Encoding, list[Group]] = {}
+        """The groups of ready audiences: of each encoding, first that of all audiences with an interval."""
         self._throttled: dict[int, dict[tuple[Encoding, int], Group]] = {}
         self._dues: list[int] = []
 
     def ready(self) -> list[Group]:
-        """Return the groups of ready audiences; the first of each encoding has the audiences with an interval."""
-        return [group for groups in self._ready.values() for group in groups]
+        """Return the groups of ready audiences."""
+        return [shard for shards in self._shards.values() for shard in shards]
 
     def due(self, now: int) -> Iterator[Group]:
         """Remove and return the groups due at `now`. The caller passes each audience to `throttle` or `make_ready`."""
@@ -207,22 +208,22 @@ class ConflationScheduler:
         """Return the next due time, None if no audience is throttled."""
         return self._dues[0] if self._dues else None
 
-    def group_for(self, subscription_set: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
-        """Return the first group of a new audience; `cut` is the present one."""
-        groups = self._ready.setdefault(encoding, [])
-        if not groups:
-            groups.append(Group(encoding, since=cut))
+    def shard_for(self, subscription_set: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
+        """Return the shard of a new audience; `cut` is the present one."""
+        shards = self._shards.setdefault(encoding, [])
+        if not shards:
+            shards.append(Group(encoding, since=cut))
         if subscription_set.interval_us:
-            return groups[0]
-        smallest = min(groups[1:], key=lambda group: len(group.audiences), default=None)
+            return shards[0]
+        smallest = min(shards[1:], key=lambda shard: len(shard.audiences), default=None)
         if smallest is None or len(smallest.audiences) >= self._group_audiences:
             smallest = Group(encoding, since=cut)
-            groups.append(smallest)
+            shards.append(smallest)
         return smallest
 
     def make_ready(self, audience: Audience) -> None:
         """Let the next change of an audience be sent at once."""
-        self._move(audience, self._ready[audience.encoding][0])
+        self._move(audience, audience.shard)
 
     def throttle(self, audience: Audience, now: int) -> None:
         """Hold back an audience that is sent a frame now, until the next multiple of its interval.
@@ -247,9 +248,10 @@ class ConflationScheduler:
         del group.audiences[audience]
         if group.audiences:
             return
-        if audience.home is not None:
-            self._ready[group.encoding].remove(group)
-        elif group.due is not None:
+        if group.due is None:
+            if group is not self._shards[group.encoding][0]:
+                self._shards[group.encoding].remove(group)
+        else:
             groups = self._throttled.get(group.due, {})
             key = group.encoding, group.since
             if groups.get(key) is group:
@@ -259,7 +261,7 @@ class ConflationScheduler:
 
     def release(self, encoding: Encoding) -> None:
         """Drop an encoding that no audience has any more."""
-        del self._ready[encoding]
+        del self._shards[encoding]
 
     def _move(self, audience: Audience, group: Group) -> None:
         audience.group.audiences.pop(audience, None)
@@ -267,8 +269,8 @@ class ConflationScheduler:
         audience.group = group
 
 
-WatchIndex: TypeAlias = dict[Group | None, dict[Audience, None]]
-"""The audiences subscribed to an instrument, by their permanent group (None with an interval)."""
+WatchIndex: TypeAlias = dict[Group, dict[Audience, None]]
+"""The audiences subscribed to an instrument, by their shard."""
 
 
 def pending_by_audience(
@@ -282,8 +284,8 @@ def pending_by_audience(
     audiences = group.audiences
     if not audiences:
         return
-    home = next(iter(audiences)).home
-    watched = [(number, watch_index[number][home]) for number in change_set.changed if home in watch_index[number]]
+    shard = next(iter(audiences)).shard
+    watched = [(number, watch_index[number][shard]) for number in change_set.changed if shard in watch_index[number]]
     steps = sum([len(subscribed) for _, subscribed in watched])
     if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
         entries = [b""] * len(watch_index)

@@ -298,7 +298,7 @@ class Hub:
             self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
         self._encoding_uses[encoding] += 1
         audience = Audience(
-            subscription_set, encoding, self._scheduler.group_for(subscription_set, encoding, self.cache.cut), now
+            subscription_set, encoding, self._scheduler.shard_for(subscription_set, encoding, self.cache.cut), now
         )
         for symbol in subscription_set.symbols:
             record = self.cache.find(symbol)
@@ -315,7 +315,7 @@ class Hub:
             records = self.cache.records
             audience.ids = {number for number in audience.ids if audience.sees(records[number].symbol)}
         for number in audience.ids:
-            self._watch_index[number].setdefault(audience.home, {})[audience] = None
+            self._watch_index[number].setdefault(audience.shard, {})[audience] = None
         self._audiences[subscription_set, encoding] = audience
         return audience
 
@@ -329,10 +329,10 @@ class Hub:
             self._encode_caches.pop(audience.encoding).release()
             self._scheduler.release(audience.encoding)
         for number in audience.ids:
-            by_home = self._watch_index[number]
-            del by_home[audience.home][audience]
-            if not by_home[audience.home]:
-                del by_home[audience.home]
+            by_shard = self._watch_index[number]
+            del by_shard[audience.shard][audience]
+            if not by_shard[audience.shard]:
+                del by_shard[audience.shard]
         for symbol in audience.subscription_set.symbols & self._waiting_symbols.keys():
             self._waiting_symbols[symbol].pop(audience, None)
             if not self._waiting_symbols[symbol]:
@@ -350,12 +350,12 @@ class Hub:
                 if pattern.match(record.symbol):
                     pattern.ids.add(record.id)
                     matching.update(pattern.audiences)
-            by_home: WatchIndex = {}
+            by_shard: WatchIndex = {}
             for audience in matching:
                 if audience.sees(record.symbol):
                     audience.add_instrument(record.id)
-                    by_home.setdefault(audience.home, {})[audience] = None
-            self._watch_index.append(by_home)
+                    by_shard.setdefault(audience.shard, {})[audience] = None
+            self._watch_index.append(by_shard)
 
     def _updates(self, audience: Audience) -> int:
         """Return the number of updates so far of an audience's instruments."""
