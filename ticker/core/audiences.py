@@ -47,6 +47,8 @@ class SubscriptionSet(NamedTuple):
     """The client's entitlement: symbols and patterns that it may see; None without a restriction."""
 
 
+_NAMES_SHOWN = 3
+
 NOTHING = SubscriptionSet(frozenset(), frozenset(), 0)
 
 
@@ -95,6 +97,11 @@ class Subscriber:
         self.sent_frames = self.sent_bytes = self.sent_updates = 0
         self.offered = 0
         """Updates of its instruments so far, minus the present total of those that it is subscribed to now."""
+
+    def __repr__(self) -> str:
+        state = "member" if self.is_member else "behind"
+        missing = f", {len(self.pending_snapshot)} instruments missing" if self.pending_snapshot else ""
+        return f"<Subscriber at cut {self.cursor}, {state}{missing} of {self.audience!r}>"
 
     @property
     def is_member(self) -> bool:
@@ -149,6 +156,14 @@ class Audience:
         self.sees: Match = _everything if subscription_set.entitled is None else matcher(subscription_set.entitled)
         """Whether its subscribers may see a symbol."""
 
+    def __repr__(self) -> str:
+        names = ", ".join(sorted(self.subscription_set.symbols | self.subscription_set.patterns)[:_NAMES_SHOWN])
+        more = len(self.subscription_set.symbols) + len(self.subscription_set.patterns) - _NAMES_SHOWN
+        return (
+            f"<Audience of {names or 'nothing'}{f' and {more} more' if more > 0 else ''} at cut {self.cursor}: "
+            f"{len(self.members)} members, {len(self.behind)} behind>"
+        )
+
     @property
     def empty(self) -> bool:
         """Whether it has no subscribers."""
@@ -182,6 +197,10 @@ class Group:
         self.due = due
         self.since = since
         self.audiences: dict[Audience, None] = {}
+
+    def __repr__(self) -> str:
+        state = "ready" if self.due is None else f"due at {self.due}"
+        return f"<Group {state}, changes since cut {self.since}: {len(self.audiences)} audiences>"
 
 
 class ConflationScheduler:

@@ -27,6 +27,9 @@ class ChangeSet(dict[int, bytes]):
         """Ids among these of instruments declared or redefined after `since`: rarely any."""
         self._encode = encode
 
+    def __repr__(self) -> str:
+        return f"<ChangeSet since cut {self.since}: {len(self.changed)} changed, {len(self)} encoded>"
+
     def __missing__(self, number: int) -> bytes:
         entry = self[number] = self._encode(number, self.since)
         return entry

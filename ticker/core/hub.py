@@ -104,6 +104,10 @@ class Hub:
         self._waiting_symbols: dict[str, dict[Audience, None]] = {}
         self._patterns: dict[str, _Pattern] = {}
 
+    def __repr__(self) -> str:
+        clients = sum(len(audience.members) + len(audience.behind) for audience in self._audiences.values())
+        return f"<Hub at cut {self.cache.cut}: {clients} clients in {len(self._audiences)} audiences>"
+
     # Connections and subscriptions
 
     def connect(self, sink: Sink, encoding: Encoding, now: int) -> Subscriber:

@@ -77,6 +77,9 @@ class Record:
         self.updates = 0
         """Number of updates applied to it."""
 
+    def __repr__(self) -> str:
+        return f"<Record {self.id} {self.symbol}: {len(self.present())} fields, last change at cut {self.last_change}>"
+
     @property
     def symbol(self) -> str:
         """The instrument's symbol."""
@@ -114,6 +117,9 @@ class LastValueCache:
         self._recency: dict[int, int] = {}
         # The key and kind of each field name met so far, bounded because names come from feeds.
         self._fields: dict[str, tuple[FieldKey, Kind | None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<LastValueCache {self.epoch} at cut {self.cut}: {len(self.records)} instruments>"
 
     def find(self, symbol: str) -> Record | None:
         """The record of a declared instrument."""

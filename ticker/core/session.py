@@ -135,6 +135,10 @@ class ServerSession:
         self._interval_ms = self._least_interval()
         self._resumed = False
 
+    def __repr__(self) -> str:
+        names = f"{len(self._symbols)} symbols and {len(self._patterns)} patterns"
+        return f"<ServerSession {self.name}: {names} every {self._interval_ms} ms, {self.grant!r}>"
+
     def welcome(self) -> bytes:
         """Return the first frame of the connection."""
         cache, limits = self._hub.cache, self._limits
