@@ -42,7 +42,7 @@ class Talk:
         for _ in self.hub.publish(0):
             pass
 
-    def say(self, payload: bytes | str) -> tuple[ServerMessage, Close | None]:
+    def send(self, payload: bytes | str) -> tuple[ServerMessage, Close | None]:
         return self.read(self.session.receive(payload, 0))
 
     def read(self, answer: Answer) -> tuple[ServerMessage, Close | None]:
@@ -52,14 +52,14 @@ class Talk:
     def ask(self, op: str, **keys: object) -> dict[str, Any]:
         """The result of a request that succeeds."""
         self.requests += 1
-        reply, close = self.say(self.sink.encoding.encode_request({"op": op, "id": self.requests, **keys}))
+        reply, close = self.send(self.sink.encoding.encode_request({"op": op, "id": self.requests, **keys}))
         assert isinstance(reply, Reply)
         assert (reply.id, close) == (self.requests, None)
         return reply.result
 
     def fail(self, op: str, **keys: object) -> Code:
         """The code of a request that fails, on a connection that goes on."""
-        error, close = self.say(self.sink.encoding.encode_request({"op": op, "id": 7, **keys}))
+        error, close = self.send(self.sink.encoding.encode_request({"op": op, "id": 7, **keys}))
         assert isinstance(error, Error)
         assert (error.id, error.fatal, close) == (7, False, None)
         return Code(error.code)

@@ -42,7 +42,7 @@ def test_a_change_set_has_the_changes_after_a_cut() -> None:
     assert [sorted(entries.change_set(since).changed) for since in range(5)] == [[0, 1], [0, 1], [0, 1], [0], []]
 
 
-def test_everybody_with_the_same_cursor_uses_the_same_window() -> None:
+def test_all_clients_with_the_same_cursor_share_a_change_set() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
     change_set = entries.change_set(2)

@@ -42,7 +42,7 @@ def test_an_audience_with_other_subscribers_stays() -> None:
     assert not leftovers(harness.hub)
 
 
-def test_nobody_gets_anything_after_leaving() -> None:
+def test_a_client_gets_nothing_after_leaving() -> None:
     harness = Harness("A")
     client = harness.client("A", interval_us=100 * MS)
     harness.publish(update("A", bid="1"))
@@ -94,7 +94,7 @@ def test_a_client_that_leaves_during_a_pass_gets_nothing_more() -> None:
     assert [len(client.take()) for client in clients] == [1, 0, 1]
 
 
-def test_everybody_may_leave_during_a_pass() -> None:
+def test_all_clients_may_leave_during_a_pass() -> None:
     harness = Harness("A", "B", burst=1)
     clients = [harness.client(name, interval_us=interval) for name in "AB" for interval in (0, 0, 100 * MS)]
     steps = harness.begin(update("A", bid="1"), update("B", bid="1"))

@@ -91,7 +91,7 @@ def test_audiences_with_an_interval_are_one_group_during_which_no_cut_is_closed(
     assert harness.cache.cut == now
 
 
-def test_groups_that_nobody_is_in_any_more_are_gone() -> None:
+def test_empty_groups_are_removed() -> None:
     harness = Passing("A", "B", "C", "D")
     clients = [*harness.three(), harness.client("A", encoding=JSON)]
     assert len([group for group in harness.hub._scheduler.ready() if group.audiences]) == 4

@@ -86,10 +86,10 @@ class Client:
         self.pipe = Pipe()
         self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
         self.server = ServerSession(world.hub, self.subscriber, "s", Terms(Limits()))
-        self.parked: list[bytes] = []
+        self.unsent_answers: list[bytes] = []
         self.welcomed = False
         self.last_cut = 0
-        self.say(self.server.welcome())
+        self.send(self.server.welcome())
         self.read()
 
     def reconnect(self) -> None:
@@ -97,13 +97,13 @@ class Client:
         self.world.hub.disconnect(self.subscriber)
         self.connect()
 
-    def want(self, names: set[str]) -> None:
+    def subscribe(self, names: set[str]) -> None:
         new = names - self.wanted
         self.wanted |= new
         self.session.add_names(new)
         self.ask()
 
-    def give_up(self, names: set[str]) -> None:
+    def unsubscribe(self, names: set[str]) -> None:
         gone = names & self.wanted
         self.wanted -= gone
         self.session.remove_names(gone)
@@ -111,15 +111,15 @@ class Client:
 
     def ask(self) -> None:
         """Send the pending requests; the server answers each before it takes the next."""
-        if not self.welcomed or self.parked:
+        if not self.welcomed or self.unsent_answers:
             return
         for payload in self.session.requests():
             answer = self.server.receive(payload, self.world.now)
             assert answer.close is None
-            self.parked.append(answer.frame)
+            self.unsent_answers.append(answer.frame)
             self.progress()
 
-    def say(self, frame: bytes) -> None:
+    def send(self, frame: bytes) -> None:
         if not self.pipe.push(frame):
             self.world.hub.pause_delivery(self.subscriber)
 
@@ -127,8 +127,8 @@ class Client:
         """The part of the connection's own task: catch up while the socket is free, then send the answers."""
         while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
             pass
-        while self.parked and self.subscriber.is_member:
-            self.say(self.parked.pop(0))
+        while self.unsent_answers and self.subscriber.is_member:
+            self.send(self.unsent_answers.pop(0))
 
     def read(self) -> None:
         """Apply every whole frame that has arrived."""
@@ -172,9 +172,9 @@ class World(RuleBasedStateMachine):
         self.model: Model = {}
         self.open: Model = {}
         self.history: dict[int, Model] = {0: {}}
-        self.everybody: list[Client] = []
+        self.all_clients: list[Client] = []
         self.cut_is_open = False
-        """In the service nobody acts between an update and the close of its cut: that is one synchronous step."""
+        """In the service no client acts between an update and the close of its cut: that is one synchronous step."""
         self.passing: Iterator[None] = iter(())
         self.waiting: list[tuple[str, Decimal]] = []
         """Bids that arrive during a pass, each a cut of its own."""
@@ -188,11 +188,11 @@ class World(RuleBasedStateMachine):
         names=st.sets(st.sampled_from(NAMES)),
         ms=st.sampled_from([None, 0, 50, 200]),
     )
-    def somebody_comes(self, encoding: Encoding, names: set[str], ms: int | None) -> Client:
+    def a_client_connects(self, encoding: Encoding, names: set[str], ms: int | None) -> Client:
         client = Client(self, encoding, ms)
-        self.everybody.append(client)
+        self.all_clients.append(client)
         if names:
-            client.want(names)
+            client.subscribe(names)
         return client
 
     @rule(symbol=st.sampled_from(SYMBOLS), scale=st.integers(0, 2), note=st.sampled_from(["", "x"]))
@@ -241,7 +241,7 @@ class World(RuleBasedStateMachine):
         self.begin_pass(steps)
 
     @rule(symbol=st.sampled_from(SYMBOLS), bid=st.decimals(-99, 99, places=2))
-    def something_waits_for_the_middle_of_a_pass(self, symbol: str, bid: Decimal) -> None:
+    def a_bid_arrives_during_a_pass(self, symbol: str, bid: Decimal) -> None:
         self.waiting.append((symbol, bid))
 
     @precondition(lambda self: not self.cut_is_open)
@@ -255,20 +255,20 @@ class World(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.cut_is_open)
     @rule()
-    def hearts_beat(self) -> None:
+    def heartbeats_are_sent(self) -> None:
         self.finish_pass()
         for _ in self.hub.heartbeat(self.now, 20_000):
             pass
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
-    def somebody_subscribes(self, client: Client, names: set[str]) -> None:
-        client.want(names)
+    def a_client_subscribes(self, client: Client, names: set[str]) -> None:
+        client.subscribe(names)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
-    def somebody_unsubscribes(self, client: Client, names: set[str]) -> None:
-        client.give_up(names)
+    def a_client_unsubscribes(self, client: Client, names: set[str]) -> None:
+        client.unsubscribe(names)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients, room=st.sampled_from([0, 1, 7, 60, 10**9]))
@@ -277,30 +277,30 @@ class World(RuleBasedStateMachine):
         client.progress()
 
     @rule(client=clients)
-    def somebody_reads(self, client: Client) -> None:
+    def a_client_reads(self, client: Client) -> None:
         client.read()
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients)
-    def somebody_reconnects(self, client: Client) -> None:
+    def a_client_reconnects(self, client: Client) -> None:
         client.reconnect()
 
     @rule()
-    def everybody_keeps_reading(self) -> None:
+    def all_clients_keep_reading(self) -> None:
         """Given room and time, every client ends with the present market."""
         self.a_cut_is_closed(0)
         self.finish_pass()
         self.now += 1_000_000
         self.begin_pass(0)
         self.finish_pass()
-        for client in self.everybody:
+        for client in self.all_clients:
             client.pipe.room = 10**9
-            for _ in range(3):  # names given while an answer was parked are sent only then
+            for _ in range(3):  # names given while an answer was unsent are sent only then
                 client.progress()
                 client.read()
                 client.ask()
             assert client.session.complete
-        for client in self.everybody:
+        for client in self.all_clients:
             client.check()
             for holding in client.session.replica:
                 symbol = holding.definition.symbol
@@ -308,7 +308,7 @@ class World(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "cache"):
-            self.everybody_keeps_reading()
+            self.all_clients_keep_reading()
 
     def close_cut(self) -> None:
         if self.cache.close_cut(self.now):
@@ -340,9 +340,9 @@ class World(RuleBasedStateMachine):
                 pass
 
     @invariant()
-    def memory_does_not_depend_on_how_slow_anyone_is(self) -> None:
+    def memory_does_not_depend_on_slow_clients(self) -> None:
         if hasattr(self, "cache"):
-            for client in self.everybody:
+            for client in self.all_clients:
                 if client.subscriber.is_member:
                     assert not client.pipe.unsent
                 else:

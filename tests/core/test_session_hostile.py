@@ -30,13 +30,13 @@ OK = [Code.OK, ""]
 def test_a_message_that_is_no_map_in_the_right_encoding_ends_the_connection(
     payload: bytes, code: Code, close: Close
 ) -> None:
-    error, closed = Talk().say(payload)
+    error, closed = Talk().send(payload)
     assert isinstance(error, Error)
     assert (error.id, error.code, error.fatal, closed) == (None, code, True, close)
 
 
 def test_binary_messages_end_a_connection_that_speaks_json() -> None:
-    error, close = Talk(encoding=JSON).say(b"\x80")
+    error, close = Talk(encoding=JSON).send(b"\x80")
     assert isinstance(error, Error)
     assert (error.code, close) == (Code.WRONG_ENCODING, Close.WRONG_ENCODING)
 
@@ -81,7 +81,7 @@ requests = st.fixed_dictionaries(
 def test_every_request_is_answered_and_every_answer_is_well_formed(encoding: Encoding, requests: list[Any]) -> None:
     talk = Talk(encoding=encoding)
     for request in requests:
-        answer, close = talk.say(encoding.encode_request(request))
+        answer, close = talk.send(encoding.encode_request(request))
         assert isinstance(answer, Reply | Error)
         assert answer.id == request["id"]
         assert close is None
@@ -91,13 +91,13 @@ def test_every_request_is_answered_and_every_answer_is_well_formed(encoding: Enc
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_answered(data: bytes) -> None:
-    answer, close = Talk().say(data)
+    answer, close = Talk().send(data)
     assert isinstance(answer, Error)
     assert answer.fatal is (close is not None)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_answered(data: str) -> None:
-    answer, close = Talk(encoding=JSON).say(data)
+    answer, close = Talk(encoding=JSON).send(data)
     assert isinstance(answer, Error)
     assert answer.fatal is (close is not None)
