@@ -1,7 +1,7 @@
 """Ticker: live market data, pushed to thousands of clients over TLS.
 
-For programs that read prices: `connect` (with Trio) and `watch` (an ordinary iterator). For those that bring them:
-`ticker.market` and the package `feeds`.
+For programs that read prices: `connect` (with Trio) and `watch` (an ordinary iterator). For feed adapters:
+`ticker.market` and the package `ticker_feeds`.
 """
 
 from ticker.client.client import Client, connect

@@ -254,6 +254,7 @@ def test_a_resume_that_is_refused_leads_to_a_subscribe() -> None:
     (resume,) = talk.asked()
     received = talk.says(Error(resume["id"], Code.WRONG_EPOCH, "that epoch is over", fatal=False))
     assert received.refused == []
+    assert not talk.session.replica.symbols
     (request,) = talk.asked()
     assert (request["op"], request["symbols"]) == ("subscribe", ["A", "B"])
     talk.welcome(cut=9)
