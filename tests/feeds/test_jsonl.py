@@ -207,9 +207,24 @@ async def test_a_named_pipe_is_followed_from_one_writer_to_the_next(tmp_path: Pa
             await received.until(lambda at=at: received.bids() == list(range(at + 1)))  # type: ignore[misc]  # a default
 
 
+READ_STANDARD_INPUT = """
+import trio
+from ticker_feeds.lines import JsonLines
+
+async def main():
+    sending, receiving = trio.open_memory_channel(100)
+    with trio.fail_after(10):
+        async with sending:
+            await JsonLines(path="-").run(sending)
+    print([each async for batch in receiving for each in batch])
+
+trio.run(main)
+"""
+"""A program of its own, which imports nothing of these tests: that would take most of the time."""
+
+
 async def test_standard_input_is_read_until_it_ends(tmp_path: Path) -> None:
-    script = "import trio, tests.feeds.test_jsonl as t; print(trio.run(t.all_of, t.JsonLines(path='-')))"
-    command = [sys.executable, "-c", script]
+    command = [sys.executable, "-c", READ_STANDARD_INPUT]
     expected = f"{[A, update('A', bid=1), update('A', bid=2)]}\n".encode()
     process = await trio.run_process(command, stdin=line("A", 1) + line("A", 2), capture_stdout=True)
     assert process.stdout == expected
