@@ -292,6 +292,8 @@ def test_a_delay_counts_up_to_the_bound_that_it_does_not_exceed() -> None:
 
 
 async def test_each_cut_has_its_delay_from_the_first_publication_to_the_last_write(fast_clock: MockClock) -> None:
+    pushes = 0
+
     class SlowSink(Sink):
         def push(self, frame: bytes) -> bool:
             nonlocal pushes
@@ -299,7 +301,6 @@ async def test_each_cut_has_its_delay_from_the_first_publication_to_the_last_wri
             fast_clock.jump(3)
             return super().push(frame)
 
-    pushes = 0
     fast_clock.jump(1000)
     desk = Desk(limits=Limits(updates_per_cut=1))
     slow = SlowSink()
