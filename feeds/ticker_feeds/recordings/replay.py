@@ -88,7 +88,7 @@ class Replay:
         if len(prefixes) != len(paths):
             raise ConfigError(f"prefix {prefix!r}: give one, or one for each of the {len(paths)} files")
         if not all(before == "" or is_symbol(before) for before in prefixes):
-            raise ConfigError(f"prefix {prefix!r}: no symbol can begin like that")
+            raise ConfigError(f"prefix {prefix!r}: a symbol can only begin with characters of symbols")
         tapes = [_tape(each, format, symbol, self.skipped) for each in paths]
         self._tapes: list[Tape] = [
             partial(_renamed, tape, before) if before else tape for tape, before in zip(tapes, prefixes, strict=True)
