@@ -71,14 +71,14 @@ def skip_one_cursor_update(patch: pytest.MonkeyPatch) -> None:
 
 
 def resume_from_where_the_server_is(patch: pytest.MonkeyPatch) -> None:
-    watch = Hub.subscribe
+    subscribe = Hub.subscribe
 
     def forgetful(
         hub: Hub, subscriber: Subscriber, wanted: SubscriptionSet, now: int, *, resume_from: int | None = None
     ) -> None:
-        watch(hub, subscriber, wanted, now, resume_from=resume_from and subscriber.cursor)
+        subscribe(hub, subscriber, wanted, now, resume_from=resume_from and subscriber.cursor)
 
-    patch.setattr(Hub, "watch", forgetful)
+    patch.setattr(Hub, "subscribe", forgetful)
 
 
 def forget_what_a_client_may_see(patch: pytest.MonkeyPatch) -> None:
