@@ -272,7 +272,7 @@ class Running:
 
     async def dial(self, *, buffer: int | None = None, encoding: str = MSGPACK) -> Peer:
         """A TLS connection with nothing said on it; `buffer` is the most that its socket keeps unread."""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             sock = trio.socket.socket(socket.AF_INET6 if self.host == "::1" else socket.AF_INET)
             if buffer is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -287,7 +287,7 @@ class Running:
     async def peer(self, subprotocol: str = MSGPACK, *, buffer: int | None = None, more: str = "") -> Peer:
         """A WebSocket client that has been welcomed; `more` are further lines of its request."""
         peer = await self.dial(buffer=buffer, encoding=subprotocol)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await peer.send(upgrade(subprotocol, more=more))
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
             message = await peer.message()
@@ -298,14 +298,14 @@ class Running:
     async def refusal(self, request: bytes) -> bytes:
         """All of the answer to a request that does not come in."""
         peer = await self.dial()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await peer.send(request)
             return await peer.rest()
 
     async def watcher(self, *names: str, subprotocol: str = MSGPACK, buffer: int | None = None, more: str = "") -> Peer:
         """A client that has subscribed (to everything, if no names are given) and holds the snapshot."""
         peer = await self.peer(subprotocol, buffer=buffer, more=more)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             assert isinstance(await peer.answer("subscribe", symbols=list(names or ("*",))), Reply)
         return peer
 
@@ -313,7 +313,7 @@ class Running:
         """A new client is served from its first byte to a change; whatever happened before."""
         symbol = f"PROOF{next(_numbers)}"
         peer = await self.watcher(symbol, more=more)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await self.publish(Instrument(symbol))
             snapshot = await peer.until(Snapshot)
             assert snapshot.records
@@ -369,6 +369,6 @@ async def serving(
                     await peer.close()
             script.close()
         stop.set()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await done.wait()
         SCRIPTS.pop(name).close()

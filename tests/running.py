@@ -22,12 +22,16 @@ UNTRACED = (
     "simulation",
     "stranger",
     "web",
+    "feeds/test_page.py",
+    "server/test_replay_end_to_end.py",
+    "test_mutants.py",
+    "test_wheel.py",
     "test_benchmarks.py",
     "test_readme.py",
 )
 """Paths in `tests`."""
 
-LONGEST = ("core/test_invariant.py", "simulation", "hostile/test_fuzz.py")
+LONGEST = ("core/test_invariant.py", "server/test_replay_end_to_end.py", "simulation", "hostile/test_fuzz.py")
 """Tests that start first, so that no worker is left with a long one at the end."""
 
 _SUBPROCESSES = "COVERAGE_PROCESS_CONFIG"

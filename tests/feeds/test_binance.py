@@ -152,6 +152,7 @@ def test_every_recorded_message_parses_to_what_it_states(kind: str) -> None:
         assert check(connection) in kind
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 @pytest.mark.parametrize(
     ("file", "quotes", "trades"),

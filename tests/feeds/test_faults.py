@@ -139,6 +139,7 @@ def test_one_side_is_withdrawn_and_then_everything() -> None:
     assert [batch for at, batch in steps("TEST.WITHDRAWN", PERIOD) if at == 15] == [[Withdrawal("TEST.WITHDRAWN")]]
 
 
+@pytest.mark.untraced
 def test_nothing_is_ever_refused_in_an_hour_and_nothing_touches_the_limits() -> None:
     cache = at(3_600)
     assert {record.symbol for record in cache.records} == set(SYMBOLS)

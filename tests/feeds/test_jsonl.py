@@ -45,7 +45,7 @@ class Received:
         return [each["bid"] for each in fields if "bid" in each]
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not happened():
                 await trio.sleep(0.01)
 
@@ -78,7 +78,7 @@ async def all_of(feed: JsonLines) -> list[Publication]:
     """Return the publications of a feed that ends."""
     received = Received()
     sending, receiving = trio.open_memory_channel[FeedItem](1_000)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with sending:
             await feed.run(sending)
     received.items = [item async for item in receiving]
@@ -213,7 +213,7 @@ from ticker_feeds.lines import JsonLines
 
 async def main():
     sending, receiving = trio.open_memory_channel(100)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with sending:
             await JsonLines(path="-").run(sending)
     print([each async for batch in receiving for each in batch])
@@ -294,7 +294,7 @@ async def test_the_number_of_programs_is_bounded(tmp_path: Path) -> None:
             await stream.send_all(line(f"S{at}", at))
         await received.until(lambda: all(received.bids(f"S{at}") for at in range(MAX_WRITERS)))
         async with await dial(feed) as one_too_many:
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 assert await one_too_many.receive_some() == b"", "it is sent away"
         await streams.pop().aclose()
         gone = update(f"S{MAX_WRITERS - 1}", status="stale", reason="writer_gone")
@@ -341,7 +341,7 @@ async def test_a_program_in_any_language_feeds_the_service(
         url = await nursery.start(serve, config, stop)
         await trio.run_process(["sh", "-c", 'echo \'{"symbol": "A", "bid": 0.00001306}\' >> "$0"', str(path)])
         async with ticker.connect(url) as client:
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 async for change in client.subscribe("A"):
                     if "bid" in change.changes["A"]:
                         assert str(client.values("A")["bid"]) == "0.00001306"

@@ -307,6 +307,7 @@ def test_what_cannot_be_played_is_refused_by_name(tmp_path: Path, options: str, 
     assert why in str(caught.value)
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 async def test_a_recorded_day_is_played_in_a_minute_and_a_half(autojump_clock: MockClock) -> None:
     feed = Replay(path=f"{RECORDINGS}/ticks/oanda-nzdusd-20140508_quote.zip", speed=1_000.0)

@@ -154,6 +154,7 @@ def test_an_instrument_is_declared_as_finely_as_its_first_values_are_written() -
     assert guessed_instrument(Update("X", {"last": "0." + "1" * 20})) == Instrument("X", price_scale=15, size_scale=0)
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 @pytest.mark.parametrize(
     ("name", "count", "first", "last"),

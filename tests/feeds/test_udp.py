@@ -43,7 +43,7 @@ class Line:
             (sender or self.sender).sendto(data, (host.strip("[]"), int(port)))
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not happened():
                 await trio.sleep(0.01)
 

@@ -203,7 +203,7 @@ async def test_a_refusal_is_an_http_answer_that_ends_the_connection(
 ) -> None:
     async with serving() as service:
         peer = await service.dial()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await peer.send(head)
             answer = h11.Connection(h11.CLIENT)
             answer.send(h11.Request(method="GET", target="/", headers=[("Host", "localhost")]))
@@ -237,7 +237,7 @@ async def welcomed(peer: Peer, subprotocol: str | None = MSGPACK) -> bytes:
 async def test_the_answer_confirms_the_subprotocol_only_if_one_was_offered(subprotocol: str | None) -> None:
     async with serving() as service:
         peer = await service.dial(encoding=subprotocol or MSGPACK)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await peer.send(upgrade(subprotocol))
             head = await welcomed(peer, subprotocol)
         assert (subprotocol or "").encode() in head
@@ -246,7 +246,7 @@ async def test_the_answer_confirms_the_subprotocol_only_if_one_was_offered(subpr
 async def test_a_head_may_come_byte_by_byte() -> None:
     async with serving() as service:
         peer = await service.dial()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             for byte in upgrade():
                 await peer.send(bytes((byte,)))
             await welcomed(peer)
@@ -257,7 +257,7 @@ async def test_what_comes_right_behind_the_head_is_not_lost() -> None:
         peer = await service.dial()
         ping = MSGPACK_ENCODING.encode_request({"op": "ping", "id": 77})
         assert isinstance(ping, bytes)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             frame = client_frame(BINARY, ping)
             await peer.send(upgrade() + frame + frame[:4])
             await welcomed(peer)
@@ -306,7 +306,7 @@ async def test_the_limit_counts_every_byte_of_the_head() -> None:
     head = upgrade()
     async with serving(limits=Limits(max_head_bytes=len(head))) as service:
         exact = await service.dial()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await exact.send(head)
             await welcomed(exact)
             longer = await service.dial()

@@ -142,7 +142,7 @@ async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -
     client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
-    with trio.fail_after(10), trio.socket.from_stdlib_socket(dialled) as plain:
+    with trio.fail_after(60), trio.socket.from_stdlib_socket(dialled) as plain:
         await plain.send(outgoing.read())
         async with trio.open_nursery() as handing_out:
             handing_out.start_soon(fair_queue.hand_out)

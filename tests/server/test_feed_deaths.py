@@ -52,7 +52,7 @@ class Board:
             missing.difference_update([symbol for symbol in missing if suits(rows[symbol])])
             return not missing
 
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             await self._terminal.until(look)
 
 

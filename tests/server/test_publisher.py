@@ -41,7 +41,7 @@ class Desk:
         for item in items:
             self.updates.send_nowait(item)
         await self.end()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await self.publisher.run(self.items)
 
     async def end(self) -> None:
