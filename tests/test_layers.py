@@ -36,7 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
-PURE = {"ticker.core", "ticker.protocol", "ticker.client.replica", "ticker.client.session"} | VOCABULARY | PURE_DOOR
+PURE = (
+    {"ticker.core", "ticker.protocol"}
+    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events")}
+    | VOCABULARY
+    | PURE_DOOR
+)
 IMPURE = {
     "trio", "ssl", "socket", "selectors", "time", "datetime", "random", "secrets", "os", "threading", "asyncio",
     "subprocess", "structlog",
