@@ -34,7 +34,7 @@ def quoted() -> LastValueCache:
     return cache
 
 
-# Windows
+# Change sets
 
 
 def test_a_change_set_has_the_changes_after_a_cut() -> None:

@@ -212,9 +212,9 @@ def found(harness: Harness, since: int) -> dict[SubscriptionSet, set[int]]:
     """The same, as the hub finds it."""
     hub, found = harness.hub, {}
     for group in hub._scheduler.ready():
-        window = hub._encode_caches[group.encoding].change_set(since)
-        for audience, pending in pending_by_audience(group, window, hub._watch_index):
-            ids = {entry: number for number, entry in window.items()}
+        change_set = hub._encode_caches[group.encoding].change_set(since)
+        for audience, pending in pending_by_audience(group, change_set, hub._watch_index):
+            ids = {entry: number for number, entry in change_set.items()}
             found[audience.subscription_set] = {ids[entry] for entry in pending}
             assert len(pending) == len(found[audience.subscription_set])
     return found

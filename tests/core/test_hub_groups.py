@@ -117,7 +117,7 @@ class Telling(Sink):
 async def test_the_publisher_goes_on_until_all_clients_have_the_cuts_closed_during_its_passes() -> None:
     hub = Hub(LastValueCache("epoch"), group_audiences=1)
     publisher = Publisher(hub, Limits())
-    send, parcels = trio.open_memory_channel[FeedMessage](100)
+    send, messages = trio.open_memory_channel[FeedMessage](100)
     updates = FeedChannel(FeedState("test"), send, 100)
     items: list[FeedItem] = [[Instrument("A"), update("A", bid=1)], update("A", bid=2), update("A", bid=3)]
     sinks = [Telling(lambda: updates.send_nowait(items.pop(0))) for _ in range(2)]
@@ -126,7 +126,7 @@ async def test_the_publisher_goes_on_until_all_clients_have_the_cuts_closed_duri
         subscriber = hub.connect(sink, MSGPACK, 0)
         hub.subscribe(subscriber, SubscriptionSet(frozenset({"A", f"X{number}"}), frozenset(), 0), 0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(publisher.run, parcels)
+        nursery.start_soon(publisher.run, messages)
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert items == []

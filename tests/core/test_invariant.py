@@ -151,7 +151,7 @@ class Client:
         """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
         replica = self.session.replica
         market = self.world.history[replica.cursor]
-        held = {holding.definition.symbol: holding.fields(holding.values) for holding in replica}
+        held = {state.definition.symbol: state.fields(state.values) for state in replica}
         for symbol, fields in held.items():
             assert fields == market[symbol], f"{symbol} at cut {replica.cursor}"
         for symbol in market:
@@ -302,9 +302,9 @@ class World(RuleBasedStateMachine):
             assert client.session.complete
         for client in self.all_clients:
             client.check()
-            for holding in client.session.replica:
-                symbol = holding.definition.symbol
-                assert holding.fields(holding.values) == self.open[symbol], f"{symbol} is not up to date"
+            for state in client.session.replica:
+                symbol = state.definition.symbol
+                assert state.fields(state.values) == self.open[symbol], f"{symbol} is not up to date"
 
     def teardown(self) -> None:
         if hasattr(self, "cache"):

@@ -89,8 +89,8 @@ def connect(session: ClientSession, encoding: Encoding, epoch: str, cut: int) ->
 def copy_of(session: ClientSession) -> object:
     """Return the state that a refused message must not change."""
     replica = session.replica
-    holdings = {held.definition.symbol: (held.definition, held.values) for held in replica}
-    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, holdings)
+    instruments = {held.definition.symbol: (held.definition, held.values) for held in replica}
+    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, instruments)
     return deepcopy(state)
 
 

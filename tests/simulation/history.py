@@ -40,11 +40,11 @@ def _past(record: Record) -> Past:
     return Past(record.price_scale, record.size_scale, record.present())
 
 
-def same(holding: InstrumentState, past: Past) -> bool:
+def same(state: InstrumentState, past: Past) -> bool:
     """Whether a copy of an instrument has these values, at any scale."""
-    definition = holding.definition
+    definition = state.definition
     if (definition.price_scale, definition.size_scale) == (past.price_scale, past.size_scale):
-        return holding.values == past.values
+        return state.values == past.values
     finer = {
         Kind.PRICE: 10 ** (definition.price_scale - past.price_scale),
         Kind.SIZE: 10 ** (definition.size_scale - past.size_scale),
@@ -53,4 +53,4 @@ def same(holding: InstrumentState, past: Past) -> bool:
         key: value * finer.get(field_kind(key) or Kind.TEXT, 1) if isinstance(value, int) else value
         for key, value in past.values.items()
     }
-    return holding.values == scaled
+    return state.values == scaled

@@ -64,9 +64,9 @@ class Listener:
             return "not connected, or the snapshot is not complete"
         market = self._world.server.cache.history[-1]
         for symbol in self._due(market):
-            holding = self.replica.find(symbol)
-            if holding is None or not same(holding, market[symbol]):
-                return f"{symbol} is {holding and holding.values}, and should be {market[symbol]}"
+            state = self.replica.find(symbol)
+            if state is None or not same(state, market[symbol]):
+                return f"{symbol} is {state and state.values}, and should be {market[symbol]}"
         return ""
 
     async def _listen(self) -> None:
@@ -137,10 +137,10 @@ class Listener:
     def _check(self) -> None:
         """The copy is the market at its cut, and complete once the REPLY has come."""
         market = self._world.past(self.replica.epoch)[self.replica.cursor]
-        for holding in self.replica:
-            symbol = holding.definition.symbol
-            if symbol not in market or not same(holding, market[symbol]):
-                self._blame(f"{symbol} is {holding.values}, and should be {market.get(symbol)}")
+        for state in self.replica:
+            symbol = state.definition.symbol
+            if symbol not in market or not same(state, market[symbol]):
+                self._blame(f"{symbol} is {state.values}, and should be {market.get(symbol)}")
         for symbol in self._due(market) if self._whole else []:
             if self.replica.find(symbol) is None:
                 self._blame(f"{symbol} is missing at cut {self.replica.cursor}")

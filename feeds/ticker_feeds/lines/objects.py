@@ -96,9 +96,9 @@ class ObjectReader:
 
     def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
         """Mark those of these symbols that are declared as `stale`, until their next update."""
-        lapsed = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
-        self._stale.update(lapsed)
-        return [Update(symbol, {"status": Status.STALE, "reason": reason}) for symbol in lapsed]
+        stale = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
+        self._stale.update(stale)
+        return [Update(symbol, {"status": Status.STALE, "reason": reason}) for symbol in stale]
 
     def mark_all_stale(self, reason: str) -> list[Publication]:
         """Mark every live instrument as `stale`, until its next update."""
