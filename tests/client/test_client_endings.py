@@ -25,13 +25,19 @@ async def test_a_close_that_says_it_is_of_no_use_ends_the_subscriptions(contexts
     assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, False)
 
 
-@pytest.mark.parametrize(("code", "retryable"), [(1002, False), (1008, True), (1011, True)])
-async def test_a_close_before_the_welcome_carries_its_code(contexts: Contexts, code: int, *, retryable: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "reported", "retryable"),
+    [(1002, None, True), (1003, 1003, False), (1008, 1008, True), (1011, 1011, True)],
+    ids=["perhaps found by the client itself", "of no use", "policy", "fault of the server"],
+)
+async def test_a_close_before_the_welcome_carries_its_code(
+    contexts: Contexts, code: int, reported: int | None, *, retryable: bool
+) -> None:
     async with scripted(contexts, Script(code=code, welcomes=False)) as url:
         with trio.fail_after(10), pytest.raises(ConnectionFailed, match="the connection was not completed") as caught:
             async with connect(url):
                 pytest.fail("it connected")
-    assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, retryable)
+    assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, reported, retryable)
 
 
 async def test_a_first_message_that_is_no_welcome_fails_the_connection(contexts: Contexts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ticker.client.events import Disconnected
-from ticker.client.reconnect import LOST, Backoff, ConnectionEnd, rejected
+from ticker.client.reconnect import LOST, NOT_COMPLETED, Backoff, ConnectionEnd, rejected
 from ticker.protocol.messages import Goodbye
 
 NOT_RETRIED = {1002, 1003, 1007, 1009}
@@ -101,3 +101,10 @@ def test_the_servers_wait_counts_where_it_is_longer() -> None:
     backoff = Backoff()
     assert backoff.next_wait(at_least=30) == 30
     assert 0.25 <= backoff.next_wait(at_least=0.1) <= 0.5
+
+
+@pytest.mark.parametrize("code", [1002, 1007, 1009])
+def test_a_fault_found_before_the_welcome_is_tried_again_because_it_may_come_from_a_proxy(code: int) -> None:
+    assert NOT_COMPLETED.before_welcome(code) == NOT_COMPLETED
+    assert not NOT_COMPLETED.after_close(code).retryable
+    assert not NOT_COMPLETED.before_welcome(1003).retryable

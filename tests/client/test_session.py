@@ -317,6 +317,22 @@ def test_a_resumed_name_that_is_declined_leaves_the_copy_and_its_fields_are_with
     assert talk.asked() == []
 
 
+def test_a_name_that_was_declined_and_is_accepted_later_has_its_values() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    talk.welcome(cut=9)
+    (resume,) = talk.asked()
+    talk.says(Reply(resume["id"], {"outcomes": [["A", 8, "too many"], ["B", 0, ""]]}))
+    talk.session.remove_names(["A"])
+    (unsubscribe,) = talk.asked()
+    talk.says(Reply(unsubscribe["id"], {"outcomes": [["A", 9, "it was not subscribed"]]}))
+    talk.session.add_names(["A"])
+    (subscribe,) = talk.asked()
+    assert subscribe["symbols"] == ["A"]
+    talk.says(Reply(subscribe["id"], {"outcomes": [["A", 0, ""]]}))
+    assert talk.says(Snapshot(5, 9, 9000, [], [0, {1: 100}])).changes == {"A": {"bid": Decimal("1.00")}}
+
+
 # Tokens
 
 

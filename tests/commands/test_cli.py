@@ -124,6 +124,22 @@ async def test_serve_takes_its_settings_from_a_file_and_flags_win(tmp_path: Path
     assert logged[0].keys() >= {"level", "logger", "timestamp", "ca"}
 
 
+async def test_flags_and_files_reach_the_service_and_the_client_as_processes(tmp_path: Path) -> None:
+    config = tmp_path / "ticker.toml"
+    config.write_text('listen = "127.0.0.1:1"\nlog_format = "console"\nfeeds = ["tests.feeds_for_tests:Counting"]\n')
+    flags = ("--config", str(config), "--listen", "localhost:0", "--interval", "5", "--log-format", "json")
+    async with started("serve", *flags) as server:
+        url = (await lines(server, 1))[0].removeprefix("ready ")
+        shown = ("--json", "--url", url, "--interval", "50", "--duration", "1.5")
+        async with started("watch", *shown, "COUNT") as client:
+            (line,) = await lines(client, 1)
+            assert json.loads(line)["changes"].keys() == {"COUNT"}
+            assert await client.wait() == 0
+        server.send_signal(signal.SIGTERM)
+        assert await server.wait() == 0
+        assert [json.loads(line)["level"] for line in (await rest(server.stderr)).splitlines()]
+
+
 @pytest.mark.parametrize("log_format", ["console", "json"])
 async def test_a_feed_that_fails_is_logged_without_decoration(
     log_format: Literal["console", "json"], output: Output
@@ -175,10 +191,12 @@ async def test_watch_tells_of_refused_names_and_lost_connections_on_stderr() -> 
 
 
 async def test_watch_stops_after_its_duration(output: Output, fast_clock: MockClock) -> None:
-    async with serving(*DECLARED) as service, trio.open_nursery() as nursery:
-        nursery.start_soon(partial(watch, "A", url=service.url, interval=50, duration=3600))
-        await output.until(lambda: '"bid": "1.00"' in output.stdout)
-        fast_clock.jump(3600)  # `serving` stops the service once `watch` has ended
+    async with serving(*DECLARED) as service:
+        with trio.fail_after(7200):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(watch, "A", url=service.url, interval=50, duration=3600))
+                await output.until(lambda: '"bid": "1.00"' in output.stdout)
+                fast_clock.jump(3600)
 
 
 async def test_a_reader_that_goes_ends_watch_without_a_traceback() -> None:

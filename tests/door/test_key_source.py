@@ -226,7 +226,7 @@ async def test_an_endless_document_is_given_up(issuer: tuple[Publisher, Tokens],
     with trio.fail_after(KEY_FETCH_SECONDS / 2):
         await keys.start()
     assert keys.ring is None
-    assert repr(keys) == f"<KeySource {tokens.jwks}: no keys yet>"
+    assert repr(keys) == "<KeySource 127.0.0.1: no keys yet>"  # a URL may hold a password
     assert any("is longer than" in entry.get("cause", "") for entry in logs)
 
 

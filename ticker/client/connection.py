@@ -90,7 +90,7 @@ class Connection:
         except* (HandshakeError, trio.TooSlowError):
             end = NOT_COMPLETED
         except* ConnectionClosed as closed:
-            end = NOT_COMPLETED.after_close(_close_code(first_of(closed)))
+            end = NOT_COMPLETED.before_welcome(_close_code(first_of(closed)))
         except* LocalProtocolError:
             pass  # trio-websocket's answer to a ping that comes while it closes
         except* ProtocolError as broken:

@@ -31,6 +31,9 @@ _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_SENT = frozenset({1005, 1006})
 """Codes that stand for a connection that ended without one (RFC 6455, section 7.4.1)."""
 
+_OWN_FINDINGS = frozenset({1002, 1007, 1009})
+"""Codes that trio-websocket also reports for a fault that it found itself, without a close frame of the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnd:
@@ -67,6 +70,13 @@ class ConnectionEnd:
             return self
         final = code in set(Close) and not Close(code).come_back
         return replace(self, close_code=code, retryable=self.retryable and not final)
+
+    def before_welcome(self, code: int | None) -> ConnectionEnd:
+        """Return the end of a connection that was closed with this code before its WELCOME.
+
+        Something in between may have answered, so a code that this client may have chosen itself ends nothing for good.
+        """
+        return self.after_close(None if code in _OWN_FINDINGS else code)
 
 
 LOST = ConnectionEnd("the connection was lost")

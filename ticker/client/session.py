@@ -154,6 +154,7 @@ class ClientSession:
         added = [name for name in self._wanted if name not in self._requested]
         if dropped or self._unsubscribing:
             added = []  # rule 4
+        self._declined.difference_update(added)  # asked for again: the new outcome counts
         if dropped or added:
             self._set_requested([name for name in self._requested if name in self._wanted] + added)
         self._confirmed.difference_update(dropped)

@@ -121,6 +121,8 @@ class CaptureSink:
         return completed
 
     def _write(self, publications: Sequence[Publication]) -> None:
+        if self.failure is not None:
+            return  # nothing may follow half a moment
         try:
             self._tally.write(wall_clock(), publications)
         except Exception as error:  # noqa: BLE001  # whatever it is, the feed is not to be blamed for it

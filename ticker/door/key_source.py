@@ -41,7 +41,8 @@ class KeySource:
         self.files: list[Path] = [] if self._remote else [Path(source)]
 
     def __repr__(self) -> str:
-        return f"<KeySource {self.source}: {self.ring or 'no keys yet'}>"
+        source = urlsplit(self.source).hostname if self._remote else self.source  # a URL may hold a password
+        return f"<KeySource {source}: {self.ring or 'no keys yet'}>"
 
     async def start(self) -> None:
         """Load the keys for the first time. Raises `ConfigError`, except for a URL that does not answer now."""

@@ -1,7 +1,7 @@
 """Certificates and keys that are replaced while the service runs.
 
-Files are checked every `POLL_SECONDS`, and at once on SIGHUP. A file that cannot be used is refused with a line in the
-log, and the previous one stays in use. A connection keeps the certificate of its handshake.
+Files are checked every `CERT_POLL_SECONDS`, and at once on SIGHUP. A file that cannot be used is refused with a line in
+the log, and the previous one stays in use. A connection keeps the certificate of its handshake.
 """
 
 from __future__ import annotations

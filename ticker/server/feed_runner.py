@@ -53,8 +53,6 @@ class FeedRunner:
         self._sink = sink
         self._updates_of = updates_of
         self._max_batch = max_batch
-        self._silence: float | None = getattr(feed, "silence_seconds", None)
-        self._instrument_silence: float | None = getattr(feed, "instrument_silence_seconds", None)
         state.counters = getattr(feed, "counters", state.counters)
 
     def __repr__(self) -> str:
@@ -82,11 +80,13 @@ class FeedRunner:
                 return
 
     async def _run_once(self) -> None:
+        silence: float | None = getattr(self._feed, "silence_seconds", None)
+        instrument_silence: float | None = getattr(self._feed, "instrument_silence_seconds", None)
         async with trio.open_nursery() as nursery:
-            if self._silence is not None:
-                nursery.start_soon(self._watch_silence, self._silence)
-            if self._instrument_silence is not None:
-                nursery.start_soon(self._watch_instruments, self._instrument_silence)
+            if silence is not None:
+                nursery.start_soon(self._watch_silence, silence)
+            if instrument_silence is not None:
+                nursery.start_soon(self._watch_instruments, instrument_silence)
             try:
                 with interruptible():
                     await self._feed.run(FeedChannel(self._state, self._sink, self._max_batch))
@@ -106,6 +106,8 @@ class FeedRunner:
     async def _watch_instruments(self, seconds: float) -> None:
         """Mark instruments stale whose number of updates has not changed for this long, as seen twice in that time."""
         seen: dict[str, tuple[int, float]] = {}
+        marked: dict[str, int] = {}
+        """The number of updates of each instrument when it was marked: once for each silence."""
         while True:
             await trio.sleep(seconds / 2)
             now, silent = trio.current_time(), []
@@ -114,7 +116,8 @@ class FeedRunner:
                 before, since = seen.get(symbol, (-1, now))
                 if updates != before:
                     seen[symbol] = updates, now
-                elif now - since >= seconds:
+                elif now - since >= seconds and marked.get(symbol) != updates:
+                    marked[symbol] = updates
                     silent.append(symbol)
             if silent:
                 await self._sink.send((self._state, MarkStale(Reason.INSTRUMENT_SILENT, symbols=silent)))

@@ -206,6 +206,7 @@ export class ClientSession {
     const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
     let added = this.#names.filter((name) => !this.#requested.has(name));
     if (dropped.length > 0 || this.#leaving.size > 0) added = [];
+    for (const name of added) this.#declined.delete(name); // asked for again: the new outcome counts
     this.#setRequested([...this.#requested].filter((name) => this.#wanted.has(name)).concat(added));
     for (const name of dropped) for (const names of [this.#confirmed, ...this.#awaited.values()]) names.delete(name);
     if (dropped.length > 0) this.replica.dropUnwanted();
