@@ -338,3 +338,16 @@ def test_a_client_counts_its_frames_and_its_slow_consumer_events() -> None:
     harness.publish(update("A", bid="2"))
     client.unblock()
     assert client.subscriber.slow_consumer_events == 1
+
+
+def test_a_merged_delta_after_a_pause_counts_as_one_frame_with_its_bytes_and_updates() -> None:
+    harness = Harness("A", "B")
+    client = harness.client("A", "B")
+    before = harness.hub.traffic(client.subscriber)
+    client.block()
+    harness.publish(update("A", bid="1"))
+    harness.publish(update("A", bid="2"), update("B", bid="3"))
+    client.unblock()
+    after = harness.hub.traffic(client.subscriber)
+    assert (after.frames - before.frames, after.updates - before.updates) == (2, 3)
+    assert after.bytes > before.bytes
