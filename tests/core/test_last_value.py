@@ -411,3 +411,14 @@ def test_a_member_of_an_enumeration_of_texts_is_carried_as_its_text() -> None:
     values = cache.records[0].values
     assert values == {Field.STATUS: "halted", Field.REASON: "exchange_halt"}
     assert {type(value) for value in values.values()} == {str}
+
+
+def test_marks_of_the_service_are_fields_but_no_updates_of_the_feed() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="1"))
+    updates = the(cache).updates
+    cache.mark("A", {"status": Status.STALE, "reason": Reason.FEED_DOWN})
+    assert cache.close_cut(7)
+    assert the(cache).values[STATUS] == "stale"
+    assert the(cache).values[int(Field.REASON)] == "feed_down"
+    assert the(cache).updates == updates
