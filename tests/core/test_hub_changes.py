@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from random import Random
 
@@ -348,3 +350,17 @@ def test_the_last_client_of_an_encoding_may_leave_in_the_middle_of_a_pass() -> N
     late = Client(harness, JSON)
     late.subscribe("A")
     assert late.subscriber.cursor == harness.cache.cut
+
+
+def test_an_encoding_without_subscribers_leaves_nothing_to_the_garbage_collector() -> None:
+    harness = Harness("A")
+    client = harness.client("A")
+    harness.publish(update("A", bid="1"))
+    (encode_cache,) = map(weakref.ref, harness.hub._encode_caches.values())
+    gc.collect()
+    gc.disable()
+    try:
+        harness.hub.disconnect(client.subscriber)
+        assert encode_cache() is None
+    finally:
+        gc.enable()
