@@ -20,8 +20,6 @@ from ticker.market import (
     Field,
     Instrument,
     Publication,
-    Reason,
-    Status,
     Update,
     Value,
     Withdrawal,
@@ -403,22 +401,3 @@ def test_feeds_may_have_any_number_of_field_names_between_them() -> None:
     for symbol in symbols:
         assert the(cache, symbol).values == {f"{symbol.lower()}_{number}": number for number in range(40)}
     assert len(cache._fields) == 1000
-
-
-def test_a_member_of_an_enumeration_of_texts_is_carried_as_its_text() -> None:
-    cache = market("A")
-    cut(cache, update("A", status=Status.HALTED, reason=Reason.EXCHANGE_HALT))
-    values = cache.records[0].values
-    assert values == {Field.STATUS: "halted", Field.REASON: "exchange_halt"}
-    assert {type(value) for value in values.values()} == {str}
-
-
-def test_marks_of_the_service_are_fields_but_no_updates_of_the_feed() -> None:
-    cache = market("A")
-    cut(cache, update("A", bid="1"))
-    updates = the(cache).updates
-    cache.mark("A", {"status": Status.STALE, "reason": Reason.FEED_DOWN})
-    assert cache.close_cut(7)
-    assert the(cache).values[STATUS] == "stale"
-    assert the(cache).values[int(Field.REASON)] == "feed_down"
-    assert the(cache).updates == updates

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.tokens import key_file, token
-from tests.web.browser import Market, add, browser, cell, market, page_of, row
+from tests.web.browser import Market, add, cell, market, page_of, row
 
 expect.set_options(timeout=20_000)
 
@@ -18,32 +17,6 @@ PRICES = {
     "ALPHA": {"bid": "1.10", "ask": "1.12", "last": "1.11", "status": "live"},
     "BETA": {"bid": "20.0", "ask": "20.5", "last": "20.1", "status": "live"},
 }
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    with market(tmp_path_factory.mktemp("market"), PRICES) as made:
-        yield made
-
-
-@pytest.fixture
-def served(shared: Market) -> Market:
-    """The service of this module, at its first prices."""
-    shared.reset(PRICES)
-    return shared
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Market]:
-    """A service of the test's own, which it may kill or give more instruments."""
-    with market(tmp_path, PRICES) as made:
-        yield made
 
 
 def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, fresh: Market) -> None:

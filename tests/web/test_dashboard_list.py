@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.web.browser import Market, add, browser, cell, market, page_of, row
+from tests.web.browser import Market, add, cell, page_of, row
 
 expect.set_options(timeout=20_000)
 
@@ -17,32 +14,6 @@ PRICES = {
     symbol: {"bid": f"{number}.0", "ask": f"{number}.2", "last": f"{number}.1"}
     for number, symbol in enumerate(["ALPHA", "BETA", "GAMMA"], 1)
 }
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    with market(tmp_path_factory.mktemp("market"), PRICES) as made:
-        yield made
-
-
-@pytest.fixture
-def served(shared: Market) -> Market:
-    """The service of this module, at its first prices."""
-    shared.reset(PRICES)
-    return shared
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Market]:
-    """A service of the test's own, which it may kill or give more instruments."""
-    with market(tmp_path, PRICES) as made:
-        yield made
 
 
 def shown(page: Page, *symbols: str) -> None:
