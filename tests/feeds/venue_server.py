@@ -13,8 +13,8 @@ import json
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -184,6 +184,25 @@ async def venue() -> AsyncIterator[VenueServer]:
     server = VenueServer()
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
+        yield server
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def venue_that_talks(talk: Callable[[ServedConnection], Awaitable[None]]) -> AsyncIterator[VenueServer]:
+    """A venue that holds this talk on every connection, until the block is left or the feed closes it."""
+
+    async def hold(connection: ServedConnection) -> None:
+        with suppress(ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
+            await talk(connection)
+
+    async with venue() as server, trio.open_nursery() as nursery:
+
+        async def accept() -> None:
+            while True:
+                nursery.start_soon(hold, await server.accept())
+
+        nursery.start_soon(accept)
         yield server
         nursery.cancel_scope.cancel()
 
