@@ -174,7 +174,7 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
     import h11  # noqa: PLC0415
 
     from ticker.net.http1 import Refusal  # noqa: PLC0415
-    from ticker.server.pages import parse_names, parse_query  # noqa: PLC0415
+    from ticker.server.query import parse_names, parse_query  # noqa: PLC0415
 
     request = h11.Request(method="GET", target=b"/v1/snapshot?symbols=A", headers=[("Host", "a")])
     object.__setattr__(request, "target", b"/v1/snapshot?" + query)

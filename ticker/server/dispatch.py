@@ -25,8 +25,9 @@ from ticker.net.http1 import (
 )
 from ticker.net.transport import PushStream
 from ticker.server.connection import ServerContext
-from ticker.server.event_stream import EVENTS_PATH, EventsRequest, serve_events
-from ticker.server.pages import Pages, check_limits, parse_events_request
+from ticker.server.event_stream import EVENTS_PATH, EventsRequest, parse_events_request, serve_events
+from ticker.server.pages import Pages
+from ticker.server.query import check_limits
 from ticker.server.websocket import serve_websocket
 
 CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)

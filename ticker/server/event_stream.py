@@ -7,11 +7,13 @@ is cut off before has to subscribe anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import h11
 import msgspec
 import trio
 
@@ -19,11 +21,12 @@ from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS
 from ticker.core.session import Answer
 from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
-from ticker.net.http1 import response_head
+from ticker.net.http1 import Refusal, response_head
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Goodbye
 from ticker.protocol.wire import Events
 from ticker.server.connection import ClientConnection, ServerContext
+from ticker.server.query import check_keys, check_method, parse_names, parse_query
 
 EVENTS_PATH = "/v1/events"
 
@@ -38,6 +41,21 @@ class EventsRequest(NamedTuple):
     last_event_id: str
     headers: dict[str, str]
     """Further headers of the response."""
+
+
+def parse_events_request(
+    request: h11.Request, headers: Mapping[bytes, bytes], response_headers: dict[str, str]
+) -> EventsRequest:
+    """Parse a request for events. Raises `Refusal`."""
+    check_method(request.method)
+    query = parse_query(request)
+    check_keys(query, {"symbols", "interval_ms"})
+    names = parse_names(query)
+    interval = query.get("interval_ms")
+    if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
+    last = headers.get(b"last-event-id", b"").decode("latin-1")
+    return EventsRequest(names, int(interval) if interval is not None else None, last, response_headers)
 
 
 # Clients of one epoch, and so of one entitlement, share an encoding and its frames.

@@ -1,0 +1,70 @@
+"""The query of an HTTP request: its keys, the symbols and patterns in it, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+import h11
+
+from ticker.config import Limits
+from ticker.core.session import exceeded_limit, most_names
+from ticker.door.grants import Grant
+from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.net.http1 import Refusal
+from ticker.protocol.symbols import is_pattern
+
+Query: TypeAlias = Mapping[str, str]
+"""The values by key."""
+
+
+def parse_query(request: h11.Request) -> dict[str, str]:
+    """Return a request's query by key. Raises `Refusal` for one that is not UTF-8, or has a key twice."""
+    text = request.target.partition(b"?")[2].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=20)
+    except ValueError:  # a UnicodeError is one
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the query is not key=value&key=value in UTF-8") from None
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "a key stands twice in the query")
+    return query
+
+
+def parse_names(query: Query) -> list[str]:
+    """Return the symbols and patterns of a query, each once. Raises `Refusal`."""
+    names = list(dict.fromkeys(name for name in query.get("symbols", "").split(",") if name))
+    if not names:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
+    for name in names:
+        check_name(name)
+    return names
+
+
+def check_limits(names: Sequence[str], limits: Limits, grant: Grant) -> None:
+    """Raise `Refusal` for more names than a session with this grant may subscribe."""
+    if exceeded_limit(limits, grant, len(names), sum(not is_symbol(name) for name in names)):
+        most = most_names(limits, grant)
+        text = f"at most {most} symbols and patterns, and {limits.max_patterns} patterns among them"
+        raise Refusal(HTTPStatus.BAD_REQUEST, text)
+
+
+def check_name(name: str) -> None:
+    """Raise `Refusal` for a text that is neither a symbol nor a pattern."""
+    if not is_symbol(name) and not is_pattern(name):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name[:MAX_SYMBOL]!r} is neither a symbol nor a pattern")
+
+
+def check_keys(query: Query, known: set[str]) -> None:
+    """Raise `Refusal` for a key that is not among the known ones."""
+    for key in query.keys() - known:
+        offer = f"there are {', '.join(sorted(known))}" if known else "there are none"
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"unknown key {key[:40]!r} in the query; {offer}")
+
+
+def check_method(method: bytes) -> None:
+    """Raise `Refusal` for a method that does not read."""
+    if method not in {b"GET", b"HEAD"}:
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this is read with GET or HEAD", Allow="GET, HEAD, OPTIONS")
