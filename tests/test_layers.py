@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TICKER = ROOT / "ticker"
 FEEDS = ROOT / "feeds" / "ticker_feeds"
 
-VOCABULARY = {"ticker.market", "ticker.errors", "ticker.config"}
+VOCABULARY = {"ticker.market", "ticker.errors", "ticker.config", "ticker.texts"}
 PURE_DOOR = {
     f"ticker.door.{name}" for name in ("grants", "tokens", "origins", "key_ring", "connection_limits", "rate_limit")
 }
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.market": VOCABULARY,
     "ticker.errors": VOCABULARY,
     "ticker.config": VOCABULARY,
+    "ticker.texts": VOCABULARY,
     "ticker.protocol": _PURE,
     "ticker.net": _NET,
     "ticker.door": _DOOR,
