@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -45,6 +49,44 @@ def test_a_short_secret_is_refused() -> None:
         shared_secret(b"0123456789abcdef\n")
 
 
+ED = KEYS["EdDSA"].public_key()
+CERTIFICATE = load_pem_x509_certificate(trustme.CA().cert_pem.bytes())
+DER = ED.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *map(public_pem, KEYS.values()),
+        b"# the issuer's\n" + public_pem(KEYS["EdDSA"]),
+        public_pem(KEYS["EdDSA"]).replace(b"\n", b"\r\n"),
+        private_pem(KEYS["ES256"]),
+        ED.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
+        b'no-pty,command="x" ' + KEYS["RS256"].public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
+        b"---- BEGIN SSH2 PUBLIC KEY ----\nAAAAC3NzaC1lZDI1NTE5AAAAIA\n---- END SSH2 PUBLIC KEY ----\n",
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n-----END PGP PUBLIC KEY BLOCK-----\n",
+        DER,
+        base64.b64encode(DER),
+        base64.urlsafe_b64encode(DER),
+        json.dumps(jwk(KEYS["EdDSA"], "one")).encode(),
+        json.dumps({"keys": [jwk(KEYS["EdDSA"], "one")]}).encode(),
+        CERTIFICATE.public_bytes(Encoding.PEM),
+        CERTIFICATE.public_bytes(Encoding.DER),
+    ],
+    ids=lambda _text: "key",
+)
+def test_a_key_or_certificate_that_others_may_know_is_no_secret(text: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"no secret: give a public key as `tokens\.key`"):
+        shared_secret(text)
+
+
+@given(st.binary(min_size=32, max_size=80))
+def test_random_bytes_are_a_secret(secret: bytes) -> None:
+    for text in (secret, secret.hex().encode(), base64.b64encode(secret)):
+        if len(text.strip()) >= 32:
+            assert shared_secret(text).keys == {None: text.strip()}
+
+
 def jwks(*keys: dict[str, Any]) -> bytes:
     return json.dumps({"keys": list(keys)}).encode()
 
@@ -74,7 +116,49 @@ def test_a_key_set_keeps_only_keys_that_are_for_signing_with_this_algorithm() ->
         {"kid": "nothing"},
         {"kty": "oct", "kid": "secret", "k": "AAAA"},
     )
-    assert set(key_set(document, "ES256").keys) == {"good"}
+    ring = key_set(document, "ES256")
+    assert set(ring.keys) == {"good"}
+    assert ring.unused == (
+        "key 2, kid 'for encryption': its use is 'enc', not sig",
+        "key 3, kid 'for another': its alg is 'ES384', not ES256",
+        "key 4, kid None: a token can only name a key whose kid is a text",
+        "key 5, kid 'another curve': give a key of Ed25519, ECDSA on P-256, or RSA with 2048 bits or more",
+        "key 6, kid 'no curve': it is no key for ES256",
+        "key 7, kid 'nothing': it is no key for ES256",
+        "key 8, kid 'secret': it is a private key or a secret, which only the issuer should have",
+    )
+
+
+def test_two_keys_with_one_id_are_both_refused_and_the_same_key_twice_is_not() -> None:
+    first, second, third = (ed25519.Ed25519PrivateKey.generate() for _ in range(3))
+    ring = key_set(jwks(jwk(first, "one"), jwk(second, "one"), jwk(third, "two"), jwk(third, "two")), "EdDSA")
+    assert set(ring.keys) == {"two"}
+    assert ring.unused == ("kid 'one': several keys have it; give each key a kid of its own",)
+    for key in (first, second):
+        with pytest.raises(UnknownKey):
+            Verifier(ring, "ticker").check(token(key, "EdDSA", {"kid": "one"}), NOW)
+    with pytest.raises(ConfigError, match="no key with a kid for EdDSA; kid 'one': several keys have it"):
+        key_set(jwks(jwk(first, "one"), jwk(second, "one")), "EdDSA")
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"key_ops": ["sign"]}, r"its key_ops are \['sign'\], without verify"),
+        ({"key_ops": []}, "without verify"),
+        ({"key_ops": "verify"}, "without verify"),
+        ({"key_ops": None}, "without verify"),
+        ({"use": "enc"}, "its use is 'enc', not sig"),
+        ({"use": None}, "its use is None, not sig"),
+        ({"alg": "HS256"}, "its alg is 'HS256', not EdDSA"),
+        ({"d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}, "it is a private key"),
+    ],
+)
+def test_a_key_of_a_set_that_is_not_for_verifying_is_refused_with_the_reason(more: dict[str, Any], why: str) -> None:
+    key = KEYS["EdDSA"]
+    with pytest.raises(ConfigError, match=why):
+        key_set(jwks({**jwk(key, "one"), **more}), "EdDSA")
+    assert set(key_set(jwks({**jwk(key, "one"), "key_ops": ["sign", "verify"]}), "EdDSA").keys) == {"one"}
 
 
 @given(st.binary(max_size=200))

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import example, given
@@ -117,6 +118,13 @@ def test_a_token_that_was_changed_is_refused() -> None:
 )
 def test_a_claim_that_cannot_be_is_named(claims: dict[str, Any], why: str) -> None:
     assert why in refused(token(**claims))
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "aud", "sub", "symbols", "max_symbols", "min_interval_ms"])
+def test_a_claim_that_is_null_is_refused_and_grants_nothing(claim: str) -> None:
+    claims = {"aud": "ticker", "exp": 2_000_000_000, claim: None}
+    text = jwt.encode(claims, KEYS["EdDSA"], "EdDSA")
+    assert refused(text)
 
 
 def test_clocks_may_differ_by_ten_seconds_and_not_by_more() -> None:

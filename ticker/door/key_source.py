@@ -24,6 +24,9 @@ from ticker.door.key_ring import KeyRing, key_set, public_key, shared_secret
 from ticker.errors import ConfigError
 from ticker.net.tls import client_context
 
+_UNUSED_LOGGED = 10
+"""Keys without a use that one line of the log names."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.key_source")
 
 
@@ -64,6 +67,9 @@ class KeySource:
         if ring != self.ring:
             self.ring = ring
             _log.info("keys of tokens", source=self.source, algorithm=ring.algorithm, keys=len(ring.keys))
+            if ring.unused:
+                unused = "; ".join(ring.unused[:_UNUSED_LOGGED])
+                _log.warning("keys of the set that no token can name", count=len(ring.unused), unused=unused)
 
     async def find_unknown(self) -> None:
         """Load the keys because a token names an unknown one, unless they were loaded a moment ago."""

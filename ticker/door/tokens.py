@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 import jwt
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ticker.config import MAX_INTERVAL_MS, MAX_TOKEN, MAX_TOKEN_SUBJECT, MAX_TOKEN_SYMBOLS, TOKEN_LEEWAY_US
 from ticker.door.grants import Grant
@@ -31,15 +31,18 @@ _Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST_DATE)] | Annotated[floa
 
 
 class _Claims(Struct):
-    """The claims in use here (RFC 7519, section 4, and our own); PyJWT checks `aud` and `iss`."""
+    """The claims in use here (RFC 7519, section 4, and our own); PyJWT checks `aud` and `iss`.
+
+    A claim that is null is not one that was left out: it would grant more than its issuer can have meant.
+    """
 
     exp: _Seconds
     nbf: _Seconds = 0
-    sub: Annotated[str, Meta(max_length=MAX_TOKEN_SUBJECT)] | None = None
+    sub: Annotated[str, Meta(max_length=MAX_TOKEN_SUBJECT)] | UnsetType = UNSET
     symbols: (
         Annotated[list[Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]], Meta(max_length=MAX_TOKEN_SYMBOLS)]
-        | None
-    ) = None
+        | UnsetType
+    ) = UNSET
     max_symbols: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = MAX_INTEGER
     min_interval_ms: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_MS)] = 0
 
@@ -87,8 +90,9 @@ def _grant(claims: _Claims, now: int) -> Grant:
         raise BadToken("it has expired")
     if begins - TOKEN_LEEWAY_US > now:
         raise BadToken("it is not valid yet")
-    symbols = frozenset(claims.symbols) if claims.symbols is not None else None
-    return Grant(claims.sub, expires + TOKEN_LEEWAY_US, symbols, claims.max_symbols, claims.min_interval_ms)
+    subject = None if claims.sub is UNSET else claims.sub
+    symbols = None if claims.symbols is UNSET else frozenset(claims.symbols)
+    return Grant(subject, expires + TOKEN_LEEWAY_US, symbols, claims.max_symbols, claims.min_interval_ms)
 
 
 def find_token(headers: Mapping[bytes, bytes], cookie: str) -> tuple[str | None, bool]:
