@@ -83,15 +83,19 @@ class Client:
             self._flush()
             return b""
         self._handshake_done = True
+        self._tls.write(self.request().encode())
+        self._flush()
+        return self._plain()
+
+    def request(self) -> str:
+        """Return the head of the request that opens the stream."""
         key = base64.b64encode(os.urandom(16)).decode()
         offer = f"Sec-WebSocket-Protocol: {self._server.subprotocol}\r\n" if self._server.subprotocol else ""
         host, port = self._address
-        self._tls.write(
+        return (
             f"GET {self._server.path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
         )
-        self._flush()
-        return self._plain()
 
     def _upgrade(self, data: bytes) -> bytes:
         head, end, rest = (self._rest + data).partition(b"\r\n\r\n")

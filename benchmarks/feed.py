@@ -12,6 +12,8 @@ import trio
 
 from ticker.market import FeedItem, Instrument, Update
 
+DECLARED_AT_ONCE = 1000
+
 
 class Lines:
     """`symbols` instruments named S0, S1, ... with prices at scale 2."""
@@ -21,7 +23,12 @@ class Lines:
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Publish the updates on stdin until it ends."""
-        await updates.send([Instrument(f"S{number}", price_scale=2) for number in range(self._symbols)])
+        names = [f"S{number}" for number in range(self._symbols)]
+        for start in range(0, self._symbols, DECLARED_AT_ONCE):
+            some = names[start : start + DECLARED_AT_ONCE]
+            await updates.send([Instrument(name, price_scale=2) for name in some])
+            if self._symbols > DECLARED_AT_ONCE:  # the snapshot of a large market shall be no list of empty records
+                await updates.send([Update(name, {"open": "100.00", "bid": "99.99", "ask": "100.01"}) for name in some])
         stdin = trio.lowlevel.FdStream(sys.stdin.fileno())
         rest = b""
         async for data in stdin:

@@ -1,4 +1,4 @@
-"""Attacks while clients are connected: ping floods, and TLS handshakes that are begun and aborted.
+"""Attacks while clients are connected: ping floods, TLS handshakes that are begun and aborted, and `attackers`.
 
 Attackers get a bounded share of the load client's time, so that the server is measured and not this process.
 """
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from benchmarks.attackers import ATTACKERS, KINDS, STEPS_PER_SECOND, Attacker
 from benchmarks.client import Client, reset
 from benchmarks.connector import Connector
 from benchmarks.run import AT_ONCE, CONNECT_SECONDS, Run
@@ -142,7 +143,40 @@ class Handshakes(Attack):
         reset(sock)
 
 
-ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {"pings": Pings, "handshakes": Handshakes}
+class Attackers(Attack):
+    """Hostile clients of the kind that the phase names."""
+
+    def __init__(self, run: Run, phase: Phase) -> None:
+        super().__init__(run, phase)
+        kind = KINDS[phase.label]
+        self._attackers: list[Attacker] = []
+        """Those that the server has not cut off."""
+        for number in range(ATTACKERS):
+            with contextlib.suppress(OSError):
+                self._attackers.append(kind(run, number))
+        self._steps = 0
+
+    def attack(self, now: float) -> None:
+        """Step the attackers that are due, at most each once."""
+        due = int(now * len(self._attackers) * STEPS_PER_SECOND)
+        for index in range(max(self._steps, due - len(self._attackers)), due):
+            attacker = self._attackers[index % len(self._attackers)]
+            with contextlib.suppress(OSError):
+                attacker.step()
+        self._steps = due
+
+    def end(self) -> None:
+        """Count the requests, and leave."""
+        self.count = sum(attacker.count for attacker in self._attackers)
+        for attacker in self._attackers:
+            attacker.close()
+
+
+ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {
+    "pings": Pings,
+    "handshakes": Handshakes,
+    **dict.fromkeys(KINDS, Attackers),
+}
 
 
 def run_floods(run: Run) -> Iterator[Sample]:
@@ -161,7 +195,8 @@ def _attacked(run: Run, phase: Phase) -> Sample:
     if not sample.metrics:
         return sample
     attacks = {"attacks_per_second": attack.count, "answered_per_second": attack.answered}
-    return replace(sample, metrics=sample.metrics | {name: count / phase.seconds for name, count in attacks.items()})
+    found = {name: count / phase.seconds for name, count in attacks.items()}
+    return replace(sample, metrics=sample.metrics | found)
 
 
 def _client_hello() -> bytes:

@@ -88,6 +88,7 @@ def phase_metrics(
         "bytes_per_value": (after.bytes - before.bytes) / max(values, 1),
         "records_per_value": (after.records - before.records) / max(values, 1),
         "memory": after.memory,
+        "peak_memory": max(phase_run.peak_memory, after.memory),
         "memory_growth": max(phase_run.peak_memory, after.memory) - before.memory,
         "drained": phase_run.drained,
     }

@@ -30,6 +30,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "bytes_per_value": ("bytes per value", "{:.1f}"),
     "records_per_value": ("TLS records per value", "{:.3f}"),
     "memory": ("memory MB", "{:.0f}"),
+    "peak_memory": ("memory MB at most", "{:.0f}"),
     "memory_growth": ("grown MB", "{:.1f}"),
     "drained": ("drained after s", "{:.2f}"),
     "capacity": ("capacity updates/s", "{:,.0f}"),
@@ -51,7 +52,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "churn_ended": ("churn clients ended", "{:,.0f}"),
     "churn_remaining": ("churn clients connected at the end", "{:,.0f}"),
     "churn_stalled": ("churn clients stalled", "{:,.0f}"),
-    "attacks_per_second": ("pings or handshakes/s", "{:,.0f}"),
+    "attacks_per_second": ("pings, handshakes, requests/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
     "load": ("load client", "{:.0%}"),
     "stolen": ("taken by the host", "{:.0%}"),
@@ -76,6 +77,7 @@ _SHOWN: Mapping[str, Sequence[str]] = {
         *("churn_started", "churn_ended", "churn_remaining", "churn_stalled", "load"),
     ),
     "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
+    **dict.fromkeys(("attackers-5k", "attackers-50k"), ("cpu", *_LATENCY, "attacks_per_second", "peak_memory", "load")),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
 }
 

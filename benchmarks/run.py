@@ -60,12 +60,12 @@ class Run:
         self.alive = True
         """All clients are exact: another phase may follow."""
         self.port = port
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.check_hostname, self._context.verify_mode = (
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.context.check_hostname, self.context.verify_mode = (
             False,
             ssl.CERT_NONE,
         )  # only the load client's work
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._choose = random.Random(7)  # noqa: S311  # the same watchlists for every server
         self._latest: dict[int, int] = {}
         self._price = FIRST_PRICE
@@ -76,7 +76,7 @@ class Run:
         workload, server = self.job.workload, SERVERS[self.job.server]
         numbers = range(workload.symbols)
         lists = [sorted(self._choose.sample(numbers, workload.watched)) for _ in range(count)]
-        return [Client(server, self.port, self._context, each) for each in lists]
+        return [Client(server, self.port, self.context, each) for each in lists]
 
     def connect(self, count: int) -> None:
         """Connect and subscribe `count` more clients. Raises `OSError`."""

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.attackers import KINDS
 from benchmarks.sample import Sample
 
 
@@ -92,12 +93,19 @@ def _rates(measured: Measured) -> Iterator[Row]:
 
 
 def _floods(measured: Measured) -> Iterator[Row]:
-    """Yield targets only if measured: a full campaign has no floods."""
+    """Yield targets only if measured: a full campaign has no floods and no attackers."""
     usual = measured.get("floods", "p99", phase="usual")
     for phase in ("pings", "handshakes"):
         during = measured.get("floods", "p99", phase=phase)
         if during is not None:
             yield _ratio(f"floods, {phase}: p99 of clients already there, of the usual", 3, during, usual)
+    for workload in ("attackers-5k", "attackers-50k"):
+        usual = measured.get(workload, "p99", phase="usual")
+        for kind in KINDS:
+            during = measured.get(workload, "p99", phase=kind)
+            if during is not None:
+                yield _ratio(f"{workload}, {kind}: p99 of the others, of the usual", 5, during, usual)
+                yield _at_most(f"{workload}, {kind}: p99 of the others", during, 100, "ms")
 
 
 def _ratio(name: str, limit: float, ours: float | None, theirs: float | None) -> Row:

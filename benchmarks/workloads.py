@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from benchmarks.attackers import KINDS
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -63,6 +65,17 @@ class Workload:
 
 WATCHLISTS = Workload("", clients=1000, symbols=500, watched=50, phases=())
 OPEN = replace(WATCHLISTS, phases=(Phase(10_000),), rounds=3, harder_than="W2")
+
+ATTACKED = Workload(
+    "100 clients of 5,000 instruments beside 40 attackers",
+    clients=100,
+    symbols=5000,
+    watched=50,
+    phases=(Phase(500, 6.0, label="usual"), *(Phase(500, 6.0, drain=8.0, label=kind) for kind in KINDS)),
+    scenario="floods",
+    probes=1.0,
+    ticker_only=True,
+)
 
 WORKLOADS: Mapping[str, Workload] = {
     "W1": Workload("one hot symbol", 1000, 1, 1, (Phase(10), Phase(100)), rounds=3),
@@ -142,6 +155,8 @@ WORKLOADS: Mapping[str, Workload] = {
         probes=1.0,
         ticker_only=True,
     ),
+    "attackers-5k": ATTACKED,
+    "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),
 }
 
 COMPARED = ("bun", "ws", "trio-websocket")
