@@ -103,7 +103,7 @@ def test_keys_are_for_the_owner_alone_from_their_first_byte(home: Path, monkeypa
 
 
 def test_what_a_killed_start_left_behind_is_neither_used_nor_in_the_way(home: Path) -> None:
-    home.mkdir()
+    home.mkdir(mode=0o700)
     leftover = home / "ca-key.pem.new"
     leftover.write_text("-----BEGIN PRIV")
     leftover.chmod(0o666)
@@ -132,6 +132,7 @@ def test_a_broken_pair_is_made_anew_and_the_authority_only_if_it_is_the_broken_o
     (home / file).unlink()
     if content is not None:
         (home / file).write_bytes(content)
+        (home / file).chmod(0o600)
     handshake(*development_contexts("localhost", development_certificate(home)))
     assert development.cert.read_bytes() != server
     assert (development.authority.read_bytes() == authority) is file.startswith("server")
@@ -211,6 +212,85 @@ def test_a_file_that_cannot_be_read_is_named_and_not_replaced(home: Path) -> Non
     (home / "ca.pem").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"Is a directory: .*home/ca\.pem\)"):
         development_certificate(home)
+
+
+@pytest.mark.parametrize("bits", [0o770, 0o702, 0o777, 0o1777], ids=oct)
+def test_a_folder_that_others_may_write_is_refused_with_the_remedy(bits: int, home: Path) -> None:
+    home.mkdir()
+    home.chmod(bits)
+    with pytest.raises(ConfigError, match=r"others may write to .*home, where Ticker keeps keys: `chmod go-w .*home`$"):
+        development_certificate(home)
+    assert not list(home.iterdir()), "nothing is written to it"
+
+
+def test_a_client_trusts_no_authority_that_others_may_have_put_there(
+    home: Path, development: DevelopmentCertificate
+) -> None:
+    client_context("localhost", None)
+    home.chmod(0o777)
+    with pytest.raises(ConfigError, match="others may write to"):
+        client_context("localhost", None)
+    client_context("localhost", development.authority)
+    client_context("example.com", None)
+
+
+def test_a_folder_that_others_may_replace_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(
+        ConfigError, match=r"others may write to .*shared, and so replace .*home.*: `chmod o-w .*shared`"
+    ):
+        development_certificate(shared / "home")
+    shared.chmod(0o1777)
+    development_certificate(shared / "home")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_refused(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    os.chown(home, 12_345, -1)
+    with pytest.raises(ConfigError, match="home belongs to another user: set TICKER_HOME to a folder of your own"):
+        development_certificate(home)
+
+
+@pytest.mark.parametrize("file", ["ca-key.pem", "server-key.pem"])
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o620], ids=oct)
+def test_a_private_key_that_others_may_read_is_refused_with_the_remedy(
+    file: str, bits: int, home: Path, development: DevelopmentCertificate
+) -> None:
+    before = contents(development)
+    (home / file).chmod(bits)
+    with pytest.raises(
+        ConfigError, match=rf"others may read the private key .*{file}: `chmod 600 .*{file}`, or delete"
+    ):
+        development_certificate(home)
+    (home / file).chmod(0o600)
+    assert contents(development_certificate(home)) == before
+
+
+@pytest.mark.parametrize("file", ["lock", "ca.pem", "ca-key.pem", "server.pem", "server-key.pem"])
+def test_a_link_where_a_file_belongs_is_refused_and_not_followed(
+    file: str, home: Path, development: DevelopmentCertificate, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (home / file).replace(elsewhere)
+    before = elsewhere.read_bytes()
+    (home / file).symlink_to(elsewhere)
+    with pytest.raises(ConfigError, match=rf"\(a link where a file belongs, delete it: .*{file}\)"):
+        development_certificate(home)
+    assert elsewhere.read_bytes() == before
+    (home / file).unlink()
+    handshake(*development_contexts("localhost", development_certificate(home)))
+    assert development.cert.exists()
+
+
+def test_a_lock_that_leads_to_a_file_that_is_not_there_makes_none(home: Path, tmp_path: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigError, match="a link where a file belongs"):
+        development_certificate(home)
+    assert not (tmp_path / "victim").exists()
 
 
 def test_a_file_system_without_locks_is_a_config_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_a_file_without_authorities_is_named(content: bytes | None, tmp_path: Pa
 
 
 def test_a_broken_development_authority_is_named(home: Path) -> None:
-    home.mkdir()
+    home.mkdir(mode=0o700)
     (home / "ca.pem").write_bytes(b"garbage")
     with pytest.raises(ConfigError, match=r"home/ca\.pem \("):
         client_context("localhost", None)

@@ -6,13 +6,17 @@
 - One lock covers checking and making, and each file appears whole or not at all: of servers that start together, one
   makes the files and the others find them.
 - A certificate is valid only together with its key, so the partial files of a killed start are made anew.
+- No other user can put files into the folder, exchange them or read the keys, and no link leads out of it: otherwise it
+  is refused.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import ipaddress
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,13 +99,14 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
 
     It is for `localhost`, 127.0.0.1 and ::1, and valid for another month at least. Several processes may call this at
     once. Blocks for some milliseconds, twice as long while another process makes it. Raises ConfigError if `folder`
-    cannot be used.
+    cannot be used, or can be used by others.
     """
     now = now or datetime.now(UTC)
     files = DevelopmentCertificate(folder / AUTHORITY_FILE, folder / "server.pem", folder / "server-key.pem")
     authority_key = folder / "ca-key.pem"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_folder(folder)
         with _locked(folder / "lock"):
             authority = _load(files.authority, authority_key)
             # An authority outlives what it signs: otherwise the server's certificate would fail before its own end.
@@ -112,16 +117,49 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
             if server is None or not server.valid(now, _RENEW_BEFORE) or not _signed(server.cert, authority.cert):
                 _save(_make_server(authority, now), files.cert, files.key)
     except OSError as error:
+        cause = "a link where a file belongs, delete it" if error.errno == errno.ELOOP else error.strerror
         raise ConfigError(
-            f"cannot keep a development certificate in {folder} ({error.strerror}: {error.filename or folder}); "
+            f"cannot keep a development certificate in {folder} ({cause}: {error.filename or folder}); "
             "set TICKER_HOME to a folder you may write to, or pass --tls-cert and --tls-key"
         ) from error
     return files
 
 
+def check_folder(folder: Path) -> None:
+    """Raise `ConfigError` for a data folder in which another user could put or exchange files."""
+    own = {0, os.geteuid()}
+    if not {folder.lstat().st_uid, folder.stat().st_uid} <= own:
+        raise ConfigError(f"{folder} belongs to another user: set TICKER_HOME to a folder of your own")
+    if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(f"others may write to {folder}, where Ticker keeps keys: `chmod go-w {folder}`")
+    for parent in folder.resolve().parents:
+        mode = parent.stat().st_mode
+        # In a sticky folder such as /tmp, only its owner can rename an entry.
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise ConfigError(
+                f"others may write to {parent}, and so replace {folder}, where Ticker keeps keys: `chmod o-w {parent}`,"
+                " or set TICKER_HOME to another folder"
+            )
+
+
+def _open(path: Path | str, flags: int, mode: int = 0) -> int:
+    """Open a file of the folder; a link in its place is an error (ELOOP)."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    """Raises `ConfigError` for a private file that others may read."""
+    with open(path, "rb", opener=_open) as file:
+        if private and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigError(
+                f"others may read the private key {path}: `chmod 600 {path}`, or delete it, and a new one is made"
+            )
+        return file.read()
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         # Closing releases the lock, and so does the kernel if this process is killed. The file stays: otherwise one
         # process could hold the lock of a deleted file, and another that of its successor.
@@ -134,8 +172,8 @@ def _locked(path: Path) -> Iterator[None]:
 def _load(cert: Path, key: Path) -> _Pair | None:
     """Load a certificate and its key; None if a file is missing or unusable, or if they do not belong together."""
     try:
-        certificate = x509.load_pem_x509_certificate(cert.read_bytes())
-        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        certificate = x509.load_pem_x509_certificate(_read(cert, private=False))
+        private = serialization.load_pem_private_key(_read(key, private=True), password=None)
     except (FileNotFoundError, ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
         return None
     if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != certificate.public_key():
@@ -154,7 +192,7 @@ def _save(pair: _Pair, cert: Path, key: Path) -> None:
 def _write(path: Path, content: bytes, mode: int) -> None:
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)  # a killed start may have left it; O_EXCL ensures the mode
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with os.fdopen(_open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())  # a power cut could otherwise leave an empty file under the final name

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ticker.errors import ConfigError
-from ticker.net.devcert import AUTHORITY_FILE, data_folder
+from ticker.net.devcert import AUTHORITY_FILE, check_folder, data_folder
 
 _ALPN = ["http/1.1"]  # WebSocket's upgrade and h11 are HTTP/1.1 (RFC 6455, section 4.1)
 
@@ -63,12 +63,13 @@ def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
     """Return a client's context that verifies the server at `host`, by the authorities in `ca` (PEM) only if given.
 
     Otherwise by the system's, and for a loopback host also by the development CA if there is one in `data_folder()`.
-    Raises ConfigError for a file that is unreadable or has no certificate.
+    Raises ConfigError for a file that is unreadable or has no certificate, and for a data folder that others may write.
     """
     extra = data_folder() / AUTHORITY_FILE if ca is None and is_loopback(host) else None
     try:
         context = ssl.create_default_context(cafile=ca)
         if extra is not None and extra.exists():
+            check_folder(extra.parent)
             context.load_verify_locations(extra)
     except OSError as error:
         raise ConfigError(
