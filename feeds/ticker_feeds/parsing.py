@@ -1,6 +1,9 @@
-"""Shared by feeds that parse text or objects of other programs: input errors, and instruments that nobody declared."""
+"""Shared by feeds whose input other programs write: symbols with spaces, input errors, undeclared instruments."""
 
 from __future__ import annotations
+
+import re
+from urllib.parse import quote
 
 from ticker.market import MAX_SCALE, Instrument, Kind, Update, field_key, field_kind
 
@@ -11,6 +14,19 @@ class BadInput(Exception):
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(f"{cause} ({detail[:80]})")
         self.cause = cause
+
+
+_ENCODED = re.compile(r"\s|%(?=[0-9A-Fa-f]{2})")
+
+
+def encode_symbol(text: str) -> str:
+    """Return a symbol from outside as a published one: `SPX 5000 C` becomes `SPX%205000%20C`.
+
+    A space separates a symbol from the name of a table, so white space is percent-encoded in UTF-8 (RFC 3986), and so
+    is a `%` that would read as such a code: two symbols never become one, and `urllib.parse.unquote` gives the text
+    back. All other characters stay; `ticker.market.is_symbol` tells whether the result can be a symbol.
+    """
+    return _ENCODED.sub(lambda found: quote(found[0], safe=""), text)
 
 
 def guessed_instrument(update: Update) -> Instrument:

@@ -67,6 +67,16 @@ def test_the_withdrawal_of_what_is_not_known_says_nothing() -> None:
     assert said('{"withdraw": "A"}', '{"instrument": "A"}') == [Instrument("A")]
 
 
+def test_spaces_in_symbols_are_encoded_wherever_a_symbol_stands() -> None:
+    option = '{"symbol": "SPX 5000 C", "bid": '
+    assert said('{"instrument": "SPX 5000 C"}', option + "1}", option + "[]}", '{"withdraw": "SPX 5000 C"}') == [
+        Instrument("SPX%205000%20C"),
+        update("SPX%205000%20C", bid=1),
+        update("SPX%205000%20C", status="stale", reason="bad_data"),
+        Withdrawal("SPX%205000%20C"),
+    ]
+
+
 def test_an_empty_array_says_nothing() -> None:
     counters: Counter[str] = Counter()
     assert said("[]", counters=counters) == []
@@ -79,7 +89,8 @@ def test_an_empty_array_says_nothing() -> None:
         ('"A"', "neither an object nor an array"),
         ("[[]]", "no object in an array"),
         ('{"bid": 1}', "no symbol"),
-        ('{"symbol": "a b", "bid": 1}', "bad symbol"),
+        ('{"symbol": "a*b", "bid": 1}', "bad symbol"),
+        ('{"symbol": "", "bid": 1}', "bad symbol"),
         ('{"symbol": 5, "bid": 1}', "bad symbol"),
         ('{"symbol": "A", "Bid": 1}', "bad value"),
         ('{"symbol": "A", "bid": "one"}', "bad value"),
@@ -96,7 +107,7 @@ def test_an_empty_array_says_nothing() -> None:
         ('{"instrument": "A", "price_scale": 99}', "bad value"),
         ('{"instrument": "A", "bid": 1}', "unknown key"),
         ('{"withdraw": "A", "bid": 1}', "no symbol"),
-        ('{"withdraw": []}', "no symbol"),
+        ('{"withdraw": []}', "bad symbol"),
         (f"[{','.join(['{}'] * (MAX_ARRAY + 1))}]", "too long an array"),
     ],
 )

@@ -16,7 +16,7 @@ from tests.feeds.test_coinbase import SPEC, begin, heartbeat, match, subscriptio
 from tests.feeds.venue_server import VenueServer, followed, option_ca, venue
 from tests.net.pair import sockets
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Update
+from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Update
 from ticker_feeds.venues import Request, VenueClosed, VenueSilent, VenueState, VenueUnreachable
 from ticker_feeds.venues.coinbase import Coinbase, CoinbaseTracker
 
@@ -26,8 +26,8 @@ from ticker_feeds.venues.coinbase import Coinbase, CoinbaseTracker
     [
         ({"symbols": ""}, "symbols: '' cannot be a symbol"),
         ({"symbols": "A-B,,C-D"}, "symbols: '' cannot be a symbol"),
-        ({"symbols": "A B"}, "symbols: 'A B' cannot be a symbol"),
-        ({"symbols": "A-B", "prefix": "x" * 64}, "cannot be a symbol"),
+        ({"symbols": "A*B"}, r"symbols: 'A\*B' cannot be a symbol"),
+        ({"symbols": "A-B", "prefix": "x" * MAX_SYMBOL}, "cannot be a symbol"),
         ({"symbols": "A-B,a-b"}, "symbols: A-B is given twice"),
         ({"symbols": "A-B", "url": "http://127.0.0.1"}, "give wss://HOST"),
         ({"symbols": "A-B", "url": "wss://"}, "give wss://HOST"),
@@ -37,6 +37,10 @@ from ticker_feeds.venues.coinbase import Coinbase, CoinbaseTracker
 def test_options_that_cannot_be_used_are_refused(options: dict[str, str], error: str) -> None:
     with pytest.raises(ConfigError, match=error):
         Coinbase(**options)
+
+
+def test_spaces_in_symbols_and_prefixes_are_encoded_in_the_published_symbols_only() -> None:
+    assert Coinbase(symbols="A B,C", prefix="my venue:").names == {"A B": "my%20venue:A%20B", "C": "my%20venue:C"}
 
 
 def test_a_file_without_authorities_is_refused(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from ticker.market import (
     scale_up,
     shown,
 )
-from ticker_feeds.parsing import BadInput, guessed_instrument
+from ticker_feeds.parsing import BadInput, encode_symbol, guessed_instrument
 
 MAX_ARRAY = 3_000
 """The most objects in one array: with declarations and statuses they fit into one batch."""
@@ -135,7 +135,8 @@ def _publications(item: object) -> list[Publication]:
 def _symbols(item: object) -> list[str]:
     """Return the symbols in an unusable object."""
     items = item[:MAX_ARRAY] if isinstance(item, list) else [item]
-    return [each["symbol"] for each in items if isinstance(each, dict) and is_symbol(each.get("symbol"))]
+    named = [each["symbol"] for each in items if isinstance(each, dict) and isinstance(each.get("symbol"), str)]
+    return [symbol for symbol in map(encode_symbol, named) if is_symbol(symbol)]
 
 
 def _publication(item: object) -> Publication:
@@ -146,11 +147,18 @@ def _publication(item: object) -> Publication:
             return _update(item)
         if "instrument" in item:
             return _instrument(item)
-        if item.keys() == {"withdraw"} and is_symbol(item["withdraw"]):
-            return Withdrawal(item["withdraw"])
+        if item.keys() == {"withdraw"}:
+            return Withdrawal(_symbol(item["withdraw"]))
     except BadPublication as error:
         raise BadInput("bad value", str(error)) from None
     raise BadInput("no symbol", f"an object has symbol, instrument or withdraw: {shown(item)}")
+
+
+def _symbol(value: object) -> str:
+    symbol = encode_symbol(value) if isinstance(value, str) else value
+    if not isinstance(symbol, str) or not is_symbol(symbol):
+        raise BadInput("bad symbol", shown(value))
+    return symbol
 
 
 def _instrument(item: Mapping[str, object]) -> Instrument:
@@ -158,13 +166,11 @@ def _instrument(item: Mapping[str, object]) -> Instrument:
     if unknown:
         raise BadInput("unknown key", f"{shown(min(unknown, key=str))} beside instrument")
     described = {key: value for key, value in item.items() if key != "instrument"}
-    return Instrument(item["instrument"], **described)  # type: ignore[arg-type]  # Instrument checks its arguments
+    return Instrument(_symbol(item["instrument"]), **described)  # type: ignore[arg-type]  # Instrument checks its arguments
 
 
 def _update(item: Mapping[str, object]) -> Update:
-    symbol = item["symbol"]
-    if not isinstance(symbol, str) or not is_symbol(symbol):
-        raise BadInput("bad symbol", shown(symbol))
+    symbol = _symbol(item["symbol"])
     return Update(symbol, {name: _value(name, value) for name, value in item.items() if name != "symbol"})
 
 

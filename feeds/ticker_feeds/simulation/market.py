@@ -25,6 +25,7 @@ import trio
 
 from ticker.errors import ConfigError
 from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Status, Update, Value, decimal_text, is_symbol
+from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.simulation import faults
 
 MAX_SYMBOLS = 100_000
@@ -261,14 +262,14 @@ def _symbols(text: str) -> list[str]:
         if not 1 <= count <= MAX_SYMBOLS:
             raise ConfigError(f"symbols {text}: give 1 to {MAX_SYMBOLS} symbols, or their names separated by commas")
         return list(itertools.islice(itertools.chain(_FAMILIAR, _invented()), count))
-    names = text.split(",")
+    names = [encode_symbol(name) for name in text.split(",")]
     for name in names:
         if name in faults.SYMBOLS:
             raise ConfigError(f"symbols: {name} is a fault symbol, which has a course of its own; give faults=yes")
         if not is_symbol(name):
             raise ConfigError(
                 f"symbols: {name!r} cannot be a symbol; give a number, or names separated by commas, each of"
-                f" 1 to {MAX_SYMBOL} characters without spaces or * ? [ ]"
+                f" 1 to {MAX_SYMBOL} characters without * ? [ ]"
             )
     if len(set(names)) < len(names) or len(names) > MAX_SYMBOLS:
         raise ConfigError(f"symbols: give each name once, and at most {MAX_SYMBOLS}")

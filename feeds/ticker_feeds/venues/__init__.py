@@ -5,7 +5,7 @@ An author imports the helpers from here. `Venue` is the feed: options, connectio
 statuses for it. `decode_*`, `decompress` and `read_*` turn frames into values. `open_connection` is the bare
 connection, for a venue that does not fit a `Venue`.
 
-Modules here import only `ticker.market`, `ticker.errors` and each other.
+Modules here import only `ticker.market`, `ticker.errors`, `ticker_feeds.parsing` and each other.
 """
 
 from ticker_feeds.venues.connection import (

@@ -18,6 +18,7 @@ import trio
 
 from ticker.errors import ConfigError, sole
 from ticker.market import FeedItem, Instrument, is_symbol
+from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.venues.connection import VenueConnection, VenueSilent, open_connection
 from ticker_feeds.venues.state import VenueState
 from ticker_feeds.venues.tracker import Request, Tracker
@@ -187,11 +188,12 @@ def published_symbols(symbols: str, prefix: str, *, upper: bool = True) -> dict[
     names: dict[str, str] = {}
     for written in symbols.split(","):
         name = written.upper() if upper else written
-        if not is_symbol(prefix + name) or not name:
+        published = encode_symbol(prefix + name)
+        if not is_symbol(published) or not name:
             raise ConfigError(f"symbols: {prefix + written!r} cannot be a symbol")
         if name in names:
             raise ConfigError(f"symbols: {name} is given twice")
-        names[name] = prefix + name
+        names[name] = published
     return names
 
 
