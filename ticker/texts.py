@@ -1,4 +1,4 @@
-"""Texts of the other side, as text: whatever a server, a feed or a venue sends, it moves no cursor and reorders nothing."""
+"""Texts of the other side, shown as text only: they move no cursor, colour nothing and reorder nothing."""
 
 from __future__ import annotations
 

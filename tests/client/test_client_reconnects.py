@@ -183,18 +183,41 @@ async def test_a_server_that_restarts_is_a_new_epoch_and_what_it_lacks_is_withdr
             assert not again.resumed
 
 
-@pytest.mark.parametrize(("status", "comes_back"), [(503, True), (429, True), (403, False), (404, False)])
-async def test_an_http_answer_after_a_loss_says_whether_to_try_again(
+def own(status: int) -> str:
+    return f'{{"code": {status}, "message": "no"}}'
+
+
+HTML = "<!DOCTYPE html><title>Please log in</title>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "comes_back"),
+    [
+        (503, own(503), True),
+        (429, own(429), True),
+        (403, own(403), False),
+        (404, own(404), False),
+        (200, HTML, True),
+        (302, "", True),
+        (401, HTML, True),
+        (404, HTML, True),
+        (502, HTML, True),
+        (511, HTML, True),
+    ],
+)
+async def test_an_http_answer_after_a_loss_is_final_only_as_the_services_own(
     contexts: Contexts,
     fast_clock: MockClock,
     status: int,
+    body: str,
     comes_back: bool,  # noqa: FBT001
 ) -> None:
     events: list[Event] = []
+    answer = f"HTTP/1.1 {status} No\r\nLocation: https://login.example\r\nContent-Length: {len(body)}\r\n\r\n{body}"
 
     async def refuse(stream: trio.SSLStream[trio.SocketStream]) -> None:
         await stream.receive_some()
-        await stream.send_all(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        await stream.send_all(answer.encode())
         await trio.aclose_forcefully(stream)
 
     async with serving(*DECLARED) as service, proxied(service) as proxy, trio.open_nursery() as nursery:
@@ -210,7 +233,8 @@ async def test_an_http_answer_after_a_loss_says_whether_to_try_again(
                 await settle(fast_clock, events, Disconnected, 3)
                 last = events[-1]
                 assert isinstance(last, Disconnected)
-                assert last.reason == f"the server answered with HTTP status {status}"
+                assert f"HTTP status {status}" in last.reason
+                assert ("something in between" in last.reason) == (body != own(status))
                 assert (last.status, last.close_code) == (status, None)
             else:
                 fast_clock.jump(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ticker.client.events import Disconnected
@@ -32,14 +34,42 @@ def test_a_goodbye_gives_reason_delay_and_whether_to_come_back() -> None:
 
 
 RETRIED = [408, 425, 429, 500, 502, 503, 504]
+STATUSES = [200, 301, 400, 401, 403, 404, 405, 426, 431, 501, 505, *RETRIED]
 
 
-@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 405, 426, 431, 501, 505, *RETRIED])
+def own(status: int, message: str = "no") -> bytes:
+    return json.dumps({"code": status, "message": message}).encode()
+
+
+@pytest.mark.parametrize("status", STATUSES)
 def test_an_http_status_is_carried_and_only_a_passing_condition_is_retried(status: int) -> None:
-    end = rejected(status, "", b"")
+    end = rejected(status, "", own(status))
     assert end == ConnectionEnd(
-        f"the server answered with HTTP status {status}", retryable=status in RETRIED, status=status
+        f"the server answered with HTTP status {status}: no", retryable=status in RETRIED, status=status
     )
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!DOCTYPE html><title>Log in</title>",
+        b"{",
+        b"[]",
+        b'{"code": 418, "message": "of another status"}',
+        b'{"message": "no"}',
+        b'{"code": "404"}',
+        b'{"error": "login"}',
+        b"\xff",
+        b"[" * 100_000,
+        b"7",
+    ],
+)
+def test_an_answer_that_is_not_the_services_own_may_pass(status: int, body: bytes) -> None:
+    end = rejected(status, "", body)
+    assert end.retryable
+    assert end.reason == f"something in between answered, with HTTP status {status}; it is not a Ticker service"
 
 
 @pytest.mark.parametrize(
@@ -62,14 +92,19 @@ def test_retry_after_is_the_shortest_wait_in_seconds(header: str, seconds: float
     assert rejected(503, header, b"").retry_seconds == seconds
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"code": 404}', b"\xff", b"[" * 100_000, b"7"])
-def test_a_body_without_a_message_leaves_the_status_alone(body: bytes) -> None:
-    assert rejected(404, "", body).reason == "the server answered with HTTP status 404"
+def test_the_message_of_a_body_is_part_of_the_reason_printable_and_not_without_end() -> None:
+    assert rejected(404, "", own(404, "not here")).reason == "the server answered with HTTP status 404: not here"
+    assert rejected(404, "", own(404, "\x1b[2J\u202e")).reason.endswith("404: \\x1b[2J\\u202e")
+    assert rejected(404, "", own(404, "x" * 10_000)).reason.endswith("404: " + "x" * 299 + "…")
 
 
-def test_the_message_of_a_body_is_part_of_the_reason_up_to_300_characters() -> None:
-    assert rejected(404, "", b'{"message": "not here"}').reason == "the server answered with HTTP status 404: not here"
-    assert rejected(404, "", b'{"message": "%s"}' % (b"x" * 1000)).reason.endswith("404: " + "x" * 298)
+def test_the_reason_of_a_goodbye_is_printable_and_not_without_end() -> None:
+    assert LOST.after_goodbye(Goodbye("\x1b]0;title\x07", 0, come_back=True)).reason == "\\x1b]0;title\\x07"
+    assert len(LOST.after_goodbye(Goodbye("x" * 10**6, 0, come_back=True)).reason) == 300
+
+
+def test_no_server_sends_a_client_away_for_longer_than_a_day() -> None:
+    assert LOST.after_goodbye(Goodbye("later", 2**53 - 1, come_back=True)).retry_seconds == 86_400
 
 
 def test_error_and_event_carry_the_data_of_the_end() -> None:
@@ -101,6 +136,14 @@ def test_the_servers_wait_counts_where_it_is_longer() -> None:
     backoff = Backoff()
     assert backoff.next_wait(at_least=30) == 30
     assert 0.25 <= backoff.next_wait(at_least=0.1) <= 0.5
+
+
+def test_clients_that_hear_the_same_retry_after_come_back_at_different_moments() -> None:
+    end = rejected(503, "5", own(503))
+    waits = [Backoff().next_wait(end.retry_seconds, end.spread_seconds) for _ in range(200)]
+    assert all(5 <= wait <= 10 for wait in waits)
+    assert max(waits) - min(waits) > 2.5
+    assert end.failure("wss://host").retry_seconds == 5
 
 
 @pytest.mark.parametrize("code", [1002, 1007, 1009])

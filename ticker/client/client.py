@@ -65,7 +65,7 @@ async def connect(
         finally:
             client.close()
             nursery.cancel_scope.cancel()
-    failure = failure or client.fault
+    failure = client.fault or failure
     if failure is not None:
         raise failure
 
@@ -183,6 +183,6 @@ class Client:
                 if not connected_once:
                     task_status.started()
                 return
-            wait = backoff.next_wait(end.retry_seconds)
+            wait = backoff.next_wait(end.retry_seconds, end.spread_seconds)
             self._on_event(end.event(wait))
             await trio.sleep(wait)

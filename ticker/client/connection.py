@@ -12,17 +12,19 @@ from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+import h11
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
-from wsproto.utilities import LocalProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ticker.client.connector import ObservedStream, Unreachable, first_of
 from ticker.client.events import Connected, Event
-from ticker.client.reconnect import LOST, NOT_COMPLETED, ConnectionEnd, rejected
+from ticker.client.reconnect import LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
 from ticker.client.replica import Fields
 from ticker.client.session import ClientSession, Received
 from ticker.errors import ProtocolError
 from ticker.protocol.wire import MSGPACK
+from ticker.texts import excerpt
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
@@ -87,6 +89,8 @@ class Connection:
             headers = {name.lower(): value for name, value in response.headers or ()}
             retry_after = headers.get(b"retry-after", b"").decode("latin-1")
             end = rejected(response.status_code, retry_after, response.body or b"")
+        except* (RemoteProtocolError, h11.ProtocolError):  # the latter: trio-websocket cannot answer the former
+            end = NO_WEBSOCKET
         except* (HandshakeError, trio.TooSlowError):
             end = NOT_COMPLETED
         except* ConnectionClosed as closed:
@@ -94,7 +98,7 @@ class Connection:
         except* LocalProtocolError:
             pass  # trio-websocket's answer to a ping that comes while it closes
         except* ProtocolError as broken:
-            end = ConnectionEnd(f"the server broke the protocol: {first_of(broken)}")
+            end = ConnectionEnd(f"the server broke the protocol: {excerpt(str(first_of(broken)))}")
         return end
 
     async def _serve(
@@ -113,6 +117,7 @@ class Connection:
                 extra_headers=headers,
                 max_message_size=_MAX_MESSAGE_BYTES,
             )
+            observed.handshake_done()
             welcome = self._session.begin(await websocket.get_message())
         self._connected = True
         connected()
@@ -156,9 +161,9 @@ class Connection:
             if received.goodbye is not None:
                 end = end.after_goodbye(received.goodbye)
             if received.error is not None and received.error.fatal:
-                end = ConnectionEnd(received.error.text)
+                end = ConnectionEnd(excerpt(received.error.text))
             if received.token_refused is not None:
-                return ConnectionEnd(received.token_refused)
+                return ConnectionEnd(excerpt(received.token_refused))
             if received.expiring:
                 nursery.start_soon(self._renew_token, websocket)
             self._hand_on(received)

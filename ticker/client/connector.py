@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +14,8 @@ import trio
 from ticker.errors import ConfigError
 
 _RECEIVE_BUFFER = 65_536
+_MAX_HANDSHAKE_BYTES = 65_536
+"""Bytes received until the WebSocket is open: the head of the answer, or a refusal."""
 _STREAM_PATH = "/v1/stream"
 
 E = TypeVar("E", bound=BaseException)
@@ -59,16 +62,24 @@ def stream_url(url: str) -> tuple[str, str]:
 class ObservedStream(trio.abc.Stream):
     """A stream that records the time of the last bytes received, and calls `ended` at the end of the stream.
 
-    trio-websocket would go on waiting for the rest of an opening handshake.
+    trio-websocket would go on waiting for the rest of an opening handshake, and keep however much comes before its end.
     """
 
     def __init__(self, stream: trio.abc.Stream, ended: Callable[[], None]) -> None:
         self._stream = stream
         self._ended = ended
         self.heard = trio.current_time()
+        self._handshake_left: float = _MAX_HANDSHAKE_BYTES
+
+    def handshake_done(self) -> None:
+        """Stop counting bytes: the answer to the upgrade has come."""
+        self._handshake_left = math.inf
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Return the next bytes, which are a sign of life; empty at the end."""
+        """Return the next bytes, which are a sign of life; empty at the end.
+
+        Raises `Unreachable` where the answer to the upgrade is longer than a server's can be.
+        """
         try:
             data = await self._stream.receive_some(max_bytes)
         except trio.BrokenResourceError:
@@ -76,6 +87,9 @@ class ObservedStream(trio.abc.Stream):
             raise
         if not data:
             self._ended()
+        self._handshake_left -= len(data)
+        if self._handshake_left < 0:
+            raise Unreachable(f"its answer is longer than {_MAX_HANDSHAKE_BYTES} bytes; it is not a Ticker service")
         self.heard = trio.current_time()
         return data
 

@@ -2,14 +2,15 @@
 
 The rules (PROTOCOL.md, sections 2 and 8):
 
-1. An HTTP response instead of the upgrade is final, but for the statuses in `_RETRIED_STATUSES`. `Retry-After` is the
-   shortest wait.
+1. An HTTP response instead of the upgrade is final if it carries Ticker's own JSON, but for the statuses in
+   `_RETRIED_STATUSES`. Anything else (a login page, a redirect, a gateway's error) is from something in between, and
+   may pass. `Retry-After` is the shortest wait; a random part is added to it, as all refused clients hear the same.
 2. A close code decides by its row in the table of close codes. Other codes, and a connection lost without one, are
    retried.
 3. GOODBYE gives the reason, says whether to come back, and gives the shortest wait. A fatal ERROR gives the reason.
 4. Everything else is retried: an unreachable host, a failed TLS handshake, silence, a violation of the protocol.
-5. The wait is the server's or that of the backoff, whichever is longer. The backoff doubles with each failure, and
-   starts over after a connection that brought everything the client is subscribed to.
+5. The wait is the server's (at most a day) or that of the backoff, whichever is longer. The backoff doubles with each
+   failure, and starts over after a connection that brought everything the client is subscribed to.
 6. A first connection is not retried: `connect` raises `ConnectionFailed`.
 """
 
@@ -22,8 +23,12 @@ from dataclasses import dataclass, replace
 from ticker.client.events import Disconnected
 from ticker.errors import ConnectionFailed
 from ticker.protocol.messages import Close, Goodbye
+from ticker.texts import excerpt
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.25, 15.0
+
+_MAX_RETRY_SECONDS = 86_400.0
+"""The longest wait that a server can ask for."""
 
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of conditions that may pass (RFC 9110, section 15, and RFC 6585)."""
@@ -43,6 +48,8 @@ class ConnectionEnd:
     retryable: bool = True
     retry_seconds: float = 0.0
     """Shortest wait, as the server asked for it."""
+    spread_seconds: float = 0.0
+    """The most that is added to it at random."""
     status: int | None = None
     close_code: int | None = None
 
@@ -62,7 +69,8 @@ class ConnectionEnd:
 
     def after_goodbye(self, goodbye: Goodbye) -> ConnectionEnd:
         """Return the end of a connection on which this GOODBYE came."""
-        return replace(self, reason=goodbye.reason, retryable=goodbye.come_back, retry_seconds=goodbye.retry_ms / 1000)
+        seconds = min(goodbye.retry_ms / 1000, _MAX_RETRY_SECONDS)
+        return replace(self, reason=excerpt(goodbye.reason), retryable=goodbye.come_back, retry_seconds=seconds)
 
     def after_close(self, code: int | None) -> ConnectionEnd:
         """Return the end of a connection that was closed with this code; None if it was lost without one."""
@@ -81,20 +89,36 @@ class ConnectionEnd:
 
 LOST = ConnectionEnd("the connection was lost")
 NOT_COMPLETED = ConnectionEnd("the connection was not completed")
+NO_WEBSOCKET = ConnectionEnd("its answer opens no WebSocket; it is not a Ticker service")
 
 
 def rejected(status: int, retry_after: str, body: bytes) -> ConnectionEnd:
     """Return the end of a connection whose upgrade was answered with this HTTP status, `Retry-After` and body."""
-    try:
-        message = f": {json.loads(body)['message']}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        message = ""
+    message = _own_message(status, body)
+    seconds = _seconds(retry_after)
+    if message is None:
+        reason = f"something in between answered, with HTTP status {status}; it is not a Ticker service"
+    else:
+        reason = f"the server answered with HTTP status {status}: {excerpt(message)}"
     return ConnectionEnd(
-        f"the server answered with HTTP status {status}{message[:300]}",
-        retryable=status in _RETRIED_STATUSES,
-        retry_seconds=_seconds(retry_after),
+        reason,
+        retryable=message is None or status in _RETRIED_STATUSES,
+        retry_seconds=seconds,
+        spread_seconds=seconds,
         status=status,
     )
+
+
+def _own_message(status: int, body: bytes) -> str | None:
+    """Return the message of a refusal in the service's own JSON (PROTOCOL.md, section 2); None for any other body."""
+    try:
+        refusal = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(refusal, dict) or refusal.get("code") != status:
+        return None
+    message = refusal.get("message")
+    return message if isinstance(message, str) else None
 
 
 class Backoff:
@@ -107,9 +131,10 @@ class Backoff:
         """Start over with a short wait."""
         self._top = _FIRST_SECONDS
 
-    def next_wait(self, at_least: float = 0.0) -> float:
-        """Return the number of seconds to wait before the next attempt."""
-        wait = max(at_least, self._top * random.uniform(0.5, 1))  # noqa: S311  # jitter, not a secret
+    def next_wait(self, at_least: float = 0.0, spread: float = 0.0) -> float:
+        """Return the number of seconds to wait before the next attempt; up to `spread` is added to `at_least`."""
+        wanted = at_least + random.uniform(0, spread)  # noqa: S311  # jitter, not a secret
+        wait = max(wanted, self._top * random.uniform(0.5, 1))  # noqa: S311
         self._top = min(self._top * 2, _LONGEST_SECONDS)
         return wait
 
@@ -117,4 +142,4 @@ class Backoff:
 def _seconds(retry_after: str) -> float:
     """Seconds of a `Retry-After`, at most a day; 0 without one, and for a date, which no `ticker` sends."""
     text = retry_after.strip()
-    return min(float(text), 86_400.0) if text.isascii() and text.isdecimal() else 0.0
+    return min(float(text), _MAX_RETRY_SECONDS) if text.isascii() and text.isdecimal() else 0.0
