@@ -138,7 +138,7 @@ async def test_a_loop_over_one_moment_does_not_spin(tmp_path: Path, autojump_clo
 
 
 async def test_a_loop_over_nothing_ends(tmp_path: Path, autojump_clock: MockClock) -> None:
-    for path in (day(tmp_path), day(tmp_path, 1, 2, symbol="a b")):
+    for path in (day(tmp_path), day(tmp_path, 1, 2, symbol="a*")):
         assert await batches(autojump_clock, Replay(path=path, loop=True, speed=0.0)) == []
 
 
@@ -211,7 +211,7 @@ def test_a_merge_holds_no_more_than_a_chunk_of_each_file() -> None:
 
 
 async def test_a_file_with_nothing_in_it_holds_nobody_up(tmp_path: Path, autojump_clock: MockClock) -> None:
-    one, two = table(tmp_path / "one"), table(tmp_path / "two", ("B", 1), ("a b", 2), ("B", 3))
+    one, two = table(tmp_path / "one"), table(tmp_path / "two", ("B", 1), ("a*", 2), ("B", 3))
     assert times(await batches(autojump_clock, Replay(path=f"{one},{two},{one}"))) == [1, 3]
 
 
@@ -291,9 +291,9 @@ async def test_raw_messages_are_played_by_their_time_of_receipt(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ("&format=xml", "give one of csv, capture, binance, coinbase, kraken"),
+        ("&format=xml", "give one of csv, parquet, capture, binance, coinbase, kraken"),
         ("&format=capture", "is no capture"),
-        ("&format=binance&symbol=A", "only a CSV file needs it"),
+        ("&format=binance&symbol=A", "only tables, CSV or Parquet, take symbol, columns"),
         (",{path}&prefix=a,b,c", "one for each of the 2 files"),
         ("&prefix=a*", "a symbol can only begin with"),
         ("&seconds=0", "seconds 0.0"),
@@ -305,6 +305,51 @@ def test_what_cannot_be_played_is_refused_by_name(tmp_path: Path, options: str, 
     with pytest.raises(ConfigError) as caught:
         load_feed(f"replay?path={path}{options.replace('{path}', path)}")
     assert why in str(caught.value)
+
+
+async def test_rows_with_the_same_time_are_one_moment(tmp_path: Path, autojump_clock: MockClock) -> None:
+    rows = [*((at, at) for at in range(CHUNK_LINES - 2)), *[(CHUNK_LINES, at) for at in range(6)]]
+    path = tmp_path / "day.csv"
+    path.write_text("symbol,time,bid\n" + "".join(f"A,{time * SECOND},{bid}\n" for time, bid in rows))
+    received = await batches(autojump_clock, Replay(path=str(path)))
+    assert [len(batch) for _, batch in received[-2:]] == [1, 6], "also where it does not end with a chunk"
+
+
+async def test_a_moment_larger_than_the_service_takes_is_split(tmp_path: Path, autojump_clock: MockClock) -> None:
+    path = captured(tmp_path / "day", Moment(0, [update("A", bid=at) for at in range(25_000)]))
+    received = await batches(autojump_clock, Replay(path=path))
+    assert [len(batch) for _, batch in received] == [10_000, 10_000, 5_001]
+
+
+async def test_a_long_wait_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock) -> None:
+    caplog.set_level(logging.INFO)
+    path = day(tmp_path, 0, 50 * SECOND, 3 * 3600 * SECOND)
+    await batches(autojump_clock, Replay(path=path))
+    assert caplog.messages[0] == (
+        f"{path}: nothing was recorded between 1970-01-01T00:00:50+00:00 and 1970-01-01T03:00:00+00:00; it goes on in"
+        " 2:59:10 (a higher speed, or speed=0, is faster)"
+    )
+    assert len(caplog.messages) == 2
+    caplog.clear()
+    for speed in (0.0, 1_000.0):
+        await batches(autojump_clock, Replay(path=path, speed=speed))
+    assert all("rows played" in message for message in caplog.messages)
+
+
+async def test_rows_out_of_order_are_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    path = day(tmp_path, *(at * SECOND for at in (10, 5, 110, 60, 70, 300)))
+    for speed in (0.0, 100.0):
+        caplog.clear()
+        feed = Replay(path=path, speed=speed)
+        await batches(autojump_clock, feed)
+        assert feed.counters == {"out of order": 2}
+        assert len(caplog.messages) == 1
+        said = (
+            "1970-01-01T00:01:00+00:00 comes after 1970-01-01T00:01:50+00:00, and is played right away; sort the file"
+        )
+        assert said in caplog.messages[0]
 
 
 @pytest.mark.untraced

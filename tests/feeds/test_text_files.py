@@ -74,10 +74,10 @@ def test_rows_come_in_chunks_of_bounded_length(tmp_path: Path) -> None:
 def test_bad_rows_are_counted_by_cause_and_logged_once_for_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = written(tmp_path / "day.csv", TABLE + "A,3\nA,x,1\nA,y,1\nA,4,one\nA,5,1.5\n")
+    path = written(tmp_path / "day.csv", TABLE + "A,3\nA,x,1\nA,y,1\na*,4,1\nA,5,1.5\n")
     recording = Recording(path)
     assert [row.time for row in rows(recording)] == [1, 2, 5]
-    assert recording.skipped == {"wrong number of cells": 1, "bad time": 2, "bad number": 1}
+    assert recording.skipped == {"wrong number of cells": 1, "bad time": 2, "bad symbol": 1}
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
     assert caplog.messages[1].startswith(f"{path}, line 5: bad time ('x'")
 
@@ -141,7 +141,7 @@ def test_a_zip_holds_exactly_one_csv(tmp_path: Path) -> None:
 
 
 def test_a_first_line_in_no_layout_is_refused(tmp_path: Path) -> None:
-    assert "'Bid'" in refusal(written(tmp_path / "day.csv", "symbol,time,Bid\n"))
+    assert "'24h'" in refusal(written(tmp_path / "day.csv", "symbol,time,24h\n"))
     assert "date and symbol" in refusal(written(tmp_path / "quotes.csv", "0,1.1,1.2\n"))
     assert "20141399" in refusal(written(tmp_path / "20141399_eurusd_quote.csv", "0,1.1,1.2\n"))
     (tmp_path / "picture.csv").write_bytes(bytes(range(128, 256)) * 10)

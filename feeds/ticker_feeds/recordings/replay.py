@@ -10,7 +10,7 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -22,15 +22,20 @@ import trio
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, is_symbol
 from ticker_feeds.parsing import guessed_instrument
-from ticker_feeds.recordings.capture import Capture, Moment, is_capture
+from ticker_feeds.recordings.capture import MAGIC as CAPTURE
+from ticker_feeds.recordings.capture import Capture, Moment
+from ticker_feeds.recordings.pace import WAKE_UP_SECONDS, Pace
+from ticker_feeds.recordings.parquet_files import MAGIC as PARQUET
+from ticker_feeds.recordings.parquet_files import ParquetRecording
+from ticker_feeds.recordings.row_layout import TableOptions
 from ticker_feeds.recordings.text_files import Messages, Recording
 from ticker_feeds.venues import binance, coinbase, kraken
 
-WAKE_UP_SECONDS = 0.005
-"""The least time between two wake-ups: moments due in between are sent at the later one."""
-
 MAX_BATCH = 1_000
-"""The most publications of several moments in one batch; a moment is never split."""
+"""The most publications of several moments in one batch."""
+
+LARGEST_BATCH = 10_000
+"""The most publications of one moment in one batch, which is what the service takes: a larger moment is split."""
 
 VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
     "binance": binance.parse,
@@ -39,7 +44,7 @@ VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
 }
 """For each venue with playable raw messages, the parser of a message."""
 
-_FORMATS = f"give one of csv, capture, {', '.join(VENUES)}, or leave it out for the first two"
+_FORMATS = f"give one of csv, parquet, capture, {', '.join(VENUES)}, or leave it out for the first three"
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +59,12 @@ Tape: TypeAlias = Callable[[], Chunks]
 class Replay:
     """A feed of a recorded file (`path`), or of several, separated by commas and merged by time.
 
-    `format` is `csv`, `capture`, or a venue for its raw messages. `symbol` is that of a CSV file's
-    rows where it does not say; `prefix`, one for all files or one for each, is put before every symbol, so that two
+    `format` is `csv`, `parquet`, `capture`, or a venue for its raw messages. Of tables (CSV and Parquet), `symbol` is
+    that of all rows where they do not say; `columns`, as `time:ts_event,bid:bid_px_00`, says which column holds a field
+    where its name does not; numbers in `time` are of `time_unit` (`s`, `ms`, `us`, `ns`; microseconds without it), and
+    times without an offset in `time_zone` (`Europe/Berlin`, `+02:00`; UTC without it). CSV is separated by `delimiter`
+    (`comma`, `semicolon`, `tab`, `pipe` or a character; found without it), and has numbers with a comma for
+    `decimal=comma`. `prefix`, one for all files or one for each, is put before every symbol, so that two
     files may hold the same one. The times in the files set the pace: a `speed` of 10 plays ten times as fast, 0 as fast
     as the service takes it. Of the recorded time, so many `seconds` are played, and with `loop` it starts again at the
     end, with the times as they are in the file. Each file's moments are sent in its order and none is left out: those
@@ -72,6 +81,11 @@ class Replay:
         path: str,
         format: str | None = None,  # noqa: A002  # the name of the option
         symbol: str | None = None,
+        columns: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        time_unit: str | None = None,
+        time_zone: str | None = None,
         prefix: str = "",
         speed: float = 1.0,
         seconds: float | None = None,
@@ -89,10 +103,20 @@ class Replay:
             raise ConfigError(f"prefix {prefix!r}: give one, or one for each of the {len(paths)} files")
         if not all(before == "" or is_symbol(before) for before in prefixes):
             raise ConfigError(f"prefix {prefix!r}: a symbol can only begin with characters of symbols")
-        tapes = [_tape(each, format, symbol, self.skipped) for each in paths]
+        options = TableOptions.of(
+            symbol=symbol,
+            columns=columns,
+            delimiter=delimiter,
+            decimal=decimal,
+            time_unit=time_unit,
+            time_zone=time_zone,
+        )
+        tapes = [_tape(each, format, options, self.skipped) for each in paths]
         self._tapes: list[Tape] = [
             partial(_renamed, tape, before) if before else tape for tape, before in zip(tapes, prefixes, strict=True)
         ]
+        # The first rows of a large group take a tenth of a second to decode.
+        self._in_thread = any((format or _kind(each)) == "parquet" for each in paths)
         self._paths = ", ".join(paths)
         self._speed = speed
         self._seconds = math.inf if seconds is None else seconds
@@ -112,15 +136,14 @@ class Replay:
             await self._play(updates, announced)
 
     async def _play(self, updates: trio.abc.SendChannel[FeedItem], announced: set[str]) -> int:
-        """Play once; returns how many moments there were."""
-        pace: _Pace | None = None
+        """Play once; returns how many publications and signs of life there were."""
+        pace: Pace | None = None
         count = 0
         with closing(merged([tape() for tape in self._tapes])) as chunks:
-            for moments in chunks:
-                await trio.lowlevel.checkpoint()
+            while (moments := await self._next(chunks)) is not None:
                 if not moments:
                     continue
-                pace = pace or _Pace(self._speed, moments[0].time)
+                pace = pace or Pace(self._paths, self._speed, moments[0].time, self.skipped)
                 within = self._within(moments, pace.first)
                 sent = 0
                 while sent < len(within):
@@ -128,10 +151,16 @@ class Replay:
                     for batch in _batches(due, announced):
                         await updates.send(batch)
                     sent += len(due)
-                count += sent
+                    count += sum(len(moment.publications) or 1 for moment in due)
                 if len(within) < len(moments):
                     break
         return count
+
+    async def _next(self, chunks: Chunks) -> list[Moment] | None:
+        if self._in_thread:
+            return await trio.to_thread.run_sync(next, chunks, None)
+        await trio.lowlevel.checkpoint()
+        return next(chunks, None)
 
     def _within(self, moments: list[Moment], first: int) -> list[Moment]:
         end = first + self._seconds * 1e6
@@ -173,75 +202,81 @@ def merged(tapes: Sequence[Chunks]) -> Chunks:
         yield ready
 
 
-class _Pace:
-    """When each moment of one pass is due: the first one now."""
-
-    def __init__(self, speed: float, first: int) -> None:
-        self.first = first
-        self._speed = speed
-        self._started = trio.current_time()
-        self._woken = self._started
-
-    async def due(self, moments: list[Moment]) -> list[Moment]:
-        """Wait until the first of these is due; returns all of them that are due then."""
-        if not self._speed:
-            return moments
-        at = self._due_at(moments[0])
-        # The last wake-up decides which rows are due, not the clock: a feed that is behind would find one row due
-        # after the other, and send each alone.
-        if at > self._woken:
-            await trio.sleep_until(max(at, self._woken + WAKE_UP_SECONDS))
-            self._woken = trio.current_time()
-        later = (number for number, moment in enumerate(moments) if self._due_at(moment) > self._woken)
-        return moments[: next(later, len(moments))]
-
-    def _due_at(self, moment: Moment) -> float:
-        return self._started + (moment.time - self.first) / 1e6 / self._speed
-
-
 def _batches(moments: list[Moment], announced: set[str]) -> Generator[list[Publication], None, None]:
     """The moments' publications, each instrument declared before its first."""
     batch: list[Publication] = []
     for _, publications in moments:
-        if batch and len(batch) + len(publications) > MAX_BATCH:
+        complete = list(declared(publications, announced))
+        if batch and len(batch) + len(complete) > MAX_BATCH:
             yield batch
             batch = []
-        for publication in publications:
-            if type(publication) is Instrument:
-                announced.add(publication.symbol)
-            elif type(publication) is Update and publication.symbol not in announced:
-                announced.add(publication.symbol)
-                batch.append(guessed_instrument(publication))
-            batch.append(publication)
+        while len(complete) > LARGEST_BATCH:
+            yield complete[:LARGEST_BATCH]
+            complete = complete[LARGEST_BATCH:]
+        batch += complete
     # A moment with nothing in it is a sign of life, and is passed on as one.
     yield batch
 
 
-def _tape(path: str, kind: str | None, symbol: str | None, skipped: Counter[str]) -> Tape:
+def declared(publications: Iterable[Publication], announced: set[str]) -> Iterator[Publication]:
+    """The publications, with a guessed declaration before the first of each instrument that is not `announced`."""
+    for publication in publications:
+        if type(publication) is Instrument:
+            announced.add(publication.symbol)
+        elif type(publication) is Update and publication.symbol not in announced:
+            announced.add(publication.symbol)
+            yield guessed_instrument(publication)
+        yield publication
+
+
+def _tape(path: str, kind: str | None, options: TableOptions, skipped: Counter[str]) -> Tape:
     """A file as a tape, which counts in `skipped`. Raises `ConfigError`."""
-    if kind is None:
-        kind = "capture" if Path(path).is_file() and is_capture(path) else "csv"
-    if symbol is not None and kind != "csv":
-        raise ConfigError(f"symbol {symbol!r}: only a CSV file needs it; others name their symbols")
+    kind = kind or _kind(path)
+    source: Recording | ParquetRecording | Capture | Messages
     if kind == "csv":
-        recording = Recording(path, symbol)
-        recording.skipped = skipped
-        return partial(_moments, recording)
-    if kind == "capture":
-        capture = Capture(path)
-        capture.skipped = skipped
-        return capture.chunks
-    if kind in VENUES:
-        messages = Messages(path, VENUES[kind])
-        messages.skipped = skipped
-        return messages.chunks
-    raise ConfigError(f"format {kind!r}: {_FORMATS}")
+        source = Recording(path, options)
+    elif kind == "parquet":
+        source = ParquetRecording(path, options)
+    elif options != TableOptions():
+        raise ConfigError(f"{path}: only tables, CSV or Parquet, take symbol, columns and the like")
+    elif kind == "capture":
+        source = Capture(path)
+    elif kind in VENUES:
+        source = Messages(path, VENUES[kind])
+    else:
+        raise ConfigError(f"format {kind!r}: {_FORMATS}")
+    source.skipped = skipped
+    return partial(_moments, source) if isinstance(source, Recording | ParquetRecording) else source.chunks
 
 
-def _moments(recording: Recording) -> Chunks:
-    with closing(recording.chunks()) as chunks:
+def _kind(path: str) -> str:
+    """Return the format of a file by its first bytes; what cannot be read is read again as CSV, which says so."""
+    try:
+        with Path(path).open("rb") as file:
+            begin = file.read(len(CAPTURE))
+    except (OSError, ValueError):
+        return "csv"
+    return "capture" if begin == CAPTURE else "parquet" if begin.startswith(PARQUET) else "csv"
+
+
+def _moments(source: Recording | ParquetRecording) -> Chunks:
+    """A table's rows as moments: rows with the same time are one."""
+    held: list[Publication] = list(source.instruments) if isinstance(source, ParquetRecording) else []
+    time: int | None = None
+    moments: list[Moment] = []
+    with closing(source.chunks()) as chunks:
         for rows in chunks:
-            yield [Moment(row.time, (row.update,)) for row in rows]
+            yield moments
+            moments = []
+            for row in rows:
+                if time is not None and (row.time != time or len(held) >= LARGEST_BATCH):
+                    moments.append(Moment(time, held))
+                    held = []
+                time = row.time
+                held.append(row.update)
+    if time is not None:
+        moments.append(Moment(time, held))
+    yield moments
 
 
 def _renamed(tape: Tape, prefix: str) -> Chunks:

@@ -14,7 +14,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
@@ -23,12 +24,12 @@ from ticker.errors import ConfigError, TickerError, count_cause
 from ticker.market import Publication
 from ticker_feeds.parsing import BadInput
 from ticker_feeds.recordings.capture import Moment
-from ticker_feeds.recordings.row_layout import Row, find_layout
+from ticker_feeds.recordings.row_layout import Row, TableOptions, find_layout
 
 CHUNK_LINES = 250
 """Lines that are read and parsed in one go: about two milliseconds."""
 
-MAX_HEADER = 65_536
+MAX_HEADER = 2**18
 """The most characters of line 1 that are looked at."""
 
 _REMEDY = "give a CSV file, alone or in a .zip or .gz"
@@ -40,13 +41,14 @@ _log = logging.getLogger(__name__)
 class Recording:
     """A file of recorded updates, read from its beginning by each call of `chunks`.
 
-    `path` is the file, `symbol` that of all rows where the file does not say. `skipped` counts the rows that could not
-    be used, by cause.
+    `path` is the file, `options` what it does not say itself. `skipped` counts the rows and cells that could not be
+    used, by cause.
 
-    Raises `ConfigError` for a file that cannot be read, or with a line 1 in no known layout.
+    Raises `ConfigError` for a file that cannot be read, with a line 1 in no known layout, or with a first row that was
+    not meant as it would be read (seconds taken for microseconds, a decimal comma).
     """
 
-    def __init__(self, path: str, symbol: str | None = None) -> None:
+    def __init__(self, path: str, options: TableOptions | None = None) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
         try:
@@ -55,12 +57,16 @@ class Recording:
                 raise ConfigError(f"{path}: {problem}; {_REMEDY}")
             with _opened(path) as (names, text):
                 first = text.readline(MAX_HEADER)
+                row = next((line for line in islice(text, CHUNK_LINES) if not line.isspace()), None)
         except _UNREADABLE as error:
             raise ConfigError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
         if not first.strip():
             raise ConfigError(f"{path}: is empty, or begins with an empty line; {_REMEDY}")
         try:
-            self._layout = find_layout(first, names, symbol)
+            self._layout = find_layout(first, names, options or TableOptions())
+            if row is not None:
+                with suppress(BadInput):  # a row that cannot be used is skipped and counted when it is played
+                    self._layout.check(row)
         except (ConfigError, BadInput) as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -84,7 +90,7 @@ class Recording:
 
     def _row(self, number: int, line: str) -> Row | None:
         try:
-            return self._layout.row(line)
+            return self._layout.row(line, partial(self._skip, number))
         except BadInput as error:
             self._skip(number, error)
             return None
@@ -179,7 +185,7 @@ def _opened(path: str) -> Iterator[tuple[list[str], TextIO]]:
             raw = stack.enter_context(gzip.open(file))
         else:
             raw = stack.enter_context(file.open("rb"))
-        yield names, stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace"))
+        yield names, stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape"))
 
 
 def _only_csv(archive: zipfile.ZipFile) -> str:
