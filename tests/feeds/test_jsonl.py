@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ async def dial(feed: JsonLines) -> trio.SocketStream:
 
 async def test_a_file_is_read_to_its_end_even_without_a_last_newline(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    path.write_bytes(line("A", 1) + b"\n  \r\n" + line("A", 2).strip())
+    path.write_bytes(b"\xef\xbb\xbf" + line("A", 1) + b"\n  \r\n" + line("A", 2).strip())
     feed = JsonLines(path=str(path))
     assert await all_of(feed) == [A, update("A", bid=1), update("A", bid=2)]
     assert await all_of(feed) == [A, update("A", bid=1), update("A", bid=2)], "and anew when it is run again"
@@ -284,6 +285,82 @@ async def test_the_fault_of_a_program_is_its_own() -> None:
     assert received.bids("B") == []
     assert feed.counters["line too long"] == 1
     assert feed.counters["not JSON"] >= 1
+
+
+HTTP = (
+    b"POST / HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nOrigin: https://evil.example\r\n"
+    b"Content-Type: text/plain;charset=UTF-8\r\nContent-Length: 28\r\n\r\n" + line("A", 1)
+)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize(
+    ("opening", "cause"),
+    [
+        (HTTP, "HTTP request"),
+        (b"OPTIONS / HTTP/1.1\r\n\r\n" + line("A", 1), "HTTP request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + line("A", 1), "HTTP request"),
+        (b"\r\n\r\nGET /" + b"a" * 2 * MAX_LINE + b" HTTP/1.1\r\n\r\n" + line("A", 1), "HTTP request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n" + line("A", 1), "not JSON"),
+        (b"\xef\xbb\xbfGET / HTTP/1.1\n" + line("A", 1), "HTTP request"),
+        (b"hello\n" + line("A", 1), "not JSON"),
+        (b"1\n" + line("A", 1), "not JSON"),
+        (b'"text"\n' + line("A", 1), "not JSON"),
+        (b"{nonsense\n" + line("A", 1), "not JSON"),
+        (b"[" * 100_000 + b"\n" + line("A", 1), "not JSON"),
+        (b"{" * (MAX_LINE + 9) + b"\nHost: localhost\r\n" + line("A", 1), "not JSON"),
+        (b"GET", "not JSON"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else repr(value[:12]),
+)
+async def test_a_connection_that_does_not_begin_with_a_line_of_json_is_ended(
+    tmp_path: Path, kind: str, opening: bytes, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = JsonLines(path="tcp://127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/socket")
+    async with listening(feed) as received, await dial(feed) as good, await dial(feed) as stranger:
+        await good.send_all(line("B", 1))
+        for at in range(0, len(opening), 7 if len(opening) < 1_000 else len(opening)):
+            with suppress(trio.BrokenResourceError):
+                await stranger.send_all(opening[at : at + 7 if len(opening) < 1_000 else None])
+        with suppress(trio.BrokenResourceError):
+            await stranger.send_eof()
+        with trio.fail_after(60), suppress(trio.BrokenResourceError):
+            assert await stranger.receive_some() == b""
+        await received.until(lambda: feed.counters[cause] == 1)
+        await good.send_all(line("B", 2))
+        await received.until(lambda: received.bids("B") == [1, 2])
+    assert received.bids("A") == []
+    text = next(each for each in caplog.messages if cause in each)
+    assert text.endswith("its connection is ended, and from now on only counted")
+
+
+async def test_a_page_cannot_publish_by_posting() -> None:
+    """As a page in a browser does it: `fetch(url, {method: "POST", mode: "no-cors", body: lines})`."""
+    feed = JsonLines(path="tcp://127.0.0.1:0")
+    async with listening(feed) as received:
+        host, _, port = feed.address.rpartition(":")
+
+        def post() -> None:
+            connection = http.client.HTTPConnection(host, int(port), timeout=60)
+            with suppress(http.client.HTTPException, OSError):
+                connection.request("POST", "/", line("A", 1) * 100, {"Content-Type": "text/plain"})
+                connection.getresponse()
+            connection.close()
+
+        await trio.to_thread.run_sync(post)
+        await received.until(lambda: feed.counters["HTTP request"] == 1)
+        async with await dial(feed) as good:
+            await good.send_all(line("A", 7))
+            await received.until(lambda: bool(received.bids()))
+    assert received.bids() == [7]
+
+
+async def test_a_program_that_has_begun_well_may_send_a_bad_line(tmp_path: Path) -> None:
+    feed = JsonLines(path=f"unix:{tmp_path}/socket")
+    async with listening(feed) as received, await dial(feed) as writer:
+        await writer.send_all(b"\xef\xbb\xbf\n  \n[]\nPOST / HTTP/1.1\n" + line("A", 1))
+        await received.until(lambda: received.bids() == [1])
+    assert feed.counters == {"not JSON": 1}
 
 
 async def test_the_number_of_programs_is_bounded(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import math
 import os
+import re
 import socket
 import stat
 from collections import Counter
@@ -31,6 +32,13 @@ MAX_LINE = 2**20
 MAX_WRITERS = 100
 """The most programs that may be connected at once."""
 
+_HTTP = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) ")
+_BOM = b"\xef\xbb\xbf"
+"""The mark that some programs put before UTF-8."""
+
+_OPENING = 8
+"""So many bytes tell the methods of HTTP from other texts."""
+
 LOOK_SECONDS = 0.1
 """How often a file is looked at that is followed."""
 
@@ -46,9 +54,11 @@ class JsonLines:
 
     `path` is `-` for standard input, a file, `tcp://HOST:PORT` with an address of this machine's own, or `unix:PATH`:
     at the last two the feed listens, and any number of programs may write at once; when one of them disconnects, its
-    instruments are `stale` with the reason `writer_gone`. With `follow`, a file is read on as it grows, is truncated or
-    is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it. With `silence`, a source
-    that sends nothing for so many seconds, not even `[]`, counts as broken, and its instruments are `stale`.
+    instruments are `stale` with the reason `writer_gone`. A connection that does not begin with a JSON object or array
+    is ended: any page in a browser can send HTTP to an address of its machine. With `follow`, a file is read on as it
+    grows, is truncated or is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it.
+    With `silence`, a source that sends nothing for so many seconds, not even `[]`, counts as broken, and its
+    instruments are `stale`.
 
     `counters` counts unusable input by cause. Raises `ConfigError` for impossible options.
     """
@@ -102,13 +112,16 @@ class JsonLines:
                 return
             last = number = last + 1
             writers.add(number)
-            lines = _LineSplitter(reader, f"writer {number}, line", partial(_own, owners, number))
+            where = f"writer {number}, line"
+            lines = _LineSplitter(reader, where, partial(_own, owners, number), foreign=True)
             try:
                 while data := await stream.receive_some(_CHUNK):
                     await lines.send(data, updates)
                 await lines.send(b"\n", updates)
             except trio.BrokenResourceError:
                 pass  # that program's fault alone; its last line is incomplete
+            except BadInput as error:
+                reader.reject(error, f"{where} 1", "its connection is ended")
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
@@ -144,10 +157,19 @@ def _own(owners: dict[str, int], number: int, publications: list[Publication]) -
 
 
 class _LineSplitter:
-    """Makes lines of bytes as they come, and publications of the lines."""
+    """Makes lines of bytes as they come, and publications of the lines.
+
+    `foreign` bytes may come from anybody, so the first line decides: until one is a JSON object or array, any other
+    raises `BadInput`.
+    """
 
     def __init__(
-        self, reader: ObjectReader, where: str, seen: Callable[[list[Publication]], None] = lambda _publications: None
+        self,
+        reader: ObjectReader,
+        where: str,
+        seen: Callable[[list[Publication]], None] = lambda _publications: None,
+        *,
+        foreign: bool = False,
     ) -> None:
         self._reader = reader
         self._where = where
@@ -155,10 +177,14 @@ class _LineSplitter:
         self._number = 0
         self._rest = b""
         self._too_long = False
+        self._foreign = foreign
 
     async def send(self, data: bytes | bytearray, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Publish the lines that these bytes complete; a sign of life, if they hold no publication."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        data = self._rest + data
+        if self._foreign and not self._too_long:
+            _check_opening(data)
+        *lines, rest = data.split(b"\n")
         batch: list[Publication] = []
         alive = False
         for line in lines:
@@ -187,16 +213,38 @@ class _LineSplitter:
             self._too_long = False
             self._reader.reject(BadInput("line too long", f"more than {MAX_LINE} bytes"), where)
             return None
+        if self._number == 1:
+            line = line.removeprefix(_BOM)
         if not line.strip():
             return None
         try:
-            item = decode_json(line)
+            item = self._decoded(line)
         except BadInput as error:
+            if self._foreign:
+                raise
             self._reader.reject(error, where)
             return None
         publications = self._reader.take(item, where)
         self._seen(publications)
         return publications
+
+    def _decoded(self, line: bytes) -> object:
+        item = decode_json(line)
+        if self._foreign and not isinstance(item, dict | list):
+            raise BadInput("not JSON", f"{line[:40]!r} is neither an object nor an array")
+        self._foreign = False
+        return item
+
+
+def _check_opening(data: bytes | bytearray) -> None:
+    """Raise `BadInput` for the first bytes of a connection if no line of JSON can begin so."""
+    opening = data.removeprefix(_BOM).lstrip()
+    if opening[:1] in {b"", b"{", b"["} or (len(opening) < _OPENING and b"\n" not in opening):
+        return
+    line = bytes(opening.partition(b"\n")[0][:40])
+    if _HTTP.match(opening) is not None:
+        raise BadInput("HTTP request", f"{line!r}, perhaps of a page in a browser, where lines of JSON belong")
+    raise BadInput("not JSON", f"{line!r} is no beginning of a JSON object or array")
 
 
 class _Open:

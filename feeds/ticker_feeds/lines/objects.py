@@ -89,10 +89,10 @@ class ObjectReader:
             self.reject(error, where)
             return self.mark_stale(_symbols(item), Reason.BAD_DATA)
 
-    def reject(self, error: BadInput, where: str) -> None:
-        """Count an unusable object."""
+    def reject(self, error: BadInput, where: str, consequence: str = "skipped") -> None:
+        """Count an unusable object, or another fault of its source."""
         if count_cause(self._counters, error.cause, _CAUSES):
-            self._log.warning("%s, %s: %s; skipped, and from now on only counted", self._name, where, error)
+            self._log.warning("%s, %s: %s; %s, and from now on only counted", self._name, where, error, consequence)
 
     def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
         """Mark those of these symbols that are declared as `stale`, until their next update."""
