@@ -1,13 +1,23 @@
-"""Logs on stderr, in one format for the service's own and for those of feeds, which use the standard `logging`."""
+"""Logs on stderr, in one format for the service's own and for those of feeds, which use the standard `logging`.
+
+An entry is one line, and a traceback the indented lines below it, whatever texts of feeds, venues and clients it holds:
+everything in them that is not printable is escaped.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.dev import plain_traceback
+from structlog.typing import EventDict, ExcInfo
+
+from ticker.texts import printable
+
+_INDENT = "    "
 
 
 def configure_logging(log_format: Literal["console", "json"]) -> None:
@@ -18,13 +28,15 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if log_format == "json":
+        # JSON escapes everything beyond ASCII by itself.
         last: list[structlog.typing.Processor] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ]
     else:
         # The default formatter draws boxes around tracebacks, which blocks the service for tens of milliseconds.
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
+        last = [_printable_entry, renderer]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -46,3 +58,25 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
     root.setLevel(logging.INFO)
     # It logs every frame, and the connection logs its errors again.
     logging.getLogger("trio-websocket").setLevel(logging.CRITICAL)
+
+
+def _printable_entry(_logger: object, _method: str, entry: EventDict) -> EventDict:
+    """Make every text of an entry printable, before the renderer adds its colours."""
+    return {printable(key): value if key in _RENDERED else _printable_value(value) for key, value in entry.items()}
+
+
+_RENDERED = {"exc_info", "_record", "_from_structlog"}
+"""What an entry holds for the renderer."""
+
+
+def _printable_value(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(value if isinstance(value, str) else repr(value))
+
+
+def _write_traceback(sink: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback, indented: the text of an exception may have lines that look like entries."""
+    text = io.StringIO()
+    plain_traceback(text, exc_info)
+    sink.write("\n".join(f"{_INDENT}{printable(line)}" for line in text.getvalue().split("\n")))
