@@ -88,6 +88,14 @@ class Failing:
         raise OSError("the venue\nhung up")
 
 
+class Faulty:
+    """Declares an instrument, and its code is at fault."""
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        await updates.send(Instrument("LAST"))
+        raise ValueError("no\nprice")
+
+
 class Closing:
     """Publishes once and closes its channel, as `async with` does."""
 

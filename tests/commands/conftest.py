@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,9 +30,10 @@ RunTicker: TypeAlias = Callable[..., Outcome]
 
 @pytest.fixture
 def process_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undoes the settings of the whole process that a command makes: logs, the import path, memory."""
+    """Undoes the settings of the whole process that a command makes: logs, the import path, memory, signals."""
     root, websockets = logging.getLogger(), logging.getLogger("trio-websocket")
     handlers, levels, path = root.handlers, (root.level, websockets.level), list(sys.path)
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     configure = structlog.configure
     # A cached logger would keep writing to this test's stderr in later tests.
     uncached = {"cache_logger_on_first_use": False}
@@ -44,6 +46,8 @@ def process_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root.setLevel(levels[0])
     websockets.setLevel(levels[1])
     sys.path[:] = path
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

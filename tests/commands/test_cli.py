@@ -141,21 +141,43 @@ async def test_flags_and_files_reach_the_service_and_the_client_as_processes(tmp
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-async def test_a_feed_that_fails_is_logged_without_decoration(
+async def test_a_feed_whose_code_is_at_fault_has_one_traceback_without_decoration(
     log_format: Literal["console", "json"], output: Output
 ) -> None:
-    feed = "tests.feeds_for_tests:Failing"
+    feed = "tests.feeds_for_tests:Faulty"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(serve, feed=[feed], listen="127.0.0.1:0", log_format=log_format))
-        await output.until(lambda: "OSError: the venue" in output.stderr)
+        await output.until(lambda: output.stderr.count("feed failed") >= 3)
         signal.raise_signal(signal.SIGTERM)
     output.read()
+    assert output.stderr.count("Traceback") == 1
     assert output.stderr.isascii(), "tracebacks drawn in boxes take the service most of a second each"
     if log_format == "json":
         failures = [event for event in map(json.loads, output.stderr.splitlines()) if event["event"] == "feed failed"]
         assert failures[0]["feed"] == feed
         assert failures[0]["level"] == "error"
-        assert "OSError: the venue\nhung up" in failures[0]["exception"]
+        assert "ValueError: no\nprice" in failures[0]["exception"]
+        assert "again at " in failures[1]["cause"]
+
+
+async def test_a_venue_that_cannot_be_reached_is_one_line_with_feed_cause_and_next_try(output: Output) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        refused = f"coinbase?symbols=BTC-USD&url=wss://127.0.0.1:{free.getsockname()[1]}"
+    unknown = "kraken?symbols=BTC/USD&url=wss://nosuchhost.invalid"
+    failing = "tests.feeds_for_tests:Failing"
+    feeds = [refused, unknown, failing]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(serve, feed=feeds, listen="127.0.0.1:0", log_format="json"))
+        await output.until(lambda: all(output.stderr.count(f'"feed": "{feed}"') >= 2 for feed in feeds))
+        signal.raise_signal(signal.SIGTERM)
+    output.read()
+    logged = [json.loads(line) for line in output.stderr.splitlines()]
+    assert not any("exception" in line for line in logged)
+    causes = {refused: "Connection refused", unknown: "Name or service not known", failing: "the venue hung up"}
+    for line in logged:
+        if line["event"] == "feed failed":
+            assert causes[line["feed"]] in line["cause"]
+            assert line["retry_seconds"] >= 0
 
 
 async def test_watch_prints_a_line_for_each_frame_the_snapshot_first() -> None:

@@ -1,59 +1,57 @@
-"""The command `ticker`: its subcommands put together, and its exit codes.
+"""The command `ticker`: signals and standard streams from the first moment on, then the command, then an exit code.
 
-An argument that cannot be used ends with exit code 2, a connection that fails for good with 1, each with one line on
-stderr. Logs go to stderr too: stdout holds only the command's output.
+Exit codes, of every command:
+
+    0    it did what it was asked to do, or was stopped in order: `serve`, `watch`, `record` and `feeds check` end so
+         on SIGINT and SIGTERM once they run
+    1    a connection failed for good, the output could not be written or its reader has gone, or a check failed
+    2    an argument, a setting or a file cannot be used
+    130  SIGINT (Ctrl-C) ended it: while it started, at the second Ctrl-C, or a command that waits for nothing
+    143  SIGTERM did, likewise
+
+Errors are one line on stderr. Logs go to stderr too: stdout holds only the command's output.
+
+This module imports next to nothing, because the other modules take most of a second, and a signal may come meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
+from types import FrameType
 
-from cyclopts import App, CycloptsError
-
-from ticker.commands.export import export
-from ticker.commands.feeds import feeds_app
-from ticker.commands.record import record
-from ticker.commands.serve import serve
-from ticker.commands.tokens import token_app
-from ticker.commands.watch import watch
-from ticker.errors import ConfigError, ConnectionFailed
-
-app = App(
-    name="ticker",
-    help="Live market data, pushed to thousands of clients over TLS.",
-    help_format="plaintext",
-    version=metadata.version("ticker-push"),
-    backend="trio",
-    result_action="return_value",
-)
-for command in (serve, watch, record, export, feeds_app, token_app):
-    app.command(command)
+try:
+    import signal
+except KeyboardInterrupt:
+    os._exit(130)
 
 
 def main() -> None:
     """Run the command line of this process, and exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's job in the background ignores SIGINT
+            signal.signal(number, _leave)
     code = 0
     try:
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
-    except* (ConfigError, CycloptsError) as group:
-        code = _print_error(group, 2)
-    except* ConnectionFailed as group:
-        code = _print_error(group, 1)
-    except* OSError as group:
-        # The reader of stdout has gone, or stdout cannot be written: flushing the rest of the buffer would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1 if group.subgroup(BrokenPipeError) is not None else _print_error(group, 1)
-    except* KeyboardInterrupt:
-        code = 130
+        code = _run()
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     sys.exit(code)
 
 
-def _print_error(group: BaseExceptionGroup[Exception], code: int) -> int:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    text = " ".join(str(error).split())
-    print(f"ticker: {text}", file=sys.stderr)
-    return code
+def _run() -> int:
+    from ticker.commands.streams import prepare_streams  # noqa: PLC0415  # after the signals' handlers, as all others
+
+    if sys.stderr is sys.__stderr__:  # unless the streams are the caller's, as in a test
+        prepare_streams()
+    from ticker.commands.app import run  # noqa: PLC0415
+
+    return run(sys.argv[1:])
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End the process at once. As process 1 of a container it has to do that itself: no signal ends that by default.
+
+    An exception would do no better: raised within an import or a finalizer it is a traceback, or is lost.
+    """
+    os._exit(128 + number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
 from functools import partial
 
@@ -12,6 +11,7 @@ from cyclopts import App
 
 from ticker.commands.feed_report import FeedReport
 from ticker.commands.logs import configure_logging
+from ticker.commands.signals import on_stop_signal
 from ticker.config import Limits
 from ticker.errors import ConfigError, sole
 from ticker.market import shown
@@ -52,14 +52,14 @@ def installed(*names: str) -> None:
 
 
 @feeds_app.command
-async def check(spec: str, *, seconds: float = 10.0) -> None:
+async def check(spec: str, *, seconds: float = 10.0) -> int:
     """Run a feed for some seconds, and report on its publications.
 
     The report has the numbers of instruments and updates, the coverage of fields, odd values (bid above
     ask, negative values, times that step backwards, jumps), publications that the service would refuse,
     and the feed's own counters.
 
-    Exit code 1 if the feed failed, a publication was refused, or no update came.
+    Exit code 1 if the feed failed, a publication was refused, or no update came. Ctrl-C ends the check early.
 
     Parameters
     ----------
@@ -80,8 +80,7 @@ async def check(spec: str, *, seconds: float = 10.0) -> None:
     print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
     print("\n".join(report.lines(elapsed, getattr(feed, "counters", {}))))
-    if report.refused.counts or not report.updates or (end is not None and end != ENDED):
-        sys.exit(1)
+    return int(bool(report.refused.counts or not report.updates or (end is not None and end != ENDED)))
 
 
 ENDED = "ended by itself"
@@ -92,8 +91,8 @@ async def run_for(feed: Feed, seconds: float, report: FeedReport) -> str | None:
     sending, receiving = trio.open_memory_channel[FeedMessage](Limits().feed_queue)
     end: str | None = None
     began = trio.current_time()
-    with trio.move_on_after(seconds):
-        async with trio.open_nursery() as nursery:
+    with trio.move_on_after(seconds) as scope:
+        async with on_stop_signal(scope.cancel), trio.open_nursery() as nursery:
             nursery.start_soon(_receive, receiving, began, report)
             with sending:
                 end = await _run_to_its_end(feed, FeedChannel(FeedState("check"), sending, Limits().max_batch))

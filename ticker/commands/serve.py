@@ -15,6 +15,7 @@ from ticker.commands.logs import configure_logging
 from ticker.commands.memory import tune_memory
 from ticker.commands.settings import load_config
 from ticker.commands.signals import on_stop_signal
+from ticker.commands.streams import announce
 from ticker.config import Config, TlsFiles, Tokens
 from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
@@ -86,7 +87,7 @@ async def _run_until_stopped(settings: Config) -> None:
             background.start_soon(watchdog.keep_turning)
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(run_service, settings, stop, hangups)
-                print(f"ready {url}", flush=True)
+                announce(f"ready {url}")
             background.cancel_scope.cancel()
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cyclopts import App, Parameter
 
+from ticker.commands.streams import announce
 from ticker.door.key_ring import algorithm_of, shared_secret
 from ticker.errors import ConfigError
 
@@ -130,4 +131,4 @@ def _write(path: Path, content: bytes, mode: int) -> None:
             file.write(content)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a writable folder without this file") from None
-    print(f"wrote {path}")
+    announce(f"wrote {path}")

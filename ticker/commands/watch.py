@@ -21,6 +21,7 @@ from ticker.client.subscription import Change, Subscription
 from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
 from ticker.commands.screen import Screen, shown
 from ticker.commands.signals import on_stop_signal
+from ticker.commands.streams import writes_unicode
 from ticker.errors import ConfigError
 
 REDRAW_SECONDS = 0.1
@@ -73,9 +74,10 @@ _Follow = Callable[[tuple[str, ...], _Connect, str], Awaitable[None]]
 
 
 async def _print_lines(names: tuple[str, ...], open_client: _Connect, _url: str) -> None:
+    ascii_only = not writes_unicode(sys.stdout)
     async with open_client(on_event=_print_event) as client:
         async for change in client.subscribe(*names):
-            print(_line(change), flush=True)
+            print(_line(change, ascii_only=ascii_only), flush=True)
 
 
 async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -> None:
@@ -94,7 +96,7 @@ async def _update_screen(screen: Screen, subscription: Subscription) -> None:
         screen.apply(change, trio.current_time())
 
 
-def _line(change: Change) -> str:
+def _line(change: Change, *, ascii_only: bool) -> str:
     changes = {
         symbol: {
             name: value if value is None or isinstance(value, int) else shown(value) for name, value in fields.items()
@@ -102,7 +104,7 @@ def _line(change: Change) -> str:
         for symbol, fields in change.changes.items()
     }
     time = change.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=False)
+    return json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=ascii_only)
 
 
 def _print_event(event: Event) -> None:

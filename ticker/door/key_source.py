@@ -22,6 +22,7 @@ from ticker.config import (
 )
 from ticker.door.key_ring import KeyRing, key_set, public_key, shared_secret
 from ticker.errors import ConfigError
+from ticker.net.failures import FailureLog, cause_of, is_expected
 from ticker.net.tls import client_context
 
 _UNUSED_LOGGED = 10
@@ -37,6 +38,7 @@ class KeySource:
         self._tokens = tokens
         self._lock = trio.Lock()
         self._loaded_at = -math.inf
+        self._failures = FailureLog(_log)
         self.ring: KeyRing | None = None
         source = tokens.key or tokens.jwks or tokens.secret or ""
         self.source = source
@@ -54,7 +56,8 @@ class KeySource:
         try:
             await self.reload()
         except _Unreachable as error:
-            _log.error("no keys yet: nobody gets in before they can be loaded", cause=str(error))
+            text = "no keys yet: nobody gets in before they can be loaded"
+            self._failures.write(text, error, retry_seconds=UNKNOWN_KEY_SECONDS)
 
     async def reload(self) -> None:
         """Load the keys. Raises `ConfigError`; the keys in use then stay."""
@@ -80,15 +83,19 @@ class KeySource:
     async def refresh(self) -> None:
         """Fetch the keys at a URL again and again: new ones become known, and withdrawn ones stop to count."""
         while self._remote:
-            await trio.sleep(KEY_REFRESH_SECONDS if self.ring is not None else UNKNOWN_KEY_SECONDS)
+            await trio.sleep(self._refresh_seconds)
             async with self._lock:
                 await self._try_reload()
+
+    @property
+    def _refresh_seconds(self) -> float:
+        return KEY_REFRESH_SECONDS if self.ring is not None else UNKNOWN_KEY_SECONDS
 
     async def _try_reload(self) -> None:
         try:
             await self.reload()
-        except ConfigError as error:
-            _log.warning("keys not loaded; those in use stay", cause=str(error))
+        except Exception as error:  # noqa: BLE001  # the library that fetches them, or their server, may do anything
+            self._failures.write("keys not loaded; those in use stay", error, retry_seconds=self._refresh_seconds)
 
     def _parse(self, document: bytes) -> KeyRing:
         if self._tokens.key is not None:
@@ -126,8 +133,10 @@ async def _fetch(url: str) -> bytes:
                     document += part
                     if len(document) > MAX_JWKS_BYTES:
                         scope.cancel()
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _Unreachable(f"{type(error).__name__}: {error}") from None
+    except Exception as error:
+        if is_expected(error):
+            raise _Unreachable(cause_of(error)) from None
+        raise
     if scope.cancelled_caught or len(document) > MAX_JWKS_BYTES:
         raise _Unreachable(
             f"it did not come within {KEY_FETCH_SECONDS:.0f} s, or is longer than {MAX_JWKS_BYTES} bytes"

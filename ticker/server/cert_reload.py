@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from ticker.config import CERT_POLL_SECONDS
-from ticker.errors import ConfigError
+from ticker.net.failures import FailureLog
 from ticker.net.tls import server_context
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.cert_reload")
@@ -57,6 +57,7 @@ class Reloadable(Protocol):
 async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIterator[object]) -> None:
     """Reload each of these when its files have changed, and all of them whenever `hangups` yields."""
     stamps = [_stamp(each.files) for each in reloadables]
+    failures = FailureLog(_log)
     while True:
         asked = False
         with trio.move_on_after(CERT_POLL_SECONDS):
@@ -66,14 +67,15 @@ async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIter
             stamp = _stamp(each.files)
             if asked or stamp != stamps[number]:
                 stamps[number] = stamp
-                await _reload(each)
+                await _reload(each, failures)
 
 
-async def _reload(reloadable: Reloadable) -> None:
+async def _reload(reloadable: Reloadable, failures: FailureLog) -> None:
     try:
         await reloadable.reload()
-    except ConfigError as error:
-        _log.error("not reloaded; what was in use stays", source=reloadable.source, cause=str(error))
+    except Exception as error:  # noqa: BLE001  # a renewal that fails in any way ends no service that has what it needs
+        next_try = "when the files change, or on SIGHUP" if reloadable.files else "on SIGHUP, or within minutes"
+        failures.write("not reloaded; what was in use stays", error, source=reloadable.source, next_try=next_try)
     else:
         _log.info("reloaded", source=reloadable.source)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 import trio
@@ -20,6 +21,7 @@ from ticker.core.session import Answer, ServerSession, Terms
 from ticker.door.auth import Auth
 from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
+from ticker.net.failures import FailureLog
 from ticker.net.fair_queue import FairQueue
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
@@ -41,6 +43,8 @@ class ServerContext:
     """All clients that are sent data."""
     fair_queue: FairQueue = field(default_factory=FairQueue)
     """Turns for long work. The service runs its `hand_out`."""
+    failures: FailureLog = field(default_factory=partial(FailureLog, _log), repr=False)
+    """Faults of code that ended a connection."""
 
 
 class ClientConnection(ABC):

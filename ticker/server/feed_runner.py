@@ -22,6 +22,7 @@ import trio
 from ticker.config import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
 from ticker.errors import sole
 from ticker.market import Reason
+from ticker.net.failures import FailureLog
 from ticker.server.blocked_loop import FeedBlocked, interruptible
 from ticker.server.feed_channel import FeedChannel, FeedSink, FeedState, MarkStale
 from ticker_feeds import Feed
@@ -53,6 +54,7 @@ class FeedRunner:
         self._sink = sink
         self._updates_of = updates_of
         self._max_batch = max_batch
+        self._failures = FailureLog(_log)
         state.counters = getattr(feed, "counters", state.counters)
 
     def __repr__(self) -> str:
@@ -69,9 +71,10 @@ class FeedRunner:
                 if trio.current_time() - began > LONGEST_RESTART_SECONDS:
                     bound = FIRST_RESTART_SECONDS
                 self._state.failures += 1
-                _log.error("feed failed", feed=self._state.name, restart_within_seconds=bound, exc_info=sole(error))
+                wait = random.uniform(0, bound)  # noqa: S311  # spread, not secret
+                self._failures.write("feed failed", sole(error), feed=self._state.name, retry_seconds=round(wait, 1))
                 await self._mark_stale(_reason(error))
-                await trio.sleep(random.uniform(0, bound))  # noqa: S311  # spread, not secret
+                await trio.sleep(wait)
                 bound = min(bound * 2, LONGEST_RESTART_SECONDS)
                 await self._mark_stale(Reason.RECONNECTING)
             else:

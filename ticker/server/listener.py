@@ -99,8 +99,8 @@ async def handle_connection(
             connection_limits.disconnected(address)
     except CONNECTION_LOST as error:
         _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
-    except Exception:  # noqa: BLE001  # a fault on one connection must not reach the others
-        _log.exception("connection failed", peer=address)
+    except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
+        context.failures.write("connection failed", error, peer=address)
     finally:
         sock.close()
 

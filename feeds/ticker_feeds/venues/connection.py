@@ -127,7 +127,7 @@ async def open_connection(
                         receive_buffer_size=_RECEIVE_BUFFER,
                     )
             except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as failure:
-                cause = failure.__cause__ or failure
+                cause = _innermost(failure)
                 raise VenueUnreachable(f"{address}{parts.path}: {str(cause) or type(cause).__name__}") from failure
             yield VenueConnection(connection, address, silence_seconds)
             nursery.cancel_scope.cancel()
@@ -137,6 +137,17 @@ async def open_connection(
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The exception that all began with. (Trio raises one for all addresses of a name, from those of each.)"""
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            return error
 
 
 def _address(parts: SplitResult) -> str:
