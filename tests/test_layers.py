@@ -43,7 +43,7 @@ MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 
 PURE = (
     {"ticker.core", "ticker.protocol"}
-    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events")}
+    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events", "arguments")}
     | VOCABULARY
     | PURE_DOOR
 )

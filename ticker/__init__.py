@@ -10,7 +10,7 @@ Ctrl-C before a second of imports.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ticker.client.client import Client, connect
-    from ticker.client.events import Connected, Disconnected, Event, Refused
+    from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
     from ticker.client.subscription import Change, Subscription
     from ticker.client.sync_client import watch
     from ticker.errors import ConfigError, ConnectionFailed, TickerError
@@ -26,13 +26,14 @@ __all__ = [
     "Refused",
     "Subscription",
     "TickerError",
+    "Unmatched",
     "connect",
     "watch",
 ]
 
 _MODULES = {
     "ticker.client.client": ("Client", "connect"),
-    "ticker.client.events": ("Connected", "Disconnected", "Event", "Refused"),
+    "ticker.client.events": ("Connected", "Disconnected", "Event", "Refused", "Unmatched"),
     "ticker.client.subscription": ("Change", "Subscription"),
     "ticker.client.sync_client": ("watch",),
     "ticker.errors": ("ConfigError", "ConnectionFailed", "TickerError"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import trio
@@ -11,8 +10,7 @@ from tests.client.test_session import Conversation
 from ticker.client.client import Client
 from ticker.client.connection import Connection
 from ticker.client.events import Event
-from ticker.client.replica import Fields
-from ticker.client.session import ClientSession
+from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Change, Subscription
 from ticker.protocol.wire import MSGPACK
 
@@ -23,7 +21,7 @@ async def no_stream() -> trio.abc.Stream:
     raise AssertionError
 
 
-def ignore(_: Event | Mapping[str, Fields] | Subscription) -> None:
+def ignore(_: Event | Received | Subscription) -> None:
     pass
 
 

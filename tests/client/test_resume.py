@@ -7,6 +7,7 @@ import pytest
 from ticker.client.replica import InstrumentState, Replica
 from ticker.client.resume import VanishedFields, max_request_bytes, may_resume
 from ticker.protocol.messages import Definition, Welcome
+from ticker.protocol.symbols import matcher
 
 
 def welcome(epoch: str = "e", cut: int = 5, **limits: int) -> Welcome:
@@ -56,9 +57,10 @@ def test_fields_that_do_not_come_again_are_withdrawn_with_the_changes_of_their_i
     vanished.complete(changes)  # type: ignore[arg-type]
     assert changes == {"A": {"x": 4, "y": None}, "C": {"x": 5}}
     assert vanished
-    assert vanished.take_withdrawals() == {"B": {"x": None}}
+    assert vanished.take_withdrawals(matcher(["B*"])) == {}
+    assert vanished.take_withdrawals(matcher(["A"])) == {"B": {"x": None}}
     assert not vanished
-    assert vanished.take_withdrawals() == {}
+    assert vanished.take_withdrawals(matcher([])) == {}
 
 
 def test_an_instrument_is_completed_once() -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from ticker import Change, Connected, Disconnected, Refused
+from ticker import Change, Connected, Disconnected, Refused, Unmatched
 from ticker.client.replica import Fields
 from ticker.commands.screen import COLUMNS, FLASH_SECONDS, Screen, shown
 
@@ -165,3 +165,38 @@ def test_while_the_connection_is_lost_no_row_looks_live() -> None:
     assert "connection lost" in drawn(screen)
     screen.apply_event(Connected("wss://127.0.0.1:1", "s", resumed=True))
     assert "live" in drawn(screen)
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202eDSU\x07"
+
+
+def test_whatever_a_server_sends_is_shown_as_text_only() -> None:
+    screen = Screen("u")
+    screen.apply(many({HOSTILE: {"bid": Decimal("1.00"), "status": HOSTILE, "reason": HOSTILE}}), 1)
+    screen.apply_event(Refused("a b", 7, HOSTILE))
+    screen.apply_event(Unmatched(HOSTILE + "*", 5))
+    text = drawn(screen)
+    screen.apply_event(Disconnected(HOSTILE, 1))
+    text += drawn(screen)
+    assert all(line.isprintable() for line in text.splitlines())
+    assert text.count("\\x1b[2J\\x9b31m\\u202eDSU\\x07") >= 4
+
+
+def test_a_name_without_an_instrument_has_a_remark_until_one_matches() -> None:
+    screen = Screen("u")
+    screen.apply_event(Unmatched("Z*", 5))
+    screen.apply_event(Unmatched("Y", 5))
+    assert "Z*: no instrument for 5 s" in drawn(screen)
+    screen.apply(changed(ZZ={"bid": Decimal(1)}), 1)
+    text = drawn(screen)
+    assert "Z*" not in text
+    assert "Y: no instrument" in text
+
+
+def test_remarks_leave_room_for_prices() -> None:
+    screen = Screen("u")
+    for number in range(100):
+        screen.apply_event(Unmatched(f"N{number}", 5))
+    screen.apply(changed(A={"bid": Decimal(1)}), 1)
+    assert len(drawn(screen, height=24).splitlines()) < 24
+    assert row(drawn(screen, height=24), "A")

@@ -10,7 +10,7 @@ One task keeps the client connected: it runs one `Connection` after another, wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,23 @@ from urllib.parse import urlsplit
 
 import trio
 
+from ticker.client.arguments import check_counts, check_names, check_options, too_many
 from ticker.client.connection import Connection, Dial, Token
 from ticker.client.connector import dial, first_of, stream_url
-from ticker.client.events import Event
+from ticker.client.event_log import EventLog
+from ticker.client.events import Connected, Event, Refused, Unmatched
 from ticker.client.reconnect import Backoff
 from ticker.client.replica import Fields
-from ticker.client.session import ClientSession
+from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
-from ticker.errors import ConnectionFailed
-from ticker.market import Instrument
+from ticker.errors import Code, ConnectionFailed
+from ticker.market import Instrument, is_symbol, shown
 from ticker.net.tls import client_context
+from ticker.protocol.symbols import is_pattern, matcher
 from ticker.protocol.wire import MSGPACK
+
+_UNMATCHED_SECONDS = 5.0
+"""Time after the server's answer in which an instrument may still appear; then a name without one is reported."""
 
 
 @asynccontextmanager
@@ -38,7 +44,7 @@ async def connect(
     ca: str | Path | None = None,
     token: Token | None = None,
     interval_ms: int | None = None,
-    on_event: Callable[[Event], None] = lambda _event: None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to a service, and stay connected until the block is left.
 
@@ -46,13 +52,16 @@ async def connect(
     the system's; for a server on this machine its development authority is found by itself. `token` is a JSON Web
     Token, or a function that returns one, perhaps an async function: it is called for each connection and before a
     token expires, and an exception of it counts as a failed connection. `interval_ms` asks for at most one frame per so
-    many milliseconds. `on_event` is called with each `Connected`, `Disconnected` and `Refused`.
+    many milliseconds. `on_event` is called with each `Connected`, `Disconnected`, `Refused` and `Unmatched`; without
+    it, refused names, names without an instrument and lost connections are logged as warnings (logger `ticker`).
 
-    Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for a URL or file that cannot be
+    Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for an argument that cannot be
     used. A lost connection is made again without an exception; only if the server says that coming back is of no use,
     the subscriptions end with `ConnectionFailed`. It carries the HTTP status or the close code.
     """
+    check_options(url, token, interval_ms, on_event)
     full_url, host = stream_url(url)
+    on_event = on_event or EventLog(host)
     context = client_context(host, Path(ca) if ca is not None else None)
     client = Client(full_url, partial(dial, full_url, context), token, ClientSession(MSGPACK, interval_ms), on_event)
     failure: BaseException | None = None
@@ -84,11 +93,13 @@ class Client:
         self.url = url
         self._session = session
         self._on_event = on_event
-        self._new_connection = partial(Connection, url, dial, token, session, on_event, self._merge)
+        self._new_connection = partial(Connection, url, dial, token, session, self._process_event, self._process)
         self._connection: Connection | None = None
         self._subscriptions: dict[Subscription, None] = {}
         self._closed = False
         self._failure: ConnectionFailed | None = None
+        self._answered = trio.Event()
+        """The server has answered for some names."""
         self.fault: Exception | None = None
         """The exception that `on_event` raised, if any; it ends the client."""
 
@@ -103,8 +114,14 @@ class Client:
         return self._session.replica.cursor
 
     def subscribe(self, *names: str) -> Subscription:
-        """Subscribe to symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes."""
-        subscription = Subscription(names, self._unsubscribe)
+        """Subscribe to symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes.
+
+        Raises `ConfigError` for anything but texts, and for more names than one connection may have. Should the service
+        lower its limits later, subscriptions with names that it refuses end with `ConfigError`.
+        """
+        check_names(names)
+        check_counts({*self._session.names, *names}, self._session.limits)
+        subscription = Subscription(names, self._unsubscribe, held=not self._session.has_all_of(names))
         replica = self._session.replica
         present = {symbol: self.values(symbol) for symbol in subscription.select(replica.symbols)}
         subscription.merge(replica.cursor, replica.time, present)
@@ -151,14 +168,43 @@ class Client:
         if self._connection is not None:
             self._connection.request_names()
 
-    def _merge(self, changes: Mapping[str, Fields]) -> None:
+    def _process_event(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            for subscription in self._subscriptions:
+                subscription.hold()
+        self._on_event(event)
+
+    def _process(self, received: Received) -> None:
+        """Hand the parts of a message on to the user and the subscriptions."""
+        for refused in received.refused:
+            self._on_event(refused)
+        self._end_beyond_limit([each for each in received.refused if each.code == Code.TOO_MANY_SYMBOLS])
         replica = self._session.replica
-        for subscription in self._subscriptions:
-            subscription.merge(replica.cursor, replica.time, changes)
+        if received.changes is not None:
+            for subscription in self._subscriptions:
+                subscription.merge(replica.cursor, replica.time, received.changes)
+        if received.answered:
+            self._answered.set()
+            for subscription in self._subscriptions:
+                if subscription.held and self._session.has_all_of(subscription.names):
+                    subscription.release(replica.cursor, replica.time)
+
+    def _end_beyond_limit(self, refused: list[Refused]) -> None:
+        """End the subscriptions of names for which the server has no room."""
+        if not refused:
+            return
+        names = {each.name for each in refused}
+        error = too_many(f"{shown(refused[0].name)} was refused: {refused[0].text}")
+        for subscription in [each for each in self._subscriptions if not names.isdisjoint(each.names)]:
+            self._unsubscribe(subscription)
+            subscription.end(error)
 
     async def _run(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
         try:
-            await self._keep_connected(task_status)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_for_unmatched)
+                await self._keep_connected(task_status)
+                nursery.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # the user's `on_event` may raise anything: it is theirs, bare
             self.fault = first_of(error) if isinstance(error, BaseExceptionGroup) else error
             scope.cancel()
@@ -186,3 +232,28 @@ class Client:
             wait = backoff.next_wait(end.retry_seconds, end.spread_seconds)
             self._on_event(end.event(wait))
             await trio.sleep(wait)
+
+    async def _watch_for_unmatched(self) -> None:
+        """Report each name that is still without an instrument some seconds after the server's answer, once."""
+        reported: set[str] = set()
+        while True:
+            await self._answered.wait()
+            self._answered = trio.Event()
+            reported &= self._session.names
+            suspects = await self._unmatched(self._session.kept_names() - reported)
+            if not suspects:
+                continue
+            await trio.sleep(_UNMATCHED_SECONDS)
+            for name in sorted(await self._unmatched(suspects & self._session.kept_names())):
+                reported.add(name)
+                self._on_event(Unmatched(name, _UNMATCHED_SECONDS))
+
+    async def _unmatched(self, names: set[str]) -> set[str]:
+        """Return the names that no instrument of the copy matches."""
+        symbols = self._session.replica.symbols
+        found = {name for name in names if is_symbol(name) and name not in symbols}
+        for name in filter(is_pattern, names):
+            if not any(map(matcher([name]), symbols)):
+                found.add(name)
+                await trio.lowlevel.checkpoint()  # each pattern without a match is compared with the whole market
+        return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -20,7 +20,6 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from ticker.client.connector import ObservedStream, Unreachable, first_of
 from ticker.client.events import Connected, Event
 from ticker.client.reconnect import LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
-from ticker.client.replica import Fields
 from ticker.client.session import ClientSession, Received
 from ticker.errors import ProtocolError
 from ticker.protocol.wire import MSGPACK
@@ -49,7 +48,7 @@ class Connection:
         token: Token | None,
         session: ClientSession,
         on_event: Callable[[Event], None],
-        on_changes: Callable[[Mapping[str, Fields]], None],
+        on_received: Callable[[Received], None],
     ) -> None:
         self.complete = False
         """Whether it has brought everything that the client is subscribed to."""
@@ -58,7 +57,7 @@ class Connection:
         self._token = token
         self._session = session
         self._on_event = on_event
-        self._on_changes = on_changes
+        self._on_received = on_received
         self._connected = False
         self._names_changed = trio.Event()
 
@@ -121,7 +120,7 @@ class Connection:
             welcome = self._session.begin(await websocket.get_message())
         self._connected = True
         connected()
-        self._on_event(Connected(self._url, welcome.session, self._session.replica.resuming))
+        self._on_event(Connected(self._url, excerpt(welcome.session), self._session.replica.resuming))
         nursery.start_soon(self._send_requests, websocket)
         end = await self._listen(websocket, observed, nursery)
         with trio.move_on_after(_CLOSE_SECONDS):
@@ -172,11 +171,8 @@ class Connection:
         """Act on the parts of a message that do not end the connection."""
         if received.error is not None or self._session.has_requests:
             self._names_changed.set()  # names have to be requested again, or had to wait for a reply
-        for refused in received.refused:
-            self._on_event(refused)
         self.complete = self.complete or self._session.complete
-        if received.changes is not None:
-            self._on_changes(received.changes)
+        self._on_received(received)
 
     async def _fresh_token(self) -> str:
         """Return the token to present now. Raises `Unreachable` if the user's function fails."""

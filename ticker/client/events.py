@@ -34,7 +34,10 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server declined a symbol or pattern, or does not know it yet; `code` is a `Code` (PROTOCOL.md, section 7)."""
+    """The server declined a symbol or pattern, or does not know it yet; `code` is a `Code` (PROTOCOL.md, section 7).
+
+    With TOO_MANY_SYMBOLS, the subscriptions with this name end with `ConfigError`.
+    """
 
     name: str
     code: int
@@ -46,4 +49,20 @@ class Refused:
         return self.code == Code.UNKNOWN_SYMBOL
 
 
-Event: TypeAlias = Connected | Disconnected | Refused
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """The service has answered, and for `seconds` since then no instrument has had this symbol or matched this pattern.
+
+    Said once for each name. The name stays subscribed: should such an instrument appear, its values come.
+    """
+
+    name: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """A remark for people."""
+        return f"no instrument for {self.seconds:.0f} s; is it the right name? Should one appear, it will join"
+
+
+Event: TypeAlias = Connected | Disconnected | Refused | Unmatched

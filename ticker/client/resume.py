@@ -6,7 +6,7 @@ The rules (PROTOCOL.md, section 5):
 2. A resume is one request, so all the names have to fit into one.
 3. The server has the copy's epoch, and its cut is not below the copy's cursor (`Replica.can_continue`).
 4. Otherwise the copy starts anew. The fields that it had are kept aside: an instrument that comes again takes its own
-   out, and the rest are reported as withdrawn once every request has its reply.
+   out, and the rest are reported as withdrawn once no name without a reply can bring them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 
 from ticker.client.replica import Fields, InstrumentState, Replica
 from ticker.protocol.messages import Welcome
+from ticker.protocol.symbols import Match
 
 _MAX_REQUEST_BYTES = 65_536
 """Limit of a server that names none."""
@@ -51,7 +52,7 @@ class VanishedFields:
             gone = self._fields.pop(symbol, {}).keys() - fields.keys()
             fields.update(dict.fromkeys(gone))
 
-    def take_withdrawals(self) -> dict[str, Fields]:
-        """Return the withdrawal of all that is left, and forget it."""
-        fields, self._fields = self._fields, {}
-        return {symbol: dict.fromkeys(left) for symbol, left in fields.items()}
+    def take_withdrawals(self, may_come: Match) -> dict[str, Fields]:
+        """Return the withdrawal of what is left of instruments that cannot come any more, and forget it."""
+        gone = [symbol for symbol in self._fields if not may_come(symbol)]
+        return {symbol: dict.fromkeys(self._fields.pop(symbol)) for symbol in gone}

@@ -14,7 +14,7 @@ The rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from ticker.client.events import Refused
 from ticker.client.replica import Fields, Replica
 from ticker.client.resume import VanishedFields, max_request_bytes, may_resume
 from ticker.errors import Code, ProtocolError
+from ticker.market import MAX_TEXT
 from ticker.protocol.messages import (
     Delta,
     Error,
@@ -38,6 +39,7 @@ from ticker.protocol.messages import (
 )
 from ticker.protocol.symbols import Match, matcher
 from ticker.protocol.wire import Encoding
+from ticker.texts import excerpt
 
 _REQUEST_OVERHEAD = 256
 """Bytes of a request besides its names, with room to spare."""
@@ -58,6 +60,8 @@ class Received:
     changes: dict[str, Fields] | None = None
     """Changed fields by symbol, if it brought data (perhaps none)."""
     refused: list[Refused] = field(default_factory=list)
+    answered: bool = False
+    """Whether it answered a request: the copy may be complete for more names."""
     error: Error | None = None
     goodbye: Goodbye | None = None
     expiring: bool = False
@@ -85,6 +89,10 @@ class ClientSession:
         self._in_sync: bool | None = None
         """Whether the requested names are the wanted ones; None until it is needed."""
         self._confirmed: set[str] = set()
+        self._answered: set[str] = set()
+        """Names for which the server has answered on this connection, in whatever way."""
+        self._failed: set[str] = set()
+        """Names of requests that were refused whole on this connection."""
         self._resume_first = False
         self._resume_id: int | None = None
         self._token_id: int | None = None
@@ -109,6 +117,24 @@ class ClientSession:
         """Whether `requests` would subscribe or unsubscribe names now."""
         return not self._unsubscribing and not self._all_requested()
 
+    @property
+    def names(self) -> KeysView[str]:
+        """The wanted names."""
+        return self._wanted.keys()
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Limits of the latest connection, as its WELCOME told them."""
+        return self._welcome.limits if self._welcome is not None else {}
+
+    def has_all_of(self, names: Iterable[str]) -> bool:
+        """Return whether the server has answered for these names, so the copy has all that there is of them."""
+        return self._answered.issuperset(names)
+
+    def kept_names(self) -> set[str]:
+        """Return the names that the server keeps, which may be without an instrument so far."""
+        return (self._answered & self._wanted.keys()) - self._declined - self._failed
+
     def add_names(self, names: Iterable[str]) -> None:
         """Subscribe to names; one that is added twice has to be removed twice."""
         self._wanted.update(names)
@@ -125,11 +151,15 @@ class ClientSession:
         message = parse_server_message(self._encoding.decode_message(payload))
         if not isinstance(message, Welcome):
             raise ProtocolError(Code.MALFORMED, "the first message of a connection is WELCOME")
+        if len(message.epoch) > MAX_TEXT:
+            raise ProtocolError(Code.MALFORMED, f"WELCOME: an epoch of more than {MAX_TEXT} characters")
         self._welcome = message
         self.heartbeat_seconds = message.heartbeat_ms / 1000
         self._unanswered.clear()
         self._unsubscribing.clear()
         self._declined.clear()
+        self._answered.clear()
+        self._failed.clear()
         self._confirmed &= self._wanted.keys()
         self._set_requested(sorted(self._confirmed))
         self._drop_unwanted()
@@ -155,9 +185,12 @@ class ClientSession:
         if dropped or self._unsubscribing:
             added = []  # rule 4
         self._declined.difference_update(added)  # asked for again: the new outcome counts
+        self._answered.difference_update(added)
         if dropped or added:
             self._set_requested([name for name in self._requested if name in self._wanted] + added)
         self._confirmed.difference_update(dropped)
+        self._answered.difference_update(dropped)
+        self._failed.difference_update(dropped)
         for names in self._unanswered.values():
             names.difference_update(dropped)
         if dropped:
@@ -214,14 +247,21 @@ class ClientSession:
         self._unsubscribing.discard(message.id)
         if message.id == self._resume_id:
             self._resume_id, self.replica.resuming = None, False
-        received.refused = [each for each in _refused(message.result) if each.code != Code.NOT_SUBSCRIBED]
+        # Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
+        received.refused = [each for each in _refused(message.result) if each.name in names]
         # The server keeps a symbol that it does not know yet: its values come when it appears.
         declined = {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
         self._confirmed |= names - declined
+        self._answered |= names
+        received.answered = True
         if declined:
             self._decline(declined)
-        if self.complete and self._vanished:
-            received.changes = self._vanished.take_withdrawals()
+        self._withdraw_vanished(received)
+
+    def _withdraw_vanished(self, received: Received) -> None:
+        """Report the fields that are gone for good: no name without an answer can bring their instrument again."""
+        if self._vanished:
+            received.changes = self._vanished.take_withdrawals(matcher(self._wanted.keys() - self._answered)) or None
 
     def _decline(self, names: set[str]) -> None:
         """Drop the instruments of names that the server does not serve (any more): a resumed copy of them would age."""
@@ -245,9 +285,14 @@ class ClientSession:
             self._vanished.add(self.replica)
             self.replica.welcome(self._welcome, resumable=False)
             self._confirmed.clear()
+            self._answered.clear()
             self._set_requested([name for name in self._requested if name not in names])
         else:
-            received.refused = [Refused(name, message.code, message.text) for name in sorted(names)]
+            received.refused = [Refused(name, message.code, excerpt(message.text)) for name in sorted(names)]
+            self._failed |= names
+            self._answered |= names
+            received.answered = True
+            self._withdraw_vanished(received)
 
     def _batches(self, names: list[str]) -> Iterator[list[str]]:
         """Iterate over the names in batches that each fit into a request."""
@@ -293,4 +338,4 @@ def _refused(result: dict[str, Any]) -> list[Refused]:
         outcomes = msgspec.convert(result.get("outcomes", []), list[_Outcome])
     except msgspec.ValidationError as error:
         raise ProtocolError(Code.MALFORMED, f"outcomes are [name, code, text]: {error}") from None
-    return [Refused(each.name, each.code, each.text) for each in outcomes if each.code != Code.OK]
+    return [Refused(each.name, each.code, excerpt(each.text)) for each in outcomes if each.code != Code.OK]

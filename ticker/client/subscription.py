@@ -39,15 +39,20 @@ class Change:
 
 
 class Subscription:
-    """An endless asynchronous iterator of `Change`; the first one has the present values.
+    """An endless asynchronous iterator of `Change`; the first one has the present values, all of them.
+
+    It is *held* until the server has answered for each of its names, and again when a new connection begins: what came
+    before is a part of a moment only.
 
     It ends when the client is closed, or when it is closed itself (`async with` does that). A client that gives up
     ends it with `ConnectionFailed`.
     """
 
-    def __init__(self, names: tuple[str, ...], close: Callable[[Subscription], None]) -> None:
+    def __init__(self, names: tuple[str, ...], close: Callable[[Subscription], None], *, held: bool = False) -> None:
         self.names = names
         """Its symbols and patterns."""
+        self.held = held
+        """Whether changes wait for the rest of their moment."""
         self._close = close
         self._has_patterns = not all(map(is_symbol, names))
         self._match = matcher(names)
@@ -69,7 +74,7 @@ class Subscription:
 
     async def __anext__(self) -> Change:
         await trio.lowlevel.checkpoint()
-        while not self._pending:
+        while self.held or not self._pending:
             if self._error is not None:
                 raise self._error
             if self._over:
@@ -118,10 +123,26 @@ class Subscription:
             if fields := changes[symbol]:
                 self._pending.setdefault(symbol, {}).update(fields)
         self._cut, self._time = cut, time
+        if self._pending and not self.held:
+            self._wake.set()
+
+    def hold(self) -> None:
+        """Keep changes back: those of a new connection come in parts."""
+        self.held = True
+        if self._wake.is_set():
+            self._wake = trio.Event()
+
+    def release(self, cut: int, time: int) -> None:
+        """Give changes again: with the pending ones the copy is complete at this cut."""
+        self.held = False
+        self._cut, self._time = cut, time
         if self._pending:
             self._wake.set()
 
     def end(self, error: TickerError | None) -> None:
-        """End the iteration, with this error if there is one."""
+        """End the iteration, with this error if there is one. Changes that are held are only a part, and dropped."""
+        if self.held:
+            self.held = False
+            self._pending.clear()
         self._over, self._error = True, error
         self._wake.set()

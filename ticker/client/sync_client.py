@@ -10,12 +10,14 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from ticker.client.client import connect
+from ticker.client.arguments import listed_names
+from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
 from ticker.client.subscription import Change, Subscription
@@ -28,16 +30,21 @@ def watch(
     ca: str | Path | None = None,
     token: Token | None = None,
     interval_ms: int | None = None,
-    on_event: Callable[[Event], None] = lambda _event: None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> Iterator[Change]:
-    """Iterate over the changes of some symbols and patterns, for ever; the arguments are those of `connect`.
+    """Iterate over the changes of a list of symbols and patterns, for ever; the other arguments are those of `connect`.
 
     The connection is made at the first step and closed when the iterator is closed, or is no longer used. `on_event` is
     called in the client's thread.
 
-    Raises the exceptions of `connect`.
+    Raises `ConfigError` at once if `names` is no list of names; and at the first step, the exceptions of `connect` and
+    `Client.subscribe`.
     """
     client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
+    return _iterate(client, listed_names(names))
+
+
+def _iterate(client: Callable[[], AbstractAsyncContextManager[Client]], names: tuple[str, ...]) -> Iterator[Change]:
     started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
 
     async def run() -> None:

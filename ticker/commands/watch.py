@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -23,6 +25,7 @@ from ticker.commands.screen import Screen, shown
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
 from ticker.errors import ConfigError
+from ticker.texts import printable
 
 REDRAW_SECONDS = 0.1
 
@@ -77,7 +80,7 @@ async def _print_lines(names: tuple[str, ...], open_client: _Connect, _url: str)
     ascii_only = not writes_unicode(sys.stdout)
     async with open_client(on_event=_print_event) as client:
         async for change in client.subscribe(*names):
-            print(_line(change, ascii_only=ascii_only), flush=True)
+            print(line_of(change, ascii_only=ascii_only), flush=True)
 
 
 async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -> None:
@@ -96,15 +99,27 @@ async def _update_screen(screen: Screen, subscription: Subscription) -> None:
         screen.apply(change, trio.current_time())
 
 
-def _line(change: Change, *, ascii_only: bool) -> str:
+def line_of(change: Change, *, ascii_only: bool = False) -> str:
+    """Return a change as a line of JSON: printable, whatever the server sent."""
     changes = {
-        symbol: {
-            name: value if value is None or isinstance(value, int) else shown(value) for name, value in fields.items()
-        }
+        symbol: {name: shown(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
         for symbol, fields in change.changes.items()
     }
     time = change.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=ascii_only)
+    line = json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=ascii_only)
+    return line if line.isprintable() else _UNPRINTABLE.sub(_escaped, line)
+
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\xac\xae-\u02ff]")
+"""Characters that may not be printable."""
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Return a character as JSON's escape if a terminal might obey it: the line means the same."""
+    character = match[0]
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else json.dumps(character)[1:-1]
 
 
 def _print_event(event: Event) -> None:
@@ -116,5 +131,5 @@ def event_text(event: Event) -> str:
     if isinstance(event, Connected):
         return f"{'resumed' if event.resumed else 'connected'} {event.url}"
     if isinstance(event, Disconnected):
-        return f"disconnected: {event.reason}; trying again in {event.retry_seconds:.1f} s"
-    return f"{event.name}: {event.text}"
+        return f"disconnected: {printable(event.reason)}; trying again in {event.retry_seconds:.1f} s"
+    return printable(f"{event.name}: {event.text}")

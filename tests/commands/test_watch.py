@@ -1,0 +1,69 @@
+"""ticker/commands/watch.py: what comes from a server reaches stdout and stderr as text only, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from tests.client.network import Script, scripted
+from tests.commands.test_cli import DECLARED, lines, started
+from tests.conftest import serving
+from tests.net.pair import Contexts
+from ticker import Change, Connected, Disconnected, Refused, Unmatched
+from ticker.commands.watch import event_text, line_of
+from ticker.protocol.messages import Definition, Goodbye, Instruments, Reply, Snapshot
+
+HOSTILE = "\x1b[2J\x9b31m\u202eDSU\x07\x7f\U000e0041\ud800"
+
+
+def test_a_line_of_json_holds_no_character_that_a_terminal_obeys_and_means_the_same() -> None:
+    line = line_of(Change(1, datetime.now(UTC), {HOSTILE: {"status": HOSTILE, "note": "Zürich 日本 🙂"}}))
+    assert line.isprintable()
+    assert "Zürich 日本 🙂" in line
+    assert json.loads(line)["changes"] == {HOSTILE: {"status": HOSTILE, "note": "Zürich 日本 🙂"}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Disconnected(HOSTILE, 1.0),
+        Refused(HOSTILE, 7, HOSTILE),
+        Unmatched(HOSTILE, 5),
+        Connected("u", "s", resumed=False),
+    ],
+)
+def test_an_event_is_one_printable_line(event: Disconnected | Refused | Unmatched | Connected) -> None:
+    assert event_text(event).isprintable()
+
+
+async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
+    hostile = HOSTILE[:-1]
+    script = Script(
+        Instruments([Definition(0, hostile, 0, 0, {})]),
+        Snapshot(0, 1, 1, [], [0, {1: 1, 14: hostile}]),
+        Reply(1, {"outcomes": [["*", 0, ""], ["a b", 7, hostile]]}),
+        Goodbye(hostile, 60_000, come_back=True),
+        code=1001,
+    )
+    async with scripted(contexts, script) as url, started("watch", "--url", url, "*", "a b") as process:
+        (line,) = await lines(process, 1)
+        text = b""
+        while b"disconnected" not in text:
+            assert process.stderr is not None
+            text += await process.stderr.receive_some()
+    assert line.isprintable()
+    assert list(json.loads(line)["changes"]) == [hostile]
+    assert all(each.isprintable() for each in text.decode().splitlines())
+    assert "a b: \\x1b[2J\\x9b31m" in text.decode()
+
+
+async def test_watch_says_which_names_no_instrument_has() -> None:
+    async with serving(*DECLARED) as service, started("watch", "--url", service.url, "A", "Q*", "ZZZ") as process:
+        text = ""
+        with trio.fail_after(60):
+            while "Q*: no instrument" not in text or "ZZZ: no instrument" not in text:
+                assert process.stderr is not None
+                text += (await process.stderr.receive_some()).decode()

@@ -1,0 +1,71 @@
+"""Checks of what users hand over: each error names the argument and the remedy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+
+from ticker.errors import ConfigError
+from ticker.market import shown
+from ticker.protocol.symbols import is_pattern
+
+
+def check_names(names: tuple[object, ...]) -> None:
+    """Check the arguments of `subscribe`. Raises `ConfigError`."""
+    for name in names:
+        if not isinstance(name, str):
+            remedy = ""
+            if isinstance(name, bytes):
+                remedy = "; give a text: name.decode()"
+            elif isinstance(name, Iterable):
+                remedy = "; give each name as an argument of its own: subscribe(*names)"
+            raise ConfigError(f"names: {shown(name)} is no symbol or pattern but a {type(name).__name__}{remedy}")
+        if not name:
+            raise ConfigError("names: an empty text is no symbol or pattern; leave it out")
+
+
+def listed_names(names: object) -> tuple[str, ...]:
+    """Return the names of a list. Raises `ConfigError` for anything else, an empty list or other items."""
+    if isinstance(names, str):
+        raise ConfigError(f"names: {shown(names)} is a text; give a list of names: [{shown(names)}]")
+    if isinstance(names, bytes | bytearray | Mapping) or not isinstance(names, Iterable):
+        raise ConfigError(f"names: {shown(names)} is a {type(names).__name__}; give a list of symbols and patterns")
+    listed = tuple(names)
+    for name in listed:
+        if not isinstance(name, str):
+            raise ConfigError(f"names: {shown(name)} is a {type(name).__name__}; each symbol or pattern is a text")
+    check_names(listed)
+    if not listed:
+        raise ConfigError("names: the list is empty; give at least one symbol or pattern, such as '*'")
+    return listed
+
+
+def check_options(url: object, token: object, interval_ms: object, on_event: object) -> None:
+    """Check the arguments of `connect`. Raises `ConfigError`."""
+    if not isinstance(url, str):
+        raise ConfigError(f"url: {shown(url)} is a {type(url).__name__}; give a text: wss://HOST:PORT")
+    if not (token is None or isinstance(token, str) or callable(token)):
+        raise ConfigError(f"token: a {type(token).__name__}; give a text, or a function that returns one")
+    if interval_ms is not None and (type(interval_ms) is not int or interval_ms < 0):
+        raise ConfigError(f"interval_ms: {shown(interval_ms)}; give a whole number of milliseconds, 0 or more")
+    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+        raise ConfigError(f"on_event: {shown(on_event)}; give a function of one event (not an async one)")
+
+
+def check_counts(wanted: Iterable[str], limits: Mapping[str, int]) -> None:
+    """Check names against the limits of a connection, as its WELCOME tells them. Raises `ConfigError`."""
+    names = set(wanted)
+    most = limits.get("max_symbols")
+    if most is not None and len(names) > most:
+        raise too_many(f"{len(names)} symbols and patterns; this connection may have {most}")
+    most = limits.get("max_patterns")
+    if most is not None and len(names) > most:  # else there cannot be too many patterns among them
+        patterns = sum(map(is_pattern, names))
+        if patterns > most:
+            raise too_many(f"{patterns} patterns; this connection may have {most}")
+
+
+def too_many(text: str) -> ConfigError:
+    """Return the error for more names than the server takes on one connection."""
+    remedy = "subscribe fewer (a pattern stands for many), use several clients, or raise the service's limits"
+    return ConfigError(f"names: {text}; {remedy}")
