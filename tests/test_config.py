@@ -94,6 +94,12 @@ def test_an_option_out_of_its_range_is_refused_by_name(options: dict[str, Any], 
     assert str(caught.value) == why
 
 
+def test_batches_that_feeds_rely_on_cannot_be_refused() -> None:
+    with pytest.raises(ConfigError, match=r"limits\.max_batch = 9999: give 10000 or more; feeds rely on it"):
+        Limits(max_batch=9_999)
+    assert Limits(max_batch=20_000).max_batch == 20_000
+
+
 @pytest.mark.parametrize(
     ("tokens", "wanted"),
     [

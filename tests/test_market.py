@@ -26,6 +26,8 @@ from ticker.market import (
     Kind,
     Reason,
     Status,
+    Withdrawal,
+    batches,
     decimal_text,
     field_key,
     field_kind,
@@ -356,3 +358,11 @@ def test_the_protocol_lists_every_reason_with_its_status() -> None:
     assert [word for word, _ in rows] == [str(reason) for reason in Reason]
     assert {status for _, status in rows} == {str(status) for status in Status} - {"live"}
     assert all(f"`{status}`" in text for status in Status)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (3, [3]), (7, [3, 3, 1])])
+def test_publications_are_divided_into_batches_in_order(count: int, sizes: list[int]) -> None:
+    publications = [Withdrawal(f"S{number}") for number in range(count)]
+    made = list(batches(iter(publications), 3))
+    assert [len(batch) for batch in made] == sizes
+    assert [each for batch in made for each in batch] == publications

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from ticker.errors import ConfigError
+from ticker.market import MAX_BATCH
 
 MAX_INTERVAL_MS = 60_000
 """The longest interval: a client that wants a frame more seldom than once a minute gets one a minute."""
@@ -239,8 +240,9 @@ class Limits:
     """Items that wait between feeds and the publisher; beyond it, feeds wait."""
     updates_per_cut: int = 2_000
     """Waiting publications that are folded into one cut; a batch is never split."""
-    max_batch: int = 10_000
-    """Publications in one batch; a feed that sends a larger one fails, and is started again."""
+    max_batch: int = MAX_BATCH
+    """Publications in one batch; a feed that sends a larger one fails, and is started again. No less than the default, which
+    feeds rely on."""
     snapshot_part: int = 256
     """Instruments per part of a large snapshot."""
 
@@ -249,6 +251,8 @@ class Limits:
             value = getattr(self, each.name)
             if not 0 < value < math.inf:
                 raise ConfigError(f"limits.{each.name} = {value}: give a number above 0")
+        if self.max_batch < MAX_BATCH:
+            raise ConfigError(f"limits.max_batch = {self.max_batch}: give {MAX_BATCH} or more; feeds rely on it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum, IntEnum, StrEnum
+from itertools import islice
 from typing import NamedTuple, TypeAlias, TypeGuard
 
 from ticker.errors import BadPublication
@@ -38,6 +39,12 @@ MAX_METADATA = 32
 
 MAX_FIELDS = 64
 """The most fields of one instrument, its own fields included."""
+
+MAX_BATCH = 10_000
+"""The most publications in one batch of a feed: a larger one is refused."""
+
+LIGHT_BATCH = 1_000
+"""Publications that need not be one moment are better sent in batches of this size: others are served in between."""
 
 
 class Kind(Enum):
@@ -207,6 +214,16 @@ Publication: TypeAlias = Instrument | Update | Withdrawal
 
 FeedItem: TypeAlias = Publication | Sequence[Publication]
 """An item in a feed's channel: one publication, or a list of them that clients see as one moment."""
+
+
+def batches(publications: Iterable[Publication], most: int = LIGHT_BATCH) -> Iterator[list[Publication]]:
+    """Yield these publications in order, in batches that a feed can send: each is a moment of its own.
+
+    For publications without a bound to their number: the declarations of a venue, or all instruments that are stale.
+    """
+    rest = iter(publications)
+    while batch := list(islice(rest, most)):
+        yield batch
 
 
 def is_symbol(text: object) -> bool:

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -16,10 +16,11 @@ import trio
 from trio.testing import MockClock
 
 import ticker
+from tests.conftest import Logs, alarms
 from tests.support import update
 from ticker.config import Config
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update
+from ticker.market import MAX_BATCH, FeedItem, Instrument, Publication, Update
 from ticker.server.service import serve
 from ticker_feeds.lines.jsonl import MAX_LINE, MAX_WRITERS, JsonLines
 from ticker_feeds.loading import load_feed
@@ -196,6 +197,55 @@ async def test_a_file_that_falls_silent_is_stale_until_it_grows_and_is_not_read_
         with path.open("ab", buffering=0) as file:
             file.write(line("A", 2))
         await received.until(lambda: received.publications[6:] == [update("A", bid=2), update("A", **live)])
+
+
+MANY = 12_000
+"""More instruments than a batch may have publications."""
+
+
+def largest(items: Sequence[FeedItem]) -> int:
+    return max(len(item) for item in items if isinstance(item, list))
+
+
+async def test_many_instruments_that_fall_silent_are_stale_in_batches_that_the_service_takes(
+    tmp_path: Path, fast_clock: MockClock
+) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"".join(line(f"S{at}", at) for at in range(MANY)))
+    async with running(JsonLines(path=str(path), follow=True, silence=60)) as received:
+        await received.until(lambda: len(received.publications) == 2 * MANY)
+        fast_clock.jump(61)
+        await received.until(lambda: len(received.publications) == 3 * MANY)
+    assert largest(received.items) <= MAX_BATCH
+
+
+async def test_the_many_instruments_of_a_program_that_hangs_up_are_stale_in_batches_that_the_service_takes() -> None:
+    feed = JsonLines(path="tcp://127.0.0.1:0")
+    async with listening(feed) as received:
+        async with await dial(feed) as writer:
+            await writer.send_all(b"".join(line(f"S{at}", at) for at in range(MANY)))
+            await received.until(lambda: len(received.publications) == 2 * MANY)
+        await received.until(lambda: len(received.publications) == 3 * MANY)
+    assert largest(received.items) <= MAX_BATCH
+
+
+async def test_the_service_shows_many_instruments_of_a_silent_feed_as_stale_and_its_feed_goes_on(
+    tmp_path: Path, logs: Logs
+) -> None:
+    path, stop = tmp_path / "lines", trio.Event()
+    path.write_bytes(b"".join(line(f"S{at}", at) for at in range(MANY)))
+    async with trio.open_nursery() as nursery:
+        config = Config(listen="127.0.0.1:0", feeds=[f"jsonl?path={path}&follow=yes&silence=1"])
+        url = await nursery.start(serve, config, stop)
+        async with ticker.connect(url) as client:
+            with trio.fail_after(60):
+                async for _ in client.subscribe("*"):
+                    statuses = [client.values(f"S{at}").get("status") for at in range(MANY)]
+                    if statuses == ["stale"] * MANY:
+                        break
+        stop.set()
+    assert client.values("S0")["reason"] == "feed_silent"
+    assert alarms(logs) == []
 
 
 async def test_a_named_pipe_is_followed_from_one_writer_to_the_next(tmp_path: Path) -> None:

@@ -221,6 +221,21 @@ async def test_an_instrument_is_silent_after_its_time_without_an_update_of_its_o
     assert autojump_clock.current_time() == 24
 
 
+async def test_many_silent_instruments_are_marked_a_part_at_a_time(autojump_clock: MockClock) -> None:
+    async def declare(updates: trio.abc.SendChannel[FeedItem]) -> None:
+        for number in range(2_001):
+            await updates.send(Instrument(f"S{number}"))
+        await trio.sleep(16)
+
+    feed = Lives(declare)
+    feed.instrument_silence_seconds = 10.0  # type: ignore[attr-defined]  # it is optional
+    sink = Sink()
+    await runner(feed, sink)[0].run()
+    silent = [symbols for _, reason, symbols in sink.marks if reason == "instrument_silent"]
+    assert [len(symbols) for symbols in silent] == [1_000, 1_000, 1]
+    assert autojump_clock.current_time() == 16
+
+
 async def test_many_instruments_are_marked_a_part_at_a_time() -> None:
     async def declare(updates: trio.abc.SendChannel[FeedItem]) -> None:
         for number in range(2_001):

@@ -111,19 +111,26 @@ class FeedRunner:
         seen: dict[str, tuple[int, float]] = {}
         marked: dict[str, int] = {}
         """The number of updates of each instrument when it was marked: once for each silence."""
+
+        def is_silent(symbol: str, now: float) -> bool:
+            updates = self._updates_of(symbol)
+            before, since = seen.get(symbol, (-1, now))
+            if updates != before:
+                seen[symbol] = updates, now
+            elif now - since >= seconds and marked.get(symbol) != updates:
+                marked[symbol] = updates
+                return True
+            return False
+
         while True:
             await trio.sleep(seconds / 2)
-            now, silent = trio.current_time(), []
-            for symbol in self._state.symbols:
-                updates = self._updates_of(symbol)
-                before, since = seen.get(symbol, (-1, now))
-                if updates != before:
-                    seen[symbol] = updates, now
-                elif now - since >= seconds and marked.get(symbol) != updates:
-                    marked[symbol] = updates
-                    silent.append(symbol)
-            if silent:
-                await self._sink.send((self._state, MarkStale(Reason.INSTRUMENT_SILENT, symbols=silent)))
+            now, symbols = trio.current_time(), list(self._state.symbols)
+            for start in range(0, len(symbols), STALE_PER_MESSAGE):
+                part = symbols[start : start + STALE_PER_MESSAGE]
+                silent = [symbol for symbol in part if is_silent(symbol, now)]
+                if silent:
+                    await self._sink.send((self._state, MarkStale(Reason.INSTRUMENT_SILENT, symbols=silent)))
+                await trio.lowlevel.checkpoint()  # however many instruments there are, prices are sent in between
 
     async def _mark_stale(self, reason: str) -> None:
         """Mark all instruments of the feed, a part at a time, behind everything it sent."""

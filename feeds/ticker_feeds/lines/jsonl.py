@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Publication, Reason
+from ticker.market import FeedItem, Publication, Reason, batches
 from ticker_feeds.lines.objects import ObjectReader, decode_json
 from ticker_feeds.parsing import BadInput
 
@@ -125,7 +125,8 @@ class JsonLines:
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
-            await updates.send(reader.mark_stale(orphans, Reason.WRITER_GONE))
+            for batch in batches(reader.mark_stale(orphans, Reason.WRITER_GONE)):
+                await updates.send(batch)
 
         async def serve(stream: trio.SocketStream) -> None:
             async with stream:
@@ -334,9 +335,8 @@ class _Follower:
     async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
         if trio.current_time() >= self._last_data + self._silence:
-            updates = self._reader.mark_all_stale(Reason.FEED_SILENT)
-            if updates:
-                await self._updates.send(updates)
+            for batch in batches(self._reader.mark_all_stale(Reason.FEED_SILENT)):
+                await self._updates.send(batch)
 
     def _is_replaced(self, file: _Open) -> bool:
         try:
