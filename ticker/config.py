@@ -94,6 +94,12 @@ NOTSENT_LOWAT_BYTES = 16_384
 TCP_USER_TIMEOUT_MS = 90_000
 """Time without an acknowledgement by the peer; then the kernel ends the connection (RFC 5482)."""
 
+RECORDS_PER_TURN = 16
+"""TLS records of a connection that are handed to OpenSSL in one turn; those beyond it wait for the next one."""
+
+LINGER_READS = 64
+"""Reads of 16 KB from a connection that is closed, until its peer closes too; then it is cut off."""
+
 TLS_CLOSE_SECONDS = 1.0
 """Time to send the unsent bytes and the close_notify of a connection that is closed; then it is cut off."""
 
@@ -209,7 +215,8 @@ class Limits:
     """Connections with one token's `sub`: 429 with Retry-After."""
     requests_per_second: int = 100
     """Requests of one client, pings included; large ones, and searches of many instruments, count as several. Beyond
-    it, the client's messages are read only at this rate."""
+    it, the client's messages are read only at this rate. So are TLS records, of every connection and whatever is in
+    them."""
     request_burst: int = 500
     """Requests of one client at once, before that rate applies."""
     max_message_bytes: int = 65_536

@@ -31,6 +31,10 @@ tls:
     test_handshakes_aborted_by_the_thousand_leave_nothing_behind
   damaged handshakes
     test_handshakes_that_fail_by_the_hundred_leave_nothing_behind
+  KeyUpdates without end, which bring no plain text
+    test_key_updates_without_end_are_read_at_the_rate_that_is_allowed
+  KeyUpdates between requests
+    test_key_updates_among_requests_are_charged_like_requests
 
 frames:
   unmasked frames [lives]

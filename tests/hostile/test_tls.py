@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -13,6 +14,7 @@ import trio
 from tests.conftest import Running
 from tests.hostile.support import attacked, reset
 from tests.net.pair import Contexts
+from tests.net.tls13 import KEY_UPDATE, KEY_UPDATE_REQUESTED, handshake
 from ticker.config import Limits
 
 ABORTED = 1_500
@@ -136,3 +138,31 @@ async def test_handshakes_that_fail_by_the_hundred_leave_nothing_behind(contexts
         with trio.fail_after(60):
             while open_descriptors() > before:
                 await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("message", [KEY_UPDATE, KEY_UPDATE_REQUESTED], ids=["unanswered", "answered"])
+async def test_key_updates_without_end_are_read_at_the_rate_that_is_allowed(message: bytes, tmp_path: Path) -> None:
+    """So a request behind them is not read before the time for it is over."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    limits = Limits(requests_per_second=20, request_burst=100, handshake_seconds=3)
+    async with attacked(limits=limits) as service, await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+        client = await handshake(plain, tmp_path)
+        await plain.send_all(client.records.key_updates(2_000, message) + client.records.record(request))
+        with trio.fail_after(60):
+            assert await client.receive() == b""
+
+
+async def test_key_updates_among_requests_are_charged_like_requests(tmp_path: Path) -> None:
+    """Others are served at once, and this client later."""
+    request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    limits = Limits(requests_per_second=2_000, request_burst=100)
+    async with attacked(limits=limits) as service, await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+        client = await handshake(plain, tmp_path)
+        await plain.send_all(client.records.key_updates(1_000) + client.records.record(request))
+        answer = b""
+        with trio.fail_after(60):
+            while data := await client.receive():
+                answer += data
+    delayed = re.search(rb"^ticker_records_delayed_total (\S+)$", answer, re.MULTILINE)
+    assert delayed is not None
+    assert float(delayed[1]) > 0

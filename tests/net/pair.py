@@ -12,6 +12,7 @@ from typing import NamedTuple
 import trio
 
 from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordRate
 from ticker.net.transport import TlsStream
 
 
@@ -75,7 +76,7 @@ def sockets() -> tuple[socket.socket, socket.socket]:
 async def connected(contexts: Contexts, *, handshake: bool = True) -> AsyncIterator[Pair]:
     accepted, dialled = sockets()
     fair_queue = FairQueue()
-    server = TlsStream(accepted, contexts.server, fair_queue)
+    server = TlsStream(accepted, contexts.server, fair_queue, RecordRate(1e9, 1e9))
     client = trio.SSLStream(
         trio.SocketStream(trio.socket.from_stdlib_socket(dialled)), contexts.client, server_hostname="127.0.0.1"
     )

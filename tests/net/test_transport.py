@@ -15,6 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.net.pair import BLOCK, Contexts, Pair, connected, sockets
 from tests.support import hold_turns
 from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordRate
 from ticker.net.transport import RECORD, TlsStream
 
 # Handshake
@@ -137,7 +138,7 @@ async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -
         while True:
             filler += accepted.send(BLOCK)
     fair_queue = FairQueue()
-    server = TlsStream(accepted, contexts.server, fair_queue)
+    server = TlsStream(accepted, contexts.server, fair_queue, RecordRate(1e9, 1e9))
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):

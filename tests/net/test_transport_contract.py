@@ -10,6 +10,7 @@ from trio.testing import check_one_way_stream, check_two_way_stream, wait_all_ta
 
 from tests.net.pair import Contexts, Pair, sockets
 from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordRate
 from ticker.net.transport import TlsStream
 
 Ends = tuple[TlsStream, trio.SSLStream[trio.SocketStream]]
@@ -26,7 +27,7 @@ async def make_ends(contexts: Contexts, nursery: trio.Nursery, monkeypatch: pyte
         accepted, dialled = sockets()
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(dialled))
         client = trio.SSLStream(transport, contexts.client, server_hostname="127.0.0.1")
-        pair = Pair(TlsStream(accepted, contexts.server, fair_queue), client)
+        pair = Pair(TlsStream(accepted, contexts.server, fair_queue, RecordRate(1e9, 1e9)), client)
         await pair.shake_hands()
         return pair.server, pair.client
 

@@ -23,6 +23,10 @@ others wait until it has sent some or given up.
 
 Turns: bytes are taken from the socket, and its end is noticed, in this connection's turn of the `fair_queue`.
 
+Charges: each TLS record counts, plain text or not. A connection that exceeds the `RecordRate` is read later, so the
+excess waits at its sender; its deadlines run meanwhile. An answer of TLS itself, such as to a KeyUpdate, is sent before
+more is read: a peer that does not read cannot make them pile up.
+
 Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and every waiting task
 gets `trio.BrokenResourceError`.
 """
@@ -39,8 +43,10 @@ from collections.abc import Iterator
 
 import trio
 
-from ticker.config import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEOUT_MS, TLS_CLOSE_SECONDS
+from ticker.config import LINGER_READS, TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordQueue, RecordRate
+from ticker.net.sockets import send_at_once
 
 RECORD = 16_384
 """Largest plain text of one TLS record, in bytes (RFC 8446, section 5.1)."""
@@ -80,6 +86,7 @@ class TlsStream(PushStream):
     """The server's end of one TLS connection. Owns the socket."""
 
     __slots__ = (
+        "_answer_unsent",
         "_broken",
         "_closed",
         "_closing",
@@ -89,6 +96,7 @@ class TlsStream(PushStream):
         "_outgoing",
         "_progress",
         "_receiving",
+        "_records",
         "_send",
         "_sending",
         "_sock",
@@ -98,11 +106,13 @@ class TlsStream(PushStream):
         "_waiter",
     )
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, fair_queue: FairQueue) -> None:
-        """All connections of a service share one `fair_queue`."""
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext, fair_queue: FairQueue, record_rate: RecordRate
+    ) -> None:
+        """All connections of a service share one `fair_queue` and one `record_rate`."""
         sock.settimeout(0)
         self._fair_queue = fair_queue
-        _tune(sock)
+        send_at_once(sock)
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -112,6 +122,8 @@ class TlsStream(PushStream):
         self._take_encrypted = self._outgoing.read
         self._send = sock.send
         self._unsent = b""
+        self._answer_unsent = False
+        self._records = RecordQueue(record_rate, trio.current_time())
         self._broken = False
         self._closing = False
         self._closed = False
@@ -289,7 +301,7 @@ class TlsStream(PushStream):
         with contextlib.suppress(OSError, trio.ClosedResourceError):
             trio.lowlevel.notify_closing(self._sock)  # a task that still receives has to stop
             self._sock.shutdown(socket.SHUT_WR)
-            while True:
+            for _ in range(LINGER_READS):
                 await trio.lowlevel.wait_readable(self._sock)
                 with contextlib.suppress(BlockingIOError):
                     if not self._sock.recv(RECORD):
@@ -309,6 +321,7 @@ class TlsStream(PushStream):
             try:
                 data = self._tls.read(max_bytes)
             except ssl.SSLWantReadError:
+                self._flush_answer()
                 if not await self._receive_ciphertext():
                     return b""
             except ssl.SSLZeroReturnError:
@@ -316,28 +329,49 @@ class TlsStream(PushStream):
             except ssl.SSLError as error:
                 raise self._broke(error) from error
             else:
-                self._flush()  # a read may have produced an answer, such as a key update
+                self._flush_answer()
                 return data
 
+    def _flush_answer(self) -> None:
+        """Send what a read has produced, such as the answer to a KeyUpdate."""
+        if self._outgoing.pending and not self._flush():
+            self._answer_unsent = True
+
     async def _receive_ciphertext(self) -> bool:
+        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; False at the end."""
+        if self._answer_unsent:
+            await self.drain()
+            self._answer_unsent = False
+        if delay := self._records.delay():
+            await trio.sleep(delay)
+        if self._records.waiting:
+            await self._take_turn()
+        while not (records := self._records.take(trio.current_time())):
+            if not await self._receive_records():
+                self._incoming.write_eof()
+                return False
+        self._incoming.write(records)
+        return True
+
+    async def _receive_records(self) -> bool:
         """Take the next bytes from the socket in this connection's turn; False at its end."""
         while True:
             with contextlib.suppress(trio.ClosedResourceError):
                 await trio.lowlevel.wait_readable(self._sock)
-            await self._fair_queue.take()
-            if self._closing:
-                raise trio.ClosedResourceError
+            await self._take_turn()
             try:
                 data = self._sock.recv(RECORD)
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise self._broke(error) from error
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
+            self._records.add(data)
             return bool(data)
+
+    async def _take_turn(self) -> None:
+        await self._fair_queue.take()
+        if self._closing:
+            raise trio.ClosedResourceError
 
     @contextlib.contextmanager
     def _one_sender(self) -> Iterator[None]:
@@ -364,15 +398,3 @@ class TlsStream(PushStream):
     def _broke(self, error: OSError) -> trio.BrokenResourceError:
         self._broken = True
         return trio.BrokenResourceError(str(error))
-
-
-def _tune(sock: socket.socket) -> None:
-    """Send at once, and keep the bytes that wait in the kernel few: a slow client's stale prices are among them."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
-    if user_timeout is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, user_timeout, TCP_USER_TIMEOUT_MS)
-    lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    if lowat is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, lowat, NOTSENT_LOWAT_BYTES)

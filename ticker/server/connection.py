@@ -23,6 +23,7 @@ from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.slow_consumer import SlowConsumer
@@ -45,6 +46,8 @@ class ServerContext:
     """Turns for long work. The service runs its `hand_out`."""
     failures: FailureLog = field(default_factory=partial(FailureLog, _log), repr=False)
     """Faults of code that ended a connection."""
+    record_rate: RecordRate = field(default_factory=RecordRate)
+    """The rate at which TLS records of a connection are read."""
 
 
 class ClientConnection(ABC):

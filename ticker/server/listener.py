@@ -94,7 +94,8 @@ async def handle_connection(
         room = connection_limits.connected(address)
         try:
             if room:
-                await _serve_tls(TlsStream(sock, certificate.context, context.fair_queue), address, context, pages)
+                stream = TlsStream(sock, certificate.context, context.fair_queue, context.record_rate)
+                await _serve_tls(stream, address, context, pages)
         finally:
             connection_limits.disconnected(address)
     except CONNECTION_LOST as error:

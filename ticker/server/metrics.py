@@ -112,6 +112,11 @@ class Metrics:
         yield GaugeMetricFamily(
             "ticker_turns_waiting", "Connections in line to be dealt with.", self._context.fair_queue.waiting
         )
+        yield CounterMetricFamily(
+            "ticker_records_delayed",
+            "How often a connection had sent too many TLS records, and was read later.",
+            self._context.record_rate.exceeded,
+        )
         refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
         for cause, count in limits.refusals.items():
             refused.add_metric([str(cause)], count)

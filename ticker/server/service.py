@@ -22,6 +22,7 @@ from ticker.door.auth import Auth
 from ticker.errors import ConfigError
 from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.net.http1 import STREAM_PATH
+from ticker.net.records import RecordRate
 from ticker.net.tls import is_loopback
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
@@ -64,9 +65,10 @@ async def serve(
     listeners = await listen(host, port)
     warn_if_anonymous(config, host)
     limits = config.limits
+    record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
     cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
-    context = ServerContext(hub, limits, config.interval_ms, auth)
+    context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
     feed_states = _feed_states(config.feeds)
