@@ -248,8 +248,8 @@ class Limits:
     updates_per_cut: int = 2_000
     """Waiting publications that are folded into one cut; a batch is never split."""
     max_batch: int = MAX_BATCH
-    """Publications in one batch; a feed that sends a larger one fails, and is started again. No less than the default, which
-    feeds rely on."""
+    """Publications in one batch; a feed that sends a larger one fails, and is started again. Feeds rely on the
+    default, so it can only be raised."""
     snapshot_part: int = 256
     """Instruments per part of a large snapshot."""
 
