@@ -22,7 +22,7 @@ from ticker.config import Config
 from ticker.errors import ConfigError
 from ticker.market import MAX_BATCH, FeedItem, Instrument, Publication, Update
 from ticker.server.service import serve
-from ticker_feeds.lines.jsonl import MAX_LINE, MAX_WRITERS, JsonLines
+from ticker_feeds.lines.jsonl import LOOK_SECONDS, MAX_LINE, MAX_WRITERS, JsonLines
 from ticker_feeds.loading import load_feed
 
 A, B = Instrument("A", price_scale=0), Instrument("B", price_scale=0)
@@ -194,6 +194,9 @@ async def test_a_file_that_falls_silent_is_stale_until_it_grows_and_is_not_read_
         await received.until(lambda: received.bids("B") == [1])
         fast_clock.jump(61)
         await received.until(lambda: received.publications[4:] == [update("A", **stale), update("B", **stale)])
+        fast_clock.jump(61)
+        await trio.sleep(3 * LOOK_SECONDS)
+        assert len(received.publications) == 6, "it is said once"
         with path.open("ab", buffering=0) as file:
             file.write(line("A", 2))
         await received.until(lambda: received.publications[6:] == [update("A", bid=2), update("A", **live)])

@@ -301,7 +301,8 @@ class _Follower:
         self._reader = reader
         self._lines = _LineSplitter(reader, "line")
         self._silence = math.inf if silence is None else silence
-        self._last_data = trio.current_time()
+        self._due = trio.current_time() + self._silence
+        """When the file counts as silent, unless more of it comes; infinite once that was said."""
         self._updates = updates
 
     async def run(self) -> None:
@@ -321,7 +322,7 @@ class _Follower:
             replaced = self._is_replaced(file)
             while data := await _read(file.descriptor):
                 position += len(data)
-                self._last_data = trio.current_time()
+                self._due = trio.current_time() + self._silence
                 await self._lines.send(data, self._updates)
             if replaced:
                 await self._lines.send(b"\n", self._updates)
@@ -334,7 +335,8 @@ class _Follower:
 
     async def _pause(self) -> None:
         await trio.sleep(LOOK_SECONDS)
-        if trio.current_time() >= self._last_data + self._silence:
+        if trio.current_time() >= self._due:
+            self._due = math.inf
             for batch in batches(self._reader.mark_all_stale(Reason.FEED_SILENT)):
                 await self._updates.send(batch)
 
