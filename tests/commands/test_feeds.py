@@ -55,6 +55,13 @@ def rows(report: FeedReport, title: str, counters: dict[str, int] | None = None)
     return [line[13:] for line in report.lines(10.0, counters or {}) if line[:12].rstrip() == title]
 
 
+def test_no_text_of_a_feed_moves_the_cursor_of_a_terminal() -> None:
+    fields = cast("Any", {"bid": "\x1b[2J", "\x1b[31m": 1, "status": "\u202elive"})
+    report = found(Instrument("A"), Update("A", fields), Update("\x1b[2J", {}), "\x1b[2J\nforged", Withdrawal("\x9b2J"))
+    lines = report.lines(10.0, {"\x1b]0;title\x07\nforged    1": 1})
+    assert all(line.isprintable() for line in lines), lines
+
+
 def odd(*updates: Update) -> dict[str, int]:
     return dict(found(Instrument("A"), *updates).odd.counts)
 

@@ -23,6 +23,7 @@ from ticker.market import (
     field_name,
     shown,
 )
+from ticker.texts import printable
 
 JUMP = Decimal("0.1")
 """A price that moves by more than this share of itself in one update is odd."""
@@ -165,7 +166,8 @@ class FeedReport:
             ("refused", self.refused.lines()),
             ("counters", [f"{name} {count:,}" for name, count in sorted(counters.items())]),
         ]
-        return [f"{title:<12} {line}" for title, lines in rows for line in _joined(title, lines)]
+        # A feed names its counters itself, and may quote its source in them.
+        return [printable(f"{title:<12} {line}") for title, lines in rows for line in _joined(title, lines)]
 
 
 def _field_order(key: FieldKey) -> tuple[int, str]:

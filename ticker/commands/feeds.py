@@ -17,6 +17,7 @@ from ticker.errors import ConfigError, sole
 from ticker.market import shown
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+from ticker.texts import printable
 from ticker_feeds import Feed
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
@@ -48,7 +49,8 @@ def installed(*names: str) -> None:
         for other in others:
             find_feed(other.name)
         listed = [offer for offer in listed if offer.name in names] + others
-    print("\n\n".join(_entry(offer) for offer in listed))
+    # Names and docstrings are those of installed packages.
+    print("\n".join(printable(line) for offer in listed for line in [*_entry(offer).split("\n"), ""]).rstrip("\n"))
 
 
 @feeds_app.command
