@@ -111,12 +111,18 @@ messages:
     test_an_op_that_there_is_not_is_named_in_brief
 
 tokens:
-  `alg: none`, HS256 with the public key, expired, wrong audience, key, issuer
+  `alg: none`, HS256 with the public key, expired, claims that are null, wrong audience, key, issuer
     test_a_token_that_is_not_the_issuers_lets_nobody_in
   the same in an `auth` request
     test_a_token_that_is_not_the_issuers_renews_nothing
   token in the query string
     test_a_token_in_the_query_is_not_taken
+
+feeds:
+  a page in a browser that POSTs lines to the port of a `jsonl` feed
+    test_a_page_that_posts_to_the_port_of_a_feed_publishes_nothing
+  terminal sequences and forged entries of the log in what a feed's programs send
+    test_what_a_program_sends_is_only_text_in_the_log
 """
 
 from __future__ import annotations
@@ -125,7 +131,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "messages", "tokens")
+FILES = ("heads", "tls", "frames", "floods", "messages", "tokens", "feeds")
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",

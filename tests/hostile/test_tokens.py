@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -72,6 +73,10 @@ FORGED = {
     ),
     "a kid that leads out": forged({"alg": "HS256", "kid": "../../../../dev/null"}, b""),
     "other claims": other_claims(good()),
+    **{
+        f"{claim} is null": jwt.encode({**GOOD, claim: None}, KEYS["EdDSA"], "EdDSA")
+        for claim in ("symbols", "max_symbols", "min_interval_ms", "sub", "nbf")
+    },
     "expired": good(exp=time.time() - 60),
     "never expires": good(exp=None),
     "expires at no time": good(exp="never"),
