@@ -11,8 +11,10 @@ import pytest
 import trio
 
 from tests.hostile.support import attacked
+from ticker.errors import Code
+from ticker.protocol.messages import Reply
 
-LINE = b'{"symbol": "A", "bid": "666"}\n'
+LINE = b'{"symbol": "EVIL", "bid": "666"}\n'
 
 
 def free_port() -> int:
@@ -57,10 +59,13 @@ def head(method: str, *more: str) -> bytes:
 )
 async def test_a_page_that_posts_to_the_port_of_a_feed_publishes_nothing(request_parts: Sequence[bytes]) -> None:
     port = free_port()
-    async with attacked(more_feeds=[f"jsonl?path=tcp://127.0.0.1:{port}"]):
+    async with attacked(more_feeds=[f"jsonl?path=tcp://127.0.0.1:{port}"]) as service:
         for _ in range(3):
             await say(port, *request_parts)
-    # The client beside it has seen its own prices of A, and no other.
+        peer = await service.peer()
+        reply = await peer.answer("subscribe", symbols=["EVIL"])
+        assert isinstance(reply, Reply)
+        assert reply.result["outcomes"][0][:2] == ["EVIL", Code.UNKNOWN_SYMBOL]
 
 
 async def test_what_a_program_sends_is_only_text_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
