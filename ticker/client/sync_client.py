@@ -21,6 +21,7 @@ from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
 from ticker.client.subscription import Change, Subscription
+from ticker.net.clocks import on_running_clock
 
 
 def watch(
@@ -55,7 +56,7 @@ def _iterate(client: Callable[[], AbstractAsyncContextManager[Client]], names: t
 
     def run_in_thread() -> None:
         try:
-            trio.run(run)
+            on_running_clock(run)()
         except BaseException as error:  # noqa: BLE001  # raised in the iterating thread
             started.put(error)
 

@@ -17,6 +17,7 @@ from ticker.commands.streams import discard_stdout
 from ticker.commands.tokens import token_app
 from ticker.commands.watch import watch
 from ticker.errors import ConfigError, ConnectionFailed
+from ticker.net.clocks import on_running_clock
 
 app = App(
     name="ticker",
@@ -26,7 +27,9 @@ app = App(
     backend="trio",
     result_action="return_value",
 )
-for command in (serve, watch, record, export, feeds_app, token_app):
+for lasting in (serve, watch, record):
+    app.command(on_running_clock(lasting))
+for command in (export, feeds_app, token_app):
     app.command(command)
 
 

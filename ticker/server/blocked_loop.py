@@ -8,7 +8,8 @@ only itself.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -53,13 +54,15 @@ def interrupt_blocking_feeds() -> Iterator[Watchdog]:
 class Watchdog:
     """Sees whether Trio's event loop still turns."""
 
-    def __init__(self, seconds: float) -> None:
-        """`seconds` is the time after which the loop counts as blocked."""
+    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`seconds` is the time after which the loop counts as blocked, on this clock."""
         self.seconds = seconds
         self.period = seconds / _ALARMS
         """Seconds between two alarms."""
         self._turned = True
         self._missed = 0
+        self._monotonic = monotonic
+        self._alarm_at = monotonic()
 
     def __repr__(self) -> str:
         return f"<Watchdog: {self._missed} of {_ALARMS} alarms without a turn of the loop>"
@@ -71,7 +74,14 @@ class Watchdog:
             await trio.sleep(self.period / 2)
 
     def on_alarm(self, _signal: int, frame: FrameType | None) -> None:
-        """Look whether the loop has turned since the last alarm. Raises `FeedBlocked` within a feed that blocks it."""
+        """Look whether the loop has turned since the last alarm. Raises `FeedBlocked` within a feed that blocks it.
+
+        An alarm that comes late, or soon after a late one, says nothing of the loop: the whole process was paused.
+        """
+        before, self._alarm_at = self._alarm_at, self._monotonic()
+        if not 0.5 <= (self._alarm_at - before) / self.period <= 1.5:
+            self._turned, self._missed = False, 0
+            return
         if self._turned:
             self._turned, self._missed = False, 0
             return
