@@ -62,6 +62,19 @@ def test_no_text_of_a_feed_moves_the_cursor_of_a_terminal() -> None:
     assert all(line.isprintable() for line in lines), lines
 
 
+class Quoting(Scripted):
+    """Quotes its source in the error of its options."""
+
+    def __init__(self) -> None:
+        raise ValueError("the venue said \x1b[2J\u202e")
+
+
+def test_an_error_that_quotes_a_source_is_only_text(run_ticker: RunTicker) -> None:
+    told = run_ticker("feeds", "check", "tests.commands.test_feeds:Quoting")
+    assert told.code == 2
+    assert told.stderr.endswith("the venue said \\x1b[2J\\u202e\n")
+
+
 def odd(*updates: Update) -> dict[str, int]:
     return dict(found(Instrument("A"), *updates).odd.counts)
 

@@ -18,6 +18,7 @@ from ticker.commands.tokens import token_app
 from ticker.commands.watch import watch
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.net.clocks import on_running_clock
+from ticker.texts import printable
 
 app = App(
     name="ticker",
@@ -57,5 +58,5 @@ def _print_error(group: BaseExceptionGroup[Exception], code: int) -> int:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())
-    print(f"ticker: {text}", file=sys.stderr)
+    print(f"ticker: {printable(text)}", file=sys.stderr)
     return code
