@@ -17,7 +17,7 @@ from ticker.server.files import Files
 DASHBOARD = sorted((WEB / "dashboard").glob("*.js"))
 PURE = (
     *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session"),
-    *("instruments", "transport_choice"),
+    *("instruments", "transport_choice", "texts", "vanished", "arguments", "batches"),
 )
 IMPURE_GLOBALS = re.compile(
     r"\b(setTimeout|setInterval|clearTimeout|queueMicrotask|requestAnimationFrame|fetch|WebSocket|XMLHttpRequest"

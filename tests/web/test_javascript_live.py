@@ -113,15 +113,53 @@ async def test_what_the_server_does_not_take_is_told_and_the_rest_is_served(tran
         await client.until_value("LATER", "bid", "5.00")
 
 
-async def test_a_pattern_too_many_is_told_and_the_rest_is_served() -> None:
-    limits = Limits(max_patterns=1)
+async def test_names_beyond_the_limit_end_their_subscription_and_the_others_are_served() -> None:
+    limits = Limits(max_symbols=100, max_patterns=1)
     async with serving(*DECLARED, limits=limits) as service, program(service.url) as client:
-        await client.tell("subscribe", **{"as": "s", "names": ["A*", "B*"]})
-        await client.until_value("A", "bid", "1.00")
-        assert (await client.until(lambda told: "refused" in told))["code"] == 8
+        await client.tell("subscribe", **{"as": "a", "names": ["A*"]})
+        await client.tell("subscribe", **{"as": "b", "names": ["B*"]})
+        await client.tell("subscribe", **{"as": "many", "names": [f"S{number}" for number in range(10_000)]})
+        ends = [await client.until(lambda told: "ended" in told) for _ in range(2)]
+        assert {each["ended"] for each in ends} == {"b", "many"}
+        assert {each["code"] for each in ends} == {8}
+        assert "a connection may have" in ends[0]["because"]
         await service.publish(update("A", bid="1.01"), update("B", bid="2.01"))
         await client.until_value("A", "bid", "1.01")
         assert await client.tell("values", symbol="B") == {}
+        with pytest.raises(AssertionError, match=r"2 patterns; this connection may have 1; subscribe fewer"):
+            await client.tell("subscribe", **{"as": "c", "names": ["C*"]})
+        with pytest.raises(AssertionError, match="10001 symbols and patterns; this connection may have 100"):
+            await client.tell("subscribe", **{"as": "d", "names": [f"S{number}" for number in range(10_000)]})
+
+
+@BOTH
+async def test_the_first_change_is_complete_however_many_parts_bring_it(transport: str) -> None:
+    symbols = [f"S{number}" for number in range(500)]
+    market = [*[Instrument(symbol) for symbol in symbols], *[update(symbol, bid=1) for symbol in symbols]]
+    async with (
+        serving(*market, limits=Limits(snapshot_part=7)) as service,
+        program(service.url, transport=transport) as client,
+    ):
+        await client.tell("subscribe", **{"as": "all", "names": ["*"]})
+        event = await client.until(lambda told: "event" in told)
+        assert len(event["changes"]) == 500
+        assert len(await client.change("all")) == 500
+        await client.tell("subscribe", **{"as": "some", "names": ["S1*"]})
+        assert len(await client.change("some")) == 111
+
+
+@BOTH
+async def test_a_name_or_pattern_without_an_instrument_is_reported_once(transport: str) -> None:
+    timing = {"unmatchedMs": 400}
+    async with (
+        serving(*DECLARED) as service,
+        program(service.url, transport=transport, timing=timing) as client,
+    ):
+        await client.tell("subscribe", **{"as": "s", "names": ["A", "B*", "Z", "Q*"]})
+        names = {(await client.until(lambda told: "unmatched" in told))["unmatched"] for _ in range(2)}
+        assert names == {"Z", "Q*"}
+        await client.tell("subscribe", **{"as": "t", "names": ["Y"]})
+        assert (await client.until(lambda told: "unmatched" in told))["unmatched"] == "Y"
 
 
 @BOTH

@@ -5,9 +5,10 @@
  *     for await (const change of client.subscribe("EURUSD", "XAU*")) console.log(change.changes);
  *
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
- * (`errors`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `session`), the parts of a connection (`http`,
- * `transports`, `connection`), and `client` with its own parts (`events`, `options`, `instruments`, `subscription`,
- * `requests`, `tokens`, `transport_choice`, `visibility`).
+ * (`errors`, `texts`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `vanished`, `batches`, `session`), the parts
+ * of a connection (`http`, `unreachable`, `transports`, `connection`), those that make one after another (`reconnector`,
+ * `tokens`, `transport_choice`, `visibility`), and `client` with its own parts (`arguments`, `events`, `options`, `instruments`,
+ * `subscription`, `requests`, `notices`).
  */
 export { connect } from "./client/client.js";
 export { TickerError } from "./client/errors.js";
@@ -25,6 +26,7 @@ export type ChangeEvent = import("./client/events.js").ChangeEvent;
 export type RefusedEvent = import("./client/events.js").RefusedEvent;
 export type State = import("./client/events.js").State;
 export type StateEvent = import("./client/events.js").StateEvent;
+export type UnmatchedEvent = import("./client/events.js").UnmatchedEvent;
 export type ChangedFields = import("./client/fields.js").ChangedFields;
 export type Fields = import("./client/fields.js").Fields;
 export type Value = import("./client/fields.js").Value;
@@ -40,6 +42,7 @@ export type Subscription = import("./client/subscription.js").Subscription;
 /** @typedef {import("./client/events.js").RefusedEvent} RefusedEvent */
 /** @typedef {import("./client/events.js").State} State */
 /** @typedef {import("./client/events.js").StateEvent} StateEvent */
+/** @typedef {import("./client/events.js").UnmatchedEvent} UnmatchedEvent */
 /** @typedef {import("./client/fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./client/fields.js").Fields} Fields */
 /** @typedef {import("./client/fields.js").Value} Value */

@@ -5,9 +5,10 @@
  *     for await (const change of client.subscribe("EURUSD", "XAU*")) console.log(change.changes);
  *
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
- * (`errors`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `session`), the parts of a connection (`http`,
- * `transports`, `connection`), and `client` with its own parts (`events`, `options`, `instruments`, `subscription`,
- * `requests`, `tokens`, `transport_choice`, `visibility`).
+ * (`errors`, `texts`, `msgpack`, `messages`, `symbols`, `fields`, `replica`, `vanished`, `batches`, `session`), the parts
+ * of a connection (`http`, `unreachable`, `transports`, `connection`), those that make one after another (`reconnector`,
+ * `tokens`, `transport_choice`, `visibility`), and `client` with its own parts (`arguments`, `events`, `options`, `instruments`,
+ * `subscription`, `requests`, `notices`).
  */
 
 export { connect } from "./client/client.js";
@@ -27,6 +28,7 @@ export { matcher } from "./client/symbols.js";
 /** @typedef {import("./client/events.js").RefusedEvent} RefusedEvent */
 /** @typedef {import("./client/events.js").State} State */
 /** @typedef {import("./client/events.js").StateEvent} StateEvent */
+/** @typedef {import("./client/events.js").UnmatchedEvent} UnmatchedEvent */
 /** @typedef {import("./client/fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./client/fields.js").Fields} Fields */
 /** @typedef {import("./client/fields.js").Value} Value */

@@ -33,6 +33,7 @@ class Program {
     this.client.addEventListener("state", ({ state, reason, retryMs, resumed, code, status, closeCode }) => {
       this.print({ state, reason, retryMs, resumed, code, status, closeCode, transport: this.client.transport });
     });
+    this.client.addEventListener("unmatched", ({ name, seconds }) => this.print({ unmatched: name, seconds }));
     this.client.addEventListener("refused", ({ name, code, text }) => this.print({ refused: name, code, text }));
   }
 

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Replica, ClientSession, TickerError, connect, decode, encode, matcher } from "../../../ticker/web/ticker.js";
+import { boundedWait, refusal } from "../../../ticker/web/client/http.js";
+import { excerpt, printable } from "../../../ticker/web/client/texts.js";
 
 const welcome = (more = {}) => ({ kind: "welcome", epoch: "e", cut: 5, time: 5, limits: new Map(), ...more });
 const definition = { id: 0, symbol: "A", priceScale: 2, sizeScale: 0, metadata: {} };
@@ -183,8 +185,16 @@ test("what is no address of a service, or no option, is refused at once", () => 
     assert.throws(() => connect(url), TickerError, url);
   }
   for (const intervalMs of [-1, 0.5, "100", NaN]) {
-    assert.throws(() => connect("https://localhost", { intervalMs }), TickerError);
+    assert.throws(() => connect("https://localhost", { intervalMs }), /^TickerError: intervalMs: .*whole number/);
   }
+  for (const [options, text] of [
+    ["EURUSD", /^TickerError: options: a string; give an object/],
+    [["EURUSD"], /^TickerError: options: an array; give an object/],
+    [null, /^TickerError: options: null; give an object/],
+    [{ token: 7 }, /^TickerError: token: a number; give a text, or a function/],
+    [{ transport: "carrier pigeon" }, /^TickerError: transport: carrier pigeon; give "auto"/],
+    [{ whenHidden: "sleep" }, /^TickerError: whenHidden: sleep; give "pause"/],
+  ]) assert.throws(() => connect("https://localhost", options), text);
   assert.throws(() => connect("https://localhost", { WebSocket: null, fetch: null }), TickerError);
   assert.throws(() => connect("https://localhost", { transport: "websocket", WebSocket: null }), TickerError);
 });
@@ -204,4 +214,99 @@ test("names are asked for only when the server has answered what was given up", 
   assert.deepEqual(session.requests(), []);
   session.receive(reply(2, ["A", 0, ""]));
   assert.deepEqual(session.requests().map(({ op, symbols }) => ({ op, symbols })), [{ op: "subscribe", symbols: ["A"] }]);
+});
+
+test("what is no name is refused with the remedy", () => {
+  const client = connect("https://localhost:1", { transport: "events" });
+  client.close();
+  for (const [names, text] of [
+    [[["EURUSD", "XAU*"]], /name 1 is an array, .*; give each name as an argument of its own: subscribe\(\.\.\.names\)/],
+    [["EURUSD", new Set(["XAU*"])], /name 2 is a object, .*; give each name as an argument of its own/],
+    [[{ EURUSD: 1 }], /name 1 is a object, .*; give a text/],
+    [[undefined], /name 1 is a undefined/],
+    [[null], /name 1 is null/],
+    [[7], /name 1 is a number/],
+    [[""], /name 1 is an empty text/],
+  ]) assert.throws(() => client.subscribe(...names), text);
+});
+
+const answer = (body, status, headers = {}) => new Response(body, { status, headers });
+
+test("a refusal is final only as the service's own JSON", async () => {
+  for (const status of [400, 401, 403, 404, 426, 431]) {
+    const own = await refusal(answer(JSON.stringify({ code: status, message: "no" }), status));
+    assert.deepEqual([own.comeBack, own.reason], [false, `the server answered with HTTP status ${status}: no`]);
+    for (const body of ["", "<html>Log in</html>", "{", "[]", "7", "null", '{"error": 1}', '{"code": 418, "message": "no"}']) {
+      const stray = await refusal(answer(body, status));
+      assert.notEqual(stray.comeBack, false, body);
+      assert.match(stray.reason, /something in between answered, with HTTP status/);
+    }
+  }
+  assert.equal((await refusal(answer('{"code": 503, "message": "full"}', 503))).comeBack, true);
+});
+
+test("Retry-After is the shortest wait, spread at random, and at most a day", async () => {
+  const waits = async (value) => {
+    const { retryMs, spreadMs } = await refusal(answer("", 503, { "Retry-After": value }));
+    return [retryMs, spreadMs];
+  };
+  assert.deepEqual(await waits("5"), [5000, 5000]);
+  for (const value of ["999999999"]) assert.deepEqual(await waits(value), [86_400_000, 86_400_000]);
+  for (const value of ["", "soon", "-1", "1e9", "Infinity", "99999999999999999999"]) assert.deepEqual(await waits(value), [0, 0]);
+  assert.equal(boundedWait(2 ** 53), 86_400_000);
+});
+
+test("an answer without end is not read to its end", async () => {
+  let sent = 0;
+  const body = new ReadableStream({
+    pull(controller) {
+      sent += 65_536;
+      controller.enqueue(new Uint8Array(65_536).fill(0x20));
+    },
+  });
+  const end = await refusal(answer(body, 403));
+  assert.match(end.reason, /something in between/);
+  assert.ok(sent < 10 * 2 ** 20, String(sent));
+});
+
+test("texts of the other side are shown as text only", async () => {
+  const hostile = "\u001b[2J\u009b31m\u202eDSU\u0007\n\u{e0041}";
+  const shown = "\\u001b[2J\\u009b31m\\u202eDSU\\u0007\\u000a\\u{e0041}";
+  assert.equal(printable(hostile), shown);
+  assert.equal(printable("Zürich 日本 🙂 €"), "Zürich 日本 🙂 €");
+  assert.equal(excerpt("x".repeat(10_000)).length, 300);
+  const body = JSON.stringify({ code: 403, message: hostile });
+  assert.equal((await refusal(answer(body, 403))).reason, `the server answered with HTTP status 403: ${shown}`);
+  const session = new ClientSession();
+  session.want(["A"]);
+  session.begin(welcome());
+  session.requests();
+  assert.deepEqual(session.receive(reply(1, ["A", 7, hostile])).refused, [{ name: "A", code: 7, text: shown }]);
+});
+
+test("outcomes of names that were never asked for are neither told nor kept", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const names = Array.from({ length: 1000 }, (_, index) => [`N${index}`, 7, "no"]);
+  for (let id = 0; id < 10; id++) assert.deepEqual(session.receive(reply(id, ...names)).refused, []);
+});
+
+test("a subscription is complete when the server has answered for its own names", () => {
+  const session = new ClientSession();
+  session.want(["A"]);
+  session.begin(welcome());
+  session.requests();
+  session.want(["B", "C"]);
+  session.requests();
+  assert.ok(!session.hasAllOf(["A"]));
+  session.receive(reply(1, ["A", 0, ""]));
+  assert.ok(session.hasAllOf(["A"]) && !session.hasAllOf(["A", "B"]));
+  session.receive({ kind: "error", id: 2, code: 5, text: "no", fatal: false });
+  assert.ok(session.hasAllOf(["A", "B", "C"]));
+  assert.deepEqual(session.kept, ["A"]);
+  session.begin(welcome({ epoch: "f" }));
+  assert.ok(!session.hasAllOf(["A"]));
+});
+
+test("an epoch without end is refused", () => {
+  assert.throws(() => new ClientSession().begin(welcome({ epoch: "x".repeat(1000) })), TickerError);
 });

@@ -1,4 +1,4 @@
-/** The client: it keeps a connection, over the transport that works, and feeds the subscriptions. */
+/** The client: subscriptions, values and requests over a connection that lasts. */
 import { TypedEventTarget } from "./events.js";
 import { Subscription } from "./subscription.js";
 export type ChangeEvent = import("./events.js").ChangeEvent;
@@ -6,39 +6,40 @@ export type RefusedEvent = import("./events.js").RefusedEvent;
 export type State = import("./events.js").State;
 export type StateChange = import("./events.js").StateChange;
 export type StateEvent = import("./events.js").StateEvent;
+export type UnmatchedEvent = import("./events.js").UnmatchedEvent;
 export type ChangedFields = import("./fields.js").ChangedFields;
 export type Fields = import("./fields.js").Fields;
 export type End = import("./http.js").End;
 export type Message = import("./messages.js").Message;
+export type Outcome = import("./messages.js").Outcome;
 export type Found = import("./instruments.js").Found;
 export type Options = import("./options.js").Options;
 export type Timing = import("./options.js").Timing;
+export type Received = import("./session.js").Received;
 export type RequestFields = import("./session.js").RequestFields;
-export type StreamRequest = import("./session.js").StreamRequest;
-export type Receiver = import("./transports.js").Receiver;
-export type WebSocketClass = import("./transports.js").WebSocketClass;
 export type ClientEvents = {
     change: ChangeEvent;
     state: StateEvent;
     refused: RefusedEvent;
+    unmatched: UnmatchedEvent;
 };
 /** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
 /** @typedef {import("./events.js").State} State */
 /** @typedef {import("./events.js").StateChange} StateChange */
 /** @typedef {import("./events.js").StateEvent} StateEvent */
+/** @typedef {import("./events.js").UnmatchedEvent} UnmatchedEvent */
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./http.js").End} End */
 /** @typedef {import("./messages.js").Message} Message */
+/** @typedef {import("./messages.js").Outcome} Outcome */
 /** @typedef {import("./instruments.js").Found} Found */
 /** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./options.js").Timing} Timing */
+/** @typedef {import("./session.js").Received} Received */
 /** @typedef {import("./session.js").RequestFields} RequestFields */
-/** @typedef {import("./session.js").StreamRequest} StreamRequest */
-/** @typedef {import("./transports.js").Receiver} Receiver */
-/** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
-/** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent}} ClientEvents */
+/** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent}} ClientEvents */
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
@@ -72,8 +73,10 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     /** Number of bytes of messages received (characters, of an event stream). */
     get bytes(): number;
     /**
-     * Subscribe symbols and patterns.
+     * Subscribe symbols and patterns. With more names than one connection may have it raises, or, if the limit is not
+     * known yet, the subscription ends with that error.
      * @param {...string} names
+     * @throws {TickerError} for anything but texts, and for too many names
      */
     subscribe(...names: string[]): Subscription;
     /**

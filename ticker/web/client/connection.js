@@ -7,6 +7,7 @@
 
 import { TickerError, errorText, malformed } from "./errors.js";
 import { decode } from "./messages.js";
+import { excerpt } from "./texts.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Welcome} Welcome */
@@ -17,6 +18,7 @@ import { decode } from "./messages.js";
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const HEARTBEATS = 2.5; // missed ones after which a connection counts as lost
 const GRACE_MS = 1000;
+const MAX_MESSAGE = 2 ** 26; // bytes
 
 /**
  * @typedef {object} Handlers
@@ -72,6 +74,7 @@ export class Connection {
     };
     try {
       this.#transport = openTransport(receiver);
+      if (this.#over) this.#transport.close(); // left meanwhile, by a listener
     } catch (error) {
       this.leave({ reason: errorText(error), comeBack: false });
     }
@@ -108,7 +111,9 @@ export class Connection {
    * @param {End} end
    */
   #lost(end) {
-    this.leave({ ...end, ...this.#announced, ...(end.comeBack === false && { comeBack: false }) });
+    // Before WELCOME, something in between may have closed it: that ends nothing for good, but for a refusal over HTTP.
+    const final = end.comeBack === false && (this.welcomed || end.status !== undefined);
+    this.leave({ ...end, comeBack: undefined, ...this.#announced, ...(final && { comeBack: false }) });
   }
 
   #checkSilence(late = false) {
@@ -128,13 +133,14 @@ export class Connection {
     this.#heardAt = performance.now();
     this.#handlers.received(size);
     try {
+      if (size > MAX_MESSAGE) throw malformed(`a message of more than ${MAX_MESSAGE} bytes`);
       if (this.#binary && typeof payload === "string") throw malformed("a text message on a binary connection");
       const message = decode(payload);
       if (this.welcomed) this.#handlers.message(message);
       else if (message?.kind === "welcome") this.#begin(message);
       else throw malformed("the first message of a connection is WELCOME");
     } catch (error) {
-      this.leave({ reason: `the server broke the protocol: ${errorText(error)}` });
+      this.leave({ reason: `the server broke the protocol: ${excerpt(errorText(error))}` });
       if (!(error instanceof TickerError)) throw error;
     }
   }

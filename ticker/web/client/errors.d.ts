@@ -5,6 +5,7 @@ export declare const Code: Readonly<{
     MALFORMED: 1;
     UNKNOWN_SYMBOL: 6;
     BAD_SYMBOL: 7;
+    TOO_MANY_SYMBOLS: 8;
     NOT_SUBSCRIBED: 9;
     BAD_TOKEN: 11;
 }>;

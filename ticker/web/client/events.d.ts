@@ -18,6 +18,10 @@ export type ChangeEvent = Event & {
 };
 export type StateEvent = Event & StateChange;
 export type RefusedEvent = Event & import("./messages.js").Outcome;
+export type UnmatchedEvent = Event & {
+    name: string;
+    seconds: number;
+};
 export type ListenerOptions = boolean | AddEventListenerOptions;
 export type TypedTarget<Events> = {
     addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void;
@@ -25,33 +29,10 @@ export type TypedTarget<Events> = {
     removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void;
     removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void;
     dispatchEvent(event: Event): boolean;
+    hasListened(type: keyof Events): boolean;
 };
-/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /**
- * One moment of the market: with it, the copy equals the server's at `cut`. `timeUs` is `time` in microseconds since 1970
- * UTC, by the server's clock; `changes` are by symbol, in objects without a prototype.
- * @typedef {{cut: number, time: Date, timeUs: number, changes: Record<string, ChangedFields>}} Change
- */
-/**
- * @typedef {"connecting" | "connected" | "waiting" | "closed"} State
- */
-/**
- * The state of the client:
- *
- * - `reason`: why it is `waiting` or `closed`; `code`, `status` and `closeCode` as in TickerError, where they are known
- * - `retryMs`: time until the next connection attempt while `waiting`; none if it waits for a visible page or a subscription
- * - `resumed`: once `connected`, whether the copy is continued from the cursor; otherwise it is taken anew
- * @typedef {{state: State, reason?: string, retryMs?: number, resumed?: boolean} & import("./errors.js").Failure} StateChange
- */
-/** @typedef {Event & {change: Change}} ChangeEvent */
-/** @typedef {Event & StateChange} StateEvent */
-/**
- * A name that the server refused, or does not know yet (code 6). The codes: PROTOCOL.md, section 7.
- * @typedef {Event & import("./messages.js").Outcome} RefusedEvent
- */
-/** @typedef {boolean | AddEventListenerOptions} ListenerOptions */
-/**
- * An EventTarget whose listeners get events with types.
+ * An EventTarget whose listeners get events with types. `hasListened`: whether there ever was a listener for them.
  * @template Events
  * @typedef {{
  *   addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
@@ -59,6 +40,7 @@ export type TypedTarget<Events> = {
  *   removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
  *   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void,
  *   dispatchEvent(event: Event): boolean,
+ *   hasListened(type: keyof Events): boolean,
  * }} TypedTarget
  */
 export declare const TypedEventTarget: new <Events>() => TypedTarget<Events>;

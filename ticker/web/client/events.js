@@ -24,10 +24,37 @@
  * A name that the server refused, or does not know yet (code 6). The codes: PROTOCOL.md, section 7.
  * @typedef {Event & import("./messages.js").Outcome} RefusedEvent
  */
+/**
+ * For `seconds` after the server's answer no instrument has had this symbol or matched this pattern; said once. The name
+ * stays subscribed: should such an instrument appear, its values come.
+ * @typedef {Event & {name: string, seconds: number}} UnmatchedEvent
+ */
 /** @typedef {boolean | AddEventListenerOptions} ListenerOptions */
 
+/** Knows for which events there were listeners: others have to be told in another way. */
+class ListeningTarget extends EventTarget {
+  /** @type {Set<string>} */
+  #heard = new Set();
+
+  /**
+   * @override
+   * @param {string} type
+   * @param {EventListenerOrEventListenerObject | null} listener
+   * @param {ListenerOptions} [options]
+   */
+  addEventListener(type, listener, options) {
+    this.#heard.add(type);
+    super.addEventListener(type, listener, options);
+  }
+
+  /** @param {string} type */
+  hasListened(type) {
+    return this.#heard.has(type);
+  }
+}
+
 /**
- * An EventTarget whose listeners get events with types.
+ * An EventTarget whose listeners get events with types. `hasListened`: whether there ever was a listener for them.
  * @template Events
  * @typedef {{
  *   addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
@@ -35,9 +62,10 @@
  *   removeEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void,
  *   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: ListenerOptions): void,
  *   dispatchEvent(event: Event): boolean,
+ *   hasListened(type: keyof Events): boolean,
  * }} TypedTarget
  */
-export const TypedEventTarget = /** @type {new <Events>() => TypedTarget<Events>} */ (EventTarget);
+export const TypedEventTarget = /** @type {new <Events>() => TypedTarget<Events>} */ (/** @type {unknown} */ (ListeningTarget));
 
 /**
  * An event of this type with more properties.

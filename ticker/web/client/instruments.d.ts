@@ -23,12 +23,7 @@ export declare const describe: ({ symbol, priceScale, sizeScale, metadata }: imp
  * @returns {Found}
  */
 export declare function foundInReply(result: Map<string, unknown>): Found;
-/**
- * Instruments found over HTTP.
- * @param {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} answer
- * @returns {Found}
- */
-export declare function foundInAnswer({ instruments, more }: {
+export type Answer = {
     instruments: {
         symbol: string;
         price_scale: number;
@@ -36,4 +31,11 @@ export declare function foundInAnswer({ instruments, more }: {
         metadata: Record<string, string>;
     }[];
     more: boolean;
-}): Found;
+};
+/**
+ * Instruments found over HTTP.
+ * @typedef {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} Answer
+ * @param {Answer} answer
+ * @returns {Found}
+ */
+export declare function foundInAnswer({ instruments, more }: Answer): Found;

@@ -24,7 +24,8 @@ export function foundInReply(result) {
 
 /**
  * Instruments found over HTTP.
- * @param {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} answer
+ * @typedef {{instruments: {symbol: string, price_scale: number, size_scale: number, metadata: Record<string, string>}[], more: boolean}} Answer
+ * @param {Answer} answer
  * @returns {Found}
  */
 export function foundInAnswer({ instruments, more }) {

@@ -6,6 +6,7 @@
 
 import { malformed } from "./errors.js";
 import { unpack } from "./msgpack.js";
+import { excerpt } from "./texts.js";
 
 const MAX_SCALE = 15;
 const MAX_SYMBOL = 64;
@@ -144,7 +145,7 @@ export function outcomesOf({ result }) {
   return outcomes.map((elements) => {
     const [name, code, text] = isArray(elements) ? elements : [];
     if (!isText(name) || !isNatural(code) || !isText(text)) throw malformed("outcomes are [name, code, text]");
-    return { name, code, text };
+    return { name, code, text: excerpt(text) };
   });
 }
 

@@ -29,6 +29,7 @@ export type Timing = {
     backoffMs: readonly number[];
     hiddenMs: number;
     eventsMs: number;
+    unmatchedMs: number;
 };
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
 /** @typedef {"websocket" | "events"} TransportName */
@@ -49,8 +50,9 @@ export type Timing = {
  */
 /**
  * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
- * hidden page counts as hidden, and before a WebSocket is tried again after the event stream.
- * @typedef {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number}} Timing
+ * hidden page counts as hidden, before a WebSocket is tried again after the event stream, and before a name without an
+ * instrument is reported.
+ * @typedef {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number, unmatchedMs: number}} Timing
  */
 /** @type {Timing} */
 export declare const TIMING: Timing;

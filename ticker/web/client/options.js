@@ -23,8 +23,9 @@ import { TickerError } from "./errors.js";
 
 /**
  * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
- * hidden page counts as hidden, and before a WebSocket is tried again after the event stream.
- * @typedef {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number}} Timing
+ * hidden page counts as hidden, before a WebSocket is tried again after the event stream, and before a name without an
+ * instrument is reported.
+ * @typedef {{connectMs: number, backoffMs: readonly number[], hiddenMs: number, eventsMs: number, unmatchedMs: number}} Timing
  */
 /** @type {Timing} */
 export const TIMING = Object.freeze({
@@ -32,6 +33,7 @@ export const TIMING = Object.freeze({
   backoffMs: Object.freeze([250, 15_000]),
   hiddenMs: 3_000,
   eventsMs: 300_000,
+  unmatchedMs: 5_000,
 });
 
 /**

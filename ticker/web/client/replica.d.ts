@@ -84,6 +84,8 @@ export declare class Replica {
      * @param {string} symbol
      */
     find(symbol: string): InstrumentState | undefined;
+    /** The symbols of the instruments in the copy. */
+    get symbols(): string[];
     /** The present values of all instruments whose symbols match, by symbol. */
     values(matches?: (/** @type {string} */ _: string) => boolean): Record<string, import("./fields.js").Fields>;
     /**

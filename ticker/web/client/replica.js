@@ -126,6 +126,11 @@ export class Replica {
     return this.states.get(this.ids.get(symbol) ?? -1);
   }
 
+  /** The symbols of the instruments in the copy. */
+  get symbols() {
+    return [...this.states.values()].map(({ definition }) => definition.symbol);
+  }
+
   /** The present values of all instruments whose symbols match, by symbol. */
   values(matches = (/** @type {string} */ _) => true) {
     const states = [...this.states.values()].filter((each) => matches(each.definition.symbol));

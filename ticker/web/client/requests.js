@@ -1,6 +1,7 @@
 /** The user's requests on a connection, each with its promise. */
 
 import { TickerError } from "./errors.js";
+import { excerpt } from "./texts.js";
 
 /** @typedef {Map<string, unknown>} Result */
 
@@ -26,7 +27,7 @@ export class Requests {
     const request = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "reply") request?.resolve(message.result);
-    else request?.reject(new TickerError(message.text, message.code));
+    else request?.reject(new TickerError(excerpt(message.text), message.code));
   }
 
   /**

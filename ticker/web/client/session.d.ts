@@ -8,7 +8,6 @@
  */
 import { Replica } from "./replica.js";
 export type ChangedFields = import("./fields.js").ChangedFields;
-export type Fields = import("./fields.js").Fields;
 export type Delta = import("./messages.js").Delta;
 export type ErrorMessage = import("./messages.js").ErrorMessage;
 export type Message = import("./messages.js").Message;
@@ -19,6 +18,7 @@ export type Welcome = import("./messages.js").Welcome;
 export type Received = {
     changes?: Record<string, ChangedFields>;
     refused: Outcome[];
+    answered?: boolean;
     tokenRefused?: string;
 };
 export type StreamRequest = {
@@ -41,8 +41,9 @@ export type Request = RequestFields & {
     id: number;
 };
 /**
- * The meaning of one message: changed fields by symbol, refused names, and the text of a refused token.
- * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], tokenRefused?: string}} Received
+ * The meaning of one message: changed fields by symbol, refused names, whether it answered for any names, and the text
+ * of a refused token.
+ * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
  */
 /**
  * A request for an event stream: its names, the cursor to resume from, and all wanted names with the refused ones.
@@ -62,6 +63,20 @@ export declare class ClientSession {
     get settled(): boolean;
     /** Whether the wanted names, and no others, were requested on this connection. */
     get current(): boolean;
+    /**
+     * Limits of the latest connection, as its WELCOME told them.
+     * @returns {Map<string, number>}
+     */
+    get limits(): Map<string, number>;
+    /** The wanted names. */
+    get wanted(): Set<string>;
+    /** Names that the server keeps, which may be without an instrument so far. */
+    get kept(): string[];
+    /**
+     * Whether the server has answered for these names, so the copy has all that there is of them.
+     * @param {readonly string[]} names
+     */
+    hasAllOf(names: readonly string[]): boolean;
     /** Whether any name is wanted. */
     get wanting(): boolean;
     /**

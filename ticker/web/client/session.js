@@ -7,14 +7,16 @@
  * - After an unsubscribe, new names are requested only once its reply came: records until then may be older than it.
  */
 
-import { Code } from "./errors.js";
-import { outcomesOf, plain } from "./messages.js";
-import { encode, utf8Length } from "./msgpack.js";
+import { batches } from "./batches.js";
+import { Code, malformed } from "./errors.js";
+import { outcomesOf } from "./messages.js";
+import { encode } from "./msgpack.js";
 import { Replica } from "./replica.js";
 import { isName, matcherOf } from "./symbols.js";
+import { excerpt } from "./texts.js";
+import { VanishedFields } from "./vanished.js";
 
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
-/** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./messages.js").Delta} Delta */
 /** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
 /** @typedef {import("./messages.js").Message} Message */
@@ -25,11 +27,13 @@ import { isName, matcherOf } from "./symbols.js";
 
 const REQUEST_OVERHEAD = 256; // bytes of a request besides its names, with room to spare
 const MAX_MESSAGE_BYTES = 65_536;
+const MAX_EPOCH = 256; // characters
 const STREAM_REPLY = 1; // id of the one reply of an event stream
 
 /**
- * The meaning of one message: changed fields by symbol, refused names, and the text of a refused token.
- * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], tokenRefused?: string}} Received
+ * The meaning of one message: changed fields by symbol, refused names, whether it answered for any names, and the text
+ * of a refused token.
+ * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
  */
 /**
  * A request for an event stream: its names, the cursor to resume from, and all wanted names with the refused ones.
@@ -66,6 +70,16 @@ export class ClientSession {
   #declined = new Set();
   /** @type {Set<string>} */
   #confirmed = new Set();
+  /**
+   * Names for which the server has answered on this connection, in whatever way.
+   * @type {Set<string>}
+   */
+  #answered = new Set();
+  /**
+   * Names of requests that were refused whole on this connection.
+   * @type {Set<string>}
+   */
+  #failed = new Set();
   #resumeFirst = false;
   /** @type {number | undefined} */
   #resumeId;
@@ -85,11 +99,7 @@ export class ClientSession {
   #maxMessageBytes = MAX_MESSAGE_BYTES;
   /** @type {Welcome | undefined} */
   #welcome;
-  /**
-   * Last values of dropped instruments, until these come again or are reported as withdrawn.
-   * @type {Map<string, Fields>}
-   */
-  #vanishing = new Map();
+  #vanished = new VanishedFields();
 
   /** Whether the copy holds every wanted instrument that the server has. */
   get settled() {
@@ -99,6 +109,34 @@ export class ClientSession {
   /** Whether the wanted names, and no others, were requested on this connection. */
   get current() {
     return this.#requested.size === this.#wanted.size && this.#names.every((name) => this.#requested.has(name));
+  }
+
+  /**
+   * Limits of the latest connection, as its WELCOME told them.
+   * @returns {Map<string, number>}
+   */
+  get limits() {
+    return this.#welcome?.limits ?? new Map();
+  }
+
+  /** The wanted names. */
+  get wanted() {
+    return new Set(this.#wanted.keys());
+  }
+
+  /** Names that the server keeps, which may be without an instrument so far. */
+  get kept() {
+    return this.#names.filter(
+      (name) => this.#answered.has(name) && !this.#declined.has(name) && !this.#failed.has(name),
+    );
+  }
+
+  /**
+   * Whether the server has answered for these names, so the copy has all that there is of them.
+   * @param {readonly string[]} names
+   */
+  hasAllOf(names) {
+    return names.every((name) => this.#answered.has(name));
   }
 
   /** Whether any name is wanted. */
@@ -173,6 +211,8 @@ export class ClientSession {
     this.#setRequested(wanted);
     this.#lastId = STREAM_REPLY;
     this.#awaited.set(STREAM_REPLY, new Set(names));
+    // Names that cannot be asked for have their answer.
+    for (const name of wanted) if (!names.includes(name)) this.#answered.add(name);
     if (this.replica.resuming) this.#resumeId = STREAM_REPLY;
   }
 
@@ -182,8 +222,11 @@ export class ClientSession {
    * @param {boolean} resumable
    */
   #start(welcome, names, resumable) {
+    if (welcome.epoch.length > MAX_EPOCH) throw malformed(`welcome: an epoch of more than ${MAX_EPOCH} characters`);
     this.#welcome = welcome;
     this.#awaited.clear();
+    this.#answered.clear();
+    this.#failed.clear();
     this.#leaving.clear();
     this.#resumeId = this.#tokenId = undefined;
     this.#confirmed = new Set(names);
@@ -191,7 +234,7 @@ export class ClientSession {
     const before = this.replica.values();
     this.replica.dropUnwanted();
     if (!this.replica.welcome(welcome, resumable)) this.#confirmed.clear();
-    for (const symbol in before) if (!this.replica.find(symbol)) this.#vanishing.set(symbol, before[symbol]);
+    this.#vanished.add(Object.entries(before).filter(([symbol]) => !this.replica.find(symbol)));
   }
 
   /** Requests that bring the server's subscriptions in line with the wanted names. */
@@ -206,15 +249,18 @@ export class ClientSession {
     const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
     let added = this.#names.filter((name) => !this.#requested.has(name));
     if (dropped.length > 0 || this.#leaving.size > 0) added = [];
-    for (const name of added) this.#declined.delete(name); // asked for again: the new outcome counts
+    for (const name of added) this.#declined.delete(name), this.#answered.delete(name); // the new outcome counts
     this.#setRequested([...this.#requested].filter((name) => this.#wanted.has(name)).concat(added));
-    for (const name of dropped) for (const names of [this.#confirmed, ...this.#awaited.values()]) names.delete(name);
+    for (const names of [this.#confirmed, this.#answered, this.#failed, ...this.#awaited.values()]) {
+      for (const name of dropped) names.delete(name);
+    }
     if (dropped.length > 0) this.replica.dropUnwanted();
-    for (const symbols of this.#batches(dropped)) {
+    const room = this.#maxMessageBytes - REQUEST_OVERHEAD;
+    for (const symbols of batches(dropped, room)) {
       requests.push(this.request("unsubscribe", { symbols }));
       this.#leaving.add(this.#lastId);
     }
-    for (const symbols of this.#batches(added)) {
+    for (const symbols of batches(added, room)) {
       requests.push(this.request("subscribe", { symbols, ...this.#interval }));
     }
     return requests;
@@ -258,9 +304,7 @@ export class ClientSession {
     const changes = Object.create(null);
     for (const [state, fields] of this.replica.apply(message)) {
       const { symbol } = state.definition;
-      const before = this.#vanishing.get(symbol);
-      this.#vanishing.delete(symbol);
-      changes[symbol] = before ? Object.assign(withdrawn(before), state.fields(fields)) : state.fields(fields);
+      changes[symbol] = this.#vanished.complete(symbol, state.fields(fields));
     }
     return changes;
   }
@@ -280,19 +324,28 @@ export class ClientSession {
       this.#resumeId = undefined;
       this.replica.resuming = false;
     }
-    received.refused = outcomes.filter(({ code }) => code !== Code.OK && code !== Code.NOT_SUBSCRIBED);
+    // Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
+    received.refused = outcomes.filter(({ name, code }) => code !== Code.OK && names.has(name));
     // A symbol that the server does not know yet stays subscribed: it joins when it appears.
     const declined = received.refused.filter(({ code }) => code !== Code.UNKNOWN_SYMBOL);
-    for (const { name } of declined) names.delete(name), this.#declined.add(name), this.#confirmed.delete(name);
-    for (const name of names) this.#confirmed.add(name);
+    for (const name of names) this.#answered.add(name), this.#confirmed.add(name);
+    for (const { name } of declined) this.#declined.add(name), this.#confirmed.delete(name);
+    received.answered = true;
     if (declined.length > 0) {
       this.#setRequested([...this.#requested]);
-      for (const [symbol, fields] of this.replica.dropUnwanted()) this.#vanishing.set(symbol, fields);
+      this.#vanished.add(this.replica.dropUnwanted());
     }
-    if (this.settled && this.#vanishing.size > 0) {
-      received.changes = plain([...this.#vanishing].map(([symbol, fields]) => [symbol, withdrawn(fields)]));
-      this.#vanishing.clear();
-    }
+    this.#withdrawVanished(received);
+  }
+
+  /**
+   * Report the fields that are gone for good: no name without an answer can bring their instrument again.
+   * @param {Received} received
+   */
+  #withdrawVanished(received) {
+    if (this.#vanished.size === 0) return;
+    const gone = this.#vanished.takeWithdrawals(matcherOf(this.#names.filter((name) => !this.#answered.has(name))));
+    if (gone) received.changes = gone;
   }
 
   /**
@@ -308,37 +361,22 @@ export class ClientSession {
     if (id === this.#tokenId) received.tokenRefused = text;
     if (id === this.#resumeId && this.#welcome) {
       this.#resumeId = undefined;
-      const before = this.replica.values();
-      for (const symbol in before) this.#vanishing.set(symbol, before[symbol]);
+      this.#vanished.add(Object.entries(this.replica.values()));
       this.replica.welcome(this.#welcome, false);
       this.#confirmed.clear();
+      this.#answered.clear();
       this.#setRequested([...this.#requested].filter((name) => !names.has(name)));
-    } else received.refused = [...names].map((name) => ({ name, code, text }));
+      return;
+    }
+    received.refused = [...names].map((name) => ({ name, code, text: excerpt(text) }));
+    for (const name of names) this.#failed.add(name), this.#answered.add(name);
+    received.answered = true;
+    this.#withdrawVanished(received);
   }
 
   /** @param {string[]} symbols */
   #resume(symbols) {
     return { epoch: this.replica.epoch, cursor: this.replica.cursor, symbols, ...this.#interval };
-  }
-
-  /**
-   * The names in batches that each fit into a request.
-   * @param {string[]} names
-   */
-  #batches(names) {
-    /** @type {string[][]} */
-    const batches = [];
-    let room = 0;
-    for (const name of names) {
-      const size = utf8Length(name) + 5;
-      if (batches.length === 0 || size > room) {
-        batches.push([]);
-        room = this.#maxMessageBytes - REQUEST_OVERHEAD;
-      }
-      batches[batches.length - 1].push(name);
-      room -= size;
-    }
-    return batches;
   }
 
   /** @param {string[]} names */
@@ -347,11 +385,3 @@ export class ClientSession {
     this.#subscribed = matcherOf(names.filter((name) => !this.#declined.has(name)));
   }
 }
-
-/**
- * These fields as withdrawn.
- * @param {Fields} fields
- * @returns {ChangedFields}
- */
-const withdrawn = (fields) =>
-  plain(Object.keys(fields).map((name) => /** @type {[string, null]} */ ([name, null])));

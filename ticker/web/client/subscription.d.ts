@@ -13,6 +13,9 @@ export type Result = IteratorResult<Change, undefined>;
 /**
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
  * it is busy. Leaving a loop does not close the subscription: a later loop goes on.
+ *
+ * It is *held* until the server has answered for each of its names, and again when a new connection begins: what came
+ * before is a part of a moment only.
  * @extends {TypedEventTarget<SubscriptionEvents>}
  */
 export declare class Subscription extends TypedEventTarget<SubscriptionEvents> {
@@ -22,9 +25,10 @@ export declare class Subscription extends TypedEventTarget<SubscriptionEvents> {
     /**
      * @param {string[]} names
      * @param {Replica} copy
+     * @param {boolean} held
      * @param {(subscription: Subscription) => void} closed called when the user closes it
      */
-    constructor(names: string[], copy: Replica, closed: (subscription: Subscription) => void);
+    constructor(names: string[], copy: Replica, held: boolean, closed: (subscription: Subscription) => void);
     [Symbol.asyncIterator](): this;
     /**
      * The next change; done when the subscription or the client was closed. Rejects with a TickerError if the client gave up.

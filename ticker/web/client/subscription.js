@@ -17,8 +17,21 @@ import { matcherOf } from "./symbols.js";
 const isEmpty = (changes) => Object.keys(changes).length === 0;
 
 /**
+ * Merge changes into earlier ones, which are returned.
+ * @param {Changes} earlier
+ * @param {Changes} changes
+ */
+function merged(earlier, changes) {
+  for (const symbol in changes) Object.assign((earlier[symbol] ??= Object.create(null)), changes[symbol]);
+  return earlier;
+}
+
+/**
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
  * it is busy. Leaving a loop does not close the subscription: a later loop goes on.
+ *
+ * It is *held* until the server has answered for each of its names, and again when a new connection begins: what came
+ * before is a part of a moment only.
  * @extends {TypedEventTarget<SubscriptionEvents>}
  */
 export class Subscription extends TypedEventTarget {
@@ -37,6 +50,11 @@ export class Subscription extends TypedEventTarget {
   #pending;
   /** @type {{resolve: (result: Result) => void, reject: (error: TickerError) => void}[]} */
   #waiting = [];
+  /**
+   * Changes of the moment of which a part has come; undefined while the subscription is not held.
+   * @type {Changes | undefined}
+   */
+  #held;
   #over = false;
   /** @type {TickerError | undefined} */
   #error;
@@ -44,19 +62,20 @@ export class Subscription extends TypedEventTarget {
   /**
    * @param {string[]} names
    * @param {Replica} copy
+   * @param {boolean} held
    * @param {(subscription: Subscription) => void} closed called when the user closes it
    */
-  constructor(names, copy, closed) {
+  constructor(names, copy, held, closed) {
     super();
     /** @type {readonly string[]} */
     this.names = names;
     this.#matches = matcherOf(names);
     this.#copy = copy;
     this.#closed = closed;
-    const present = this.#present();
-    if (isEmpty(present)) return;
+    const present = merged(Object.create(null), this.#present());
+    if (held) this.#held = present;
     // The caller adds its listeners first.
-    queueMicrotask(() => this.#over || this.dispatchEvent(eventOf("change", { change: changeOf(copy, present) })));
+    else if (!isEmpty(present)) queueMicrotask(() => this.#over || this.#dispatch(present));
   }
 
   [Symbol.asyncIterator]() {
@@ -70,7 +89,8 @@ export class Subscription extends TypedEventTarget {
   next() {
     if (!this.#pending) {
       this.#pending = Object.create(null);
-      if (!this.#over) this.#merge(this.#present());
+      if (this.#held) merged(this.#held, this.#present());
+      else if (!this.#over) this.#merge(this.#present());
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
@@ -94,19 +114,59 @@ export class Subscription extends TypedEventTarget {
   take(changes) {
     const matching = plain(Object.entries(changes).filter(([symbol]) => this.#isMatch(symbol)));
     if (isEmpty(matching)) return;
-    if (this.#pending) this.#merge(matching);
-    this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, matching) }));
-    this.#deliver();
+    if (this.#held) merged(this.#held, matching);
+    else this.#give(matching);
   }
 
   /**
-   * End the iterators after the pending changes, with an error if there is one.
+   * Whether changes wait for the rest of their moment.
+   * @internal
+   */
+  get held() {
+    return this.#held !== undefined;
+  }
+
+  /**
+   * Keep changes back: those of a new connection come in parts.
+   * @internal
+   */
+  hold() {
+    this.#held ??= Object.create(null);
+  }
+
+  /**
+   * Give changes again: with those that were kept back the copy is complete.
+   * @internal
+   */
+  release() {
+    const changes = this.#held ?? {};
+    this.#held = undefined;
+    if (!isEmpty(changes)) this.#give(changes);
+    else this.#deliver();
+  }
+
+  /** @param {Changes} changes */
+  #give(changes) {
+    if (this.#pending) this.#merge(changes);
+    this.#dispatch(changes);
+    this.#deliver();
+  }
+
+  /** @param {Changes} changes */
+  #dispatch(changes) {
+    this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, changes) }));
+  }
+
+  /**
+   * End the iterators after the pending changes, with an error if there is one. A part of a moment is dropped.
    * @internal
    * @param {TickerError} [error]
    */
   end(error) {
     this.#over = true;
     this.#error = error;
+    if (this.#held && this.#pending) this.#pending = Object.create(null);
+    this.#held = undefined;
     this.#deliver();
   }
 
@@ -123,12 +183,11 @@ export class Subscription extends TypedEventTarget {
 
   /** @param {Changes} changes */
   #merge(changes) {
-    const pending = (this.#pending ??= Object.create(null));
-    for (const symbol in changes) Object.assign((pending[symbol] ??= Object.create(null)), changes[symbol]);
+    this.#pending = merged(this.#pending ?? Object.create(null), changes);
   }
 
   #deliver() {
-    for (;;) {
+    for (; !this.#held; ) {
       const changes = this.#pending ?? {};
       const some = !isEmpty(changes);
       if (!some && !this.#over) return;

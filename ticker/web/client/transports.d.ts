@@ -15,7 +15,10 @@ export type Socket = {
     onmessage: ((event: {
         data: ArrayBuffer | string;
     }) => void) | null;
-    onerror: (() => void) | null;
+    onerror: ((event: {
+        error?: unknown;
+        message?: string;
+    }) => void) | null;
     onclose: ((event: {
         code: number;
     }) => void) | null;
@@ -33,7 +36,7 @@ export type WebSocketClass = new (url: string, protocols: string[]) => object;
  * @typedef {{
  *   binaryType: string, readonly readyState: number,
  *   onmessage: ((event: {data: ArrayBuffer | string}) => void) | null,
- *   onerror: (() => void) | null,
+ *   onerror: ((event: {error?: unknown, message?: string}) => void) | null,
  *   onclose: ((event: {code: number}) => void) | null,
  *   send(data: Uint8Array): void, close(): void,
  * }} Socket

@@ -1,7 +1,7 @@
 /** The two transports: a WebSocket, and server-sent events over fetch (PROTOCOL.md, sections 2 and 8). */
 
-import { errorText } from "./errors.js";
-import { FETCH_OPTIONS, refusal } from "./http.js";
+import { errorText, malformed } from "./errors.js";
+import { FETCH_OPTIONS, refusal, stray } from "./http.js";
 import { encode } from "./msgpack.js";
 
 /** @typedef {import("./http.js").End} End */
@@ -10,6 +10,8 @@ const SUBPROTOCOL = "ticker.v1.msgpack";
 const OPEN = 1; // WebSocket.readyState
 const CLOSE_AFTER_ERROR_MS = 50;
 const FINAL_CLOSE_CODES = new Set([1002, 1003, 1007, 1009]); // an error of this client, which would only repeat
+
+const MAX_MESSAGE = 2 ** 26; // bytes of a message, characters on an event stream
 
 const LOST = "the connection was lost";
 /**
@@ -22,7 +24,7 @@ const LOST = "the connection was lost";
  * @typedef {{
  *   binaryType: string, readonly readyState: number,
  *   onmessage: ((event: {data: ArrayBuffer | string}) => void) | null,
- *   onerror: (() => void) | null,
+ *   onerror: ((event: {error?: unknown, message?: string}) => void) | null,
  *   onclose: ((event: {code: number}) => void) | null,
  *   send(data: Uint8Array): void, close(): void,
  * }} Socket
@@ -41,10 +43,15 @@ export function openWebSocket(base, token, WebSocket, receiver) {
   const socket = /** @type {Socket} */ (new WebSocket(`wss${base.slice(5)}/v1/stream`, protocols));
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => receiver.message(data, typeof data === "string" ? data.length : data.byteLength);
+  /** @type {unknown} */
+  let cause;
   // A close with its code follows an error; but not in Node 20 where there was no connection yet.
-  socket.onerror = () => setTimeout(receiver.end, CLOSE_AFTER_ERROR_MS, { reason: LOST });
+  socket.onerror = (event) => {
+    cause = event?.error ?? event?.message;
+    setTimeout(receiver.end, CLOSE_AFTER_ERROR_MS, { reason: LOST, cause });
+  };
   socket.onclose = ({ code }) =>
-    receiver.end({ reason: LOST, code, closeCode: code, ...(FINAL_CLOSE_CODES.has(code) && { comeBack: false }) });
+    receiver.end({ reason: LOST, cause, code, closeCode: code, ...(FINAL_CLOSE_CODES.has(code) && { comeBack: false }) });
   return {
     send: (request) => socket.readyState === OPEN && socket.send(encode(request)),
     close: () => {
@@ -66,11 +73,15 @@ export function openEvents(base, query, headers, fetch, receiver) {
   const closed = new AbortController();
   const read = async () => {
     const response = await fetch(`${base}/v1/events?${query}`, { ...FETCH_OPTIONS, headers, signal: closed.signal });
-    if (!response.ok || !response.body) return receiver.end(await refusal(response));
+    if (!response.ok) return receiver.end(await refusal(response));
+    const type = response.headers.get("Content-Type") ?? "";
+    if (!response.body || !type.startsWith("text/event-stream")) return receiver.end(stray(response));
     await readEvents(response.body, receiver);
     receiver.end({ reason: LOST });
   };
-  read().catch((error) => receiver.end({ reason: errorText(error) }));
+  read()
+    .catch((error) => receiver.end({ reason: errorText(error), cause: error }))
+    .finally(() => closed.abort()); // the body of an answer that is of no use
   return { send: () => {}, close: () => closed.abort() };
 }
 
@@ -88,7 +99,13 @@ async function readEvents(body, receiver) {
     const { done, value } = await reader.read();
     if (done) return;
     receiver.heard();
-    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+    const text = decoder.decode(value, { stream: true });
+    if (rest.length + data.length > MAX_MESSAGE) throw malformed(`an event of more than ${MAX_MESSAGE} characters`);
+    if (!text.includes("\n")) {
+      rest += text; // and not split again: a long line comes in many pieces
+      continue;
+    }
+    const lines = (rest + text).split(/\r?\n/);
     rest = lines.pop() ?? "";
     for (const line of lines) {
       if (line.startsWith("data:")) data += line.slice(line[5] === " " ? 6 : 5);

@@ -1,0 +1,70 @@
+/** Checks of what users hand over: each error names the argument and the remedy. */
+
+import { Code, TickerError } from "./errors.js";
+import { isPattern } from "./symbols.js";
+import { excerpt } from "./texts.js";
+
+/** @param {unknown} value */
+const typeOf = (value) => (value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`);
+
+/**
+ * Check the arguments of `subscribe`.
+ * @param {unknown[]} names
+ */
+export function checkNames(names) {
+  names.forEach((name, index) => {
+    if (typeof name === "string") {
+      if (name === "") throw new TickerError(`subscribe: name ${index + 1} is an empty text; leave it out`);
+      return;
+    }
+    const listed = typeof name === "object" && name !== null && Symbol.iterator in name;
+    const remedy = listed ? "give each name as an argument of its own: subscribe(...names)" : "give a text";
+    throw new TickerError(`subscribe: name ${index + 1} is ${typeOf(name)}, and no symbol or pattern; ${remedy}`);
+  });
+}
+
+/**
+ * Check the types of the options of `connect`.
+ * @param {import("./options.js").Options} options
+ */
+export function checkOptions(options) {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TickerError(`options: ${typeOf(options)}; give an object, such as { intervalMs: 100 }`);
+  }
+  const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
+  if (token !== undefined && typeof token !== "string" && typeof token !== "function") {
+    throw new TickerError(`token: ${typeOf(token)}; give a text, or a function that returns one`);
+  }
+  if (intervalMs !== undefined && !(Number.isSafeInteger(intervalMs) && intervalMs >= 0)) {
+    throw new TickerError(`intervalMs: ${excerpt(intervalMs)}; give a whole number of milliseconds, 0 or more`);
+  }
+  if (!["auto", "websocket", "events"].includes(transport)) {
+    throw new TickerError(`transport: ${excerpt(transport)}; give "auto", "websocket" or "events"`);
+  }
+  if (!["pause", "stream"].includes(whenHidden)) {
+    throw new TickerError(`whenHidden: ${excerpt(whenHidden)}; give "pause" or "stream"`);
+  }
+}
+
+/**
+ * Check names against the limits of the connection, as far as its WELCOME has told them.
+ * @param {Set<string>} names
+ * @param {Map<string, number>} limits
+ */
+export function checkCounts(names, limits) {
+  const most = limits.get("max_symbols") ?? Infinity;
+  if (names.size > most) throw tooMany(`${names.size} symbols and patterns; this connection may have ${most}`);
+  const mostPatterns = limits.get("max_patterns") ?? Infinity;
+  if (names.size <= mostPatterns) return;
+  const patterns = [...names].filter(isPattern).length;
+  if (patterns > mostPatterns) throw tooMany(`${patterns} patterns; this connection may have ${mostPatterns}`);
+}
+
+/**
+ * The error for more names than the server takes on one connection.
+ * @param {string} text
+ */
+export function tooMany(text) {
+  const remedy = "subscribe fewer (a pattern stands for many), use several clients, or raise the service's limits";
+  return new TickerError(`subscribe: ${text}; ${remedy}`, Code.TOO_MANY_SYMBOLS);
+}

@@ -1,0 +1,42 @@
+/**
+ * What is wrong, on the console, unless the user listens for it: names that bring nothing, and connections that fail.
+ *
+ * A name or pattern is also reported, as `unmatched`, if for some seconds after the server's answer no instrument has it.
+ */
+export type Outcome = import("./messages.js").Outcome;
+export type Target = {
+    hasListened: (type: "refused" | "state" | "unmatched") => boolean;
+    dispatchEvent: (event: Event) => boolean;
+};
+/** @typedef {import("./messages.js").Outcome} Outcome */
+/** @typedef {{hasListened: (type: "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
+export declare class Notices {
+    #private;
+    /**
+     * @param {Target} target for whose events the user may listen
+     * @param {() => string[]} unmatched the names without an instrument, as far as the server has answered for them
+     * @param {number} afterMs
+     */
+    constructor(target: Target, unmatched: () => string[], afterMs: number);
+    /**
+     * The server refused some names. Those that it only does not know yet may come in a moment.
+     * @param {Outcome[]} outcomes
+     */
+    refused(outcomes: Outcome[]): void;
+    /** The server has answered for some names: look after some seconds which of them have no instrument. */
+    answered(): void;
+    /** A connection is up. */
+    connected(): void;
+    /**
+     * A connection failed; each reason of an outage is said once.
+     * @param {string} reason
+     */
+    lost(reason: string): void;
+    /**
+     * The client has given up.
+     * @param {string} reason
+     */
+    ended(reason: string): void;
+    /** The client is closed. */
+    close(): void;
+}

@@ -1,0 +1,26 @@
+/** Fields that left the copy, until they come again or are reported as withdrawn. */
+export type ChangedFields = import("./fields.js").ChangedFields;
+export type Fields = import("./fields.js").Fields;
+export declare class VanishedFields {
+    #private;
+    /** Number of instruments. */
+    get size(): number;
+    /**
+     * Keep the last values of instruments that the copy drops.
+     * @param {Iterable<[string, Fields]>} dropped by symbol
+     */
+    add(dropped: Iterable<[string, Fields]>): void;
+    /**
+     * The changes of an instrument that perhaps came again, with the withdrawal of the fields that did not.
+     * @param {string} symbol
+     * @param {ChangedFields} changes
+     * @returns {ChangedFields}
+     */
+    complete(symbol: string, changes: ChangedFields): ChangedFields;
+    /**
+     * The withdrawal, by symbol, of what is left of instruments that cannot come any more; undefined if there is none.
+     * @param {(symbol: string) => boolean} mayCome
+     * @returns {Record<string, ChangedFields> | undefined}
+     */
+    takeWithdrawals(mayCome: (symbol: string) => boolean): Record<string, ChangedFields> | undefined;
+}
