@@ -45,8 +45,20 @@ FOUND_PER_REPLY = 500
 BYTES_PER_REQUEST_UNIT = 256
 """Bytes of a client's message that count as one request in `requests_per_second`."""
 
-SCANNED_PER_REQUEST_UNIT = 2_000
+SCANNED_PER_REQUEST_UNIT = 500
 """Instruments compared with a pattern that count as one request in `requests_per_second`."""
+
+JOINED_PER_REQUEST_UNIT = 200
+"""Names and instruments that join or leave a client's subscriptions that count as one request."""
+
+COUNTED_PER_JOIN = 4
+"""Instruments whose updates are counted, which costs as much as one that joins."""
+
+SENT_PER_REQUEST_UNIT = 100
+"""Instruments sent because a client asked for them that count as one request."""
+
+ANSWER_BYTES_PER_REQUEST_UNIT = 4_096
+"""Bytes of an answer that count as one request."""
 
 CLOSE_SECONDS = 2.0
 """Time for a client's answer to a close frame, or for the end of its event stream; then the connection is closed."""
@@ -110,6 +122,22 @@ MAX_TURNS_PER_ROUND = 8
 
 TURNS_ROUND_SECONDS = 0.00025
 """While rounds are shorter than this, more turns are given in each; while they take twice as long, fewer."""
+
+COMPARISONS_PER_STEP = 4_000
+"""Instruments compared with a pattern between two yields: one or two milliseconds."""
+
+ENCODED_PER_STEP = 500
+"""Entries encoded between two yields, where many are needed at once: a millisecond."""
+
+WRITTEN_PER_STEP = 100
+"""Records of a page that are written between two yields."""
+
+SPARE_MATCHES = 256
+"""Patterns of which the matching instruments are remembered although nobody is subscribed; beyond that, the oldest are
+compared again."""
+
+BYTES_PER_WRITE = 16_384
+"""Bytes that count as one of the writes below."""
 
 WRITES_PER_BURST = 64
 """Writes to clients between two yields of the publisher; meanwhile, everything else waits."""

@@ -117,8 +117,6 @@ def leftovers(hub: Hub) -> dict[str, object]:
         "ready": [group for group in hub._scheduler.ready() if group.audiences],
         "throttled": hub._scheduler._throttled,
         "dues": hub._scheduler._dues,
-        "waiting": hub._waiting_symbols,
-        "patterns": hub._patterns,
-        "watch index": [audiences for audiences in hub._watch_index if audiences],
+        **hub.index.leftovers(),
     }
     return {name: value for name, value in held.items() if value}

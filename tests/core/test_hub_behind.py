@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.core.harness import MS, Harness, bids, leftovers
 from tests.support import cut, update
 from ticker.core.audiences import NOTHING, SubscriptionSet
+from ticker.core.bitmaps import numbers_in
 from ticker.market import Instrument
 from ticker.protocol.messages import Definition, Delta, Instruments, Snapshot
 from ticker.protocol.wire import MSGPACK
@@ -196,7 +197,7 @@ def test_an_unknown_symbol_joins_when_its_instrument_appears() -> None:
     assert client.take() == []
     harness.publish(Instrument("B"), update("B", bid="1"))
     assert client.take()[1] == Snapshot(1, 3, 3000, [], [2, {1: 100}])
-    assert not harness.hub._waiting_symbols
+    assert not harness.hub.index.leftovers()["waiting"]
 
 
 def test_an_instrument_that_a_symbol_and_two_patterns_name_comes_once() -> None:
@@ -266,7 +267,8 @@ def test_a_client_that_comes_between_a_declaration_and_its_pass_gets_the_instrum
 )
 def test_patterns_match_as_in_a_shell_and_regard_case(pattern: str, symbols: list[str]) -> None:
     harness = Harness("AA", "A.B", "a", "B")
-    assert [harness.cache.records[number].symbol for number in harness.hub.find(pattern)] == symbols
+    found = numbers_in(harness.hub.index.matching(pattern))
+    assert [harness.cache.records[number].symbol for number in found] == symbols
 
 
 @given(st.text("[]!^-&~|az\\{(*?#", max_size=10))
@@ -281,8 +283,12 @@ def test_any_pattern_can_be_watched(pattern: str) -> None:
 
 def test_a_symbol_is_looked_up_and_only_patterns_are_compared_with_every_instrument() -> None:
     harness = Harness("A", "B", "C")
-    before = harness.hub.scanned
-    assert [harness.hub.find(name) for name in ("B", "NONE")] == [[1], []]
-    assert harness.hub.scanned == before
-    assert harness.hub.find("B*") == [1]
-    assert harness.hub.scanned == before + 3
+    index = harness.hub.index
+
+    def search(name: str) -> list[str]:
+        return [symbol for piece in index.search(name, "", 10, lambda _: True) for symbol in piece]
+
+    assert [search(name) for name in ("B", "NONE")] == [["B"], []]
+    assert index.comparisons == 0
+    assert search("B*") == ["B"]
+    assert index.comparisons == 3

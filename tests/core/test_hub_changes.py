@@ -207,7 +207,8 @@ def naive(harness: Harness, since: int) -> dict[SubscriptionSet, set[int]]:
     """Return the changed instruments of each ready audience, found by comparing all of them."""
     changed = {record.id for record in harness.cache.records if record.last_change > since}
     ready = [audience for audience in harness.audiences() if audience.group.due is None]
-    return {audience.subscription_set: audience.ids & changed for audience in ready if audience.ids & changed}
+    held = {audience.subscription_set: set(audience.numbers()) for audience in ready}
+    return {names: numbers & changed for names, numbers in held.items() if numbers & changed}
 
 
 def found(harness: Harness, since: int) -> dict[SubscriptionSet, set[int]]:
@@ -215,7 +216,7 @@ def found(harness: Harness, since: int) -> dict[SubscriptionSet, set[int]]:
     hub, found = harness.hub, {}
     for group in hub._scheduler.ready():
         change_set = hub._encode_caches[group.encoding].change_set(since)
-        for audience, pending in pending_by_audience(group, change_set, hub._watch_index):
+        for audience, pending in pending_by_audience(group, change_set, hub.index.watch_index):
             ids = {entry: number for number, entry in change_set.items()}
             found[audience.subscription_set] = {ids[entry] for entry in pending}
             assert len(pending) == len(found[audience.subscription_set])

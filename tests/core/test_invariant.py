@@ -19,6 +19,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ticker.client.session import ClientSession
 from ticker.config import Limits
+from ticker.core.audience_index import Step
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import ServerSession, Terms
@@ -150,11 +151,13 @@ class Client:
     def check(self) -> None:
         """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
         replica = self.session.replica
-        market = self.world.history[replica.cursor]
+        market = self.world.market_at(replica.cursor)
         held = {state.definition.symbol: state.fields(state.values) for state in replica}
         for symbol, fields in held.items():
             assert fields == market[symbol], f"{symbol} at cut {replica.cursor}"
         for symbol in market:
+            if not self.world.visible(symbol, replica.cursor):
+                continue
             if self.session.complete and any(fnmatchcase(symbol, name) for name in self.wanted):
                 assert symbol in held, f"{symbol} is missing at cut {replica.cursor}"
 
@@ -164,11 +167,11 @@ class World(RuleBasedStateMachine):
 
     clients = Bundle("clients")
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(broad=st.sampled_from([1, 3, 100]))
+    def start(self, broad: int) -> None:
         self.now = 1_000_000
         self.cache = LastValueCache("epoch")
-        self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1)
+        self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=Step(1, 1, broad))
         self.model: Model = {}
         self.open: Model = {}
         self.history: dict[int, Model] = {0: {}}
@@ -311,8 +314,21 @@ class World(RuleBasedStateMachine):
             self.all_clients_keep_reading()
 
     def close_cut(self) -> None:
+        self.market_at(self.cache.cut)
         if self.cache.close_cut(self.now):
             self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+
+    def market_at(self, cut: int) -> Model:
+        """Return the market at a cut. The hub's own cuts make instruments visible, and change no value."""
+        while cut not in self.history:
+            last = max(self.history)
+            self.history[last + 1] = self.history[last]
+        return self.history[cut]
+
+    def visible(self, symbol: str, cut: int) -> bool:
+        """Return whether all patterns had been compared with an instrument at a cut."""
+        record = self.cache.find(symbol)
+        return record is not None and record.id < self.hub.index.visible and record.created_at <= cut
 
     def refresh(self) -> None:
         """Between two groups of a pass: take in one thing that waits."""
@@ -334,7 +350,7 @@ class World(RuleBasedStateMachine):
     def finish_pass(self) -> None:
         for _ in self.passing:
             pass
-        while self.behind:
+        while self.behind or (self.hub.index.behind and not self.cut_is_open):
             self.behind = False
             for _ in self.hub.publish(self.now, self.refresh):
                 pass

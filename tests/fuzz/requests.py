@@ -190,8 +190,9 @@ def seen(floor: Floor, held: Held, sent: list[Any]) -> None:
 
 def nothing_is_left(floor: Floor) -> None:
     assert set(floor.hub._audiences) == floor.audiences
-    assert set(floor.hub._patterns) == {"A?"}
-    assert not floor.hub._waiting_symbols
+    left = floor.hub.index.leftovers()
+    assert set(left["patterns"]) == {"A?"}
+    assert not left["waiting"]
     assert floor.neighbour.is_member
     cut(floor.cache, Instrument("LATER"), Instrument("AC"))
     for _ in floor.hub.publish(floor.now + 1000):

@@ -266,7 +266,7 @@ async def test_a_fault_of_the_server_closes_that_connection_with_1011_and_no_oth
         bystander = await service.watcher("A")
         peer = await service.peer()
         with monkeypatch.context() as patch, trio.fail_after(60):
-            patch.setattr(ServerSession, "receive", fail)
+            patch.setattr(ServerSession, "steps", fail)
             await peer.ask("ping")
             assert await peer.closed() == (1011, "a fault of the server")
             assert await peer.rest() == b""

@@ -15,12 +15,13 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
+from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.encode_cache import ChangeSet
-from ticker.protocol.symbols import Match, matcher
+from ticker.protocol.symbols import Match, shared_matcher
 from ticker.protocol.wire import Encoding
 
 
@@ -48,6 +49,9 @@ class SubscriptionSet(NamedTuple):
 
 
 _NAMES_SHOWN = 3
+
+_FEW = 16
+"""Up to so many changes are looked up one by one in a bitmap."""
 
 NOTHING = SubscriptionSet(frozenset(), frozenset(), 0)
 
@@ -77,6 +81,7 @@ class Subscriber:
         "offered",
         "pending_snapshot",
         "push",
+        "resuming",
         "sent_bytes",
         "sent_frames",
         "sent_updates",
@@ -90,8 +95,10 @@ class Subscriber:
         self.encoding = encoding
         self.audience = audience
         self.cursor = cursor
-        self.pending_snapshot: set[int] | None = None
-        """Ids of instruments still to be sent as complete records; None instead of an empty set, to save memory."""
+        self.pending_snapshot = 0
+        """Bitmap of the instruments still to be sent as complete records."""
+        self.resuming = False
+        """It is still to be sent what changed since the cursor that its client gave."""
         self.slow_consumer_events = 0
         """Number of pauses of its delivery."""
         self.sent_frames = self.sent_bytes = self.sent_updates = 0
@@ -100,7 +107,7 @@ class Subscriber:
 
     def __repr__(self) -> str:
         state = "member" if self.is_member else "behind"
-        missing = f", {len(self.pending_snapshot)} instruments missing" if self.pending_snapshot else ""
+        missing = f", {self.pending_snapshot.bit_count()} instruments missing" if self.pending_snapshot else ""
         return f"<Subscriber at cut {self.cursor}, {state}{missing} of {self.audience!r}>"
 
     @property
@@ -121,6 +128,8 @@ class Audience:
     __slots__ = (
         "_select",
         "behind",
+        "bits",
+        "broad",
         "cursor",
         "encoding",
         "group",
@@ -139,7 +148,10 @@ class Audience:
         self.interval_us = subscription_set.interval_us
         self.encoding = encoding
         self.ids: set[int] = set()
-        """Ids of the instruments that match the subscriptions so far."""
+        """Ids of the instruments that match the subscriptions so far; of a broad audience, `bits` says them."""
+        self.broad = False
+        """Whether it has a large share of all instruments, and is in no watch index."""
+        self.bits = 0
         self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
         self.cursor = shard.since
         self.members: dict[Subscriber, None] = {}
@@ -153,7 +165,9 @@ class Audience:
         self.pending_entries: list[bytes] = []
         """Entries of its next frame, while a pass collects them."""
         self.sent_at = now
-        self.sees: Match = _everything if subscription_set.entitled is None else matcher(subscription_set.entitled)
+        self.sees: Match = (
+            _everything if subscription_set.entitled is None else shared_matcher(subscription_set.entitled)
+        )
         """Whether its subscribers may see a symbol."""
 
     def __repr__(self) -> str:
@@ -168,6 +182,35 @@ class Audience:
     def empty(self) -> bool:
         """Whether it has no subscribers."""
         return not self.members and not self.behind
+
+    @property
+    def count(self) -> int:
+        """The number of its instruments."""
+        return self.bits.bit_count() if self.broad else len(self.ids)
+
+    def bitmap(self) -> int:
+        """Return the bitmap of its instruments."""
+        return self.bits if self.broad else bitmap_of(self.ids)
+
+    def numbers(self) -> Collection[int]:
+        """Return the ids of its instruments."""
+        return numbers_in(self.bits) if self.broad else self.ids
+
+    def changed_in(self, change_set: ChangeSet, without: int = 0) -> Collection[int]:
+        """Return the ids of its changed instruments, without those in a bitmap."""
+        if not self.broad and not without:
+            return self.ids & change_set.changed
+        bits = self.bits
+        if not without and len(change_set.changed) <= _FEW:
+            return [number for number in change_set.changed if bits >> number & 1]
+        wanted = self.bitmap() & ~without
+        missing = change_set.bits & ~wanted
+        return numbers_in(change_set.bits & wanted) if missing else change_set.changed
+
+    def make_broad(self, bits: int) -> None:
+        """Make it a broad audience with these instruments, or give a broad one more of them."""
+        self.broad, self.bits = True, bits
+        self.group.broad[self] = None
 
     def add_instrument(self, number: int) -> None:
         """Add a new instrument that matches the subscriptions."""
@@ -190,13 +233,15 @@ def _everything(_symbol: str) -> bool:
 class Group:
     """Audiences with the same encoding, due time (None: ready) and pending changes: those after the cut `since`."""
 
-    __slots__ = ("audiences", "due", "encoding", "since")
+    __slots__ = ("audiences", "broad", "due", "encoding", "since")
 
     def __init__(self, encoding: Encoding, due: int | None = None, since: int = 0) -> None:
         self.encoding = encoding
         self.due = due
         self.since = since
         self.audiences: dict[Audience, None] = {}
+        self.broad: dict[Audience, None] = {}
+        """The broad ones among these."""
 
     def __repr__(self) -> str:
         state = "ready" if self.due is None else f"due at {self.due}"
@@ -261,10 +306,17 @@ class ConflationScheduler:
             group = groups[key] = Group(audience.encoding, due, audience.cursor)
         self._move(audience, group)
 
+    def isolate(self, audience: Audience) -> Group:
+        """Move an audience that is due to a group of its own, which is due as well; return that."""
+        group = Group(audience.encoding, audience.group.due, audience.group.since)
+        self._move(audience, group)
+        return group
+
     def discard(self, audience: Audience) -> None:
         """Remove an audience that has no subscribers any more."""
         group = audience.group
         del group.audiences[audience]
+        group.broad.pop(audience, None)
         if group.audiences:
             return
         if group.due is None:
@@ -285,6 +337,9 @@ class ConflationScheduler:
     def _move(self, audience: Audience, group: Group) -> None:
         audience.group.audiences.pop(audience, None)
         group.audiences[audience] = None
+        if audience.broad:
+            audience.group.broad.pop(audience, None)
+            group.broad[audience] = None
         audience.group = group
 
 
@@ -295,16 +350,29 @@ WatchIndex: TypeAlias = dict[Group, dict[Audience, None]]
 def pending_by_audience(
     group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
 ) -> Iterator[tuple[Audience, list[bytes]]]:
-    """Return the audiences of a group that have pending entries in a change set, each with these entries.
+    """Return the audiences of a group that have pending entries in a change set, each with these entries."""
+    for audience in list(group.broad):
+        if pending := [change_set[number] for number in audience.changed_in(change_set)]:
+            yield audience, pending
+    if len(group.audiences) > len(group.broad):
+        yield from _narrow(group, change_set, watch_index)
+
+
+def _narrow(
+    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
+) -> Iterator[tuple[Audience, list[bytes]]]:
+    """Return those that are not broad.
 
     The search goes from the changed instruments to their audiences, or from the instruments of each audience to their
     entries, whichever is cheaper: a step of the first costs three to four times as much as one of the second.
     """
     audiences = group.audiences
-    if not audiences:
-        return
-    shard = next(iter(audiences)).shard
-    watched = [(number, watch_index[number][shard]) for number in change_set.changed if shard in watch_index[number]]
+    shard, visible = next(iter(audiences)).shard, len(watch_index)
+    watched = [
+        (number, watch_index[number][shard])
+        for number in change_set.changed
+        if number < visible and shard in watch_index[number]
+    ]
     steps = sum([len(subscribed) for _, subscribed in watched])
     if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
         entries = [b""] * len(watch_index)

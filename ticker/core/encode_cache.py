@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
+from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache, Record
 from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding
@@ -18,7 +19,7 @@ from ticker.protocol.wire import Encoding
 class ChangeSet(dict[int, bytes]):
     """Encoded changes by instrument id, encoded at the first look-up. `changed` are the ids of changed instruments."""
 
-    __slots__ = ("_encode", "changed", "redefined", "since")
+    __slots__ = ("_bits", "_encode", "changed", "redefined", "since")
 
     def __init__(self, since: int, changed: set[int], redefined: set[int], encode: Callable[[int, int], bytes]) -> None:
         self.since = since
@@ -26,9 +27,25 @@ class ChangeSet(dict[int, bytes]):
         self.redefined = redefined
         """Ids among these of instruments declared or redefined after `since`: rarely any."""
         self._encode = encode
+        self._bits: int | None = None
 
     def __repr__(self) -> str:
         return f"<ChangeSet since cut {self.since}: {len(self.changed)} changed, {len(self)} encoded>"
+
+    @property
+    def bits(self) -> int:
+        """The bitmap of the changed instruments."""
+        if self._bits is None:
+            self._bits = bitmap_of(self.changed)
+        return self._bits
+
+    def renew(self, changed: set[int], redefined: set[int]) -> None:
+        """Take in the changes of further cuts: these entries are encoded anew."""
+        for number in changed:
+            self.pop(number, None)
+        self.changed |= changed
+        self.redefined |= redefined
+        self._bits = None
 
     def __missing__(self, number: int) -> bytes:
         entry = self[number] = self._encode(number, self.since)
@@ -39,7 +56,7 @@ class EncodeCache:
     """The encoded parts in one encoding. Parts that belong to a cut are dropped when the next cut is closed."""
 
     def __init__(self, cache: LastValueCache, encoding: Encoding) -> None:
-        self._cache = cache
+        self.cache = cache
         self._encoding = encoding
         self._cut = -1
         self._change_sets: dict[int, ChangeSet] = {}
@@ -54,7 +71,7 @@ class EncodeCache:
 
     def change_set(self, since: int) -> ChangeSet:
         """Return the changes after `since`."""
-        cache = self._cache
+        cache = self.cache
         if self._cut != cache.cut:
             self._cut = cache.cut
             self._change_sets.clear()
@@ -72,6 +89,19 @@ class EncodeCache:
             change_set = self._change_sets[since] = ChangeSet(since, changed, redefined, self._changes)
         return change_set
 
+    def keep(self, change_set: ChangeSet) -> None:
+        """Have this change set, which is of the present cut, returned by `change_set`."""
+        self._change_sets[change_set.since] = change_set
+
+    def warm(self, change_set: ChangeSet, record: Record, *, created: bool) -> None:
+        """Encode what a message of this change set needs of an instrument."""
+        if created or record.id in change_set.redefined:
+            self._definition(record)
+        if created:
+            self._record(record)
+        else:
+            change_set[record.id]
+
     def release(self) -> None:
         """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
         self._change_sets.clear()
@@ -85,7 +115,7 @@ class EncodeCache:
         """
         if not change_set.redefined and not missing:
             return self.delta(since, [change_set[number] for number in changed])
-        encoding, records = self._encoding, self._cache.records
+        encoding, records = self._encoding, self.cache.records
         created = [number for number in changed if records[number].created_at > change_set.since]
         changed = [number for number in changed if records[number].created_at <= change_set.since]
         complete = [*created, *missing]
@@ -104,13 +134,13 @@ class EncodeCache:
         return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
 
     def _step(self, since: int) -> bytes:
-        step = self._encoding.step(since, self._cache.cut, self._cache.time)
+        step = self._encoding.step(since, self.cache.cut, self.cache.time)
         if len(self._steps) < MAX_CHANGE_SETS:
             self._steps[since] = step
         return step
 
     def _changes(self, number: int, since: int) -> bytes:
-        record = self._cache.records[number]
+        record = self.cache.records[number]
         fields = record.changes_since(since)
         selection = number, len(fields)
         changed, entry = self._selections.get(selection, (-1, b""))
@@ -134,6 +164,40 @@ class EncodeCache:
             encoded = self._encoding.definition(definition_of(record))
             self._definitions[record.id] = record.defined_at, encoded
         return encoded
+
+
+class Preparation:
+    """A change set that is encoded in steps, while cuts are closed: what changes meanwhile is encoded anew.
+
+    So a message with the changes of 50,000 instruments holds nobody up: it is joined from entries that are there.
+    """
+
+    def __init__(self, encode_cache: EncodeCache, since: int, wanted: int) -> None:
+        """`wanted` is the bitmap of the instruments that matter."""
+        self._encode_cache = encode_cache
+        self._wanted = wanted
+        self._cut = encode_cache.cache.cut
+        self._change_set = encode_cache.change_set(since)
+        self._todo = numbers_in(self._change_set.bits & wanted)
+
+    def __repr__(self) -> str:
+        return f"<Preparation of {self._change_set!r}: {len(self._todo)} to encode>"
+
+    def advance(self, most: int) -> bool:
+        """Encode at most so many entries; True once the encode cache has all that are needed at the present cut."""
+        encode_cache, change_set = self._encode_cache, self._change_set
+        cache = encode_cache.cache
+        if self._cut != cache.cut:
+            newer = encode_cache.change_set(self._cut)
+            self._cut = cache.cut
+            change_set.renew(newer.changed, newer.redefined)
+            self._todo += numbers_in(newer.bits & self._wanted)
+        records, since = cache.records, change_set.since
+        for number in self._todo[-most:]:
+            encode_cache.warm(change_set, records[number], created=records[number].created_at > since)
+        del self._todo[-most:]
+        encode_cache.keep(change_set)
+        return not self._todo
 
 
 def definition_of(record: Record) -> Definition:

@@ -25,10 +25,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from itertools import chain, islice
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
-from ticker.config import AUDIENCES_PER_GROUP, WRITES_PER_BURST
+from ticker.config import (
+    AUDIENCES_PER_GROUP,
+    BYTES_PER_WRITE,
+    COUNTED_PER_JOIN,
+    JOINED_PER_REQUEST_UNIT,
+    SCANNED_PER_REQUEST_UNIT,
+    WRITES_PER_BURST,
+)
+from ticker.core.audience_index import USUAL_STEP, AudienceIndex, Step
 from ticker.core.audiences import (
     NOTHING,
     Audience,
@@ -38,23 +46,16 @@ from ticker.core.audiences import (
     Subscriber,
     SubscriptionSet,
     TrafficCounters,
-    WatchIndex,
     pending_by_audience,
 )
-from ticker.core.encode_cache import EncodeCache
+from ticker.core.bitmaps import take_lowest
+from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.last_value import LastValueCache
-from ticker.market import is_symbol
 from ticker.protocol.messages import Heartbeat
-from ticker.protocol.symbols import Match, matcher
 from ticker.protocol.wire import Encoding
 
-
-class _Pattern(NamedTuple):
-    """A subscribed pattern, the instruments that match it so far, and its audiences."""
-
-    match: Match
-    ids: set[int]
-    audiences: dict[Audience, None]
+_Frame: TypeAlias = tuple[Audience, int, bytes]
+"""A frame for an audience, with the number of updates in it."""
 
 
 class Traffic(NamedTuple):
@@ -80,8 +81,10 @@ class Hub:
         snapshot_part: int = 256,
         burst: int = WRITES_PER_BURST,
         group_audiences: int = AUDIENCES_PER_GROUP,
+        step: Step = USUAL_STEP,
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
+
 
         `group_audiences` is the most audiences without an interval in one group. With smaller groups a price waits less
         for a running pass, and each pass costs more: about 5 µs per group.
@@ -89,20 +92,20 @@ class Hub:
         self.cache = cache
         self._snapshot_part = snapshot_part
         self._burst = burst
-        self.scanned = 0
-        """Number of instruments compared with patterns so far: the expensive part of a request."""
+        self._encoded = step.encoded
+        self._preparing: tuple[Subscriber, Preparation] | None = None
+        """A message with many changes that is encoded in steps: one at a time, for those wait who need another."""
+        self._passed_at = 0
+        self.index = AudienceIndex(cache, step)
         self._membership_changes = 0
         """Number of changes in the membership of any audience."""
         self._audiences: dict[tuple[SubscriptionSet, Encoding], Audience] = {}
-        self._watch_index: list[WatchIndex] = []
         self._encode_caches: dict[Encoding, EncodeCache] = {}
         self._encoding_uses: Counter[Encoding] = Counter()
         """Number of audiences with each encoding; the encode cache of an unused encoding is dropped."""
         self._departed = TrafficCounters()
         """Traffic of the clients that have disconnected."""
         self._scheduler = ConflationScheduler(group_audiences)
-        self._waiting_symbols: dict[str, dict[Audience, None]] = {}
-        self._patterns: dict[str, _Pattern] = {}
 
     def __repr__(self) -> str:
         clients = sum(len(audience.members) + len(audience.behind) for audience in self._audiences.values())
@@ -119,6 +122,8 @@ class Hub:
     def disconnect(self, subscriber: Subscriber) -> None:
         """Remove a client."""
         audience = subscriber.audience
+        if self._preparing is not None and self._preparing[0] is subscriber:
+            self._preparing = None
         self._remove_member(subscriber)
         del audience.behind[subscriber]
         if audience.empty:
@@ -133,9 +138,13 @@ class Hub:
         With `resume_from` the client has, from an earlier connection, everything in these subscriptions through that
         cut.
         """
-        held = subscriber.audience.ids.difference(subscriber.pending_snapshot or ())
         former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
-        subscriber.offered += self._updates(former) - self._updates(audience)
+        before, after = former.bitmap(), audience.bitmap()
+        held = before & ~subscriber.pending_snapshot
+        if before != after:
+            subscriber.offered += self._updates(former) - self._updates(audience)
+        if self._preparing is not None and self._preparing[0] is subscriber:
+            self._preparing = None
         self._remove_member(subscriber)
         del former.behind[subscriber]
         audience.behind[subscriber] = None
@@ -143,12 +152,11 @@ class Hub:
         if former.empty:
             self._discard(former)
         if resume_from is None:
-            subscriber.pending_snapshot = audience.ids - held or None
+            subscriber.pending_snapshot = after & ~held
         else:
-            subscriber.pending_snapshot = None
+            subscriber.pending_snapshot = 0
             subscriber.cursor = resume_from
-            if resume_from < self.cache.cut and not self._send_pending(subscriber):
-                return
+            subscriber.resuming = resume_from < self.cache.cut
         self.catch_up(subscriber)
 
     def pause_delivery(self, subscriber: Subscriber) -> None:
@@ -161,20 +169,18 @@ class Hub:
         """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
         if subscriber.is_member:
             return True
-        pending = subscriber.pending_snapshot or subscriber.cursor < subscriber.audience.cursor
-        if pending and (not self._send_pending(subscriber) or subscriber.pending_snapshot):
+        pending = subscriber.pending_snapshot or subscriber.resuming or subscriber.cursor < subscriber.audience.cursor
+        if pending and not (
+            self._prepared(subscriber) and self._send_pending(subscriber) and not subscriber.pending_snapshot
+        ):
             return False
         self._add_member(subscriber)
         return True
 
-    def find(self, pattern: str) -> list[int]:
-        """Return the ids of the instruments that match a pattern, or of the one with this symbol."""
-        if is_symbol(pattern):
-            record = self.cache.find(pattern)
-            return [record.id] if record is not None else []
-        match = matcher([pattern])
-        self.scanned += len(self.cache.records)
-        return [record.id for record in self.cache.records if match(record.symbol)]
+    @property
+    def work(self) -> float:
+        """The work that clients have caused so far by what they subscribed or searched, in simple requests."""
+        return self.index.comparisons / SCANNED_PER_REQUEST_UNIT + self.index.joins / JOINED_PER_REQUEST_UNIT
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
         """Return the traffic of a client so far."""
@@ -198,6 +204,7 @@ class Hub:
         groups of audiences, and may close another cut. The next pass, which should follow at once, then sends that cut
         to the groups before.
         """
+        self._passed_at = now
         return self._write(self._frames(now, refresh), now)
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
@@ -206,17 +213,22 @@ class Hub:
 
     def next_due(self) -> int | None:
         """Return the time of the next necessary call of `publish`, even without a new cut."""
-        return self._scheduler.next_due()
+        return max(self._passed_at, 1) if self.index.behind else self._scheduler.next_due()
 
-    def _write(
-        self, frames: Iterable[tuple[Audience, int, bytes]], now: int, *, limit: int | None = None
-    ) -> Iterator[None]:
+    def _write(self, frames: Iterable[_Frame | None], now: int, *, limit: int | None = None) -> Iterator[None]:
         """Write each frame (with its number of updates) to the members of its audience whose cursor is below `limit`.
 
-        The default limit is the cut of the frame. Members that joined after that cut was closed have it already.
+        Instead of a frame comes None where others have to have a turn. The default limit is the cut of the frame.
+        Members that joined after that cut was closed have it already.
         """
         room = self._burst
-        for audience, updates, frame in frames:
+        for each_frame in frames:
+            if each_frame is None:
+                room = self._burst
+                yield
+                continue
+            audience, updates, frame = each_frame
+            writes = 1 + len(frame) // BYTES_PER_WRITE
             audience.sent_at, cut, changes = now, audience.cursor, self._membership_changes
             below, size, changed = cut if limit is None else limit, len(frame), False
             for subscriber in [each for each in audience.members if each.cursor < below]:
@@ -229,35 +241,58 @@ class Hub:
                 push = subscriber.push  # `subscriber.push(frame)`, a call of a slot, would cost several times as much
                 if not push(frame):
                     self.pause_delivery(subscriber)
-                room -= 1
-                if not room:
+                room -= writes
+                if room <= 0:
                     room = self._burst
                     yield
                     changed = changes != self._membership_changes
 
-    def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[tuple[Audience, int, bytes]]:
+    def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
         """Return the frames of this pass, each made at the last moment: its audience may change between two steps."""
-        scheduler = self._scheduler
-        self._adopt_new_instruments()
-        for group in list(scheduler.due(now)):
-            yield from self._frames_of(group, group.since, now)
-            for audience in list(group.audiences):
-                scheduler.make_ready(audience)  # those without pending entries
-        for number, group in enumerate(scheduler.ready()):
+        self._adopt()
+        for group in list(self._scheduler.due(now)):
+            if group.broad and len(group.audiences) > 1:
+                for audience in list(group.broad):
+                    if audience in group.audiences:
+                        yield from self._frames_due(self._scheduler.isolate(audience), now, refresh)
+            yield from self._frames_due(group, now, refresh)
+        yield from self._frames_ready(now, refresh)
+
+    def _frames_due(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+        """Return the frames of a throttled group that is due.
+
+        Where many entries are to be encoded, that is done in steps, and between these goes out whatever is new.
+        """
+        if group.broad:
+            wanted = 0
+            for audience in group.broad:
+                wanted |= audience.bits
+            preparation = Preparation(self._encode_caches[group.encoding], group.since, wanted)
+            while not preparation.advance(self._encoded) and group.audiences:
+                yield None
+                refresh()
+                self._adopt()
+                yield from self._frames_ready(now, refresh)
+        yield from self._frames_of(group, group.since, now)
+        for audience in list(group.audiences):
+            self._scheduler.make_ready(audience)  # those without pending entries
+
+    def _frames_ready(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+        for number, group in enumerate(self._scheduler.ready()):
             if number:
                 refresh()
-                self._adopt_new_instruments()
+                self._adopt()
             if group.since != self.cache.cut:
                 since, group.since = group.since, self.cache.cut
                 yield from self._frames_of(group, since, now)
 
-    def _frames_of(self, group: Group, since: int, now: int) -> Iterator[tuple[Audience, int, bytes]]:
+    def _frames_of(self, group: Group, since: int, now: int) -> Iterator[_Frame]:
         """Return a frame for each audience of a group with pending changes after `since`."""
         if not group.audiences:
             return  # emptied during this pass; the encode cache may be gone, too
         encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
         change_set = encode_cache.change_set(since)
-        for audience, pending in pending_by_audience(group, change_set, self._watch_index):
+        for audience, pending in pending_by_audience(group, change_set, self.index.watch_index):
             if not audience.members and audience.empty:
                 continue  # discarded during this pass
             cursor, audience.cursor = audience.cursor, cut
@@ -266,11 +301,11 @@ class Hub:
             if not audience.members:
                 continue
             if change_set.redefined:
-                yield audience, len(pending), encode_cache.frame(cursor, change_set, audience.ids & change_set.changed)
+                yield audience, len(pending), encode_cache.frame(cursor, change_set, audience.changed_in(change_set))
             else:
                 yield audience, len(pending), encode_cache.delta(cursor, pending)
 
-    def _heartbeats(self, now: int, idle_us: int) -> Iterator[tuple[Audience, int, bytes]]:
+    def _heartbeats(self, now: int, idle_us: int) -> Iterator[_Frame]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
             if audience.group.due is None:
                 audience.cursor = audience.group.since
@@ -280,15 +315,36 @@ class Hub:
         """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
         encode_cache = self._encode_caches[subscriber.encoding]
         change_set = encode_cache.change_set(subscriber.cursor)
-        missing = subscriber.pending_snapshot or set()
-        changed = (subscriber.audience.ids & change_set.changed) - missing
-        part = sorted(islice(missing, self._snapshot_part))
-        missing.difference_update(part)
-        subscriber.pending_snapshot = missing or None
+        changed = subscriber.audience.changed_in(change_set, subscriber.pending_snapshot)
+        part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._snapshot_part)
+        subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self.cache.cut
         frame = encode_cache.frame(since, change_set, changed, part)
         subscriber.count(len(changed) + len(part), frame)
         return subscriber.push(frame)
+
+    def _prepared(self, subscriber: Subscriber) -> bool:
+        """Encode a part of what a subscriber lacks; True once its message can be made at once.
+
+        One message is prepared at a time. Whoever else needs one helps with this, and has its own turn next.
+        """
+        audience = subscriber.audience
+        if audience.count <= self._encoded or not self.cache.many_changed(subscriber.cursor, self._encoded):
+            return True
+        if self._preparing is None:
+            wanted = audience.bitmap() & ~subscriber.pending_snapshot
+            encode_cache = self._encode_caches[subscriber.encoding]
+            self._preparing = subscriber, Preparation(encode_cache, subscriber.cursor, wanted)
+        owner, preparation = self._preparing
+        if not preparation.advance(self._encoded) or owner is not subscriber:
+            return False
+        self._preparing = None
+        return True
+
+    def _adopt(self) -> None:
+        """Make new instruments visible; those that come late to it are in a cut of their own."""
+        if self.index.behind and self.index.adopt():
+            self.cache.close_cut(self.cache.time)
 
     # Audiences
 
@@ -297,29 +353,15 @@ class Hub:
         audience = self._audiences.get((subscription_set, encoding))
         if audience is not None:
             return audience
-        self._adopt_new_instruments()
+        if not self.index.late:
+            self.index.adopt()
         if encoding not in self._encode_caches:
             self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
         self._encoding_uses[encoding] += 1
         audience = Audience(
             subscription_set, encoding, self._scheduler.shard_for(subscription_set, encoding, self.cache.cut), now
         )
-        for symbol in subscription_set.symbols:
-            record = self.cache.find(symbol)
-            if record is not None:
-                audience.ids.add(record.id)
-            else:
-                self._waiting_symbols.setdefault(symbol, {})[audience] = None
-        for pattern in subscription_set.patterns:
-            if pattern not in self._patterns:
-                self._patterns[pattern] = _Pattern(matcher([pattern]), set(self.find(pattern)), {})
-            self._patterns[pattern].audiences[audience] = None
-            audience.ids |= self._patterns[pattern].ids
-        if subscription_set.entitled is not None:
-            records = self.cache.records
-            audience.ids = {number for number in audience.ids if audience.sees(records[number].symbol)}
-        for number in audience.ids:
-            self._watch_index[number].setdefault(audience.shard, {})[audience] = None
+        self.index.add(audience)
         self._audiences[subscription_set, encoding] = audience
         return audience
 
@@ -332,39 +374,13 @@ class Hub:
             del self._encoding_uses[audience.encoding]
             self._encode_caches.pop(audience.encoding).release()
             self._scheduler.release(audience.encoding)
-        for number in audience.ids:
-            by_shard = self._watch_index[number]
-            del by_shard[audience.shard][audience]
-            if not by_shard[audience.shard]:
-                del by_shard[audience.shard]
-        for symbol in audience.subscription_set.symbols & self._waiting_symbols.keys():
-            self._waiting_symbols[symbol].pop(audience, None)
-            if not self._waiting_symbols[symbol]:
-                del self._waiting_symbols[symbol]
-        for pattern in audience.subscription_set.patterns:
-            del self._patterns[pattern].audiences[audience]
-            if not self._patterns[pattern].audiences:
-                del self._patterns[pattern]
-
-    def _adopt_new_instruments(self) -> None:
-        """Add newly declared instruments to the audiences whose subscriptions they match."""
-        for record in self.cache.records[len(self._watch_index) :]:
-            matching = dict(self._waiting_symbols.pop(record.symbol, {}))
-            for pattern in self._patterns.values():
-                if pattern.match(record.symbol):
-                    pattern.ids.add(record.id)
-                    matching.update(pattern.audiences)
-            by_shard: WatchIndex = {}
-            for audience in matching:
-                if audience.sees(record.symbol):
-                    audience.add_instrument(record.id)
-                    by_shard.setdefault(audience.shard, {})[audience] = None
-            self._watch_index.append(by_shard)
+        self.index.remove(audience)
 
     def _updates(self, audience: Audience) -> int:
         """Return the number of updates so far of an audience's instruments."""
         records = self.cache.records
-        return sum([records[number].updates for number in audience.ids])
+        self.index.joins += audience.count // COUNTED_PER_JOIN
+        return sum([records[number].updates for number in audience.numbers()])
 
     def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import TypeAlias
 
 from ticker.config import MAX_KNOWN_FIELDS
@@ -146,6 +147,12 @@ class LastValueCache:
         """Apply values set by the service itself (`status`, `reason`); not counted as an update of the feed."""
         self._update(Update(symbol, marks))
 
+    def redeclare(self, records: Sequence[Record]) -> None:
+        """Count these instruments as declared in the open cut: nobody was told of them before."""
+        for record in records:
+            record.created_at = self.cut + 1
+            self._redefine(record)
+
     def close_cut(self, time: int) -> bool:
         """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
         if not self._touched:
@@ -158,6 +165,11 @@ class LastValueCache:
             self.records[number].last_change = self.cut
         self._touched.clear()
         return True
+
+    def many_changed(self, cut: int, most: int) -> bool:
+        """Return whether more than `most` instruments changed after `cut`, in at most so many steps."""
+        oldest = next(islice(reversed(self._recency), most, None), None)
+        return oldest is not None and self._recency[oldest] > cut
 
     def changed_since(self, cut: int) -> set[int]:
         """Return the ids of the instruments that changed after `cut`, in as many steps."""

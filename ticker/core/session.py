@@ -12,15 +12,16 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.config import FOUND_PER_REPLY, MAX_INTERVAL_MS, SCANNED_PER_REQUEST_UNIT, Limits
+from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT, FOUND_PER_REPLY, MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
+from ticker.core.work import at_once, metered
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
 from ticker.market import MAX_SYMBOL, is_symbol
@@ -53,11 +54,6 @@ _FATAL: dict[Code, Close] = {
 }
 
 
-def cost_of(scanned: int) -> float:
-    """Return the cost of comparing this number of instruments with patterns, in simple requests."""
-    return scanned / SCANNED_PER_REQUEST_UNIT
-
-
 def most_names(limits: Limits, grant: Grant) -> int:
     """Return the most symbols and patterns that a client may name: the grant can only lower the service's limit."""
     return min(limits.max_symbols, grant.max_symbols)
@@ -87,6 +83,11 @@ class Answer(NamedTuple):
 
 def _no_tokens(_token: str) -> Grant:
     raise BadToken("no tokens are asked for here")
+
+
+_Result: TypeAlias = dict[str, Any]
+_Steps: TypeAlias = Generator[None, None, _Result]
+"""The steps of a request, each of bounded work."""
 
 
 class Terms(NamedTuple):
@@ -160,13 +161,16 @@ class ServerSession:
         )
 
     def receive(self, payload: bytes | str, now: int, *, last_try: bool = True) -> Answer:
-        """Carry out one client message. `now` is the hub's time.
+        """Carry out one client message at once, as `steps` does in parts."""
+        return at_once(self.steps(payload, now, last_try=last_try))
+
+    def steps(self, payload: bytes | str, now: int, *, last_try: bool = True) -> Generator[None, None, Answer]:
+        """Carry out one client message, yielding between steps of bounded work. `now` is the hub's time.
 
         Raises `UnknownKey`, without any effect, unless this is the `last_try`: the message brings a token that is
         perhaps signed with a new key.
         """
         encoding = self._subscriber.encoding
-        scanned = self._hub.scanned
         try:
             request = parse_request(encoding.decode_request(payload))
         except BadRequest as bad:
@@ -174,15 +178,15 @@ class ServerSession:
         except ProtocolError as error:
             return self._refuse(Error(None, error.code, str(error), fatal=True))
         try:
-            result = self._HANDLERS[type(request)](self, request, now)
+            result, work = yield from metered(self._hub, self._HANDLERS[type(request)](self, request, now))
         except BadRequest as bad:
             return self._refuse(bad.error)
         except BadToken as bad:
             if isinstance(bad, UnknownKey) and not last_try:
                 raise
             return self._refuse(Error(request.id, Code.BAD_TOKEN, f"auth: {bad}", fatal=False))
-        cost = cost_of(self._hub.scanned - scanned)
-        return Answer(encoding.frame(Reply(request.id, result)), cost=1 + cost)
+        frame = encoding.frame(Reply(request.id, result))
+        return Answer(frame, cost=1 + work + len(frame) / ANSWER_BYTES_PER_REQUEST_UNIT)
 
     def expiring(self) -> bytes:
         """Return the frame that warns of the end of the present token."""
@@ -201,13 +205,15 @@ class ServerSession:
         close = _FATAL[Code(error.code)] if error.fatal else None
         return Answer(self._subscriber.encoding.frame(error), close)
 
-    def _subscribe(self, request: Subscribe, now: int) -> dict[str, Any]:
+    def _subscribe(self, request: Subscribe, now: int) -> _Steps:
+        yield from self._prepare(request.symbols)
         outcomes = self._add(request.symbols)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
-    def _unsubscribe(self, request: Unsubscribe, now: int) -> dict[str, Any]:
+    def _unsubscribe(self, request: Unsubscribe, now: int) -> _Steps:
+        yield from self._prepare(())
         outcomes: list[list[object]] = []
         for name in request.symbols:
             names = self._symbols if name in self._symbols else self._patterns
@@ -219,34 +225,38 @@ class ServerSession:
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes}
 
-    def _resume(self, request: Resume, now: int) -> dict[str, Any]:
+    def _resume(self, request: Resume, now: int) -> _Steps:
         if self._resumed or self._symbols or self._patterns:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
         if request.epoch != self.epoch or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
+        yield from self._prepare(request.symbols)
         self._resumed = True
         outcomes = self._add(request.symbols)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
-    def _subscriptions(self, _request: Subscriptions, _now: int) -> dict[str, Any]:
+    def _subscriptions(self, _request: Subscriptions, _now: int) -> _Steps:
+        yield from ()
         return {"symbols": [*self._symbols, *self._patterns], "interval_ms": self._interval_ms}
 
-    def _instruments(self, request: FindInstruments, _now: int) -> dict[str, Any]:
-        records = [self._hub.cache.records[number] for number in self._hub.find(request.match)]
-        found = sorted(
-            (record for record in records if record.symbol > request.after and self.grant.sees(record.symbol)),
-            key=lambda record: record.symbol,
-        )
-        page = [to_builtins(definition_of(record)) for record in found[:FOUND_PER_REPLY]]
+    def _instruments(self, request: FindInstruments, _now: int) -> _Steps:
+        found: list[str] = []
+        for piece in self._hub.index.search(request.match, request.after, FOUND_PER_REPLY + 1, self.grant.sees):
+            found += piece
+            yield
+        records = [self._hub.cache.find(symbol) for symbol in found[:FOUND_PER_REPLY]]
+        page = [to_builtins(definition_of(record)) for record in records if record is not None]
         return {"instruments": page, "more": len(found) > FOUND_PER_REPLY}
 
-    def _ping(self, _request: Ping, _now: int) -> dict[str, Any]:
+    def _ping(self, _request: Ping, _now: int) -> _Steps:
+        yield from ()
         return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
 
-    def _authenticate(self, request: Authenticate, now: int) -> dict[str, Any]:
+    def _authenticate(self, request: Authenticate, now: int) -> _Steps:
+        yield from ()
         grant = self._check(request.token)
         if (grant.subject, grant.symbols) != (self.grant.subject, self.grant.symbols):
             raise BadToken("it is for another subject or other symbols than this connection; connect anew with it")
@@ -256,7 +266,8 @@ class ServerSession:
             self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"expires": grant.expires}
 
-    def _stats(self, _request: Stats, _now: int) -> dict[str, Any]:
+    def _stats(self, _request: Stats, _now: int) -> _Steps:
+        yield from ()
         subscriber, cache = self._subscriber, self._hub.cache
         traffic = self._hub.traffic(subscriber)
         return {
@@ -275,6 +286,15 @@ class ServerSession:
         """The epoch of the cache and the view of the grant: a copy made under another view has other symbols."""
         return self._hub.cache.epoch + self.grant.view
 
+    def _prepare(self, names: Sequence[str]) -> Generator[None, None, None]:
+        """Find what new patterns match, yielding between steps, so that they are subscribed in one."""
+        new = [name for name in dict.fromkeys(names) if is_pattern(name) and name not in self._patterns]
+        new = new[: self._limits.max_patterns - len(self._patterns)]
+        wanted: list[str | frozenset[str]] = [*new]
+        if self.grant.symbols is not None and (new or self._patterns):
+            wanted.append(self.grant.symbols)
+        yield from self._hub.index.prepare(wanted)
+
     def _least_interval(self) -> int:
         return max(self._floor_ms, self.grant.min_interval_ms)
 
@@ -292,7 +312,7 @@ class ServerSession:
                 code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
             else:
                 (self._patterns if pattern else self._symbols)[name] = None
-            if code is Code.OK and not pattern and not (self._hub.cache.find(name) and self.grant.sees(name)):
+            if code is Code.OK and not pattern and not (self._hub.index.knows(name) and self.grant.sees(name)):
                 code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
             outcomes.append([name, code, text])
         return outcomes
@@ -309,7 +329,7 @@ class ServerSession:
         symbols, patterns = frozenset(self._symbols), frozenset(self._patterns)
         return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
 
-    _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], dict[str, Any]]]] = {
+    _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], _Steps]]] = {
         Subscribe: _subscribe,
         Unsubscribe: _unsubscribe,
         Subscriptions: _subscriptions,

@@ -11,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from ticker.market import MAX_INTEGER
-from ticker.protocol.symbols import Match, matcher
+from ticker.protocol.symbols import Match, shared_matcher
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Grant:
     @cached_property
     def sees(self) -> Match:
         """Match the visible symbols."""
-        return (lambda _symbol: True) if self.symbols is None else matcher(self.symbols)
+        return (lambda _symbol: True) if self.symbols is None else shared_matcher(self.symbols)
 
     @cached_property
     def view(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,6 +28,7 @@ from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.slow_consumer import SlowConsumer
+from ticker.server.turns import in_turns
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.connection")
 
@@ -183,6 +185,10 @@ class ClientConnection(ABC):
         finally:
             self._slow_consumer = None
             self._longest_behind = max(self._longest_behind, slow_consumer.seconds)
+
+    async def _in_turns(self, steps: Generator[None, None, Answer]) -> Answer:
+        """Carry out a request in turns."""
+        return await in_turns(self._context.fair_queue, steps)
 
     def _connection_stats(self) -> dict[str, int]:
         """Return the connection's part of the answer to `stats`."""

@@ -17,7 +17,7 @@ import h11
 import msgspec
 import trio
 
-from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS
+from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
 from ticker.door.grants import Grant
 from ticker.net.clocks import hub_time
@@ -107,12 +107,14 @@ class EventStreamConnection(ClientConnection):
         """Subscribe, and send the snapshot and the answer behind it; return the answer."""
         cache = self._context.hub.cache
         self.send_control(self._session.welcome())
-        answer = self._subscribe(request)
+        sent = self._subscriber.sent_updates
+        answer = await self._subscribe(request)
         await self.wait_delivered(cache.cut)
+        sent = self._subscriber.sent_updates - sent
         if not self.closing:
             self._subscriber.push = self.push
             self.send_control(self._encoding.id(self._subscriber.cursor) + answer.frame)
-        return answer
+        return answer._replace(cost=answer.cost + sent / SENT_PER_REQUEST_UNIT)
 
     async def until_gone(self) -> None:
         """Wait until the client leaves. Other tasks send the data."""
@@ -123,18 +125,18 @@ class EventStreamConnection(ClientConnection):
                 return
             received += len(data)
 
-    def _subscribe(self, request: EventsRequest) -> Answer:
+    async def _subscribe(self, request: EventsRequest) -> Answer:
         wanted: dict[str, Any] = {"id": 1, "symbols": request.names}
         if request.interval_ms is not None:
             wanted["interval_ms"] = request.interval_ms
         epoch, _, cut = request.last_event_id.rpartition(":")
         cache = self._context.hub.cache
         if epoch == self._session.epoch and cut.isascii() and cut.isdigit() and int(cut[:16]) <= cache.cut:
-            return self._ask({"op": "resume", "epoch": epoch, "cursor": int(cut[:16]), **wanted})
-        return self._ask({"op": "subscribe", **wanted})
+            return await self._ask({"op": "resume", "epoch": epoch, "cursor": int(cut[:16]), **wanted})
+        return await self._ask({"op": "subscribe", **wanted})
 
-    def _ask(self, request: dict[str, Any]) -> Answer:
-        return self._session.receive(msgspec.json.encode(request).decode(), hub_time())
+    async def _ask(self, request: dict[str, Any]) -> Answer:
+        return await self._in_turns(self._session.steps(msgspec.json.encode(request).decode(), hub_time()))
 
     def _push_without_id(self, frame: bytes) -> bool:
         """Send an event without its id: no client can resume from it."""

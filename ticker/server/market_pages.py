@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
-import trio
 
-from ticker.config import FOUND_PER_REPLY
+from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT, FOUND_PER_REPLY, WRITTEN_PER_STEP
+from ticker.core.bitmaps import flags_of
 from ticker.core.encode_cache import definition_of
+from ticker.core.hub import Hub
 from ticker.core.last_value import Record
-from ticker.core.session import cost_of
+from ticker.core.work import metered
 from ticker.door.grants import Grant
-from ticker.market import Kind, decimal_text, field_kind, field_name
+from ticker.market import FieldKey, Kind, WireValue, decimal_text, field_kind, field_name, is_symbol
 from ticker.net.http1 import Response
 from ticker.server.connection import ServerContext
 from ticker.server.query import Query, check_keys, check_limits, check_name, parse_names
+from ticker.server.turns import in_turns
 
 
 class MarketPages:
@@ -36,50 +40,79 @@ class MarketPages:
     async def snapshot(self, query: Query, grant: Grant, address: str) -> Response:
         """Return values of some instruments at one cut. Raises `Refusal`."""
         check_keys(query, {"symbols", "after"})
-        await trio.lowlevel.checkpoint()
-        hub = self._context.hub
-        cache, scanned = hub.cache, hub.scanned
         names = parse_names(query)
         check_limits(names, self._context.limits, grant)
-        found: dict[str, Record] = {}
-        unknown = []
-        for name in names:
-            records = [cache.records[number] for number in hub.find(name)]
-            seen = {record.symbol: record for record in records if grant.sees(record.symbol)}
-            found |= seen
-            if not seen:
-                unknown.append(name)
-        self._context.auth.spend(address, grant, cost_of(hub.scanned - scanned))
-        page, more = _page(found, query.get("after", ""))
-        instruments = {record.symbol: _values(record) for record in page}
-        content = {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time, "instruments": instruments}
-        tag = {"ETag": f'"{cache.epoch}{grant.view}.{cache.cut}"', "Cache-Control": "no-cache"}
-        return Response(msgspec.json.encode({**content, "unknown": unknown, "more": more}), headers=tag)
+        return await self._made(_snapshot(self._context.hub, names, query.get("after", ""), grant), grant, address)
 
     async def instruments(self, query: Query, grant: Grant, address: str) -> Response:
         """Return definitions of instruments. Raises `Refusal`."""
         check_keys(query, {"match", "after"})
-        await trio.lowlevel.checkpoint()
-        hub = self._context.hub
-        scanned = hub.scanned
         match = query.get("match", "*")
         check_name(match)
-        records = [hub.cache.records[number] for number in hub.find(match)]
-        self._context.auth.spend(address, grant, cost_of(hub.scanned - scanned))
-        found = {record.symbol: record for record in records if grant.sees(record.symbol)}
-        page, more = _page(found, query.get("after", ""))
-        instruments = [_description(record) for record in page]
-        return uncached_json({"instruments": instruments, "more": more})
+        return await self._made(_instruments(self._context.hub, match, query.get("after", ""), grant), grant, address)
+
+    async def _made(self, steps: Generator[None, None, Response], grant: Grant, address: str) -> Response:
+        """Make a page in turns, and have its sender pay for it."""
+        context = self._context
+        await context.fair_queue.take()
+        response, work = await in_turns(context.fair_queue, metered(context.hub, steps))
+        context.auth.spend(address, grant, work + len(response.body) / ANSWER_BYTES_PER_REQUEST_UNIT)
+        return response
+
+
+def _snapshot(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> Generator[None, None, Response]:
+    cache, index = hub.cache, hub.index
+    patterns = [name for name in names if not is_symbol(name)]
+    entitled = [grant.symbols] if grant.symbols is not None and patterns else []
+    yield from index.prepare([*patterns, *entitled])
+    seen = index.matching(entitled[0]) if entitled else (1 << len(cache.records)) - 1
+    found: dict[str, int] = {name: index.matching(name) & seen for name in patterns}
+    for symbol in set(names).difference(patterns):
+        record = cache.find(symbol)
+        found[symbol] = 1 << record.id if record is not None and grant.sees(symbol) else 0
+    wanted = flags_of(reduce(or_, found.values()))
+    symbols: list[str] = []
+    for piece in index.page(after, FOUND_PER_REPLY + 1, lambda symbol: _flag(wanted, cache.find(symbol))):
+        symbols += piece
+        yield
+    more = len(symbols) > FOUND_PER_REPLY
+    # One moment of the market; its values are written afterwards.
+    content: dict[str, Any] = {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time}
+    records = [record for symbol in symbols[:FOUND_PER_REPLY] if (record := cache.find(symbol)) is not None]
+    held = [(record.symbol, record.present(), record.price_scale, record.size_scale) for record in records]
+    instruments: dict[str, dict[str, Any]] = {}
+    for number, (symbol, values, price_scale, size_scale) in enumerate(held, 1):
+        instruments[symbol] = _texts(values, price_scale, size_scale)
+        if number % WRITTEN_PER_STEP == 0:
+            yield
+    content |= {
+        "instruments": instruments,
+        "unknown": [name for name in names if not found[name]],
+        "more": more,
+    }
+    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
+    return Response(msgspec.json.encode(content), headers=tag)
+
+
+def _instruments(hub: Hub, match: str, after: str, grant: Grant) -> Generator[None, None, Response]:
+    found: list[str] = []
+    for piece in hub.index.search(match, after, FOUND_PER_REPLY + 1, grant.sees):
+        found += piece
+        yield
+    records = [record for symbol in found[:FOUND_PER_REPLY] if (record := hub.cache.find(symbol)) is not None]
+    return uncached_json(
+        {"instruments": [_description(record) for record in records], "more": len(found) > FOUND_PER_REPLY}
+    )
+
+
+def _flag(flags: bytes, record: Record | None) -> int:
+    """Return whether an instrument is in a set; those declared after it was made are not."""
+    return flags[record.id >> 3] >> (record.id & 7) & 1 if record is not None and record.id >> 3 < len(flags) else 0
 
 
 def uncached_json(content: Mapping[str, Any]) -> Response:
     """Return a response that no cache keeps."""
     return Response(msgspec.json.encode(content), headers={"Cache-Control": "no-store"})
-
-
-def _page(found: Mapping[str, Record], after: str) -> tuple[list[Record], bool]:
-    symbols = sorted(symbol for symbol in found if symbol > after)
-    return [found[symbol] for symbol in symbols[:FOUND_PER_REPLY]], len(symbols) > FOUND_PER_REPLY
 
 
 def _description(record: Record) -> dict[str, Any]:
@@ -92,14 +125,13 @@ def _description(record: Record) -> dict[str, Any]:
     }
 
 
-def _values(record: Record) -> dict[str, Any]:
-    """The present values by field name, prices and sizes as exact decimal texts."""
+def _texts(present: Mapping[FieldKey, WireValue], price_scale: int, size_scale: int) -> dict[str, Any]:
+    """Return values by field name, prices and sizes as exact decimal texts."""
     values: dict[str, Any] = {}
-    for key, value in record.present().items():
+    for key, value in present.items():
         kind = field_kind(key)
         if isinstance(value, int) and kind in {Kind.PRICE, Kind.SIZE}:
-            scale = record.price_scale if kind is Kind.PRICE else record.size_scale
-            values[field_name(key)] = decimal_text(value, scale)
+            values[field_name(key)] = decimal_text(value, price_scale if kind is Kind.PRICE else size_scale)
         else:
             values[field_name(key)] = value
     return values

@@ -18,7 +18,7 @@ import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
-from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES
+from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
 from ticker.door.grants import Grant
 from ticker.door.rate_limit import RateLimiter
@@ -229,12 +229,14 @@ class WebSocketClientConnection(ClientConnection):
             if self.closing:
                 continue  # nothing can follow the close frame, so the request is not carried out
             answer = await self._answer(message)
+            sent = self._subscriber.sent_updates
             await self.wait_delivered(self._context.hub.cache.cut)
+            sent = self._subscriber.sent_updates - sent
             self.send_control(answer.frame)
             if answer.close is not None:
                 await self._close(answer.close, _SEE_ERROR)
                 return
-            await self._throttle(answer.cost)
+            await self._throttle(answer.cost + sent / SENT_PER_REQUEST_UNIT)
 
     async def count_received(self, size: int) -> None:
         """Count received bytes. Returns when more may be read."""
@@ -308,10 +310,10 @@ class WebSocketClientConnection(ClientConnection):
 
     async def _answer(self, message: bytes | str) -> Answer:
         try:
-            return self._session.receive(message, hub_time(), last_try=False)
+            return await self._in_turns(self._session.steps(message, hub_time(), last_try=False))
         except UnknownKey:
             await self._context.auth.find_unknown_key()
-            return self._session.receive(message, hub_time())
+            return await self._in_turns(self._session.steps(message, hub_time()))
 
     async def _throttle(self, cost: float) -> None:
         wait = self._rate_limiter.spend(cost, trio.current_time())

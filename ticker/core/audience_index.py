@@ -1,0 +1,292 @@
+"""Which audiences watch an instrument: patterns, symbols that are not there yet, and the watch index.
+
+The rules:
+
+1. An instrument is *visible* once all subscribed patterns were compared with it. Those with lower ids are, too, so one
+   number says which are: `visible`. Others are in no audience yet.
+2. New instruments are compared in steps, however many patterns there are. If a pass begins before all are visible, the
+   others are late: they count as declared anew in the cut in which they become visible, so everybody who watches them
+   gets them whole.
+3. An audience with a large share of all instruments is *broad*: it is not in the watch index, but searched at each
+   pass. So it is made and moved at once, however many instruments it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple, TypeAlias
+
+from ticker.config import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES
+from ticker.core.audiences import Audience, WatchIndex
+from ticker.core.bitmaps import bitmap_of, numbers_in
+from ticker.core.last_value import LastValueCache
+from ticker.core.matching import Matches, SymbolIndex
+from ticker.market import is_symbol
+from ticker.protocol.symbols import Match
+
+BROAD_LEAST = 1_024
+"""The least number of instruments of a broad audience."""
+
+_BROAD_SHARE = 16
+"""An audience with at least so many instruments, and at least one of so many of all, is broad."""
+
+_Key: TypeAlias = str | frozenset[str]
+"""A pattern, or the names of an entitlement."""
+
+
+class Step(NamedTuple):
+    """The most work between two yields of the hub."""
+
+    comparisons: int = COMPARISONS_PER_STEP
+    """Comparisons of an instrument with a pattern."""
+    encoded: int = ENCODED_PER_STEP
+    """Entries to encode."""
+    broad: int = BROAD_LEAST
+    """Instruments, for smaller audiences are in the watch index."""
+
+
+USUAL_STEP = Step()
+
+
+class AudienceIndex:
+    """The audiences of a hub by what they watch."""
+
+    def __init__(self, cache: LastValueCache, step: Step) -> None:
+        self._broad = step.broad
+        self.watch_index: list[WatchIndex] = []
+        """By the ids of the visible instruments."""
+        self.comparisons = 0
+        """Number of comparisons so far: the work that a client can cause."""
+        self.joins = 0
+        """Number of entries made in the watch index or removed from it so far, likewise."""
+        self._cache = cache
+        self._most = step.comparisons
+        self._symbols = SymbolIndex()
+        self._matches: dict[_Key, Matches] = {}
+        """Those that audiences use."""
+        self._spare: dict[_Key, Matches] = {}
+        """Others that were used lately, the latest last."""
+        self._audiences_of: dict[_Key, dict[Audience, None]] = {}
+        self._waiting: dict[str, dict[Audience, None]] = {}
+        """The audiences of symbols that are not visible yet."""
+        self._target = 0
+        """Instruments below this id become visible next, all at once."""
+        self._late = 0
+        """Instruments below this id were there in an earlier pass."""
+
+    def __repr__(self) -> str:
+        return f"<AudienceIndex of {self.visible} instruments, {len(self._matches)} patterns>"
+
+    @property
+    def visible(self) -> int:
+        """The number of visible instruments."""
+        return len(self.watch_index)
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are instruments that are not visible yet."""
+        return len(self.watch_index) < len(self._cache.records)
+
+    def knows(self, symbol: str) -> bool:
+        """Return whether there is a visible instrument with this symbol."""
+        record = self._cache.find(symbol)
+        return record is not None and record.id < len(self.watch_index)
+
+    # Searching
+
+    def prepare(self, keys: Collection[_Key]) -> Iterator[None]:
+        """Compare everything with these patterns and entitlements, yielding between steps of bounded work."""
+        records = self._cache.records
+        while not self._symbols.advance(records):
+            yield
+        found = {key: self._find(key) for key in keys}  # held here: others may push them out of the spare ones
+        while behind := [matches for matches in found.values() if matches.through < len(records)]:
+            room = self._most
+            for matches in behind:
+                while matches.through < len(records) and room > 0:
+                    room -= self._advance(matches, len(records), room)
+                if room <= 0:
+                    break
+            yield
+        for key, matches in found.items():
+            if key not in self._matches:
+                self._spare.pop(key, None)
+                self._spare[key] = matches
+
+    def matching(self, key: _Key) -> int:
+        """Return the bitmap of the instruments that match; at once if `prepare` was exhausted."""
+        matches, through = self._find(key), len(self._cache.records)
+        while matches.through < through:
+            self._advance(matches, through, self._most)
+        return matches.bits
+
+    def search(self, name: str, after: str, most: int, sees: Match) -> Iterator[list[str]]:
+        """Return a page of the symbols that this name and `sees` match; as `page`."""
+        if is_symbol(name):
+            yield [name] if name > after and self._cache.find(name) is not None and sees(name) else []
+            return
+        match = self._find(name).match
+        yield from self.page(after, most, lambda symbol: match(symbol) and sees(symbol))
+
+    def page(self, after: str, most: int, match: Match) -> Iterator[list[str]]:
+        """Return the matching symbols behind `after` in their order.
+
+        They come in pieces, each of bounded work; the last one is that in which they become `most`.
+        """
+        found = 0
+        while not self._symbols.advance(self._cache.records):
+            yield []
+        while symbols := self._symbols.after(after, min(self._most, 4 * most)):
+            after = symbols[-1]
+            self.comparisons += len(symbols)
+            piece = [symbol for symbol in symbols if match(symbol)][: most - found]
+            found += len(piece)
+            yield piece
+            if found == most:
+                return
+
+    def _find(self, key: _Key) -> Matches:
+        if key in self._matches:
+            return self._matches[key]
+        matches = self._spare.pop(key, None) or Matches([key] if isinstance(key, str) else key)
+        self._spare[key] = matches
+        if len(self._spare) > SPARE_MATCHES:
+            del self._spare[next(iter(self._spare))]
+        return matches
+
+    def _advance(self, matches: Matches, through: int, most: int) -> int:
+        made = matches.begin(self._symbols, most, self._id_of) or matches.advance(self._cache.records, through, most)
+        self.comparisons += made
+        return max(1, made)
+
+    def _id_of(self, symbol: str) -> int:
+        return self._cache.find(symbol).id  # type: ignore[union-attr]  # the symbol comes from the index
+
+    # Audiences
+
+    def add(self, audience: Audience) -> None:
+        """Find the instruments of a new audience, and remember who watches them."""
+        names, visible = audience.subscription_set, self.visible
+        ids = []
+        for symbol in names.symbols:
+            record = self._cache.find(symbol)
+            if record is None or record.id >= visible:
+                self._waiting.setdefault(symbol, {})[audience] = None
+            elif audience.sees(symbol):
+                ids.append(record.id)
+        bits = 0
+        for pattern in names.patterns:
+            bits |= self._use(pattern, audience)
+        if names.patterns and names.entitled is not None:
+            bits &= self._use(names.entitled, audience)
+        bits &= (1 << visible) - 1
+        self.joins += len(names.symbols)
+        count = len(ids) + bits.bit_count()
+        if count >= max(self._broad, visible // _BROAD_SHARE):
+            audience.make_broad(bits | bitmap_of(ids))
+            return
+        audience.ids = {*ids, *numbers_in(bits)}
+        self.joins += len(audience.ids)
+        for number in audience.ids:
+            self.watch_index[number].setdefault(audience.shard, {})[audience] = None
+
+    def remove(self, audience: Audience) -> None:
+        """Forget an audience."""
+        self.joins += len(audience.ids)
+        for number in audience.ids:
+            by_shard = self.watch_index[number]
+            del by_shard[audience.shard][audience]
+            if not by_shard[audience.shard]:
+                del by_shard[audience.shard]
+        names = audience.subscription_set
+        for symbol in names.symbols & self._waiting.keys():
+            self._waiting[symbol].pop(audience, None)
+            if not self._waiting[symbol]:
+                del self._waiting[symbol]
+        for pattern in names.patterns:
+            self._give_up(pattern, audience)
+        if names.patterns and names.entitled is not None:
+            self._give_up(names.entitled, audience)
+
+    def _use(self, key: _Key, audience: Audience) -> int:
+        bits = self.matching(key)
+        matches = self._matches[key] = self._find(key)
+        self._spare.pop(key, None)
+        matches.users += 1
+        if isinstance(key, str):
+            self._audiences_of.setdefault(key, {})[audience] = None
+        return bits
+
+    def _give_up(self, key: _Key, audience: Audience) -> None:
+        matches = self._matches[key]
+        matches.users -= 1
+        if isinstance(key, str):
+            del self._audiences_of[key][audience]
+            if not self._audiences_of[key]:
+                del self._audiences_of[key]
+        if not matches.users:
+            del self._matches[key]
+            self._spare[key] = matches
+            self._find(key)
+
+    # New instruments
+
+    @property
+    def late(self) -> bool:
+        """Whether the next instrument to become visible was there in an earlier pass."""
+        return len(self.watch_index) < self._late
+
+    def adopt(self) -> bool:
+        """Compare new instruments with the subscribed patterns, in one step; make those visible that are compared.
+
+        Return whether some of them were late, and are in the open cut now.
+        """
+        records, room, late = self._cache.records, self._most, self.late
+        while len(self.watch_index) < len(records) and room > 0:
+            if self._target <= len(self.watch_index):
+                patterns = len(self._matches)
+                some = max(1, self._most // patterns) if patterns else len(records)
+                self._target = min(len(records), len(self.watch_index) + some)
+            for matches in self._matches.values():
+                while matches.through < self._target and room > 0:
+                    room -= self._advance(matches, self._target, room)
+            if all(matches.through >= self._target for matches in self._matches.values()):
+                self._reveal(self._target)
+        self._late = max(self._late, len(records))
+        return late
+
+    def _reveal(self, visible: int) -> None:
+        """Make the instruments below this id visible."""
+        first, records = len(self.watch_index), self._cache.records
+        new = records[first:visible]
+        if not new:
+            return
+        if first < self._late:
+            self._cache.redeclare(new[: self._late - first])
+        self.watch_index += [{} for _ in new]
+        mask = (1 << visible) - (1 << first)
+        joined: dict[Audience, int] = {}
+        for key, audiences in self._audiences_of.items():
+            if bits := self._matches[key].bits & mask:
+                for audience in audiences:
+                    joined[audience] = joined.get(audience, 0) | bits
+        for audience, bits in joined.items():
+            entitled = audience.subscription_set.entitled
+            self._join(audience, bits if entitled is None else bits & self._matches[entitled].bits)
+        for record in new:
+            for audience in self._waiting.pop(record.symbol, ()):
+                if audience.sees(record.symbol):
+                    self._join(audience, 1 << record.id)
+
+    def _join(self, audience: Audience, bits: int) -> None:
+        if audience.broad:
+            audience.make_broad(audience.bits | bits)
+            return
+        for number in numbers_in(bits):
+            audience.add_instrument(number)
+            self.watch_index[number].setdefault(audience.shard, {})[audience] = None
+
+    def leftovers(self) -> dict[str, Collection[object]]:
+        """Return what is still held of audiences, for tests."""
+        watched = [watchers for watchers in self.watch_index if watchers]
+        return {"waiting": self._waiting, "patterns": self._matches, "watch index": watched}
