@@ -122,6 +122,7 @@ class JsonLines:
                 pass  # that program's fault alone; its last line is incomplete
             except BadInput as error:
                 reader.reject(error, f"{where} 1", "its connection is ended")
+                return  # it has published nothing
             finally:
                 writers.discard(number)
             orphans = [symbol for symbol, owner in owners.items() if owner == number]
