@@ -135,7 +135,7 @@ async def test_names_beyond_the_limit_end_their_subscription_and_the_others_are_
 @BOTH
 async def test_the_first_change_is_complete_however_many_parts_bring_it(transport: str) -> None:
     symbols = [f"S{number}" for number in range(500)]
-    market = [*[Instrument(symbol) for symbol in symbols], *[update(symbol, bid=1) for symbol in symbols]]
+    market: list[Publication] = [*map(Instrument, symbols), *[update(symbol, bid=1) for symbol in symbols]]
     async with (
         serving(*market, limits=Limits(snapshot_part=7)) as service,
         program(service.url, transport=transport) as client,
