@@ -11,18 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ticker.client.client import Client, connect
     from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
+    from ticker.client.fields import ChangedFields, Fields
     from ticker.client.subscription import Change, Subscription
     from ticker.client.sync_client import watch
     from ticker.errors import ConfigError, ConnectionFailed, TickerError
 
 __all__ = [
     "Change",
+    "ChangedFields",
     "Client",
     "ConfigError",
     "Connected",
     "ConnectionFailed",
     "Disconnected",
     "Event",
+    "Fields",
     "Refused",
     "Subscription",
     "TickerError",
@@ -34,6 +37,7 @@ __all__ = [
 _MODULES = {
     "ticker.client.client": ("Client", "connect"),
     "ticker.client.events": ("Connected", "Disconnected", "Event", "Refused", "Unmatched"),
+    "ticker.client.fields": ("ChangedFields", "Fields"),
     "ticker.client.subscription": ("Change", "Subscription"),
     "ticker.client.sync_client": ("watch",),
     "ticker.errors": ("ConfigError", "ConnectionFailed", "TickerError"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import trio
 
@@ -40,7 +41,7 @@ def test_a_session_and_its_copy_show_their_sizes() -> None:
 
 
 def test_a_change_shows_its_cut_and_its_number_of_symbols() -> None:
-    change = Change(7, datetime(2026, 1, 1, tzinfo=UTC), {"A": {"last": 1}, "B": {"last": 2}})
+    change = Change(7, datetime(2026, 1, 1, tzinfo=UTC), {"A": {"last": Decimal(1)}, "B": {}})
     assert repr(change) == "<Change cut=7 symbols=2>"
 
 

@@ -6,11 +6,12 @@ import io
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from ticker import Change, Connected, Disconnected, Refused, Unmatched
+from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
 from ticker.client.replica import Fields
 from ticker.commands.screen import COLUMNS, FLASH_SECONDS, Screen, shown
 
@@ -32,11 +33,11 @@ def drawn(screen: Screen, now: float = 10.0, height: int = 40, width: int = 160,
 
 
 def changed(cut: int = 1, **changes: Fields) -> Change:
-    return Change(cut, datetime.now(UTC), changes)
+    return Change(cut, datetime.now(UTC), cast("dict[str, ChangedFields]", changes))
 
 
 def many(changes: dict[str, Fields]) -> Change:
-    return Change(1, datetime.now(UTC), changes)
+    return Change(1, datetime.now(UTC), cast("dict[str, ChangedFields]", changes))
 
 
 def row(text: str, symbol: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from tests.client.network import Script, scripted
 from tests.commands.test_cli import DECLARED, lines, started
 from tests.conftest import serving
 from tests.net.pair import Contexts
-from ticker import Change, Connected, Disconnected, Refused, Unmatched
+from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
 from ticker.commands.watch import event_text, line_of
 from ticker.protocol.messages import Definition, Goodbye, Instruments, Reply, Snapshot
 
@@ -20,10 +21,11 @@ HOSTILE = "\x1b[2J\x9b31m\u202eDSU\x07\x7f\U000e0041\ud800"
 
 
 def test_a_line_of_json_holds_no_character_that_a_terminal_obeys_and_means_the_same() -> None:
-    line = line_of(Change(1, datetime.now(UTC), {HOSTILE: {"status": HOSTILE, "note": "Zürich 日本 🙂"}}))
+    fields = {"status": HOSTILE, "note": "Zürich 日本 🙂"}
+    line = line_of(Change(1, datetime.now(UTC), {HOSTILE: cast("ChangedFields", fields)}))
     assert line.isprintable()
     assert "Zürich 日本 🙂" in line
-    assert json.loads(line)["changes"] == {HOSTILE: {"status": HOSTILE, "note": "Zürich 日本 🙂"}}
+    assert json.loads(line)["changes"] == {HOSTILE: fields}
 
 
 @pytest.mark.parametrize(

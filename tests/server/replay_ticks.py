@@ -22,6 +22,7 @@ from typing import Any
 import trio
 
 import ticker
+from ticker.client.fields import by_name
 from ticker.config import Config
 from ticker.server.service import serve
 
@@ -75,7 +76,7 @@ async def replayed(paths: Sequence[Path], prefixes: Sequence[str], speed: float,
                 if all(client.values(symbol).get("reason") == "feed_ended" for symbol in symbols):
                     break
             for symbol in symbols:
-                values = client.values(symbol)
+                values = by_name(client.values(symbol))
                 final[symbol] = {name: value for name, value in values.items() if not isinstance(value, str | None)}
         stop.set()
     return final

@@ -18,6 +18,7 @@ import trio
 import ticker
 from tests.proxy import Proxy
 from tests.server.replay_ticks import FILES, PREFIXES, expected, replayed
+from ticker.client.fields import by_name
 from ticker.config import Config
 from ticker.server.service import serve
 
@@ -40,7 +41,7 @@ class Follower:
                 assert change.cut > self.cut, "cuts only grow"
                 self.cut = change.cut
                 self.changes += 1
-                values = client.values(self.symbol)
+                values = by_name(client.values(self.symbol))
                 if all(values.get(name) == value for name, value in self.last.items()):
                     assert {name: values[name] for name in self.last} == self.last
                     return

@@ -13,6 +13,7 @@ from tests.simulation.link import Link
 from tests.simulation.witness import sees
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
+from ticker.client.fields import by_name
 from ticker.client.replica import Fields
 from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
@@ -62,7 +63,7 @@ class Reader:
             async for change in self.subscription:
                 for symbol, fields in change.changes.items():
                     view = self.view.setdefault(symbol, {})
-                    view.update(fields)
+                    view.update(by_name(fields))
                     self.view[symbol] = {name: value for name, value in view.items() if value is not None}
                 await self.reading.wait()
         except ConnectionFailed:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import trio
@@ -23,8 +24,8 @@ from ticker.client.connection import Connection, Dial, Token
 from ticker.client.connector import dial, first_of, stream_url
 from ticker.client.event_log import EventLog
 from ticker.client.events import Connected, Event, Refused, Unmatched
+from ticker.client.fields import Fields
 from ticker.client.reconnect import Backoff
-from ticker.client.replica import Fields
 from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
 from ticker.errors import Code, ConnectionFailed
@@ -123,7 +124,8 @@ class Client:
         check_counts({*self._session.names, *names}, self._session.limits)
         subscription = Subscription(names, self._unsubscribe, held=not self._session.has_all_of(names))
         replica = self._session.replica
-        present = {symbol: self.values(symbol) for symbol in subscription.select(replica.symbols)}
+        found = {symbol: replica.find(symbol) for symbol in subscription.select(replica.symbols)}
+        present = {symbol: state.present() for symbol, state in found.items() if state is not None}
         subscription.merge(replica.cursor, replica.time, present)
         self._subscriptions[subscription] = None
         self._session.add_names(names)
@@ -135,7 +137,7 @@ class Client:
     def values(self, symbol: str) -> Fields:
         """Return the present values of an instrument by field name; empty if there are none."""
         state = self._session.replica.find(symbol)
-        return state.present() if state is not None else {}
+        return cast("Fields", state.present()) if state is not None else {}
 
     def instrument(self, symbol: str) -> Instrument | None:
         """Return the definition of an instrument of the copy: its scales and metadata."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import trio
 
+from ticker.client.fields import ChangedFields
 from ticker.client.replica import Fields
 from ticker.errors import TickerError
 from ticker.market import is_symbol
@@ -32,7 +33,7 @@ class Change:
 
     cut: int
     time: datetime
-    changes: Mapping[str, Fields] = field(default_factory=dict)
+    changes: Mapping[str, ChangedFields] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Change cut={self.cut} symbols={len(self.changes)}>"
@@ -83,7 +84,8 @@ class Subscription:
         changes, self._pending = self._pending, {}
         if not self._over:
             self._wake = trio.Event()
-        return Change(self._cut, _EPOCH + timedelta(microseconds=self._time), changes)
+        moment = _EPOCH + timedelta(microseconds=self._time)
+        return Change(self._cut, moment, cast("dict[str, ChangedFields]", changes))
 
     async def __aenter__(self) -> Self:
         return self

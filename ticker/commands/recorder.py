@@ -18,6 +18,7 @@ import trio
 
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
+from ticker.client.fields import by_name
 from ticker.client.subscription import Change
 from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, is_symbol
 from ticker.net.clocks import wall_clock
@@ -179,7 +180,8 @@ class _ChangeWriter:
     def record(self, client: Client, change: Change) -> None:
         """Record a change, behind the declarations of instruments that are new or have changed."""
         publications: list[Publication] = []
-        for symbol, fields in change.changes.items():
+        for symbol, changed in change.changes.items():
+            fields = by_name(changed)
             instrument = client.instrument(symbol)
             if instrument is not None and instrument != self._declared.get(symbol):
                 self._declared[symbol] = instrument

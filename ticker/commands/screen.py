@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
+from ticker.client.fields import by_name
 from ticker.client.replica import Fields
 from ticker.client.subscription import Change
 from ticker.market import Status
@@ -49,7 +50,7 @@ class Screen:
             row = self._rows.setdefault(symbol, {})
             self._drop_remarks(symbol)
             self._changes += len(fields)
-            for name, value in fields.items():
+            for name, value in by_name(fields).items():
                 old = row.get(name)
                 if isinstance(value, Decimal) and isinstance(old, Decimal) and value != old:
                     self._moved[symbol, name] = now, "black on green" if value > old else "white on red"
