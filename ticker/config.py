@@ -160,6 +160,9 @@ REFUSAL_LOG_CHECKS = 10
 SLOW_CONSUMER_LOG_SECONDS = 1.0
 """Pauses of a client's delivery that last this long are logged once the client has caught up."""
 
+MAX_METRICS_CONNECTIONS = 100
+"""Connections to `metrics_listen` at once; further ones are closed without an answer."""
+
 METRICS_SAMPLE = 500
 """Connections of which the metrics take the conflation ratio."""
 
@@ -268,7 +271,7 @@ class Limits:
     pong_seconds: float = 30.0
     """Time without a frame from a client after that: close 4008."""
     ready_seconds: float = 30.0
-    """Time for which `/readyz` waits for feeds that have published nothing yet."""
+    """Time for which `/readyz` waits for feeds without data, once one has brought some."""
     expiry_warning_seconds: float = 60.0
     """Time before a token's expiry at which its client gets EXPIRING; at the expiry, ERROR 11 and close 4001."""
     feed_queue: int = 10_000
@@ -313,6 +316,9 @@ class Config:
     retry_ms: tuple[int, int] = (500, 3000)
     """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
     limits: Limits = field(default_factory=Limits)
+    metrics_listen: str | None = None
+    """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows
+    metrics without a token."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:

@@ -12,10 +12,9 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
-from tests.conftest import Running, serving, upgrade
+from tests.conftest import Running, serving
 from tests.support import update
 from tests.tokens import bearer, key_file, token
 from ticker.config import Limits, Tokens
@@ -271,80 +270,6 @@ async def test_pages_of_allowed_origins_may_read_and_others_may_not() -> None:
             assert "access-control-allow-origin" not in got.headers
         own = await ask(service, "/v1/instruments", f"Origin: https://localhost:{service.port}")
         assert own.status == 200
-
-
-# Operation
-
-
-async def test_it_is_ready_when_every_feed_has_published(fast_clock: MockClock) -> None:
-    async with serving() as service:
-        got = await ask(service, "/readyz")
-        assert got.status == 503
-        assert "nothing came yet from tests.feeds_for_tests:Scripted" in got.json["message"]
-        assert (await ask(service, "/healthz")).json == {"status": "ok"}
-        await service.publish(Instrument("A"))
-        await service.proves_alive()
-        assert (await ask(service, "/readyz")).json == {"status": "ready"}
-    async with serving() as service:
-        fast_clock.jump(31)
-        assert (await ask(service, "/readyz")).status == 200
-
-
-async def measures(service: Running) -> dict[str, float]:
-    got = await ask(service, "/metrics")
-    assert got.headers["content-type"].startswith("text/plain; version=0.0.4")
-    return {
-        sample.name + "".join(f"{{{key}={value}}}" for key, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(got.body.decode())
-        for sample in family.samples
-    }
-
-
-async def test_metrics_count_what_happened(fast_clock: MockClock) -> None:
-    async with serving(*MARKET, limits=Limits(max_per_address=1000)) as service:
-        watcher = await service.watcher("EURUSD")
-        for number in range(5):
-            await service.publish(update("EURUSD", bid=number), update("EURUSD", ask=number))
-            await watcher.until(Delta)
-        await service.publish(Update("EURUSD", {"bid": 1.5}))  # type: ignore[dict-item]
-        await watcher.until(Delta)
-        await service.refusal(upgrade("nonesuch"))
-        await service.script.send(RuntimeError("the venue hung up"))
-        await watcher.until(Delta)
-        fast_clock.jump(1)
-        await watcher.until(Delta)
-        fast_clock.jump(1)
-        found = await measures(service)
-        (feed,) = [name.partition("{")[2] for name in found if name.startswith("ticker_feed_publications_total")]
-        assert found["ticker_feed_publications_total{" + feed] == 16
-        assert found["ticker_feed_failures_total{" + feed] == 1
-        assert found["ticker_feed_age_seconds{" + feed] >= 1
-        assert (found["ticker_publications_applied_total"], found["ticker_publications_refused_total"]) == (15, 1)
-        assert found["ticker_cuts_total"] == 9
-        assert found["ticker_instruments"] == 3
-        assert found["ticker_frames_sent_total"] == 9
-        assert found["ticker_updates_sent_total"] == 9
-        assert found["ticker_bytes_sent_total"] > 200
-        assert found["ticker_clients{state=in_step}"] == 1
-        assert found["ticker_clients{state=behind}"] == 0
-        assert found["ticker_conflation_ratio"] == 10 / 9
-        assert found["ticker_turned_away_total{cause=request}"] == 1
-        assert found["ticker_connections_admitted"] == 1
-        assert found["ticker_turns_waiting"] == 0
-        assert found["ticker_cut_seconds_count"] == found["ticker_cut_seconds_bucket{le=+Inf}"] == 9
-        assert found["ticker_resident_memory_bytes"] > 1e6
-
-
-async def test_each_feed_has_metrics_of_its_own_and_shows_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"A": {"bid": "1"}}')
-    spec = f"tests.feeds_for_tests:FromFile?path={tmp_path / 'a.json'}"
-    keyed = "tests.feeds_for_tests:Keyed?api_key=abc"
-    async with serving(more_feeds=[spec, spec, keyed]) as service:
-        found = await measures(service)
-    names = [name for name in found if name.startswith("ticker_feed_publications_total")]
-    assert len(names) == 4
-    assert [name.endswith(f"{spec} (2)}}") for name in names].count(True) == 1
-    assert [name.endswith(":Keyed?api_key=***}") for name in names].count(True) == 1
 
 
 # Files

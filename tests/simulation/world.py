@@ -35,6 +35,7 @@ from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
 from ticker.server.metrics import Metrics
+from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
 
@@ -165,7 +166,9 @@ class World:
         messages, received = trio.open_memory_channel[FeedMessage](LIMITS.feed_queue)
         publisher = Publisher(hub, LIMITS, self.clock)
         feed_states = [FeedState(feed.name) for feed in self.feeds]
-        pages = Pages(service, Files(Path(__file__).parent), Metrics(service, publisher, feed_states), str)
+        metrics = Metrics(service, publisher, feed_states)
+        operator_pages = OperatorPages(auth, feed_states, LIMITS.ready_seconds, metrics)
+        pages = Pages(service, Files(Path(__file__).parent), operator_pages, metrics_open=False)
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)
             nursery.start_soon(publisher.run, received)

@@ -25,6 +25,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     *,
     config: Path | None = None,
     listen: str | None = None,
+    metrics_listen: str | None = None,
     feed: Annotated[list[str] | None, Parameter(negative=())] = None,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
@@ -44,6 +45,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         A TOML file with these settings and more, such as limits. Flags override it.
     listen
         Address HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
+    metrics_listen
+        A further address HOST:PORT for /metrics, /healthz and /readyz only; on loopback it needs no token.
     feed
         NAME?option=value&option=value, with a NAME of `ticker feeds` or package.module:Class; repeatable.
         [default: simulated]
@@ -67,6 +70,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     settings = replace(
         settings,
         listen=settings.listen if listen is None else listen,
+        metrics_listen=settings.metrics_listen if metrics_listen is None else metrics_listen,
         feeds=feed or settings.feeds,
         interval_ms=settings.interval_ms if interval is None else interval,
         log_format=log_format or settings.log_format,

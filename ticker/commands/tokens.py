@@ -70,6 +70,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     symbols: Annotated[list[str] | None, Parameter(negative=())] = None,
     max_symbols: int | None = None,
     min_interval: int | None = None,
+    metrics: Annotated[bool, Parameter(negative=())] = False,
     minutes: float = 60,
     audience: str = "ticker",
     issuer: str | None = None,
@@ -89,6 +90,8 @@ def issue(  # noqa: PLR0913  # one parameter per claim
         Maximum number of symbols and patterns per connection. [default: the service's limit]
     min_interval
         Minimum conflation interval in milliseconds. [default: none]
+    metrics
+        Let the client read /metrics, which names feeds and counts everything. [default: no]
     minutes
         Validity in minutes, above 0, at most a year.
     audience
@@ -104,6 +107,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     now = int(time.time())
     optional = {"iss": issuer, "symbols": symbols, "max_symbols": max_symbols, "min_interval_ms": min_interval}
     claims: dict[str, Any] = {"sub": subject, "aud": audience, "iat": now, "exp": now + int(minutes * 60)}
+    claims |= {"metrics": True} if metrics else {}
     claims |= {name: value for name, value in optional.items() if value is not None}
     print(jwt.encode(claims, private, algorithm, headers={"kid": key_id} if key_id is not None else None))
 

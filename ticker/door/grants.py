@@ -25,6 +25,8 @@ class Grant:
     """Visible symbols and patterns; None: all."""
     max_symbols: int = MAX_INTEGER
     min_interval_ms: int = 0
+    metrics: bool = False
+    """Whether it may read `/metrics`."""
 
     def __repr__(self) -> str:
         names = "all symbols" if self.symbols is None else f"{len(self.symbols)} names"

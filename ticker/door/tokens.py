@@ -45,6 +45,7 @@ class _Claims(Struct):
     ) = UNSET
     max_symbols: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = MAX_INTEGER
     min_interval_ms: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_MS)] = 0
+    metrics: bool = False
 
 
 class Verifier(NamedTuple):
@@ -92,7 +93,8 @@ def _grant(claims: _Claims, now: int) -> Grant:
         raise BadToken("it is not valid yet")
     subject = None if claims.sub is UNSET else claims.sub
     symbols = None if claims.symbols is UNSET else frozenset(claims.symbols)
-    return Grant(subject, expires + TOKEN_LEEWAY_US, symbols, claims.max_symbols, claims.min_interval_ms)
+    expires += TOKEN_LEEWAY_US
+    return Grant(subject, expires, symbols, claims.max_symbols, claims.min_interval_ms, claims.metrics)
 
 
 def find_token(headers: Mapping[bytes, bytes], cookie: str) -> tuple[str | None, bool]:

@@ -7,6 +7,7 @@ the sink behind it.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -14,15 +15,34 @@ import trio
 
 from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
-from ticker.market import FeedItem
+from ticker.market import FeedItem, Update, Withdrawal
 from ticker.net.clocks import hub_time
+
+
+class FeedPhase(StrEnum):
+    """What the service's runner does with a feed."""
+
+    RUNNING = "running"
+    DOWN = "down"
+    """It failed, and waits to be started again."""
+    ENDED = "ended"
 
 
 class FeedState:
     """What is known of one feed: its instruments and its counts."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, label: str = "") -> None:
         self.name = name
+        """Its spec without secrets, unique, for the log."""
+        self.label = label or name
+        """Its name without options, unique, for metrics and pages."""
+        self.phase = FeedPhase.RUNNING
+        self.started_at = 0
+        """Start of its present run, on the hub's clock."""
+        self.data_at: int | None = None
+        """Time of its last data: an update or a withdrawal."""
+        self.alive_at: int | None = None
+        """Time of its last data or sign of life. Declarations are neither: a feed makes them before it connects."""
         self.symbols: dict[str, None] = {}
         """Its instruments, in the order of their declarations."""
         self.publications = 0
@@ -33,6 +53,15 @@ class FeedState:
         """Number of failures."""
         self.counters: Mapping[str, int] = {}
         """The feed's own counts, by name."""
+
+    @property
+    def condition(self) -> str:
+        """Return its state in a word: `waiting` (no data yet), `live`, `reconnecting`, `down` or `ended`."""
+        if self.phase is not FeedPhase.RUNNING:
+            return str(self.phase)
+        if self.data_at is None:
+            return "waiting"
+        return "live" if self.data_at >= self.started_at else "reconnecting"
 
     def __repr__(self) -> str:
         return (
@@ -83,9 +112,17 @@ _BATCHES = {list, tuple}
 """Exact types: an `Update` is a tuple, too."""
 
 
+_DATA = {Update, Withdrawal}
+"""Publications that come from the venue; a feed declares, and marks as stale, without it."""
+
+
 def batch_of(item: object) -> Sequence[Any]:
     """Return the publications of a feed's item as a batch. Their types are unchecked."""
     return item if type(item) in _BATCHES else (item,)  # type: ignore[return-value]  # the type was looked up
+
+
+def _holds_data(item: FeedItem) -> bool:
+    return any(type(each) in _DATA for each in batch_of(item))
 
 
 class FeedChannel(trio.abc.SendChannel[FeedItem]):
@@ -116,7 +153,7 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
 
     def clone(self) -> FeedChannel:
         """Return another channel of the same feed, to be closed by itself."""
-        self._check(())
+        self._check_open()
         return FeedChannel(self._feed_state, self._sink, self._max_batch)
 
     def close(self) -> None:
@@ -134,9 +171,16 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def _check(self, value: FeedItem) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError
-        self._feed_state.heard_at = hub_time()
+
+    def _check(self, value: FeedItem) -> None:
+        self._check_open()
+        now = self._feed_state.heard_at = hub_time()
+        if _holds_data(value):
+            self._feed_state.alive_at = self._feed_state.data_at = now
+        elif not batch_of(value):
+            self._feed_state.alive_at = now
         if type(value) in _BATCHES and len(value) > self._max_batch:  # type: ignore[arg-type]  # it is one of these
             raise BadPublication(f"a batch of more than {self._max_batch} publications: split it")

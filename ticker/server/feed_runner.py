@@ -22,9 +22,10 @@ import trio
 from ticker.config import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
 from ticker.errors import sole
 from ticker.market import Reason
+from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.server.blocked_loop import FeedBlocked, interruptible
-from ticker.server.feed_channel import FeedChannel, FeedSink, FeedState, MarkStale
+from ticker.server.feed_channel import FeedChannel, FeedPhase, FeedSink, FeedState, MarkStale
 from ticker_feeds import Feed
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
@@ -65,12 +66,14 @@ class FeedRunner:
         bound = FIRST_RESTART_SECONDS
         while True:
             began = trio.current_time()
+            self._state.phase, self._state.started_at = FeedPhase.RUNNING, hub_time()
             try:
                 await self._run_once()
             except Exception as error:  # noqa: BLE001  # a feed is foreign code: its faults stay here
                 if trio.current_time() - began > LONGEST_RESTART_SECONDS:
                     bound = FIRST_RESTART_SECONDS
                 self._state.failures += 1
+                self._state.phase = FeedPhase.DOWN
                 wait = random.uniform(0, bound)  # noqa: S311  # spread, not secret
                 self._failures.write("feed failed", sole(error), feed=self._state.name, retry_seconds=round(wait, 1))
                 await self._mark_stale(_reason(error))
@@ -78,6 +81,7 @@ class FeedRunner:
                 bound = min(bound * 2, LONGEST_RESTART_SECONDS)
                 await self._mark_stale(Reason.RECONNECTING)
             else:
+                self._state.phase = FeedPhase.ENDED
                 _log.info("feed ended", feed=self._state.name)
                 await self._mark_stale(Reason.FEED_ENDED)
                 return

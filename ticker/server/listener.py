@@ -25,14 +25,14 @@ from ticker.server.pages import Pages
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.listener")
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Split HOST:PORT, with an IPv6 host in brackets. Raises `ConfigError`."""
+def parse_address(text: str, key: str = "listen") -> tuple[str, int]:
+    """Split the HOST:PORT of a setting, with an IPv6 host in brackets. Raises `ConfigError`."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
-        raise ConfigError(f"listen {text!r}: give HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
+        raise ConfigError(f"{key} {text!r}: give HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
     if len(port) > 5 or int(port) > 65_535:
-        raise ConfigError(f"listen {text!r}: a port is a number from 0 to 65535")
+        raise ConfigError(f"{key} {text!r}: a port is a number from 0 to 65535")
     return host.strip("[]"), int(port)
 
 
@@ -42,7 +42,12 @@ def url_of(listener: trio.SocketListener) -> str:
     return f"wss://{f'[{host}]' if ':' in host else host}:{port}{STREAM_PATH}"
 
 
-async def listen(host: str, port: int) -> list[trio.SocketListener]:
+def page_url(listener: trio.SocketListener, path: str) -> str:
+    """Return the URL of a page at a listener."""
+    return url_of(listener).replace("wss:", "https:").removesuffix(STREAM_PATH) + path
+
+
+async def listen(host: str, port: int, flag: str = "--listen") -> list[trio.SocketListener]:
     """Open the listeners of an address. Raises `ConfigError`."""
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG)
@@ -52,7 +57,7 @@ async def listen(host: str, port: int) -> list[trio.SocketListener]:
     except (OSError, ExceptionGroup) as error:
         code = error.errno if isinstance(error, OSError) else None
         reason = "the port is in use" if code == errno.EADDRINUSE else str(error)
-        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; give another address with --listen") from None
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; give another address with {flag}") from None
     if port == 0:
         # A name with several addresses would get a different port on each; only the first is announced.
         for other in listeners[1:]:

@@ -29,6 +29,7 @@ class Metrics:
         self._context = context
         self._publisher = publisher
         self._feed_states = feed_states
+        self._started_at = hub_time()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -54,16 +55,23 @@ class Metrics:
         now = hub_time()
         publications = CounterMetricFamily("ticker_feed_publications", "Publications of a feed.", labels=["feed"])
         failures = CounterMetricFamily("ticker_feed_failures", "How often a feed failed.", labels=["feed"])
-        age = GaugeMetricFamily("ticker_feed_age_seconds", "Since a feed last published.", labels=["feed"])
+        age = GaugeMetricFamily(
+            "ticker_feed_age_seconds",
+            "Since a feed's last data or sign of life, or since the start of the service if there was none.",
+            labels=["feed"],
+        )
+        up = GaugeMetricFamily("ticker_feed_up", "1 if a feed has brought data since its last start.", labels=["feed"])
         events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
         for feed_state in self._feed_states:
-            publications.add_metric([feed_state.name], feed_state.publications)
-            failures.add_metric([feed_state.name], feed_state.failures)
-            if feed_state.heard_at is not None:
-                age.add_metric([feed_state.name], (now - feed_state.heard_at) / 1e6)
+            name = feed_state.label
+            publications.add_metric([name], feed_state.publications)
+            failures.add_metric([name], feed_state.failures)
+            alive_at = self._started_at if feed_state.alive_at is None else feed_state.alive_at
+            age.add_metric([name], (now - alive_at) / 1e6)
+            up.add_metric([name], feed_state.condition == "live")
             for event, count in feed_state.counters.items():
-                events.add_metric([feed_state.name, event], count)
-        yield from (publications, failures, age, events)
+                events.add_metric([name, event], count)
+        yield from (publications, failures, age, up, events)
         applied, refused = self._publisher.applied, self._publisher.refused
         yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
         yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)

@@ -15,13 +15,12 @@ from pathlib import Path
 import structlog
 import trio
 
-from ticker.config import GOODBYES_PER_BURST, Config, Limits
+from ticker.config import GOODBYES_PER_BURST, Config
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError
 from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
-from ticker.net.http1 import STREAM_PATH
 from ticker.net.records import RecordRate
 from ticker.net.tls import is_loopback
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
@@ -30,8 +29,10 @@ from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
-from ticker.server.listener import QueuedListener, handle_connection, listen, parse_address, url_of
+from ticker.server.listener import QueuedListener, handle_connection, listen, page_url, parse_address, url_of
 from ticker.server.metrics import Metrics
+from ticker.server.metrics_listener import MetricsListener
+from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
 from ticker_feeds.loading import load_feed, without_secrets
@@ -55,14 +56,13 @@ async def serve(
 
     Raises `ConfigError` for a configuration that cannot be used.
     """
-    host, port = parse_address(config.listen)
-    require_secure_listener(config, host)
+    host = _check_addresses(config)
     feeds = [load_feed(spec) for spec in config.feeds]
     auth = Auth(config)
     if auth.keys is not None:
         await auth.keys.start()
     certificate = _certificate(config)
-    listeners = await listen(host, port)
+    listeners, metrics_listeners = await _open_listeners(config)
     warn_if_anonymous(config, host)
     limits = config.limits
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
@@ -72,9 +72,9 @@ async def serve(
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
     feed_states = _feed_states(config.feeds)
-    pages = Pages(
-        context, Files(_WEB), Metrics(context, publisher, feed_states), _Readiness(feed_states, limits).waiting_for
-    )
+    metrics = Metrics(context, publisher, feed_states)
+    operator_pages = OperatorPages(auth, feed_states, limits.ready_seconds, metrics)
+    pages = Pages(context, Files(_WEB), operator_pages, metrics_open=not config.tokens.wanted and is_loopback(host))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, received)
         nursery.start_soon(check_connections, context)
@@ -87,12 +87,17 @@ async def serve(
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             runner = FeedRunner(feed_state, feed, messages, publisher.updates_of, limits.max_batch)
             nursery.start_soon(runner.run)
+        for listener in metrics_listeners:
+            metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
+            nursery.start_soon(
+                MetricsListener(operator_pages, certificate, context, metrics_open=metrics_open).serve, listener
+            )
         handler = partial(handle_connection, certificate=certificate, context=context, pages=pages)
         async with trio.open_nursery() as listening:
             queued = [QueuedListener(listener, context.fair_queue) for listener in listeners]
             await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
             url = url_of(listeners[0])
-            _log.info("the dashboard is there", url=url.replace("wss:", "https:").removesuffix(STREAM_PATH) + "/")
+            _log.info("the dashboard is there", url=page_url(listeners[0], "/"))
             task_status.started(url)
             await stop.wait()
             listening.cancel_scope.cancel()
@@ -104,30 +109,41 @@ async def serve(
 
 
 def _feed_states(specs: Sequence[str]) -> list[FeedState]:
-    """Return a state for each feed, under a unique name without secrets for logs and metrics."""
-    names: Counter[str] = Counter()
-    feed_states = []
-    for spec in specs:
-        name = without_secrets(spec)
-        names[name] += 1
-        feed_states.append(FeedState(name if names[name] == 1 else f"{name} ({names[name]})"))
-    return feed_states
+    """Return a state for each feed, under unique names: the spec without secrets, and the name without options."""
+    names = _unique([without_secrets(spec) for spec in specs])
+    return [FeedState(*each) for each in zip(names, _unique([spec.partition("?")[0] for spec in specs]), strict=True)]
 
 
-class _Readiness:
-    """The service is ready when every feed has published something, or after `ready_seconds`."""
+def _unique(names: Sequence[str]) -> list[str]:
+    """Number the second and further occurrences of a name."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered
 
-    def __init__(self, feed_states: Sequence[FeedState], limits: Limits) -> None:
-        self._feed_states = feed_states
-        self._until = trio.current_time() + limits.ready_seconds
 
-    def __repr__(self) -> str:
-        return f"<_Readiness: {self.waiting_for() or 'ready'}>"
+def _check_addresses(config: Config) -> str:
+    """Return the host of `listen`. Raises `ConfigError` for addresses that cannot be used, or need more protection."""
+    host, _ = parse_address(config.listen)
+    require_secure_listener(config, host)
+    if config.metrics_listen is not None:
+        require_secure_listener(config, parse_address(config.metrics_listen, "metrics_listen")[0])
+    return host
 
-    def waiting_for(self) -> str:
-        """Return a text that names the feeds still without a publication; empty if the service is ready."""
-        silent = [each.name for each in self._feed_states if not each.publications]
-        return f"nothing came yet from {', '.join(silent)}" if silent and trio.current_time() < self._until else ""
+
+async def _open_listeners(config: Config) -> tuple[list[trio.SocketListener], list[trio.SocketListener]]:
+    """Open the listeners for clients, and those of `metrics_listen`, if any. Raises `ConfigError`."""
+    listeners = await listen(*parse_address(config.listen))
+    if config.metrics_listen is None:
+        return listeners, []
+    try:
+        return listeners, await listen(*parse_address(config.metrics_listen), "--metrics-listen")
+    except ConfigError:
+        for each in listeners:
+            await each.aclose()
+        raise
 
 
 class _NoHangups:

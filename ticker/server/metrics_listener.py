@@ -1,0 +1,79 @@
+"""`metrics_listen`: the pages for operators at an address of their own, where no client takes their place.
+
+Its connections stand in none of the limits of clients; at most `MAX_METRICS_CONNECTIONS` are open at once.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import structlog
+import trio
+
+from ticker.config import MAX_METRICS_CONNECTIONS
+from ticker.net.http1 import Refusal, headers_of, receive_request, respond
+from ticker.net.transport import TlsStream
+from ticker.server.cert_reload import Certificate
+from ticker.server.connection import ServerContext
+from ticker.server.dispatch import CONNECTION_LOST
+from ticker.server.listener import page_url
+from ticker.server.operator_pages import METRICS_PATH, OperatorPages
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.metrics_listener")
+
+
+class MetricsListener:
+    """Serves the pages for operators, and nothing else."""
+
+    def __init__(
+        self, pages: OperatorPages, certificate: Certificate, context: ServerContext, *, metrics_open: bool
+    ) -> None:
+        """`metrics_open` shows metrics without a token."""
+        self._pages = pages
+        self._certificate = certificate
+        self._context = context
+        self._metrics_open = metrics_open
+        self._connections = 0
+
+    def __repr__(self) -> str:
+        return f"<MetricsListener: {self._connections} connections, {self._pages!r}>"
+
+    async def serve(self, listener: trio.SocketListener) -> None:
+        """Serve connections until cancelled."""
+        _log.info("metrics are there", url=page_url(listener, METRICS_PATH))
+        await trio.serve_listeners(self._handle, [listener])
+
+    async def _handle(self, accepted: trio.SocketStream) -> None:
+        """Serve one connection, with one request. Raises nothing but cancellation."""
+        sock = socket.socket(fileno=accepted.socket.detach())
+        self._connections += 1
+        try:
+            if self._connections <= MAX_METRICS_CONNECTIONS:
+                context = self._context
+                await self._answer(TlsStream(sock, self._certificate.context, context.fair_queue, context.record_rate))
+        except CONNECTION_LOST as error:
+            _log.debug("connection lost", cause=str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
+            self._context.failures.write("connection failed", error)
+        finally:
+            self._connections -= 1
+            sock.close()
+
+    async def _answer(self, stream: TlsStream) -> None:
+        limits = self._context.limits
+        try:
+            with trio.fail_after(limits.handshake_seconds):
+                await stream.handshake()
+            head_only = False
+            with trio.fail_after(limits.handshake_seconds):
+                try:
+                    request, _ = await receive_request(stream, limits.max_head_bytes)
+                    head_only = request.method == b"HEAD"
+                    headers = headers_of(request)
+                    response = await self._pages.answer(request, headers, metrics_open=self._metrics_open)
+                except Refusal as refusal:
+                    response = refusal.response
+                await respond(stream, response, head_only=head_only)
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.aclose()

@@ -1,0 +1,95 @@
+"""The HTTP pages for operators: health, readiness and metrics, on the service's address and on `metrics_listen`.
+
+    /healthz     200 as long as the process serves
+    /readyz      503 until the feeds have brought data; in both cases with each feed and its state
+    /metrics     the Prometheus text format
+
+They are exempt from the allowances of clients, so that a service under load can still be seen. Health and readiness
+are for everybody and name feeds without their options. Metrics need a right of their own: the claim `metrics` of a
+token, or an address that only this machine reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+
+import h11
+import msgspec
+import trio
+
+from ticker.door.auth import Auth
+from ticker.door.grants import ANYONE, Grant
+from ticker.errors import RefusalCause
+from ticker.net.http1 import Refusal, Response, path_of
+from ticker.server.feed_channel import FeedState
+from ticker.server.metrics import Metrics
+from ticker.server.query import check_keys, check_method, parse_query
+
+METRICS_PATH = "/metrics"
+
+_UNCACHED = {"Cache-Control": "no-store"}
+
+
+class OperatorPages:
+    """The pages for operators of one service; they have to be made when it starts."""
+
+    def __init__(self, auth: Auth, feed_states: Sequence[FeedState], ready_seconds: float, metrics: Metrics) -> None:
+        self._auth = auth
+        self._feed_states = feed_states
+        self._until = trio.current_time() + ready_seconds
+        self._metrics = metrics
+        self._pages: Mapping[str, Callable[[], Response]] = {
+            "/healthz": lambda: Response(msgspec.json.encode({"status": "ok"}), headers=_UNCACHED),
+            "/readyz": self._readiness,
+            METRICS_PATH: lambda: Response(metrics.text(), metrics.content_type, headers=_UNCACHED),
+        }
+
+    def __repr__(self) -> str:
+        return f"<OperatorPages: {'not ready' if self._waiting_for() else 'ready'}>"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the pages."""
+        return list(self._pages)
+
+    async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], *, metrics_open: bool) -> Response:
+        """Return a page. `metrics_open` shows metrics without a token. Raises `Refusal`."""
+        path = path_of(request)
+        page = self._pages.get(path)
+        if page is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here but {', '.join(self._pages)}")
+        check_method(request.method)
+        self._auth.check_origin(headers)
+        if path == METRICS_PATH and not metrics_open:
+            _check_right(await self._auth.authorize(headers))
+        check_keys(parse_query(request), set())
+        return page()
+
+    def _waiting_for(self) -> list[str]:
+        """Return the names of the feeds that the service still waits for."""
+        without = [each.label for each in self._feed_states if each.data_at is None]
+        if len(without) < len(self._feed_states) and trio.current_time() >= self._until:
+            return []  # one has brought data, and the others have had their time
+        return without
+
+    def _readiness(self) -> Response:
+        """Return whether every feed has brought data. A feed that is down later leaves the service ready.
+
+        Then clients still get its last prices, as stale, and those of the other feeds; another instance would have
+        the same feeds.
+        """
+        waiting = self._waiting_for()
+        feeds = {each.label: each.condition for each in self._feed_states}
+        if not waiting:
+            return Response(msgspec.json.encode({"status": "ready", "feeds": feeds}), headers=_UNCACHED)
+        status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"no data yet from {', '.join(waiting)}"
+        body = {"code": status, "message": text, "status": "not ready", "feeds": feeds}
+        return Response(msgspec.json.encode(body), status=status, headers={**_UNCACHED, "Retry-After": "1"})
+
+
+def _check_right(grant: Grant) -> None:
+    """Raise `Refusal` for a grant without the right to see metrics."""
+    if grant is ANYONE or not grant.metrics:
+        text = 'metrics need a token with the claim "metrics": true, or are read at the address metrics_listen'
+        raise Refusal(HTTPStatus.FORBIDDEN, text, RefusalCause.TOKEN)
