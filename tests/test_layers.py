@@ -15,7 +15,8 @@ FEEDS = ROOT / "feeds" / "ticker_feeds"
 
 VOCABULARY = {"ticker.market", "ticker.errors", "ticker.config", "ticker.texts"}
 PURE_DOOR = {
-    f"ticker.door.{name}" for name in ("grants", "tokens", "origins", "key_ring", "connection_limits", "rate_limit")
+    f"ticker.door.{name}"
+    for name in ("grants", "tokens", "origins", "key_ring", "connection_limits", "rate_limit", "memory", "sender")
 }
 _PURE = VOCABULARY | {"ticker.protocol"}
 _NET = _PURE | {"ticker.net"}

@@ -27,6 +27,19 @@ further ones are closed at once."""
 LISTEN_BACKLOG = 4_096
 """Connections that the kernel completes before they are accepted; those beyond it wait for the client's next SYN."""
 
+NETWORKS_REMEMBERED = 65_536
+"""Addresses of which the network is remembered; that of others is computed anew."""
+
+SHARED_ALLOWANCE = 10
+"""All streams from one address, or of one subject, may together make so many times the work of one; beyond it they are
+read later. A request's first unit does not count."""
+
+BYTES_PER_NAME = 600
+"""Upper estimate of what is kept of a subscribed name, besides its characters."""
+
+BYTES_PER_JOIN = 150
+"""Upper estimate of what is kept of each instrument that a small subscription matches."""
+
 FULL_RETRY_SECONDS = 5
 """Retry-After of a request that is refused because a limit of connections is reached."""
 
@@ -250,6 +263,14 @@ class Limits:
     them."""
     request_burst: int = 500
     """Requests of one client at once, before that rate applies."""
+    max_client_bytes: int = 33_554_432
+    """Bytes that are kept for one client: its subscriptions, and what its socket has not taken. Beyond it, the client
+    is dropped."""
+    max_address_bytes: int = 268_435_456
+    """Bytes that are kept for all clients from one address (of IPv6: one /64). A client that needs more beyond it is
+    dropped, a request over HTTP gets 429."""
+    max_clients_bytes: int = 1_073_741_824
+    """Bytes that are kept for all clients; likewise."""
     max_message_bytes: int = 65_536
     """A longer client message: ERROR 2, then close 1009."""
     max_symbols: int = 2_000

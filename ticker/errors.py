@@ -71,6 +71,8 @@ class RefusalCause(StrEnum):
     """The limit of connections of one address is reached."""
     SUBJECT = "subject"
     """The limit of connections of one subject is reached."""
+    MEMORY = "memory"
+    """What the service keeps for this client, for its address or for all clients exceeds its limit."""
     RATE = "rate"
     """Too many requests over HTTP from one subject, or else one address."""
 

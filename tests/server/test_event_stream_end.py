@@ -14,7 +14,7 @@ from tests.support import market
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.door.grants import ANYONE
+from ticker.door.sender import Sender
 from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EventsRequest, serve_events
 
@@ -32,7 +32,7 @@ async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[
 
     async def serve() -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await serve_events(link.server, EventsRequest(["A"], None, "", {}), "127.0.0.1", ANYONE, service)
+            await serve_events(link.server, EventsRequest(["A"], None, "", {}), Sender("127.0.0.1"), service)
 
     async with trio.open_nursery() as serving:
         serving.start_soon(service.fair_queue.hand_out)

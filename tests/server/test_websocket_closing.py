@@ -15,7 +15,7 @@ from tests.support import cut, market, update
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.door.grants import ANYONE
+from ticker.door.sender import Sender
 from ticker.net.http1 import Upgrade
 from ticker.protocol.wire import MSGPACK
 from ticker.server.connection import ServerContext
@@ -38,7 +38,7 @@ async def a_link() -> AsyncIterator[tuple[Link, ServerContext, list[bytes]]]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.fair_queue.hand_out)
         upgrade = Upgrade(KEY.encode(), MSGPACK, None)
-        nursery.start_soon(serve_websocket, link.server, upgrade, b"", ANYONE, service)
+        nursery.start_soon(serve_websocket, link.server, upgrade, b"", Sender("127.0.0.1"), service)
         await wait_all_tasks_blocked()
         del said[0]  # the answer to the request
         yield link, service, said

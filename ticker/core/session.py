@@ -17,7 +17,14 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT, FOUND_PER_REPLY, MAX_INTERVAL_MS, Limits
+from ticker.config import (
+    ANSWER_BYTES_PER_REQUEST_UNIT,
+    BYTES_PER_JOIN,
+    BYTES_PER_NAME,
+    FOUND_PER_REPLY,
+    MAX_INTERVAL_MS,
+    Limits,
+)
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
@@ -107,6 +114,7 @@ class ServerSession:
     """The protocol state of one connection."""
 
     __slots__ = (
+        "_characters",
         "_check",
         "_floor_ms",
         "_hub",
@@ -133,6 +141,8 @@ class ServerSession:
         self.grant = terms.grant
         self._symbols: dict[str, None] = {}
         self._patterns: dict[str, None] = {}
+        self._characters = 0
+        """Length of all these names."""
         self._interval_ms = self._least_interval()
         self._resumed = False
 
@@ -219,6 +229,7 @@ class ServerSession:
             names = self._symbols if name in self._symbols else self._patterns
             if name in names:
                 del names[name]
+                self._characters -= len(name)
                 outcomes.append([name, Code.OK, ""])
             else:
                 outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
@@ -282,6 +293,15 @@ class ServerSession:
         }
 
     @property
+    def held(self) -> int:
+        """Upper estimate of the bytes that are kept of this client's subscriptions."""
+        audience, instruments = self._subscriber.audience, len(self._hub.cache.records)
+        names = len(self._symbols) + len(self._patterns)
+        bitmaps = len(self._patterns) + 2 * audience.broad + bool(self._subscriber.pending_snapshot)
+        kept = self._characters + BYTES_PER_NAME * names + BYTES_PER_JOIN * len(audience.ids)
+        return kept + bitmaps * instruments // 8
+
+    @property
     def epoch(self) -> str:
         """The epoch of the cache and the view of the grant: a copy made under another view has other symbols."""
         return self._hub.cache.epoch + self.grant.view
@@ -312,6 +332,7 @@ class ServerSession:
                 code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
             else:
                 (self._patterns if pattern else self._symbols)[name] = None
+                self._characters += len(name)
             if code is Code.OK and not pattern and not (self._hub.index.knows(name) and self.grant.sees(name)):
                 code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
             outcomes.append([name, code, text])

@@ -11,12 +11,14 @@ from http import HTTPStatus
 
 import trio
 
-from ticker.config import FULL_RETRY_SECONDS, Config
+from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, Config
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource
+from ticker.door.memory import MemoryLedger, network_of
 from ticker.door.origins import Origin, origin_allowed, parse_origin
 from ticker.door.rate_limit import RateLimiter
+from ticker.door.sender import Sender
 from ticker.door.tokens import Verifier, find_token
 from ticker.errors import BadToken, ConfigError, RefusalCause, UnknownKey
 from ticker.net.clocks import wall_clock
@@ -34,6 +36,8 @@ class Auth:
         self._tokens = config.tokens
         self._limits = config.limits
         self._rate_limiters: dict[str, RateLimiter] = {}
+        self._shared_limiters: dict[str, RateLimiter] = {}
+        self.memory = MemoryLedger(config.limits)
         self._origins = {_origin(text) for text in config.origins}
 
     def __repr__(self) -> str:
@@ -100,13 +104,21 @@ class Auth:
 
         The rate is limited by subject, or else by address. The latest `max_connections` of them are remembered.
         """
-        key, now, limits = grant.subject or address, trio.current_time(), self._limits
-        limiter = self._rate_limiters.pop(key, None)
+        return self._spend(self._rate_limiters, Sender(address, grant), cost, 1)
+
+    def spend_shared(self, sender: Sender, cost: float) -> float:
+        """Count the cost of a request for all streams of its sender; return the seconds that they have to wait."""
+        return self._spend(self._shared_limiters, sender, cost, SHARED_ALLOWANCE)
+
+    def _spend(self, limiters: dict[str, RateLimiter], sender: Sender, cost: float, allowance: int) -> float:
+        key = sender.grant.subject or network_of(sender.address)
+        now, limits = trio.current_time(), self._limits
+        limiter = limiters.pop(key, None)
         if limiter is None:
-            limiter = RateLimiter(limits.requests_per_second, limits.request_burst, now)
-            if len(self._rate_limiters) >= limits.max_connections:
-                del self._rate_limiters[next(iter(self._rate_limiters))]
-        self._rate_limiters[key] = limiter
+            limiter = RateLimiter(limits.requests_per_second * allowance, limits.request_burst * allowance, now)
+            if len(limiters) >= limits.max_connections:
+                del limiters[next(iter(limiters))]
+        limiters[key] = limiter
         return limiter.spend(cost, now)
 
     def check_rate(self, address: str, grant: Grant) -> None:

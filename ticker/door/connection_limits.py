@@ -1,4 +1,4 @@
-"""Connection limits: in all, per address and per subject; and the number of refusals by cause. No I/O.
+"""Connection limits: in all, per address (of IPv6, /64) and per subject; and the number of refusals by cause. No I/O.
 
 A connection is *open* from the moment it is accepted, and *admitted* once its request is valid and its token good.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ticker.config import MAX_PENDING_CONNECTIONS, Limits
+from ticker.door.memory import network_of
 from ticker.errors import RefusalCause
 
 
@@ -28,6 +29,7 @@ class ConnectionLimits:
 
     def connected(self, address: str) -> bool:
         """Count an accepted connection, until `disconnected`. False if it is to be closed without an answer."""
+        address = network_of(address)
         self.open += 1
         self._addresses[address] += 1
         limits = self._limits
@@ -42,14 +44,14 @@ class ConnectionLimits:
     def disconnected(self, address: str) -> None:
         """Count a connection's end."""
         self.open -= 1
-        _count_down(self._addresses, address)
+        _count_down(self._addresses, network_of(address))
 
     def admit(self, address: str, subject: str | None) -> RefusalCause | None:
         """Admit a connection, until `release`; or return the limit that it exceeds."""
         limits = self._limits
         if self.admitted >= limits.max_connections:
             return RefusalCause.FULL
-        if self._addresses[address] > limits.max_per_address:
+        if self._addresses[network_of(address)] > limits.max_per_address:
             return RefusalCause.ADDRESS
         if subject is not None:
             if self._subjects[subject] >= limits.max_per_subject:

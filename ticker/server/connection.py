@@ -20,7 +20,8 @@ from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub, Traffic
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.door.auth import Auth
-from ticker.door.grants import Grant
+from ticker.door.sender import Sender
+from ticker.errors import RefusalCause
 from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.net.fair_queue import FairQueue
@@ -56,9 +57,11 @@ class ClientConnection(ABC):
     """One client, from its admission to the end of its connection."""
 
     __slots__ = (
+        "_account",
         "_context",
         "_longest_behind",
         "_nursery",
+        "_sender",
         "_session",
         "_slow_consumer",
         "_stream",
@@ -71,7 +74,7 @@ class ClientConnection(ABC):
     )
 
     def __init__(
-        self, stream: PushStream, encoding: Encoding, grant: Grant, context: ServerContext, nursery: trio.Nursery
+        self, stream: PushStream, encoding: Encoding, sender: Sender, context: ServerContext, nursery: trio.Nursery
     ) -> None:
         self._stream = stream
         self.push = stream.push
@@ -87,8 +90,12 @@ class ClientConnection(ABC):
         self._longest_behind = 0.0
         self._slow_consumer: SlowConsumer | None = None
         """Present while delivery is paused."""
+        self._sender = sender
+        self._account = context.auth.memory.account(sender.address)
         self._subscriber = context.hub.connect(self, encoding, hub_time())
-        terms = Terms(context.limits, context.min_interval_ms, grant, context.auth.check_token, self._connection_stats)
+        terms = Terms(
+            context.limits, context.min_interval_ms, sender.grant, context.auth.check_token, self._connection_stats
+        )
         self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
 
     def __repr__(self) -> str:
@@ -142,6 +149,7 @@ class ClientConnection(ABC):
     def end(self) -> None:
         """Leave the hub: the connection is over."""
         self.closing = True
+        self._account.close()
         self._context.hub.disconnect(self._subscriber)
 
     def release(self) -> None:
@@ -175,16 +183,40 @@ class ClientConnection(ABC):
                 self._stream, self._subscriber, context.hub, context.limits, self._session.name
             )
             self._slow_consumer = slow_consumer
+            self.count_kept()
             self._nursery.start_soon(self._catch_up, slow_consumer)
         return self._slow_consumer
 
     async def _catch_up(self, slow_consumer: SlowConsumer) -> None:
         try:
-            if not await slow_consumer.catch_up(self._context.fair_queue, lambda: self.closing):
+            if not await slow_consumer.catch_up(self._context.fair_queue, self._goes_on):
                 self._cancel()
         finally:
+            if not self.closing:
+                self.count_kept()
             self._slow_consumer = None
             self._longest_behind = max(self._longest_behind, slow_consumer.seconds)
+
+    @property
+    def kept(self) -> int:
+        """The bytes that were counted for this client."""
+        return self._account.held
+
+    def count_kept(self, answer: int = 0) -> bool:
+        """Count what is kept for this client, with an answer of so many bytes. Beyond a limit, drop it: False."""
+        if self._account.hold(self._session.held + self._stream.unsent + answer):
+            return True
+        self._context.auth.connection_limits.refusals[RefusalCause.MEMORY] += 1
+        self._cancel()
+        return False
+
+    def _goes_on(self) -> bool:
+        """Return whether delivery goes on, after another frame for a slow client."""
+        return not self.closing and self.count_kept()
+
+    def charge(self, cost: float) -> float:
+        """Count the cost of a request for all streams of the sender; return the seconds that they have to wait."""
+        return self._context.auth.spend_shared(self._sender, cost - 1) if cost > 1 else 0.0
 
     async def _in_turns(self, steps: Generator[None, None, Answer]) -> Answer:
         """Carry out a request in turns."""

@@ -6,12 +6,15 @@ A request for a stream that is let in holds a place in the connection limits unt
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import NamedTuple
 
 import h11
 import trio
 
+from ticker.config import FULL_RETRY_SECONDS
 from ticker.door.grants import Grant
+from ticker.door.sender import Sender
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
     STREAM_PATH,
@@ -39,11 +42,12 @@ async def dispatch(stream: PushStream, address: str, context: ServerContext, pag
     admitted = await _admit(stream, address, context, pages)
     if admitted is None:
         return
+    sender = Sender(address, admitted.grant)
     try:
         if isinstance(admitted.wanted, Upgrade):
-            await serve_websocket(stream, admitted.wanted, admitted.rest, admitted.grant, context)
+            await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
         else:
-            await serve_events(stream, admitted.wanted, address, admitted.grant, context)
+            await serve_events(stream, admitted.wanted, sender, context)
     finally:
         context.auth.connection_limits.release(admitted.grant.subject)
 
@@ -82,8 +86,16 @@ async def _admit(stream: PushStream, address: str, context: ServerContext, pages
     except (trio.TooSlowError, trio.BrokenResourceError):
         connection_limits.refusals[RefusalCause.TIMEOUT] += 1
         raise
-    with trio.fail_after(limits.handshake_seconds):
-        await respond(stream, replace(response, headers={**response.headers, **cors_headers}), head_only=head_only)
+    account = context.auth.memory.account(address)
+    if not account.hold(len(response.body)):
+        connection_limits.refusals[RefusalCause.MEMORY] += 1
+        text = "what is kept for the clients of this address, or of all, is at its limit"
+        response = Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, Retry_After=str(FULL_RETRY_SECONDS)).response
+    try:
+        with trio.fail_after(limits.handshake_seconds):
+            await respond(stream, replace(response, headers={**response.headers, **cors_headers}), head_only=head_only)
+    finally:
+        account.close()
     return None
 
 

@@ -19,7 +19,7 @@ import trio
 
 from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
-from ticker.door.grants import Grant
+from ticker.door.sender import Sender
 from ticker.net.clocks import hub_time
 from ticker.net.http1 import Refusal, response_head
 from ticker.net.transport import PushStream
@@ -62,21 +62,19 @@ def parse_events_request(
 _events = lru_cache(maxsize=EVENT_ENCODINGS)(Events)
 
 
-async def serve_events(
-    stream: PushStream, request: EventsRequest, address: str, grant: Grant, context: ServerContext
-) -> None:
+async def serve_events(stream: PushStream, request: EventsRequest, sender: Sender, context: ServerContext) -> None:
     """Send events until the client leaves. Raises `trio.BrokenResourceError` if the connection is lost."""
     await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | request.headers))
     lost, connection = False, None
     try:
         async with trio.open_nursery() as nursery:
             connection = EventStreamConnection(
-                stream, _events(context.hub.cache.epoch + grant.view), grant, context, nursery
+                stream, _events(context.hub.cache.epoch + sender.grant.view), sender, context, nursery
             )
             context.connections.add(connection)
             try:
                 answer = await connection.begin(request)
-                context.auth.spend(address, grant, answer.cost)
+                context.auth.spend(*sender, answer.cost)
                 await connection.until_gone()
             finally:
                 context.connections.remove(connection)
@@ -97,9 +95,9 @@ class EventStreamConnection(ClientConnection):
     __slots__ = ("_encoding",)
 
     def __init__(
-        self, stream: PushStream, encoding: Events, grant: Grant, context: ServerContext, nursery: trio.Nursery
+        self, stream: PushStream, encoding: Events, sender: Sender, context: ServerContext, nursery: trio.Nursery
     ) -> None:
-        super().__init__(stream, encoding, grant, context, nursery)
+        super().__init__(stream, encoding, sender, context, nursery)
         self._encoding = encoding
         self._subscriber.push = self._push_without_id
 
@@ -109,6 +107,7 @@ class EventStreamConnection(ClientConnection):
         self.send_control(self._session.welcome())
         sent = self._subscriber.sent_updates
         answer = await self._subscribe(request)
+        self.count_kept(len(answer.frame))
         await self.wait_delivered(cache.cut)
         sent = self._subscriber.sent_updates - sent
         if not self.closing:

@@ -117,6 +117,12 @@ class Metrics:
         limits = self._context.auth.connection_limits
         yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", limits.open)
         yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", limits.admitted)
+        memory = self._context.auth.memory
+        kept = GaugeMetricFamily("ticker_kept_bytes", "Bytes that are kept for clients.", labels=["of"])
+        kept.add_metric(["all"], memory.total)
+        kept.add_metric(["address_with_most"], memory.most_of_an_address)
+        kept.add_metric(["client_with_most"], max((each.kept for each in self._context.connections), default=0))
+        yield kept
         yield GaugeMetricFamily(
             "ticker_turns_waiting", "Connections in line to be dealt with.", self._context.fair_queue.waiting
         )

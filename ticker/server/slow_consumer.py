@@ -50,12 +50,15 @@ class SlowConsumer:
         self._progress = self._progress or trio.Event()
         await self._progress.wait()
 
-    async def catch_up(self, fair_queue: FairQueue, closing: Callable[[], bool]) -> bool:
-        """Bring the client up to date; return False if it is lost and to be dropped."""
+    async def catch_up(self, fair_queue: FairQueue, goes_on: Callable[[], bool]) -> bool:
+        """Bring the client up to date; return False if it is lost and to be dropped.
+
+        `goes_on` is asked before each frame whether there is to be another.
+        """
         try:
             while True:
                 await self._stream.drain(self._limits.stall_seconds)
-                if closing() or self._hub.catch_up(self._subscriber):
+                if not goes_on() or self._hub.catch_up(self._subscriber):
                     break
                 self._notify()
                 await fair_queue.take()

@@ -20,8 +20,8 @@ from wsproto.utilities import LocalProtocolError
 
 from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
-from ticker.door.grants import Grant
 from ticker.door.rate_limit import RateLimiter
+from ticker.door.sender import Sender
 from ticker.errors import UnknownKey
 from ticker.net.clocks import hub_time
 from ticker.net.http1 import Upgrade
@@ -51,7 +51,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.websock
 
 
 async def serve_websocket(
-    stream: PushStream, upgrade: Upgrade, rest: bytes, grant: Grant, context: ServerContext
+    stream: PushStream, upgrade: Upgrade, rest: bytes, sender: Sender, context: ServerContext
 ) -> None:
     """Do the opening handshake and serve one client until it leaves. `rest` are bytes received behind its request.
 
@@ -60,7 +60,7 @@ async def serve_websocket(
     lost = False
     inner = _HandshakeStream(stream, upgrade, rest)
     try:
-        await _serve(stream, inner, upgrade, grant, context)
+        await _serve(stream, inner, upgrade, sender, context)
     except* _CONNECTION_LOST:
         lost = True
     finally:
@@ -70,7 +70,7 @@ async def serve_websocket(
 
 
 async def _serve(
-    stream: PushStream, inner: _HandshakeStream, upgrade: Upgrade, grant: Grant, context: ServerContext
+    stream: PushStream, inner: _HandshakeStream, upgrade: Upgrade, sender: Sender, context: ServerContext
 ) -> None:
     async with trio.open_nursery() as nursery:
         with trio.fail_after(context.limits.handshake_seconds):
@@ -78,7 +78,7 @@ async def _serve(
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
             del request  # with all its headers
         _release_handshake(websocket)
-        connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, grant, context, nursery)
+        connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, sender, context, nursery)
         inner.accept(connection)
         context.connections.add(connection)
         try:
@@ -190,7 +190,7 @@ class WebSocketClientConnection(ClientConnection):
         stream: PushStream,
         websocket: WebSocketConnection,
         encoding: Encoding,
-        grant: Grant,
+        sender: Sender,
         context: ServerContext,
         nursery: trio.Nursery,
     ) -> None:
@@ -201,7 +201,7 @@ class WebSocketClientConnection(ClientConnection):
         self._pinged = False
         self._unfinished = 0
         self._closed: trio.Event | None = None
-        super().__init__(stream, encoding, grant, context, nursery)
+        super().__init__(stream, encoding, sender, context, nursery)
 
     def release(self) -> None:
         """Release the WebSocket, too."""
@@ -229,10 +229,13 @@ class WebSocketClientConnection(ClientConnection):
             if self.closing:
                 continue  # nothing can follow the close frame, so the request is not carried out
             answer = await self._answer(message)
+            if not self.count_kept(len(answer.frame)):
+                continue
             sent = self._subscriber.sent_updates
             await self.wait_delivered(self._context.hub.cache.cut)
             sent = self._subscriber.sent_updates - sent
             self.send_control(answer.frame)
+            self.count_kept()
             if answer.close is not None:
                 await self._close(answer.close, _SEE_ERROR)
                 return
@@ -316,7 +319,7 @@ class WebSocketClientConnection(ClientConnection):
             return await self._in_turns(self._session.steps(message, hub_time()))
 
     async def _throttle(self, cost: float) -> None:
-        wait = self._rate_limiter.spend(cost, trio.current_time())
+        wait = max(self._rate_limiter.spend(cost, trio.current_time()), self.charge(cost))
         if wait:
             self.slowed += 1
             await trio.sleep(wait)

@@ -1,0 +1,14 @@
+"""The sender of a request: the address that it comes from, and its rights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ticker.door.grants import ANYONE, Grant
+
+
+class Sender(NamedTuple):
+    """Who pays for a request."""
+
+    address: str
+    grant: Grant = ANYONE
