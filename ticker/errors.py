@@ -30,7 +30,11 @@ class ConfigError(TickerError):
 
 
 class BadPublication(TickerError):
-    """A feed handed over something that is not market data; the instrument stays as it was."""
+    """A feed handed over something that is not market data. `cause` is its kind, for counting."""
+
+    def __init__(self, text: str, cause: str = "no market data") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class Code(IntEnum):

@@ -1,13 +1,15 @@
 """The vocabulary that feeds and the service share: instruments, fields, updates and scaled numbers.
 
-This is the one module of `ticker` that the author of a feed needs to know. A feed publishes three things:
+This is the one module of `ticker` that the author of a feed needs to know. A feed publishes four things:
 
 - `Instrument`: "this exists, and its prices have so many decimal places". Before anything else about a symbol.
 - `Update`: new values of some of its fields. Other fields stay as they were; `None` withdraws a field.
 - `Withdrawal`: every field of a symbol is withdrawn.
+- `Stale`: nothing that this feed has said of a symbol is current until it says it again.
 
 Prices and sizes are never floats. A feed hands over `str`, `Decimal` or `int`; they become integers scaled by the
-instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and stay so up to the client's edge.
+instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and stay so up to the client's edge. A number
+that has no such integer within 53 bits is carried as its plain decimal text: no finite decimal is refused or rounded.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ MAX_INTEGER = 2**53 - 1
 MAX_SCALE = 15
 """The most decimal places: 2**53 has sixteen digits."""
 
-MAX_SYMBOL = 64
+MAX_SYMBOL = 128
 """The longest symbol, in characters."""
+
+MAX_DIGITS = 40
+"""The most digits of a number, before and behind the decimal point each."""
 
 MAX_TEXT = 256
 """The longest text value, in characters."""
@@ -58,6 +63,8 @@ class Kind(Enum):
     """A count, or a time in microseconds since 1970-01-01 UTC."""
     TEXT = "text"
     """A short text."""
+    STATUS = "status"
+    """One of `Status`."""
 
 
 class Field(IntEnum):
@@ -125,7 +132,7 @@ KINDS: Mapping[int, Kind] = {
     Field.VOLUME: Kind.SIZE,
     Field.TRADE_COUNT: Kind.INTEGER,
     Field.TIME: Kind.INTEGER,
-    Field.STATUS: Kind.TEXT,
+    Field.STATUS: Kind.STATUS,
     Field.REASON: Kind.TEXT,
 }
 
@@ -141,22 +148,35 @@ Value: TypeAlias = str | Decimal | int | None
 FieldKey: TypeAlias = int | str
 """A field on the wire: the id of a standard field, or the name of one of the feed's own."""
 
-WireValue: TypeAlias = int | str | None
-"""A field's value in the cache and on the wire: a scaled number, an integer, a text, or withdrawn."""
+DecimalText: TypeAlias = tuple[str]
+"""A decimal in one of a feed's own fields: its plain text, as the only element of an array."""
+
+WireValue: TypeAlias = int | str | DecimalText | None
+"""A field's value in the cache and on the wire.
+
+A price or size is a scaled integer, or its plain decimal text where no integer of 53 bits has that value at the
+instrument's scale; a count or time is an integer; a text is a text; a feed's own field is an integer, a text, or a
+`DecimalText`. None is withdrawn.
+"""
 
 _SYMBOL = re.compile(rf"[^\s,*?\[\]]{{1,{MAX_SYMBOL}}}")
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_PLAIN_DECIMAL = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(?:\.([0-9]{{1,{MAX_DIGITS}}}))?")
 _POWERS: list[int] = [10**places for places in range(MAX_SCALE + 1)]
-_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.([0-9]{1,40}))?")
+_STATUSES = frozenset(str(status) for status in Status)
+_A_TEXT = f"a printable text of at most {MAX_TEXT} characters"
+_WANTED = {None: f"an int, a Decimal, or {_A_TEXT}", Kind.TEXT: _A_TEXT, Kind.STATUS: f"one of {', '.join(Status)}"}
+_LONGEST_NUMBER = 256
+"""The most characters of a number's text: zeros at either end, or an exponent, can make it longer than its digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """Something that has prices: declared by a feed before its first update, and again when its description changes.
 
-    `price_scale` and `size_scale` are numbers of decimal places, 0 to 15. They may be a first guess: a value that is
-    finer raises the scale, nothing is ever rounded. `metadata` is free text for people and programs (name, venue,
-    currency, ...).
+    `price_scale` and `size_scale` are numbers of decimal places, 0 to 15. They may be a first guess: a finer value
+    raises the scale, or travels as a text, and nothing is ever rounded. `metadata` is free text for people and programs
+    (name, venue, currency, ...).
 
     Raises `BadPublication` for a symbol, scale or metadata that cannot be.
     """
@@ -194,9 +214,10 @@ class Update(NamedTuple):
     """New values of some fields of one instrument.
 
     `fields` maps names to values: the standard names (`bid`, `ask_size`, ... as in `Field`) or the feed's own names
-    (lower case letters, digits and underscores). Prices and sizes are `str`, `Decimal` or `int`; `time` is an `int`,
-    exchange time in microseconds since 1970 UTC; a feed's own fields are `int`, or `str` (a `Decimal` is carried as its
-    text). `None` withdraws a field. Fields that are not named stay as they were.
+    (lower case letters, digits and underscores). Prices and sizes are `str`, `Decimal` or `int`; `time` is the
+    exchange's, in microseconds since 1970 UTC; a feed's own fields are `int`, `Decimal` or `str` (a text). `status` is
+    one of `Status`. `None` withdraws a field. Fields that are not named stay as they were. A value that cannot be read
+    withdraws its field, and the others apply.
     """
 
     symbol: str
@@ -209,7 +230,18 @@ class Withdrawal(NamedTuple):
     symbol: str
 
 
-Publication: TypeAlias = Instrument | Update | Withdrawal
+class Stale(NamedTuple):
+    """Nothing that this feed has said of the instrument is current: it is shown as `stale`, with this reason.
+
+    The instrument's next update brings the fields that it names. All others that this feed gave before are then
+    withdrawn. `reason` is a member of `Reason`, or another short text.
+    """
+
+    symbol: str
+    reason: str
+
+
+Publication: TypeAlias = Instrument | Update | Withdrawal | Stale
 """A feed's smallest message."""
 
 FeedItem: TypeAlias = Publication | Sequence[Publication]
@@ -272,11 +304,11 @@ def parse_decimal(value: object) -> tuple[int, int]:
         plain = _PLAIN_DECIMAL.fullmatch(value)
         if plain is not None:
             return _shortest(value, plain[1])
-        if len(value) > 64 or not value.isascii() or "_" in value or value != value.strip():
+        if len(value) > _LONGEST_NUMBER or not value.isascii() or "_" in value or value != value.strip():
             raise BadPublication(f"{shown(value)} is not a decimal number")
     elif type(value) is int:
-        if abs(value) >= 10**40:
-            raise BadPublication("an integer of more than 40 digits")
+        if abs(value) >= 10**MAX_DIGITS:
+            raise BadPublication(f"an integer of more than {MAX_DIGITS} digits")
         return value, 0
     elif not isinstance(value, Decimal):
         raise BadPublication(
@@ -285,17 +317,46 @@ def parse_decimal(value: object) -> tuple[int, int]:
     return _from_decimal(value)
 
 
-def scale_up(digits: int, places: int, scale: int) -> int:
-    """Return the scaled integer of a parsed number, for `scale >= places`.
+def scaled_number(digits: int, places: int, scale: int) -> int | str:
+    """Return a parsed number as the wire has it at this scale: an integer of 53 bits, else its plain decimal text."""
+    if places <= scale:
+        scaled: int = digits * _POWERS[scale - places]
+        if -MAX_INTEGER <= scaled <= MAX_INTEGER:
+            return scaled
+    return decimal_text(digits, places)
 
-    Raises `BadPublication` for a scale beyond 15, or where the magnitude is 2**53 or more.
+
+def rescaled_number(value: int | str, scale: int, new_scale: int) -> int | str:
+    """Return a number of the wire at another scale."""
+    digits, places = (value, scale) if isinstance(value, int) else parse_decimal(value)
+    return scaled_number(*_fewest(digits, places), new_scale)
+
+
+def read_value(kind: Kind | None, value: object) -> WireValue:
+    """Return a value for the wire. Prices and sizes have a scale, too: `parse_decimal`, then `scaled_number`.
+
+    `kind` is None for a feed's own fields. Raises `BadPublication` for a value that such a field cannot have.
     """
-    if scale > MAX_SCALE:
-        raise BadPublication(f"{scale} decimal places; at most {MAX_SCALE} can be carried")
-    scaled = digits * _POWERS[scale - places]
-    if not -MAX_INTEGER <= scaled <= MAX_INTEGER:
-        raise BadPublication(f"{decimal_text(digits, places)} at {scale} decimal places does not fit in 53 bits")
-    return scaled
+    if type(value) is int and kind in {None, Kind.INTEGER} and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if value is None:
+        return None
+    if kind is Kind.INTEGER:
+        digits, places = parse_decimal(value)
+        if places or not -MAX_INTEGER <= digits <= MAX_INTEGER:
+            raise BadPublication(f"{shown(value)} is not a whole number of at most 53 bits")
+        return digits
+    text = plain(value)
+    if is_text(text) and (kind is not Kind.STATUS or text in _STATUSES):
+        return text
+    if kind is None and (type(value) is int or isinstance(value, Decimal)):
+        return (decimal_text(*parse_decimal(value)),)
+    raise BadPublication(f"{shown(value)} is a {type(value).__name__}: give {_WANTED[kind]}")
+
+
+def is_plain_decimal(text: str) -> bool:
+    """Return whether a text is a decimal as the wire has it: at most 40 digits on either side, without an exponent."""
+    return _PLAIN_DECIMAL.fullmatch(text) is not None
 
 
 def decimal_text(scaled: int, scale: int) -> str:
@@ -304,6 +365,16 @@ def decimal_text(scaled: int, scale: int) -> str:
         return str(scaled)
     digits = str(abs(scaled)).rjust(scale + 1, "0")
     return f"{'-' if scaled < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
+
+
+def shown_value(key: FieldKey, value: WireValue, price_scale: int, size_scale: int) -> int | str | None:
+    """Return a value of the wire for people and JSON: numbers with a scale as exact decimal texts."""
+    if type(value) is int:
+        kind = field_kind(key)
+        if kind is Kind.PRICE or kind is Kind.SIZE:
+            return decimal_text(value, price_scale if kind is Kind.PRICE else size_scale)
+        return value
+    return value[0] if isinstance(value, tuple) else value
 
 
 def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
@@ -315,19 +386,33 @@ def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
     return int(whole + kept), len(kept)
 
 
+def _fewest(digits: int, places: int) -> tuple[int, int]:
+    """Return the same number with the fewest decimal places."""
+    while places and digits % 10 == 0:
+        digits, places = digits // 10, places - 1
+    return digits, places
+
+
 def _from_decimal(value: str | Decimal) -> tuple[int, int]:
     """Parse a number with an exponent ("1E-7"), or a Decimal; slower."""
     try:
         number = Decimal(value)
     except InvalidOperation:
         raise BadPublication(f"{shown(value)} is not a decimal number") from None
-    if not number.is_finite() or not -40 <= number.adjusted() <= 40:
-        raise BadPublication(f"{shown(value)} is not a number that a price or size can be")
-    text = format(number, "f")
-    plain = _PLAIN_DECIMAL.fullmatch(text)
-    if plain is None:
-        raise BadPublication(f"{shown(value)} has more digits than a price or size can have")
-    return _shortest(text, plain[1])
+    if not number.is_finite():
+        raise BadPublication(f"{shown(value)} is not a finite number")
+    sign, written, _ = number.as_tuple()
+    if len(written) > _LONGEST_NUMBER:
+        raise BadPublication(f"a number of {len(written)} digits")
+    digits = int("".join(map(str, written)).rstrip("0") or "0")
+    if digits == 0:
+        return 0, 0
+    # The number is digits * 10**power: zeros at the end of what is written are in the power.
+    power = number.adjusted() + 1 - len(str(digits))
+    if power < -MAX_DIGITS or number.adjusted() >= MAX_DIGITS:
+        raise BadPublication(f"{shown(value)} has more than {MAX_DIGITS} digits before or behind the decimal point")
+    signed = -digits if sign else digits
+    return (signed * 10**power, 0) if power >= 0 else (signed, -power)
 
 
 def shown(value: object) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from urllib.parse import quote
 
-from ticker.market import MAX_SCALE, Instrument, Kind, Update, field_key, field_kind
+from ticker.market import FIELDS, KINDS, MAX_DIGITS, MAX_SCALE, Instrument, Kind, Update
 
 
 class BadInput(Exception):
@@ -33,7 +34,8 @@ def guessed_instrument(update: Update) -> Instrument:
     """Return an instrument for an update without a declaration: its scales are the decimal places of the values."""
     places = {Kind.PRICE: 0, Kind.SIZE: 0}
     for name, value in update.fields.items():
-        kind = field_kind(field_key(name))
-        if kind in places and isinstance(value, str):
-            places[kind] = max(places[kind], min(len(value.partition(".")[2]), MAX_SCALE))
+        kind = KINDS.get(FIELDS.get(name, 0))
+        if kind in places and isinstance(value, str | Decimal):
+            text = value if isinstance(value, str) else format(value, "f") if abs(value.adjusted()) < MAX_DIGITS else ""
+            places[kind] = max(places[kind], min(len(text.partition(".")[2]), MAX_SCALE))
     return Instrument(update.symbol, places[Kind.PRICE], places[Kind.SIZE])

@@ -85,7 +85,10 @@ def test_a_parquet_file_has_exact_decimals_and_times(tmp_path: Path) -> None:
 
 
 def test_values_that_have_no_common_type_are_texts(tmp_path: Path) -> None:
-    odd = [update("A", own=1, bid="x", last="1" * 30), update("A", own="two", bid="1.5", last="0." + "1" * 20)]
+    odd = [
+        update("A", own=1, bid="1" * 39, last="1" * 30),
+        update("A", own="two", bid="0." + "1" * 15, last="0." + "1" * 20),
+    ]
     out = tmp_path / "day.parquet"
     export_parquet(recorded(tmp_path, Moment(1, odd)), out)
     table = import_module("pyarrow.parquet").read_table(out)

@@ -22,7 +22,7 @@ from tests.conftest import Logs, alarms, serving
 from tests.proxy import Proxy
 from tests.support import update
 from ticker.commands.recorder import Tally, record_feed, record_service
-from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
 from ticker_feeds.recordings import Replay
 from ticker_feeds.recordings.capture import Capture, CaptureWriter, segments
 
@@ -193,10 +193,10 @@ async def test_a_feed_that_fails_is_started_again_and_was_stale_in_between(
         [],
         [GOLD, update("GOLD", bid="2"), update("GOLD", bid="3")],
     )
-    down = update("GOLD", status="stale", reason="feed_down")
+    down = Stale("GOLD", "feed_down")
     assert await recorded(tmp_path / "day", feed) == [
         *(GOLD, update("GOLD", bid="1"), down, down),
-        *(GOLD, update("GOLD", bid="2"), update("GOLD", status="live", reason=None), update("GOLD", bid="3")),
+        *(GOLD, update("GOLD", bid="2"), update("GOLD", bid="3")),
     ]
     assert autojump_clock.current_time() > 0
 
@@ -206,7 +206,6 @@ async def test_a_feed_says_itself_what_its_instruments_are(tmp_path: Path, autoj
     feed = Scripted([GOLD], [update("GOLD", status="halted")])
     assert (await recorded(tmp_path / "day", feed))[2:] == [
         update("GOLD", status="halted"),
-        update("GOLD", reason=None),
     ]
 
 
@@ -214,9 +213,8 @@ async def test_a_feed_that_falls_silent_is_started_again(tmp_path: Path, autojum
     feed = Scripted([GOLD, 4.0, [], 4.0, [], 6.0, Withdrawal("GOLD")], [update("GOLD", bid="1")])
     assert await recorded(tmp_path / "day", feed) == [
         GOLD,
-        update("GOLD", status="stale", reason="feed_silent"),
+        Stale("GOLD", "feed_silent"),
         update("GOLD", bid="1"),
-        update("GOLD", status="live", reason=None),
     ]
     assert 13 <= autojump_clock.current_time() < 14
 
@@ -230,9 +228,8 @@ async def test_an_instrument_that_falls_silent_is_stale_in_the_recording(
     assert await recorded(tmp_path / "day", feed) == [
         GOLD,
         update("GOLD", bid="1"),
-        update("GOLD", status="stale", reason="instrument_silent"),
+        Stale("GOLD", "instrument_silent"),
         update("GOLD", bid="2"),
-        update("GOLD", status="live", reason=None),
     ]
 
 

@@ -225,7 +225,7 @@ class World(RuleBasedStateMachine):
             if value is None:
                 self.open[symbol].pop(name, None)
             else:
-                self.open[symbol][name] = format(value, "f") if name == "note" else value
+                self.open[symbol][name] = value
 
     @rule(symbol=st.sampled_from(SYMBOLS))
     def an_instrument_is_withdrawn(self, symbol: str) -> None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from tests.core.test_last_value import refused, the
+from decimal import Decimal
+
+import pytest
+
+from tests.core.test_last_value import the
 from tests.support import cut, market, update
-from ticker.market import MAX_INTEGER, Field, Instrument
+from ticker.core.last_value import LastValueCache
+from ticker.market import MAX_INTEGER, Field, Instrument, Update, Value, field_name, shown_value
+
+
+def shown(cache: LastValueCache) -> dict[str, str]:
+    """The numbers as people see them."""
+    record = the(cache)
+    scales = record.price_scale, record.size_scale
+    return {field_name(key): str(shown_value(key, value, *scales)) for key, value in record.present().items()}
+
 
 BID, BID_SIZE, ASK, LAST = int(Field.BID), int(Field.BID_SIZE), int(Field.ASK), int(Field.LAST)
 STATUS, TIME = int(Field.STATUS), int(Field.TIME)
@@ -50,13 +63,14 @@ def test_a_scale_never_falls() -> None:
     assert the(cache).values == {BID: 10000}
 
 
-def test_a_raise_after_which_another_field_does_not_fit_is_refused() -> None:
+def test_a_scale_that_would_turn_another_number_into_a_text_is_not_raised() -> None:
     cache = market(Instrument("A", 0, 0))
     cut(cache, update("A", high=MAX_INTEGER, bid="1", bid_size=MAX_INTEGER))
-    assert refused(cache, update("A", bid="1.5")).startswith(f"A: {MAX_INTEGER}")
-    assert refused(cache, update("A", status="live", ask_size="0.5")).startswith("A: ")
-    assert refused(cache, Instrument("A", 1, 0, {"name": "x"}))
-    assert refused(cache, Instrument("A", 0, 1))
+    cut(cache, update("A", bid="1.5"))
+    cut(cache, update("A", status="live", ask_size="0.5"))
+    record = the(cache)
+    assert (record.price_scale, record.size_scale) == (0, 0)
+    assert (record.values[BID], record.values[Field.ASK_SIZE]) == ("1.5", "0.5")
 
 
 def test_a_scale_can_be_raised_once_the_large_value_has_gone() -> None:
@@ -65,6 +79,62 @@ def test_a_scale_can_be_raised_once_the_large_value_has_gone() -> None:
     cut(cache, update("A", high=None))
     cut(cache, update("A", bid="1.5"))
     assert the(cache).present() == {BID: 15}
+
+
+def test_a_dust_size_costs_no_other_field_anything() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid_size="0.0000000001"))
+    cut(cache, update("A", bid="3", bid_size="2000000.5"))
+    assert shown(cache) == {"bid": "3.00", "bid_size": "2000000.5"}
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"last": "190.25"}, {"last": "5.000000000000001"}),
+        ({"bid_size": "0.00000001"}, {"volume": "1127313210.00855204"}),
+        ({"bid_size": "0.12345"}, {"volume": "1.5E+12"}),
+        ({"bid_size": "0.00000001"}, {"volume": "90071000.12345678"}),
+        ({"bid_size": "0.00000001"}, {"bid_size": "90072000.1"}),
+        ({"last": "1e-40"}, {"last": "9" * 40}),
+        ({"last": "9" * 40 + "." + "9" * 40}, {"last": "-0.5"}),
+    ],
+)
+def test_any_decimal_is_carried_and_the_next_one_too(first: dict[str, Value], then: dict[str, Value]) -> None:
+    cache = market("A")
+    for fields in (first, then, {"last": "190.25", "bid_size": "0.5"}, first, then):
+        assert not cache.publish(Update("A", fields))
+        cache.close_cut(1)
+        for name, text in fields.items():
+            assert Decimal(shown(cache)[name]) == Decimal(str(text))
+
+
+def test_zeros_and_exponents_make_no_number_finer() -> None:
+    cache = market("A")
+    cut(
+        cache, update("A", bid="1.2500000000000000000000", ask=Decimal("1.30000000"), bid_size="1.5E+3", ask_size="2.0")
+    )
+    record = the(cache)
+    assert (record.price_scale, record.size_scale) == (2, 0)
+    assert record.values == {BID: 125, ASK: 130, BID_SIZE: 1500, Field.ASK_SIZE: 2}
+
+
+def test_values_raise_a_scale_so_far_that_they_can_still_grow() -> None:
+    cache = market("A")
+    cut(cache, update("A", bid="5.000000000000001"))
+    assert the(cache).price_scale == 2
+    cut(cache, update("A", ask="60000.12345678"))
+    assert the(cache).price_scale == 8
+    assert the(cache).values == {BID: "5.000000000000001", ASK: 6000012345678}
+
+
+def test_a_declared_scale_holds_whatever_it_makes_of_the_numbers() -> None:
+    cache = market(Instrument("A", 0, 0))
+    cut(cache, update("A", high=MAX_INTEGER, bid="7"))
+    cut(cache, Instrument("A", 15, 0))
+    assert the(cache).values == {Field.HIGH: str(MAX_INTEGER), BID: 7 * 10**15}
+    cut(cache, update("A", bid="9.1"))
+    assert the(cache).values[BID] == "9.1"
 
 
 # Declared again

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Publication, Update, Withdrawal
+from ticker.market import Instrument, Publication, Stale, Update, Value, Withdrawal
 from ticker_feeds.recordings.capture import CHUNK_MOMENTS, MAGIC, MAX_BLOCK, Capture, CaptureWriter, Moment, segments
 
 GOLD = Instrument("GOLD", price_scale=2, size_scale=1, metadata={"venue": "X"})
@@ -52,6 +52,12 @@ def test_a_decimal_is_read_back_as_its_digits(tmp_path: Path) -> None:
     moment = Moment(1, [Update("A", {"bid": Decimal("1.50"), "last": Decimal("1E-7"), "ask": Decimal("1E+2")})])
     path = written(tmp_path / "day", moment)
     assert publications(read(path)) == [update("A", bid="1.50", last="0.0000001", ask="100")]
+
+
+def test_a_decimal_of_the_feeds_own_keeps_its_kind(tmp_path: Path) -> None:
+    fields: dict[str, Value] = {"funding": Decimal("0.0001"), "note": "0.0001", "count": 7, "large": 2**60}
+    path = written(tmp_path / "day", Moment(1, [Update("A", fields), Stale("A", "gap")]))
+    assert publications(read(path)) == [Update("A", {**fields, "large": Decimal(2**60)}), Stale("A", "gap")]
 
 
 def test_a_capture_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -193,20 +199,14 @@ def test_a_moment_larger_than_a_segment_gets_one_of_its_own(tmp_path: Path) -> N
 def test_what_is_no_market_data_is_left_out_counted_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bad: list[object] = [
-        update("A", bid=1.5),  # type: ignore[arg-type]  # as a careless feed does
-        update("A", bid=2.5),  # type: ignore[arg-type]  # as a careless feed does
-        Update("A", {"Bid": "1"}),
-        Update("a b", {"bid": "1"}),
-        update("A", trade_count=2**60),
-        update("A", note="\ud800"),
-        None,
-        True,
-    ]
+    bad: list[object] = [Update("a b", {"bid": "1"}), None, True]
+    withdrawn = Update("A", {"bid": 1.5, "Bid": "1", "trade_count": 2**60, "note": "\ud800", "ask": 1})  # type: ignore[dict-item]
     writer = CaptureWriter(tmp_path / "day")
-    writer.write([Moment(1, [*bad, update("A", bid="1")])])  # type: ignore[list-item]  # as a careless feed does
+    writer.write([Moment(1, [*bad, withdrawn, update("A", bid="1")])])  # type: ignore[list-item]  # as a careless feed does
     writer.close()
-    assert read(tmp_path / "day") == [Moment(1, [update("A", bid="1")])]
+    assert read(tmp_path / "day") == [
+        Moment(1, [update("A", bid=None, trade_count=None, note=None, ask=1), update("A", bid="1")])
+    ]
     assert writer.refused.total() == len(bad)
     assert len(caplog.records) == len(writer.refused)
 
@@ -218,8 +218,15 @@ def test_reading_holds_a_bounded_number_of_moments(tmp_path: Path) -> None:
     assert max(map(len, Capture(str(large)).chunks())) <= 5
 
 
-values = st.none() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(categories=["L", "N", "S"]))
-updates = st.builds(Update, st.just("A"), st.dictionaries(st.sampled_from(["bid", "last", "own"]), values))
+integers = st.integers(-(2**53) + 1, 2**53 - 1)
+numbers = st.none() | integers | integers.map(str)
+values = st.none() | integers | st.text(st.characters(categories=["L", "N", "S"]), max_size=256)
+updates = st.builds(
+    lambda symbol, numbers, own: Update(symbol, {**numbers, **own}),
+    st.just("A"),
+    st.dictionaries(st.sampled_from(["bid", "last"]), numbers),
+    st.dictionaries(st.sampled_from(["own", "other"]), values),
+)
 days = st.lists(st.builds(Moment, st.integers(0, 2**53), st.lists(updates | st.just(GOLD) | st.just(Withdrawal("A")))))
 
 

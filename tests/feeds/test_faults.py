@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import market
 from ticker.core.last_value import LastValueCache
-from ticker.market import Instrument, Publication, Update, Withdrawal, decimal_text, field_key
+from ticker.market import Instrument, Publication, Update, WireValue, Withdrawal, decimal_text, field_key
 from ticker_feeds.simulation.faults import GOOD, PERIOD, SYMBOLS, Step, schedule
 
 FULL = {
@@ -38,14 +38,14 @@ def at(second: float, *symbols: str) -> LastValueCache:
     return cache
 
 
-def values(symbol: str, second: float) -> dict[str, str | int | None]:
+def values(symbol: str, second: float) -> dict[str, WireValue]:
     record = at(second, symbol).find(symbol)
     assert record is not None
     names = {name: field_key(name) for name in (*FULL, "reason")}
     return {name: record.values.get(key) for name, key in names.items() if record.values.get(key) is not None}
 
 
-def number(values: dict[str, str | int | None], name: str) -> int:
+def number(values: dict[str, WireValue], name: str) -> int:
     found = values[name]
     assert isinstance(found, int)
     return found

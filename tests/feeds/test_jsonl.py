@@ -20,7 +20,7 @@ from tests.conftest import Logs, alarms
 from tests.support import update
 from ticker.config import Config
 from ticker.errors import ConfigError
-from ticker.market import MAX_BATCH, FeedItem, Instrument, Publication, Update
+from ticker.market import MAX_BATCH, FeedItem, Instrument, Publication, Stale, Update
 from ticker.server.service import serve
 from ticker_feeds.lines.jsonl import LOOK_SECONDS, MAX_LINE, MAX_WRITERS, JsonLines
 from ticker_feeds.loading import load_feed
@@ -124,14 +124,13 @@ async def test_bad_lines_are_counted_and_logged_once_with_their_number(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "lines"
-    path.write_bytes(line("A", 1) + b"nonsense\n\xff\n" + b'{"symbol": "A", "bid": "x"}\n' + line("A", 2))
+    path.write_bytes(line("A", 1) + b"nonsense\n\xff\n" + b'[{"symbol": "A", "bid": "x"}, 5]\n' + line("A", 2))
     feed = JsonLines(path=str(path))
-    stale, live = update("A", status="stale", reason="bad_data"), update("A", status="live", reason=None)
-    assert await all_of(feed) == [A, update("A", bid=1), stale, update("A", bid=2), live]
-    assert feed.counters == {"not JSON": 2, "bad value": 1}
+    assert await all_of(feed) == [A, update("A", bid=1), Stale("A", "bad_data"), update("A", bid=2)]
+    assert feed.counters == {"not JSON": 2, "no object in an array": 1}
     assert [text.partition(" (")[0] for text in caplog.messages] == [
         f"{path}, line 2: not JSON",
-        f"{path}, line 4: bad value",
+        f"{path}, line 4: no object in an array",
     ]
 
 
@@ -189,17 +188,17 @@ async def test_a_file_that_falls_silent_is_stale_until_it_grows_and_is_not_read_
     path.write_bytes(line("A", 1) + line("B", 1))
     feed = JsonLines(path=str(path), follow=True, silence=60)
     assert feed.silence_seconds is None
-    stale, live = {"status": "stale", "reason": "feed_silent"}, {"status": "live", "reason": None}
+    stale = [Stale(symbol, "feed_silent") for symbol in "AB"]
     async with running(feed) as received:
         await received.until(lambda: received.bids("B") == [1])
         fast_clock.jump(61)
-        await received.until(lambda: received.publications[4:] == [update("A", **stale), update("B", **stale)])
+        await received.until(lambda: received.publications[4:] == stale)
         fast_clock.jump(61)
         await trio.sleep(3 * LOOK_SECONDS)
         assert len(received.publications) == 6, "it is said once"
         with path.open("ab", buffering=0) as file:
             file.write(line("A", 2))
-        await received.until(lambda: received.publications[6:] == [update("A", bid=2), update("A", **live)])
+        await received.until(lambda: received.publications[6:] == [update("A", bid=2)])
 
 
 MANY = 12_000
@@ -303,7 +302,7 @@ async def test_several_programs_write_to_a_socket_at_once(tmp_path: Path, kind: 
 
 async def test_what_a_program_published_is_stale_when_it_hangs_up(tmp_path: Path) -> None:
     feed = JsonLines(path=f"unix:{tmp_path}/socket")
-    gone = update("B", status="stale", reason="writer_gone")
+    gone = Stale("B", "writer_gone")
     async with listening(feed) as received, await dial(feed) as one:
         async with await dial(feed) as two:
             await two.send_all(line("A", 1) + line("B", 1))
@@ -311,10 +310,9 @@ async def test_what_a_program_published_is_stale_when_it_hangs_up(tmp_path: Path
             await one.send_all(line("A", 2))
             await received.until(lambda: received.bids() == [1, 2])
         await received.until(lambda: received.publications[-1] == gone)
-        assert update("A", status="stale", reason="writer_gone") not in received.publications, "it is the other's"
+        assert Stale("A", "writer_gone") not in received.publications, "it is the other's"
         await one.send_all(line("B", 2))
-        live = [update("B", bid=2), update("B", status="live", reason=None)]
-        await received.until(lambda: received.publications[-2:] == live)
+        await received.until(lambda: received.publications[-1] == update("B", bid=2))
 
 
 async def test_the_fault_of_a_program_is_its_own() -> None:
@@ -427,7 +425,7 @@ async def test_the_number_of_programs_is_bounded(tmp_path: Path) -> None:
             with trio.fail_after(60):
                 assert await one_too_many.receive_some() == b"", "it is sent away"
         await streams.pop().aclose()
-        gone = update(f"S{MAX_WRITERS - 1}", status="stale", reason="writer_gone")
+        gone = Stale(f"S{MAX_WRITERS - 1}", "writer_gone")
         await received.until(lambda: received.publications[-1] == gone)
         replacement = await dial(feed)
         await replacement.send_all(line("B", 1))

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ import trio
 
 from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
 from ticker_feeds.lines import Udp
 from ticker_feeds.loading import load_feed
 
@@ -75,7 +76,7 @@ async def test_an_object_or_an_array_in_json_or_msgpack_is_a_datagram() -> None:
         await line.until(lambda: len(line.publications) == 6)
     assert line.publications == [
         Instrument("A", price_scale=2),
-        update("A", last="1.50"),
+        update("A", last=Decimal("1.50")),
         update("A", last="2.50", time=2**50, note=None),
         update("A", last=3),
         Withdrawal("A"),
@@ -106,15 +107,14 @@ async def test_the_datagrams_of_a_group_are_taken_and_others_are_not() -> None:
 async def test_bad_datagrams_are_counted_logged_once_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
     feed = Udp(listen="127.0.0.1:0")
     async with receiving(feed) as line:
-        line.send(b"", b"hello", b"{", {"symbol": "A", "last": 1}, {"symbol": "A", "last": "x"}, {"seq": "1"})
+        line.send(b"", b"hello", b"{", {"symbol": "A", "last": 1}, [{"symbol": "A"}, 5], {"seq": "1"})
         line.send({"symbol": "A", "last": 2})
         await line.until(lambda: line.lasts() == [1, 2])
-    assert feed.counters == {"not msgpack": 2, "not JSON": 1, "bad value": 1, "bad seq": 1}
+    assert feed.counters == {"not msgpack": 2, "not JSON": 1, "no object in an array": 1, "bad seq": 1}
     assert len([text for text in caplog.messages if "skipped" in text]) == 4
     assert line.publications[2:] == [
-        update("A", status="stale", reason="bad_data"),
+        Stale("A", "bad_data"),
         update("A", last=2),
-        update("A", status="live", reason=None),
     ]
 
 

@@ -14,7 +14,7 @@ from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
-from ticker.market import FeedItem, Field, Instrument, Publication, Withdrawal
+from ticker.market import FeedItem, Field, Instrument, Publication, Update, Withdrawal
 from ticker.protocol.messages import Delta, Heartbeat, Snapshot
 from ticker.protocol.wire import MSGPACK
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
@@ -30,7 +30,8 @@ class Desk:
         self.hub = Hub(LastValueCache("epoch"))
         self.publisher = Publisher(self.hub, limits or Limits(), clock=lambda: 777)
         send, self.items = trio.open_memory_channel[FeedMessage](queue)
-        self.updates = FeedChannel(FeedState("test"), send, 10_000)
+        self.source = FeedState("test")
+        self.updates = FeedChannel(self.source, send, 10_000)
         self.send = send
         self.sink = Sink()
         subscriber = self.hub.connect(self.sink, MSGPACK, 0)
@@ -105,10 +106,12 @@ async def test_refused_publications_are_counted_and_each_cause_is_logged_once(lo
         Instrument("A"),
         [update("B", bid="1.00"), update("A", bid="2.00"), update("B", bid="3.00")],
         update("A", bid="dear"),
+        update("A", bid="dearer"),
         Withdrawal("B"),
     )
     assert desk.hub.cache.cut == 1
-    assert (desk.publisher.applied, desk.publisher.refused) == (2, 4)
+    assert (desk.publisher.applied, desk.publisher.refused) == (4, 3)
+    assert desk.source.refusals == {"undeclared instrument": 3, "unreadable bid": 2}
     causes = [entry["cause"] for entry in logs]
     assert len(causes) == 2
     assert causes[0].startswith("'B' was not declared")
@@ -117,9 +120,9 @@ async def test_refused_publications_are_counted_and_each_cause_is_logged_once(lo
 
 async def test_only_so_many_causes_are_logged(logs: Logs) -> None:
     desk = Desk()
-    await desk.play(*(update(f"X{number}", bid=1) for number in range(150)))
+    await desk.play(Instrument("A"), *(Update("A", {f"x{number}": 1.5}) for number in range(150)))  # type: ignore[dict-item]
     assert len(logs) == 100
-    assert desk.publisher.refused == 150
+    assert desk.source.refusals.total() == 150
 
 
 @pytest.mark.parametrize("junk", [None, "A", {"A": 1}, 3.5, b"A", ["A"], [None]])
@@ -259,9 +262,8 @@ async def test_an_instrument_that_is_live_keeps_its_own_status() -> None:
 
 async def test_a_refused_update_marks_its_instrument_and_a_refused_withdrawal_does_not() -> None:
     desk = Desk()
-    await marked(
-        desk, Instrument("A"), Instrument("B"), update("A", bid="dear"), Withdrawal("NOPE"), update("B", bid=1)
-    )
+    no_fields = Update("A", 7)  # type: ignore[arg-type]  # as a careless feed does
+    await marked(desk, Instrument("A"), Instrument("B"), no_fields, Withdrawal("NOPE"), update("B", bid=1))
     assert statuses(desk, "A") == ("stale", "bad_data")
     assert statuses(desk, "B") == (None, None)
     assert (desk.publisher.applied, desk.publisher.refused) == (3, 2)

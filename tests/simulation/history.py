@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from ticker.client.replica import InstrumentState
-from ticker.core.last_value import LastValueCache, Record
+from ticker.core.last_value import LastValueCache
+from ticker.core.record import Record
 from ticker.market import FieldKey, Kind, WireValue, field_kind
 
 

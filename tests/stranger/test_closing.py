@@ -25,7 +25,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         pytest.param(5, "subscribe", {"symbols": ["EURUSD"], "intervall": 5}, id="unknown key"),
         pytest.param(5, "subscribe", {"symbols": "EURUSD"}, id="wrong type"),
         pytest.param(5, "subscribe", {"symbols": ["EURUSD"], "interval_ms": -1}, id="negative interval"),
-        pytest.param(5, "instruments", {"match": "x" * 65}, id="long pattern"),
+        pytest.param(5, "instruments", {"match": "x" * 129}, id="long pattern"),
         pytest.param(10, "resume", {"epoch": "past", "cursor": 1, "symbols": ["EURUSD"]}, id="wrong epoch"),
         pytest.param(10, "resume", {"cursor": 2**53 - 1, "symbols": ["EURUSD"]}, id="cursor ahead"),
     ],

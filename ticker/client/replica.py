@@ -15,14 +15,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, KeysView, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from ticker.errors import Code, Gap, ProtocolError
-from ticker.market import MAX_INTEGER, NAMES, FieldKey, Kind, WireValue, decimal_text, field_kind, field_name, shown
+from ticker.market import (
+    MAX_INTEGER,
+    NAMES,
+    FieldKey,
+    Kind,
+    WireValue,
+    field_kind,
+    field_name,
+    is_plain_decimal,
+    rescaled_number,
+    shown,
+    shown_value,
+)
 from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
 
 Fields: TypeAlias = dict[str, Decimal | int | str | None]
-"""Values by field name: prices and sizes as `Decimal` at the instrument's scale, None for a withdrawn field."""
+"""Values by field name: prices, sizes and other decimals as `Decimal`, None for a withdrawn field."""
 
 
 class InstrumentState:
@@ -43,9 +55,9 @@ class InstrumentState:
         for key, value in self.values.items():
             kind = field_kind(key)
             if kind is Kind.PRICE and isinstance(value, int):
-                self.values[key] = value * 10 ** (definition.price_scale - old.price_scale)
+                self.values[key] = rescaled_number(value, old.price_scale, definition.price_scale)
             elif kind is Kind.SIZE and isinstance(value, int):
-                self.values[key] = value * 10 ** (definition.size_scale - old.size_scale)
+                self.values[key] = rescaled_number(value, old.size_scale, definition.size_scale)
         self.definition = definition
 
     def merge(self, fields: dict[FieldKey, WireValue]) -> None:
@@ -57,19 +69,16 @@ class InstrumentState:
                 self.values[key] = value
 
     def text(self, key: FieldKey, value: WireValue) -> str | int | None:
-        """Return a value for people: a price or size as a decimal string at the instrument's scale."""
-        kind = field_kind(key)
-        if isinstance(value, int) and kind in (Kind.PRICE, Kind.SIZE):
-            scale = self.definition.price_scale if kind is Kind.PRICE else self.definition.size_scale
-            return decimal_text(value, scale)
-        return value
+        """Return a value for people: prices, sizes and decimals as exact texts."""
+        return shown_value(key, value, self.definition.price_scale, self.definition.size_scale)
 
     def fields(self, values: dict[FieldKey, WireValue]) -> Fields:
         """Return values of this instrument by field name."""
         named: Fields = {}
         for key, value in values.items():
-            number = isinstance(value, int) and field_kind(key) in (Kind.PRICE, Kind.SIZE)
-            named[field_name(key)] = Decimal(str(self.text(key, value))) if number else value
+            text = self.text(key, value)
+            decimal = isinstance(value, tuple) or field_kind(key) in {Kind.PRICE, Kind.SIZE}
+            named[field_name(key)] = Decimal(text) if decimal and text is not None else text
         return named
 
     def present(self) -> Fields:
@@ -206,17 +215,24 @@ class Replica:
                 raise ProtocolError(Code.MALFORMED, f"an entry of instrument {shown(number)}, which was not defined")
             if not isinstance(fields, dict) or number in checked:
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
-            known = {key: value for key, value in fields.items() if type(key) is not int or key in NAMES}
+            known: dict[Any, Any] = {
+                key: tuple(value) if type(value) is list else value
+                for key, value in fields.items()
+                if type(key) is not int or key in NAMES
+            }
             if not all(type(key) in {int, str} and _is_allowed(key, value) for key, value in known.items()):
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: a field has a value that it cannot have")
             checked[number] = known
         return checked
 
 
-def _is_allowed(key: FieldKey, value: object) -> bool:
+def _is_allowed(key: FieldKey, value: object) -> TypeGuard[WireValue]:
     """Return whether a standard field, or one of a feed's own, can have this value."""
+    kind = field_kind(key)
     if type(value) is int:
-        return -MAX_INTEGER <= value <= MAX_INTEGER and field_kind(key) is not Kind.TEXT
+        return -MAX_INTEGER <= value <= MAX_INTEGER and kind not in {Kind.TEXT, Kind.STATUS}
     if type(value) is str:
-        return field_kind(key) in {None, Kind.TEXT}
+        return is_plain_decimal(value) if kind in {Kind.PRICE, Kind.SIZE} else kind is not Kind.INTEGER
+    if type(value) is tuple:
+        return kind is None and len(value) == 1 and type(value[0]) is str and is_plain_decimal(value[0])
     return value is None

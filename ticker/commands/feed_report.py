@@ -7,10 +7,12 @@ of an adapter wants to see them nevertheless: more often than not they are a fau
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
-from ticker.core.last_value import LastValueCache, Record
+from ticker.core.last_value import LastValueCache
+from ticker.core.record import Record
 from ticker.errors import BadPublication
 from ticker.market import (
     KINDS,
@@ -22,6 +24,7 @@ from ticker.market import (
     field_kind,
     field_name,
     shown,
+    shown_value,
 )
 from ticker.texts import printable
 
@@ -99,18 +102,20 @@ class FeedReport:
     def _add_publication(self, publication: object, now: int) -> None:
         self.publications += 1
         try:
-            self._cache.publish(publication)  # type: ignore[arg-type]  # the cache checks it
+            unusable = self._cache.publish(publication)  # type: ignore[arg-type]  # the cache checks it
         except BadPublication as error:
             self.refused.add(_kind_of(publication), str(error))
             return
         except Exception as error:  # noqa: BLE001  # a feed's own object can fail in any way, as in the publisher
             self.refused.add(_kind_of(publication), f"{type(error).__name__} while it was read: {shown(error)}")
             return
+        for cause, detail in unusable:
+            self.refused.add(cause, detail)
         if type(publication) is Update:
             self.updates += 1
             record = self._cache.find(publication.symbol)
             if record is not None:
-                self._inspect(record, {field_key(name) for name in publication.fields}, now)
+                self._inspect(record, _keys(publication.fields), now)
 
     def _inspect(self, record: Record, keys: set[FieldKey], now: int) -> None:
         """Inspect the current values of the fields that an update named."""
@@ -121,16 +126,14 @@ class FeedReport:
                 self._before.pop((record.id, key), None)
                 continue
             self._covered.setdefault(key, set()).add(record.id)
-            kind = field_kind(key)
-            if isinstance(value, int) and (kind is Kind.PRICE or kind is Kind.SIZE):
-                places = record.price_scale if kind is Kind.PRICE else record.size_scale
-                self._inspect_number(record, key, Decimal(value).scaleb(-places))
+            if field_kind(key) in {Kind.PRICE, Kind.SIZE}:
+                self._inspect_number(record, key, _decimal(record, key))
             elif isinstance(value, int) and key == _TIME:
                 self._inspect_time(record, value, now)
-        bid, ask = record.values.get(_BID), record.values.get(_ASK)
-        if keys & {_BID, _ASK} and isinstance(bid, int) and isinstance(ask, int) and bid > ask:
-            at = -record.price_scale
-            self.odd.add("bid above ask", f"{record.symbol} {Decimal(bid).scaleb(at)} {Decimal(ask).scaleb(at)}")
+        if keys & {_BID, _ASK} and None not in {record.values.get(_BID), record.values.get(_ASK)}:
+            bid, ask = _decimal(record, _BID), _decimal(record, _ASK)
+            if bid > ask:
+                self.odd.add("bid above ask", f"{record.symbol} {bid} {ask}")
 
     def _inspect_number(self, record: Record, key: FieldKey, value: Decimal) -> None:
         if value < 0:
@@ -193,3 +196,15 @@ def _kind_of(publication: object) -> str:
     """Return the kind under which a refused publication is counted."""
     name = type(publication).__name__
     return f"{name} of {shown(publication.symbol)}" if isinstance(publication, Update | Withdrawal) else name
+
+
+def _decimal(record: Record, key: FieldKey) -> Decimal:
+    return Decimal(shown_value(key, record.values[key], record.price_scale, record.size_scale) or 0)
+
+
+def _keys(names: Iterable[str]) -> set[FieldKey]:
+    keys: set[FieldKey] = set()
+    for name in names:
+        with suppress(BadPublication):
+            keys.add(field_key(name))
+    return keys

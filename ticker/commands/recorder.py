@@ -2,7 +2,7 @@
 
 Each publication is in the kernel's hands before the feed goes on, so a recorder that dies loses only the moment it was
 writing. The recording shows the source as clients of a service would see it: while a feed is down or a connection is
-lost, its instruments are `stale`.
+lost, its instruments are `Stale`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.fields import by_name
 from ticker.client.subscription import Change
-from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, is_symbol
+from ticker.market import Instrument, Publication, Reason, Stale, Status, Update, Value, is_symbol
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
 from ticker.server.feed_runner import FeedRunner
-from ticker.server.stale_marks import StaleMarks
 from ticker_feeds import Feed
 from ticker_feeds.recordings import CaptureWriter, Moment
 
@@ -76,7 +75,6 @@ class CaptureSink:
         """The error of the capture, which is not the feed's fault."""
         self._tally = tally
         self._cancel = cancel
-        self._marks = StaleMarks()
         self._updates: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -98,28 +96,23 @@ class CaptureSink:
         feed_state, item = value
         if isinstance(item, MarkStale):
             symbols = item.symbols_of(feed_state) if item.reason not in _NOT_RECORDED else ()
-            marks = [Update(symbol, self._marks.mark(symbol, item.reason)) for symbol in symbols]
+            marks = [Stale(symbol, item.reason) for symbol in symbols]
             if marks:
                 self._write(marks)
             item.done.set()
         else:
             batch = batch_of(item)
             feed_state.publications += len(batch)
-            self._write(self._completed(batch, feed_state))
+            self._write(batch)
+            for publication in batch:
+                self._note(publication, feed_state)
 
-    def _completed(self, batch: Sequence[Publication], feed_state: FeedState) -> list[Publication]:
-        """Return the batch with the marks that make stale instruments live again."""
-        completed: list[Publication] = []
-        for publication in batch:
-            completed.append(publication)
-            if type(publication) is Instrument:
-                feed_state.symbols[publication.symbol] = None
-            elif isinstance(publication, Update | Withdrawal) and is_symbol(publication.symbol):
-                if publication.symbol in feed_state.symbols:
-                    self._updates[publication.symbol] += 1
-                if publication.symbol in self._marks.symbols:
-                    completed.append(Update(publication.symbol, self._marks.revive(publication)))
-        return completed
+    def _note(self, publication: Publication, feed_state: FeedState) -> None:
+        if type(publication) is Instrument:
+            feed_state.symbols[publication.symbol] = None
+        elif isinstance(publication, Update) and is_symbol(publication.symbol):
+            feed_state.symbols.setdefault(publication.symbol)
+            self._updates[publication.symbol] += 1
 
     def _write(self, publications: Sequence[Publication]) -> None:
         if self.failure is not None:

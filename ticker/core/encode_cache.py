@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of, numbers_in
-from ticker.core.last_value import LastValueCache, Record
+from ticker.core.last_value import LastValueCache
+from ticker.core.record import Record
 from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding
 

@@ -4,96 +4,56 @@ The rules:
 
 1. Publications are applied to an open cut; `close_cut` makes them visible, all at once, under the next number.
 2. A field that is given the value it already has does not change.
-3. A publication is applied whole or, with `BadPublication`, not at all.
+3. A value that cannot be read withdraws its field, and a field that cannot be is left out: the others of the update
+   apply. Anything else that cannot be used is refused whole, with `BadPublication`, and changes nothing.
 4. Pending changes are computed from a cursor and never stored: the fields with `changed_at > cursor`.
-5. A value finer than the instrument's scale raises the scale. The definition and all the fields then count as changed,
-   because every number of that kind is another integer now.
+5. A value finer than the instrument's scale raises the scale, as far as the present numbers keep room to grow. The
+   definition and all the fields then count as changed, because every number of that kind is another integer now. A
+   number without an integer of 53 bits at the scale is held as its plain decimal text.
+6. `Stale` (in `freshness`): the next update that brings a value withdraws all that is not current.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple
 
 from ticker.config import MAX_KNOWN_FIELDS
+from ticker.core import freshness
+from ticker.core.freshness import MARKS, REASON, STATUS, Changes
+from ticker.core.record import Record, Source
+from ticker.core.scales import Number, at_scales, needed_scale, rescaled
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
-    MAX_INTEGER,
-    MAX_TEXT,
-    Field,
     FieldKey,
     Instrument,
     Kind,
     Publication,
+    Reason,
+    Stale,
+    Status,
     Update,
     Value,
-    WireValue,
     Withdrawal,
     field_key,
     field_kind,
-    is_text,
+    field_name,
     parse_decimal,
-    plain,
-    scale_up,
+    read_value,
     shown,
 )
 
-_Number: TypeAlias = tuple[FieldKey, Kind, int, int]
-"""A price or size on its way into the cache: its field, kind, digits and decimal places."""
+
+class Unusable(NamedTuple):
+    """A part of an update that was left out. `cause` is for counting, `detail` names the field and its value."""
+
+    cause: str
+    detail: str
 
 
-_MARKS: frozenset[FieldKey] = frozenset({int(Field.STATUS), int(Field.REASON)})
-
-
-class Record:
-    """One instrument as the cache holds it: its definition, its fields and the cuts of their last changes."""
-
-    __slots__ = (
-        "changed_at",
-        "created_at",
-        "defined_at",
-        "id",
-        "instrument",
-        "last_change",
-        "price_scale",
-        "size_scale",
-        "updates",
-        "values",
-    )
-
-    def __init__(self, number: int, instrument: Instrument, cut: int) -> None:
-        self.id = number
-        self.instrument = instrument
-        self.price_scale = instrument.price_scale
-        self.size_scale = instrument.size_scale
-        self.values: dict[FieldKey, WireValue] = {}
-        """The latest values; a withdrawn field stays, as None, for clients that still hold an older value."""
-        self.changed_at: dict[FieldKey, int] = {}
-        self.created_at = cut
-        self.defined_at = cut
-        self.last_change = 0
-        self.updates = 0
-        """Number of updates applied to it."""
-
-    def __repr__(self) -> str:
-        return f"<Record {self.id} {self.symbol}: {len(self.present())} fields, last change at cut {self.last_change}>"
-
-    @property
-    def symbol(self) -> str:
-        """The instrument's symbol."""
-        return self.instrument.symbol
-
-    def changes_since(self, cut: int) -> dict[FieldKey, WireValue]:
-        """The fields that changed after `cut`, with their present values."""
-        values = self.values
-        return {key: values[key] for key, changed in self.changed_at.items() if changed > cut}
-
-    def present(self) -> dict[FieldKey, WireValue]:
-        """All fields that have a value."""
-        return {key: value for key, value in self.values.items() if value is not None}
+_ALL_USED: tuple[Unusable, ...] = ()
 
 
 class LastValueCache:
@@ -111,6 +71,8 @@ class LastValueCache:
         self.last_definition = 0
         """The last cut at which any instrument was declared or redefined."""
         self.records: list[Record] = []
+        self.stale: set[int] = set()
+        """Ids of the instruments whose status is `stale`."""
         self._by_symbol: dict[str, Record] = {}
         self._max_instruments = max_instruments
         self._touched: set[int] = set()
@@ -126,26 +88,29 @@ class LastValueCache:
         """The record of a declared instrument."""
         return self._by_symbol.get(symbol)
 
-    def publish(self, publication: Publication) -> None:
-        """Apply one publication to the open cut.
+    def publish(self, publication: Publication, source: Source = "") -> Sequence[Unusable]:
+        """Apply one publication of a feed to the open cut; return the parts of an update that were left out.
 
         Raises `BadPublication`, and changes nothing, if it is not market data or its instrument was not declared.
         """
         if type(publication) is Update:
-            self._update(publication).updates += 1
-        elif type(publication) is Instrument:
+            return self._update(publication, source)
+        if type(publication) is Instrument:
             self._declare(publication)
+        elif type(publication) is Stale:
+            self.mark_stale(self._declared(publication.symbol), source, publication.reason)
         elif type(publication) is Withdrawal:
-            record = self._declared(publication.symbol)
-            self._store(record, [(key, None) for key in record.values])
+            self._withdraw(self._declared(publication.symbol))
         else:
-            raise BadPublication(
-                f"a feed published a {type(publication).__name__}: give an Instrument, an Update or a Withdrawal"
-            )
+            wanted = "give an Instrument, an Update, a Withdrawal or a Stale"
+            text = f"a feed published a {type(publication).__name__}: {wanted}"
+            raise BadPublication(text, "no publication")
+        return _ALL_USED
 
-    def mark(self, symbol: str, marks: Mapping[str, Value]) -> None:
-        """Apply values set by the service itself (`status`, `reason`); not counted as an update of the feed."""
-        self._update(Update(symbol, marks))
+    def mark_stale(self, record: Record, source: Source, reason: str) -> None:
+        """What this feed gave of an instrument is not current any more (`freshness`)."""
+        self._store(record, freshness.outdate(record, source, reason))
+        self._note_stale(record)
 
     def redeclare(self, records: Sequence[Record]) -> None:
         """Count these instruments as declared in the open cut: nobody was told of them before."""
@@ -184,16 +149,16 @@ class LastValueCache:
     def _declared(self, symbol: object) -> Record:
         record = self._by_symbol.get(symbol) if isinstance(symbol, str) else None
         if record is None:
-            raise BadPublication(f"{shown(symbol)} was not declared: publish its Instrument first")
+            text = f"{shown(symbol)} was not declared: publish its Instrument first"
+            raise BadPublication(text, "undeclared instrument")
         return record
 
     def _declare(self, instrument: Instrument) -> None:
         record = self._by_symbol.get(instrument.symbol)
         if record is None:
             if len(self.records) >= self._max_instruments:
-                raise BadPublication(
-                    f"{instrument.symbol}: the limit of {self._max_instruments} instruments is reached"
-                )
+                text = f"{instrument.symbol}: the limit of {self._max_instruments} instruments is reached"
+                raise BadPublication(text, "too many instruments")
             record = Record(len(self.records), instrument, self.cut + 1)
             self.records.append(record)
             self._by_symbol[instrument.symbol] = record
@@ -208,46 +173,78 @@ class LastValueCache:
         record.defined_at = self.last_definition = self.cut + 1
         self._touched.add(record.id)
 
-    def _update(self, update: Update) -> Record:
-        record = self._declared(update.symbol)
-        if type(update.fields) is not dict and not isinstance(update.fields, Mapping):
-            raise BadPublication(f"{record.symbol}: the fields of an Update are a mapping of names to values")
-        try:
-            changes, numbers = self._parse(update.fields)
-            if len(record.values) + len(update.fields) > MAX_FIELDS:
-                self._check_room(record, changes, numbers)
-            price_scale, size_scale = record.price_scale, record.size_scale
-            for _, kind, _, places in numbers:
-                if kind is Kind.PRICE:
-                    price_scale = max(price_scale, places)
-                else:
-                    size_scale = max(size_scale, places)
-            for key, kind, digits, places in numbers:
-                changes.append((key, scale_up(digits, places, price_scale if kind is Kind.PRICE else size_scale)))
-            if price_scale > record.price_scale or size_scale > record.size_scale:
-                self._raise_scales(record, price_scale, size_scale)
-                self._redefine(record)
-        except BadPublication as error:
-            raise BadPublication(f"{record.symbol}: {error}") from None
+    def _withdraw(self, record: Record) -> None:
+        changes: Changes = [(key, None) for key in record.values]
+        if record.outdated:
+            changes.append((STATUS, str(Status.LIVE)))
+            record.outdated = set()
         self._store(record, changes)
-        return record
+        record.source = record.sources = record.given = None
+        self._note_stale(record)
 
-    def _parse(self, fields: Mapping[str, Value]) -> tuple[list[tuple[FieldKey, WireValue]], list[_Number]]:
+    def _update(self, update: Update, source: Source) -> Sequence[Unusable]:
+        record = self._declared(update.symbol)
+        fields = update.fields
+        if type(fields) is not dict and not isinstance(fields, Mapping):
+            text = f"{record.symbol}: the fields of an Update are a mapping of names to values"
+            raise BadPublication(text, "fields that are no mapping")
+        changes: Changes = []
+        numbers: list[Number] = []
+        unusable = self._read(fields, changes, numbers)
+        if len(record.values) + len(fields) > MAX_FIELDS:
+            unusable += _keep_room(record, changes, numbers)
+        marked = bool(changes) and not MARKS.isdisjoint([key for key, _ in changes])
+        if numbers:
+            self._scale(record, numbers, changes)
+        refreshed = bool(record.outdated) and len(unusable) < len(fields)
+        if refreshed:
+            freshness.refresh(record, changes)
+        if record.source is not source:
+            freshness.attribute(record, source, changes)
+        self._store(record, changes)
+        if marked:
+            freshness.note_status(record, source)
+        if marked or refreshed:
+            self._note_stale(record)
+        record.updates += 1
+        if not unusable:
+            return _ALL_USED
+        return [Unusable(cause, f"{record.symbol}: {detail}") for cause, detail in unusable]
+
+    def _read(self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]) -> list[Unusable]:
         """Split an update's fields into values that are ready and numbers that wait for their scale."""
-        changes: list[tuple[FieldKey, WireValue]] = []
-        numbers: list[_Number] = []
+        unusable: list[Unusable] = []
         for name, value in fields.items():
-            key, kind = self._fields.get(name) or self._learn(name)
+            try:
+                key, kind = self._fields.get(name) or self._learn(name)
+            except (BadPublication, TypeError) as error:
+                # TypeError: it cannot even be the key of a dict
+                detail = f"field {shown(name)}: a name is a text" if isinstance(error, TypeError) else str(error)
+                unusable.append(Unusable("unusable field name", detail))
+                continue
             try:
                 if value is None:
                     changes.append((key, None))
                 elif kind is Kind.PRICE or kind is Kind.SIZE:
-                    numbers.append((key, kind, *parse_decimal(value)))
+                    digits, places = parse_decimal(value)
+                    numbers.append(Number(key, kind, digits, places))
                 else:
-                    changes.append((key, _plain(kind, value)))
+                    changes.append((key, read_value(kind, value)))
             except BadPublication as error:
-                raise BadPublication(f"{name}: {error}") from None
-        return changes, numbers
+                unusable.append(Unusable(f"unreadable {name}", f"{name}: {error}"))
+                changes += _UNREADABLE_STATUS if key == STATUS else [(key, None)]
+        return unusable
+
+    def _scale(self, record: Record, numbers: Sequence[Number], changes: Changes) -> None:
+        """Add these numbers to the changes, at scales that are fine enough for them if that serves."""
+        price_scale, size_scale = record.price_scale, record.size_scale
+        for _, kind, _, places in numbers:
+            if places > (price_scale if kind is Kind.PRICE else size_scale):
+                price_scale, size_scale = (needed_scale(record, each, numbers) for each in (Kind.PRICE, Kind.SIZE))
+                if self._raise_scales(record, price_scale, size_scale):
+                    self._redefine(record)
+                break
+        changes += at_scales(numbers, price_scale, size_scale)
 
     def _learn(self, name: str) -> tuple[FieldKey, Kind | None]:
         key = field_key(name)
@@ -255,16 +252,7 @@ class LastValueCache:
             self._fields[name] = key, field_kind(key)
         return key, field_kind(key)
 
-    def _check_room(
-        self, record: Record, changes: Sequence[tuple[FieldKey, WireValue]], numbers: Sequence[_Number]
-    ) -> None:
-        # There is always room for these two: the service has to be able to mark any instrument stale.
-        known = record.values.keys() - _MARKS
-        new = {change[0] for change in (*changes, *numbers)} - known - _MARKS
-        if new and len(known) + len(new) > MAX_FIELDS:
-            raise BadPublication(f"more than {MAX_FIELDS} fields")
-
-    def _store(self, record: Record, changes: Sequence[tuple[FieldKey, WireValue]]) -> None:
+    def _store(self, record: Record, changes: Changes) -> None:
         values, changed_at, cut = record.values, record.changed_at, self.cut + 1
         touched = False
         for key, value in changes:
@@ -275,34 +263,33 @@ class LastValueCache:
         if touched:
             self._touched.add(record.id)
 
-    def _raise_scales(self, record: Record, price_scale: int, size_scale: int) -> None:
+    def _raise_scales(self, record: Record, price_scale: int, size_scale: int) -> bool:
         """Bring the record's numbers to scales at least as fine as these; all fields then count as changed."""
-        scales = {
-            Kind.PRICE: (record.price_scale, max(record.price_scale, price_scale)),
-            Kind.SIZE: (record.size_scale, max(record.size_scale, size_scale)),
-        }
-        raised = dict(record.values)
-        for key, value in record.values.items():
-            kind = field_kind(key)
-            if isinstance(value, int) and kind in scales:
-                old, new = scales[kind]
-                raised[key] = scale_up(value, old, new)
-        if any(old != new for old, new in scales.values()):
-            record.values = raised
-            record.changed_at = dict.fromkeys(raised, self.cut + 1)
-            record.price_scale, record.size_scale = scales[Kind.PRICE][1], scales[Kind.SIZE][1]
+        price_scale, size_scale = max(price_scale, record.price_scale), max(size_scale, record.size_scale)
+        if (price_scale, size_scale) == (record.price_scale, record.size_scale):
+            return False
+        record.values = rescaled(record, price_scale, size_scale)
+        record.changed_at = dict.fromkeys(record.values, self.cut + 1)
+        record.price_scale, record.size_scale = price_scale, size_scale
+        return True
+
+    def _note_stale(self, record: Record) -> None:
+        if record.values.get(STATUS) == Status.STALE:
+            self.stale.add(record.id)
+        else:
+            self.stale.discard(record.id)
 
 
-def _plain(kind: Kind | None, value: object) -> WireValue:
-    """Return the value of a field that is no price or size: an integer or a text."""
-    if type(value) is int and kind is not Kind.TEXT:
-        if -MAX_INTEGER <= value <= MAX_INTEGER:
-            return value
-        raise BadPublication(f"an integer of {value.bit_length()} bits; at most 53 can be carried")
-    text = plain(value)
-    if kind is None and isinstance(value, Decimal) and abs(value.adjusted()) <= MAX_TEXT:
-        text = format(value, "f")
-    if kind is not Kind.INTEGER and is_text(text):
-        return text
-    wanted = {Kind.INTEGER: "an int", Kind.TEXT: "a short text"}.get(kind or Kind.PRICE, "an int or a short text")
-    raise BadPublication(f"{shown(value)} is a {type(value).__name__}: give {wanted}")
+_UNREADABLE_STATUS: Changes = [(STATUS, str(Status.STALE)), (REASON, str(Reason.BAD_DATA))]
+"""Whether the values are current cannot be told from such a status."""
+
+
+def _keep_room(record: Record, changes: Changes, numbers: list[Number]) -> list[Unusable]:
+    """Take the new fields out of an update for which the instrument has no room, and return them."""
+    # There is always room for the marks: the service has to be able to mark any instrument stale.
+    known = record.values.keys() - MARKS
+    new = [key for key in (*(each[0] for each in changes), *(each.key for each in numbers)) if key not in known | MARKS]
+    left_out = set(list(dict.fromkeys(new))[max(MAX_FIELDS - len(known), 0) :])
+    changes[:] = [each for each in changes if each[0] not in left_out]
+    numbers[:] = [each for each in numbers if each.key not in left_out]
+    return [Unusable("too many fields", f"{field_name(key)}: more than {MAX_FIELDS} fields") for key in left_out]

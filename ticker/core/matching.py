@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Sequence
 
 from ticker.core.bitmaps import bitmap_of
-from ticker.core.last_value import Record
+from ticker.core.record import Record
 from ticker.protocol.symbols import Match, literal_prefix, matcher
 
 INDEXED_AT_ONCE = 2_000

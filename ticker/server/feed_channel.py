@@ -6,6 +6,7 @@ the sink behind it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
@@ -44,13 +45,15 @@ class FeedState:
         self.alive_at: int | None = None
         """Time of its last data or sign of life. Declarations are neither: a feed makes them before it connects."""
         self.symbols: dict[str, None] = {}
-        """Its instruments, in the order of their declarations."""
+        """The instruments that it declared or updated, in that order."""
         self.publications = 0
         """Number of publications received."""
         self.heard_at: int | None = None
         """Time of its last publication or sign of life, on the hub's clock."""
         self.failures = 0
         """Number of failures."""
+        self.refusals: Counter[str] = Counter()
+        """Numbers of publications, or parts of them, that could not be used, by cause."""
         self.counters: Mapping[str, int] = {}
         """The feed's own counts, by name."""
 
@@ -71,9 +74,9 @@ class FeedState:
 
 
 class MarkStale:
-    """Instruments of a feed become stale until their next update: these, or a part of all from `start` on.
+    """What a feed gave of these instruments, or of a part of all from `start` on, is not current any more.
 
-    Clients see the `reason`. `done` is set once this and every earlier message of the feed was applied.
+    Clients see `stale` and the `reason`. `done` is set once this and every earlier message of the feed was applied.
     """
 
     def __init__(self, reason: str, start: int = 0, symbols: Sequence[str] | None = None) -> None:

@@ -13,10 +13,10 @@ from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT, FOUND_PER_REPLY, WRITTE
 from ticker.core.bitmaps import flags_of
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
-from ticker.core.last_value import Record
+from ticker.core.record import Record
 from ticker.core.work import metered
 from ticker.door.grants import Grant
-from ticker.market import FieldKey, Kind, WireValue, decimal_text, field_kind, field_name, is_symbol
+from ticker.market import FieldKey, WireValue, field_name, is_symbol, shown_value
 from ticker.net.http1 import Response
 from ticker.server.connection import ServerContext
 from ticker.server.query import Query, check_keys, check_limits, check_name, parse_names
@@ -126,12 +126,5 @@ def _description(record: Record) -> dict[str, Any]:
 
 
 def _texts(present: Mapping[FieldKey, WireValue], price_scale: int, size_scale: int) -> dict[str, Any]:
-    """Return values by field name, prices and sizes as exact decimal texts."""
-    values: dict[str, Any] = {}
-    for key, value in present.items():
-        kind = field_kind(key)
-        if isinstance(value, int) and kind in {Kind.PRICE, Kind.SIZE}:
-            values[field_name(key)] = decimal_text(value, price_scale if kind is Kind.PRICE else size_scale)
-        else:
-            values[field_name(key)] = value
-    return values
+    """Return values by field name, decimals as exact texts."""
+    return {field_name(key): shown_value(key, value, price_scale, size_scale) for key, value in present.items()}

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -22,11 +21,11 @@ import trio
 
 from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.hub import Hub
+from ticker.core.last_value import Unusable
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Instrument, Publication, Reason, Update, is_symbol, shown
+from ticker.market import Publication, Reason, Update, shown
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
-from ticker.server.stale_marks import StaleMarks
 
 _CHECKS_PER_HEARTBEAT = 4
 """Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""
@@ -62,11 +61,8 @@ class Publisher:
         self._clock = clock
         self._received: int | None = None
         """Receipt of the oldest publication that was not yet written to every ready client, on the hub's clock."""
-        self._refusals: Counter[str] = Counter()
-        self._marks = StaleMarks()
-        self._stale = self._marks.symbols
         self.applied = 0
-        """Number of publications applied, and of those refused."""
+        """Number of publications applied, and of those refused. Each feed counts the causes."""
         self.refused = 0
         self.delays = DelayHistogram()
         """From the receipt of a cut's first publication until it was written to the last ready client."""
@@ -119,7 +115,7 @@ class Publisher:
             feed_state, item = message
             if type(item) is MarkStale:
                 for symbol in item.symbols_of(feed_state):
-                    self._mark_stale(symbol, item.reason)
+                    self._mark_stale(symbol, item.reason, feed_state)
                 room -= STALE_PER_MESSAGE
                 item.done.set()
             else:
@@ -138,28 +134,37 @@ class Publisher:
 
     def _apply(self, publication: Publication, feed_state: FeedState) -> None:
         try:
-            self._hub.cache.publish(publication)
+            unusable = self._hub.cache.publish(publication, feed_state)
         except BadPublication as error:
-            self._refuse(publication, str(error), feed_state)
+            self._refuse(publication, error.cause, str(error), feed_state)
         except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
-            self._refuse(publication, f"{type(error).__name__} while it was read: {shown(error)}", feed_state)
+            cause = f"{type(error).__name__} while it was read"
+            self._refuse(publication, cause, f"{cause}: {shown(error)}", feed_state)
         else:
             self.applied += 1
-            if type(publication) is Instrument:
+            if unusable:
+                self._note_unusable(unusable, feed_state)
+            if publication.symbol not in feed_state.symbols:
                 feed_state.symbols[publication.symbol] = None
-            elif self._stale and publication.symbol in self._stale:
-                self._hub.cache.mark(publication.symbol, self._marks.revive(publication))
 
-    def _mark_stale(self, symbol: str, reason: str) -> None:
-        if self._hub.cache.find(symbol) is not None:
-            self._hub.cache.mark(symbol, self._marks.mark(symbol, reason))
+    def _mark_stale(self, symbol: str, reason: str, feed_state: FeedState) -> None:
+        record = self._hub.cache.find(symbol)
+        if record is not None:
+            self._hub.cache.mark_stale(record, feed_state, reason)
 
-    def _refuse(self, publication: object, cause: str, feed_state: FeedState) -> None:
+    def _note_unusable(self, unusable: Sequence[Unusable], feed_state: FeedState) -> None:
+        for cause, detail in unusable:
+            if count_cause(feed_state.refusals, cause):
+                text = "part of an update left out; others like it are only counted"
+                _log.warning(text, feed=feed_state.name, cause=detail)
+
+    def _refuse(self, publication: object, cause: str, detail: str, feed_state: FeedState) -> None:
         self.refused += 1
-        if type(publication) is Update and is_symbol(publication.symbol):
-            self._mark_stale(publication.symbol, Reason.BAD_DATA)
-        if count_cause(self._refusals, cause[:40]):
-            _log.warning("publication refused; others like it are only counted", feed=feed_state.name, cause=cause)
+        if type(publication) is Update and isinstance(publication.symbol, str):
+            # Whatever it was to say: nothing that the feed said before can be taken for current.
+            self._mark_stale(publication.symbol, Reason.BAD_DATA, feed_state)
+        if count_cause(feed_state.refusals, cause):
+            _log.warning("publication refused; others like it are only counted", feed=feed_state.name, cause=detail)
 
 
 async def _yield_between(steps: Iterator[None]) -> None:

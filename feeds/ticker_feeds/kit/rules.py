@@ -1,32 +1,28 @@
 """The rules of the conformance kit, and the check of everything that a feed sends. No clock, no I/O.
 
-`PublicationChecker` accepts exactly the values that the service's cache accepts (the tests compare the two). It is
-stricter in two points: the values of `status`, and the declaration of instruments in every run.
+`PublicationChecker` accepts exactly the values that the service can read (the tests compare the two). It is stricter
+in one point: the declaration of instruments in every run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
-    MAX_INTEGER,
-    MAX_TEXT,
     Field,
     FieldKey,
     Instrument,
     Kind,
+    Stale,
     Status,
     Update,
     Withdrawal,
     field_key,
     field_kind,
-    is_text,
     parse_decimal,
-    plain,
-    scale_up,
+    read_value,
     shown,
 )
 
@@ -35,11 +31,11 @@ RULES: Mapping[str, str] = {
     " whole numbers",
     "no failure": "For the kit, give the feed a source that works and goes on",
     "something comes": "Give the feed a source that has something to say at once, or the kit more `seconds`",
-    "publications only": "Send an Instrument, an Update or a Withdrawal of ticker.market, or a list of these",
+    "publications only": "Send an Instrument, an Update, a Withdrawal or a Stale of ticker.market, or a list of these",
     "declared first": "Send Instrument(symbol, ...) before anything else about a symbol, in every call of run",
     "no floats": "Hand over the source's own text, or Decimal, or int (json: parse_float=Decimal; msgspec:"
     " float_hook=Decimal): a float is already rounded",
-    "values": "Prices and sizes are str, Decimal or int; times and counts int; other fields int or short text"
+    "values": "Prices and sizes are str, Decimal or int; times and counts int; other fields int, Decimal or short text"
     " (ticker.market says it all)",
     "status": "`status` is live, stale, halted or closed; say why in `reason`",
     "bounded batches": "Send it in several parts",
@@ -92,16 +88,12 @@ class PublicationChecker:
 
     def _take(self, publication: object) -> None:
         if type(publication) is Instrument:
-            copy = self._copies.get(publication.symbol)
-            if copy is None:
-                self._copies[publication.symbol] = _InstrumentCopy(publication)
-            else:
-                _raise_as_nonconformity(publication.symbol, lambda: copy.declare(publication))
+            self._copies.setdefault(publication.symbol, _InstrumentCopy())
         elif type(publication) is Update:
             self._update(publication)
             self.updates += 1
-        elif type(publication) is Withdrawal:
-            self._declared(publication.symbol).numbers.clear()
+        elif type(publication) is Withdrawal or type(publication) is Stale:
+            self._declared(publication.symbol)
         else:
             raise Nonconformity("publications only", f"{shown(publication)} was sent, a {type(publication).__name__}")
 
@@ -119,62 +111,29 @@ class PublicationChecker:
         for name, value in fields.items():
             if isinstance(value, float):
                 raise Nonconformity("no floats", f"{update.symbol}: {shown(name)} is the float {value!r}")
+            if name == "status" and value is not None and value not in STATUSES:
+                raise Nonconformity("status", f"{update.symbol}: status is {shown(value)}")
         _raise_as_nonconformity(update.symbol, lambda: copy.update(fields))
-        status = fields.get("status")
-        if status is not None and status not in STATUSES:
-            raise Nonconformity("status", f"{update.symbol}: status is {shown(status)}")
 
 
 class _InstrumentCopy:
-    """An instrument as far as the rules need it: its scales, numbers and names of fields."""
+    """An instrument as far as the rules need it: its names of fields."""
 
-    def __init__(self, instrument: Instrument) -> None:
-        self.scales = {Kind.PRICE: instrument.price_scale, Kind.SIZE: instrument.size_scale}
-        self.numbers: dict[FieldKey, tuple[Kind, int, int]] = {}
+    def __init__(self) -> None:
         self.keys: set[FieldKey] = set()
-
-    def declare(self, instrument: Instrument) -> None:
-        """A new description. Raises `BadPublication`."""
-        self._keep({Kind.PRICE: instrument.price_scale, Kind.SIZE: instrument.size_scale}, self.numbers)
 
     def update(self, fields: Mapping[str, object]) -> None:
         """New values. Raises `BadPublication`."""
-        numbers, keys = dict(self.numbers), set(self.keys)
         for name, value in fields.items():
             key = field_key(name)
             kind = field_kind(key)
-            keys.add(key)
-            if value is None:
-                numbers.pop(key, None)
-            elif kind is Kind.PRICE or kind is Kind.SIZE:
-                numbers[key] = kind, *parse_decimal(value)
+            self.keys.add(key)
+            if value is not None and (kind is Kind.PRICE or kind is Kind.SIZE):
+                parse_decimal(value)
             else:
-                _check_plain(name, kind, value)
-        if len(keys - _MARKS) > MAX_FIELDS:
+                read_value(kind, value)
+        if len(self.keys - _MARKS) > MAX_FIELDS:
             raise BadPublication(f"more than {MAX_FIELDS} fields")
-        self._keep({}, numbers)
-        self.keys = keys
-
-    def _keep(self, scales: Mapping[Kind, int], numbers: dict[FieldKey, tuple[Kind, int, int]]) -> None:
-        """Take these over, if all numbers fit at the scales that the finest of them need."""
-        needed = {kind: max(scale, scales.get(kind, 0)) for kind, scale in self.scales.items()}
-        for kind, _, places in numbers.values():
-            needed[kind] = max(needed[kind], places)
-        for kind, digits, places in numbers.values():
-            scale_up(digits, places, needed[kind])
-        self.scales, self.numbers = needed, numbers
-
-
-def _check_plain(name: str, kind: Kind | None, value: object) -> None:
-    """Raises `BadPublication` for an impossible value of a field other than a price or size."""
-    if type(value) is int and kind is not Kind.TEXT:
-        fits = abs(value) <= MAX_INTEGER
-    elif kind is None and isinstance(value, Decimal):
-        fits = abs(value.adjusted()) <= MAX_TEXT and is_text(format(value, "f"))
-    else:
-        fits = kind is not Kind.INTEGER and is_text(plain(value))
-    if not fits:
-        raise BadPublication(f"{name}: {shown(value)}, a {type(value).__name__}, cannot be its value")
 
 
 def _raise_as_nonconformity(symbol: str, take: Callable[[], None]) -> None:

@@ -5,8 +5,9 @@
     {"withdraw": "A"}                                                       nothing that was known of A holds any longer
     [{...}, {...}]                                                          one moment; [] is a sign of life
 
-Numbers are read exactly, whether they are written as JSON numbers or as texts; msgpack's floats are refused, for they
-are rounded. An update without a declaration makes an instrument with the scales of its first values.
+Numbers are read exactly, whether they are written as JSON numbers or as texts; msgpack's floats are rounded, and so no
+values. The service withdraws the fields of values that cannot be read. An update without a declaration makes an
+instrument with the scales of its first values.
 
 An unusable object or array is counted by its cause, logged once for each cause, and skipped whole; its instruments are
 `stale`, with the reason `bad_data`, until their next good update.
@@ -18,28 +19,19 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from ticker.errors import BadPublication, count_cause
 from ticker.market import (
-    MAX_INTEGER,
-    MAX_SCALE,
-    MAX_TEXT,
     Instrument,
-    Kind,
     Publication,
     Reason,
-    Status,
+    Stale,
     Update,
-    Value,
     Withdrawal,
-    field_key,
-    field_kind,
     is_symbol,
-    is_text,
-    parse_decimal,
-    scale_up,
     shown,
 )
 from ticker_feeds.parsing import BadInput, encode_symbol, guessed_instrument
@@ -71,15 +63,15 @@ def decode_msgpack(data: bytes) -> object:
 
 
 class ObjectReader:
-    """Makes publications of objects; keeps the declared and the stale instruments of one run."""
+    """Makes publications of objects; keeps the declared instruments of one run."""
 
     def __init__(self, name: str, counters: Counter[str], log: logging.Logger) -> None:
         """`name` is the source's, for the log; `counters` counts unusable objects."""
         self._name = name
         self._counters = counters
         self._log = log
-        self._announced: set[str] = set()
-        self._stale: set[str] = set()
+        self._announced: dict[str, None] = {}
+        self._marked: set[str] = set()
 
     def take(self, item: object, where: str) -> list[Publication]:
         """Return the publications in an object or an array; `where` is its place, for the log."""
@@ -95,29 +87,26 @@ class ObjectReader:
             self._log.warning("%s, %s: %s; %s, and from now on only counted", self._name, where, error, consequence)
 
     def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
-        """Mark those of these symbols that are declared as `stale`, until their next update."""
+        """Mark those of these symbols that are declared as `Stale`."""
         stale = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
-        self._stale.update(stale)
-        return [Update(symbol, {"status": Status.STALE, "reason": reason}) for symbol in stale]
+        self._marked.update(stale)
+        return [Stale(symbol, reason) for symbol in stale]
 
     def mark_all_stale(self, reason: str) -> list[Publication]:
-        """Mark every live instrument as `stale`, until its next update."""
-        return self.mark_stale(sorted(self._announced - self._stale), reason)
+        """Mark every declared instrument as `Stale` that has not been since its last update."""
+        return self.mark_stale([symbol for symbol in self._announced if symbol not in self._marked], reason)
 
     def _complete(self, publications: list[Publication]) -> list[Publication]:
-        """Add missing declarations, and the status of instruments that are live again."""
+        """Add missing declarations."""
         complete: list[Publication] = []
         for each in publications:
             if isinstance(each, Update) and each.symbol not in self._announced:
                 complete.append(guessed_instrument(each))
             elif isinstance(each, Withdrawal) and each.symbol not in self._announced:
                 continue  # nothing is known of it
-            self._announced.add(each.symbol)
+            self._announced[each.symbol] = None
+            self._marked.discard(each.symbol)
             complete.append(each)
-            if isinstance(each, Update) and each.symbol in self._stale:
-                self._stale.discard(each.symbol)
-                marks: dict[str, Value] = {"status": Status.LIVE, "reason": None}
-                complete.append(Update(each.symbol, {key: marks[key] for key in marks if key not in each.fields}))
         return complete
 
 
@@ -171,23 +160,6 @@ def _instrument(item: Mapping[str, object]) -> Instrument:
 
 def _update(item: Mapping[str, object]) -> Update:
     symbol = _symbol(item["symbol"])
-    return Update(symbol, {name: _value(name, value) for name, value in item.items() if name != "symbol"})
-
-
-def _value(name: str, value: object) -> Value:
-    """A field's value. Raises `BadPublication`."""
-    kind = field_kind(field_key(name))
-    if value is None:
-        return None
-    if kind in {Kind.PRICE, Kind.SIZE}:
-        digits, places = parse_decimal(value)
-        scale_up(digits, places, min(places, MAX_SCALE + 1))
-        return format(value, "f") if isinstance(value, Decimal) else value  # type: ignore[return-value]  # str or int
-    if isinstance(value, Decimal) and abs(value.adjusted()) <= MAX_TEXT:
-        # A time may be written as 1.7e15; a feed's own field keeps its digits.
-        value = int(value) if kind is Kind.INTEGER and value % 1 == 0 else format(value, "f")
-    if (kind is not Kind.TEXT and type(value) is int and abs(value) <= MAX_INTEGER) or (
-        kind is not Kind.INTEGER and is_text(value)
-    ):
-        return value
-    raise BadPublication(f"{name}: {shown(value)} cannot be its value")
+    # The publisher reads the values, and withdraws the fields of those that it cannot read.
+    fields: dict[str, Any] = {name: value for name, value in item.items() if name != "symbol"}
+    return Update(symbol, fields)

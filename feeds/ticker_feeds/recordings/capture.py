@@ -6,8 +6,9 @@ the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
 - the first block of a segment: `{"segment": n, "instruments": [...]}`, the instruments declared before
   this segment began, so that it can be played alone;
 - every other block: `[time, [publication, ...]]`, one moment, with the time of its recording in microseconds since 1970
-  UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]` or
-  `[2, symbol]`: an instrument, an update, a withdrawal. Prices and sizes are texts as the feed wrote them, or integers.
+  UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]`, `[2, symbol]`
+  or `[3, symbol, reason]`: an instrument, an update, a withdrawal, or that the instrument is stale. Prices and sizes
+  are texts as the feed wrote them, or integers; a decimal in one of the feed's own fields is an array of its text.
 
 A capture is `FILE`, then `FILE.0001`, `FILE.0002` and so on, where segments were to have a limited size.
 
@@ -24,7 +25,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
@@ -34,14 +35,23 @@ import msgspec
 from ticker.errors import BadPublication, ConfigError, count_cause
 from ticker.market import (
     MAX_INTEGER,
-    MAX_TEXT,
     Instrument,
+    Kind,
     Publication,
+    Reason,
+    Stale,
     Update,
+    Value,
     Withdrawal,
+    decimal_text,
     field_key,
+    field_kind,
+    is_plain_decimal,
     is_symbol,
+    is_text,
+    parse_decimal,
     plain,
+    read_value,
     shown,
 )
 
@@ -65,6 +75,9 @@ class Moment(NamedTuple):
     publications: Sequence[Publication]
 
 
+_Value: TypeAlias = str | int | tuple[str] | None
+
+
 class _Declared(msgspec.Struct, array_like=True, tag=0):
     symbol: str
     price_scale: int
@@ -74,14 +87,19 @@ class _Declared(msgspec.Struct, array_like=True, tag=0):
 
 class _Updated(msgspec.Struct, array_like=True, tag=1):
     symbol: str
-    fields: dict[str, str | int | None]
+    fields: dict[str, _Value]
 
 
 class _Withdrawn(msgspec.Struct, array_like=True, tag=2):
     symbol: str
 
 
-_Published: TypeAlias = _Declared | _Updated | _Withdrawn
+class _Outdated(msgspec.Struct, array_like=True, tag=3):
+    symbol: str
+    reason: str
+
+
+_Published: TypeAlias = _Declared | _Updated | _Withdrawn | _Outdated
 
 
 class _Header(msgspec.Struct):
@@ -276,7 +294,7 @@ class _Segment:
         if payload is not None:
             try:
                 self.instruments = [_unpacked(each) for each in _decode_header(payload).instruments]
-            except (msgspec.DecodeError, BadPublication) as error:
+            except (msgspec.DecodeError, BadPublication, ArithmeticError) as error:
                 self._complain("damaged block", str(error))
 
     def moments(self) -> Iterator[Moment]:
@@ -285,7 +303,7 @@ class _Segment:
             try:
                 time, published = _decode_moment(payload)
                 moment = Moment(time, [_unpacked(each) for each in published])
-            except (msgspec.DecodeError, BadPublication) as error:
+            except (msgspec.DecodeError, BadPublication, ArithmeticError) as error:
                 self._complain("damaged block", str(error))
             else:
                 yield moment
@@ -338,28 +356,45 @@ def _packed(publication: object) -> _Published:
     if type(publication) is Instrument:
         return _declared(publication)
     if type(publication) is Update and is_symbol(publication.symbol) and isinstance(publication.fields, Mapping):
-        return _Updated(publication.symbol, {name: _value(name, value) for name, value in publication.fields.items()})
+        return _Updated(publication.symbol, dict(_written(publication.fields)))
     if type(publication) is Withdrawal and is_symbol(publication.symbol):
         return _Withdrawn(publication.symbol)
+    if type(publication) is Stale and is_symbol(publication.symbol):
+        reason = plain(publication.reason)
+        return _Outdated(publication.symbol, reason if is_text(reason) else Reason.BAD_DATA)
     raise BadPublication(f"{shown(publication)} is no publication")
 
 
-def _value(name: str, value: object) -> str | int | None:
-    field_key(name)
-    value = plain(value)
+def _written(fields: Mapping[str, object]) -> Iterator[tuple[str, _Value]]:
+    """The fields as they are written. As in the service, a value that cannot be read is withdrawn."""
+    for name, value in fields.items():
+        with suppress(BadPublication):
+            kind = field_kind(field_key(name))
+            try:
+                yield name, _number(value) if kind is Kind.PRICE or kind is Kind.SIZE else read_value(kind, value)
+            except BadPublication:
+                yield name, None
+
+
+def _number(value: object) -> str | int | None:
     if value is None or (type(value) is int and abs(value) <= MAX_INTEGER):
         return value
-    if type(value) is str and value.isprintable():
-        return value
-    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MAX_TEXT:
-        return format(value, "f")
-    raise BadPublication(f"{name}: {shown(value)} is no str, Decimal or int that can be carried")
+    digits, places = parse_decimal(value)
+    # Its own zeros are kept: they tell the decimal places that the source has.
+    text = value if isinstance(value, str) else format(value, "f")
+    return text if is_plain_decimal(text) else decimal_text(digits, places)
+
+
+def _read(value: _Value) -> Value:
+    return Decimal(value[0]) if isinstance(value, tuple) else value
 
 
 def _unpacked(published: _Published) -> Publication:
     """Return the publication of its written form. Raises `BadPublication`."""
     if isinstance(published, _Updated):
-        return Update(published.symbol, published.fields)
+        return Update(published.symbol, {name: _read(value) for name, value in published.fields.items()})
+    if isinstance(published, _Outdated):
+        return Stale(published.symbol, published.reason)
     if isinstance(published, _Declared):
         return Instrument(published.symbol, published.price_scale, published.size_scale, published.metadata)
     return Withdrawal(published.symbol)

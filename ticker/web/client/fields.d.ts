@@ -26,7 +26,7 @@ export type ChangedFields = {
 /** @typedef {import("./messages.js").FieldKey} FieldKey */
 /** @typedef {import("./messages.js").WireValue} WireValue */
 /**
- * Prices and sizes are exact decimal texts, integers numbers, texts strings.
+ * Prices, sizes and other decimals are exact decimal texts, integers numbers, texts strings.
  * @typedef {string | number} Value
  */
 /**
@@ -60,7 +60,7 @@ export declare const nameOf: (key: FieldKey) => string;
 export declare function isValid(key: unknown, value: unknown): boolean;
 /**
  * A scaled number as an exact decimal text.
- * @param {number | bigint} scaled
+ * @param {number} scaled
  * @param {number} scale
  */
-export declare function decimalText(scaled: number | bigint, scale: number): string;
+export declare function decimalText(scaled: number, scale: number): string;

@@ -4,7 +4,7 @@
 /** @typedef {import("./messages.js").WireValue} WireValue */
 
 /**
- * Prices and sizes are exact decimal texts, integers numbers, texts strings.
+ * Prices, sizes and other decimals are exact decimal texts, integers numbers, texts strings.
  * @typedef {string | number} Value
  */
 /**
@@ -51,12 +51,17 @@ export function isValid(key, value) {
   if (typeof key !== "number" && typeof key !== "string") return false;
   if (value === null) return true;
   const kind = kindOf(key);
-  return typeof value === "string" ? kind === TEXT || kind === OWN : Number.isSafeInteger(value) && kind !== TEXT;
+  if (Array.isArray(value)) return kind === OWN && value.length === 1 && isPlainDecimal(value[0]);
+  if (typeof value !== "string") return Number.isSafeInteger(value) && kind !== TEXT;
+  return kind === PRICE || kind === SIZE ? isPlainDecimal(value) : kind !== INTEGER;
 }
+
+/** @param {unknown} text */
+const isPlainDecimal = (text) => typeof text === "string" && /^-?[0-9]{1,40}(\.[0-9]{1,40})?$/.test(text);
 
 /**
  * A scaled number as an exact decimal text.
- * @param {number | bigint} scaled
+ * @param {number} scaled
  * @param {number} scale
  */
 export function decimalText(scaled, scale) {

@@ -4,7 +4,7 @@
  * Elements behind those of a shape belong to a later version and are ignored, as are messages of an unknown kind.
  */
 export type FieldKey = number | string;
-export type WireValue = number | bigint | string | null;
+export type WireValue = number | string | [string] | null;
 export type WireFields = Map<FieldKey, WireValue>;
 export type Definition = {
     id: number;
@@ -74,7 +74,7 @@ export type Check = (value: unknown) => boolean;
 /**
  * Values of an instrument by field: the id of a standard field, or the name of one of the feed's own. Null is withdrawn.
  * @typedef {number | string} FieldKey
- * @typedef {number | bigint | string | null} WireValue
+ * @typedef {number | string | [string] | null} WireValue
  * @typedef {Map<FieldKey, WireValue>} WireFields
  */
 /**

@@ -9,12 +9,12 @@ import { unpack } from "./msgpack.js";
 import { excerpt } from "./texts.js";
 
 const MAX_SCALE = 15;
-const MAX_SYMBOL = 64;
+const MAX_SYMBOL = 128;
 
 /**
  * Values of an instrument by field: the id of a standard field, or the name of one of the feed's own. Null is withdrawn.
  * @typedef {number | string} FieldKey
- * @typedef {number | bigint | string | null} WireValue
+ * @typedef {number | string | [string] | null} WireValue
  * @typedef {Map<FieldKey, WireValue>} WireFields
  */
 /**

@@ -34,18 +34,19 @@ export class InstrumentState {
    * @param {Definition} definition
    */
   redefine(definition) {
+    const before = { [PRICE]: this.definition.priceScale, [SIZE]: this.definition.sizeScale };
     const places = {
-      [PRICE]: definition.priceScale - this.definition.priceScale,
-      [SIZE]: definition.sizeScale - this.definition.sizeScale,
+      [PRICE]: definition.priceScale - before[PRICE],
+      [SIZE]: definition.sizeScale - before[SIZE],
     };
     this.definition = definition;
     if (!places[PRICE] && !places[SIZE]) return;
     for (const [key, value] of this.values) {
       const more = places[kindOf(key)] ?? 0;
-      if (!more || value === null) continue;
-      const scaled = Number(value) * 10 ** more;
-      // The next data message replaces a number that does not fit; until then a BigInt keeps it exact.
-      this.values.set(key, Number.isSafeInteger(scaled) ? scaled : BigInt(value) * 10n ** BigInt(more));
+      if (!more || typeof value !== "number") continue;
+      const scaled = value * 10 ** more;
+      // A number that does not fit is its text, as on the wire; a text has no scale.
+      this.values.set(key, Number.isSafeInteger(scaled) ? scaled : decimalText(value, before[kindOf(key)]));
     }
   }
 
@@ -75,8 +76,9 @@ export class InstrumentState {
     const fields = Object.create(null);
     for (const [key, value] of values) {
       const kind = kindOf(key);
-      const scaled = (kind === PRICE || kind === SIZE) && value !== null && typeof value !== "string";
-      fields[nameOf(key)] = scaled ? decimalText(value, kind === PRICE ? priceScale : sizeScale) : value;
+      const scaled = (kind === PRICE || kind === SIZE) && typeof value === "number";
+      fields[nameOf(key)] = scaled ? decimalText(value, kind === PRICE ? priceScale : sizeScale)
+        : Array.isArray(value) ? value[0] : value;
     }
     return fields;
   }

@@ -12,7 +12,7 @@ export const isPattern = (name) => /[*?[]/.test(name);
  * Whether a name can be subscribed. One that cannot would have a whole request for events refused.
  * @param {string} name
  */
-export const isName = (name) => /^[^\s,\p{C}\p{Z}]{1,64}$/u.test(name);
+export const isName = (name) => /^[^\s,\p{C}\p{Z}]{1,128}$/u.test(name);
 
 /**
  * A test of whether a symbol matches any of these symbols and patterns.

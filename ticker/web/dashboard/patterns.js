@@ -7,7 +7,7 @@ export function isPattern(name) {
 
 /** The names in a text, separated by commas or spaces, each once. */
 export function namesIn(text) {
-  return [...new Set(text.split(/[\s,]+/).filter((name) => name && name.length <= 64))];
+  return [...new Set(text.split(/[\s,]+/).filter((name) => name && name.length <= 128))];
 }
 
 /** A pattern for symbols that contain a text, in either case. */
@@ -17,5 +17,5 @@ export function containing(text) {
     return small === large || small.length + large.length !== 2 ? letter : `[${small}${large}]`;
   });
   const pattern = `*${letters.join("")}*`;
-  return pattern.length <= 64 ? pattern : `*${text.slice(0, 62)}*`;
+  return pattern.length <= 128 ? pattern : `*${text.slice(0, 126)}*`;
 }

@@ -142,7 +142,7 @@ function namesInAddress() {
       return name;
     }
   });
-  return [...new Set(names.filter((name) => name && name.length <= 64 && !/[\s,]/.test(name)))];
+  return [...new Set(names.filter((name) => name && name.length <= 128 && !/[\s,]/.test(name)))];
 }
 
 function namesInStorage() {

@@ -1,0 +1,68 @@
+"""Decimal places: how many the numbers of an instrument have, and the numbers at so many places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ticker.core.record import Record
+from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, field_kind, rescaled_number, scaled_number
+
+_FINEST = 12
+"""The most places to which values raise a scale: above it, a price of 10,000 would be a text."""
+
+_ROOM = 100
+"""Values raise a scale only so far that all of them may still grow by this factor."""
+
+
+class Number(NamedTuple):
+    """A price or size on its way into the cache: `digits / 10**places`, with the fewest places."""
+
+    key: FieldKey
+    kind: Kind
+    digits: int
+    places: int
+
+
+def needed_scale(record: Record, kind: Kind, numbers: Sequence[Number]) -> int:
+    """Return the scale of the record's numbers of this kind once these are in: as fine as the finest that serves."""
+    scale = record.price_scale if kind is Kind.PRICE else record.size_scale
+    finer = sorted({each.places for each in numbers if each.kind is kind and scale < each.places <= _FINEST})
+    if not finer:
+        return scale
+    named = {each.key for each in numbers}
+    present = [
+        abs(value)
+        for key, value in record.values.items()
+        if type(value) is int and field_kind(key) is kind and key not in named
+    ]
+    for places in reversed(finer):
+        largest = max(present, default=0) * 10 ** (places - scale)
+        for each in numbers:
+            if each.kind is kind and each.places <= places:
+                largest = max(largest, abs(each.digits) * 10 ** (places - each.places))
+        if largest * _ROOM <= MAX_INTEGER:
+            return places
+    return scale
+
+
+def at_scales(numbers: Sequence[Number], price_scale: int, size_scale: int) -> list[tuple[FieldKey, WireValue]]:
+    """Return the numbers as the wire has them."""
+    return [
+        (key, scaled_number(digits, places, price_scale if kind is Kind.PRICE else size_scale))
+        for key, kind, digits, places in numbers
+    ]
+
+
+def rescaled(record: Record, price_scale: int, size_scale: int) -> dict[FieldKey, WireValue]:
+    """Return the record's values with its numbers at these scales."""
+    scales: Mapping[Kind | None, tuple[int, int]] = {
+        Kind.PRICE: (record.price_scale, price_scale),
+        Kind.SIZE: (record.size_scale, size_scale),
+    }
+    values = dict(record.values)
+    for key, value in record.values.items():
+        kind = field_kind(key)
+        if kind in scales and value is not None and not isinstance(value, tuple):
+            values[key] = rescaled_number(value, *scales[kind])
+    return values
