@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from pathlib import Path
 from typing import TypeAlias
 
@@ -56,6 +57,22 @@ class Counting:
         await updates.send([Instrument("COUNT"), Update("COUNT", {"last": "0.50", "note": "steady"})])
         for number in itertools.count(1):
             await updates.send(Update("COUNT", {"last": f"{number}.50"}))
+            await trio.sleep(0.01)
+
+
+class Chatty(Counting):
+    """It also logs and prints more than anybody would read: 500 KB a second, each."""
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(super().run, updates)
+            nursery.start_soon(self._chat)
+
+    async def _chat(self) -> None:
+        for number in itertools.count(1):
+            for _ in range(25):
+                logging.getLogger("chatty").warning("line %d: %s", number, "-" * 100)
+                print(number, "-" * 200)
             await trio.sleep(0.01)
 
 

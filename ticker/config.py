@@ -128,6 +128,14 @@ LINGER_READS = 64
 TLS_CLOSE_SECONDS = 1.0
 """Time to send the unsent bytes and the close_notify of a connection that is closed; then it is cut off."""
 
+# Standard streams
+
+OUTPUT_QUEUE_BYTES = 1_048_576
+"""Bytes of stderr, and of a service's stdout, that wait for their reader; lines beyond it are lost and counted."""
+
+OUTPUT_FINISH_SECONDS = 1.0
+"""Time at the end of a process to write what waits; the rest is lost."""
+
 # Fairness
 
 MAX_TURNS_PER_ROUND = 8

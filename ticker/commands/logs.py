@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from functools import partial
 from typing import Literal, TextIO
 
 import structlog
 from structlog.dev import plain_traceback
 from structlog.typing import EventDict, ExcInfo
 
+from ticker.net.queued_file import queued_files
 from ticker.texts import printable
 
 _INDENT = "    "
@@ -53,11 +55,21 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    for file in queued_files():
+        file.describe = partial(_describe_losses, handler)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     # It logs every frame, and the connection logs its errors again.
     logging.getLogger("trio-websocket").setLevel(logging.CRITICAL)
+
+
+def _describe_losses(handler: logging.Handler, lines: int) -> str:
+    """An entry in the format of the log: it is written where the lost ones would have been."""
+    message = f"{lines} lines of this log were lost, because they were not read in time"
+    return handler.format(
+        logging.makeLogRecord({"name": __name__, "levelname": "WARNING", "levelno": logging.WARNING, "msg": message})
+    )
 
 
 def _printable_entry(_logger: object, _method: str, entry: EventDict) -> EventDict:

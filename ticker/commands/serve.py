@@ -15,7 +15,7 @@ from ticker.commands.logs import configure_logging
 from ticker.commands.memory import tune_memory
 from ticker.commands.settings import load_config
 from ticker.commands.signals import on_stop_signal
-from ticker.commands.streams import announce
+from ticker.commands.streams import announce, write_stdout_later
 from ticker.config import Config, TlsFiles, Tokens
 from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
@@ -79,6 +79,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         origins=origin or settings.origins,
         allow_anyone=insecure_allow_anyone or settings.allow_anyone,
     )
+    write_stdout_later()
     configure_logging(settings.log_format)
     tune_memory()
     await _run_until_stopped(settings)

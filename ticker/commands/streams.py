@@ -2,17 +2,21 @@
 
 - A closed one is `/dev/null`: otherwise the first file or socket that is opened would take its number, and what is
   printed would go there.
-- stderr takes everything: text is dropped where its reader has gone or its disk is full, because a message that
-  nobody can read is no reason to end a service or a recording.
+- stderr takes everything at once, and a service's stdout too: text is dropped where its reader has gone or has stopped,
+  or its disk is full, because a message that nobody can read is no reason to end or to delay a service or a recording.
 - stdout takes every character: one that its encoding does not have is written as an escape, `\\xe9`.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 from typing import TextIO
+
+from ticker.config import OUTPUT_FINISH_SECONDS
+from ticker.net.queued_file import QueuedFile
 
 _ESCAPE = "backslashreplace"
 
@@ -27,21 +31,20 @@ def prepare_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in {"strict", "surrogateescape"}:
         sys.stdout.reconfigure(errors=_ESCAPE)
     encoding = sys.stderr.encoding if sys.stderr is not None else "utf-8"
-    sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(_Forgiving(2, "w", closefd=False)), encoding=encoding, errors=_ESCAPE, line_buffering=True
-    )
+    sys.stderr = _written_later(2, encoding)
 
 
-class _Forgiving(io.FileIO):
-    """A file that takes everything: what cannot be written is dropped."""
+def write_stdout_later() -> None:
+    """Let stdout, too, take everything at once: for a command whose output is no more than messages."""
+    encoding = sys.stdout.encoding
+    if sys.stdout is sys.__stdout__:  # unless it is the caller's, as in a test
+        sys.stdout = _written_later(1, encoding)
 
-    def write(self, data: io.ReadableBuffer, /) -> int:  # type: ignore[name-defined]  # known to the stubs alone
-        size = len(memoryview(data).cast("B"))
-        try:
-            written = super().write(data)
-        except OSError:
-            return size
-        return size if written is None else written  # None: it is non-blocking, and full
+
+def _written_later(descriptor: int, encoding: str) -> TextIO:
+    file = QueuedFile(descriptor)
+    atexit.register(file.finish, OUTPUT_FINISH_SECONDS)
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding=encoding, errors=_ESCAPE, line_buffering=True)
 
 
 def writes_unicode(stream: TextIO) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ticker.config import METRICS_SAMPLE
 from ticker.net.clocks import hub_time
+from ticker.net.queued_file import lines_lost
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
 from ticker.server.publisher import Publisher
@@ -47,6 +48,9 @@ class Metrics:
         yield from self._data()
         yield from self._clients()
         yield from self._door()
+        yield CounterMetricFamily(
+            "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
+        )
         memory = _resident_bytes()
         if memory is not None:
             yield GaugeMetricFamily("ticker_resident_memory_bytes", "Resident memory of the process.", memory)
