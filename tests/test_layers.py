@@ -44,7 +44,7 @@ MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 
 PURE = (
     {"ticker.core", "ticker.protocol"}
-    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events", "arguments")}
+    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events", "arguments", "bounds")}
     | VOCABULARY
     | PURE_DOOR
 )

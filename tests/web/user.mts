@@ -28,7 +28,7 @@ try {
   if (error instanceof TickerError) console.log(error.code?.toFixed(), error.status?.toFixed(), error.closeCode?.toFixed());
 }
 
-const values: Fields = client.values("EURUSD");
+const values: Readonly<Fields> = client.values("EURUSD");
 const bid: string | undefined = values.bid;
 const own: string | number | undefined = values["note"];
 const found: { instruments: Instrument[]; more: boolean } = await client.search("*", { after: "A" });

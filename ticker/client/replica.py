@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator, KeysView, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeGuard
 
+from ticker.client.bounds import MAX_FIELD_NAME, check_definitions, check_fields, text_size
 from ticker.errors import Code, Gap, ProtocolError
 from ticker.market import (
     MAX_INTEGER,
+    MAX_TEXT,
     NAMES,
     FieldKey,
     Kind,
@@ -98,6 +100,8 @@ class Replica:
         self.resuming = False
         """Whether the reply to RESUME is still to come: the cut of a HEARTBEAT is then the server's, not the copy's."""
         self._definitions: dict[int, Definition] = {}
+        self._defined_text = 0
+        """Characters of all definitions."""
         self._ids: dict[str, int] = {}
         self._states: dict[int, InstrumentState] = {}
         self._by_symbol: dict[str, InstrumentState] = {}
@@ -129,6 +133,7 @@ class Replica:
             self.epoch = message.epoch
             self.cursor, self.time = message.cut, message.time
             self._definitions.clear()
+            self._defined_text = 0
             self._ids.clear()
             self._states.clear()
             self._by_symbol.clear()
@@ -141,6 +146,7 @@ class Replica:
         """
         new: dict[int, Definition] = {}
         ids: dict[str, int] = {}
+        text = self._defined_text
         for definition in message.definitions:
             known = new.get(definition.id) or self._definitions.get(definition.id)
             if known is not None and (
@@ -153,7 +159,10 @@ class Replica:
                 )
             if ids.setdefault(definition.symbol, self._ids.get(definition.symbol, definition.id)) != definition.id:
                 raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
+            text += text_size(definition) - (text_size(known) if known is not None else 0)
             new[definition.id] = definition
+        check_definitions(len(self._definitions.keys() | new.keys()), text)
+        self._defined_text = text
         self._definitions |= new
         self._ids |= ids
         for number, definition in new.items():
@@ -173,6 +182,10 @@ class Replica:
             raise ProtocolError(Code.MALFORMED, f"cut {message.cut} after cut {self.cursor}")
         changes = self._checked(message.changes)
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
+        for number, fields in changes.items():
+            check_fields(number, self._states[number].values if number in self._states else (), fields)
+        for number, fields in records.items():
+            check_fields(number, (), fields)
         changed: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
         for number, fields in changes.items():
             state = self._states.get(number)
@@ -229,10 +242,14 @@ class Replica:
 def _is_allowed(key: FieldKey, value: object) -> TypeGuard[WireValue]:
     """Return whether a standard field, or one of a feed's own, can have this value."""
     kind = field_kind(key)
+    if type(key) is str and len(key) > MAX_FIELD_NAME:
+        return False
     if type(value) is int:
         return -MAX_INTEGER <= value <= MAX_INTEGER and kind not in {Kind.TEXT, Kind.STATUS}
     if type(value) is str:
-        return is_plain_decimal(value) if kind in {Kind.PRICE, Kind.SIZE} else kind is not Kind.INTEGER
+        if kind in {Kind.PRICE, Kind.SIZE}:
+            return is_plain_decimal(value)
+        return kind is not Kind.INTEGER and len(value) <= MAX_TEXT
     if type(value) is tuple:
         return kind is None and len(value) == 1 and type(value[0]) is str and is_plain_decimal(value[0])
     return value is None

@@ -310,3 +310,76 @@ test("a subscription is complete when the server has answered for its own names"
 test("an epoch without end is refused", () => {
   assert.throws(() => new ClientSession().begin(welcome({ epoch: "x".repeat(1000) })), TickerError);
 });
+
+test("values are the same object until one changes", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const { replica } = session;
+  const first = replica.find("A").present();
+  assert.equal(replica.find("A").present(), first);
+  assert.equal(replica.values().A, first);
+  assert.throws(() => (first.bid = "7"), TypeError);
+  session.receive({ kind: "heartbeat", cut: 6, time: 6 });
+  session.receive({ kind: "delta", since: 6, cut: 7, time: 7, changes: [] });
+  session.receive({ kind: "delta", since: 7, cut: 8, time: 8, changes: [0, new Map([[99, 1]])] }); // a field of later
+  assert.equal(replica.find("A").present(), first);
+  session.receive({ kind: "delta", since: 8, cut: 9, time: 9, changes: [0, new Map([[1, 101]])] });
+  const second = replica.find("A").present();
+  assert.notEqual(second, first);
+  assert.deepEqual([first.bid, second.bid], ["1.00", "1.01"]);
+  session.receive({ kind: "instruments", definitions: [{ ...definition, priceScale: 3 }] });
+  assert.equal(replica.find("A").present().bid, "1.010");
+  session.receive({ kind: "delta", since: 9, cut: 10, time: 10, changes: [0, new Map([[1, null]])] });
+  assert.deepEqual(plain(replica.find("A").present()), {});
+});
+
+test("a client without values gives the same empty object", () => {
+  const client = connect("https://localhost:1", { transport: "events" });
+  client.close();
+  assert.equal(client.values("A"), client.values("B"));
+  assert.deepEqual(plain(client.values("A")), {});
+});
+
+const refuses = (session, message) => {
+  const before = [session.replica.definitions.size, JSON.stringify(session.replica.values())];
+  assert.throws(() => session.receive(message), TickerError);
+  assert.deepEqual([session.replica.definitions.size, JSON.stringify(session.replica.values())], before);
+};
+
+test("definitions without end are refused", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const batch = (from) =>
+    Array.from({ length: 50_000 }, (_, index) => ({ ...definition, id: from + index, symbol: `S${from + index}` }));
+  for (let from = 1; from <= 450_001; from += 50_000) {
+    if (from < 450_000) session.receive({ kind: "instruments", definitions: batch(from) });
+    else refuses(session, { kind: "instruments", definitions: batch(from) });
+  }
+});
+
+test("texts of definitions without end are refused", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const metadata = Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`k${index}`, "x".repeat(256)]));
+  const batch = (from) =>
+    Array.from({ length: 4000 }, (_, index) => ({ ...definition, id: from + index, symbol: `S${from + index}`, metadata }));
+  for (let from = 1; from < 16_000; from += 4000) session.receive({ kind: "instruments", definitions: batch(from) });
+  session.receive({ kind: "instruments", definitions: batch(1) }); // again: they count once
+  refuses(session, { kind: "instruments", definitions: batch(16_001) });
+});
+
+test("metadata, fields and texts beyond the limits are refused", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const many = (count, value) => Array.from({ length: count }, (_, index) => [`f${index}`, value]);
+  const defined = (metadata) => JSON.stringify([4, [[7, "B", 0, 0, metadata]]]);
+  assert.ok(decode(defined(Object.fromEntries(many(32, "x".repeat(256))))));
+  assert.ok(decode(defined({ name: "🙂".repeat(256) })));
+  for (const metadata of [Object.fromEntries(many(33, "")), { name: "x".repeat(257) }, { ["x".repeat(257)]: "" }]) {
+    assert.throws(() => decode(defined(metadata)), TickerError);
+  }
+  const delta = (fields) => ({ kind: "delta", since: 5, cut: 5, time: 5, changes: [0, new Map(fields)] });
+  for (const fields of [many(64, 1), [["note", "x".repeat(257)]], [["x".repeat(33), 1]], [[14, "x".repeat(257)]]]) {
+    refuses(session, delta(fields));
+  }
+  session.receive(delta(many(63, 1)));
+  refuses(session, delta([["one_more", 1]]));
+  session.receive(delta([["one_more", 1], ["f0", null]]));
+  refuses(session, { ...snapshot, records: [0, new Map(many(65, 1))] });
+});

@@ -23,23 +23,6 @@ export type ClientEvents = {
     refused: RefusedEvent;
     unmatched: UnmatchedEvent;
 };
-/** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
-/** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
-/** @typedef {import("./events.js").State} State */
-/** @typedef {import("./events.js").StateChange} StateChange */
-/** @typedef {import("./events.js").StateEvent} StateEvent */
-/** @typedef {import("./events.js").UnmatchedEvent} UnmatchedEvent */
-/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
-/** @typedef {import("./fields.js").Fields} Fields */
-/** @typedef {import("./http.js").End} End */
-/** @typedef {import("./messages.js").Message} Message */
-/** @typedef {import("./messages.js").Outcome} Outcome */
-/** @typedef {import("./instruments.js").Found} Found */
-/** @typedef {import("./options.js").Options} Options */
-/** @typedef {import("./options.js").Timing} Timing */
-/** @typedef {import("./session.js").Received} Received */
-/** @typedef {import("./session.js").RequestFields} RequestFields */
-/** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent}} ClientEvents */
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
@@ -80,11 +63,11 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
      */
     subscribe(...names: string[]): Subscription;
     /**
-     * The present values of an instrument; empty if there are none.
+     * The present values of an instrument; empty if there are none. It is the same, frozen, object until a value changes.
      * @param {string} symbol
-     * @returns {Fields}
+     * @returns {Readonly<Fields>}
      */
-    values(symbol: string): Fields;
+    values(symbol: string): Readonly<Fields>;
     /**
      * A present value as a number, for charts; NaN if there is none.
      * @param {string} symbol

@@ -32,6 +32,9 @@ import { excerpt } from "./texts.js";
 /** @typedef {import("./session.js").RequestFields} RequestFields */
 /** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent}} ClientEvents */
 
+/** @type {Readonly<Fields>} */
+const NO_VALUES = Object.freeze(Object.create(null));
+
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
@@ -129,12 +132,12 @@ export class Client extends TypedEventTarget {
   }
 
   /**
-   * The present values of an instrument; empty if there are none.
+   * The present values of an instrument; empty if there are none. It is the same, frozen, object until a value changes.
    * @param {string} symbol
-   * @returns {Fields}
+   * @returns {Readonly<Fields>}
    */
   values(symbol) {
-    return this.#session.replica.find(symbol)?.present() ?? Object.create(null);
+    return this.#session.replica.find(symbol)?.present() ?? NO_VALUES;
   }
 
   /**

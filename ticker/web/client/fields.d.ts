@@ -23,25 +23,6 @@ export type Fields = {
 export type ChangedFields = {
     [Name in keyof Fields]: Fields[Name] | null;
 };
-/** @typedef {import("./messages.js").FieldKey} FieldKey */
-/** @typedef {import("./messages.js").WireValue} WireValue */
-/**
- * Prices, sizes and other decimals are exact decimal texts, integers numbers, texts strings.
- * @typedef {string | number} Value
- */
-/**
- * Values by field name, and fields of the feed's own by theirs. `time` is the exchange time in microseconds since 1970 UTC.
- * @typedef {{
- *   bid?: string, bid_size?: string, ask?: string, ask_size?: string, last?: string, last_size?: string,
- *   open?: string, high?: string, low?: string, prev_close?: string, volume?: string, trade_count?: number,
- *   time?: number, status?: string, reason?: string,
- *   [name: string]: Value | undefined,
- * }} Fields
- */
-/**
- * Only the fields that changed; null is withdrawn.
- * @typedef {{[Name in keyof Fields]: Fields[Name] | null}} ChangedFields
- */
 export declare const OWN: number, PRICE: number, SIZE: number, INTEGER: number, TEXT: number;
 /**
  * Whether this version knows a field; a feed's own fields are known by their names.

@@ -1,5 +1,7 @@
 /** The standard fields (PROTOCOL.md, section 4): names, kinds, values that they can have, and exact decimal texts. */
 
+import { isShort } from "./messages.js";
+
 /** @typedef {import("./messages.js").FieldKey} FieldKey */
 /** @typedef {import("./messages.js").WireValue} WireValue */
 
@@ -20,6 +22,8 @@
  * Only the fields that changed; null is withdrawn.
  * @typedef {{[Name in keyof Fields]: Fields[Name] | null}} ChangedFields
  */
+
+const MAX_FIELD_NAME = 32;
 
 export const [OWN, PRICE, SIZE, INTEGER, TEXT] = [0, 1, 2, 3, 4];
 /**
@@ -48,12 +52,12 @@ export const nameOf = (key) => (typeof key === "number" ? FIELDS[key][0] : key);
  * @param {unknown} value
  */
 export function isValid(key, value) {
-  if (typeof key !== "number" && typeof key !== "string") return false;
+  if (typeof key !== "number" && (typeof key !== "string" || key.length > MAX_FIELD_NAME)) return false;
   if (value === null) return true;
   const kind = kindOf(key);
   if (Array.isArray(value)) return kind === OWN && value.length === 1 && isPlainDecimal(value[0]);
   if (typeof value !== "string") return Number.isSafeInteger(value) && kind !== TEXT;
-  return kind === PRICE || kind === SIZE ? isPlainDecimal(value) : kind !== INTEGER;
+  return kind === PRICE || kind === SIZE ? isPlainDecimal(value) : kind !== INTEGER && isShort(value);
 }
 
 /** @param {unknown} text */

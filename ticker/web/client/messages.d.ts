@@ -104,6 +104,11 @@ export declare const isNatural: (value: unknown) => value is number;
 /** @param {unknown} value @returns {value is string} */
 export declare const isText: (value: unknown) => value is string;
 /**
+ * Whether a value is a text of at most 256 characters.
+ * @param {unknown} value
+ */
+export declare const isShort: (value: unknown) => boolean;
+/**
  * Decode one message of the server: msgpack from bytes, JSON from a text. Null for a kind of a later version.
  * Raises TickerError for anything that is not a message.
  * @param {Uint8Array | ArrayBuffer | string} payload

@@ -9,6 +9,8 @@ import { unpack } from "./msgpack.js";
 import { excerpt } from "./texts.js";
 
 const MAX_SCALE = 15;
+const MAX_TEXT = 256; // characters
+const MAX_METADATA = 32;
 const MAX_SYMBOL = 128;
 
 /**
@@ -54,9 +56,18 @@ const isScale = (value) => isNatural(value) && value <= MAX_SCALE;
 /** @type {Check} */
 const isSymbol = (value) =>
   isText(value) && value !== "" && (value.length <= MAX_SYMBOL || [...value].length <= MAX_SYMBOL);
+/**
+ * Whether a value is a text of at most 256 characters.
+ * @param {unknown} value
+ */
+export const isShort = (value) =>
+  isText(value) && (value.length <= MAX_TEXT || (value.length <= 2 * MAX_TEXT && [...value].length <= MAX_TEXT));
 /** @type {(check: Check) => Check} */
 const mapOf = (check) => (value) =>
   value instanceof Map && [...value].every(([key, each]) => isText(key) && check(each));
+/** @type {Check} */
+const isMetadata = (value) =>
+  value instanceof Map && value.size <= MAX_METADATA && [...value].every((pair) => pair.every(isShort));
 
 /**
  * Elements behind the kind of each message (PROTOCOL.md, section 3.1).
@@ -79,7 +90,7 @@ const SHAPES_BY_KIND = [
 ];
 const SHAPES = SHAPES_BY_KIND.map(([kind, checks]) => ({ kind, elements: Object.entries(checks) }));
 const DEFINITION = Object.entries({
-  id: isNatural, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: mapOf(isText),
+  id: isNatural, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: isMetadata,
 });
 
 /**

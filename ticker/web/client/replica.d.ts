@@ -14,21 +14,16 @@ export type Heartbeat = import("./messages.js").Heartbeat;
 export type Snapshot = import("./messages.js").Snapshot;
 export type Welcome = import("./messages.js").Welcome;
 export type WireFields = import("./messages.js").WireFields;
-/** @typedef {import("./fields.js").Fields} Fields */
-/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
-/** @typedef {import("./fields.js").Value} Value */
-/** @typedef {import("./messages.js").Definition} Definition */
-/** @typedef {import("./messages.js").Delta} Delta */
-/** @typedef {import("./messages.js").FieldKey} FieldKey */
-/** @typedef {import("./messages.js").Heartbeat} Heartbeat */
-/** @typedef {import("./messages.js").Snapshot} Snapshot */
-/** @typedef {import("./messages.js").Welcome} Welcome */
-/** @typedef {import("./messages.js").WireFields} WireFields */
 /** One instrument of the copy: its definition and its present values, still scaled. */
 export declare class InstrumentState {
     definition: import("./messages.js").Definition;
     /** @type {WireFields} */
     values: WireFields;
+    /**
+     * The present values by name, until one changes.
+     * @type {Readonly<Fields> | undefined}
+     */
+    shown: Readonly<Fields> | undefined;
     /** @param {Definition} definition */
     constructor(definition: Definition);
     /**
@@ -50,10 +45,10 @@ export declare class InstrumentState {
      */
     fields(values: WireFields): ChangedFields;
     /**
-     * The present values by field name.
-     * @returns {Fields}
+     * The present values by field name: the same object until one changes.
+     * @returns {Readonly<Fields>}
      */
-    present(): Fields;
+    present(): Readonly<Fields>;
 }
 /** The copy of the market. */
 export declare class Replica {
@@ -68,6 +63,8 @@ export declare class Replica {
     resuming: boolean;
     /** @type {Map<number, Definition>} */
     definitions: Map<number, Definition>;
+    /** Characters of all definitions. */
+    definedText: number;
     /** @type {Map<string, number>} */
     ids: Map<string, number>;
     /** @type {Map<number, InstrumentState>} */

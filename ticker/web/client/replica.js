@@ -20,6 +20,31 @@ import { plain } from "./messages.js";
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./messages.js").WireFields} WireFields */
 
+// What a server can make a client keep; far above what a service sends.
+const MAX_DEFINITIONS = 500_000;
+const MAX_DEFINED_TEXT = 2 ** 27; // characters
+const MAX_FIELDS = 64; // of one instrument
+
+/** @param {Definition} definition */
+function textSize({ symbol, metadata }) {
+  let size = symbol.length;
+  for (const key in metadata) size += key.length + metadata[key].length;
+  return size;
+}
+
+/**
+ * Check the number of fields that an instrument has after a change.
+ * @param {number} id
+ * @param {WireFields | undefined} held
+ * @param {WireFields} fields
+ */
+function checkCount(id, held, fields) {
+  if ((held?.size ?? 0) + fields.size <= MAX_FIELDS) return;
+  const keys = new Set(held?.keys());
+  for (const [key, value] of fields) value === null ? keys.delete(key) : keys.add(key);
+  if (keys.size > MAX_FIELDS) throw malformed(`instrument ${id}: more than ${MAX_FIELDS} fields`);
+}
+
 /** One instrument of the copy: its definition and its present values, still scaled. */
 export class InstrumentState {
   /** @param {Definition} definition */
@@ -27,6 +52,11 @@ export class InstrumentState {
     this.definition = definition;
     /** @type {WireFields} */
     this.values = new Map();
+    /**
+     * The present values by name, until one changes.
+     * @type {Readonly<Fields> | undefined}
+     */
+    this.shown = undefined;
   }
 
   /**
@@ -40,6 +70,7 @@ export class InstrumentState {
       [SIZE]: definition.sizeScale - before[SIZE],
     };
     this.definition = definition;
+    this.shown = undefined;
     if (!places[PRICE] && !places[SIZE]) return;
     for (const [key, value] of this.values) {
       const more = places[kindOf(key)] ?? 0;
@@ -52,6 +83,7 @@ export class InstrumentState {
 
   /** @param {WireFields} fields */
   merge(fields) {
+    if (fields.size > 0) this.shown = undefined;
     for (const [key, value] of fields) {
       if (value === null) this.values.delete(key);
       else this.values.set(key, value);
@@ -84,11 +116,11 @@ export class InstrumentState {
   }
 
   /**
-   * The present values by field name.
-   * @returns {Fields}
+   * The present values by field name: the same object until one changes.
+   * @returns {Readonly<Fields>}
    */
   present() {
-    return /** @type {Fields} */ (this.fields(this.values));
+    return (this.shown ??= Object.freeze(/** @type {Fields} */ (this.fields(this.values))));
   }
 }
 
@@ -106,6 +138,8 @@ export class Replica {
     this.resuming = false;
     /** @type {Map<number, Definition>} */
     this.definitions = new Map();
+    /** Characters of all definitions. */
+    this.definedText = 0;
     /** @type {Map<string, number>} */
     this.ids = new Map();
     /** @type {Map<number, InstrumentState>} */
@@ -150,6 +184,7 @@ export class Replica {
       this.epoch = welcome.epoch;
       this.cursor = welcome.cut;
       this.time = welcome.time;
+      this.definedText = 0;
       for (const map of [this.definitions, this.ids, this.states]) map.clear();
     }
     return this.resuming;
@@ -164,6 +199,8 @@ export class Replica {
     const added = new Map();
     /** @type {Map<string, number>} */
     const symbols = new Map();
+    let text = this.definedText;
+    let count = this.definitions.size;
     for (const each of definitions) {
       const known = added.get(each.id) ?? this.definitions.get(each.id);
       const lowered = known && (known.priceScale > each.priceScale || known.sizeScale > each.sizeScale);
@@ -173,9 +210,14 @@ export class Replica {
       if ((symbols.get(each.symbol) ?? this.ids.get(each.symbol) ?? each.id) !== each.id) {
         throw malformed(`instrument ${each.id}: another one has its symbol`);
       }
+      text += textSize(each) - (known ? textSize(known) : 0);
+      if (!known) count++;
       added.set(each.id, each);
       symbols.set(each.symbol, each.id);
     }
+    if (count > MAX_DEFINITIONS) throw malformed(`more than ${MAX_DEFINITIONS} instruments were defined`);
+    if (text > MAX_DEFINED_TEXT) throw malformed(`the definitions have more than ${MAX_DEFINED_TEXT} characters`);
+    this.definedText = text;
     for (const [id, each] of added) {
       this.definitions.set(id, each);
       this.ids.set(each.symbol, id);
@@ -193,8 +235,8 @@ export class Replica {
     const { since, cut } = message;
     if (since > this.cursor) throw malformed(`a delta since cut ${since} cannot follow cut ${this.cursor}`);
     if (cut < this.cursor) throw malformed(`cut ${cut} after cut ${this.cursor}`);
-    const changes = this.#checked(message.changes);
-    const records = this.#checked(message.kind === "snapshot" ? message.records : []);
+    const changes = this.#checked(message.changes, (id) => this.states.get(id)?.values);
+    const records = this.#checked(message.kind === "snapshot" ? message.records : [], () => undefined);
     /** @type {Map<InstrumentState, WireFields>} */
     const changed = new Map();
     for (const { definition: { id }, fields } of changes) {
@@ -242,8 +284,9 @@ export class Replica {
   /**
    * Valid entries with their instruments, without fields of a later version.
    * @param {unknown[]} entries
+   * @param {(id: number) => WireFields | undefined} held the fields to which those of an instrument are added
    */
-  #checked(entries) {
+  #checked(entries, held) {
     if (entries.length % 2) throw malformed("entries come in pairs of id and fields");
     /** @type {Map<unknown, {definition: Definition, fields: WireFields}>} */
     const checked = new Map();
@@ -256,6 +299,7 @@ export class Replica {
         if (!isKnown(key)) fields.delete(key);
         else if (!isValid(key, value)) throw malformed(`instrument ${id}: a field has a value that it cannot have`);
       }
+      checkCount(definition.id, held(definition.id), fields);
       checked.set(id, { definition, fields });
     }
     return checked.values();

@@ -1,0 +1,93 @@
+"""ticker/client/bounds.py: what a server can send without end is refused whole, and fills no client."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client.test_session import A, Conversation
+from ticker.client.bounds import MAX_DEFINED_TEXT, MAX_DEFINITIONS
+from ticker.errors import Code, ProtocolError
+from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT
+from ticker.protocol.messages import Definition, Delta, Error, Instruments, Reply, ServerMessage, Snapshot
+
+
+def talking() -> Conversation:
+    talk = Conversation()
+    talk.welcome()
+    talk.session.add_names(["*"])
+    talk.asked()
+    talk.says(Instruments([A]))
+    talk.says(Snapshot(0, 1, 1, [], [0, {1: 100}]))
+    return talk
+
+
+def refuses(talk: Conversation, message: ServerMessage, text: str) -> None:
+    replica = talk.session.replica
+    before = (len(replica._definitions), replica._defined_text, replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
+    with pytest.raises(ProtocolError, match=text):
+        talk.says(message)
+    assert before == (len(replica._definitions), replica._defined_text, replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
+
+
+def definitions(first: int, count: int, metadata: dict[str, str]) -> Instruments:
+    return Instruments([Definition(number, f"S{number}", 0, 0, metadata) for number in range(first, first + count)])
+
+
+def test_definitions_without_end_are_refused() -> None:
+    talk, step = talking(), 50_000
+    for first in range(1, MAX_DEFINITIONS - step, step):
+        talk.session.replica.define(definitions(first, step, {}))
+    refuses(talk, definitions(MAX_DEFINITIONS - step + 1, step, {}), f"more than {MAX_DEFINITIONS} instruments")
+    talk.welcome(epoch="e2")
+    talk.says(definitions(0, 10, {}))
+
+
+def test_texts_of_definitions_without_end_are_refused_and_those_that_come_again_count_once() -> None:
+    talk = talking()
+    full = {f"{number:0{MAX_TEXT}}": "x" * MAX_TEXT for number in range(MAX_METADATA)}
+    size = MAX_METADATA * 2 * MAX_TEXT + 5
+    step = 1000
+    for first in range(1, MAX_DEFINED_TEXT // size - step, step):
+        talk.session.replica.define(definitions(first, step, full))
+    for _ in range(20):
+        talk.session.replica.define(definitions(1, step, full))
+    last = definitions(MAX_DEFINED_TEXT // size, step, full)
+    with pytest.raises(ProtocolError, match=f"more than {MAX_DEFINED_TEXT} characters"):
+        talk.session.replica.define(last)
+    talk.session.replica.define(definitions(1, step, {}))
+    talk.session.replica.define(last)
+
+
+@pytest.mark.parametrize("metadata", [{f"k{number}": "" for number in range(33)}, {"name": "x" * 257}, {"x" * 257: ""}])
+def test_metadata_beyond_the_limits_are_refused(metadata: dict[str, str]) -> None:
+    refuses(talking(), definitions(5, 1, metadata), "metadata")
+
+
+def own(count: int) -> dict[int | str, int | str | None]:
+    return {f"f{number}": 1 for number in range(count)}
+
+
+def test_an_instrument_has_so_many_fields_and_no_more() -> None:
+    talk = talking()
+    refuses(talk, Delta(1, 2, 2, [0, own(MAX_FIELDS)]), "instrument 0: more than 64 fields")
+    talk.says(Delta(1, 2, 2, [0, own(MAX_FIELDS - 1)]))
+    refuses(talk, Delta(2, 3, 3, [0, {"one_more": 1}]), "more than 64 fields")
+    talk.says(Delta(2, 3, 3, [0, {"one_more": 1, "f0": None}]))
+    refuses(talk, Snapshot(3, 4, 4, [], [0, own(MAX_FIELDS + 1)]), "more than 64 fields")
+
+
+@pytest.mark.parametrize("fields", [{"note": "x" * 257}, {"x" * 33: 1}, {14: "x" * 257}])
+def test_names_and_texts_of_fields_are_bounded(fields: dict[int | str, int | str]) -> None:
+    refuses(talking(), Delta(1, 2, 2, [0, fields]), "a value that it cannot have")
+
+
+def test_replies_and_errors_without_end_leave_nothing_behind() -> None:
+    talk = talking()
+    session = talk.session
+    before = repr(session)
+    for number in range(100, 1000):
+        talk.says(Error(number, Code.BAD_REQUEST, "no" * 100, fatal=False))
+        talk.says(Reply(number, {"outcomes": [[f"N{number}", int(Code.BAD_SYMBOL), "no"]]}))
+    assert repr(session) == before
+    assert not session._declined
+    assert not session._failed

@@ -1,0 +1,49 @@
+"""Limits on what a server can make a client keep: beyond them, a message breaks the protocol. Pure.
+
+They are far above what a service sends. One message is bounded by the connection, and texts for people by
+`ticker.texts`; whatever else a server can send without end (replies, errors, names that were never asked for) is not
+kept at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ticker.errors import Code, ProtocolError
+from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, FieldKey, WireValue
+from ticker.protocol.messages import Definition
+
+MAX_DEFINITIONS = 500_000
+"""Instruments that one epoch may define."""
+
+MAX_DEFINED_TEXT = 2**27
+"""Characters of their symbols and metadata together."""
+
+MAX_FIELD_NAME = 32
+"""Characters of the name of a feed's own field."""
+
+
+def text_size(definition: Definition) -> int:
+    """Return the number of characters in a definition. Raises `ProtocolError` if its metadata are more than may be."""
+    metadata = definition.metadata
+    if len(metadata) > MAX_METADATA or any(len(key) > MAX_TEXT or len(metadata[key]) > MAX_TEXT for key in metadata):
+        text = f"instrument {definition.id}: more than {MAX_METADATA} metadata of {MAX_TEXT} characters"
+        raise ProtocolError(Code.MALFORMED, text)
+    return len(definition.symbol) + sum(len(key) + len(text) for key, text in metadata.items())
+
+
+def check_definitions(count: int, text: int) -> None:
+    """Check the number of definitions of an epoch, and of their characters. Raises `ProtocolError`."""
+    if count > MAX_DEFINITIONS:
+        raise ProtocolError(Code.MALFORMED, f"more than {MAX_DEFINITIONS} instruments were defined")
+    if text > MAX_DEFINED_TEXT:
+        raise ProtocolError(Code.MALFORMED, f"the definitions have more than {MAX_DEFINED_TEXT} characters")
+
+
+def check_fields(number: int, held: Collection[FieldKey], new: Mapping[FieldKey, WireValue]) -> None:
+    """Check the fields that an instrument has after a change. Raises `ProtocolError`."""
+    if len(held) + len(new) <= MAX_FIELDS:
+        return
+    gone = {key for key, value in new.items() if value is None}
+    if len({*held, *new} - gone) > MAX_FIELDS:
+        raise ProtocolError(Code.MALFORMED, f"instrument {number}: more than {MAX_FIELDS} fields")
