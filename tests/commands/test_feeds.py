@@ -166,7 +166,7 @@ def test_a_check_reports_and_ends_well_for_a_feed_without_a_fault(run_ticker: Ru
     ("feed", "said"),
     [
         ("tests.feeds_for_tests:Failing", "run          raised OSError: OSError('the venue\\nhung up')"),
-        ("tests.commands.test_feeds:Refused", "refused      Update of 'A': 1, first A: bid: 1.5 is a float"),
+        ("tests.commands.test_feeds:Refused", "refused      unreadable bid: 1, first A: bid: 1.5 is a float"),
         ("tests.commands.test_feeds:Mute", "updates      0 in"),
     ],
 )
@@ -204,7 +204,9 @@ async def test_the_fault_symbols_of_the_simulated_feed_are_odd(autojump_clock: M
     assert rows(report, "instruments") == [str(5 + len(SYMBOLS))]
     assert [line.partition(", first")[0] for line in rows(report, "odd")] == ["bid above ask: 5"]
     assert "first TEST.CROSSED" in rows(report, "odd")[0]
-    assert rows(report, "refused") == ["none"]
+    assert [line.partition(":")[0] for line in rows(report, "refused")] == [
+        *(f"unreadable {name}" for name in ("bid", "ask", "last", "bid_size", "last_size", "status"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -288,23 +290,28 @@ class Explosive(dict[str, int]):
         raise RuntimeError("no")
 
 
-def test_refused_publications_are_counted_by_symbol_with_the_first_cause() -> None:
-    fields = {f"own{number}": 1 for number in range(MAX_FIELDS + 1)}
+def test_what_the_service_leaves_out_or_refuses_is_counted_with_the_first_cause() -> None:
+    fields = {f"own{number}": 1 for number in range(MAX_FIELDS)}
     report = found(
         Instrument("A"),
         update("B", bid=1),
-        update("A", bid="x"),
+        update("A", bid="x", ask="1"),
         update("A", bid="y"),
+        update("A", status="OPEN"),
         update("A", **fields),
         {"A": 1},
         Update("C", {}),
         Update("A", Explosive()),
     )
+    words = "give one of live, stale, halted, closed"
     assert rows(report, "refused") == [
-        "Update of 'A': 4, first A: bid: 'x' is not a decimal number",
+        "unreadable bid: 2, first A: bid: 'x' is not a decimal number",
         "Update of 'B': 1, first 'B' was not declared: publish its Instrument first",
-        "dict: 1, first a feed published a dict: give an Instrument, an Update or a Withdrawal",
+        f"unreadable status: 1, first A: status: 'OPEN' is a str: {words}",
+        f"too many fields: 1, first A: own{MAX_FIELDS - 1}: more than {MAX_FIELDS} fields",
+        "dict: 1, first a feed published a dict: give an Instrument, an Update, a Withdrawal or a Stale",
         "Update of 'C': 1, first 'C' was not declared: publish its Instrument first",
+        "Update of 'A': 1, first RuntimeError while it was read: RuntimeError('no')",
     ]
     assert rows(found(Instrument("A"), Update("A", Explosive())), "refused") == [
         "Update of 'A': 1, first RuntimeError while it was read: RuntimeError('no')"
@@ -323,7 +330,7 @@ def test_the_commands_are_documented(run_ticker: RunTicker) -> None:
 
 def test_a_report_shows_its_counts_in_a_debugger() -> None:
     report = found(Instrument("A"), update("A", last=-1), update("A", bid="x"))
-    assert repr(report) == "<FeedReport: 1 updates, 1 odd, 1 refused>"
+    assert repr(report) == "<FeedReport: 2 updates, 1 odd, 1 refused>"
 
 
 class Hyphenated(Scripted):

@@ -10,7 +10,17 @@ import pytest
 
 from tests.support import market
 from ticker.core.last_value import LastValueCache
-from ticker.market import Instrument, Publication, Update, WireValue, Withdrawal, decimal_text, field_key
+from ticker.market import (
+    Instrument,
+    Publication,
+    Update,
+    WireValue,
+    Withdrawal,
+    decimal_text,
+    field_key,
+    field_name,
+    shown_value,
+)
 from ticker_feeds.simulation.faults import GOOD, PERIOD, SYMBOLS, Step, schedule
 
 FULL = {
@@ -90,6 +100,45 @@ def test_what_stands_still_says_so_and_why(symbol: str, status: str, reason: str
     before, after = values(symbol, 9), values(symbol, 19)
     assert after == before | {"status": status, "reason": reason}
     assert [at for at, _ in steps(symbol, PERIOD) if at >= GOOD] == [GOOD]
+
+
+def decimals(symbol: str, second: float) -> dict[str, Decimal]:
+    """The numbers of an instrument just after this second, as clients have them."""
+    record = at(second, symbol).find(symbol)
+    assert record is not None
+    shown = {
+        field_name(key): shown_value(key, value, record.price_scale, record.size_scale)
+        for key, value in record.values.items()
+        if value is not None and key not in {field_key("status"), field_key("reason")}
+    }
+    return {name: Decimal(str(value)) for name, value in shown.items()}
+
+
+def test_what_comes_back_with_less_shows_nothing_that_it_has_not_said_again() -> None:
+    before, lost, back = (values("TEST.LESS", second) for second in (9, 10, 15))
+    assert lost == before | {"status": "stale", "reason": "reconnecting"}
+    assert back.keys() == {"last", "status"}
+    assert back["status"] == "live"
+    assert values("TEST.LESS", 20).keys() == FULL
+
+
+def test_a_value_that_cannot_be_read_costs_itself_alone() -> None:
+    lost = [FULL - values("TEST.UNREADABLE", second).keys() for second in range(GOOD, 15)]
+    assert lost == [{"bid"}, {"ask"}, {"last"}, {"bid_size"}, {"last_size"}]
+    assert all(values("TEST.UNREADABLE", second)["status"] == "live" for second in range(GOOD, 15))
+    later = values("TEST.UNREADABLE", 15)
+    assert (later["status"], later["reason"]) == ("stale", "bad_data")
+
+
+def test_numbers_of_any_size_are_exact_and_cost_no_other_anything() -> None:
+    for second, places in ((GOOD, 13), (14, 13), (15, 38), (19, 38)):
+        now = decimals("TEST.DECIMALS", second)
+        last = now["last"].as_tuple()
+        assert (last.exponent, last.digits[-1]) == (-places, 1)
+        assert now["bid"] < now["last"] < now["ask"]
+        assert (now["bid_size"], now["ask_size"]) == (Decimal("1E-10"), Decimal("2000000.5"))
+        assert (now["last_size"], now["volume"]) == (Decimal("1.5E12"), Decimal("1127313210.00855204"))
+        assert now["funding_rate"] == Decimal("-0.0000123456789012345678")
 
 
 def test_a_halted_market_reopens_elsewhere() -> None:

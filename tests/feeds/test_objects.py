@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ticker_feeds.lines.objects as objects_module
 from tests.support import update
 from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Publication, Stale, Withdrawal
@@ -158,6 +159,18 @@ def test_a_float_in_msgpack_is_rounded_and_so_no_value() -> None:
     unusable = [each.cause for publication in reader().take(item, "here") for each in cache.publish(publication)]
     assert unusable == ["unreadable bid"]
     assert cache.records[0].values == {3: 15}
+
+
+def test_the_number_of_remembered_symbols_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects_module, "MAX_SYMBOLS", 2)
+    counters: Counter[str] = Counter()
+    run = reader(counters)
+    for at in range(1_000):
+        run.take({"symbol": f"S{at}", "bid": at}, "here")
+        run.take({"instrument": f"S{at}"}, "here")
+    assert counters == {"too many symbols": 2 * 998}
+    assert run.take([{"symbol": "S0", "bid": 5}, {"symbol": "S2", "bid": 5}], "here") == [update("S0", bid=5)]
+    assert [each.symbol for each in run.mark_all_stale("feed_silent")] == ["S0", "S1"]
 
 
 def test_the_number_of_causes_is_bounded() -> None:

@@ -39,6 +39,9 @@ from ticker_feeds.parsing import BadInput, encode_symbol, guessed_instrument
 MAX_ARRAY = 3_000
 """The most objects in one array: with declarations and statuses they fit into one batch."""
 
+MAX_SYMBOLS = 200_000
+"""The most instruments of one run, whether the service has taken them or not; further ones are skipped and counted."""
+
 _CAUSES = 50
 """Number of causes that are told apart."""
 
@@ -71,12 +74,11 @@ class ObjectReader:
         self._counters = counters
         self._log = log
         self._announced: dict[str, None] = {}
-        self._marked: set[str] = set()
 
     def take(self, item: object, where: str) -> list[Publication]:
         """Return the publications in an object or an array; `where` is its place, for the log."""
         try:
-            return self._complete(_publications(item))
+            return self._complete(_publications(item), where)
         except BadInput as error:
             self.reject(error, where)
             return self.mark_stale(_symbols(item), Reason.BAD_DATA)
@@ -88,24 +90,25 @@ class ObjectReader:
 
     def mark_stale(self, symbols: Iterable[str], reason: str) -> list[Publication]:
         """Mark those of these symbols that are declared as `Stale`."""
-        stale = [symbol for symbol in dict.fromkeys(symbols) if symbol in self._announced]
-        self._marked.update(stale)
-        return [Stale(symbol, reason) for symbol in stale]
+        return [Stale(symbol, reason) for symbol in dict.fromkeys(symbols) if symbol in self._announced]
 
     def mark_all_stale(self, reason: str) -> list[Publication]:
-        """Mark every declared instrument as `Stale` that has not been since its last update."""
-        return self.mark_stale([symbol for symbol in self._announced if symbol not in self._marked], reason)
+        """Mark every declared instrument as `Stale`."""
+        return self.mark_stale(self._announced, reason)
 
-    def _complete(self, publications: list[Publication]) -> list[Publication]:
-        """Add missing declarations."""
+    def _complete(self, publications: list[Publication], where: str) -> list[Publication]:
+        """Add missing declarations, and leave out what concerns no instrument of this run."""
         complete: list[Publication] = []
         for each in publications:
-            if isinstance(each, Update) and each.symbol not in self._announced:
-                complete.append(guessed_instrument(each))
-            elif isinstance(each, Withdrawal) and each.symbol not in self._announced:
-                continue  # nothing is known of it
-            self._announced[each.symbol] = None
-            self._marked.discard(each.symbol)
+            if each.symbol not in self._announced:
+                if isinstance(each, Withdrawal):
+                    continue  # nothing is known of it
+                if len(self._announced) >= MAX_SYMBOLS:
+                    self.reject(BadInput("too many symbols", f"at most {MAX_SYMBOLS}"), where)
+                    continue
+                self._announced[each.symbol] = None
+                if isinstance(each, Update):
+                    complete.append(guessed_instrument(each))
             complete.append(each)
         return complete
 

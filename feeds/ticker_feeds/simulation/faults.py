@@ -5,7 +5,10 @@ Each period of 20 seconds begins with 10 good ones: status `live`, every field t
 | symbol | from second 10 | from second 15 |
 |---|---|---|
 | `TEST.HALT` | `status` `halted`, `reason` `exchange_halt`; nothing moves | the same; then it reopens 1 % to 5 % off |
-| `TEST.STALE` | `status` `stale`, `reason` `feed_silent`; nothing moves | the same |
+| `TEST.STALE` | nothing that was said is current (`Stale`, `feed_silent`); nothing moves | the same |
+| `TEST.LESS` | nothing that was said is current (`Stale`, `reconnecting`) | it comes back with no more than `last` |
+| `TEST.UNREADABLE` | each second another value that cannot be read, among good ones | a `status` that there is not |
+| `TEST.DECIMALS` | numbers of 13 decimal places, and sizes from 10⁻¹⁰ to 10¹² | numbers of 38 decimal places |
 | `TEST.BURST` | 1,000 trades within one second, 20 in a batch; then one update a second | the same |
 | `TEST.CROSSED` | `bid` above `ask` | locked: `bid` equals `ask` |
 | `TEST.PRECISION` | prices and sizes finer by a place than in the period before, until 10 and 8 places | the same |
@@ -25,7 +28,7 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from ticker.market import Instrument, Publication, Reason, Status, Update, Value, Withdrawal, decimal_text
+from ticker.market import Instrument, Publication, Reason, Stale, Status, Update, Value, Withdrawal, decimal_text
 
 PERIOD = 20
 """Seconds from one good beginning to the next."""
@@ -95,10 +98,35 @@ class _Walk:
         size = Decimal(self._random.randint(1, 50)) + Decimal(self._random.randint(1, 9)).scaleb(2 - places)
         return {"bid": price - Decimal("0.01"), "ask": price + Decimal("0.01"), "last": price, "last_size": size}
 
+    def exact(self, places: int) -> dict[str, Value]:
+        """A quote and a trade with so many decimal places, more than an integer of 53 bits has room for."""
+        finest = "1".rjust(places - 2, "0")
+        return {
+            "bid": f"{decimal_text(self.price - 1, 2)}{finest}",
+            "bid_size": "0.0000000001",
+            "ask": f"{decimal_text(self.price + 1, 2)}{finest}",
+            "ask_size": "2000000.5",
+            "last": f"{decimal_text(self.price, 2)}{finest}",
+            "last_size": Decimal("1.5E+12"),
+            "volume": "1127313210.00855204",
+            "funding_rate": Decimal("-0.0000123456789012345678"),
+        }
 
-_Fields: TypeAlias = dict[str, Value]
-_Fault: TypeAlias = Callable[[_Walk, int], Iterator[tuple[float, _Fields | None]]]
-"""The bad seconds of a period, by its number; None for a withdrawal of every field."""
+
+_Event: TypeAlias = dict[str, Value] | Reason | None
+"""New values; the reason why nothing is current any more; or None for a withdrawal of every field."""
+
+_Fault: TypeAlias = Callable[[_Walk, int], Iterator[tuple[float, _Event]]]
+"""The bad seconds of a period, by its number."""
+
+_UNREADABLE: tuple[tuple[str, Value], ...] = (
+    ("bid", "oops"),
+    ("ask", Decimal("NaN")),
+    ("last", "Infinity"),
+    ("bid_size", ""),
+    ("last_size", True),
+)
+"""A field and its value, for each second."""
 
 
 def _life(symbol: str, fault: _Fault, seed: int) -> Iterator[Step]:
@@ -115,20 +143,46 @@ def _life(symbol: str, fault: _Fault, seed: int) -> Iterator[Step]:
         for at, items in moments:
             yield Step(
                 start + at,
-                [Withdrawal(symbol) if fields is None else Update(symbol, fields) for _, fields in items],
+                [_publication(symbol, event) for _, event in items],
             )
 
 
-def _halt(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
+def _publication(symbol: str, event: _Event) -> Publication:
+    if event is None:
+        return Withdrawal(symbol)
+    return Stale(symbol, event) if isinstance(event, Reason) else Update(symbol, event)
+
+
+def _halt(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
     yield GOOD, {"status": Status.HALTED, "reason": Reason.EXCHANGE_HALT}
     walk.jump()
 
 
-def _stale(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
-    yield GOOD, {"status": Status.STALE, "reason": Reason.FEED_SILENT}
+def _stale(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
+    yield GOOD, Reason.FEED_SILENT
 
 
-def _burst(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
+def _less(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
+    yield GOOD, Reason.RECONNECTING
+    for second in range(15, PERIOD):
+        walk.step()
+        yield second, {"last": walk.trade()["last"]}
+
+
+def _unreadable(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
+    for second, (name, value) in enumerate(_UNREADABLE, GOOD):
+        walk.step()
+        yield second, walk.quote() | walk.trade() | {name: value}
+    yield 15, {"status": "trading"}
+
+
+def _decimals(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
+    for second in range(GOOD, PERIOD):
+        walk.step()
+        yield second, walk.exact(13 if second < 15 else 38)
+
+
+def _burst(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
     for trade in range(1_000):
         walk.step()
         yield GOOD + trade // 20 / 50, walk.trade()
@@ -136,19 +190,19 @@ def _burst(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
         yield second, walk.quote() | walk.trade()
 
 
-def _crossed(walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
+def _crossed(walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
     for second in range(GOOD, PERIOD):
         walk.step()
         yield second, walk.quote(-1 if second < 15 else 0)
 
 
-def _precision(walk: _Walk, number: int) -> Iterator[tuple[float, _Fields | None]]:
+def _precision(walk: _Walk, number: int) -> Iterator[tuple[float, _Event]]:
     for second in range(GOOD, PERIOD):
         walk.step()
         yield second, walk.fine(min(3 + number, 10))
 
 
-def _withdrawn(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | None]]:
+def _withdrawn(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Event]]:
     yield GOOD, {"ask": None, "ask_size": None}
     yield 15, None
 
@@ -156,6 +210,9 @@ def _withdrawn(_walk: _Walk, _number: int) -> Iterator[tuple[float, _Fields | No
 _FAULTS: Mapping[str, _Fault] = {
     "TEST.HALT": _halt,
     "TEST.STALE": _stale,
+    "TEST.LESS": _less,
+    "TEST.UNREADABLE": _unreadable,
+    "TEST.DECIMALS": _decimals,
     "TEST.BURST": _burst,
     "TEST.CROSSED": _crossed,
     "TEST.PRECISION": _precision,
@@ -165,6 +222,9 @@ _FAULTS: Mapping[str, _Fault] = {
 _TITLES: Mapping[str, str] = {
     "TEST.HALT": "trading is halted",
     "TEST.STALE": "prices are frozen, and said to be",
+    "TEST.LESS": "the source comes back with fewer fields",
+    "TEST.UNREADABLE": "values that cannot be read",
+    "TEST.DECIMALS": "numbers beyond 53 bits",
     "TEST.BURST": "1,000 trades within a second",
     "TEST.CROSSED": "bid above ask, then equal",
     "TEST.PRECISION": "prices finer than declared",
