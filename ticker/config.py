@@ -181,6 +181,15 @@ REFUSAL_LOG_CHECKS = 10
 SLOW_CONSUMER_LOG_SECONDS = 1.0
 """Pauses of a client's delivery that last this long are logged once the client has caught up."""
 
+RESERVED_DESCRIPTORS = 200
+"""File descriptors beside those of connections: listeners, feeds, logs, files that are read."""
+
+ACCEPT_RETRY_SECONDS = 0.1
+"""Time to the next attempt to accept a connection while descriptors or memory of the kernel are used up."""
+
+EXHAUSTION_LOG_SECONDS = 10.0
+"""Time between two log lines about that."""
+
 MAX_METRICS_CONNECTIONS = 100
 """Connections to `metrics_listen` at once; further ones are closed without an answer."""
 

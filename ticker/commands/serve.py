@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import trio
 from cyclopts import Parameter
 
+from ticker.commands.descriptors import raise_descriptor_limit
 from ticker.commands.flags import check_interval
 from ticker.commands.logs import configure_logging
 from ticker.commands.memory import tune_memory
@@ -92,6 +93,7 @@ async def _run_until_stopped(settings: Config) -> None:
             background.start_soon(watchdog.keep_turning)
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(run_service, settings, stop, hangups)
+                raise_descriptor_limit(settings.limits.max_connections)
                 announce(f"ready {url}")
             background.cancel_scope.cancel()
 

@@ -22,6 +22,8 @@ class ConnectionLimits:
         self.open = 0
         """Open connections, admitted or not."""
         self.admitted = 0
+        self.accept_failures = 0
+        """Attempts to accept a connection for which the system had no descriptor or memory."""
         self.refusals: Counter[RefusalCause] = Counter()
 
     def __repr__(self) -> str:

@@ -7,12 +7,14 @@ handshake.
 from __future__ import annotations
 
 import errno
+import math
 import socket
 
 import structlog
 import trio
 
-from ticker.config import LISTEN_BACKLOG
+from ticker.config import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS, LISTEN_BACKLOG
+from ticker.door.connection_limits import ConnectionLimits
 from ticker.errors import ConfigError, RefusalCause
 from ticker.net.fair_queue import FairQueue
 from ticker.net.http1 import STREAM_PATH
@@ -21,6 +23,9 @@ from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.pages import Pages
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+"""Errors of a system that has nothing left for a connection (accept(2))."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.listener")
 
@@ -66,25 +71,60 @@ async def listen(host: str, port: int, flag: str = "--listen") -> list[trio.Sock
     return listeners
 
 
-class QueuedListener(trio.abc.Listener[trio.SocketStream]):
-    """Accepts each connection in its turn in the fair queue."""
+class PatientListener(trio.abc.Listener[trio.SocketStream]):
+    """Accepts connections; while the system has no descriptor for one, it waits and says so now and then."""
 
-    def __init__(self, listener: trio.SocketListener, fair_queue: FairQueue) -> None:
+    def __init__(self, listener: trio.SocketListener, connection_limits: ConnectionLimits) -> None:
         self._listener = listener
-        self._fair_queue = fair_queue
+        self._connection_limits = connection_limits
+        self._logged_at = -math.inf
 
     def __repr__(self) -> str:
-        return f"<QueuedListener of {self._listener.socket.getsockname()}>"
+        return f"<{type(self).__name__} of {self._listener.socket.getsockname()}>"
+
+    async def accept(self) -> trio.SocketStream:
+        """Wait for a connection and accept it."""
+        while True:
+            try:
+                return await self._listener.accept()
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._log_exhaustion(error)
+            await trio.sleep(ACCEPT_RETRY_SECONDS)
+
+    def _log_exhaustion(self, error: OSError) -> None:
+        limits = self._connection_limits
+        limits.accept_failures += 1
+        now = trio.current_time()
+        if now - self._logged_at >= EXHAUSTION_LOG_SECONDS:
+            self._logged_at = now
+            _log.error(
+                "no connection can be accepted now; new clients wait",
+                cause=error.strerror,
+                connections=limits.open,
+                retry_seconds=ACCEPT_RETRY_SECONDS,
+            )
+
+    async def aclose(self) -> None:
+        """Close the listening socket."""
+        await self._listener.aclose()
+
+
+class QueuedListener(PatientListener):
+    """Accepts each connection in its turn in the fair queue."""
+
+    def __init__(
+        self, listener: trio.SocketListener, connection_limits: ConnectionLimits, fair_queue: FairQueue
+    ) -> None:
+        super().__init__(listener, connection_limits)
+        self._fair_queue = fair_queue
 
     async def accept(self) -> trio.SocketStream:
         """Wait for a connection and for a turn, and accept it."""
         await trio.lowlevel.wait_readable(self._listener.socket)
         await self._fair_queue.take()
-        return await self._listener.accept()
-
-    async def aclose(self) -> None:
-        """Close the listening socket."""
-        await self._listener.aclose()
+        return await super().accept()
 
 
 async def handle_connection(

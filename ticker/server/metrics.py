@@ -135,6 +135,9 @@ class Metrics:
             "How often a connection had sent too many TLS records, and was read later.",
             self._context.record_rate.exceeded,
         )
+        yield CounterMetricFamily(
+            "ticker_accept_failures", "Attempts to accept without a free file descriptor.", limits.accept_failures
+        )
         refused = CounterMetricFamily("ticker_turned_away", "Connections not admitted, by cause.", labels=["cause"])
         for cause, count in limits.refusals.items():
             refused.add_metric([str(cause)], count)

@@ -16,7 +16,7 @@ from ticker.net.transport import TlsStream
 from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST
-from ticker.server.listener import page_url
+from ticker.server.listener import PatientListener, page_url
 from ticker.server.operator_pages import METRICS_PATH, OperatorPages
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.metrics_listener")
@@ -41,7 +41,7 @@ class MetricsListener:
     async def serve(self, listener: trio.SocketListener) -> None:
         """Serve connections until cancelled."""
         _log.info("metrics are there", url=page_url(listener, METRICS_PATH))
-        await trio.serve_listeners(self._handle, [listener])
+        await trio.serve_listeners(self._handle, [PatientListener(listener, self._context.auth.connection_limits)])
 
     async def _handle(self, accepted: trio.SocketStream) -> None:
         """Serve one connection, with one request. Raises nothing but cancellation."""

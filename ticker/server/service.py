@@ -94,7 +94,7 @@ async def serve(
             )
         handler = partial(handle_connection, certificate=certificate, context=context, pages=pages)
         async with trio.open_nursery() as listening:
-            queued = [QueuedListener(listener, context.fair_queue) for listener in listeners]
+            queued = [QueuedListener(listener, auth.connection_limits, context.fair_queue) for listener in listeners]
             await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
             url = url_of(listeners[0])
             _log.info("the dashboard is there", url=page_url(listeners[0], "/"))
