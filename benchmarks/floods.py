@@ -18,6 +18,7 @@ from benchmarks.client import Client, reset
 from benchmarks.connector import Connector
 from benchmarks.run import AT_ONCE, CONNECT_SECONDS, Run
 from benchmarks.sample import Sample
+from benchmarks.servers import SERVERS
 from benchmarks.workloads import Phase
 
 PINGERS = 20
@@ -181,11 +182,22 @@ ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {
 
 def run_floods(run: Run) -> Iterator[Sample]:
     """Yield a sample without an attack, then one for each attack."""
+    _wait_until_declared(run)
     run.connect(run.job.workload.clients)
     for phase in run.job.workload.phases:
         if not run.alive:
             return
         yield _attacked(run, phase) if phase.label in ATTACKS else run.phase(phase)
+
+
+def _wait_until_declared(run: Run) -> None:
+    """Wait until the server knows its last instrument: a large market takes a while."""
+    known = False
+    while not known:
+        client = Client(SERVERS[run.job.server], run.port, run.context, [run.job.workload.symbols - 1])
+        Connector([client], at_once=1).finish(CONNECT_SECONDS)
+        known = not client.reader.fault
+        client.close()
 
 
 def _attacked(run: Run, phase: Phase) -> Sample:

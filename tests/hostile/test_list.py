@@ -90,6 +90,24 @@ floods:
   a connection that never reads
     test_a_client_that_never_reads_costs_a_frame_and_holds_nobody_up
 
+cost:
+  32 patterns over many instruments, over and over
+    test_patterns_over_many_instruments_hold_nobody_up_and_are_paid_for
+  another interval of everything, over and over
+    test_another_interval_of_everything_moves_nobody_else_and_costs_little
+  the same costly requests over new connections
+    test_a_client_that_comes_again_has_no_fresh_allowance
+  pages of everything over HTTP
+    test_pages_of_many_patterns_are_paid_for
+  subscriptions beyond the memory of a client
+    test_a_client_that_makes_the_service_keep_too_much_is_dropped
+  subscriptions of many clients beyond the memory of an address
+    test_many_clients_of_one_address_cannot_make_the_service_keep_more_than_its_limit
+  a connection that never reads, of everything
+    test_a_client_that_does_not_read_is_dropped_where_its_rest_is_too_much
+  instruments that appear while many patterns are subscribed
+    test_instruments_that_appear_against_many_patterns_hold_nobody_up
+
 messages:
   msgpack: nesting, width, lengths that lie, extensions
     test_a_bomb_of_msgpack_is_refused_and_ends_its_connection
@@ -131,7 +149,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "messages", "tokens", "feeds")
+FILES = ("heads", "tls", "frames", "floods", "cost", "messages", "tokens", "feeds")
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",
