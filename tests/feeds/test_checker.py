@@ -36,9 +36,9 @@ from tests.feeds.bad_feeds import (
 from ticker.config import Limits
 from ticker.core.last_value import LastValueCache
 from ticker.errors import BadPublication
-from ticker.market import Instrument, Publication, Update, Withdrawal
+from ticker.market import MAX_BATCH, Instrument, Publication, Update, Withdrawal
 from ticker_feeds.kit import Nonconformity, check_feed, conformance
-from ticker_feeds.kit.rules import MAX_BATCH, RULES, PublicationChecker
+from ticker_feeds.kit.rules import RULES, PublicationChecker
 from ticker_feeds.simulation import Simulated
 
 

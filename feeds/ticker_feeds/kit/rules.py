@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ticker.errors import BadPublication
 from ticker.market import (
+    MAX_BATCH,
     MAX_FIELDS,
     Field,
     FieldKey,
@@ -38,7 +39,7 @@ RULES: Mapping[str, str] = {
     "values": "Prices and sizes are str, Decimal or int; times and counts int; other fields int, Decimal or short text"
     " (ticker.market says it all)",
     "status": "`status` is live, stale, halted or closed; say why in `reason`",
-    "bounded batches": "Send it in several parts",
+    "bounded batches": "Send it in several parts: `for batch in batches(publications)` (ticker.market)",
     "hands off": "Make a new dict and a new list for every send: the service reads them later",
     "prompt cancellation": "Let trio.Cancelled pass (no bare except, no `except BaseException` that goes on), do not"
     " shield waits, and put blocking calls into trio.to_thread.run_sync with abandon_on_cancel=True",
@@ -51,9 +52,6 @@ RULES: Mapping[str, str] = {
 """Each rule, and the remedy for a breach."""
 
 STATUSES: tuple[str, ...] = tuple(Status)
-
-MAX_BATCH = 10_000
-"""The most publications in one batch: the service refuses more (`max_batch` in its limits)."""
 
 _MARKS: frozenset[FieldKey] = frozenset({int(Field.STATUS), int(Field.REASON)})
 

@@ -37,7 +37,7 @@ from ticker.market import (
 from ticker_feeds.parsing import BadInput, encode_symbol, guessed_instrument
 
 MAX_ARRAY = 3_000
-"""The most objects in one array: with declarations and statuses they fit into one batch."""
+"""The most objects in one array: with their declarations they fit into one batch."""
 
 MAX_SYMBOLS = 200_000
 """The most instruments of one run, whether the service has taken them or not; further ones are skipped and counted."""

@@ -5,10 +5,10 @@ Each period of 20 seconds begins with 10 good ones: status `live`, every field t
 | symbol | from second 10 | from second 15 |
 |---|---|---|
 | `TEST.HALT` | `status` `halted`, `reason` `exchange_halt`; nothing moves | the same; then it reopens 1 % to 5 % off |
-| `TEST.STALE` | nothing that was said is current (`Stale`, `feed_silent`); nothing moves | the same |
-| `TEST.LESS` | nothing that was said is current (`Stale`, `reconnecting`) | it comes back with no more than `last` |
-| `TEST.UNREADABLE` | each second another value that cannot be read, among good ones | a `status` that there is not |
-| `TEST.DECIMALS` | numbers of 13 decimal places, and sizes from 10⁻¹⁰ to 10¹² | numbers of 38 decimal places |
+| `TEST.STALE` | `status` `stale`, `reason` `feed_silent` (a `Stale`); nothing moves | the same |
+| `TEST.LESS` | `status` `stale`, `reason` `reconnecting` | it comes back with `last` alone, and the rest is withdrawn |
+| `TEST.UNREADABLE` | each second another field is withdrawn, whose value cannot be read | `stale`, `bad_data` |
+| `TEST.DECIMALS` | prices of 13 decimal places, sizes from 10⁻¹⁰ to 10¹² | prices of 38 decimal places |
 | `TEST.BURST` | 1,000 trades within one second, 20 in a batch; then one update a second | the same |
 | `TEST.CROSSED` | `bid` above `ask` | locked: `bid` equals `ask` |
 | `TEST.PRECISION` | prices and sizes finer by a place than in the period before, until 10 and 8 places | the same |
