@@ -128,6 +128,17 @@ LINGER_READS = 64
 TLS_CLOSE_SECONDS = 1.0
 """Time to send the unsent bytes and the close_notify of a connection that is closed; then it is cut off."""
 
+# Files and names
+
+FILE_SECONDS = 10.0
+"""Time to read a certificate or a key from its file; then what was in use stays."""
+
+MAX_FILE_THREADS = 4
+"""Threads that read such files; with as many that hang in the file system, further ones wait, for that time too."""
+
+MAX_NAME_LOOKUPS = 32
+"""Names that are looked up at once; further ones are refused, and their feeds try again."""
+
 # Standard streams
 
 OUTPUT_QUEUE_BYTES = 1_048_576

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -99,3 +100,25 @@ async def test_a_pair_that_does_not_match_is_refused_and_the_old_one_stays(tmp_p
     refused = [entry["cause"] for entry in logs if entry["event"] == "not reloaded; what was in use stays"]
     assert "is not the private key of" in refused[0]
     assert "cannot read" in refused[2]
+
+
+async def test_files_on_a_drive_that_does_not_answer_hold_up_no_price_and_no_stop(tmp_path: Path, logs: Logs) -> None:
+    """A FIFO without a writer hangs as such a drive does."""
+    pair = Pair(tmp_path)
+    async with hangups() as (hang_up, received):
+        async with (
+            serving(*MARKET, tls=pair.files, hangups=received) as service,
+            connect(service.url, ca=pair.ca) as client,
+        ):
+            subscription = client.subscribe("A")
+            await anext(subscription)
+            pair.cert.unlink()
+            os.mkfifo(pair.cert)
+            await hang_up.send(None)
+            for price in range(2, 5):
+                await service.publish(update("A", bid=price))
+                while (await anext(subscription)).changes["A"]["bid"] != price:
+                    pass
+                await trio.sleep(0.05)
+        os.close(os.open(pair.cert, os.O_RDWR))  # lets the thread go on
+    assert not [entry for entry in logs if entry["event"] == "reloaded" and "cert.pem" in entry["source"]]

@@ -22,6 +22,7 @@ from ticker.config import (
 )
 from ticker.door.key_ring import KeyRing, key_set, public_key, shared_secret
 from ticker.errors import ConfigError
+from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog, cause_of, is_expected
 from ticker.net.tls import client_context
 
@@ -111,7 +112,7 @@ class _Unreachable(ConfigError):
 
 async def _read(path: Path) -> bytes:
     try:
-        return await trio.Path(path).read_bytes()
+        return await read_files(path.read_bytes)
     except OSError as error:
         raise ConfigError(f"{error.strerror}; give a readable file") from None
 
@@ -122,7 +123,8 @@ async def _fetch(url: str) -> bytes:
         import httpx2  # noqa: PLC0415  # an optional dependency
     except ImportError:
         raise ConfigError("a JWK Set at a URL needs `pip install 'ticker-push[jwks]'`") from None
-    context = client_context(urlsplit(url).hostname or "", None)
+    # The system's authorities take tens of milliseconds to read.
+    context = await read_files(client_context, urlsplit(url).hostname or "", None)
     document = b""
     try:
         # Cancelling ends the reading cleanly; leaving the loop would leave httpx's generators behind.

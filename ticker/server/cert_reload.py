@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from ticker.config import CERT_POLL_SECONDS
+from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog
 from ticker.net.tls import server_context
 
@@ -34,7 +35,7 @@ class Certificate:
 
     async def reload(self) -> None:
         """Read both files anew. Raises `ConfigError`, and then keeps the certificate in use."""
-        self.context = server_context(*self.files)
+        self.context = await read_files(server_context, *self.files)
 
 
 class Reloadable(Protocol):
@@ -56,7 +57,7 @@ class Reloadable(Protocol):
 
 async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIterator[object]) -> None:
     """Reload each of these when its files have changed, and all of them whenever `hangups` yields."""
-    stamps = [_stamp(each.files) for each in reloadables]
+    stamps: list[list[object]] = [_read_stamp(each.files) for each in reloadables]  # as they were just read
     failures = FailureLog(_log)
     while True:
         asked = False
@@ -64,7 +65,7 @@ async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIter
             await anext(hangups)
             asked = True
         for number, each in enumerate(reloadables):
-            stamp = _stamp(each.files)
+            stamp = await _stamp(each.files)
             if asked or stamp != stamps[number]:
                 stamps[number] = stamp
                 await _reload(each, failures)
@@ -80,8 +81,15 @@ async def _reload(reloadable: Reloadable, failures: FailureLog) -> None:
         _log.info("reloaded", source=reloadable.source)
 
 
-def _stamp(files: Sequence[Path]) -> list[object]:
-    """Return a value that differs whenever one of the files was written or replaced."""
+async def _stamp(files: Sequence[Path]) -> list[object]:
+    """Return a value that differs whenever one of the files was written or replaced, or stops to answer."""
+    try:
+        return await read_files(_read_stamp, files) if files else []
+    except TimeoutError as error:
+        return [error.errno]
+
+
+def _read_stamp(files: Sequence[Path]) -> list[object]:
     stamps: list[object] = []
     for path in files:
         try:

@@ -56,6 +56,7 @@ async def serve(
 
     Raises `ConfigError` for a configuration that cannot be used.
     """
+    trio.socket.set_custom_hostname_resolver(NameLookups())
     host = _check_addresses(config)
     feeds = [load_feed(spec) for spec in config.feeds]
     auth = Auth(config)
