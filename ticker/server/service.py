@@ -20,6 +20,7 @@ from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError
+from ticker.net.blocking import NameLookups
 from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.net.records import RecordRate
 from ticker.net.tls import is_loopback
