@@ -17,7 +17,7 @@ from tests.support import update
 from tests.tokens import bearer, key_file, token
 from ticker.config import Limits, Tokens
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Update
+from ticker.market import Instrument, Stale, Update
 from ticker.protocol.messages import Delta
 
 SCRIPTED = "tests.feeds_for_tests:Scripted"
@@ -53,6 +53,8 @@ async def test_it_is_not_ready_as_long_as_no_feed_has_brought_data(fast_clock: M
         assert await states(service) == (503, {SCRIPTED: "waiting"})
         await service.publish(Instrument("A"))
         await service.script.send([])  # a sign of life
+        await service.publish(Stale("A", "no_data"))  # a mark
+        await service.publish(update("NEVER_DECLARED", last=1))  # refused
         await service.proves_alive()
         fast_clock.jump(3600)
         got = await ask(service, "/readyz")
@@ -162,6 +164,32 @@ async def test_metrics_count_what_happened(fast_clock: MockClock) -> None:
         assert found["ticker_turns_waiting"] == 0
         assert found["ticker_cut_seconds_count"] == found["ticker_cut_seconds_bucket{le=+Inf}"] == 9
         assert found["ticker_resident_memory_bytes"] > 1e6
+
+
+async def test_refusals_are_counted_by_feed_and_cause_and_stale_instruments_are_a_gauge() -> None:
+    async with serving(*MARKET) as service:
+        assert (await measures(service))["ticker_instruments_stale"] == 0
+        await service.publish(
+            Update("EURUSD", {"bid": "oops", "ask": "1.5"}),
+            Update("EURUSD", {"bid": "NaN"}),
+            update("NEVER_DECLARED", last=1),
+            Stale("XAUUSD", "gap"),
+        )
+        await service.proves_alive()
+        found = await measures(service)
+        refusals = {
+            name.removeprefix("ticker_feed_refusals_total"): count
+            for name, count in found.items()
+            if name.startswith("ticker_feed_refusals_total")
+        }
+        assert refusals == {
+            f"{{cause=unreadable bid}}{{feed={SCRIPTED}}}": 2,
+            f"{{cause=undeclared instrument}}{{feed={SCRIPTED}}}": 1,
+        }
+        assert found["ticker_instruments_stale"] == 1
+        await service.publish(update("XAUUSD", last=1))
+        await service.proves_alive()
+        assert (await measures(service))["ticker_instruments_stale"] == 0
 
 
 async def test_each_feed_has_metrics_of_its_own_and_shows_no_secret(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class FeedState:
         self.started_at = 0
         """Start of its present run, on the hub's clock."""
         self.data_at: int | None = None
-        """Time of its last data: an update or a withdrawal."""
+        """Time of its last data that was applied: an update or a withdrawal."""
         self.alive_at: int | None = None
         """Time of its last data or sign of life. Declarations are neither: a feed makes them before it connects."""
         self.symbols: dict[str, None] = {}
@@ -115,7 +115,7 @@ _BATCHES = {list, tuple}
 """Exact types: an `Update` is a tuple, too."""
 
 
-_DATA = {Update, Withdrawal}
+DATA = {Update, Withdrawal}
 """Publications that come from the venue; a feed declares, and marks as stale, without it."""
 
 
@@ -124,8 +124,9 @@ def batch_of(item: object) -> Sequence[Any]:
     return item if type(item) in _BATCHES else (item,)  # type: ignore[return-value]  # the type was looked up
 
 
-def _holds_data(item: FeedItem) -> bool:
-    return any(type(each) in _DATA for each in batch_of(item))
+def _comes_from_venue(batch: Sequence[Any]) -> bool:
+    """Whether this is data, or a sign of life: an empty batch."""
+    return not batch or any(type(each) in DATA for each in batch)
 
 
 class FeedChannel(trio.abc.SendChannel[FeedItem]):
@@ -181,9 +182,7 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
     def _check(self, value: FeedItem) -> None:
         self._check_open()
         now = self._feed_state.heard_at = hub_time()
-        if _holds_data(value):
-            self._feed_state.alive_at = self._feed_state.data_at = now
-        elif not batch_of(value):
+        if _comes_from_venue(batch_of(value)):
             self._feed_state.alive_at = now
         if type(value) in _BATCHES and len(value) > self._max_batch:  # type: ignore[arg-type]  # it is one of these
             raise BadPublication(f"a batch of more than {self._max_batch} publications: split it")

@@ -66,6 +66,9 @@ class Metrics:
         )
         up = GaugeMetricFamily("ticker_feed_up", "1 if a feed has brought data since its last start.", labels=["feed"])
         events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
+        refusals = CounterMetricFamily(
+            "ticker_feed_refusals", "Publications, or parts of them, that could not be used.", labels=["feed", "cause"]
+        )
         for feed_state in self._feed_states:
             name = feed_state.label
             publications.add_metric([name], feed_state.publications)
@@ -75,7 +78,9 @@ class Metrics:
             up.add_metric([name], feed_state.condition == "live")
             for event, count in feed_state.counters.items():
                 events.add_metric([name, event], count)
-        yield from (publications, failures, age, up, events)
+            for cause, count in feed_state.refusals.items():
+                refusals.add_metric([name, cause], count)
+        yield from (publications, failures, age, up, events, refusals)
         applied, refused = self._publisher.applied, self._publisher.refused
         yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
         yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
@@ -84,6 +89,7 @@ class Metrics:
         hub, delays = self._context.hub, self._publisher.delays
         sent = hub.total_traffic()
         yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
+        yield GaugeMetricFamily("ticker_instruments_stale", "Instruments shown as stale.", len(hub.cache.stale))
         yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
         yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
         yield CounterMetricFamily("ticker_bytes_sent", "Bytes of these, without TLS.", sent.bytes)

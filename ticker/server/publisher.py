@@ -25,7 +25,7 @@ from ticker.core.last_value import Unusable
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Publication, Reason, Update, shown
 from ticker.net.clocks import hub_time, wall_clock
-from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
+from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, batch_of
 
 _CHECKS_PER_HEARTBEAT = 4
 """Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""
@@ -142,6 +142,8 @@ class Publisher:
             self._refuse(publication, cause, f"{cause}: {shown(error)}", feed_state)
         else:
             self.applied += 1
+            if type(publication) in DATA:
+                feed_state.data_at = self._received
             if unusable:
                 self._note_unusable(unusable, feed_state)
             if publication.symbol not in feed_state.symbols:
