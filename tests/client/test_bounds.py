@@ -63,6 +63,11 @@ def test_metadata_beyond_the_limits_are_refused(metadata: dict[str, str]) -> Non
     refuses(talking(), definitions(5, 1, metadata), "metadata")
 
 
+@pytest.mark.parametrize("symbol", ["\x1b[2J", "\u202eDSU", "a b", "a,b", "A*", "[A"])
+def test_what_cannot_be_a_symbol_is_refused(symbol: str) -> None:
+    refuses(talking(), Instruments([Definition(5, symbol, 0, 0, {})]), "is no symbol")
+
+
 def own(count: int) -> dict[int | str, int | str | None]:
     return {f"f{number}": 1 for number in range(count)}
 

@@ -44,7 +44,7 @@ def test_an_event_is_one_printable_line(event: Disconnected | Refused | Unmatche
 async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
     hostile = HOSTILE[:-1]
     script = Script(
-        Instruments([Definition(0, hostile, 0, 0, {})]),
+        Instruments([Definition(0, "A", 0, 0, {hostile: hostile})]),
         Snapshot(0, 1, 1, [], [0, {1: 1, 14: hostile}]),
         Reply(1, {"outcomes": [["*", 0, ""], ["a b", 7, hostile]]}),
         Goodbye(hostile, 60_000, come_back=True),
@@ -57,7 +57,7 @@ async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
             assert process.stderr is not None
             text += await process.stderr.receive_some()
     assert line.isprintable()
-    assert list(json.loads(line)["changes"]) == [hostile]
+    assert json.loads(line)["changes"] == {"A": {"bid": "1", "status": hostile}}
     assert all(each.isprintable() for each in text.decode().splitlines())
     assert "a b: \\x1b[2J\\x9b31m" in text.decode()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, FieldKey, WireValue
+from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, FieldKey, WireValue, is_symbol, shown
 from ticker.protocol.messages import Definition
 
 MAX_DEFINITIONS = 500_000
@@ -24,8 +24,13 @@ MAX_FIELD_NAME = 32
 
 
 def text_size(definition: Definition) -> int:
-    """Return the number of characters in a definition. Raises `ProtocolError` if its metadata are more than may be."""
+    """Return the number of characters in a definition.
+
+    Raises `ProtocolError` if its symbol cannot be one, or if its metadata are more than may be.
+    """
     metadata = definition.metadata
+    if not is_symbol(definition.symbol):
+        raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: {shown(definition.symbol)} is no symbol")
     if len(metadata) > MAX_METADATA or any(len(key) > MAX_TEXT or len(metadata[key]) > MAX_TEXT for key in metadata):
         text = f"instrument {definition.id}: more than {MAX_METADATA} metadata of {MAX_TEXT} characters"
         raise ProtocolError(Code.MALFORMED, text)

@@ -29,10 +29,11 @@ from ticker.client.reconnect import Backoff
 from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
 from ticker.errors import Code, ConnectionFailed
-from ticker.market import Instrument, is_symbol, shown
+from ticker.market import MAX_TEXT, Instrument, is_symbol, shown
 from ticker.net.tls import client_context
 from ticker.protocol.symbols import is_pattern, matcher
 from ticker.protocol.wire import MSGPACK
+from ticker.texts import printable
 
 _UNMATCHED_SECONDS = 5.0
 """Time after the server's answer in which an instrument may still appear; then a name without one is reported."""
@@ -140,12 +141,13 @@ class Client:
         return cast("Fields", state.present()) if state is not None else {}
 
     def instrument(self, symbol: str) -> Instrument | None:
-        """Return the definition of an instrument of the copy: its scales and metadata."""
+        """Return the definition of an instrument of the copy: its scales, and its metadata as printable texts."""
         state = self._session.replica.find(symbol)
         if state is None:
             return None
         definition = state.definition
-        return Instrument(definition.symbol, definition.price_scale, definition.size_scale, definition.metadata)
+        metadata = {printable(key)[:MAX_TEXT]: printable(text)[:MAX_TEXT] for key, text in definition.metadata.items()}
+        return Instrument(definition.symbol, definition.price_scale, definition.size_scale, metadata)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Make the first connection, and run the client in this nursery. Raises `ConnectionFailed`."""

@@ -371,6 +371,10 @@ test("metadata, fields and texts beyond the limits are refused", () => {
   const defined = (metadata) => JSON.stringify([4, [[7, "B", 0, 0, metadata]]]);
   assert.ok(decode(defined(Object.fromEntries(many(32, "x".repeat(256))))));
   assert.ok(decode(defined({ name: "🙂".repeat(256) })));
+  for (const symbol of ["\u001b[2J", "\u202eDSU", "a b", "a,b", "A*", "[A", "", "x".repeat(129), "\ud800"]) {
+    assert.throws(() => decode(JSON.stringify([4, [[7, symbol, 0, 0, {}]]])), TickerError, symbol);
+  }
+  for (const symbol of ["BTC/USD", "日本", "🙂".repeat(128)]) assert.ok(decode(JSON.stringify([4, [[7, symbol, 0, 0, {}]]])));
   for (const metadata of [Object.fromEntries(many(33, "")), { name: "x".repeat(257) }, { ["x".repeat(257)]: "" }]) {
     assert.throws(() => decode(defined(metadata)), TickerError);
   }

@@ -6,12 +6,12 @@
 
 import { malformed } from "./errors.js";
 import { unpack } from "./msgpack.js";
+import { isName, isPattern } from "./symbols.js";
 import { excerpt } from "./texts.js";
 
 const MAX_SCALE = 15;
 const MAX_TEXT = 256; // characters
 const MAX_METADATA = 32;
-const MAX_SYMBOL = 128;
 
 /**
  * Values of an instrument by field: the id of a standard field, or the name of one of the feed's own. Null is withdrawn.
@@ -54,8 +54,7 @@ const isFlag = (value) => typeof value === "boolean";
 /** @type {Check} */
 const isScale = (value) => isNatural(value) && value <= MAX_SCALE;
 /** @type {Check} */
-const isSymbol = (value) =>
-  isText(value) && value !== "" && (value.length <= MAX_SYMBOL || [...value].length <= MAX_SYMBOL);
+const isSymbol = (value) => isText(value) && isName(value) && !isPattern(value);
 /**
  * Whether a value is a text of at most 256 characters.
  * @param {unknown} value
