@@ -109,7 +109,7 @@ def test_a_token_that_was_changed_is_refused() -> None:
         ({"symbols": "EURUSD"}, "symbols"),
         ({"symbols": [1]}, "symbols"),
         ({"symbols": [""]}, "symbols"),
-        ({"symbols": ["x" * 65]}, "symbols"),
+        ({"symbols": ["x" * 129]}, "symbols"),
         ({"symbols": ["x"] * 1001}, "symbols"),
         ({"max_symbols": -1}, "max_symbols"),
         ({"max_symbols": 1.5}, "max_symbols"),
