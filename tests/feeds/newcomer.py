@@ -16,10 +16,11 @@ from ticker_feeds.venues import (
     VenueState,
     decode_json,
     decompress,
-    read_decimal,
     read_integer,
     read_kind,
     read_text,
+    read_unix_time,
+    read_value,
 )
 
 
@@ -47,12 +48,12 @@ class LanternTracker(Tracker):
         if kind == "listing":
             return [Instrument(self.names[symbol], read_integer(message, 2, symbol), metadata={"venue": "lantern"})]
         if kind == "halt":
-            return self.state.mark(symbol, "exchange_halt")
+            return self.state.halt(symbol)
         if kind != "quote":
             raise BadMessage(f"unknown type {kind!r}", symbol)
-        self.state.clear(symbol, "exchange_halt")
-        fields = {"bid": read_decimal(message, 2, symbol), "ask": read_decimal(message, 3, symbol)}
-        return self.state.update(symbol, fields | {"time": 1_000 * read_integer(message, 4, symbol)}, full_quote=True)
+        self.state.resume(symbol)
+        fields = {"bid": read_value(message, 2), "ask": read_value(message, 3), "time": read_unix_time(message, 4)}
+        return self.state.update(symbol, fields, full_quote=True)
 
 
 class Lantern(Venue):

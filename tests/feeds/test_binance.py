@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.feeds.venue_server import ServedConnection, followed
+from tests.feeds.venue_server import ServedConnection, VenueServer, followed, option_ca, venue
 from ticker.errors import ConfigError
-from ticker.market import Publication, Update, Value
-from ticker_feeds.venues import BadMessage, VenueState
+from ticker.market import FeedItem, Publication, Stale, Update, Value
+from ticker_feeds.venues import BadMessage, VenueClosed, VenueRefused, VenueState, binance
 from ticker_feeds.venues.binance import Binance, BinanceTracker, parse
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
@@ -105,19 +106,38 @@ def test_messages_without_prices_state_nothing() -> None:
         ({"stream": "a@trade"}, None),
         ({"stream": "a@trade", "data": "x"}, None),
         (trade("A", 1, s=None), None),
-        (quote("A", 1, b="1.2.3"), "A"),
-        (quote("A", 1, B=None), "A"),
-        (quote("A", 1, T="now"), "A"),
+        (quote("A", 1, b=None, a=None), "A"),
+        (trade("A", 1, p=None), "A"),
         (trade("A", 1, p=float("inf")), None),
-        (trade("A", 1, T=-5), "A"),
-        (day("A", o=[]), "A"),
-        (day("A", e="24hrTicker", Q="1"), "A"),
+        (day("A", c=None), "A"),
     ],
 )
 def test_a_message_that_is_not_as_documented_is_refused_and_names_its_symbol(message: object, symbol: object) -> None:
     with pytest.raises(BadMessage) as caught:
         parse(json.dumps(message))
     assert caught.value.symbol == symbol
+
+
+def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one() -> None:
+    assert parse(json.dumps(quote("A", 1, b="oops", B=None, T="now")))[0].fields == {
+        "bid": "oops",
+        "bid_size": None,
+        "ask": "1.60000000",
+        "ask_size": "2.5",
+        "time": "'now'",
+    }
+
+
+def test_a_symbol_that_was_not_traded_within_the_day_has_no_prices_of_it() -> None:
+    fields = parse(json.dumps(day("A", o="0.00000000", h="0", l="0.0", v="0")))[0].fields
+    assert (fields["last"], fields["open"], fields["high"], fields["low"]) == ("150.0", None, None, None)
+    assert fields["volume"] == "0"
+
+
+def test_times_in_microseconds_are_recognised() -> None:
+    microseconds = 1_000 * MILLISECONDS + 456
+    for message in (trade("A", 1, T=microseconds), day("A", E=microseconds), quote("A", 1, T=microseconds)):
+        assert parse(json.dumps(message))[0].fields["time"] == microseconds
 
 
 KEYS = {
@@ -193,9 +213,43 @@ def test_a_request_that_is_refused_is_made_again_for_each_half_until_the_symbol_
     assert half["params"] == [f"{symbol}@{name}" for symbol in "ab" for name in ("bookTicker", "trade", "miniTicker")]
     take(tracked, {"result": None, "id": half["id"]})
     refused = take(tracked, {"code": 2, "msg": "Invalid request", "id": rest["id"]})
-    assert refused == [Update("b:C", {"status": "stale", "reason": "refused"})]
+    assert refused == [Stale("b:C", "refused")]
     assert not tracked.pending
     assert counters == {"refused": 1}
+
+
+def test_a_refusal_that_meets_all_symbols_is_raised() -> None:
+    tracked, _ = tracker("A", "B")
+    take(tracked, {"error": {"code": 3, "msg": "Too many requests"}, "id": 1}, {"code": 3, "msg": "No", "id": 2})
+    with pytest.raises(VenueRefused, match="Too many"):
+        take(tracked, {"error": {"code": 3, "msg": "Too many requests"}, "id": 3})
+
+
+def test_a_quote_whose_number_falls_because_the_venue_has_started_again_is_new() -> None:
+    tracked, counters = tracker("A")
+    take(tracked, quote("A", 5_000))
+    [spot] = take(tracked, quote("A", 7))
+    take(tracked, quote("A", 8, T=MILLISECONDS), quote("A", 5_000, T=MILLISECONDS))
+    [futures] = take(tracked, quote("A", 4_000, T=MILLISECONDS + 60_000))
+    assert isinstance(spot, Update)
+    assert isinstance(futures, Update)
+    assert (spot.fields["bid"], futures.fields["bid"]) == ("7.40000000", "4000.40000000")
+    assert counters == {"renumbered": 2}
+
+
+def test_a_trade_whose_number_falls_at_a_later_time_is_new() -> None:
+    tracked, counters = tracker("A")
+    take(tracked, trade("A", 5_000))
+    [update] = take(tracked, trade("A", 4_000, T=1_000 * (MILLISECONDS + 60_000)))
+    assert isinstance(update, Update)
+    assert update.fields["last"] == "4000.50000000"
+    assert counters == {"renumbered": 1}
+
+
+def test_numbers_that_are_missing_are_no_error() -> None:
+    tracked, counters = tracker("A")
+    assert len(take(tracked, quote("A", 5), quote("A", 6, u=None), trade("A", 5), trade("A", 6, t=None))) == 4
+    assert counters == {}
 
 
 def test_answers_to_nothing_and_symbols_that_were_not_asked_for_are_nothing_to_us() -> None:
@@ -218,8 +272,26 @@ def test_more_symbols_than_a_request_can_hold_are_asked_for_in_several() -> None
 
 
 def test_a_market_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ConfigError, match="give spot or usdm"):
-        Binance(symbols="A", market="coinm")
+    with pytest.raises(ConfigError, match="give spot, usdm or coinm"):
+        Binance(symbols="A", market="options")
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ({}, "wss://stream.binance.com:9443/stream"),
+        ({"market": "coinm"}, "wss://dstream.binance.com/stream"),
+        ({"url": "wss://stream.binance.us:9443/"}, "wss://stream.binance.us:9443/stream"),
+        (
+            {"url": "wss://stream.binance.com/?timeUnit=MICROSECOND"},
+            "wss://stream.binance.com/stream?timeUnit=MICROSECOND",
+        ),
+    ],
+)
+def test_each_market_has_its_address_and_an_option_url_keeps_its_parameters(
+    options: dict[str, str], address: str
+) -> None:
+    assert Binance(symbols="BTCUSD_PERP", **options)._address("/stream") == address
 
 
 SPEC = "ticker_feeds.venues.binance:Binance?symbols=btcusdt,ETHUSDT"
@@ -241,8 +313,8 @@ async def begin_spot(connection: ServedConnection) -> None:
 
 
 async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin_spot(connection)
         await connection.send(quote("BTCUSDT", 101, b="0.00001306"))
         await watcher.until("BTCUSDT", bid="0.00001306", ask="101.6", last="100.5", high="160", volume="1000.001")
@@ -251,8 +323,8 @@ async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
 
 
 async def test_the_day_gives_the_last_price_only_until_there_is_a_trade() -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin(connection, "bookTicker", "trade", "miniTicker")
         await connection.send(day("BTCUSDT"))
         await watcher.until("BTCUSDT", last="150")
@@ -260,23 +332,120 @@ async def test_the_day_gives_the_last_price_only_until_there_is_a_trade() -> Non
         await watcher.until("BTCUSDT", last="7.5", high="170")
 
 
+async def begin_futures(server: VenueServer) -> tuple[ServedConnection, ServedConnection]:
+    """The connections to both entries, with their first data of BTCUSDT."""
+    lines = {connection.path: connection for connection in (await server.accept(), await server.accept())}
+    public, market = lines["/public/stream"], lines["/market/stream"]
+    await begin(public, "bookTicker", "trade")
+    await begin(market, "miniTicker")
+    await market.send(day("BTCUSDT"))
+    await public.send(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
+    return public, market
+
+
+FUTURES = f"{SPEC}&market=usdm&prefix=usdm:"
+
+
 async def test_the_two_entries_of_the_futures_make_one_instrument() -> None:
-    async with followed(f"{SPEC}&market=usdm&prefix=usdm:", "*") as (venue, watcher):
-        lines = {connection.path: connection for connection in (await venue.accept(), await venue.accept())}
-        public, market = lines["/public/stream"], lines["/market/stream"]
-        await begin(public, "bookTicker", "trade")
-        await begin(market, "miniTicker")
-        await market.send(day("BTCUSDT"))
-        await public.send(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
+    async with followed(FUTURES, "*") as (server, watcher):
+        await begin_futures(server)
+        await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
+
+
+async def test_a_lost_entry_of_the_futures_takes_its_own_fields_along_and_comes_back_alone() -> None:
+    async with followed(FUTURES, "*") as (server, watcher):
+        public, market = await begin_futures(server)
         await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
         await market.close(1001)
-        await public.closed.wait()
-        await watcher.until("usdm:BTCUSDT", status="stale")
+        await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high=None, volume=None, status="live")
+        again = await server.accept()
+        assert again.path == "/market/stream"
+        await begin(again, "miniTicker")
+        await again.send(day("BTCUSDT", h="170"))
+        await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="170", status="live")
+        assert not public.closed.is_set()
+
+
+async def test_after_a_reconnect_in_which_only_the_mini_ticker_speaks_the_old_quote_is_gone() -> None:
+    async with followed(FUTURES, "*") as (server, watcher):
+        public, market = await begin_futures(server)
+        await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
+        await public.close(1001)
+        await watcher.until("usdm:BTCUSDT", status="stale", reason="reconnecting")
+        await begin(await server.accept(), "bookTicker", "trade")
+        await market.send(day("BTCUSDT", h="170"))
+        await watcher.until("usdm:BTCUSDT", status="live", reason=None, bid=None, ask=None, last="150", high="170")
+
+
+async def test_spot_after_a_reconnect_in_which_only_the_mini_ticker_speaks_shows_no_old_quote() -> None:
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
+        await begin_spot(connection)
+        await watcher.until("BTCUSDT", bid="100.4", last="100.5", status="live")
+        await connection.close(1001)
+        again = await server.accept()
+        await begin(again, "bookTicker", "trade", "miniTicker")
+        await watcher.until("BTCUSDT", status="stale")
+        await again.send(day("BTCUSDT", h="170"))
+        await watcher.until("BTCUSDT", status="live", reason=None, bid=None, ask=None, last="150", high="170")
+
+
+async def test_one_broken_connection_makes_only_its_own_symbols_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance, "_STREAMS", 3)  # one symbol for each connection
+    async with followed(SPEC, "*") as (server, watcher):
+        lines = {}
+        for connection in (await server.accept(), await server.accept()):
+            request = await connection.request()
+            lines[request["params"][0].partition("@")[0]] = connection
+            await connection.send({"result": None, "id": request["id"]})
+        await lines["btcusdt"].send(quote("BTCUSDT", 100))
+        await lines["ethusdt"].send(quote("ETHUSDT", 100))
+        await watcher.until("BTCUSDT", bid="100.4", status="live")
+        await watcher.until("ETHUSDT", bid="100.4", status="live")
+        await lines["btcusdt"].drop()
+        await watcher.until("BTCUSDT", status="stale", reason="reconnecting")
+        again = await server.accept()
+        request = await again.request()
+        assert request["params"][0] == "btcusdt@bookTicker"
+        await again.send({"result": None, "id": request["id"]}, quote("BTCUSDT", 7))  # and it counts anew
+        await watcher.until("BTCUSDT", bid="7.4", status="live", reason=None)
+        await lines["ethusdt"].send(quote("ETHUSDT", 101))
+        await watcher.until("ETHUSDT", bid="101.4")
+        assert watcher.statuses["ETHUSDT"] == [("live", None)]
+
+
+async def test_the_loss_of_all_connections_is_a_failure_of_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Binance, "retry_seconds", (60.0, 60.0))
+    send, _receive = trio.open_memory_channel[FeedItem](100)
+    async with venue() as server, trio.open_nursery() as nursery:
+
+        async def drop_both() -> None:
+            for connection in (await server.accept(), await server.accept()):
+                await connection.drop()
+
+        nursery.start_soon(drop_both)
+        feed = Binance(symbols="btcusdt", market="usdm", url=server.url, ca=option_ca().removeprefix("ca="))
+        with pytest.raises(VenueClosed, match="lost"):
+            await feed.run(send)
+    assert feed.counters == {"reconnects": 1}
+
+
+async def test_coin_margined_futures_have_one_entry_for_all_streams() -> None:
+    spec = "ticker_feeds.venues.binance:Binance?symbols=BTCUSD_PERP&market=coinm"
+    async with followed(spec, "*") as (server, watcher):
+        connection = await server.accept()
+        assert connection.path == "/stream"
+        request = await connection.request()
+        assert request["params"] == ["btcusd_perp@bookTicker", "btcusd_perp@trade", "btcusd_perp@miniTicker"]
+        pair = {"ps": "BTCUSD", "T": MILLISECONDS, "E": MILLISECONDS}
+        await connection.send({"result": None, "id": request["id"]}, quote("BTCUSD_PERP", 5, e="bookTicker", **pair))
+        await connection.send(trade("BTCUSD_PERP", 5, X="MARKET"), day("BTCUSD_PERP", ps="BTCUSD"))
+        await watcher.until("BTCUSD_PERP", bid="5.4", last="5.5", high="160", time=1_000 * MILLISECONDS, status="live")
 
 
 async def test_a_missing_trade_makes_its_symbol_alone_stale_until_the_next_quote() -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin_spot(connection)
         await connection.send(trade("BTCUSDT", 103))
         await watcher.until("BTCUSDT", status="stale", reason="gap", last="103.5")
@@ -284,14 +453,16 @@ async def test_a_missing_trade_makes_its_symbol_alone_stale_until_the_next_quote
         await watcher.until("BTCUSDT", high="170")
         assert watcher.value("BTCUSDT", "status") == "stale"
         await connection.send(quote("BTCUSDT", 103))
-        await watcher.until("BTCUSDT", status="live", reason=None, bid="103.4")
+        await watcher.until("BTCUSDT", status="live", reason=None, bid="103.4", last=None)
+        await connection.send(day("BTCUSDT", h="180"))
+        await watcher.until("BTCUSDT", last="150", high="180", status="live")
         await watcher.until("ETHUSDT", bid="100.4")
         assert watcher.statuses["ETHUSDT"] == [("live", None)]
 
 
 async def test_what_comes_twice_or_late_changes_nothing() -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin_spot(connection)
         await connection.send(
             trade("BTCUSDT", 101), quote("BTCUSDT", 105), trade("BTCUSDT", 102), quote("BTCUSDT", 107)
@@ -306,8 +477,8 @@ async def test_what_comes_twice_or_late_changes_nothing() -> None:
 
 
 async def test_a_symbol_that_the_venue_does_not_have_is_stale_and_the_others_go_on(fast_clock: MockClock) -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin(connection, "bookTicker", "trade", "miniTicker")
         await connection.send(quote("BTCUSDT", 100))
         await watcher.until("BTCUSDT", bid="100.4", status="live")
@@ -323,15 +494,15 @@ async def test_a_new_connection_takes_over_before_the_old_one_ends(
 ) -> None:
     if cause == "age":
         monkeypatch.setattr(Binance, "lifetime_seconds", (8.0, 8.0))
-    async with followed(SPEC, "*") as (venue, watcher):
-        old = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        old = await server.accept()
         await begin_spot(old)
         await watcher.until("ETHUSDT", last="100.5", status="live")
         if cause == "shutdown":
             await old.send({"e": "serverShutdown", "E": MILLISECONDS})
         else:
             fast_clock.jump(9)
-        new = await venue.accept()
+        new = await server.accept()
         await old.send(quote("BTCUSDT", 101), trade("BTCUSDT", 101))
         await watcher.until("BTCUSDT", bid="101.4", last="101.5")
         await begin(new, "bookTicker", "trade", "miniTicker")
@@ -344,8 +515,8 @@ async def test_a_new_connection_takes_over_before_the_old_one_ends(
 
 
 async def test_pings_keep_a_venue_live_that_has_nothing_to_say(fast_clock: MockClock) -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin_spot(connection)
         await watcher.until("ETHUSDT", last="100.5", status="live")
         for _ in range(5):
@@ -358,12 +529,22 @@ async def test_pings_keep_a_venue_live_that_has_nothing_to_say(fast_clock: MockC
 
 
 async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
-        connection = await venue.accept()
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
         await begin_spot(connection)
-        await connection.send("{", {"stream": "x", "data": []}, b"\x80", quote("BTCUSDT", 101, A="much"))
+        await connection.send("{", {"stream": "x", "data": []}, b"\x80")
+        await connection.send(quote("BTCUSDT", 101, b=None, a=None))
         await watcher.until("BTCUSDT", status="stale", reason="bad_message", bid="100.4")
         await connection.send(quote("BTCUSDT", 102), quote("ETHUSDT", 102))
         await watcher.until("BTCUSDT", bid="102.4", status="live", reason=None)
         await watcher.until("ETHUSDT", bid="102.4")
         assert watcher.statuses["ETHUSDT"] == [("live", None)]
+
+
+async def test_a_value_that_cannot_be_read_is_withdrawn_and_the_others_apply() -> None:
+    async with followed(SPEC, "*") as (server, watcher):
+        connection = await server.accept()
+        await begin_spot(connection)
+        await watcher.until("BTCUSDT", ask_size="2.5", status="live")
+        await connection.send(quote("BTCUSDT", 101, A="much"))
+        await watcher.until("BTCUSDT", bid="101.4", ask="101.6", ask_size=None, status="live")

@@ -13,8 +13,8 @@ import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed
-from ticker.market import Publication, Update
-from ticker_feeds.venues import BadMessage, VenueState
+from ticker.market import Publication, Stale, Update
+from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.coinbase import CoinbaseTracker, parse
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
@@ -27,6 +27,9 @@ SUBSCRIBE = {
     "product_ids": ["BTC-USD", "ETH-USD"],
     "channels": ["ticker", "matches", "heartbeat"],
 }
+
+
+STATES = {"type": "subscribe", "channels": [{"name": "status"}]}
 
 
 def ticker(symbol: str, trade: int, *, sequence: int | None = None, **more: object) -> dict[str, object]:
@@ -125,18 +128,38 @@ def test_messages_without_prices_state_nothing() -> None:
         ('{"type": "ticker"}', None),
         ('{"type": "ticker", "product_id": ["A-B"]}', None),
         ('{"type": "ticker", "product_id": "A-B"}', "A-B"),
-        (json.dumps(ticker("A-B", 1, best_bid="1.5x")), "A-B"),
-        (json.dumps(ticker("A-B", 1, best_ask="NaN")), "A-B"),
-        (json.dumps(ticker("A-B", 1, price=[])), "A-B"),
-        (json.dumps(ticker("A-B", 1, time="yesterday")), "A-B"),
-        (json.dumps(ticker("A-B", 1, time="2024-13-01T00:00:00Z")), "A-B"),
-        (json.dumps(match("A-B", 1, size=None)), "A-B"),
+        (json.dumps(match("A-B", 1, price=None)), "A-B"),
     ],
 )
 def test_a_message_that_is_not_as_documented_is_refused_and_names_its_product(raw: str, symbol: str | None) -> None:
     with pytest.raises(BadMessage) as caught:
         parse(raw)
     assert caught.value.symbol == symbol
+
+
+def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one() -> None:
+    [update] = parse(json.dumps(ticker("A-B", 1, best_bid="1.5x", price=[], time="yesterday", last_size=None)))
+    assert update.fields == {
+        **parse(json.dumps(ticker("A-B", 1)))[0].fields,
+        "bid": "1.5x",
+        "last": [],
+        "time": "'yesterday'",
+        "last_size": None,
+    }
+
+
+def test_a_product_without_a_trade_yet_has_no_last_price() -> None:
+    new = ticker("A-B", 1, price="0", last_size="0", open_24h="0", high_24h="0.00", low_24h="0", volume_24h="0")
+    for key in ("sequence", "time", "trade_id"):
+        del new[key]
+    fields = parse(json.dumps(new))[0].fields
+    assert {name: value for name, value in fields.items() if value is not None} == {
+        "bid": "1.40",
+        "bid_size": "0.00100000",
+        "ask": "1.60",
+        "ask_size": "2",
+        "volume": "0",
+    }
 
 
 def stated(message: dict[str, Any]) -> dict[str, object]:
@@ -182,7 +205,7 @@ def test_a_heartbeat_tells_of_a_match_that_is_missing_once() -> None:
     tracked, counters = tracker("A-B")
     take(tracked, ticker("A-B", 5), match("A-B", 5), heartbeat("A-B", 5), heartbeat("A-B", 0))
     assert counters["gaps"] == 0
-    assert take(tracked, heartbeat("A-B", 7)) == [Update("cb:A-B", {"status": "stale", "reason": "gap"})]
+    assert take(tracked, heartbeat("A-B", 7)) == [Stale("cb:A-B", "gap")]
     assert take(tracked, heartbeat("A-B", 7)) == []
     assert counters["gaps"] == 1
 
@@ -202,10 +225,125 @@ def test_a_match_that_was_overtaken_by_a_ticker_does_not_bring_the_last_price_ba
     assert take(tracked, match("A-B", 6)) == [Update("cb:A-B", {})]
 
 
+def test_a_product_that_has_just_been_listed_needs_neither_sequence_nor_time_nor_trade() -> None:
+    tracked, counters = tracker("A-B")
+    new = {key: value for key, value in ticker("A-B", 5).items() if key not in {"sequence", "time", "trade_id"}}
+    for message in (new, new | {"sequence": None, "time": None, "trade_id": None}, new | {"best_bid": "7"}):
+        [update] = take(tracked, message)
+        assert isinstance(update, Update)
+        assert update.fields["bid"] == message["best_bid"]
+    take(tracked, ticker("A-B", 5))
+    assert counters == {}
+
+
+def test_a_match_without_a_number_is_a_match() -> None:
+    tracked, counters = tracker("A-B")
+    [update] = take(tracked, match("A-B", 5, trade_id=None))
+    assert isinstance(update, Update)
+    assert update.fields["last"] == "5.50"
+    assert counters == {}
+
+
+def test_a_product_that_counts_anew_after_a_restart_goes_on() -> None:
+    tracked, counters = tracker("A-B")
+    take(tracked, ticker("A-B", 5_000))
+    [update] = take(tracked, ticker("A-B", 7, time="2024-05-06T07:30:00Z"))
+    assert isinstance(update, Update)
+    assert update.fields["bid"] == "7.40"
+    assert counters == {"renumbered": 1}
+
+
+def error(reason: str) -> dict[str, object]:
+    return {"type": "error", "message": "Failed to subscribe", "reason": reason}
+
+
+def asked(tracked: CoinbaseTracker) -> list[Any]:
+    """The products of each request since the last look; those of the states are None."""
+    products = [request.get("product_ids") for request in tracked.outbox if isinstance(request, dict)]
+    tracked.outbox.clear()
+    return products
+
+
+def test_an_error_that_names_no_product_is_traced_to_one_by_halves_while_the_others_are_subscribed() -> None:
+    tracked, counters = tracker("A-A", "B-B", "C-C", "D-D")
+    refusal, seen = error("something about a product"), []
+    for answer in (refusal, subscriptions("A-A", "B-B"), refusal, refusal, subscriptions("A-A", "B-B", "D-D")):
+        seen += asked(tracked)
+        last = take(tracked, answer)
+        if answer is refusal and seen[-1] == ["C-C"]:
+            assert last == [Stale("cb:C-C", "refused")]
+    assert seen == [["A-A", "B-B", "C-C", "D-D"], ["A-A", "B-B"], ["C-C", "D-D"], ["C-C"], ["D-D"]]
+    assert asked(tracked) == [None]
+    assert not tracked.pending
+    assert list(tracked.symbols()) == ["A-A", "B-B", "D-D"]
+    assert counters == {"refused": 1}
+
+
+def test_an_error_that_names_no_product_and_meets_all_is_raised() -> None:
+    tracked, _ = tracker("A-A", "B-B")
+    take(tracked, error("rate limit"), error("rate limit"))
+    with pytest.raises(VenueRefused, match=r"refuses all subscriptions: Failed to subscribe: rate limit$"):
+        take(tracked, error("rate limit"))
+
+
+def test_an_error_about_a_product_is_not_about_another_whose_name_is_a_part_of_it() -> None:
+    tracked, _ = tracker("BTC-USD", "ETH-USD")
+    assert take(tracked, error("BTC-USD-PERP and WETH-USD are no products")) == []
+    assert asked(tracked) == [["BTC-USD", "ETH-USD"], ["BTC-USD"]]
+
+
+def test_an_error_that_answers_no_subscription_costs_nothing() -> None:
+    tracked, counters = tracker("A-A", "B-B")
+    assert take(tracked, subscriptions("A-A", "B-B"), error("status is not a channel")) == []
+    assert asked(tracked) == [["A-A", "B-B"], None]
+    assert counters == {"errors": 1}
+
+
+def states(**products: str | dict[str, object]) -> dict[str, object]:
+    named = {name.replace("_", "-"): each for name, each in products.items()}
+    listed = [{"id": name, **({"status": each} if isinstance(each, str) else each)} for name, each in named.items()]
+    return {"type": "status", "currencies": [], "products": [*listed, {"id": None}, 7, {"id": "X-Y", "status": "x"}]}
+
+
+@pytest.mark.parametrize("flag", ["trading_disabled", "cancel_only", "post_only", "auction_mode"])
+def test_a_product_whose_orders_are_not_matched_is_halted_until_they_are(flag: str) -> None:
+    tracked, _ = tracker("A-A", "B-B")
+    take(tracked, ticker("A-A", 5), states(A_A="online", B_B="online"))
+    halted = states(A_A={"status": "online", flag: True}, B_B={"status": "online", flag: False})
+    assert take(tracked, halted) == [Update("cb:A-A", {"status": "halted", "reason": "exchange_halt"})]
+    assert take(tracked, halted) == []
+    assert take(tracked, states(A_A="online", B_B={})) == []
+    [update] = take(tracked, ticker("A-A", 6))
+    assert isinstance(update, Update)
+    assert (update.fields["status"], update.fields["reason"]) == ("live", None)
+
+
+def test_a_product_that_is_offline_is_halted_and_one_that_is_delisted_is_closed() -> None:
+    tracked, counters = tracker("A-A", "B-B", "C-C")
+    assert take(tracked, states(A_A="offline", B_B="delisted", C_C="internal")) == [
+        Update("cb:A-A", {"status": "halted", "reason": "exchange_halt"}),
+        Update("cb:B-B", {"status": "closed", "reason": "delisted"}),
+        Update("cb:C-C", {"status": "halted", "reason": "exchange_halt"}),
+    ]
+    assert take(tracked, {"type": "status", "products": {}}) == []
+    assert counters == {"parse_errors": 1}
+
+
+def test_a_product_that_was_refused_is_subscribed_when_it_appears() -> None:
+    tracked, _ = tracker("A-A", "B-B")
+    take(tracked, error("B-B is not a valid product"), subscriptions("A-A"), states(A_A="online"))
+    assert asked(tracked) == [["A-A", "B-B"], ["A-A"], None]
+    take(tracked, states(B_B="offline"), states(B_B={"status": "online", "post_only": True}), subscriptions("B-B"))
+    assert asked(tracked) == [["B-B"]]
+    [update] = take(tracked, ticker("B-B", 5))
+    assert isinstance(update, Update)
+    assert "B-B" in tracked.symbols()
+
+
 def test_products_that_were_not_asked_for_are_nothing_to_us() -> None:
     tracked, counters = tracker("A-B")
     assert take(tracked, ticker("X-Y", 5), match("X-Y", 9), heartbeat("X-Y", 11), ticker("X-Y", 1, price="x")) == []
-    assert counters == {"parse_errors": 1}
+    assert counters == {}
 
 
 SPEC = "ticker_feeds.venues.coinbase:Coinbase?symbols=BTC-USD,ETH-USD"
@@ -215,6 +353,7 @@ async def begin(connection: ServedConnection) -> None:
     """A subscription that is answered, and the first ticker and match of each product."""
     assert await connection.request() == SUBSCRIBE
     await connection.send(subscriptions("BTC-USD", "ETH-USD"))
+    assert await connection.request() == STATES
     for symbol in ("BTC-USD", "ETH-USD"):
         await connection.send(ticker(symbol, 100), match(symbol, 100, type="last_match"))
 
@@ -311,14 +450,44 @@ async def test_an_unknown_product_is_stale_and_the_others_are_asked_for_again() 
         await watcher.until("BTC-USD", bid="100.4", status="live")
 
 
-async def test_a_refusal_that_names_no_product_starts_the_feed_again() -> None:
+async def test_a_refusal_that_names_no_product_takes_only_the_refused_one_down() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
         connection = await venue.accept()
         await connection.request()
-        await connection.send({"type": "error", "message": "Failed to subscribe", "reason": "rate limit exceeded"})
+        await connection.send(error("something is wrong with a product"))
+        assert await connection.request() == {**SUBSCRIBE, "product_ids": ["BTC-USD"]}
+        await connection.send(subscriptions("BTC-USD"), ticker("BTC-USD", 100))
+        assert await connection.request() == {**SUBSCRIBE, "product_ids": ["ETH-USD"]}
+        await connection.send(error("something is wrong with a product"), ticker("BTC-USD", 101))
+        await watcher.until("ETH-USD", status="stale", reason="refused")
+        await watcher.until("BTC-USD", bid="101.4", status="live")
+
+
+async def test_a_refusal_of_everything_starts_the_feed_again() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        connection = await venue.accept()
+        for _ in range(3):
+            await connection.request()
+            await connection.send(error("rate limit exceeded"))
         await connection.closed.wait()
         await begin(await venue.accept())
         await watcher.until("BTC-USD", bid="100.4", status="live", reason=None)
+
+
+async def test_halts_and_delistings_of_products_are_shown_until_they_end() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        connection = await venue.accept()
+        await begin(connection)
+        await watcher.until("ETH-USD", bid="100.4", status="live")
+        await connection.send(states(BTC_USD={"status": "online", "cancel_only": True}, ETH_USD="online"))
+        await watcher.until("BTC-USD", status="halted", reason="exchange_halt", bid="100.4")
+        await connection.send(heartbeat("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="stale", reason="gap")
+        await connection.send(ticker("BTC-USD", 101))
+        await watcher.until("BTC-USD", status="halted", reason="exchange_halt", bid="101.4")
+        await connection.send(states(BTC_USD="online", ETH_USD="delisted"), ticker("BTC-USD", 102))
+        await watcher.until("BTC-USD", status="live", reason=None, bid="102.4")
+        await watcher.until("ETH-USD", status="closed", reason="delisted")
 
 
 async def test_the_decimal_places_of_a_product_can_become_more() -> None:

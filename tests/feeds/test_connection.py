@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from pathlib import Path
 
 import pytest
+import trio
+from trio_websocket import WebSocketRequest, serve_websocket
 
 from tests.feeds.venue_server import option_ca, venue
-from ticker_feeds.venues import Request, VenueClosed, VenueUnreachable, open_connection
+from ticker.net.devcert import development_certificate
+from ticker.net.tls import server_context
+from ticker_feeds.venues import Request, VenueClosed, VenueSilent, VenueUnreachable, open_connection
 from ticker_feeds.venues.coinbase import Coinbase
+from ticker_feeds.venues.connection import failure_in
 
 
 def trusting() -> ssl.SSLContext:
@@ -40,6 +47,49 @@ async def test_a_close_carries_its_code_and_a_lost_connection_has_none() -> None
                 for call in (connection.ping(), connection.send("x")):
                     with pytest.raises(VenueClosed):
                         await call
+
+
+async def opened(url: str) -> None:
+    async with open_connection(url, trusting()):
+        raise AssertionError("it must fail")
+
+
+async def test_every_failure_to_connect_is_one_line_that_names_the_venue_and_the_cause() -> None:
+    async def refuse(request: WebSocketRequest) -> None:
+        await request.reject(403, body=b"\x1b[31mno\n")
+
+    made = development_certificate(Path(os.environ["TICKER_HOME"]))
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve_websocket, refuse, "127.0.0.1", 0, server_context(made.cert, made.key))
+        failures = {
+            f"wss://127.0.0.1:{server.port}/v2?key=SECRET": "the server answers with HTTP 403 instead of a WebSocket",
+            "wss://venue.invalid/v2": "",  # the resolver's words
+            "wss://127.0.0.1:1/v2": "Connection refused",
+        }
+        for url, cause in failures.items():
+            with pytest.raises(VenueUnreachable) as caught:
+                await opened(url)
+            text = str(caught.value)
+            assert text.startswith(f"{url.partition('?')[0]}: ")
+            assert cause in text
+            assert text.isprintable()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_venue_s_reason_for_closing_is_text_and_cut_off() -> None:
+    async with venue() as server, open_connection(server.url, trusting()) as connection:
+        await (await server.accept()).close(1_013, "\x1b[31mlater\n")
+        with pytest.raises(VenueClosed) as caught:
+            await connection.receive()
+    assert str(caught.value) == r"the venue closed the connection: 1013 \x1b[31mlater\n"
+
+
+def test_of_several_failures_at_once_one_is_told_and_a_fault_of_code_is_never_hidden() -> None:
+    closed, silent, fault = VenueClosed("closed"), VenueSilent("silent"), KeyError("k")
+    assert failure_in(BaseExceptionGroup("", [closed, BaseExceptionGroup("", [silent])])) is closed
+    assert failure_in(BaseExceptionGroup("", [BaseExceptionGroup("", [fault])])) is fault
+    both = BaseExceptionGroup("", [closed, fault])
+    assert failure_in(both) is both
 
 
 async def test_neither_a_repr_nor_an_error_shows_a_secret_of_the_url() -> None:

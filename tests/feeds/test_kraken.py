@@ -13,7 +13,7 @@ import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed
-from ticker.market import Instrument, Publication, Update
+from ticker.market import Instrument, Publication, Stale, Update, Value
 from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.kraken import KrakenTracker, parse
 from ticker_feeds.venues.venue import first_instruments
@@ -111,19 +111,24 @@ def test_messages_without_prices_state_nothing() -> None:
         ('{"channel":"ticker"}', None),
         ('{"channel":"ticker","data":[7]}', None),
         ('{"channel":"trade","data":[{"price":1}]}', None),
-        ('{"channel":"trade","data":[{"symbol":"A/B","price":1}]}', "A/B"),
-        ('{"channel":"ticker","data":[{"symbol":"A/B","bid":true,"ask":1}]}', "A/B"),
-        (ticker("A/B", "1e400"), "A/B"),
-        (ticker("A/B", '"NaN"'), "A/B"),
-        (ticker("A/B", "null"), "A/B"),
-        (ticker("A/B", "1", more=',"trades":1.5'), "A/B"),
-        (ticker("A/B", "1", more=',"timestamp":"noon"'), "A/B"),
+        ('{"channel":"trade","data":[{"symbol":"A/B","qty":1}]}', "A/B"),
+        ('{"channel":"trade","data":[{"symbol":"A/B","price":null,"qty":1}]}', "A/B"),
+        ('{"channel":"ticker","data":[{"symbol":"A/B","bid":null,"volume":1}]}', "A/B"),
     ],
 )
 def test_a_message_that_is_not_as_documented_is_refused_and_names_its_pair(raw: str, symbol: str | None) -> None:
     with pytest.raises(BadMessage) as caught:
         parse(raw)
     assert caught.value.symbol == symbol
+
+
+@pytest.mark.parametrize(
+    ("written", "handed_over"),
+    [("null", None), ("0", None), ("true", True), ('"NaN"', "NaN"), ("1e400", Decimal("1e400"))],
+)
+def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one(written: str, handed_over: Value) -> None:
+    fields = parse(ticker("A/B", written, more=',"timestamp":"noon"'))[0].fields
+    assert (fields["bid"], fields["ask"], fields["time"]) == (handed_over, Decimal("200.5"), "'noon'")
 
 
 def stated(element: dict[str, Any]) -> dict[str, object]:
@@ -163,33 +168,110 @@ def take(tracked: KrakenTracker, *messages: object) -> list[Publication]:
     return [each for message in raw for each in tracked.take(message)]
 
 
-def test_a_subscription_that_fails_as_a_whole_is_raised_but_one_of_instruments_is_not() -> None:
+FAILED = {"method": "subscribe", "success": False, "error": "Rate limit exceeded", "time_in": TIME}
+
+
+def asked(tracked: KrakenTracker) -> list[tuple[Any, Any, int]]:
+    """Number, channel and symbols of each request since the last look."""
+    requests = [request for request in tracked.outbox if isinstance(request, dict)]
+    tracked.outbox.clear()
+    return [(each["params"]["channel"], each["params"].get("symbol"), each["req_id"]) for each in requests]
+
+
+def test_an_error_that_names_no_pair_is_traced_to_one_by_halves_while_the_others_are_subscribed() -> None:
+    tracked, counters = tracker("A/B", "C/D", "E/F")
+    assert asked(tracked)[0] == ("ticker", ["A/B", "C/D", "E/F"], 1)
+    take(tracked, {**FAILED, "req_id": 1})
+    assert asked(tracked) == [("ticker", ["A/B", "C/D"], 5), ("ticker", ["E/F"], 6)]
+    assert take(tracked, answer("ticker", "A/B", 5), answer("ticker", "C/D", 5)) == []
+    assert take(tracked, {**FAILED, "req_id": 6}) == [Stale("E/F", "refused")]
+    assert asked(tracked) == []
+    assert tracked.pending == {("trade", "A/B"), ("trade", "C/D")}
+    assert counters == {"refused": 1}
+
+
+def test_an_error_that_names_no_pair_and_meets_all_is_raised_but_one_of_instruments_is_not() -> None:
     tracked, _ = tracker("A/B")
-    failed = {"method": "subscribe", "success": False, "error": "Rate limit exceeded", "time_in": TIME}
-    assert take(tracked, {**failed, "req_id": 3}) == []
+    assert take(tracked, {**FAILED, "req_id": 3}) == []
     with pytest.raises(VenueRefused, match="ticker: Rate limit exceeded"):
-        take(tracked, {**failed, "req_id": 1})
+        take(tracked, {**FAILED, "req_id": 1})
+
+
+@pytest.mark.parametrize("number", [1, 99, None, "1", []])
+def test_an_error_that_answers_no_open_request_costs_nothing(number: object) -> None:
+    tracked, counters = tracker("A/B", "C/D")
+    take(tracked, *(answer("ticker", symbol, 1) for symbol in ("A/B", "C/D")))
+    assert take(tracked, {**FAILED, "req_id": number}) == []
+    assert counters == {"parse_errors": 1}
 
 
 def test_a_pair_is_refused_once_even_if_only_the_error_names_it() -> None:
     tracked, counters = tracker("A/B", "C/D")
     failed = {"method": "subscribe", "success": False, "error": "Currency pair not supported A/B"}
-    assert take(tracked, {**failed, "req_id": 1}) == [Update("A/B", {"status": "stale", "reason": "refused"})]
+    assert take(tracked, {**failed, "req_id": 1}) == [Stale("A/B", "refused")]
     assert take(tracked, {**failed, "req_id": 2}) == []
     assert counters == {"refused": 1}
     assert tracked.pending == {("ticker", "C/D"), ("trade", "C/D")}
 
 
-def test_instruments_that_cannot_be_read_are_counted_and_change_nothing() -> None:
+def test_an_error_about_a_pair_is_not_about_another_whose_name_is_a_part_of_it() -> None:
+    tracked, counters = tracker("BTC/USD", "ETH/USD")
+    error = "Currency pair not supported BBTC/USD"
+    assert take(tracked, {**FAILED, "error": error, "symbol": "BBTC/USD", "req_id": 1}) == []
+    assert take(tracked, {**FAILED, "error": error, "req_id": 1}) == []
+    assert counters == {}
+    assert ("ticker", "BTC/USD") in tracked.pending
+
+
+@pytest.mark.parametrize("last", ["null", "0", None])
+def test_a_ticker_without_a_last_price_after_a_trade_is_a_quote_like_any_other(last: str | None) -> None:
     tracked, counters = tracker("A/B")
+    raw = ticker("A/B", "101").replace('"last":150,', "" if last is None else f'"last":{last},')
+    [before] = take(tracked, raw)
+    _, after = take(tracked, trades("A/B", 7), raw)
+    assert isinstance(before, Update)
+    assert isinstance(after, Update)
+    assert before.fields["bid"] == after.fields["bid"] == 101
+    assert before.fields["last"] is None
+    assert "last" not in after.fields  # that of the trade stays
+    assert counters == {}
+
+
+def test_an_element_that_cannot_be_read_costs_the_others_of_its_message_nothing() -> None:
+    tracked, counters = tracker("A/B", "C/D")
+    bad, good = json.loads(trades("A/B", 1))["data"], json.loads(trades("C/D", 1))["data"]
+    del bad[0]["price"]
+    stale, update = take(tracked, {"channel": "trade", "data": [*bad, *good]})
+    assert stale == Stale("A/B", "bad_message")
+    assert isinstance(update, Update)
+    assert (update.symbol, update.fields["last"]) == ("C/D", Decimal("1.5"))
+    assert counters == {"parse_errors": 1}
+
+
+def test_an_instrument_without_its_decimal_places_keeps_them_and_costs_neither_its_state_nor_others() -> None:
+    tracked, counters = tracker("A/B", "C/D")
+    take(tracked, instrument(pair("A/B", "online", 3, 8)))
+    bad = pair("A/B", "cancel_only", 3, 8)
+    del bad["price_precision"]
+    halted = {"status": "halted", "reason": "exchange_halt"}
+    assert take(tracked, instrument({"symbol": None}, bad, pair("C/D", "delisted", 30, -1))) == [
+        Instrument("A/B", 3, 8, {"base": "A", "currency": "B"}),
+        Update("A/B", halted),
+        Instrument("C/D", 15, 0, {"base": "C", "currency": "D"}),
+        Update("C/D", {"status": "closed", "reason": "delisted"}),
+    ]
     assert take(tracked, {"channel": "instrument", "data": []}, instrument(pair("X/Y", "online", 1, 1))) == []
-    assert take(tracked, instrument(pair("A/B", "online", -1, 8))) == [
-        Update("A/B", {"status": "stale", "reason": "bad_message"})
-    ]
-    assert take(tracked, instrument(pair("A/B", "online", 30, 8))) == [
-        Instrument("A/B", 15, 8, {"base": "A", "currency": "B"})
-    ]
-    assert counters == {"parse_errors": 2}
+    assert counters == {"parse_errors": 1}
+
+
+def test_a_pair_that_was_refused_is_subscribed_when_it_appears() -> None:
+    tracked, _ = tracker("A/B", "C/D")
+    asked(tracked)
+    refusal = {**FAILED, "error": "Currency pair not supported", "symbol": "A/B", "req_id": 1}
+    take(tracked, refusal, instrument(pair("A/B", "work_in_progress", 1, 1)))
+    assert asked(tracked) == []
+    take(tracked, instrument(pair("A/B", "online", 1, 1)))
+    assert asked(tracked) == [("ticker", ["A/B"], 5), ("trade", ["A/B"], 6)]
 
 
 SPEC = "ticker_feeds.venues.kraken:Kraken?symbols=BTC/USD,ETH/USD"
@@ -234,7 +316,8 @@ async def test_a_missing_trade_makes_its_pair_alone_stale_until_the_next_ticker(
         await connection.send(trades("BTC/USD", 9, 11))
         await watcher.until("BTC/USD", status="stale", reason="gap", last="11.5")
         await connection.send(ticker("BTC/USD", "101"))
-        await watcher.until("BTC/USD", status="live", reason=None, bid="101", last="11.5")
+        # The trade was of a time with a gap: the ticker says everything anew.
+        await watcher.until("BTC/USD", status="live", reason=None, bid="101", last="150")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
 
 
@@ -361,12 +444,22 @@ async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
         connection = await venue.accept()
         await begin(connection)
-        await connection.send("{", '{"channel":"ticker","data":{}}', {"method": "subscribe"}, ticker("BTC/USD", '"?"'))
+        bad = ticker("BTC/USD", "null").replace('"ask":200.5', '"ask":null').replace('"last":150', '"last":null')
+        await connection.send("{", '{"channel":"ticker","data":{}}', {"method": "subscribe"}, bad)
         await watcher.until("BTC/USD", status="stale", reason="bad_message", bid="100")
         await connection.send(ticker("BTC/USD", "101"), ticker("ETH/USD", "101"))
         await watcher.until("BTC/USD", bid="101", status="live", reason=None)
         await watcher.until("ETH/USD", bid="101")
         assert watcher.statuses["ETH/USD"] == [("live", None)]
+
+
+async def test_a_value_that_cannot_be_read_is_withdrawn_and_the_others_apply() -> None:
+    async with followed(SPEC, "*") as (venue, watcher):
+        connection = await venue.accept()
+        await begin(connection)
+        await watcher.until("BTC/USD", bid="100", status="live")
+        await connection.send(ticker("BTC/USD", '"oops"').replace("200.5", "201"))
+        await watcher.until("BTC/USD", bid=None, ask="201", status="live")
 
 
 def test_a_pair_that_is_refused_on_both_channels_is_not_asked_for_anew() -> None:

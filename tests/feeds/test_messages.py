@@ -10,19 +10,24 @@ from typing import Any, Literal
 
 import pytest
 
+from ticker.market import Value
 from ticker_feeds.venues import (
     BadMessage,
     decode_json,
     decode_object,
     decompress,
     messages,
-    read_decimal,
-    read_decimals,
+    named_symbols,
     read_integer,
     read_kind,
-    read_microseconds,
+    read_sequence,
     read_text,
+    read_unix_time,
+    read_utc,
+    read_value,
+    read_values,
     without_empty_sides,
+    without_zero_prices,
 )
 
 Coding = Literal["gzip", "zlib", "deflate"]
@@ -97,27 +102,19 @@ def test_integers_are_those_that_every_client_can_hold() -> None:
             read_integer([value], 0)
 
 
-def test_decimals_are_texts_as_they_came_or_json_numbers() -> None:
-    good: list[object] = ["-1.50", "0", 7, Decimal("1E+40"), Decimal("1E-40")]
-    assert [read_decimal([value], 0, "A") for value in good] == good
-    bad: list[object] = [
-        "",
-        "1.",
-        "+1",
-        "1e5",
-        "9" * 41,
-        Decimal("NaN"),
-        Decimal("1E+41"),
-        Decimal("1E-41"),
-        True,
-        None,
-        [],
-    ]
-    for value in bad:
-        with pytest.raises(BadMessage, match="no decimal number"):
-            read_decimal([value], 0, "A")
-    fields = {"b": "bid", "a": "ask"}
-    assert read_decimals({"b": "1", "a": None, "x": "?"}, fields, "A") == {"bid": "1"}
+def test_a_sequence_number_may_be_missing_and_is_otherwise_an_integer() -> None:
+    assert [read_sequence(message, "n") for message in ({}, {"n": None}, {"n": 7})] == [None, None, 7]
+    with pytest.raises(BadMessage, match="no whole number") as caught:
+        read_sequence({"n": "7"}, "n", "A")
+    assert caught.value.symbol == "A"
+
+
+def test_values_are_handed_over_as_they_came_and_what_is_missing_is_none() -> None:
+    message = {"b": "1.50", "a": None, "q": Decimal("NaN"), "x": "?"}
+    assert repr(read_values(message, {"b": "bid", "a": "ask", "q": "bid_size", "z": "ask_size"})) == repr(
+        {"bid": "1.50", "ask": None, "bid_size": Decimal("NaN"), "ask_size": None}
+    )
+    assert [read_value(["x", "oops"], at) for at in (1, 2)] == ["oops", None]
 
 
 def test_times_in_utc_are_microseconds_and_finer_digits_are_cut_off() -> None:
@@ -126,13 +123,50 @@ def test_times_in_utc_are_microseconds_and_finer_digits_are_cut_off() -> None:
         ("1970-01-01T00:00:00.5+00:00", 500_000),
         ("1970-01-01T00:00:00.123456789Z", 123_456),
     ]:
-        assert read_microseconds([text], 0, "A") == microseconds
-    for text in ("1970-01-01T00:00:01", "1970-01-01T00:00:01+01:00", "1970-13-01T00:00:01Z", "now", ""):
-        with pytest.raises(BadMessage):
-            read_microseconds([text], 0, "A")
+        assert read_utc([text], 0) == microseconds
+
+
+def test_times_since_1970_are_milliseconds_or_microseconds_by_their_size() -> None:
+    for value in (1_714_979_289_123, 1_714_979_289_123_000):
+        assert read_unix_time([value], 0) == 1_714_979_289_123_000
+    assert read_unix_time([0], 0) == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["1970-01-01T00:00:01", "1970-01-01T00:00:01+01:00", "1970-13-01T00:00:01Z", "now", "", "5", [], True]
+)
+def test_a_time_that_cannot_be_read_is_a_text_that_no_one_takes_for_a_time(value: object) -> None:
+    for read in (read_utc, read_unix_time):
+        assert read({}, "t") is None
+        handed_over = read([value], 0)
+        assert isinstance(handed_over, str)
+        assert not handed_over.isdigit()
+
+
+def test_symbols_in_a_text_are_whole_words_and_never_a_part_of_another() -> None:
+    symbols = ["BTC/USD", "ETH-USD"]
+    for text, named in [
+        ("Currency pair not supported BTC/USD", ["BTC/USD"]),
+        ("Currency pair not supported BBTC/USD", []),
+        ("'ETH-USD', BTC/USD: not valid.", ["BTC/USD", "ETH-USD"]),
+        ("ETH-USD-PERP and ETH-USDC are not valid", []),
+        ("No such product: ETH-USD.", ["ETH-USD"]),
+        ("Rate limit exceeded", []),
+    ]:
+        assert named_symbols(text, symbols) == named
 
 
 def test_a_side_of_zero_is_withdrawn_with_its_size_and_another_one_stays() -> None:
     fields = without_empty_sides({"bid": "0.00", "bid_size": "5", "ask": "1", "ask_size": "2"})
     assert fields == {"bid": None, "bid_size": None, "ask": "1", "ask_size": "2"}
     assert without_empty_sides({"last": "0"}) == {"last": "0"}
+
+
+def test_prices_of_zero_are_withdrawn_with_their_sizes_where_an_instrument_cannot_have_them() -> None:
+    zero: dict[str, Value] = {"bid": "0.00", "bid_size": "5", "ask": Decimal("0E-8"), "last": 0, "last_size": 1}
+    assert without_zero_prices(zero | {"open": "0", "high": "0.1", "low": "x", "volume": "0"}) == {
+        **dict.fromkeys(("bid", "bid_size", "ask", "ask_size", "last", "last_size", "open")),
+        "high": "0.1",
+        "low": "x",
+        "volume": "0",
+    }

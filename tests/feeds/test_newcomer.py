@@ -12,7 +12,7 @@ import trio
 
 from tests.feeds.newcomer import Lantern, LanternTracker
 from tests.feeds.venue_server import ServedConnection, option_ca, venue, venue_that_talks
-from ticker.market import FeedItem, Instrument, Update
+from ticker.market import FeedItem, Instrument, Stale, Update
 from ticker_feeds.kit import check_feed
 from ticker_feeds.venues import VenueState
 
@@ -70,7 +70,7 @@ async def test_a_newcomer_s_feed_subscribes_and_publishes_compressed_arrays_exac
                 )
             ],
             [],
-            [Update("GOLD", {"status": "stale", "reason": "bad_message"})],
+            [Stale("GOLD", "bad_message")],
             [Update("GOLD", {"status": "halted", "reason": "exchange_halt"})],
         ]
         nursery.cancel_scope.cancel()

@@ -45,7 +45,7 @@ def test_the_page_names_all_rules_fields_and_fault_symbols() -> None:
 def test_the_helpers_that_the_page_names_exist() -> None:
     table = PAGE.partition("| your venue |")[2].partition("\n\n")[0]
     state = set(re.findall(r"self\.state\.(\w+)", table))
-    assert state >= {"update", "mark", "clear", "mark_refused", "is_new_trade", "is_new_quote"}
+    assert state >= {"update", "halt", "resume", "mark_refused", "is_new_trade", "is_new_quote"}
     assert all(hasattr(ticker_feeds.venues.VenueState, name) for name in state)
     functions = set(re.findall(r"\b((?:decode|read)_\w+|decompress|open_connection)\(", PAGE))
     assert functions

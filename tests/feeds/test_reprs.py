@@ -27,6 +27,6 @@ def test_a_tracker_shows_its_requests_and_a_state_its_open_problems() -> None:
     assert repr(tracker) == "<CoinbaseTracker: 1 to send, 2 pending>"
     tracker.ending = True
     assert repr(tracker) == "<CoinbaseTracker: 1 to send, 2 pending, ending>"
-    assert repr(state) == "<VenueState: 2 symbols, 2 without data, <StatusTracker: all live>>"
+    assert repr(state) == "<VenueState: 2 symbols, 2 without data>"
     state.mark_gap("A-B")
-    assert repr(state) == "<VenueState: 2 symbols, 2 without data, <StatusTracker: {'A-B': ['gap']}>>"
+    assert repr(state) == "<VenueState: 2 symbols, 2 without data, unrepaired ['A-B']>"

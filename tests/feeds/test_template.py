@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed, option_ca, venue_that_talks
-from ticker.market import Publication, Update
+from ticker.market import Publication, Stale, Update
 from ticker_feeds.kit import check_feed
 from ticker_feeds.kit.template import Template, TemplateTracker, parse
 from ticker_feeds.venues import BadMessage, VenueState
@@ -84,14 +84,14 @@ async def test_the_template_answers_pings_and_gives_up_a_silent_connection(fast_
 def test_repeated_quotes_are_dropped_and_a_missing_trade_is_a_gap_until_the_next_quote() -> None:
     tracked, counters = tracker()
     assert len(read(tracked, quote("GOLD", 5), quote("GOLD", 5), quote("GOLD", 4))) == 1
-    [first, second] = read(tracked, trade("GOLD", 1), trade("GOLD", 3))
-    assert isinstance(first, Update)
-    assert isinstance(second, Update)
-    assert first.fields == {"last": "1.20", "last_size": 3, "time": 1_000 * MILLISECONDS}
-    assert second.fields["reason"] == "gap"
+    [first, _, gap] = read(tracked, trade("GOLD", 1), trade("GOLD", 3))
+    assert first == Update("x:GOLD", {"last": "1.20", "last_size": 3, "time": 1_000 * MILLISECONDS})
+    assert gap == Stale("x:GOLD", "gap")
+    assert tracked.state.unrepaired(["GOLD"])
     [repaired] = read(tracked, quote("GOLD", 6))
     assert isinstance(repaired, Update)
-    assert (repaired.symbol, repaired.fields["status"]) == ("x:GOLD", "live")
+    assert repaired.fields["bid"] == "6.10"
+    assert not tracked.state.unrepaired(["GOLD"])
     assert counters == {"duplicates": 2, "gaps": 1}
 
 
@@ -101,8 +101,13 @@ def test_kinds_and_symbols_that_were_not_requested_are_ignored() -> None:
     assert counters == {}
 
 
-def test_an_empty_side_is_withdrawn_and_a_message_without_its_numbers_is_refused() -> None:
+def test_an_empty_side_is_withdrawn_and_a_value_that_cannot_be_read_is_handed_over() -> None:
     assert parse(quote("GOLD", 1, bid="0")).fields["bid"] is None
-    for message in (quote("GOLD", 1, bid="x"), quote("GOLD", 1, ms=None), trade("GOLD", 1) | {"symbol": 5}):
+    assert parse(quote("GOLD", 1, bid="x", ms=None)).fields == {"bid": "x", "ask": "1.30", "time": None}
+
+
+def test_a_message_without_a_symbol_or_with_a_bad_number_is_refused() -> None:
+    tracked, _ = tracker()
+    for message in (trade("GOLD", 1) | {"symbol": 5}, quote("GOLD", 1) | {"seq": "x"}):
         with pytest.raises(BadMessage):
-            parse(message)
+            read(tracked, message)

@@ -26,10 +26,12 @@ from ticker_feeds.venues import (
     Tracker,
     Venue,
     VenueState,
-    read_decimals,
     read_integer,
     read_kind,
+    read_sequence,
     read_text,
+    read_unix_time,
+    read_values,
     without_empty_sides,
 )
 
@@ -41,10 +43,10 @@ _FIELDS = {"quote": {"bid": "bid", "ask": "ask"}, "trade": {"price": "last", "si
 
 # 1. The values in a message: no I/O and no state, so the easiest part to test on recorded messages.
 def parse(message: Message) -> Update:
-    """Return the update in a quote or a trade. Raises `BadMessage`."""
+    """Return the update in a quote or a trade; the service checks its values. Raises `BadMessage`."""
     symbol = read_text(message, "symbol")
-    fields = read_decimals(message, _FIELDS[message["type"]], symbol)
-    return Update(symbol, without_empty_sides(fields) | {"time": 1_000 * read_integer(message, "ms", symbol)})
+    fields = read_values(message, _FIELDS[message["type"]])
+    return Update(symbol, without_empty_sides(fields) | {"time": read_unix_time(message, "ms")})
 
 
 # 2. The protocol: requests, answers, sequence numbers. Still no I/O.
@@ -74,15 +76,15 @@ class TemplateTracker(Tracker):
 
     def _event(self, kind: str, symbol: str, message: Message) -> list[Publication]:
         if kind == "halt":
-            return self.state.mark(symbol, "exchange_halt")
+            return self.state.halt(symbol)
         if kind == "resume":
-            self.state.clear(symbol, "exchange_halt")
+            self.state.resume(symbol)
             return self.state.update(symbol, {}, full_quote=False)
         update = parse(message)
         if kind == "quote":
-            new = self.state.is_new_quote(symbol, read_integer(message, "seq", symbol))
+            new = self.state.is_new_quote(symbol, read_sequence(message, "seq", symbol))
         else:
-            new = self.state.is_new_trade(symbol, read_integer(message, "id", symbol))  # a number left out is a gap
+            new = self.state.is_new_trade(symbol, read_sequence(message, "id", symbol))  # a number left out is a gap
         return self.state.update(symbol, update.fields, full_quote=kind == "quote") if new else []
 
     def _answer(self, message: Message) -> list[Publication]:

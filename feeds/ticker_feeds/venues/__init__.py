@@ -1,11 +1,12 @@
 """Feeds of venues with a WebSocket API, one module each, and the helpers to write another one.
 
 An author imports the helpers from here. `Venue` is the feed: options, connections, heartbeats, repair of gaps. A
-`Tracker` is the venue's protocol without I/O, from frames to publications; a `VenueState` keeps sequence numbers and
-statuses for it. `decode_*`, `decompress` and `read_*` turn frames into values. `open_connection` is the bare
+`Tracker` is the venue's protocol without I/O, from frames to publications; a `VenueState` keeps sequence numbers,
+gaps and halts for it. `decode_*`, `decompress` and `read_*` turn frames into values. `open_connection` is the bare
 connection, for a venue that does not fit a `Venue`.
 
-Modules here import only `ticker.market`, `ticker.errors`, `ticker_feeds.parsing` and each other.
+Modules here import only the vocabulary (`ticker.market`, `ticker.errors`, `ticker.texts`), `ticker_feeds.parsing` and
+each other.
 """
 
 from ticker_feeds.venues.connection import (
@@ -22,15 +23,19 @@ from ticker_feeds.venues.messages import (
     decode_json,
     decode_object,
     decompress,
-    read_decimal,
-    read_decimals,
+    named_symbols,
     read_integer,
     read_kind,
-    read_microseconds,
+    read_sequence,
     read_text,
+    read_unix_time,
+    read_utc,
+    read_value,
+    read_values,
     without_empty_sides,
+    without_zero_prices,
 )
-from ticker_feeds.venues.state import StatusTracker, VenueState
+from ticker_feeds.venues.state import VenueState
 from ticker_feeds.venues.tracker import Request, Tracker, VenueRefused
 from ticker_feeds.venues.venue import Venue
 
@@ -39,7 +44,6 @@ __all__ = [
     "Frame",
     "Message",
     "Request",
-    "StatusTracker",
     "Tracker",
     "Venue",
     "VenueClosed",
@@ -51,12 +55,16 @@ __all__ = [
     "decode_json",
     "decode_object",
     "decompress",
+    "named_symbols",
     "open_connection",
-    "read_decimal",
-    "read_decimals",
     "read_integer",
     "read_kind",
-    "read_microseconds",
+    "read_sequence",
     "read_text",
+    "read_unix_time",
+    "read_utc",
+    "read_value",
+    "read_values",
     "without_empty_sides",
+    "without_zero_prices",
 ]

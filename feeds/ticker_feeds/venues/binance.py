@@ -1,28 +1,39 @@
-"""Binance: prices of its public WebSocket streams (no key), spot or USD-margined futures.
+"""Binance: prices of its public WebSocket streams (no key): spot, USD-margined or COIN-margined futures.
 
-`binance?symbols=BTCUSDT,ETHUSDT&market=spot` (or `usdm`). Streams of each symbol: `bookTicker` (quotes), `trade`, and
-`miniTicker` (the day). Rules, from its documentation and from recordings:
+`binance?symbols=BTCUSDT,ETHUSDT&market=spot` (or `usdm`, or `coinm` with symbols as `BTCUSD_PERP`). Binance.US speaks
+as spot does: `url=wss://stream.binance.us:9443`. Streams of each symbol: `bookTicker` (quotes), `trade`, and
+`miniTicker` (the day). Rules:
 
-- Spot has one entry for all streams. The futures have two: `/public` for events of the matching engine, `/market`
-  for computed values. A subscription to a stream of the other entry, or to an unknown symbol, is confirmed and brings
-  nothing: such a symbol is `stale` with the reason `no_data`.
-- A connection may carry 1,024 streams, and ask 5 times a second (futures: 10), pings and pongs included.
+- Spot and COIN-margined futures have one entry for all streams. USD-margined futures have two: `/public` for events of
+  the matching engine, `/market` for computed values. A subscription to a stream of the other entry, or to an unknown
+  symbol, is confirmed and brings nothing: such a symbol is `stale` with the reason `no_data`. (Sources: [1], [2], [3],
+  "Connect"; the confirmation is as observed.)
+- A connection may carry 1,024 streams ([1]) or 200 ([2], [3]), and ask 5 times a second (futures: 10), pings and pongs
+  included.
 - A connection ends after 24 hours. A new one takes over before that, and when a `serverShutdown` says that the end is
-  near; duplicates are dropped by the numbers below.
-- `u` of a `bookTicker` only rises. `t` of a trade counts a symbol's trades one by one, so a missing trade shows;
-  the next `bookTicker` repairs the symbol. The futures use some numbers for other events than market trades (`X`).
-- Spot's `bookTicker` has no time. Times are in milliseconds.
+  near ([1], "Server Shutdown"); duplicates are dropped by the numbers below.
+- `u` of a `bookTicker` ("order book updateId", [1]) only rises, until the venue starts again. `t` of a trade counts a
+  symbol's trades one by one (recordings), so a missing trade shows; the next `bookTicker` repairs the symbol. The
+  futures use some numbers for other events than market trades (`X`, recordings).
+- Spot's `bookTicker` has no time ([1]). Times are in milliseconds, of spot also in microseconds where the URL has
+  `timeUnit=MICROSECOND` ([1], "General WSS information").
+- A price of zero is none: an empty side, or no trade within the day.
+
+[1] https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams; Binance.US: https://docs.binance.us
+[2] https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+[3] https://developers.binance.com/docs/derivatives/coin-margined-futures/websocket-market-streams
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import trio
 
-from ticker.errors import ConfigError
+from ticker.errors import ConfigError, TickerError
 from ticker.market import FeedItem, Publication, Update, Value
 from ticker_feeds.venues import (
     BadMessage,
@@ -32,11 +43,12 @@ from ticker_feeds.venues import (
     Venue,
     VenueState,
     decode_object,
-    read_decimals,
-    read_integer,
     read_kind,
+    read_sequence,
     read_text,
-    without_empty_sides,
+    read_unix_time,
+    read_values,
+    without_zero_prices,
 )
 
 _MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
@@ -45,6 +57,7 @@ _MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
         "wss://fstream.binance.com",
         {"/public/stream": ["bookTicker", "trade"], "/market/stream": ["miniTicker"]},
     ),
+    "coinm": ("wss://dstream.binance.com", {"/stream": ["bookTicker", "trade", "miniTicker"]}),
 }
 """Where each market is, its entries, and the streams of each."""
 
@@ -87,15 +100,15 @@ def _stated(event: Message) -> list[Update]:
     symbol = read_text(event, "s")
     if event.get("X", "MARKET") != "MARKET":
         return []
-    fields = without_empty_sides(read_decimals(event, names, symbol))
-    if len(fields) < len(names):
-        raise BadMessage(f"a {event['e']} with too few prices", symbol)
+    fields = read_values(event, names)
+    if not any(fields.get(name) is not None for name in ("bid", "ask", "last")):
+        raise BadMessage(f"a {event['e']} without prices", symbol)
     if event["e"] == "24hrTicker":
-        fields["trade_count"] = read_integer(event, "n", symbol)
+        fields["trade_count"] = event.get("n")
     key = "T" if "T" in event else "E"
     if key in event:
-        fields["time"] = 1_000 * read_integer(event, key, symbol)
-    return [Update(symbol, fields)]
+        fields["time"] = read_unix_time(event, key)
+    return [Update(symbol, without_zero_prices(fields))]
 
 
 class BinanceTracker(Tracker):
@@ -126,6 +139,17 @@ class BinanceTracker(Tracker):
             return []
         return [each for update in _stated(event) for each in self._price(kind, event, update)]
 
+    def lost(self) -> list[Publication]:
+        """Return what follows from the loss of this connection; one without quotes only takes its own fields along."""
+        if "bookTicker" in self._streams:
+            return super().lost()
+        names = _FIELDS["24hrMiniTicker"].values()
+        return [
+            each
+            for symbol in self._symbols
+            for each in self.state.withdraw(symbol, set(names) - {"last"} if self.state.has_trade(symbol) else names)
+        ]
+
     def _subscribe(self, symbols: list[str]) -> None:
         self._last_request += 1
         number = self._last_request
@@ -142,24 +166,23 @@ class BinanceTracker(Tracker):
         self.pending.discard(number)
         if "error" not in message and "code" not in message:
             return []
-        if len(symbols) == 1:
-            return self.state.mark_refused(symbols[0])
-        # It does not say which of them it is: ask for each half by itself.
-        for half in _chunks(symbols, (len(symbols) + 1) // 2):
-            self._subscribe(half)
-        return []
+        groups, told = self.divide(symbols, str(message.get("error") or message.get("msg")))
+        for group in groups:
+            self._subscribe(group)
+        return told
 
     def _is_new_trade(self, event: Message) -> bool:
-        return self.state.is_new_trade(event["s"], read_integer(event, "t", event["s"]))
+        symbol = event["s"]
+        return self.state.is_new_trade(symbol, read_sequence(event, "t", symbol), read_unix_time(event, "T"))
 
     def _price(self, kind: str, event: Message, update: Update) -> list[Publication]:
         symbol, fields = update.symbol, update.fields
         if symbol not in self.names:
             return []
         if kind == "bookTicker":
-            if not self.state.is_new_quote(symbol, read_integer(event, "u", symbol)):
+            if not self.state.is_new_quote(symbol, read_sequence(event, "u", symbol), fields.get("time")):
                 return []
-        elif kind != "trade" and self.state.last_trade(symbol) is not None:
+        elif kind != "trade" and self.state.has_trade(symbol):
             # It was computed up to a second ago: the trades themselves are newer.
             fields = _without(fields, "last", "last_size", "time")
         return self.state.update(symbol, fields, full_quote=kind == "bookTicker")
@@ -170,11 +193,11 @@ def _without(fields: Mapping[str, Value], *names: str) -> dict[str, Value]:
 
 
 class Binance(Venue):
-    """Binance, spot or USD-margined futures.
+    """Binance: spot, USD-margined or COIN-margined futures; and Binance.US.
 
-    `symbols` are the venue's, separated by commas; `market` is `spot` or `usdm`; `prefix` is put before the symbols
-    here, so that another market or venue can have the same ones. `url` and `ca` (a PEM file of authorities) are for
-    another server than the venue's own.
+    `symbols` are the venue's, separated by commas; `market` is `spot`, `usdm` or `coinm`; `prefix` is put before the
+    symbols here, so that another market or venue can have the same ones. `url` and `ca` (a PEM file of authorities) are
+    for another server than the venue's own: `url=wss://stream.binance.us:9443` is Binance.US.
 
     Raises `ConfigError` for options that cannot be used.
     """
@@ -190,7 +213,7 @@ class Binance(Venue):
         self, *, symbols: str, market: str = "spot", prefix: str = "", url: str | None = None, ca: str | None = None
     ) -> None:
         if market not in _MARKETS:
-            raise ConfigError(f"market {market!r}: give spot or usdm")
+            raise ConfigError(f"market {market!r}: give spot, usdm or coinm")
         self._market = market
         own, self._entries = _MARKETS[market]
         super().__init__(symbols, prefix, url or own, ca)
@@ -200,27 +223,30 @@ class Binance(Venue):
         return {"venue": self.NAME, "market": self._market}
 
     async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
-        """As many connections as the streams need."""
+        """As many connections as the streams need; the loss of one makes its own symbols stale."""
         async with trio.open_nursery() as nursery:
             for path, streams in self._entries.items():
                 for symbols in _chunks(list(self.names), _STREAMS // len(streams)):
-                    nursery.start_soon(self._keep, path, streams, symbols, updates, state)
+                    new_tracker = partial(BinanceTracker, state, symbols, streams)
+                    follow = partial(self._follow_one, path, new_tracker, updates)
+                    nursery.start_soon(self.keep, follow, new_tracker().lost, updates)
 
-    async def _keep(
-        self,
-        path: str,
-        streams: Sequence[str],
-        symbols: Sequence[str],
-        updates: trio.abc.SendChannel[FeedItem],
-        state: VenueState,
+    async def _follow_one(
+        self, path: str, new_tracker: Callable[[], Tracker], updates: trio.abc.SendChannel[FeedItem]
     ) -> None:
-        """Keep one connection, replaced before the venue ends it. Raises the failure of a connection."""
+        """Follow one connection, replaced before the venue ends it. Raises its failure."""
         before: trio.CancelScope | None = None
         async with trio.open_nursery() as nursery:
             while True:
                 scope, ending = trio.CancelScope(), trio.Event()
-                tracker = BinanceTracker(state, symbols, streams)
-                await nursery.start(self._connect_within, scope, ending, path, tracker, updates)
+                try:
+                    await nursery.start(self._connect_within, scope, ending, path, new_tracker(), updates)
+                except (TickerError, OSError):
+                    if before is None:
+                        raise
+                    self.counters["failed_handovers"] += 1
+                    await trio.sleep(random.uniform(*self.retry_seconds))  # noqa: S311  # spread, not secret
+                    continue
                 if before is not None:
                     self.counters["handovers"] += 1
                     before.cancel()
@@ -239,7 +265,12 @@ class Binance(Venue):
         task_status: trio.TaskStatus[None],
     ) -> None:
         with scope:
-            await self.connect(self.url + path, tracker, updates, ending=ending, task_status=task_status)
+            await self.connect(self._address(path), tracker, updates, ending=ending, task_status=task_status)
+
+    def _address(self, path: str) -> str:
+        """The URL of an entry; parameters of the option `url` stay, as `?timeUnit=MICROSECOND`."""
+        server, mark, parameters = self.url.partition("?")
+        return f"{server.rstrip('/')}{path}{mark}{parameters}"
 
 
 def _chunks(items: Sequence[str], size: int) -> list[list[str]]:

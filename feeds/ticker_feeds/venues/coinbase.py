@@ -1,21 +1,32 @@
 """Coinbase Exchange: prices of its public WebSocket feed (no key; not the feed of Coinbase Advanced).
 
-`coinbase?symbols=BTC-USD,ETH-USD`. Channels: `ticker` (quotes, last trade, day), `matches` (every trade), and
-`heartbeat` (each second, for each product). Rules, from its documentation and from recordings:
+`coinbase?symbols=BTC-USD,ETH-USD`. Channels: `ticker` (quotes, last trade, day), `matches` (every trade), `heartbeat`
+(each second, for each product), and `status` (the states of all products, at intervals). Rules:
 
-- A subscription is answered by `subscriptions`, which lists everything that is subscribed now; an unknown product by
-  an `error` that names it, and then nothing of that request is subscribed. It is made again without that product.
-- `sequence` counts all that happens to a product's book, so on these channels it rises in leaps. It tells new
-  messages from old ones. Missing trades show in `trade_id`, which counts a product's trades one by one: in `match`
-  against the match before, and in `heartbeat` against the last match of all.
+- A subscription is answered by `subscriptions`, which lists everything that is subscribed now ([1], "Subscribe"), or by
+  an `error`, and then nothing of that request is subscribed. An error that names products is about those; of one that
+  names none, the cause is found by halves. Errors do not say which request they answer, so there is one at a time.
+- `sequence` counts all that happens to a product's book, so on these channels it rises in leaps. It tells new messages
+  from late ones, which the venue may send ([1], "Sequence numbers"). A product that has just been listed has neither
+  `sequence` nor `time` (as observed).
+- Missing trades show in `trade_id`, which counts a product's trades one by one: in `match` against the match before,
+  and in `heartbeat` against the last match of all ([2], "Heartbeat", "Matches").
 - A `ticker` message says everything, so the next one repairs a product of which a match was missed. A subscription
   begins with one, so a product that stays quiet is subscribed anew.
-- Sizes of the best bid and ask are in newer `ticker` messages only. An `open` is that of 24 hours ago.
+- Sizes of the best bid and ask are in newer `ticker` messages only. An `open` is that of 24 hours ago. A price of zero
+  is none.
+- A product's `status` is `online`, `offline`, `internal` or `delisted`; while `trading_disabled`, `cancel_only`,
+  `post_only` or `auction_mode` is set, its orders are not matched ([2], "Status"; [3], for the words). A product that
+  was refused is subscribed when it appears as `online`.
+
+[1] https://docs.cdp.coinbase.com/exchange/websocket-feed/overview
+[2] https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
+[3] https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-all-known-trading-pairs
 """
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -29,15 +40,15 @@ from ticker_feeds.venues import (
     Request,
     Tracker,
     Venue,
-    VenueRefused,
     VenueState,
     decode_object,
-    read_decimals,
-    read_integer,
+    named_symbols,
     read_kind,
-    read_microseconds,
+    read_sequence,
     read_text,
-    without_empty_sides,
+    read_utc,
+    read_values,
+    without_zero_prices,
 )
 
 URL = "wss://ws-feed.exchange.coinbase.com"
@@ -55,7 +66,9 @@ _TICKER = {
     "volume_24h": "volume",
 }
 _MATCH = {"price": "last", "size": "last_size"}
-_PRODUCT = re.compile(r"\b([A-Z0-9]+-[A-Z0-9]+)\b")
+_CHANNELS = ["ticker", "matches", "heartbeat"]
+_UNMATCHED = ("trading_disabled", "cancel_only", "post_only", "auction_mode")
+"""Flags of a product whose orders are not matched."""
 
 
 def parse(raw: Frame) -> list[Update]:
@@ -69,12 +82,11 @@ def _stated(message: Message) -> list[Update]:
         return []
     symbol = read_text(message, "product_id")
     names = _TICKER if kind == "ticker" else _MATCH
-    fields = without_empty_sides(read_decimals(message, names, symbol))
-    if not ({"bid", "ask", "last"} if kind == "ticker" else {"last", "last_size"}) <= fields.keys():
+    fields = read_values(message, names)
+    if all(fields.get(name) is None for name in ("bid", "ask", "last")):
         raise BadMessage(f"a {kind} without prices", symbol)
-    if kind != "ticker" or "time" in message:
-        fields["time"] = read_microseconds(message, "time", symbol)
-    return [Update(symbol, fields)]
+    fields["time"] = read_utc(message, "time")
+    return [Update(symbol, without_zero_prices(fields))]
 
 
 class CoinbaseTracker(Tracker):
@@ -82,13 +94,17 @@ class CoinbaseTracker(Tracker):
 
     def __init__(self, state: VenueState) -> None:
         super().__init__(state)
-        self._wanted = list(state.names)
         self._ticker_trades: dict[str, int] = {}
-        self._subscribe()
+        self._requests: deque[list[str]] = deque([list(state.names)])
+        """Products still to be subscribed, those of one request together."""
+        self._asked: list[str] = []
+        """Products of the request that was sent last, until it is answered."""
+        self._follows_states = False
+        self._subscribe_next()
 
     def symbols(self) -> Iterable[str]:
         """Those that were not refused."""
-        return self._wanted
+        return [symbol for symbol in self.names if symbol not in self.state.refused]
 
     def snapshot_requests(self, symbol: str) -> list[Request]:
         """Leave the ticker of this product and subscribe to it anew."""
@@ -103,17 +119,26 @@ class CoinbaseTracker(Tracker):
         if kind == "subscriptions":
             self._answered(message)
         elif kind == "error":
-            return self._refused(message)
+            return self._refused(f"{message.get('message')}: {message.get('reason')}")
         elif kind == "heartbeat":
             return self._beat(message)
+        elif kind == "status":
+            return self._states(message)
         else:
             return [each for update in _stated(message) for each in self._data(kind, message, update)]
         return []
 
-    def _subscribe(self) -> None:
-        self.pending.update(self._wanted)
-        channels = ["ticker", "matches", "heartbeat"]
-        self.outbox.append({"type": "subscribe", "product_ids": list(self._wanted), "channels": channels})
+    def _subscribe_next(self) -> None:
+        """Send the next request, once the one before it is answered; the states are the last."""
+        if self.pending:
+            return
+        self._asked = self._requests.popleft() if self._requests else []
+        if self._asked:
+            self.pending.update(self._asked)
+            self.outbox.append({"type": "subscribe", "product_ids": self._asked, "channels": _CHANNELS})
+        elif not self._follows_states:
+            self._follows_states = True
+            self.outbox.append({"type": "subscribe", "channels": [{"name": "status"}]})
 
     def _answered(self, message: Message) -> None:
         channels = message.get("channels")
@@ -121,42 +146,52 @@ class CoinbaseTracker(Tracker):
             products = channel.get("product_ids") if isinstance(channel, dict) else None
             if isinstance(products, list) and channel.get("name") == "ticker":
                 self.pending.difference_update(each for each in products if isinstance(each, str))
+        self._subscribe_next()
 
-    def _refused(self, message: Message) -> list[Publication]:
-        reason = f"{message.get('message')}: {message.get('reason')}"
-        named = [each for each in _PRODUCT.findall(reason) if each in self._wanted]
-        if not named:
-            raise VenueRefused(reason)
-        self._wanted = [each for each in self._wanted if each not in named]
-        self.pending.difference_update(named)
-        if self._wanted:
-            self._subscribe()
-        return [each for symbol in named for each in self.state.mark_refused(symbol)]
+    def _refused(self, error: str) -> list[Publication]:
+        if not self._asked:
+            # It is about the states, or a snapshot, which is then requested no more: the product stays stale.
+            self.state.counters["errors"] += 1
+            return []
+        asked, named, told = self._asked, named_symbols(error, self._asked), list[Publication]()
+        self.pending.clear()
+        if named:
+            told = [each for symbol in named for each in self.state.mark_refused(symbol)]
+            rest = [symbol for symbol in asked if symbol not in named]
+            self.searching = True
+            self._requests.extendleft([rest] if rest else [])
+        else:
+            groups, told = self.divide(asked, error)
+            self._requests.extendleft(reversed(groups))
+        self._subscribe_next()
+        return told
 
     def _data(self, kind: str, message: Message, update: Update) -> list[Publication]:
         if update.symbol not in self.names:
             return []
         self.pending.discard(update.symbol)
+        self._subscribe_next()
         return self._ticker(message, update) if kind == "ticker" else self._match(message, update)
 
     def _ticker(self, message: Message, update: Update) -> list[Publication]:
         symbol, fields = update.symbol, dict(update.fields)
-        if not self.state.is_new_quote(symbol, read_integer(message, "sequence", symbol)):
+        sequence, trade = read_sequence(message, "sequence", symbol), read_sequence(message, "trade_id", symbol)
+        if not self.state.is_new_quote(symbol, sequence, fields["time"]):
             return []
-        last, trade = self.state.last_trade(symbol), message.get("trade_id")
-        behind = last is not None and type(trade) is int and trade < last
+        last = self.state.last_trade(symbol)
+        behind = last is not None and trade is not None and trade < last
         if behind:
             fields = {name: value for name, value in fields.items() if name not in {"last", "last_size", "time"}}
-        elif type(trade) is int:
+        elif trade is not None:
             self._ticker_trades[symbol] = trade
         return self.state.update(symbol, fields, full_quote=not behind)
 
     def _match(self, message: Message, update: Update) -> list[Publication]:
-        symbol, trade = update.symbol, read_integer(message, "trade_id", update.symbol)
-        if not self.state.is_new_trade(symbol, trade):
+        symbol, trade = update.symbol, read_sequence(message, "trade_id", update.symbol)
+        if not self.state.is_new_trade(symbol, trade, update.fields["time"]):
             return []
         # A ticker may have told of a later trade already.
-        fields = update.fields if trade >= self._ticker_trades.get(symbol, 0) else {}
+        fields = update.fields if trade is None or trade >= self._ticker_trades.get(symbol, 0) else {}
         return self.state.update(symbol, fields, full_quote=False)
 
     def _beat(self, message: Message) -> list[Publication]:
@@ -166,6 +201,31 @@ class CoinbaseTracker(Tracker):
         if last is None or type(trade) is not int or trade <= last:
             return []
         return self.state.mark_missed_trade(symbol, trade)
+
+    def _states(self, message: Message) -> list[Publication]:
+        products = message.get("products")
+        if not isinstance(products, list):
+            raise BadMessage("a status message without products")
+        ours = [each for each in products if isinstance(each, dict) and self._is_ours(each.get("id"))]
+        return [each for product in ours for each in self._state(product["id"], product)]
+
+    def _is_ours(self, name: object) -> bool:
+        return isinstance(name, str) and name in self.names
+
+    def _state(self, symbol: str, product: Message) -> list[Publication]:
+        word = read_kind(product, "status")
+        if symbol in self.state.refused:
+            if word == "online":
+                self.state.refused.discard(symbol)
+                self._requests.append([symbol])
+                self._subscribe_next()
+        elif word == "delisted":
+            return self.state.close(symbol)
+        elif word in {"offline", "internal"} or any(product.get(flag) is True for flag in _UNMATCHED):
+            return self.state.halt(symbol)
+        elif word == "online":
+            self.state.resume(symbol)
+        return []
 
 
 class Coinbase(Venue):

@@ -14,9 +14,16 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    HandshakeError,
+    WebSocketConnection,
+    wrap_client_stream,
+)
 
-from ticker.errors import TickerError, sole
+from ticker.errors import TickerError
+from ticker.texts import excerpt
 from ticker_feeds.venues.messages import MAX_MESSAGE_BYTES, Frame
 from ticker_feeds.venues.tracker import Request
 
@@ -95,7 +102,8 @@ def _closed(error: ConnectionClosed) -> VenueClosed:
     reason = error.reason
     if reason is None or reason.code == 1006:
         return VenueClosed("the connection was lost")
-    return VenueClosed(f"the venue closed the connection: {reason.code} {reason.reason or ''}".rstrip(), reason.code)
+    text = f"the venue closed the connection: {reason.code} {excerpt(reason.reason or '')}"
+    return VenueClosed(text.rstrip(), reason.code)
 
 
 @asynccontextmanager
@@ -127,27 +135,54 @@ async def open_connection(
                         receive_buffer_size=_RECEIVE_BUFFER,
                     )
             except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as failure:
-                cause = _innermost(failure)
-                raise VenueUnreachable(f"{address}{parts.path}: {str(cause) or type(cause).__name__}") from failure
+                raise _unreachable(parts, failure) from failure
             yield VenueConnection(connection, address, silence_seconds)
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        error = sole(group)
+        error = failure_in(group)
+        if isinstance(error, HandshakeError):  # an answer that goes on while the handshake is given up
+            error = _unreachable(parts, error)
         raise error from error.__cause__
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """The exception that all began with. (Trio raises one for all addresses of a name, from those of each.)"""
+def _unreachable(parts: SplitResult, failure: BaseException) -> VenueUnreachable:
+    return VenueUnreachable(f"{_address(parts)}{parts.path}: {_cause(failure)}")
+
+
+def _cause(failure: BaseException) -> str:
+    """The first reason of a failed connection, in one line."""
+    if isinstance(failure, trio.TooSlowError):
+        return f"no connection within {CONNECT_SECONDS:g} s"
+    if isinstance(failure, ConnectionRejected):
+        return f"the server answers with HTTP {failure.status_code} instead of a WebSocket"
+    cause = failure
     while True:
-        if isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        elif error.__cause__ is not None:
-            error = error.__cause__
+        if isinstance(cause, BaseExceptionGroup):  # one exception for each address of the host
+            cause = cause.exceptions[0]
+        elif cause.__cause__ is not None:
+            cause = cause.__cause__
         else:
-            return error
+            return excerpt(str(cause) or type(cause).__name__)
+
+
+def failure_in(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the exception to raise for several tasks of a connection, which often fail of one cause at once.
+
+    That is a failure of the connection; the group itself, if there is anything else in it.
+    """
+    leaves: list[BaseException] = []
+    groups: list[BaseExceptionGroup[BaseException]] = [group]
+    while groups:
+        for error in groups.pop().exceptions:
+            if isinstance(error, BaseExceptionGroup):
+                groups.append(error)
+            else:
+                leaves.append(error)
+    others = [error for error in leaves if not isinstance(error, TickerError | OSError)]
+    return leaves[0] if not others else others[0] if len(leaves) == 1 else group
 
 
 def _address(parts: SplitResult) -> str:

@@ -1,7 +1,11 @@
 """Messages of a venue: decoding frames, and reading typed values from them. No I/O and no clock.
 
-Frames come from a stranger. Every function here returns a value of the documented type or raises `BadMessage`. Numbers
-stay exact: a JSON number becomes an `int` or a `Decimal`, never a `float`.
+Frames come from a stranger. Numbers stay exact: a JSON number becomes an `int` or a `Decimal`, never a `float`. There
+are two kinds of readers:
+
+- What decides about the message (its kind, symbol, sequence number) has the documented type, or raises `BadMessage`.
+- What is published (prices, sizes, times) is handed over. A value that is missing is None, which withdraws its field;
+  one that cannot be read is the service's to refuse: it withdraws that field, counts it, and applies the others.
 
 Readers take the message and a key: a name in a JSON object (`read_text(message, "symbol")`) or an index in an array
 (`read_text(message, 0)`). `symbol` is the venue's symbol that the message is about, for the `BadMessage`.
@@ -11,7 +15,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -19,7 +23,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ticker.errors import TickerError
-from ticker.market import Value
+from ticker.market import Value, shown
 
 Message: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -31,9 +35,11 @@ MAX_MESSAGE_BYTES = 2**25
 """Largest message, before and after decompression."""
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
-_DECIMAL = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)")
 _INTEGER_LIMIT = 2**53
+_FIRST_MICROSECONDS = 10**14
+"""From here on, a time since 1970 is in microseconds: as such it is in 1973, in milliseconds it would be in 5138."""
+_WORD = re.compile(r"""[^\s,;:'"`()\[\]{}<>]+""")
 _WINDOW_BITS = {"gzip": 31, "zlib": 15, "deflate": -15}
 
 
@@ -103,43 +109,84 @@ def read_integer(message: Message | Sequence[Any], key: str | int, symbol: str |
     return value
 
 
-def read_decimal(message: Message | Sequence[Any], key: str | int, symbol: str) -> str | Decimal | int:
-    """Return a price or size: a decimal text unchanged, or a JSON number. Raises `BadMessage`."""
+def read_sequence(message: Message | Sequence[Any], key: str | int, symbol: str | None = None) -> int | None:
+    """Return a sequence number as `read_integer`; None where it is missing or null."""
+    return None if _element(message, key) is None else read_integer(message, key, symbol)
+
+
+def read_value(message: Message | Sequence[Any], key: str | int) -> Value:
+    """Return a price, size or own field as it came; None where it is missing."""
+    value: Value = _element(message, key)
+    return value
+
+
+def read_values(message: Message, fields: Mapping[str, str]) -> dict[str, Value]:
+    """Return the values of these keys as they came, by field; `fields` maps keys to fields. None for one not there."""
+    return {field: message.get(key) for key, field in fields.items()}
+
+
+def read_utc(message: Message | Sequence[Any], key: str | int) -> Value:
+    """Return an RFC 3339 time in UTC as microseconds since 1970, finer digits cut off, for the field `time`.
+
+    None where it is missing; a value that cannot be read is returned as a text that is no time.
+    """
     value = _element(message, key)
-    if isinstance(value, str) and _DECIMAL.fullmatch(value) is not None:
-        return value
-    if type(value) is int or (isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= 40):
-        return value
-    raise BadMessage(f"{key}: no decimal number", symbol)
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is not None:
+        try:
+            seconds = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+        except ValueError:
+            return shown(value)
+        return int(seconds.timestamp()) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
+    return None if value is None else shown(value)
 
 
-def read_decimals(message: Message, fields: Mapping[str, str], symbol: str) -> dict[str, Value]:
-    """Return the prices and sizes present in a message, by field; `fields` maps its keys to fields."""
-    return {field: read_decimal(message, key, symbol) for key, field in fields.items() if message.get(key) is not None}
+def read_unix_time(message: Message | Sequence[Any], key: str | int) -> Value:
+    """Return a time of milliseconds or microseconds since 1970 as microseconds, for the field `time`.
+
+    Which of them it is shows in its size. None where it is missing; a value that cannot be read is returned as a text
+    that is no time.
+    """
+    value = _element(message, key)
+    if type(value) is int and 0 <= value < _INTEGER_LIMIT:
+        return value if value >= _FIRST_MICROSECONDS else 1_000 * value
+    return None if value is None else shown(value)
 
 
-def read_microseconds(message: Message | Sequence[Any], key: str | int, symbol: str) -> int:
-    """Return an RFC 3339 time in UTC as microseconds since 1970, finer digits cut off. Raises `BadMessage`."""
-    found = _TIME.fullmatch(read_text(message, key, symbol))
-    try:
-        seconds = datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found is not None else None
-    except ValueError:
-        seconds = None
-    if found is None or seconds is None:
-        raise BadMessage(f"{key}: no time in UTC", symbol)
-    return int(seconds.timestamp()) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
+def named_symbols(text: str, symbols: Iterable[str]) -> list[str]:
+    """Return those of these symbols that a text names: as whole words, for one symbol can be a part of another."""
+    words = {form for word in _WORD.findall(text) for form in (word, word.rstrip(".!?"))}
+    return [symbol for symbol in symbols if symbol in words]
 
 
 def without_empty_sides(fields: dict[str, Value]) -> dict[str, Value]:
     """Withdraw a bid or ask of zero, and its size: that is how venues write an empty side of the book."""
     for side in ("bid", "ask"):
-        price = fields.get(side)
-        if price is not None and not Decimal(price):
+        if side in fields and _is_zero(fields[side]):
             fields[side] = fields[f"{side}_size"] = None
     return fields
 
 
-def _element(message: Message | Sequence[Any], key: str | int) -> object:
+def without_zero_prices(fields: dict[str, Value]) -> dict[str, Value]:
+    """Withdraw every price of zero, and its size.
+
+    For venues whose instruments cannot have that price: they write it where there is none, as before the first trade.
+    """
+    for name in ("last", "open", "high", "low"):
+        if name in fields and _is_zero(fields[name]):
+            fields[name] = None
+            if name == "last":
+                fields["last_size"] = None
+    return without_empty_sides(fields)
+
+
+def _is_zero(value: Value) -> bool:
+    if isinstance(value, str):
+        return value != "" and not value.strip("0.")
+    return isinstance(value, int | Decimal) and not value
+
+
+def _element(message: Message | Sequence[Any], key: str | int) -> Any:  # noqa: ANN401  # any JSON value
     if isinstance(message, dict):
         return message.get(str(key))
     return message[key] if isinstance(key, int) and -len(message) <= key < len(message) else None

@@ -7,11 +7,12 @@ A subclass is written for each venue. It is tested without a network: make one w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ticker.errors import TickerError
 from ticker.market import Publication, Reason
+from ticker.texts import excerpt
 from ticker_feeds.venues.messages import BadMessage, Frame, Message, decode_object
 from ticker_feeds.venues.state import VenueState
 
@@ -20,7 +21,11 @@ Request: TypeAlias = Message | list[Any] | str | bytes
 
 
 class VenueRefused(TickerError):
-    """The venue refused a request as a whole, not one symbol of it. The service runs the feed again later."""
+    """The venue refused everything, so that no symbol of it is the cause. The service runs the feed again later."""
+
+    def __init__(self, text: str) -> None:
+        """`text` is the venue's."""
+        super().__init__(f"the venue refuses all subscriptions: {excerpt(text)}")
 
 
 class Tracker(ABC):
@@ -38,6 +43,9 @@ class Tracker(ABC):
         """Requests to send next; the connection empties it."""
         self.pending: set[Hashable] = set()
         """Subscriptions without an answer so far, and without data. They are due within `Venue.answer_seconds`."""
+        self.searching = False
+        """Whether requests were divided in search of a refused symbol, so that answers take longer. The connection
+        resets it."""
         self.ending = False
         """Whether the venue has announced the end of this connection."""
 
@@ -49,7 +57,8 @@ class Tracker(ABC):
     def read(self, message: Any) -> list[Publication]:  # noqa: ANN401  # the result of `decode`
         """Return the publications that follow from a message, none for a heartbeat.
 
-        Raises `BadMessage` for a message that is not as documented, `VenueRefused` for a refusal of a whole request.
+        Raises `BadMessage` for a message that is not as documented, `VenueRefused` where nothing at all is offered. A
+        bad element of a message with several goes to `reject`, so that the others are not lost.
         """
 
     @abstractmethod
@@ -69,14 +78,34 @@ class Tracker(ABC):
         return []
 
     def take(self, raw: Frame) -> list[Publication]:
-        """Return the publications that follow from a frame. Raises `VenueRefused`.
-
-        A bad message is counted (`parse_errors`); its symbol, if known, becomes `stale` (`bad_message`).
-        """
+        """Return the publications that follow from a frame. Raises `VenueRefused`."""
         try:
             return self.read(self.decode(raw))
         except BadMessage as error:
-            self.state.counters["parse_errors"] += 1
-            if error.symbol is None or error.symbol not in self.names:
-                return []
-            return self.state.mark(error.symbol, Reason.BAD_MESSAGE)
+            return self.reject(error)
+
+    def reject(self, error: BadMessage) -> list[Publication]:
+        """Count a bad message, or a bad element of one (`parse_errors`); its symbol, if known, becomes `stale`."""
+        self.state.counters["parse_errors"] += 1
+        if error.symbol is None or error.symbol not in self.names:
+            return []
+        return self.state.mark_stale(error.symbol, Reason.BAD_MESSAGE)
+
+    def lost(self) -> list[Publication]:
+        """Return what follows from the loss of this connection, one of several, and forget what it had brought."""
+        return self.state.reset(self.symbols(), Reason.RECONNECTING)
+
+    def divide(self, symbols: Sequence[str], error: str) -> tuple[list[list[str]], list[Publication]]:
+        """A request for these symbols was refused, with an error that names none: find the refused one by halves.
+
+        Returns the symbols of each request to make instead, and the publications that follow: of a single symbol, that
+        it is refused. Raises `VenueRefused` once all symbols of the connection are: then none of them is the cause.
+        """
+        if len(symbols) > 1:
+            self.searching = True
+            middle = (len(symbols) + 1) // 2
+            return [list(symbols[:middle]), list(symbols[middle:])], []
+        told = [each for symbol in symbols for each in self.state.mark_refused(symbol)]
+        if self.state.refused.issuperset(self.symbols()):
+            raise VenueRefused(error)
+        return [], told

@@ -6,22 +6,26 @@ ends the run: the service runs the feed again.
 
 from __future__ import annotations
 
+import logging
 import math
+import random
 import ssl
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 import trio
 
-from ticker.errors import ConfigError, sole
-from ticker.market import FeedItem, Instrument, is_symbol
+from ticker.errors import ConfigError, TickerError
+from ticker.market import FeedItem, Instrument, Publication, is_symbol
 from ticker_feeds.parsing import encode_symbol
-from ticker_feeds.venues.connection import VenueConnection, VenueSilent, open_connection
+from ticker_feeds.venues.connection import VenueClosed, VenueConnection, VenueSilent, failure_in, open_connection
 from ticker_feeds.venues.state import VenueState
 from ticker_feeds.venues.tracker import Request, Tracker
+
+_log = logging.getLogger(__name__)
 
 _MAX_WAITING_REQUESTS = 20
 """Above this number of requests waiting to be sent, no snapshot is requested."""
@@ -52,6 +56,8 @@ class Venue(ABC):
     """Time for the answer to a subscription, and for the first data of each symbol."""
     request_seconds = 0.25
     """Shortest time between two requests."""
+    retry_seconds = (0.5, 30.0)
+    """Longest wait before one of several connections is made again: after its first failure, and after many."""
 
     def __init__(self, symbols: str, prefix: str, url: str, ca: str | None) -> None:
         self.names = published_symbols(symbols, prefix, upper=self.UPPER_CASE)
@@ -66,6 +72,8 @@ class Venue(ABC):
         self.instruments: dict[str, Instrument] = {}
         """The instruments as last declared, by the venue's symbols."""
         self._runs = 0
+        self._connections = 0
+        """Connections of `keep` that are open or being opened."""
 
     def __repr__(self) -> str:
         host = urlsplit(self.url).netloc.rpartition("@")[2]
@@ -93,8 +101,46 @@ class Venue(ABC):
         try:
             await self.follow(updates, VenueState(self.names, self.counters))
         except BaseExceptionGroup as group:
-            error = sole(group)
+            error = failure_in(group)
             raise error from error.__cause__
+
+    async def keep(
+        self,
+        follow: Callable[[], Awaitable[object]],
+        lost: Callable[[], list[Publication]],
+        updates: trio.abc.SendChannel[FeedItem],
+    ) -> None:
+        """Run one of several connections, again and again: its loss is none of the others.
+
+        `follow` runs it to its end, `lost` returns the publications that follow from that (`Tracker.lost`). The wait
+        before the next try is random; its bound doubles from failure to failure. Raises the failure when no other
+        connection is left: then the service runs the feed again.
+        """
+        bound = self.retry_seconds[0]
+        while True:
+            began = trio.current_time()
+            error = await self._failure_of(follow)
+            if trio.current_time() - began > self.retry_seconds[1]:
+                bound = self.retry_seconds[0]
+            self.counters["reconnects"] += 1
+            _log.warning("%s: one connection: %s; again within %g s", self.NAME, error, bound)
+            await updates.send(lost())
+            await trio.sleep(random.uniform(0, bound))  # noqa: S311  # spread, not secret
+            bound = min(2 * bound, self.retry_seconds[1])
+
+    async def _failure_of(self, follow: Callable[[], Awaitable[object]]) -> BaseException:
+        """Run one of several connections to its end; return its failure, or raise it when no other one is left."""
+        self._connections += 1
+        try:
+            await follow()
+        except (TickerError, OSError, BaseExceptionGroup) as failure:
+            error = failure_in(failure) if isinstance(failure, BaseExceptionGroup) else failure
+            if self._connections == 1 or not isinstance(error, TickerError | OSError):
+                raise
+            return error
+        finally:
+            self._connections -= 1
+        return VenueClosed("the connection ended")
 
     async def connect(
         self,
@@ -111,8 +157,7 @@ class Venue(ABC):
         snapshot of a symbol with a gap. It counts as started (`nursery.start`) when all subscriptions are answered;
         `ending` is set when the tracker is `ending`.
 
-        Raises `VenueUnreachable`, `VenueClosed`, `VenueSilent` or `VenueRefused`, perhaps in an exception group;
-        it never returns.
+        Raises `VenueUnreachable`, `VenueClosed`, `VenueSilent` or `VenueRefused`, and never returns.
         """
         # The service watches for silence as well, and should be first: its reason tells clients more.
         async with open_connection(url, self.ssl_context, 1.25 * self.silence_seconds) as connection:
@@ -175,10 +220,14 @@ class Venue(ABC):
 
     async def _await_answers(self, tracker: Tracker, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Raise `VenueSilent` for a subscription without an answer; mark symbols without data."""
-        await trio.sleep(self.answer_seconds)
+        tracker.searching = True
+        while tracker.searching:
+            tracker.searching = False
+            await trio.sleep(self.answer_seconds)
         if tracker.pending:
             self.counters["missing_answers"] += len(tracker.pending)
-            shown = ", ".join(sorted(map(str, tracker.pending))[:10])
+            parts = [each if isinstance(each, tuple) else (each,) for each in tracker.pending]
+            shown = ", ".join(sorted(" ".join(map(str, each)) for each in parts)[:10])
             raise VenueSilent(f"no answer within {self.answer_seconds:g} s to the subscription of {shown}")
         await updates.send(tracker.state.mark_without_data(tracker.symbols()))
 
