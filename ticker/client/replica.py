@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, TypeGuard
 from ticker.client.bounds import MAX_FIELD_NAME, check_definitions, check_fields, text_size
 from ticker.errors import Code, Gap, ProtocolError
 from ticker.market import (
+    MAX_FIELDS,
     MAX_INTEGER,
     MAX_TEXT,
     NAMES,
@@ -183,7 +184,9 @@ class Replica:
         changes = self._checked(message.changes)
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
         for number, fields in changes.items():
-            check_fields(number, self._states[number].values if number in self._states else (), fields)
+            state = self._states.get(number)
+            if state is not None and len(state.values) + len(fields) > MAX_FIELDS:  # else there cannot be too many
+                check_fields(number, state.values, fields)
         for number, fields in records.items():
             check_fields(number, (), fields)
         changed: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
