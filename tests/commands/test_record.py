@@ -326,3 +326,29 @@ def test_a_service_that_does_not_listen_ends_a_recording_with_1(run_ticker: RunT
     outcome = run_ticker("record", "wss://127.0.0.1:1", "--out", tmp_path / "day")
     assert outcome.code == 1
     assert "connection refused" in outcome.stderr
+    assert not list(tmp_path.iterdir()), "no empty recording is left behind"
+
+
+async def test_a_recording_goes_on_when_nobody_reads_its_stderr_any_more(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    async with recording("tests.feeds_for_tests:Counting", "--out", out) as process:
+        await until(lambda: _is_begun(out) and len(counted(out)) > 5)
+        assert process.stderr is not None
+        await process.stderr.aclose()
+        before = len(counted(out))
+        await until(lambda: len(counted(out)) > before + 5)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005, 0.02, 0.05, 0.2])
+async def test_ctrl_c_at_any_moment_ends_a_recording_without_a_traceback(tmp_path: Path, delay: float) -> None:
+    out = tmp_path / "day"
+    async with recording("tests.feeds_for_tests:Counting", "--out", out) as process:
+        await until(out.exists)
+        await trio.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        said = await told(process)
+        assert await process.wait() in {0, 130}
+    assert "Traceback" not in said, said
+    assert not out.exists() or counted(out), "it has what was recorded, or is not there"

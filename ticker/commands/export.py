@@ -1,12 +1,14 @@
 """`ticker export`: a recording as a table, with a row for each update and a column for each field.
 
-A recording is read twice: first for the columns, then for the rows, in groups of bounded size.
+A recording is played twice: first for the columns, then for the rows, in groups of bounded size.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv as csv_format
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +16,20 @@ from dataclasses import asdict
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Annotated, Any
 
-from ticker.errors import BadPublication, ConfigError
-from ticker.market import Instrument, Kind, Publication, Update, Value, Withdrawal, field_key, field_kind, parse_decimal
+from cyclopts import Parameter
+
+from ticker.commands.exported_rows import ExportedRow, RecordedMarket
+from ticker.errors import ConfigError
+from ticker.market import Kind, Value, field_key, field_kind
 from ticker_feeds.recordings import Capture
+from ticker_feeds.recordings.table import EXCHANGE_TIME, SYMBOL, TIME, WITHDRAWN, column_of, escaped
 
 ROWS = 20_000
 """Rows held in memory at a time, and rows per row group of a Parquet file."""
+
+STDOUT = Path("-")
 
 _DIGITS = 38
 """Maximum number of digits of a 128-bit decimal."""
@@ -30,122 +38,130 @@ _DIGITS = 38
 def export(
     capture: Path,
     *,
-    parquet: Path | None = None,
-    csv: Path | None = None,
+    parquet: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    csv: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    force: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Write the updates of a recording as a table: a row for each, in order, and a column for each field.
+    """Write a recording as a table: a row for each update, in order, and a column for each field.
 
-    Columns: `time` (of the recording), `symbol`, then the fields; the field `time` becomes `exchange_time`.
-    An empty cell is a field that did not change. If anything was withdrawn there is a column `withdrawn`:
-    the names of the fields, or * for all.
+    Columns: `time` (of the recording), `symbol`, then the fields; the field `time` is `exchange_time`. A feed's own
+    fields that are no texts have their kind behind the name (`rate.decimal`, `trades.integer`). An empty cell is a
+    field that did not change; `withdrawn` has the names of those that were withdrawn. `replay` plays both formats, as
+    the market that was recorded. In CSV, texts that a spreadsheet would run as a formula begin with an apostrophe.
 
     Parameters
     ----------
     capture
         A file of `ticker record`; the files that continue it are read as well.
     parquet
-        The Parquet file to write; needs pyarrow (pip install 'ticker-push[parquet]'). Prices and sizes are decimals.
+        The Parquet file to write, or - for stdout; needs pyarrow (pip install 'ticker-push[parquet]'). Prices and
+        sizes are decimals.
     csv
-        The CSV file to write, in the layout that `replay` plays.
+        The CSV file to write, or - for stdout.
+    force
+        Replace files that exist.
     """
     if parquet is None and csv is None:
         raise ConfigError("export: give --parquet FILE or --csv FILE")
+    if parquet is not None and parquet == csv:
+        raise ConfigError("export: give --parquet and --csv different files")
+    for path in (parquet, csv):
+        if path is not None and path != STDOUT and path.is_file() and not force:
+            raise ConfigError(f"{path}: exists already; give --force to replace it")
     source = Capture(str(capture))
     if parquet is not None:
-        _print_result(export_parquet(source, parquet), parquet)
+        _print_result(export_parquet(source, parquet, force=force), parquet)
     if csv is not None:
-        _print_result(export_csv(source, csv), csv)
+        _print_result(export_csv(source, csv, force=force), csv)
 
 
 def _print_result(count: int, path: Path) -> None:
-    print(f"{count} rows in {path}", file=sys.stderr, flush=True)
+    print(f"{count} rows in {'stdout' if path == STDOUT else path}", file=sys.stderr, flush=True)
 
 
 class Column:
-    """Type and precision that hold all values of a field."""
+    """The values of a column: their field and kind, and the digits that hold all of them."""
 
-    def __init__(self, name: str) -> None:
-        self.kind = field_kind(field_key(name))
+    def __init__(self, field: str, value: Value) -> None:
+        self.field = field
+        self.type: type = type(value)
+        self.decimal = isinstance(value, Decimal) or field_kind(field_key(field)) in {Kind.PRICE, Kind.SIZE}
         self.whole = self.places = 0
         """Maximum number of digits before and after the decimal point."""
-        self.decimal = self.kind in {Kind.PRICE, Kind.SIZE}
-        self.integer = not self.decimal
 
     def __repr__(self) -> str:
-        kind = f"decimal({self.whole}, {self.places})" if self.decimal else "integer" if self.integer else "text"
-        return f"<{type(self).__name__} of {kind}>"
+        kind = f"decimal({self.whole}, {self.places})" if self.decimal else self.type.__name__
+        return f"<{type(self).__name__} {self.field}: {kind}>"
 
     def add(self, value: Value) -> None:
         """Widen the column for a value."""
-        self.integer = self.integer and (value is None or type(value) is int)
-        if not self.decimal or value is None:
-            return
-        try:
-            digits, places = parse_decimal(value)
-        except BadPublication:
-            self.decimal = False  # the service refuses it; the table has it as text
-            return
-        self.places = max(self.places, places)
-        self.whole = max(self.whole, len(str(abs(digits))) - places)
+        if self.decimal:
+            whole, _, places = format(Decimal(str(value)), "f").lstrip("-").partition(".")
+            self.whole, self.places = max(self.whole, len(whole)), max(self.places, len(places))
 
 
-class Contents:
-    """Columns and instruments of a recording."""
+class Table:
+    """Columns of a recording, and its rows. `columns` are those of fields, by name."""
 
     def __init__(self, capture: Capture) -> None:
         self.columns: dict[str, Column] = {}
-        self.instruments: dict[str, Instrument] = {}
-        self.has_withdrawals = False
-        for _, publication in _publications(capture):
-            if isinstance(publication, Instrument):
-                self.instruments[publication.symbol] = publication
-            elif isinstance(publication, Update):
-                for name, value in publication.fields.items():
-                    self.columns.setdefault(name, Column(name)).add(value)
-                    self.has_withdrawals = self.has_withdrawals or value is None
-            else:
-                self.has_withdrawals = True
+        market = RecordedMarket(capture)
+        for row in market.rows():
+            for name, value in row.fields.items():
+                column = column_of(name, value)
+                if column != EXCHANGE_TIME:
+                    self.columns.setdefault(column, Column(name, value)).add(value)
+        self.instruments = market.instruments
+        self.names = [TIME, SYMBOL, EXCHANGE_TIME, *self.columns, WITHDRAWN]
+        """All columns, in order."""
+        self._capture = capture
+        self._places = {name: at for at, name in enumerate(self.names)}
 
-    def names(self) -> list[str]:
-        """Return the names of the table's columns."""
-        return ["time", "symbol", *map(_column_name, self.columns), *(["withdrawn"] if self.has_withdrawals else [])]
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield the values of each row, None where there is none."""
+        for row in RecordedMarket(self._capture).rows():
+            yield self._cells(row)
 
-    def rows(self, capture: Capture) -> Iterator[list[Any]]:
-        """Yield the rows of the table."""
-        for time, publication in _publications(capture):
-            if isinstance(publication, Instrument):
-                continue
-            fields = publication.fields if isinstance(publication, Update) else {}
-            row: list[Any] = [time, publication.symbol, *map(fields.get, self.columns)]
-            if self.has_withdrawals:
-                withdrawn = [name for name, value in fields.items() if value is None]
-                row.append("*" if isinstance(publication, Withdrawal) else " ".join(withdrawn) or None)
-            yield row
+    def _cells(self, row: ExportedRow) -> list[Any]:
+        cells: list[Any] = [None] * len(self.names)
+        cells[0], cells[1], cells[-1] = row.time, row.symbol, " ".join(row.withdrawn) or None
+        for name, value in row.fields.items():
+            cells[self._places[column_of(name, value)]] = value
+        return cells
 
 
-def export_csv(capture: Capture, path: Path) -> int:
-    """Write a CSV file in the layout that `replay` plays; return the number of rows."""
-    contents = Contents(capture)
+def export_csv(capture: Capture, path: Path, *, force: bool = False) -> int:
+    """Write a CSV file in the layout that `replay` plays; return the number of rows. Raises `ConfigError`."""
+    table = Table(capture)
+    texts = {1, *(at for at, name in enumerate(table.names, 0) if name in table.columns and _is_text(table, name))}
     count = 0
-    with _replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv_format.writer(file, lineterminator="\n")
-        writer.writerow(contents.names())
-        for count, row in enumerate(contents.rows(capture), 1):  # noqa: B007  # counted as they are written
-            writer.writerow(row)
+    with _writing(path, force=force) as file:
+        writer = csv_format.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
+        writer.writerow(table.names)
+        for count, row in enumerate(table.rows(), 1):  # noqa: B007  # counted as they are written
+            for at in texts:
+                if row[at] is not None:
+                    row[at] = escaped(row[at])
+            writer.writerow(format(cell, "f") if isinstance(cell, Decimal) else cell for cell in row)
     return count
 
 
-def export_parquet(capture: Capture, path: Path) -> int:
-    """Write a Parquet file; return the number of rows. Raises `ConfigError` if pyarrow is not installed."""
+def _is_text(table: Table, name: str) -> bool:
+    column = table.columns[name]
+    return not column.decimal and column.type is not int
+
+
+def export_parquet(capture: Capture, path: Path, *, force: bool = False) -> int:
+    """Write a Parquet file; return the number of rows. Raises `ConfigError`, also if pyarrow is not installed."""
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(f"--parquet needs pyarrow: pip install 'ticker-push[parquet]' ({error})") from error
-    contents = Contents(capture)
-    schema = _schema(arrow, contents)
+    table = Table(capture)
+    schema = _schema(arrow, table)
     count = 0
-    with _replacing(path) as part, parquet.ParquetWriter(part, schema, compression="zstd") as writer:
-        for rows in _groups(contents.rows(capture)):
+    with _writing(path, force=force) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for rows in _groups(table.rows()):
             columns = [
                 arrow.array(map(_converter(arrow, field.type), column), field.type)
                 for field, column in zip(schema, zip(*rows, strict=True), strict=True)
@@ -155,19 +171,17 @@ def export_parquet(capture: Capture, path: Path) -> int:
     return count
 
 
-def _schema(arrow: Any, contents: Contents) -> Any:  # noqa: ANN401  # pyarrow has no types
-    types = [arrow.timestamp("us", tz="UTC"), arrow.string()]
-    for name, column in contents.columns.items():
-        if name == "time" and column.integer:
-            types.append(arrow.timestamp("us", tz="UTC"))
-        elif column.decimal and column.whole + column.places <= _DIGITS:
+def _schema(arrow: Any, table: Table) -> Any:  # noqa: ANN401  # pyarrow has no types
+    time = arrow.timestamp("us", tz="UTC")
+    types = [time, arrow.string(), time]
+    for column in table.columns.values():
+        if column.decimal and column.whole + column.places <= _DIGITS:
             types.append(arrow.decimal128(max(1, column.whole) + column.places, column.places))
         else:
-            types.append(arrow.int64() if column.integer else arrow.string())
-    if contents.has_withdrawals:
-        types.append(arrow.string())
-    described = json.dumps([asdict(each) for each in contents.instruments.values()], ensure_ascii=False)
-    fields = [arrow.field(name, each) for name, each in zip(contents.names(), types, strict=True)]
+            types.append(arrow.int64() if column.type is int and not column.decimal else arrow.string())
+    types.append(arrow.string())
+    described = json.dumps([asdict(each) for each in table.instruments.values()], ensure_ascii=False)
+    fields = [arrow.field(name, each) for name, each in zip(table.names, types, strict=True)]
     return arrow.schema(fields, metadata={"instruments": described})
 
 
@@ -176,7 +190,7 @@ def _converter(arrow: Any, wanted: Any) -> Any:  # noqa: ANN401  # pyarrow has n
     if arrow.types.is_decimal(wanted):
         return lambda value: None if value is None else Decimal(value)
     if arrow.types.is_string(wanted):
-        return lambda value: None if value is None else str(value)
+        return lambda value: None if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
     return lambda value: value
 
 
@@ -191,26 +205,35 @@ def _groups(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
         yield group
 
 
-def _publications(capture: Capture) -> Iterator[tuple[int, Publication]]:
-    for moments in capture.chunks():
-        for time, publications in moments:
-            for publication in publications:
-                yield time, publication
+@contextmanager
+def _writing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    """Yield the file to write to: stdout, a pipe or a device, or a new file that stands at `path` once it is complete.
 
-
-def _column_name(name: str) -> str:
-    """Return a field's column name, different from the names of the table's own columns."""
-    return "exchange_time" if name == "time" else f"{name}_field" if name in {"symbol", "withdrawn"} else name
+    Raises `ConfigError`, but for stdout.
+    """
+    if path == STDOUT:
+        with open(os.dup(sys.stdout.fileno()), "wb") as file:  # noqa: PTH123  # stdout stays open
+            yield file
+        return
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:  # a pipe or a device; a folder is an error
+                yield file
+        else:
+            with _replacing(path, force=force) as file:
+                yield file
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error})") from error
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file that replaces `path` once it is complete. Raises `ConfigError`."""
-    part = path.with_name(f"{path.name}.part")
+def _replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        yield part
+        with part.open("xb") as file:
+            yield file
+        if not force:
+            path.touch(exist_ok=False)  # spares what came into being meanwhile
         part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error})") from error
     finally:
         part.unlink(missing_ok=True)

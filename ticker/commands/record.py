@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import select
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import trio
 
@@ -24,7 +26,7 @@ from ticker_feeds.recordings import CaptureWriter
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 30.0
 """Seconds between progress lines: on a terminal, where the line is overwritten, and elsewhere."""
 
-_ERASE = "\r\x1b[K" if sys.stderr.isatty() else ""
+_ERASE = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
 
 
 async def record(  # noqa: PLR0913  # one parameter per flag
@@ -39,7 +41,8 @@ async def record(  # noqa: PLR0913  # one parameter per flag
 ) -> None:
     """Record a feed or a running service, for `replay?path=FILE` and `ticker export`.
 
-    An existing recording is continued. Ctrl-C ends it; however it ends, all reported publications are in the file.
+    An existing recording is continued. Ctrl-C ends it; however it ends, all reported publications are in the file. A
+    recording without any is not left behind.
 
     Parameters
     ----------
@@ -63,14 +66,20 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     seconds = seconds_or_forever(duration)
     configure_logging("console")
     record_source = _recorder(source, symbols, ca, token_file)
-    writer = CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000)))
+    with trio.move_on_after(seconds) as scope:
+        async with on_stop_signal(scope.cancel):
+            # Opened within, so that no signal leaves it behind empty.
+            writer = CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000)))
+            await _record_to(writer, record_source)
+
+
+async def _record_to(writer: CaptureWriter, record_source: Callable[[Tally], Awaitable[None]]) -> None:
     tally = Tally(writer)
     try:
-        with trio.move_on_after(seconds) as scope:
-            async with on_stop_signal(scope.cancel), trio.open_nursery() as nursery:
-                nursery.start_soon(_show_progress, tally)
-                await record_source(tally)
-                nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_show_progress, tally)
+            await record_source(tally)
+            nursery.cancel_scope.cancel()
     finally:
         writer.close()
         if tally.moments:
@@ -94,7 +103,7 @@ def _recorder(
 async def _show_progress(tally: Tally) -> None:
     while True:
         await trio.sleep(_TERMINAL_SECONDS if _ERASE else _LOG_SECONDS)
-        print(f"{_ERASE}{_progress(tally)}", end="" if _ERASE else "\n", file=sys.stderr, flush=True)
+        _print(_progress(tally), end="" if _ERASE else "\n")
 
 
 def _progress(tally: Tally) -> str:
@@ -108,5 +117,15 @@ def _print_event(event: Event) -> None:
     _print(event_text(event))
 
 
-def _print(text: str) -> None:
-    print(f"{_ERASE}{text}", file=sys.stderr, flush=True)
+def _print(text: str, end: str = "\n") -> None:
+    """Print a line on stderr, if that takes it now: a recording waits for no reader."""
+    if _is_ready(sys.stderr):
+        print(f"{_ERASE}{text}", end=end, file=sys.stderr, flush=True)
+
+
+def _is_ready(stream: TextIO) -> bool:
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):
+        return True  # it is in memory
+    return bool(select.select([], [number], [], 0)[1])

@@ -8,7 +8,8 @@ the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
 - every other block: `[time, [publication, ...]]`, one moment, with the time of its recording in microseconds since 1970
   UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]`, `[2, symbol]`
   or `[3, symbol, reason]`: an instrument, an update, a withdrawal, or that the instrument is stale. Prices and sizes
-  are texts as the feed wrote them, or integers; a decimal in one of the feed's own fields is an array of its text.
+  are texts as the feed wrote them, or integers; a decimal in one of the feed's own fields is an array of its text, and
+  a value that could not be read is `["NaN"]`, so that it is withdrawn whenever it is played.
 
 A capture is `FILE`, then `FILE.0001`, `FILE.0002` and so on, where segments were to have a limited size.
 
@@ -21,95 +22,34 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import struct
 import zlib
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from decimal import Decimal
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO
 
 import msgspec
 
 from ticker.errors import BadPublication, ConfigError, count_cause
-from ticker.market import (
-    MAX_INTEGER,
-    Instrument,
-    Kind,
-    Publication,
-    Reason,
-    Stale,
-    Update,
-    Value,
-    Withdrawal,
-    decimal_text,
-    field_key,
-    field_kind,
-    is_plain_decimal,
-    is_symbol,
-    is_text,
-    parse_decimal,
-    plain,
-    read_value,
-    shown,
+from ticker.market import Instrument, Publication
+from ticker_feeds.recordings.capture_format import (
+    HEAD,
+    MAGIC,
+    MAX_BLOCK,
+    Moment,
+    block,
+    decode_header,
+    decode_moment,
+    encode_header,
+    encode_moment,
 )
-
-MAGIC = b"ticker\x00\x01"
-MAX_BLOCK = 2**24
-"""The most bytes of a payload: a moment of 10,000 full updates fits in several times."""
 
 CHUNK_MOMENTS = 250
 CHUNK_BYTES = 2**18
 """Limits of one read: about two milliseconds."""
 
-_HEAD = struct.Struct(">II")
-
 _log = logging.getLogger(__name__)
-
-
-class Moment(NamedTuple):
-    """Publications of one moment; `time` is in microseconds since 1970 UTC."""
-
-    time: int
-    publications: Sequence[Publication]
-
-
-_Value: TypeAlias = str | int | tuple[str] | None
-
-
-class _Declared(msgspec.Struct, array_like=True, tag=0):
-    symbol: str
-    price_scale: int
-    size_scale: int
-    metadata: dict[str, str]
-
-
-class _Updated(msgspec.Struct, array_like=True, tag=1):
-    symbol: str
-    fields: dict[str, _Value]
-
-
-class _Withdrawn(msgspec.Struct, array_like=True, tag=2):
-    symbol: str
-
-
-class _Outdated(msgspec.Struct, array_like=True, tag=3):
-    symbol: str
-    reason: str
-
-
-_Published: TypeAlias = _Declared | _Updated | _Withdrawn | _Outdated
-
-
-class _Header(msgspec.Struct):
-    segment: int
-    instruments: list[_Declared]
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_header = msgspec.msgpack.Decoder(_Header).decode
-_decode_moment = msgspec.msgpack.Decoder(tuple[int, list[_Published]]).decode
 
 
 def is_capture(path: str | Path) -> bool:
@@ -176,13 +116,7 @@ class CaptureWriter:
         self._rotate_bytes = rotate_bytes
         self._instruments: dict[str, Instrument] = {}
         with ExitStack() as stack:
-            try:
-                lock = stack.enter_context(self._path.open("ab"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(f"{path}: another process is recording to it") from None
-            except OSError as error:
-                raise ConfigError(f"{path}: cannot be written ({error})") from error
+            self._is_empty = self._lock(stack)
             files = segments(self._path)
             self._number = len(files) - 1
             self._file = stack.enter_context(files[-1].open("r+b", buffering=0))
@@ -199,35 +133,40 @@ class CaptureWriter:
     def write(self, moments: Sequence[Moment]) -> None:
         """Append these moments, a block each; when this returns, the kernel has them. Raises `OSError`."""
         ready = bytearray()
+        self._is_empty = self._is_empty and not moments
         for moment in moments:
-            block = self._block(moment)
-            size = self._size + len(ready)
-            if self._rotate_bytes is not None and size + len(block) > self._rotate_bytes and size > self._start:
-                self._append(ready)
-                ready = bytearray()
-                self._rotate()
+            for written in map(block, encode_moment(moment, self._refuse)):
+                size = self._size + len(ready)
+                if self._rotate_bytes is not None and size + len(written) > self._rotate_bytes and size > self._start:
+                    self._append(ready)
+                    ready = bytearray()
+                    self._rotate()
+                ready += written
             self._note_instruments(moment.publications)
-            ready += block
         self._append(ready)
 
     def close(self) -> None:
-        """Flush to the disk, and close."""
+        """Flush to the disk, and close. A capture that was made here and holds no moment is removed again."""
+        if self._is_empty:
+            self._path.unlink(missing_ok=True)  # nobody else has it: it is locked
         os.fsync(self._file.fileno())
         self._file.close()
         self._owned.close()
 
-    def _block(self, moment: Moment) -> bytes:
-        published: list[_Published] = []
-        for publication in moment.publications:
+    def _lock(self, stack: ExitStack) -> bool:
+        """Lock the capture's first file; return whether it was made for that. Raises `ConfigError`."""
+        while True:
             try:
-                published.append(_packed(publication))
-            except BadPublication as error:
-                self._refuse(error)
-        payload = _encode((moment.time, published))
-        if len(payload) > MAX_BLOCK:
-            self._refuse(BadPublication(f"a moment of {len(payload)} bytes; at most {MAX_BLOCK} can be recorded"))
-            payload = _encode((moment.time, ()))
-        return _block(payload)
+                is_new = not self._path.exists()
+                lock = stack.enter_context(self._path.open("ab"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._path.exists() and os.path.samestat(os.fstat(lock.fileno()), self._path.stat()):
+                    return is_new
+                # Another recorder removed its empty capture in between: this one is gone.
+            except BlockingIOError:
+                raise ConfigError(f"{self._path}: another process is recording to it") from None
+            except OSError as error:
+                raise ConfigError(f"{self._path}: cannot be written ({error})") from error
 
     def _refuse(self, error: BadPublication) -> None:
         if count_cause(self.refused, str(error)[:40]):
@@ -266,9 +205,8 @@ class CaptureWriter:
         self._begin()
 
     def _begin(self) -> None:
-        header = _Header(self._number, [_declared(each) for each in self._instruments.values()])
         self._size = 0
-        self._append(MAGIC + _block(_encode(header)))
+        self._append(MAGIC + block(encode_header(self._number, self._instruments.values())))
         self._start = self._size
 
 
@@ -293,7 +231,7 @@ class _Segment:
         payload = next(self._payloads, None)
         if payload is not None:
             try:
-                self.instruments = [_unpacked(each) for each in _decode_header(payload).instruments]
+                self.instruments = decode_header(payload)
             except (msgspec.DecodeError, BadPublication, ArithmeticError) as error:
                 self._complain("damaged block", str(error))
 
@@ -301,8 +239,7 @@ class _Segment:
         """The moments in it that can be read."""
         for payload in self._payloads:
             try:
-                time, published = _decode_moment(payload)
-                moment = Moment(time, [_unpacked(each) for each in published])
+                moment = decode_moment(payload)
             except (msgspec.DecodeError, BadPublication, ArithmeticError) as error:
                 self._complain("damaged block", str(error))
             else:
@@ -311,14 +248,14 @@ class _Segment:
     def _blocks(self) -> Iterator[bytes]:
         """The undamaged payloads; `end` follows."""
         at = self._file.tell()
-        while head := self._file.read(_HEAD.size):
-            length, checksum = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
-            if len(head) == _HEAD.size and not 0 < length <= MAX_BLOCK:
+        while head := self._file.read(HEAD.size):
+            length, checksum = HEAD.unpack(head.ljust(HEAD.size, b"\0"))
+            if len(head) == HEAD.size and not 0 < length <= MAX_BLOCK:
                 self._lose_the_rest(head)
                 return
             payload = self._file.read(length)
-            behind = at + _HEAD.size + length
-            whole = len(head) == _HEAD.size and zlib.crc32(payload) == checksum
+            behind = at + HEAD.size + length
+            whole = len(head) == HEAD.size and zlib.crc32(payload) == checksum
             if not whole and behind >= self._file_size:
                 self._complain("torn tail", f"{self._file_size - at} bytes are left out")
                 return
@@ -341,60 +278,3 @@ class _Segment:
     def _complain(self, cause: str, detail: str) -> None:
         if count_cause(self.faults, cause):
             _log.warning("%s, behind byte %d: %s (%s)", self._path, self.end, cause, detail)
-
-
-def _block(payload: bytes) -> bytes:
-    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-def _declared(instrument: Instrument) -> _Declared:
-    return _Declared(instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata))
-
-
-def _packed(publication: object) -> _Published:
-    """Return a publication in its written form. Raises `BadPublication` for anything else."""
-    if type(publication) is Instrument:
-        return _declared(publication)
-    if type(publication) is Update and is_symbol(publication.symbol) and isinstance(publication.fields, Mapping):
-        return _Updated(publication.symbol, dict(_written(publication.fields)))
-    if type(publication) is Withdrawal and is_symbol(publication.symbol):
-        return _Withdrawn(publication.symbol)
-    if type(publication) is Stale and is_symbol(publication.symbol):
-        reason = plain(publication.reason)
-        return _Outdated(publication.symbol, reason if is_text(reason) else Reason.BAD_DATA)
-    raise BadPublication(f"{shown(publication)} is no publication")
-
-
-def _written(fields: Mapping[str, object]) -> Iterator[tuple[str, _Value]]:
-    """The fields as they are written. As in the service, a value that cannot be read is withdrawn."""
-    for name, value in fields.items():
-        with suppress(BadPublication):
-            kind = field_kind(field_key(name))
-            try:
-                yield name, _number(value) if kind is Kind.PRICE or kind is Kind.SIZE else read_value(kind, value)
-            except BadPublication:
-                yield name, None
-
-
-def _number(value: object) -> str | int | None:
-    if value is None or (type(value) is int and abs(value) <= MAX_INTEGER):
-        return value
-    digits, places = parse_decimal(value)
-    # Its own zeros are kept: they tell the decimal places that the source has.
-    text = value if isinstance(value, str) else format(value, "f")
-    return text if is_plain_decimal(text) else decimal_text(digits, places)
-
-
-def _read(value: _Value) -> Value:
-    return Decimal(value[0]) if isinstance(value, tuple) else value
-
-
-def _unpacked(published: _Published) -> Publication:
-    """Return the publication of its written form. Raises `BadPublication`."""
-    if isinstance(published, _Updated):
-        return Update(published.symbol, {name: _read(value) for name, value in published.fields.items()})
-    if isinstance(published, _Outdated):
-        return Stale(published.symbol, published.reason)
-    if isinstance(published, _Declared):
-        return Instrument(published.symbol, published.price_scale, published.size_scale, published.metadata)
-    return Withdrawal(published.symbol)

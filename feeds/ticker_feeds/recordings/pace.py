@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import trio
 
 from ticker.errors import count_cause
-from ticker_feeds.recordings.capture import Moment
+from ticker_feeds.recordings.capture_format import Moment
 
 WAKE_UP_SECONDS = 0.005
 """The least time between two wake-ups: moments due in between are sent at the later one."""

@@ -23,7 +23,7 @@ from ticker_feeds.parsing import BadInput, encode_symbol
 from ticker_feeds.recordings.columns import Columns, FieldColumn, find_columns
 from ticker_feeds.recordings.row_layout import Row, TableOptions, read_decimal, read_integer
 from ticker_feeds.recordings.table import NO_VALUE
-from ticker_feeds.recordings.times import ReadTime, check_unit, iso_time, time_reader
+from ticker_feeds.recordings.times import ReadTime, check_unit, exact_microseconds, iso_time, time_reader
 
 MAGIC = b"PAR1"
 
@@ -168,7 +168,8 @@ def _instruments(metadata: dict[bytes, bytes] | None) -> list[Instrument]:
 
 def _time_reader(options: TableOptions, unit: str | None, is_timestamp: bool) -> Callable[[object], int]:  # noqa: FBT001
     # Points in time come as microseconds, or as datetimes without a zone.
-    return partial(_time, time_reader("us" if is_timestamp else options.time_unit or unit, options.zone), options)
+    read = exact_microseconds if is_timestamp else time_reader(options.time_unit or unit, options.zone)
+    return partial(_time, read, options)
 
 
 def _time(read: ReadTime, options: TableOptions, value: object) -> int:

@@ -22,8 +22,9 @@ import trio
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Update, is_symbol
 from ticker_feeds.parsing import guessed_instrument
-from ticker_feeds.recordings.capture import MAGIC as CAPTURE
-from ticker_feeds.recordings.capture import Capture, Moment
+from ticker_feeds.recordings.capture import Capture
+from ticker_feeds.recordings.capture_format import MAGIC as CAPTURE
+from ticker_feeds.recordings.capture_format import Moment
 from ticker_feeds.recordings.pace import WAKE_UP_SECONDS, Pace
 from ticker_feeds.recordings.parquet_files import MAGIC as PARQUET
 from ticker_feeds.recordings.parquet_files import ParquetRecording

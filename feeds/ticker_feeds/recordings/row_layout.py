@@ -29,12 +29,19 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from ticker.errors import ConfigError
-from ticker.market import MAX_INTEGER, Kind, Update, Value, is_symbol
+from ticker.errors import BadPublication, ConfigError
+from ticker.market import MAX_INTEGER, Kind, Update, Value, is_symbol, parse_decimal
 from ticker_feeds.parsing import BadInput, encode_symbol
 from ticker_feeds.recordings.columns import Columns, FieldColumn, find_columns, parse_columns
 from ticker_feeds.recordings.table import NO_VALUE, unescaped
-from ticker_feeds.recordings.times import ReadTime, check_unit, time_of_day_reader, time_reader, time_zone
+from ticker_feeds.recordings.times import (
+    ReadTime,
+    check_unit,
+    exact_microseconds,
+    time_of_day_reader,
+    time_reader,
+    time_zone,
+)
 
 DELIMITERS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -43,7 +50,6 @@ Read: TypeAlias = Callable[[str], Value]
 
 _UNSIGNED = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _INTEGER = re.compile(r"-?[0-9]{1,16}")
-_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _WITH_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 _THOUSANDS = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]{3})+),([0-9]+)")
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
@@ -206,8 +212,8 @@ def _quotes(names: Sequence[str], options: TableOptions, delimiter: str) -> Layo
 
 def _table(columns: Columns, width: int, options: TableOptions, delimiter: str) -> Layout:
     unit = options.time_unit or columns.time_unit
-    time = time_reader(unit, options.zone)
     exported = columns.withdrawn is not None
+    time = exact_microseconds if exported and unit is None else time_reader(unit, options.zone)
     checks: list[Callable[[Sequence[str]], None]] = []
     if unit is None and not exported:
         checks.append(lambda cells: check_unit(cells[columns.time]))
@@ -263,8 +269,10 @@ def _count(cell: str) -> Value:
 
 def read_decimal(cell: str) -> Decimal:
     """Return the value of a feed's own decimal. Raises `BadInput`."""
-    if _NUMBER.fullmatch(cell) is None:
-        raise BadInput("bad number", f"{cell!r} is not a decimal number")
+    try:
+        parse_decimal(cell)
+    except BadPublication as error:
+        raise BadInput("bad number", str(error)) from error
     return Decimal(cell)
 
 

@@ -23,7 +23,7 @@ from typing import IO, TextIO
 from ticker.errors import ConfigError, TickerError, count_cause
 from ticker.market import Publication
 from ticker_feeds.parsing import BadInput
-from ticker_feeds.recordings.capture import Moment
+from ticker_feeds.recordings.capture_format import Moment
 from ticker_feeds.recordings.row_layout import Row, TableOptions, find_layout
 
 CHUNK_LINES = 250

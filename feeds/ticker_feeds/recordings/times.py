@@ -36,6 +36,7 @@ _SMALL = 10**8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _DIGITS = re.compile(r"[0-9]+")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"[0-9]{1,19}(?:\.[0-9]{0,12})?")
 _MILLISECONDS = re.compile(r"([0-9]{1,8})(?:\.([0-9]*))?")
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
@@ -64,6 +65,13 @@ def time_reader(unit: str | None, zone: tzinfo) -> ReadTime:
     if unit not in UNITS:
         raise ConfigError(f"time_unit {unit!r}: give one of {', '.join(UNITS)}")
     return partial(_of_unit, UNITS[unit], zone)
+
+
+def exact_microseconds(cell: str) -> int:
+    """Return the microseconds that a program wrote, also from before 1970. Raises `BadInput`."""
+    if _WHOLE.fullmatch(cell) is None:
+        raise BadInput("bad time", f"{cell!r} is no number of microseconds")
+    return _bounded(int(cell), cell)
 
 
 def check_unit(cell: str) -> None:

@@ -1,0 +1,117 @@
+"""The rows of an exported recording: what each publication changed, as a service that plays it would show it.
+
+The publications go through the service's own cache, so that its rules about values, withdrawals and staleness are the
+only ones. The table is described in `ticker_feeds.recordings.table`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from ticker.core.last_value import LastValueCache
+from ticker.core.record import Record
+from ticker.errors import BadPublication
+from ticker.market import (
+    Field,
+    Instrument,
+    Kind,
+    Publication,
+    Update,
+    Value,
+    WireValue,
+    decimal_text,
+    field_key,
+    field_kind,
+    field_name,
+    is_plain_decimal,
+    parse_decimal,
+)
+from ticker_feeds.recordings import Capture, declared
+
+_MARKS = (int(Field.STATUS), int(Field.REASON))
+
+
+class ExportedRow(NamedTuple):
+    """What a publication changed, and what it said again.
+
+    Prices and sizes in `fields` are plain decimal texts as the feed wrote them; a feed's own decimals are `Decimal`.
+    `withdrawn` are the names of fields.
+    """
+
+    time: int
+    symbol: str
+    fields: Mapping[str, Value]
+    withdrawn: tuple[str, ...]
+
+
+class RecordedMarket:
+    """A recording as it is played: its rows, and the instruments that it declares on the way."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.instruments: dict[str, Instrument] = {}
+        self._capture = capture
+        self._cache = LastValueCache("export", max_instruments=sys.maxsize)
+
+    def __repr__(self) -> str:
+        return f"<RecordedMarket of {self._capture.path}: {len(self.instruments)} instruments>"
+
+    def rows(self) -> Iterator[ExportedRow]:
+        """Play the recording once; publications that a service would refuse are left out."""
+        announced: set[str] = set()
+        for moments in self._capture.chunks():
+            for time, publications in moments:
+                for publication in declared(publications, announced):
+                    row = self._row(time, publication)
+                    if row is not None:
+                        yield row
+
+    def _row(self, time: int, publication: Publication) -> ExportedRow | None:
+        cache, cut = self._cache, self._cache.cut
+        known = cache.find(publication.symbol)
+        marks = _marks(known)
+        try:
+            cache.publish(publication)
+        except BadPublication:
+            return None
+        cache.close_cut(time)
+        record = cache.find(publication.symbol)
+        if isinstance(publication, Instrument) or record is None:
+            if isinstance(publication, Instrument):
+                self.instruments[publication.symbol] = publication
+            return None
+        said = publication.fields if isinstance(publication, Update) else {}
+        fields: dict[str, Value] = {}
+        for name, value in said.items():
+            key = _key(name)
+            if key is not None and (held := record.values.get(key)) is not None:
+                fields[name] = _plain(field_kind(key), value, held)
+        # What the service itself sets.
+        for key, before in zip(_MARKS, marks, strict=True):
+            mark = record.values.get(key)
+            if mark is not None and mark != before:
+                fields[field_name(key)] = str(mark)
+        changed = record.changes_since(cut) if cache.cut > cut else {}
+        withdrawn = tuple(field_name(key) for key, value in changed.items() if value is None)
+        return ExportedRow(time, publication.symbol, fields, withdrawn) if fields or withdrawn else None
+
+
+def _marks(record: Record | None) -> tuple[object, ...]:
+    return tuple(None if record is None else record.values.get(key) for key in _MARKS)
+
+
+def _key(name: str) -> int | str | None:
+    try:
+        return field_key(name)
+    except BadPublication:
+        return None
+
+
+def _plain(kind: Kind | None, value: Value, held: WireValue) -> Value:
+    """Return a value that the cache took and holds: a price or size as plain decimal text with the feed's own zeros."""
+    if kind in {Kind.PRICE, Kind.SIZE}:
+        text = str(value)
+        return text if is_plain_decimal(text) else decimal_text(*parse_decimal(value))
+    return Decimal(held[0]) if isinstance(held, tuple) else held
