@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
+import ssl
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgpack
@@ -19,6 +22,7 @@ import msgpack
 from benchmarks.client import Client, reset
 from benchmarks.connector import Connector
 from benchmarks.servers import SERVERS
+from benchmarks.tls13 import KEY_UPDATE_REQUESTED, RecordMaker, client_secret
 
 if TYPE_CHECKING:  # the workloads list the kinds, and a run has a workload
     from benchmarks.run import Run
@@ -33,6 +37,11 @@ READ_BYTES = 1 << 20
 DEAF_BUFFER = 4096
 RECONNECT_STEPS = 3
 """Steps that a connection lives of an attacker that comes and goes."""
+
+
+KEY_UPDATES_AT_FIRST = 3000
+KEY_UPDATES_IN_STEP = 40
+"""Making one costs this process about as much as the server."""
 
 
 class Attacker(ABC):
@@ -78,6 +87,40 @@ class Requests(Attacker):
     def close(self) -> None:
         """Cut the connection."""
         self._client.reset()
+
+
+class KeyUpdates(Attacker):
+    """Sends KeyUpdates of TLS 1.3, half of which ask for one in return, and no byte of HTTP."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with tempfile.TemporaryDirectory() as folder:
+            key_log = Path(folder) / "keys"
+            context.keylog_filename = str(key_log)
+            plain = socket.create_connection(("127.0.0.1", run.port), CONNECT_SECONDS)
+            tls = context.wrap_socket(plain, server_hostname="127.0.0.1")
+            self._records = RecordMaker(client_secret(key_log))
+        self._socket = socket.socket(fileno=tls.detach())
+        self._socket.settimeout(0)
+        self._unsent = self._block(KEY_UPDATES_AT_FIRST)
+
+    def step(self) -> None:
+        """Send what the socket takes, and make more once it has taken all."""
+        with contextlib.suppress(BlockingIOError):
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        if not self._unsent:
+            self._unsent = self._block(KEY_UPDATES_IN_STEP)
+
+    def close(self) -> None:
+        """Cut the connection."""
+        reset(self._socket)
+
+    def _block(self, count: int) -> bytes:
+        self.count += count
+        half = count // 2
+        return self._records.key_updates(half) + self._records.key_updates(half, KEY_UPDATE_REQUESTED)
 
 
 class Visitor(Client):
@@ -230,6 +273,11 @@ def events(run: Run, number: int) -> Attacker:
     return Visits(lambda: Visitor(run, f"/v1/events?symbols=*,{number}*"))
 
 
+def key_updates(run: Run, _number: int) -> Attacker:
+    """Change the keys of TLS over and over, without a request."""
+    return KeyUpdates(run)
+
+
 KINDS: Mapping[str, Callable[[Run, int], Attacker]] = {
     "intervals": intervals,
     "long intervals": long_interval,
@@ -243,5 +291,6 @@ KINDS: Mapping[str, Callable[[Run, int], Attacker]] = {
     "pages": pages,
     "page patterns": page_patterns,
     "events": events,
+    "key updates": key_updates,
 }
 """The kinds of attackers, each a phase of the workloads `attackers-5k` and `attackers-50k`."""

@@ -6,13 +6,31 @@ microseconds since 1970 UTC. Lines that arrive together are published together.
 
 from __future__ import annotations
 
+import logging
+import socket
 import sys
+import time
+from contextlib import suppress
+from typing import Any
 
 import trio
 
 from ticker.market import FeedItem, Instrument, Update
 
 DECLARED_AT_ONCE = 1000
+LOOKUP_SECONDS = 10.0
+FEEDS_WITHOUT_NAMES = 50
+LINES_AT_ONCE = 50
+
+
+_getaddrinfo = socket.getaddrinfo
+
+
+def _unanswered(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002, ANN401
+    """Wait in a thread, as glibc does for a name server that does not answer. Addresses need none."""
+    if not flags & socket.AI_NUMERICHOST:
+        time.sleep(LOOKUP_SECONDS)
+    return _getaddrinfo(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
 
 
 class Lines:
@@ -40,3 +58,29 @@ class Lines:
                 batch.append(Update(f"S{int(number)}", {"last": f"{text[:-2]}.{text[-2:]}", "time": int(time)}))
             if batch:
                 await updates.send(batch)
+
+
+class Troubled(Lines):
+    """The same with a feed's troubles outside: it logs what nobody reads, and its names are not found in time."""
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        """Also log a hundred lines at a time, and look names up."""
+        socket.getaddrinfo = _unanswered
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._log)
+            for number in range(FEEDS_WITHOUT_NAMES):
+                nursery.start_soon(self._look_up, f"venue{number}.example")
+            await super().run(updates)
+            nursery.cancel_scope.cancel()
+
+    async def _log(self) -> None:
+        while True:
+            for number in range(LINES_AT_ONCE):
+                logging.getLogger("benchmarks.feed").warning("trouble %d: %s", number, "-" * 100)
+            await trio.sleep(0.5)
+
+    async def _look_up(self, name: str) -> None:
+        while True:
+            with trio.move_on_after(1.0), suppress(OSError):
+                await trio.socket.getaddrinfo(name, 443)
+            await trio.sleep(0.5)

@@ -43,7 +43,7 @@ class ServerProcess:
                 server.command(start),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._errors,
+                stderr=subprocess.PIPE if server.unread else self._errors,
                 env=environment(server.needs),
                 cwd=server.needs.folder or ROOT,
                 process_group=0,
@@ -79,9 +79,9 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            stream.close()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
         self._errors.close()
 
     def feed(self, lines: bytes) -> None:

@@ -45,6 +45,8 @@ class Server:
     path: str = "/"
     subprotocol: str | None = None
     needs: Needs = field(default_factory=Needs)
+    unread: bool = False
+    """Whether its stderr is a pipe that nobody reads."""
     role: Literal["ticker", "floor", "peer", "hidden"] = "peer"
     """Ticker and the floors are always measured, peers on request, hidden servers only by name."""
 
@@ -65,6 +67,10 @@ def _ticker(start: Start, *program: str) -> list[str]:
         "serve",
         *(part for flag in flags.items() for part in flag),
     ]
+
+
+def _troubled(start: Start) -> list[str]:
+    return ["benchmarks.feed:Troubled".join(each.split("benchmarks.feed:Lines")) for each in _ticker(start)]
 
 
 def _broken(start: Start) -> list[str]:
@@ -123,6 +129,15 @@ SERVERS: Mapping[str, Server] = {
     ),
     "trio-websocket": Server("trio-websocket, a task per client", _python("trio_websocket_send", "tasks")),
     "trio-websocket-loop": Server("trio-websocket, one task for all", _python("trio_websocket_send", "loop")),
+    "troubled": Server(
+        "Ticker, its log unread, its names unanswered",
+        _troubled,
+        TickerReader,
+        STREAM,
+        SUBPROTOCOL,
+        unread=True,
+        role="hidden",
+    ),
     "broken": Server("Ticker, broken on purpose", _broken, TickerReader, STREAM, SUBPROTOCOL, role="hidden"),
 }
 

@@ -155,6 +155,15 @@ WORKLOADS: Mapping[str, Workload] = {
         probes=1.0,
         ticker_only=True,
     ),
+    "outside": Workload(
+        "100 clients of 5,000 instruments",
+        clients=100,
+        symbols=5000,
+        watched=50,
+        phases=(Phase(500, 20.0),),
+        probes=1.0,
+        ticker_only=True,
+    ),
     "attackers-5k": ATTACKED,
     "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),
 }

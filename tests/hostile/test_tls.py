@@ -11,10 +11,11 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from benchmarks.tls13 import KEY_UPDATE, KEY_UPDATE_REQUESTED
 from tests.conftest import Running
 from tests.hostile.support import attacked, reset
 from tests.net.pair import Contexts
-from tests.net.tls13 import KEY_UPDATE, KEY_UPDATE_REQUESTED, handshake
+from tests.net.tls13 import handshake
 from ticker.config import Limits
 
 ABORTED = 1_500

@@ -11,15 +11,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from benchmarks.tls13 import HANDSHAKE, KEY_UPDATE, KEY_UPDATE_REQUESTED, RecordMaker
 from tests.net.pair import BLOCK, Contexts, sockets
-from tests.net.tls13 import (
-    HANDSHAKE,
-    KEY_UPDATE,
-    KEY_UPDATE_REQUESTED,
-    HandmadeClient,
-    RecordMaker,
-    handshake,
-)
+from tests.net.tls13 import HandmadeClient, handshake
 from tests.support import hold_turns
 from ticker.config import RECORDS_PER_TURN
 from ticker.net.fair_queue import FairQueue
