@@ -160,6 +160,15 @@ async def test_a_killed_recording_goes_on_behind_its_torn_tail(tmp_path: Path) -
     assert held[len(before) :] == list(range(len(held) - len(before)))
 
 
+async def test_what_an_earlier_recording_said_is_not_current_in_the_next(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    await recorded(tmp_path / "day", Scripted([GOLD, update("GOLD", bid="1", ask="2")]))
+    held = await recorded(tmp_path / "day", Scripted([GOLD, update("GOLD", bid="3")]))
+    assert held[2:] == [Stale("GOLD", "feed_ended"), GOLD, update("GOLD", bid="3")]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_a_recording_well(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "day"

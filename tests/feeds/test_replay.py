@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update, Withdrawal
+from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
 from ticker_feeds.loading import load_feed
 from ticker_feeds.recordings import CaptureWriter, Moment
 from ticker_feeds.recordings.replay import Replay, merged
@@ -130,6 +130,22 @@ async def test_a_loop_starts_again_with_the_times_of_the_file(
     received = await batches(autojump_clock, Replay(path=day(tmp_path, 0, SECOND), loop=True), seconds=2.5)
     assert times(received) == [0, SECOND, 0, SECOND, 0]
     assert sum(isinstance(each, Instrument) for _, batch in received for each in batch) == 1
+
+
+async def test_what_the_end_of_the_file_said_is_not_current_in_the_next_pass(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = tmp_path / "day.csv"
+    path.write_text("symbol,time,bid,ask\nA,0,1,\nA,1000000,,2\n")
+    received = await batches(autojump_clock, Replay(path=str(path), loop=True), seconds=1.5)
+    assert flat(received) == [
+        Instrument("A", price_scale=0),
+        update("A", time=0, bid="1"),
+        update("A", time=SECOND, ask="2"),
+        Stale("A", "reconnecting"),
+        update("A", time=0, bid="1"),
+    ]
+    assert len(received) == 3, "in one moment, so that nobody sees it stale"
 
 
 async def test_a_loop_over_one_moment_does_not_spin(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -48,7 +48,9 @@ class Tally:
         return f"<Tally: {self.publications} publications in {self.moments} moments, to {self.writer.path}>"
 
     def write(self, time: int, publications: Sequence[Publication]) -> None:
-        """Record a moment."""
+        """Record a moment; the first one behind the mark that an earlier recording ended."""
+        if not self.moments:
+            self.writer.end_earlier_run()
         self.writer.write([Moment(time, publications)])
         self.moments += 1
         self.publications += len(publications)

@@ -32,7 +32,7 @@ from typing import BinaryIO
 import msgspec
 
 from ticker.errors import BadPublication, ConfigError, count_cause
-from ticker.market import Instrument, Publication
+from ticker.market import Instrument, Publication, Reason, Stale
 from ticker_feeds.recordings.capture_format import (
     HEAD,
     MAGIC,
@@ -115,6 +115,8 @@ class CaptureWriter:
         self._path = Path(path)
         self._rotate_bytes = rotate_bytes
         self._instruments: dict[str, Instrument] = {}
+        self._last_time: int | None = None
+        """The time of the last moment that an earlier writer left."""
         with ExitStack() as stack:
             self._is_empty = self._lock(stack)
             files = segments(self._path)
@@ -144,6 +146,13 @@ class CaptureWriter:
                 ready += written
             self._note_instruments(moment.publications)
         self._append(ready)
+
+    def end_earlier_run(self) -> None:
+        """Record, at the time of the last moment, that what an earlier recorder wrote was not current from then on."""
+        if self._last_time is not None:
+            stale = [Stale(symbol, Reason.FEED_ENDED) for symbol in self._instruments]
+            self.write([Moment(self._last_time, stale)])
+            self._last_time = None
 
     def close(self) -> None:
         """Flush to the disk, and close. A capture that was made here and holds no moment is removed again."""
@@ -191,6 +200,7 @@ class CaptureWriter:
             self._note_instruments(segment.instruments)
             for moment in segment.moments():
                 self._note_instruments(moment.publications)
+                self._last_time = moment.time
         if segment.faults["damaged: the rest is unreadable"]:
             raise ConfigError(f"{path}: damaged from byte {segment.end} on; record to another file")
         self._file.truncate(segment.end)

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update, is_symbol
+from ticker.market import FeedItem, Instrument, Publication, Reason, Stale, Update, is_symbol
 from ticker_feeds.parsing import guessed_instrument
 from ticker_feeds.recordings.capture import Capture
 from ticker_feeds.recordings.capture_format import MAGIC as CAPTURE
@@ -134,17 +134,22 @@ class Replay:
         _log.info("%s: %d rows played, skipped: %s", self._paths, count, skipped or "none")
         while self._loop and count:
             await trio.sleep(WAKE_UP_SECONDS if self._speed else 0)
-            await self._play(updates, announced)
+            # What the end of the file said is not current at its beginning.
+            await self._play(updates, announced, [Stale(symbol, Reason.RECONNECTING) for symbol in sorted(announced)])
 
-    async def _play(self, updates: trio.abc.SendChannel[FeedItem], announced: set[str]) -> int:
-        """Play once; returns how many publications and signs of life there were."""
+    async def _play(
+        self, updates: trio.abc.SendChannel[FeedItem], announced: set[str], begin: Sequence[Publication] = ()
+    ) -> int:
+        """Play once, behind `begin`; returns how many publications and signs of life there were."""
         pace: Pace | None = None
         count = 0
         with closing(merged([tape() for tape in self._tapes])) as chunks:
             while (moments := await self._next(chunks)) is not None:
                 if not moments:
                     continue
-                pace = pace or Pace(self._paths, self._speed, moments[0].time, self.skipped)
+                if pace is None:
+                    pace = Pace(self._paths, self._speed, moments[0].time, self.skipped)
+                    moments[0] = moments[0]._replace(publications=[*begin, *moments[0].publications])
                 within = self._within(moments, pace.first)
                 sent = 0
                 while sent < len(within):
