@@ -33,6 +33,16 @@ def test_a_made_key_issues_tokens_that_are_accepted(algorithm: str, run_ticker: 
     assert 300_000_000 <= grant.expires - now + 5_000_000 <= 320_000_000
 
 
+@pytest.mark.parametrize("flags", [[], ["--metrics"]])
+def test_a_token_may_read_metrics_only_if_that_was_asked_for(
+    flags: list[str], run_ticker: RunTicker, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("0" * 64)
+    issued = run_ticker("token", "issue", "--key", tmp_path / "secret", "--subject", "prometheus", *flags)
+    grant = Verifier(shared_secret(b"0" * 64), "ticker").check(issued.stdout.strip(), int(time.time() * 1e6))
+    assert grant.metrics == bool(flags)
+
+
 def test_an_existing_key_is_not_overwritten(run_ticker: RunTicker, tmp_path: Path) -> None:
     (tmp_path / "token-private.pem").write_text("precious")
     refused = run_ticker("token", "keys", tmp_path)

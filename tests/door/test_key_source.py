@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trustme
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -170,6 +173,77 @@ async def test_before_the_keys_could_be_had_clients_are_told_to_come_again(
         publisher.answer, publisher.keys = None, {"first": first}
         fast_clock.jump(31)
         await service.proves_alive(with_first)
+
+
+class Untrusted(Publisher):
+    """An issuer with whom nobody completes a handshake."""
+
+    async def _reply(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
+        with suppress(trio.BrokenResourceError):
+            await super()._reply(stream)
+
+
+def nobody_listens() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"https://127.0.0.1:{free.getsockname()[1]}/jwks"
+
+
+async def test_an_issuer_that_cannot_be_reached_is_one_line_with_its_cause_and_the_next_try(
+    fast_clock: MockClock, logs: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    stranger = trustme.CA().issue_cert("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.configure_cert(context)
+    monkeypatch.setenv("TICKER_HOME", str(tmp_path))
+    untrusted = await nursery.start(Untrusted().run, Contexts(context, context))
+    for url, cause in {
+        nobody_listens(): "",
+        "https://nosuchhost.invalid/jwks": "",
+        untrusted: "CERTIFICATE_VERIFY_FAILED",
+    }.items():
+        logs.clear()
+        keys = KeySource(Tokens(jwks=url, algorithm="EdDSA"))
+        await keys.start()
+        async with trio.open_nursery() as refreshing:
+            refreshing.start_soon(keys.refresh)
+            await wait_all_tasks_blocked(0.01)
+            fast_clock.jump(31)
+            with trio.fail_after(60):
+                while len(logs) < 2:
+                    await trio.sleep(0.01)
+            refreshing.cancel_scope.cancel()
+        for entry in logs:
+            assert url in entry["cause"]
+            assert cause in entry["cause"]
+            assert entry["retry_seconds"] == 30
+            assert "exc_info" not in entry
+        assert [entry["event"].partition(":")[0] for entry in logs] == [
+            "no keys yet",
+            "keys not loaded; those in use stay",
+        ]
+
+
+async def test_a_fault_while_keys_are_fetched_ends_no_service(
+    fast_clock: MockClock, logs: Logs, monkeypatch: pytest.MonkeyPatch, issuer: tuple[Publisher, Tokens]
+) -> None:
+    publisher, tokens = issuer
+    key = ed25519.Ed25519PrivateKey.generate()
+    publisher.keys = {"first": key}
+
+    async def fault(_url: str) -> bytes:
+        raise LookupError("a fault of the library that fetches them")
+
+    async with serving(*MARKET, tokens=tokens) as service:
+        monkeypatch.setattr("ticker.door.key_source._fetch", fault)
+        for count in (1, 2):
+            await wait_all_tasks_blocked(0.01)
+            fast_clock.jump(301)
+            with trio.fail_after(1000):
+                while len([entry for entry in logs if "keys not loaded" in entry["event"]]) < count:
+                    await trio.sleep(0.01)
+        await service.proves_alive(bearer(token(key, "EdDSA", {"kid": "first"})))
+    failures = [entry for entry in logs if "keys not loaded" in entry["event"]]
+    assert ["exc_info" in entry for entry in failures[:2]] == [True, False]
 
 
 @pytest.mark.parametrize(

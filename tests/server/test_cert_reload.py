@@ -16,6 +16,7 @@ from ticker import connect
 from ticker.client.events import Connected, Event
 from ticker.config import TlsFiles
 from ticker.market import Instrument, Publication
+from ticker.server.cert_reload import reload_on_change
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -122,3 +123,24 @@ async def test_files_on_a_drive_that_does_not_answer_hold_up_no_price_and_no_sto
                 await trio.sleep(0.05)
         os.close(os.open(pair.cert, os.O_RDWR))  # lets the thread go on
     assert not [entry for entry in logs if entry["event"] == "reloaded" and "cert.pem" in entry["source"]]
+
+
+class Broken:
+    """Something whose renewal raises what nobody expects."""
+
+    source = "broken"
+    files: tuple[Path, ...] = ()
+
+    async def reload(self) -> None:
+        raise LookupError("a fault of code")
+
+
+async def test_a_renewal_that_fails_in_any_way_ends_nothing_and_has_one_traceback(logs: Logs) -> None:
+    async with hangups() as (send, receive), trio.open_nursery() as nursery:
+        nursery.start_soon(reload_on_change, [Broken()], receive)
+        for _ in range(4):
+            await send.send(None)
+        nursery.cancel_scope.cancel()
+    failures = [entry for entry in logs if entry["event"] == "not reloaded; what was in use stays"]
+    assert ["exc_info" in entry for entry in failures[:3]] == [True, False, False]
+    assert all(entry["next_try"] for entry in failures)

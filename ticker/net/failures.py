@@ -58,9 +58,10 @@ def _text(error: BaseException) -> str:
     name, text = type(error).__name__, str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    if error.__cause__ is not None and (not text or isinstance(error, OSError)):
+    inner = error.__cause__ or (None if text else error.__context__)
+    if inner is not None and (not text or isinstance(error, OSError)):
         # Such as Trio's for all addresses of a name: the reason stands in the exceptions that it was raised from.
-        return f"{text or name}: {cause_of(error.__cause__)}"
+        return f"{text or name}: {cause_of(inner)}"
     if not text:
         return name
     return text if isinstance(error, OSError | TickerError) else f"{name}: {text}"
