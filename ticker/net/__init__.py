@@ -1,4 +1,5 @@
-"""Sockets, TLS, HTTP requests and responses, clocks, and the fair queue for work that connections cause.
+"""Sockets, TLS, HTTP requests and responses, clocks, the fair queue for work that connections cause, and what may hang
+outside: names, files, and the readers of a log.
 
 Imports the vocabulary and `ticker.protocol`.
 """
