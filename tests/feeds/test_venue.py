@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -16,8 +17,8 @@ from tests.feeds.test_coinbase import SPEC, begin, heartbeat, match, subscriptio
 from tests.feeds.venue_server import VenueServer, followed, option_ca, venue
 from tests.net.pair import sockets
 from ticker.errors import ConfigError
-from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Update
-from ticker_feeds.venues import Request, VenueClosed, VenueSilent, VenueState, VenueUnreachable
+from ticker.market import MAX_BATCH, MAX_SYMBOL, FeedItem, Instrument, Update
+from ticker_feeds.venues import Request, Venue, VenueClosed, VenueSilent, VenueState, VenueUnreachable
 from ticker_feeds.venues.coinbase import Coinbase, CoinbaseTracker
 
 
@@ -330,3 +331,25 @@ async def test_a_gap_that_follows_a_repair_between_two_looks_is_another_one(
         await trio.sleep(600)
         assert waiting.statistics().current_buffer_used == 4
         nursery.cancel_scope.cancel()
+
+
+class Vast(Venue):
+    """A venue that nobody reaches: what it sends before is all there is."""
+
+    NAME = "vast"
+
+    def __init__(self, symbols: str) -> None:
+        super().__init__(symbols, "", "wss://127.0.0.1", None)
+
+    async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
+        """Nothing follows."""
+
+
+async def test_any_number_of_instruments_is_declared_in_batches_that_the_service_takes() -> None:
+    symbols = [f"S{number}" for number in range(MAX_BATCH + 1)]
+    sending, receiving = trio.open_memory_channel[FeedItem](100)
+    async with sending:
+        await Vast(",".join(symbols)).run(sending)
+    items = [list(cast("Sequence[Instrument]", item)) async for item in receiving]
+    assert max(map(len, items)) <= MAX_BATCH
+    assert [each.symbol for item in items for each in item] == symbols

@@ -12,14 +12,14 @@ import random
 import ssl
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 import trio
 
 from ticker.errors import ConfigError, TickerError
-from ticker.market import FeedItem, Instrument, Publication, is_symbol
+from ticker.market import FeedItem, Instrument, Publication, batches, is_symbol
 from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.venues.connection import VenueClosed, VenueConnection, VenueSilent, failure_in, open_connection
 from ticker_feeds.venues.state import VenueState
@@ -97,7 +97,7 @@ class Venue(ABC):
         self._runs += 1
         # Definitions learned in earlier runs stay, so that clients are not sent them again.
         self.instruments = first_instruments(self.names, self.metadata(), self.SEPARATOR) | self.instruments
-        await updates.send(list(self.instruments.values()))
+        await _send_all(updates, self.instruments.values())
         try:
             await self.follow(updates, VenueState(self.names, self.counters))
         except BaseExceptionGroup as group:
@@ -124,7 +124,7 @@ class Venue(ABC):
                 bound = self.retry_seconds[0]
             self.counters["reconnects"] += 1
             _log.warning("%s: one connection: %s; again within %g s", self.NAME, error, bound)
-            await updates.send(lost())
+            await _send_all(updates, lost())
             await trio.sleep(random.uniform(0, bound))  # noqa: S311  # spread, not secret
             bound = min(2 * bound, self.retry_seconds[1])
 
@@ -229,7 +229,15 @@ class Venue(ABC):
             parts = [each if isinstance(each, tuple) else (each,) for each in tracker.pending]
             shown = ", ".join(sorted(" ".join(map(str, each)) for each in parts)[:10])
             raise VenueSilent(f"no answer within {self.answer_seconds:g} s to the subscription of {shown}")
-        await updates.send(tracker.state.mark_without_data(tracker.symbols()))
+        await _send_all(updates, tracker.state.mark_without_data(tracker.symbols()))
+
+
+async def _send_all(updates: trio.abc.SendChannel[FeedItem], publications: Iterable[Publication]) -> None:
+    """Send publications without a bound to their number, in batches that the service takes; `[]` if there are none."""
+    made = batches(publications)
+    await updates.send(next(made, []))
+    for batch in made:
+        await updates.send(batch)
 
 
 def published_symbols(symbols: str, prefix: str, *, upper: bool = True) -> dict[str, str]:
