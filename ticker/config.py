@@ -204,6 +204,9 @@ EXHAUSTION_LOG_SECONDS = 10.0
 MAX_METRICS_CONNECTIONS = 100
 """Connections to `metrics_listen` at once; further ones are closed without an answer."""
 
+METRICS_SAMPLE_INSTRUMENTS = 20_000
+"""Instruments of these connections whose updates are counted; then the sample ends."""
+
 METRICS_SAMPLE = 500
 """Connections of which the metrics take the conflation ratio."""
 

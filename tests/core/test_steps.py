@@ -204,6 +204,21 @@ def test_many_changes_of_a_slow_client_are_encoded_in_steps_and_come_in_one_mess
         assert len(delta.changes) == 2 * count
 
 
+def test_a_small_client_far_behind_a_large_market_looks_at_its_own_instruments_only() -> None:
+    count = 4 * ENCODED_PER_STEP
+    harness = Harness(*SYMBOLS[:count])
+    client = harness.client("S1", "S2", "LATER")
+    harness.hub.pause_delivery(client.subscriber)
+    harness.publish(*(update(symbol, bid="2") for symbol in SYMBOLS[:count]))
+    harness.publish(Instrument("LATER"))
+    assert harness.hub.catch_up(client.subscriber)
+    _definitions, snapshot = client.take()
+    assert isinstance(snapshot, Snapshot)
+    assert (snapshot.changes, snapshot.records) == ([1, {1: 200}, 2, {1: 200}], [count, {}])
+    (encode_cache,) = harness.hub._encode_caches.values()
+    assert all(len(change_set.changed) < count for change_set in encode_cache._change_sets.values())
+
+
 def test_a_client_that_leaves_while_its_message_is_encoded_holds_nobody_up() -> None:
     count = max(4 * ENCODED_PER_STEP, BROAD_LEAST)
     harness = Harness(*SYMBOLS[:count])

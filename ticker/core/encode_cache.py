@@ -7,7 +7,7 @@ a list ordered by time, so the number of selected fields identifies them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of, numbers_in
@@ -72,13 +72,8 @@ class EncodeCache:
 
     def change_set(self, since: int) -> ChangeSet:
         """Return the changes after `since`."""
+        self._begin_cut()
         cache = self.cache
-        if self._cut != cache.cut:
-            self._cut = cache.cut
-            self._change_sets.clear()
-            self._steps.clear()
-            if len(self._selections) > ENTRIES_PER_INSTRUMENT * len(cache.records):
-                self._selections.clear()
         change_set = self._change_sets.get(since)
         if change_set is None:
             if len(self._change_sets) >= MAX_CHANGE_SETS:
@@ -89,6 +84,24 @@ class EncodeCache:
                 redefined = {number for number in changed if cache.records[number].defined_at > since}
             change_set = self._change_sets[since] = ChangeSet(since, changed, redefined, self._changes)
         return change_set
+
+    def change_set_among(self, since: int, numbers: Collection[int]) -> ChangeSet:
+        """Return the changes after `since` of these few instruments, where many others have changed."""
+        self._begin_cut()
+        records = self.cache.records
+        changed = {number for number in numbers if records[number].last_change > since}
+        redefined = {number for number in changed if records[number].defined_at > since}
+        return ChangeSet(since, changed, redefined, self._changes)
+
+    def _begin_cut(self) -> None:
+        """Drop what belongs to an earlier cut."""
+        cache = self.cache
+        if self._cut != cache.cut:
+            self._cut = cache.cut
+            self._change_sets.clear()
+            self._steps.clear()
+            if len(self._selections) > ENTRIES_PER_INSTRUMENT * len(cache.records):
+                self._selections.clear()
 
     def keep(self, change_set: ChangeSet) -> None:
         """Have this change set, which is of the present cut, returned by `change_set`."""

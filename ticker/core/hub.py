@@ -314,8 +314,12 @@ class Hub:
     def _send_pending(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
         encode_cache = self._encode_caches[subscriber.encoding]
-        change_set = encode_cache.change_set(subscriber.cursor)
-        changed = subscriber.audience.changed_in(change_set, subscriber.pending_snapshot)
+        audience, cursor = subscriber.audience, subscriber.cursor
+        if not audience.broad and self.cache.many_changed(cursor, self._encoded):
+            change_set = encode_cache.change_set_among(cursor, audience.ids)
+        else:
+            change_set = encode_cache.change_set(cursor)
+        changed = audience.changed_in(change_set, subscriber.pending_snapshot)
         part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._snapshot_part)
         subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self.cache.cut

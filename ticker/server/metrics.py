@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from ticker.config import METRICS_SAMPLE
+from ticker.config import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
+from ticker.core.hub import Traffic
 from ticker.net.clocks import hub_time
 from ticker.net.queued_file import lines_lost
 from ticker.server.connection import ServerContext
@@ -116,7 +117,12 @@ class Metrics:
             "Clients that asked for too much.",
             sum(connection.slowed > 0 for connection in connections),
         )
-        sample = [connection.traffic() for connection in islice(connections, METRICS_SAMPLE)]
+        sample, room = list[Traffic](), METRICS_SAMPLE_INSTRUMENTS
+        for connection in islice(connections, METRICS_SAMPLE):
+            sample.append(connection.traffic())
+            room -= connection.subscriber.audience.count
+            if room < 0:
+                break
         sent = sum(traffic.updates for traffic in sample)
         ratio = sum(traffic.offered for traffic in sample) / sent if sent else 1.0
         yield GaugeMetricFamily(
