@@ -294,8 +294,8 @@ async def test_while_the_connection_is_lost_nothing_is_live(tmp_path: Path) -> N
     writer.close()
     assert [type(each) for each in events] == [ticker.Connected, ticker.Disconnected, ticker.Connected]
     assert publications(out)[2:] == [
-        update("GOLD", status="stale", reason="reconnecting"),
-        update("GOLD", status="halted", reason=None),
+        Stale("GOLD", "reconnecting"),
+        update("GOLD", bid="1.00", status="halted"),
         update("GOLD", bid="2.00"),
     ]
 

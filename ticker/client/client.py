@@ -115,6 +115,11 @@ class Client:
         """The cut through which the copy is complete."""
         return self._session.replica.cursor
 
+    @property
+    def complete(self) -> bool:
+        """Whether the copy has all that was asked for when the present connection began."""
+        return self._connection is not None and self._connection.complete
+
     def subscribe(self, *names: str) -> Subscription:
         """Subscribe to symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes.
 

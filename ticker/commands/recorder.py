@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -20,7 +20,7 @@ from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.fields import by_name
 from ticker.client.subscription import Change
-from ticker.market import Instrument, Publication, Reason, Stale, Status, Update, Value, is_symbol
+from ticker.market import Instrument, Publication, Reason, Stale, Update, is_symbol
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
 from ticker.server.feed_runner import FeedRunner
@@ -33,7 +33,8 @@ a replay ends by itself."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_UNMARKED: Mapping[str, Value] = {"status": None, "reason": None}
+_RESTORE_SECONDS = 0.05
+"""Seconds between two looks at whether the copy of a service is complete again."""
 
 
 class Tally:
@@ -146,46 +147,65 @@ async def record_service(
         on_event(event)
         changes.note(event)
 
-    async with open_client(on_event=note) as client:
+    async with open_client(on_event=note) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(_restore, client, changes)
         async for change in client.subscribe(*names):
             changes.record(client, change)
+        nursery.cancel_scope.cancel()
+
+
+async def _restore(client: Client, changes: _ChangeWriter) -> None:
+    while True:
+        await trio.sleep(_RESTORE_SECONDS)
+        changes.restore(client)
 
 
 class _ChangeWriter:
-    """Records the changes of a client's copy as publications."""
+    """Records the changes of a client's copy as publications.
+
+    Without a connection every instrument is `Stale`; with the next one, each is recorded anew with all its values once
+    they are current.
+    """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._declared: dict[str, Instrument] = {}
-        self._marks: dict[str, dict[str, Value]] = {}
-        """The status and reason of each instrument."""
+        self._stale: dict[str, None] = {}
         self._lost = False
 
     def note(self, event: Event) -> None:
-        """Without a connection every instrument is stale; with the next one, each has its former status again."""
+        """Mark everything stale when the connection is lost."""
         if isinstance(event, Disconnected) and not self._lost:
             self._lost = True
-            self._mark({symbol: {"status": Status.STALE, "reason": Reason.RECONNECTING} for symbol in self._declared})
-        elif isinstance(event, Connected) and self._lost:
+            self._stale = dict.fromkeys(self._declared)
+            self._write(wall_clock(), [Stale(symbol, Reason.RECONNECTING) for symbol in self._declared])
+        elif isinstance(event, Connected):
             self._lost = False
-            if not event.resumed:
-                self._marks.clear()  # the snapshot brings them
-            self._mark({symbol: {**_UNMARKED, **self._marks.get(symbol, {})} for symbol in self._declared})
 
     def record(self, client: Client, change: Change) -> None:
         """Record a change, behind the declarations of instruments that are new or have changed."""
         publications: list[Publication] = []
         for symbol, changed in change.changes.items():
-            fields = by_name(changed)
             instrument = client.instrument(symbol)
             if instrument is not None and instrument != self._declared.get(symbol):
                 self._declared[symbol] = instrument
                 publications.append(instrument)
-            marks = {name: value for name, value in fields.items() if name in _UNMARKED}
-            if marks:
-                self._marks.setdefault(symbol, {}).update(marks)
-            publications.append(Update(symbol, fields))
-        self._tally.write((change.time - _EPOCH) // timedelta(microseconds=1), publications)
+            if self._lost:
+                self._stale[symbol] = None  # it is from before
+            elif symbol in self._stale:
+                del self._stale[symbol]
+                publications.append(Update(symbol, by_name(client.values(symbol))))
+            else:
+                publications.append(Update(symbol, by_name(changed)))
+        self._write((change.time - _EPOCH) // timedelta(microseconds=1), publications)
 
-    def _mark(self, marks: Mapping[str, Mapping[str, Value]]) -> None:
-        self._tally.write(wall_clock(), [Update(symbol, fields) for symbol, fields in marks.items()])
+    def restore(self, client: Client) -> None:
+        """Record the values that did not change while the connection was lost, once the copy is complete again."""
+        if self._stale and not self._lost and client.complete:
+            symbols, self._stale = self._stale, {}
+            values = {symbol: by_name(client.values(symbol)) for symbol in symbols}
+            self._write(wall_clock(), [Update(symbol, fields) for symbol, fields in values.items() if fields])
+
+    def _write(self, time: int, publications: Sequence[Publication]) -> None:
+        if publications:
+            self._tally.write(time, publications)
