@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import Enum
+from random import Random
 from typing import TypeAlias
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Publication, Reason, Update, Value
+from ticker.market import FeedItem, Instrument, Publication, Reason, Stale, Update, Value, Withdrawal
 
 Command: TypeAlias = FeedItem | Exception | None
 """Publications to send, an exception to fail with, or None to end."""
@@ -21,12 +25,49 @@ class State(Enum):
     ENDED = Reason.FEED_ENDED
 
 
+class Shown:
+    """What is to be shown of one instrument, kept apart from the code under test."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Decimal | str] = {}
+        self.outdated = False
+
+    def update(self, fields: Mapping[str, Value]) -> None:
+        """Take an update: an outdated value that it does not name is gone, and so is one that nobody can read."""
+        read = {name: readable(name, value) for name, value in fields.items() if name not in {"status", "reason"}}
+        usable = len(fields) > len(read) or any(read[name] is not None or fields[name] is None for name in read)
+        if self.outdated and usable:
+            self.values.clear()
+            self.outdated = False
+        for name, value in read.items():
+            if value is None:
+                self.values.pop(name, None)
+            else:
+                self.values[name] = value
+
+
+def readable(name: str, value: object) -> Decimal | str | None:
+    """Return what a value means; None if nothing."""
+    if name in {"note", "funding"} and isinstance(value, str):
+        return value
+    if not isinstance(value, str | Decimal) and type(value) is not int:
+        return None
+    try:
+        number = Decimal(value)
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() and number.adjusted() < 40 else None
+
+
 class ScriptedFeed:
     """One feed over all its restarts."""
 
-    def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
+    def __init__(self, name: str, symbols: tuple[str, ...], chance: Random) -> None:
         self.name = name
         self.symbols = symbols
+        self._chance = chance
+        self.shown: defaultdict[str, Shown] = defaultdict(Shown)
+        """By symbol, for the service's present run."""
         self.state = State.DOWN
         self.told, self._commands = trio.open_memory_channel[Command](1000)
         self.declared: dict[str, Instrument] = {}
@@ -49,13 +90,35 @@ class ScriptedFeed:
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         self.state = State.RUNNING
         again: list[Publication] = list(self.declared.values())
-        again += [Update(symbol, dict(fields)) for symbol, fields in self.latest.items()]
-        await updates.send(again)
+        again += [self._partly(symbol, fields) for symbol, fields in self.latest.items()]
+        await self._send(updates, again)
         async for command in self._commands:
             if isinstance(command, Exception):
-                self.state = State.DOWN
+                self._stop(State.DOWN)
                 raise command
             if command is None:
-                self.state = State.ENDED
+                self._stop(State.ENDED)
                 return
-            await updates.send(command)
+            await self._send(updates, command)
+
+    def _partly(self, symbol: str, fields: dict[str, Value]) -> Update:
+        """Repeat the latest values, but now and then not all: a venue does not send everything anew."""
+        if self._chance.random() < 0.3:
+            for name in self._chance.sample(sorted(fields), self._chance.randint(0, len(fields))):
+                del fields[name]
+        return Update(symbol, dict(fields))
+
+    async def _send(self, updates: trio.abc.SendChannel[FeedItem], item: FeedItem) -> None:
+        await updates.send(item)
+        for each in item if isinstance(item, list) else [item]:
+            if isinstance(each, Update):
+                self.shown[each.symbol].update(each.fields)
+            elif isinstance(each, Withdrawal):
+                self.shown[each.symbol] = Shown()
+            elif isinstance(each, Stale):
+                self.shown[each.symbol].outdated = True
+
+    def _stop(self, state: State) -> None:
+        self.state = state
+        for each in self.shown.values():
+            each.outdated = True

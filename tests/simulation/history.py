@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
 from ticker.client.replica import InstrumentState
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
-from ticker.market import FieldKey, Kind, WireValue, field_kind
+from ticker.market import FieldKey, Kind, WireValue, field_kind, shown_value
 
 
 class Past(NamedTuple):
@@ -41,17 +43,20 @@ def _past(record: Record) -> Past:
     return Past(record.price_scale, record.size_scale, record.present())
 
 
+def numbers(
+    values: Mapping[FieldKey, WireValue], price_scale: int, size_scale: int
+) -> dict[FieldKey, Decimal | WireValue]:
+    """Return values with numbers and decimals as such, whatever their scale and form."""
+    found: dict[FieldKey, Decimal | WireValue] = {}
+    for key, value in values.items():
+        text = shown_value(key, value, price_scale, size_scale)
+        decimal = isinstance(value, tuple) or field_kind(key) in {Kind.PRICE, Kind.SIZE}
+        found[key] = Decimal(text) if decimal and text is not None else text
+    return found
+
+
 def same(state: InstrumentState, past: Past) -> bool:
     """Whether a copy of an instrument has these values, at any scale."""
     definition = state.definition
-    if (definition.price_scale, definition.size_scale) == (past.price_scale, past.size_scale):
-        return state.values == past.values
-    finer = {
-        Kind.PRICE: 10 ** (definition.price_scale - past.price_scale),
-        Kind.SIZE: 10 ** (definition.size_scale - past.size_scale),
-    }
-    scaled = {
-        key: value * finer.get(field_kind(key) or Kind.TEXT, 1) if isinstance(value, int) else value
-        for key, value in past.values.items()
-    }
-    return state.values == scaled
+    copied = numbers(state.values, definition.price_scale, definition.size_scale)
+    return copied == numbers(past.values, past.price_scale, past.size_scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import trio
 import trio.testing
@@ -13,11 +14,13 @@ from tests.simulation.link import Link
 from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.world import BOUND_SECONDS, World
-from ticker.market import Instrument, Update, Withdrawal
+from ticker.market import Instrument, Stale, Update, Withdrawal
 
 _NAMES = ("AA", "AB", "AC", "BA", "BB", "CA", "ZZ", "A*", "B*", "*B", "?A", "[AC]*", "*")
 _ENTITLEMENTS = (None, ["*"], ["A*"], ["A*", "BA"], ["AA", "AB", "CB"], ["*B", "C*"], ["B*"])
 _STATUSES = ("live", "halted", "closed")
+_NONSENSE = ("oops", "NaN", "1e99", Decimal("Infinity"), True, 1.5, None, "")
+_ODD_NUMBERS = ("0.0000000001", "2000000.5", "1127313210.00855204", "5.000000000000001", "1.5E+12", "9" * 40, "1e-40")
 _PING = b"\x89\x80\x00\x00\x00\x00"
 """A client's whole ping, masked with zeros (RFC 6455, section 5.5.2)."""
 
@@ -37,7 +40,8 @@ class Script:
             self._batch: 8,
             self._declare: 4,
             self._withdraw: 3,
-            self._give_nonsense: 2,
+            self._give_nonsense: 4,
+            self._lose_messages: 2,
             self._fail_a_feed: 3,
             self._end_a_feed: 1,
             self._stall: 14,
@@ -158,7 +162,19 @@ class Script:
 
     def _give_nonsense(self) -> None:
         feed = self._feed()
-        feed.tell(Update(self._declared(feed), {"bid": "NaN"}))
+        bad: dict[str, Any] = {
+            self._chance.choice(("bid", "ask", "bid_size", "funding")): self._chance.choice(_NONSENSE)
+        }
+        if self._chance.random() < 0.5:
+            bad["last"] = "7"
+        symbol = self._declared(feed)
+        for name in bad:
+            feed.latest.get(symbol, {}).pop(name, None)
+        feed.tell(Update(symbol, bad))
+
+    def _lose_messages(self) -> None:
+        feed = self._feed()
+        feed.tell(Stale(self._declared(feed), "gap"))
 
     def _fail_a_feed(self) -> None:
         self._feed().tell(RuntimeError("the venue hung up"))
@@ -254,10 +270,14 @@ class Script:
     def _values(self, feed: ScriptedFeed, symbol: str) -> Update:
         """Some values of an instrument; now and then one finer than the scale, a withdrawn one, or a status."""
         chance, places = self._chance, self._chance.choice([0, 1, 2, 2, 2, 3])
-        fields = chance.sample(("bid", "ask", "last", "bid_size", "note"), chance.randint(1, 3))
+        fields = chance.sample(("bid", "ask", "last", "bid_size", "note", "funding"), chance.randint(1, 3))
         values: dict[str, str | Decimal | int | None] = {
             name: str(Decimal(chance.randint(1, 99_999)).scaleb(-places)) for name in fields
         }
+        if chance.random() < 0.1:
+            values[fields[-1]] = chance.choice(_ODD_NUMBERS)
+        if "funding" in values:
+            values["funding"] = Decimal(str(values["funding"]))
         if chance.random() < 0.1:
             values[fields[0]] = None
         if chance.random() < 0.05:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.core.harness import leftovers
 from tests.simulation.feed import ScriptedFeed, State
-from tests.simulation.history import Market, RememberingCache
+from tests.simulation.history import Market, RememberingCache, numbers
 from tests.simulation.link import Link
 from tests.simulation.listener import Listener
 from tests.simulation.user import User
@@ -27,7 +27,7 @@ from ticker.config import TOKEN_LEEWAY_US, Config, Limits, Tokens
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.door.key_ring import public_key
-from ticker.market import Field
+from ticker.market import Field, field_name
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.feed_channel import FeedMessage, FeedState
@@ -114,7 +114,7 @@ class World:
         self._witnesses: dict[Link, Witness] = {}
         self._behind: Counter[Link] = Counter()
         """Data messages sent on a link since its socket last had no unsent bytes."""
-        self.feeds = [ScriptedFeed(name, symbols) for name, symbols in SYMBOLS.items()]
+        self.feeds = [ScriptedFeed(name, symbols, chance) for name, symbols in SYMBOLS.items()]
         self.users: list[User] = []
         self.listeners: list[Listener] = []
         self.reachable = True
@@ -157,6 +157,8 @@ class World:
         """Run the service until it is stopped, with an epoch of its own."""
         self._lives += 1
         cache = RememberingCache(f"epoch{self._lives}")
+        for feed in self.feeds:
+            feed.shown.clear()
         self._pasts[cache.epoch] = cache.history
         hub = Hub(cache, snapshot_part=LIMITS.snapshot_part, burst=self.chance.choice([1, 2, 64]))
         auth = Auth(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
@@ -266,6 +268,7 @@ class World:
         """Check the invariants; all tasks have to wait."""
         self._check_cursors()
         for feed in self.feeds:
+            self._check_shown(feed)
             if feed.state is State.DOWN:
                 self._check_stale(feed)
 
@@ -290,6 +293,19 @@ class World:
             status = record.values.get(Field.STATUS) if record is not None else "stale"
             if status != "stale":
                 self.blame(f"{symbol} is {status}, and its feed is down")
+
+    def _check_shown(self, feed: ScriptedFeed) -> None:
+        """Every value is one that the feed has said, and, where the instrument is live, said in its present run."""
+        for record in self.server.cache.records:
+            shown = feed.shown.get(record.symbol)
+            if shown is None:
+                continue
+            values = numbers(record.present(), record.price_scale, record.size_scale)
+            told = {field_name(key): value for key, value in values.items() if key not in {Field.STATUS, Field.REASON}}
+            if told != shown.values:
+                self.blame(f"{record.symbol} is shown as {told}, and its feed said {shown.values}")
+            if shown.outdated and record.values.get(Field.STATUS) != "stale":
+                self.blame(f"{record.symbol} is outdated, and not shown as stale")
 
     async def converge(self, *, within: float) -> None:
         """Wait until every reading client has the present market; blame those that have not in time."""

@@ -143,12 +143,14 @@ SYMBOLS = st.text(st.characters(categories=["L", "N", "S"]), min_size=1, max_siz
     ["constructor", "__proto__", "toString", "A", "B"]
 )
 OWN_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True) | st.sampled_from(["constructor", "valueof"])
-PRICES, TEXT_FIELDS, UNKNOWN = [*range(1, 14)], [14, 15], [0, 16, 99, 65_535]
+NUMBERS, TEXT_FIELDS, UNKNOWN = [*range(1, 12)], [14, 15], [0, 16, 99, 65_535]
+PLAIN = st.from_regex(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
-    st.tuples(st.sampled_from(PRICES), INTEGERS | st.none())
+    st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
+    | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())
     | st.tuples(st.sampled_from(TEXT_FIELDS), TEXTS | st.none())
     | st.tuples(st.sampled_from(UNKNOWN), INTEGERS | TEXTS | st.none() | st.lists(INTEGERS, max_size=3))
-    | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none()),
+    | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none() | st.tuples(PLAIN).map(list)),
     max_size=20,
 ).map(dict)
 LATER = st.lists(

@@ -77,7 +77,8 @@ export class InstrumentState {
       if (!more || typeof value !== "number") continue;
       const scaled = value * 10 ** more;
       // A number that does not fit is its text, as on the wire; a text has no scale.
-      this.values.set(key, Number.isSafeInteger(scaled) ? scaled : decimalText(value, before[kindOf(key)]));
+      const text = () => decimalText(value, before[kindOf(key)]).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+      this.values.set(key, Number.isSafeInteger(scaled) ? scaled : text());
     }
   }
 
