@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -24,15 +25,59 @@ from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import ServerSession, Terms
 from ticker.errors import BadPublication
-from ticker.market import Instrument, Update, Withdrawal
+from ticker.market import Instrument, Stale, Update, Withdrawal
 from ticker.protocol.wire import ENCODINGS, Encoding
 
 SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
 NAMES = [*SYMBOLS, "A*", "*B", "*", "ZZ"]
 FIELDS = ["bid", "ask", "bid_size", "last", "note"]
+FEEDS = ["one", "other"]
 
 Model = dict[str, dict[str, Decimal | str]]
 """The published values that were not withdrawn: by field name, by symbol."""
+
+COARSE = st.decimals(-99, 99, places=1) | st.decimals(0, 9, places=3)
+ANY_DECIMAL = st.builds(
+    lambda digits, places: Decimal(f"{digits}E-{places}"), st.integers(1 - 10**40, 10**40 - 1), st.integers(0, 40)
+)
+UNREADABLE: st.SearchStrategy[Any] = st.sampled_from([True, 1.5, Decimal("NaN"), Decimal("1E+50"), b"1", 10**41])
+"""No value of any field."""
+
+
+class Shown:
+    """What is to be shown of one instrument, and which feed said it; kept apart from the code under test."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[Decimal | str, str]] = {}
+        self.outdated: dict[str, str] = {}
+        """Feeds that said what is not current any more, with the reason."""
+        self.reason = ""
+
+    def update(self, feed: str, values: dict[str, Decimal | None], unreadable: set[str]) -> None:
+        if self.outdated and (values.keys() - unreadable):
+            kept = self.said.items()
+            self.said = {name: said for name, said in kept if said[1] not in self.outdated or name in values}
+            self.outdated.clear()
+            self.reason = "live"
+        for name, value in values.items():
+            if value is None or name in unreadable:
+                self.said.pop(name, None)
+            else:
+                self.said[name] = value, feed
+
+    def go_stale(self, feed: str, reason: str) -> None:
+        givers = {giver for _, giver in self.said.values()}
+        if not givers or feed in givers:
+            self.outdated[feed] = self.reason = reason
+
+    def withdraw(self) -> None:
+        self.said.clear()
+        self.reason = "live" if self.outdated else ""
+        self.outdated.clear()
+
+    def fields(self) -> dict[str, Decimal | str]:
+        marks = {"": {}, "live": {"status": "live"}}.get(self.reason, {"status": "stale", "reason": self.reason})
+        return {**{name: value for name, (value, _) in self.said.items()}, **marks}
 
 
 def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
@@ -172,8 +217,7 @@ class World(RuleBasedStateMachine):
         self.now = 1_000_000
         self.cache = LastValueCache("epoch")
         self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=Step(1, 1, broad))
-        self.model: Model = {}
-        self.open: Model = {}
+        self.open: dict[str, Shown] = {}
         self.history: dict[int, Model] = {0: {}}
         self.all_clients: list[Client] = []
         self.cut_is_open = False
@@ -203,29 +247,34 @@ class World(RuleBasedStateMachine):
         self.finish_pass()
         self.cut_is_open = True
         self.cache.publish(Instrument(symbol, scale, 0, {"note": note}))
-        self.open.setdefault(symbol, {})
+        self.open.setdefault(symbol, Shown())
 
     @rule(
         symbol=st.sampled_from(SYMBOLS),
-        values=st.dictionaries(
-            st.sampled_from(FIELDS),
-            st.none() | st.decimals(-99, 99, places=1) | st.decimals(0, 9, places=3),
-            min_size=1,
-        ),
+        values=st.dictionaries(st.sampled_from(FIELDS), st.none() | COARSE | ANY_DECIMAL, min_size=1),
+        bad=st.dictionaries(st.sampled_from(FIELDS), UNREADABLE, max_size=1),
+        feed=st.sampled_from(FEEDS),
     )
-    def an_update_is_published(self, symbol: str, values: dict[str, Decimal | None]) -> None:
+    def an_update_is_published(
+        self, symbol: str, values: dict[str, Decimal | None], bad: dict[str, Any], feed: str
+    ) -> None:
         self.finish_pass()
         self.cut_is_open = True
         try:
-            self.cache.publish(Update(symbol, values))
+            unusable = self.cache.publish(Update(symbol, {**values, **bad}), feed)
         except BadPublication:
             assert symbol not in self.open
             return
-        for name, value in values.items():
-            if value is None:
-                self.open[symbol].pop(name, None)
-            else:
-                self.open[symbol][name] = value
+        assert {each.cause for each in unusable} == {f"unreadable {name}" for name in bad}
+        self.open[symbol].update(feed, {**values, **bad}, set(bad))
+
+    @rule(symbol=st.sampled_from(SYMBOLS), feed=st.sampled_from(FEEDS), reason=st.sampled_from(["gap", "feed_down"]))
+    def a_feed_says_that_what_it_said_is_outdated(self, symbol: str, feed: str, reason: str) -> None:
+        self.finish_pass()
+        self.cut_is_open = True
+        if symbol in self.open:
+            self.cache.publish(Stale(symbol, reason), feed)
+            self.open[symbol].go_stale(feed, reason)
 
     @rule(symbol=st.sampled_from(SYMBOLS))
     def an_instrument_is_withdrawn(self, symbol: str) -> None:
@@ -233,7 +282,7 @@ class World(RuleBasedStateMachine):
         self.cut_is_open = True
         if symbol in self.open:
             self.cache.publish(Withdrawal(symbol))
-            self.open[symbol] = {}
+            self.open[symbol].withdraw()
 
     @rule(steps=st.integers(0, 3))
     def a_cut_is_closed(self, steps: int) -> None:
@@ -307,7 +356,7 @@ class World(RuleBasedStateMachine):
             client.check()
             for state in client.session.replica:
                 symbol = state.definition.symbol
-                assert state.fields(state.values) == self.open[symbol], f"{symbol} is not up to date"
+                assert state.fields(state.values) == self.open[symbol].fields(), f"{symbol} is not up to date"
 
     def teardown(self) -> None:
         if hasattr(self, "cache"):
@@ -316,7 +365,7 @@ class World(RuleBasedStateMachine):
     def close_cut(self) -> None:
         self.market_at(self.cache.cut)
         if self.cache.close_cut(self.now):
-            self.history[self.cache.cut] = {symbol: dict(fields) for symbol, fields in self.open.items()}
+            self.history[self.cache.cut] = {symbol: shown.fields() for symbol, shown in self.open.items()}
 
     def market_at(self, cut: int) -> Model:
         """Return the market at a cut. The hub's own cuts make instruments visible, and change no value."""
@@ -335,8 +384,8 @@ class World(RuleBasedStateMachine):
         while self.waiting:
             symbol, bid = self.waiting.pop(0)
             if symbol in self.open:
-                self.cache.publish(Update(symbol, {"bid": bid}))
-                self.open[symbol]["bid"] = bid
+                self.cache.publish(Update(symbol, {"bid": bid}), FEEDS[0])
+                self.open[symbol].update(FEEDS[0], {"bid": bid}, set())
                 self.close_cut()
                 self.behind = True
                 return
