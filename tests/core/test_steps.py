@@ -244,3 +244,11 @@ def test_the_matches_of_a_page_come_in_pieces_in_their_order() -> None:
 def _all(pieces: object) -> Generator[None, None, list[str]]:
     yield from ()
     return [symbol for piece in pieces for symbol in piece]  # type: ignore[attr-defined]
+
+
+def test_the_updates_of_a_large_subscription_are_counted() -> None:
+    harness = Harness(*SYMBOLS[: 2 * BROAD_LEAST])
+    client = complete(harness.client("*"))
+    assert client.subscriber.audience.broad
+    harness.publish(*(update(symbol, bid="2") for symbol in ("S0", "S1", "S2000", "S1")))
+    assert harness.hub.traffic(client.subscriber).offered == 4

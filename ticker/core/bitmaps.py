@@ -6,8 +6,11 @@ A set of 50,000 instruments takes 6 KB instead of 2 MB, and is joined with anoth
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from itertools import compress
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 _BITS = [tuple(bit for bit in range(8) if value >> bit & 1) for value in range(256)]
 _USED = re.compile(rb"[^\0]+")
@@ -41,6 +44,11 @@ def numbers_in(bits: int) -> list[int]:
 def flags_of(bits: int) -> bytes:
     """Return the bytes of a bitmap, the lowest first: to look up many ids in it."""
     return bits.to_bytes((bits.bit_length() + 7) >> 3, "little")
+
+
+def selected(bits: int, items: Iterable[Item]) -> Iterator[Item]:
+    """Return the items, in the order of their ids, that are in a bitmap."""
+    return compress(items, bin(bits)[:1:-1].encode().translate(_TO_FLAGS))
 
 
 def take_lowest(bits: int, count: int) -> tuple[list[int], int]:

@@ -48,7 +48,7 @@ from ticker.core.audiences import (
     TrafficCounters,
     pending_by_audience,
 )
-from ticker.core.bitmaps import take_lowest
+from ticker.core.bitmaps import selected, take_lowest
 from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.last_value import LastValueCache
 from ticker.protocol.messages import Heartbeat
@@ -384,7 +384,9 @@ class Hub:
         """Return the number of updates so far of an audience's instruments."""
         records = self.cache.records
         self.index.joins += audience.count // COUNTED_PER_JOIN
-        return sum([records[number].updates for number in audience.numbers()])
+        if audience.broad:
+            return sum([record.updates for record in selected(audience.bits, records)])
+        return sum([records[number].updates for number in audience.ids])
 
     def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1
