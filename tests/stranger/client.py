@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import msgpack
 from websockets.exceptions import ConnectionClosed
@@ -31,10 +31,13 @@ LIMIT = 2**53 - 1
 PRICES = {1: "bid", 3: "ask", 5: "last", 7: "open", 8: "high", 9: "low", 10: "prev_close"}
 SIZES = {2: "bid_size", 4: "ask_size", 6: "last_size", 11: "volume"}
 TEXTS = {14: "status", 15: "reason"}
+PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
+Held: TypeAlias = int | str | list[str]
+"""A value that is present; a list of one text is a decimal of the feed's own."""
 NAMES = PRICES | SIZES | TEXTS | {12: "trade_count", 13: "time"}
 
 Message = list[Any]
-Fields = dict[int | str, int | str | None]
+Fields = dict[int | str, Held | None]
 
 
 class Refused(Exception):
@@ -86,7 +89,7 @@ class Copy:
     cursor: int = 0
     names: dict[str, int | None] = field(default_factory=dict)
     definitions: dict[int, Definition] = field(default_factory=dict)
-    records: dict[int, dict[int | str, int | str]] = field(default_factory=dict)
+    records: dict[int, dict[int | str, Held]] = field(default_factory=dict)
     resuming: int | None = None
 
     def wants(self, number: int) -> bool:
@@ -169,8 +172,10 @@ class Copy:
     def view(self) -> dict[str, dict[str, int | str]]:
         """By symbol and name of field, with prices and sizes as decimal texts: the form of the golden frames."""
 
-        def show(definition: Definition, key: int | str, value: int | str) -> int | str:
-            return f"{Decimal(value).scaleb(-definition.scale(key)):f}" if key in PRICES | SIZES else value
+        def show(definition: Definition, key: int | str, value: Held) -> int | str:
+            if isinstance(value, int) and key in PRICES | SIZES:
+                return f"{Decimal(value).scaleb(-definition.scale(key)):f}"
+            return value[0] if isinstance(value, list) else value
 
         return {
             (definition := self.definitions[number]).symbol: {
@@ -181,9 +186,9 @@ class Copy:
         }
 
 
-def rescaled(record: dict[int | str, int | str], old: Definition, new: Definition) -> dict[int | str, int | str]:
+def rescaled(record: dict[int | str, Held], old: Definition, new: Definition) -> dict[int | str, Held]:
     return {
-        key: value if isinstance(value, str) else value * 10 ** (new.scale(key) - old.scale(key))
+        key: value * 10 ** (new.scale(key) - old.scale(key)) if isinstance(value, int) else value
         for key, value in record.items()
     }
 
@@ -194,7 +199,10 @@ def known_fields(fields: dict[Any, Any]) -> Fields:
         key = int(name) if isinstance(name, str) and name.isdecimal() else name  # JSON has only texts as keys
         if key in NAMES or isinstance(key, str):
             text = isinstance(value, str) and (key in TEXTS or isinstance(key, str))
-            check(value is None or text or (integer(value) and key not in TEXTS), (name, value))
+            plain = isinstance(value, str) and key in PRICES | SIZES and PLAIN.fullmatch(value) is not None
+            decimal = isinstance(value, list) and isinstance(key, str) and len(value) == 1
+            decimal = decimal and isinstance(value[0], str) and PLAIN.fullmatch(value[0]) is not None
+            check(value is None or text or plain or decimal or (integer(value) and key not in TEXTS), (name, value))
             found[key] = value
     return found
 
