@@ -23,7 +23,8 @@ from ticker import connect
 from ticker.errors import BadPublication
 from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
 from ticker.protocol.messages import Delta
-from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
+from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
+from ticker.server.feed_runner import FeedRunner
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A", bid="1.00"), update("B", bid="2.00"))
 BID, ASK, STATUS, REASON = 1, 3, 14, 15
@@ -126,6 +127,21 @@ async def test_a_feed_that_comes_back_can_say_what_is(fast_clock: MockClock) -> 
         assert changes[changes.index(1) + 1] == {BID: None, STATUS: "live", REASON: None}
 
 
+async def test_a_feed_that_comes_back_with_less_shows_nothing_of_before(fast_clock: MockClock) -> None:
+    async with serving(Instrument("A"), update("A", bid="1.00", ask="1.10")) as service:
+        peer = await service.watcher("A")
+        await service.script.send(RuntimeError("the venue hung up"))
+        assert (await peer.until(Delta)).changes == [0, {STATUS: "stale", REASON: "feed_down"}]
+        await wait_all_tasks_blocked()
+        fast_clock.jump(1)
+        await peer.until(Delta)
+        await service.publish(update("A", last="1.05"))
+        changes = {BID: None, ASK: None, 5: 105, STATUS: "live", REASON: None}
+        assert (await peer.until(Delta)).changes == [0, changes]
+        await service.publish(update("A", bid="1.04"))
+        assert (await peer.until(Delta)).changes == [0, {BID: 104}]
+
+
 async def test_what_a_feed_declared_that_has_ended_is_stale() -> None:
     async with serving(*MARKET) as service:
         peer = await service.watcher("A")
@@ -212,6 +228,29 @@ async def test_a_closed_channel_takes_nothing_and_its_clone_does() -> None:
             own.clone()
         clone.send_nowait(Instrument("A"))
     assert received.statistics().current_buffer_used == 1
+
+
+async def test_what_outlives_a_run_of_its_feed_says_nothing_more() -> None:
+    late: list[trio.abc.SendChannel[FeedItem]] = []
+
+    class Leaky:
+        async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+            assert isinstance(updates, FeedChannel)
+            late.extend([updates, updates.clone()])
+            await updates.send([Instrument("A"), update("A", bid=1)])
+            raise RuntimeError("the venue hung up")
+
+    send, received = trio.open_memory_channel[FeedMessage](100)
+    async with trio.open_nursery() as nursery:
+        runner = FeedRunner(FeedState("leaky"), Leaky(), send, lambda _: 0, max_batch=10)
+        nursery.start_soon(runner.run)
+        with trio.fail_after(60):
+            while not isinstance((await received.receive())[1], MarkStale):
+                pass
+        for each in late:
+            with pytest.raises(trio.ClosedResourceError):
+                await each.send(update("A", bid=2))
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_channel_refuses_a_large_batch_where_it_is_sent() -> None:

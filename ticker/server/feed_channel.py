@@ -138,6 +138,8 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
         self._sink = sink
         self._max_batch = max_batch
         self._closed = False
+        self._run_over = trio.Event()
+        """Shared by all clones."""
 
     def __repr__(self) -> str:
         return f"<FeedChannel{' (closed)' if self._closed else ''} of {self._feed_state!r}>"
@@ -158,7 +160,13 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
     def clone(self) -> FeedChannel:
         """Return another channel of the same feed, to be closed by itself."""
         self._check_open()
-        return FeedChannel(self._feed_state, self._sink, self._max_batch)
+        clone = FeedChannel(self._feed_state, self._sink, self._max_batch)
+        clone._run_over = self._run_over
+        return clone
+
+    def end_run(self) -> None:
+        """Close this channel and all its clones: a task or thread that outlives the feed's run says nothing more."""
+        self._run_over.set()
 
     def close(self) -> None:
         """Publish nothing more."""
@@ -176,7 +184,7 @@ class FeedChannel(trio.abc.SendChannel[FeedItem]):
         self.close()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed or self._run_over.is_set():
             raise trio.ClosedResourceError
 
     def _check(self, value: FeedItem) -> None:

@@ -94,11 +94,14 @@ class FeedRunner:
                 nursery.start_soon(self._watch_silence, silence)
             if instrument_silence is not None:
                 nursery.start_soon(self._watch_instruments, instrument_silence)
+            channel = FeedChannel(self._state, self._sink, self._max_batch)
             try:
                 with interruptible():
-                    await self._feed.run(FeedChannel(self._state, self._sink, self._max_batch))
+                    await self._feed.run(channel)
             except* SystemExit as exits:
                 raise FeedExited("it ended the program, as `sys.exit` does") from exits
+            finally:
+                channel.end_run()
             nursery.cancel_scope.cancel()
 
     async def _watch_silence(self, seconds: float) -> None:
