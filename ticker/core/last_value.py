@@ -23,7 +23,7 @@ from ticker.config import MAX_KNOWN_FIELDS
 from ticker.core import freshness
 from ticker.core.freshness import MARKS, REASON, STATUS, Changes
 from ticker.core.record import Record, Source
-from ticker.core.scales import Number, at_scales, needed_scale, rescaled
+from ticker.core.scales import Number, needed_scale, rescaled
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
@@ -42,6 +42,7 @@ from ticker.market import (
     field_name,
     parse_decimal,
     read_value,
+    scaled_number,
     shown,
 )
 
@@ -190,10 +191,9 @@ class LastValueCache:
             raise BadPublication(text, "fields that are no mapping")
         changes: Changes = []
         numbers: list[Number] = []
-        unusable = self._read(fields, changes, numbers)
+        unusable, marked = self._read(fields, changes, numbers)
         if len(record.values) + len(fields) > MAX_FIELDS:
             unusable += _keep_room(record, changes, numbers)
-        marked = bool(changes) and not MARKS.isdisjoint([key for key, _ in changes])
         if numbers:
             self._scale(record, numbers, changes)
         refreshed = bool(record.outdated) and len(unusable) < len(fields)
@@ -211,9 +211,15 @@ class LastValueCache:
             return _ALL_USED
         return [Unusable(cause, f"{record.symbol}: {detail}") for cause, detail in unusable]
 
-    def _read(self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]) -> list[Unusable]:
-        """Split an update's fields into values that are ready and numbers that wait for their scale."""
+    def _read(
+        self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]
+    ) -> tuple[list[Unusable], bool]:
+        """Split an update's fields into values that are ready and numbers that wait for their scale.
+
+        Return the parts that cannot be used, and whether a status or reason is among the others.
+        """
         unusable: list[Unusable] = []
+        marked = False
         for name, value in fields.items():
             try:
                 key, kind = self._fields.get(name) or self._learn(name)
@@ -223,17 +229,16 @@ class LastValueCache:
                 unusable.append(Unusable("unusable field name", detail))
                 continue
             try:
-                if value is None:
-                    changes.append((key, None))
-                elif kind is Kind.PRICE or kind is Kind.SIZE:
-                    digits, places = parse_decimal(value)
-                    numbers.append(Number(key, kind, digits, places))
-                else:
-                    changes.append((key, read_value(kind, value)))
+                if (kind is Kind.PRICE or kind is Kind.SIZE) and value is not None:
+                    numbers.append((key, kind, *parse_decimal(value)))
+                    continue
+                changes.append((key, read_value(kind, value)))
             except BadPublication as error:
                 unusable.append(Unusable(f"unreadable {name}", f"{name}: {error}"))
                 changes += _UNREADABLE_STATUS if key == STATUS else [(key, None)]
-        return unusable
+            if key in MARKS:
+                marked = True
+        return unusable, marked
 
     def _scale(self, record: Record, numbers: Sequence[Number], changes: Changes) -> None:
         """Add these numbers to the changes, at scales that are fine enough for them if that serves."""
@@ -244,7 +249,8 @@ class LastValueCache:
                 if self._raise_scales(record, price_scale, size_scale):
                     self._redefine(record)
                 break
-        changes += at_scales(numbers, price_scale, size_scale)
+        for key, kind, digits, places in numbers:
+            changes.append((key, scaled_number(digits, places, price_scale if kind is Kind.PRICE else size_scale)))
 
     def _learn(self, name: str) -> tuple[FieldKey, Kind | None]:
         key = field_key(name)
@@ -288,8 +294,8 @@ def _keep_room(record: Record, changes: Changes, numbers: list[Number]) -> list[
     """Take the new fields out of an update for which the instrument has no room, and return them."""
     # There is always room for the marks: the service has to be able to mark any instrument stale.
     known = record.values.keys() - MARKS
-    new = [key for key in (*(each[0] for each in changes), *(each.key for each in numbers)) if key not in known | MARKS]
+    new = [key for key in (*(each[0] for each in changes), *(each[0] for each in numbers)) if key not in known | MARKS]
     left_out = set(list(dict.fromkeys(new))[max(MAX_FIELDS - len(known), 0) :])
     changes[:] = [each for each in changes if each[0] not in left_out]
-    numbers[:] = [each for each in numbers if each.key not in left_out]
+    numbers[:] = [each for each in numbers if each[0] not in left_out]
     return [Unusable("too many fields", f"{field_name(key)}: more than {MAX_FIELDS} fields") for key in left_out]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 from ticker.core.record import Record
-from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, field_kind, rescaled_number, scaled_number
+from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, field_kind, rescaled_number
 
 _FINEST = 12
 """The most places to which values raise a scale: above it, a price of 10,000 would be a text."""
@@ -15,43 +15,29 @@ _ROOM = 100
 """Values raise a scale only so far that all of them may still grow by this factor."""
 
 
-class Number(NamedTuple):
-    """A price or size on its way into the cache: `digits / 10**places`, with the fewest places."""
-
-    key: FieldKey
-    kind: Kind
-    digits: int
-    places: int
+Number: TypeAlias = tuple[FieldKey, Kind, int, int]
+"""A price or size on its way into the cache: field, kind, digits and places of `digits / 10**places`."""
 
 
 def needed_scale(record: Record, kind: Kind, numbers: Sequence[Number]) -> int:
     """Return the scale of the record's numbers of this kind once these are in: as fine as the finest that serves."""
     scale = record.price_scale if kind is Kind.PRICE else record.size_scale
-    finer = sorted({each.places for each in numbers if each.kind is kind and scale < each.places <= _FINEST})
+    own = [(key, digits, places) for key, its_kind, digits, places in numbers if its_kind is kind]
+    finer = sorted({places for _, _, places in own if scale < places <= _FINEST})
     if not finer:
         return scale
-    named = {each.key for each in numbers}
+    named = {key for key, _, _ in own}
     present = [
         abs(value)
         for key, value in record.values.items()
         if type(value) is int and field_kind(key) is kind and key not in named
     ]
-    for places in reversed(finer):
-        largest = max(present, default=0) * 10 ** (places - scale)
-        for each in numbers:
-            if each.kind is kind and each.places <= places:
-                largest = max(largest, abs(each.digits) * 10 ** (places - each.places))
+    for new in reversed(finer):
+        largest = max(present, default=0) * 10 ** (new - scale)
+        largest = max([largest, *(abs(digits) * 10 ** (new - places) for _, digits, places in own if places <= new)])
         if largest * _ROOM <= MAX_INTEGER:
-            return places
+            return new
     return scale
-
-
-def at_scales(numbers: Sequence[Number], price_scale: int, size_scale: int) -> list[tuple[FieldKey, WireValue]]:
-    """Return the numbers as the wire has them."""
-    return [
-        (key, scaled_number(digits, places, price_scale if kind is Kind.PRICE else size_scale))
-        for key, kind, digits, places in numbers
-    ]
 
 
 def rescaled(record: Record, price_scale: int, size_scale: int) -> dict[FieldKey, WireValue]:
