@@ -252,3 +252,61 @@ def test_the_updates_of_a_large_subscription_are_counted() -> None:
     assert client.subscriber.audience.broad
     harness.publish(*(update(symbol, bid="2") for symbol in ("S0", "S1", "S2000", "S1")))
     assert harness.hub.traffic(client.subscriber).offered == 4
+
+
+def large_gap() -> tuple[Harness, Client, Client]:
+    """Two clients of everything whose sockets took nothing while everything changed; both are to be caught up."""
+    count = 2 * ENCODED_PER_STEP
+    harness = Harness(*SYMBOLS[:count])
+    clients = [complete(harness.client("*")) for _ in range(2)]
+    for client in clients:
+        client.block()
+    harness.publish(update("S0", bid="1"))
+    harness.publish(*(update(symbol, bid="2") for symbol in SYMBOLS[:count]))
+    for client in clients:
+        client.full = False
+    return harness, clients[0], clients[1]
+
+
+def test_a_client_whose_message_is_prepared_and_that_does_not_come_for_it_holds_up_nobody() -> None:
+    harness, absent, other = large_gap()
+    assert not harness.hub.catch_up(absent.subscriber)
+    assert any(harness.hub.catch_up(other.subscriber) for _ in range(10))
+    assert harness.hub.catch_up(absent.subscriber) or harness.hub.catch_up(absent.subscriber)
+
+
+def test_each_of_several_has_its_own_turn_with_what_was_prepared_for_it() -> None:
+    harness, first, second = large_gap()
+    turns = [first, second] * 4
+    caught_up = [client for client in turns if harness.hub.catch_up(client.subscriber)]
+    assert caught_up[0] is first
+    assert second in caught_up
+
+
+def test_a_client_is_caught_up_however_fast_everything_changes() -> None:
+    """Between two steps comes more than a step encodes."""
+    harness, client, _ = large_gap()
+    for number in range(20):
+        if harness.hub.catch_up(client.subscriber):
+            break
+        cut(harness.cache, *(update(symbol, bid=str(number)) for symbol in SYMBOLS[: ENCODED_PER_STEP + 1]))
+    assert client.subscriber.is_member
+
+
+def test_a_throttled_client_gets_its_frame_however_fast_everything_changes() -> None:
+    count = 4 * ENCODED_PER_STEP
+    harness, client = behind(count)
+    harness.publish(update("S0", bid="1"))
+    client.take()
+    harness.publish(*(update(symbol, bid="2") for symbol in SYMBOLS[:count]))
+    harness.now += SECOND
+    cuts = iter(range(20))
+
+    def refresh() -> None:
+        if (number := next(cuts, None)) is not None:
+            cut(harness.cache, *(update(symbol, bid=str(number)) for symbol in SYMBOLS[: ENCODED_PER_STEP + 1]))
+
+    for _ in harness.hub.publish(harness.now, refresh):
+        pass
+    assert client.take()
+    assert next(cuts, None) is not None

@@ -198,14 +198,20 @@ class Preparation:
         return f"<Preparation of {self._change_set!r}: {len(self._todo)} to encode>"
 
     def advance(self, most: int) -> bool:
-        """Encode at most so many entries; True once the encode cache has all that are needed at the present cut."""
+        """Encode so many entries; True once the encode cache has all that are needed at the present cut.
+
+        Where more than that has changed since the last step, twice as many are encoded: it has an end however fast
+        everything changes.
+        """
         encode_cache, change_set = self._encode_cache, self._change_set
         cache = encode_cache.cache
         if self._cut != cache.cut:
             newer = encode_cache.change_set(self._cut)
             self._cut = cache.cut
             change_set.renew(newer.changed, newer.redefined)
-            self._todo += numbers_in(newer.bits & self._wanted)
+            added = numbers_in(newer.bits & self._wanted)
+            self._todo += added
+            most = max(most, 2 * len(added))
         records, since = cache.records, change_set.since
         for number in self._todo[-most:]:
             encode_cache.warm(change_set, records[number], created=records[number].created_at > since)

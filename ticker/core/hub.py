@@ -51,6 +51,7 @@ from ticker.core.audiences import (
 from ticker.core.bitmaps import selected, take_lowest
 from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.last_value import LastValueCache
+from ticker.core.preparing import Preparer
 from ticker.protocol.messages import Heartbeat
 from ticker.protocol.wire import Encoding
 
@@ -85,7 +86,6 @@ class Hub:
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
 
-
         `group_audiences` is the most audiences without an interval in one group. With smaller groups a price waits less
         for a running pass, and each pass costs more: about 5 µs per group.
         """
@@ -93,8 +93,7 @@ class Hub:
         self._snapshot_part = snapshot_part
         self._burst = burst
         self._encoded = step.encoded
-        self._preparing: tuple[Subscriber, Preparation] | None = None
-        """A message with many changes that is encoded in steps: one at a time, for those wait who need another."""
+        self._preparer = Preparer(step.encoded)
         self._passed_at = 0
         self.index = AudienceIndex(cache, step)
         self._membership_changes = 0
@@ -122,8 +121,7 @@ class Hub:
     def disconnect(self, subscriber: Subscriber) -> None:
         """Remove a client."""
         audience = subscriber.audience
-        if self._preparing is not None and self._preparing[0] is subscriber:
-            self._preparing = None
+        self._preparer.forget(subscriber)
         self._remove_member(subscriber)
         del audience.behind[subscriber]
         if audience.empty:
@@ -143,8 +141,7 @@ class Hub:
         held = before & ~subscriber.pending_snapshot
         if before != after:
             subscriber.offered += self._updates(former) - self._updates(audience)
-        if self._preparing is not None and self._preparing[0] is subscriber:
-            self._preparing = None
+        self._preparer.forget(subscriber)
         self._remove_member(subscriber)
         del former.behind[subscriber]
         audience.behind[subscriber] = None
@@ -328,22 +325,10 @@ class Hub:
         return subscriber.push(frame)
 
     def _prepared(self, subscriber: Subscriber) -> bool:
-        """Encode a part of what a subscriber lacks; True once its message can be made at once.
-
-        One message is prepared at a time. Whoever else needs one helps with this, and has its own turn next.
-        """
-        audience = subscriber.audience
-        if audience.count <= self._encoded or not self.cache.many_changed(subscriber.cursor, self._encoded):
+        """Encode a part of what a subscriber lacks; True once its message can be made at once."""
+        if subscriber.audience.count <= self._encoded or not self.cache.many_changed(subscriber.cursor, self._encoded):
             return True
-        if self._preparing is None:
-            wanted = audience.bitmap() & ~subscriber.pending_snapshot
-            encode_cache = self._encode_caches[subscriber.encoding]
-            self._preparing = subscriber, Preparation(encode_cache, subscriber.cursor, wanted)
-        owner, preparation = self._preparing
-        if not preparation.advance(self._encoded) or owner is not subscriber:
-            return False
-        self._preparing = None
-        return True
+        return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
 
     def _adopt(self) -> None:
         """Make new instruments visible; those that come late to it are in a cut of their own."""

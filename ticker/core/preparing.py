@@ -1,0 +1,55 @@
+"""Messages with many changes for clients that are behind, encoded in steps: one message at a time.
+
+Whoever else needs one helps with this, and has its own turn next. A client whose socket is full, or that is closing,
+does not come for its message: it loses its turn to one that has waited through a whole round of turns.
+"""
+
+from __future__ import annotations
+
+from ticker.core.audiences import Subscriber
+from ticker.core.encode_cache import EncodeCache, Preparation
+
+
+class Preparer:
+    """Prepares the messages of one hub."""
+
+    __slots__ = ("_most", "_owner", "_preparation", "_waited")
+
+    def __init__(self, most: int) -> None:
+        """`most` is the number of entries encoded in one step."""
+        self._most = most
+        self._owner: Subscriber | None = None
+        self._preparation: Preparation | None = None
+        self._waited: set[Subscriber] = set()
+        """Those that came since the message was ready, and since the owner did."""
+
+    def __repr__(self) -> str:
+        return f"<Preparer of {self._preparation!r} for {self._owner!r}>"
+
+    def ready(self, subscriber: Subscriber, encode_cache: EncodeCache) -> bool:
+        """Encode a part of what a subscriber lacks; True once its message can be made at once."""
+        if self._preparation is None:
+            wanted = subscriber.audience.bitmap() & ~subscriber.pending_snapshot
+            self._owner, self._preparation = subscriber, Preparation(encode_cache, subscriber.cursor, wanted)
+        ready = self._preparation.advance(self._most)
+        if self._owner is subscriber:
+            self._waited.clear()
+            if ready:
+                self.forget(subscriber)
+            return ready
+        if ready and subscriber in self._waited:
+            # Turns are in order: since this one was here last, the owner could have come.
+            self._end()
+            return self.ready(subscriber, encode_cache)
+        if ready:
+            self._waited.add(subscriber)
+        return False
+
+    def forget(self, subscriber: Subscriber) -> None:
+        """Give up the message of this subscriber, if it is the one that is prepared."""
+        if self._owner is subscriber:
+            self._end()
+
+    def _end(self) -> None:
+        self._owner = self._preparation = None
+        self._waited.clear()
