@@ -219,8 +219,22 @@ class ClientConnection(ABC):
         return self._context.auth.spend_shared(self._sender, cost - 1) if cost > 1 else 0.0
 
     async def _in_turns(self, steps: Generator[None, None, Answer]) -> Answer:
-        """Carry out a request in turns."""
-        return await in_turns(self._context.fair_queue, steps)
+        """Carry out a request in turns; give it up, with an empty answer, once the connection is closing.
+
+        Nothing may follow the close frame, such as the data that a request brings.
+        """
+        return await in_turns(self._context.fair_queue, self._while_open(steps))
+
+    def _while_open(self, steps: Generator[None, None, Answer]) -> Generator[None, None, Answer]:
+        while not self.closing:
+            try:
+                next(steps)
+            except StopIteration as done:
+                answer: Answer = done.value
+                return answer
+            yield
+        steps.close()
+        return Answer(b"")
 
     def _connection_stats(self) -> dict[str, int]:
         """Return the connection's part of the answer to `stats`."""
