@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ticker.texts import LONGEST_SHOWN, excerpt, printable
+from ticker.texts import LONGEST_SHOWN, excerpt, printable, without_passwords
 
 
 @pytest.mark.parametrize("text", ["", "EURUSD", "Société Générale", "日本", "€ 5", "a b", "🙂", "مرحبا"])
@@ -33,3 +33,16 @@ def test_whatever_is_not_printable_is_escaped(text: str, shown: str) -> None:
 def test_a_long_text_is_cut_off() -> None:
     assert excerpt("x" * LONGEST_SHOWN) == "x" * LONGEST_SHOWN
     assert excerpt("x" * 10**6) == "x" * (LONGEST_SHOWN - 1) + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:p:w@host:443/x", "https://me:***@host:443/x"),
+        ("error for 'https://pw@host/x?key=pw' here", "error for 'https://***@host/x?***' here"),
+        ("https://host/x is it? yes: a@b", "https://host/x is it? yes: a@b"),
+        ("/a/b@c?d", "/a/b@c?d"),
+    ],
+)
+def test_what_may_be_secret_in_urls_is_not_shown(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST_SHOWN = 300
 """Characters of a foreign text in an error, an event or a line of a log; a longer one is cut off."""
 
@@ -20,3 +22,13 @@ def printable(text: str) -> str:
 def excerpt(text: str) -> str:
     """Return the beginning of a text, printable, as a part of a message for people."""
     return printable(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")
+
+
+_PASSWORD = re.compile(r"(//[^/?#\s@:]*):[^/?#\s]*@")
+_USER = re.compile(r"//[^/?#\s@:]*@")
+_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#'\"]*)\?[^\s#'\"]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without what may be secret in the URLs in it: passwords, users without one, and queries."""
+    return _QUERY.sub(r"\1?***", _USER.sub("//***@", _PASSWORD.sub(r"\1:***@", text)))

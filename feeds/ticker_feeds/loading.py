@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin
 from urllib.parse import unquote
 
 from ticker.errors import ConfigError
+from ticker.texts import without_passwords
 from ticker_feeds import Feed
 
 GROUP = "ticker.feeds"
@@ -67,12 +68,20 @@ def load_feed(spec: str) -> Feed:
 
 def without_secrets(spec: str) -> str:
     """A spec as logs and metrics may show it: no value of an option that is called after a key, secret or the like."""
-    return _SECRET.sub(r"\1***", spec)
+    name, mark, query = spec.partition("?")
+    return name + mark + "&".join(_option_without_secrets(option) for option in query.split("&"))
+
+
+def _option_without_secrets(option: str) -> str:
+    key, mark, value = option.partition("=")
+    plain = unquote(value)  # a URL may be percent-encoded as a whole
+    hidden = without_passwords(plain)
+    return _SECRET.sub(r"\1***", f"?{key}{mark}{hidden if hidden != plain else value}")[1:]
 
 
 def _refused(spec: str, text: str) -> ConfigError:
     """Return the error of a spec, in one line that shows no secret of it either."""
-    line = " ".join(text.split())
+    line = without_passwords(" ".join(text.split()))
     for found in _SECRET.finditer(spec):
         secret = unquote(found[2])
         # A short one can stand in other words as well: only where it is quoted it is surely meant.

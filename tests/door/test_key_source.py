@@ -276,6 +276,23 @@ async def test_keys_in_a_response_that_is_an_error_are_not_taken(issuer: tuple[P
     assert any("500" in entry.get("cause", "") for entry in logs)
 
 
+async def test_a_password_in_the_url_of_keys_is_in_no_line_and_no_error(
+    issuer: tuple[Publisher, Tokens], logs: Logs
+) -> None:
+    publisher, tokens = issuer
+    url = (tokens.jwks or "").replace("//", "//me:SEKRIT@") + "?key=SEKRIT"
+    publisher.keys = {"one": KEYS["EdDSA"]}
+    keys = KeySource(Tokens(jwks=url, algorithm="EdDSA"))
+    await keys.start()
+    assert keys.ring is not None
+    publisher.answer = b"HTTP/1.1 404 Oh\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    await KeySource(Tokens(jwks=url, algorithm="EdDSA")).start()
+    with pytest.raises(ConfigError) as refused:
+        await KeySource(Tokens(jwks=url.replace("https", "http"), algorithm="EdDSA")).start()
+    assert len(logs) == 2
+    assert "SEKRIT" not in f"{logs} {refused.value} {keys!r}"
+
+
 @pytest.mark.parametrize(("size", "accepted"), [(MAX_JWKS_BYTES, True), (MAX_JWKS_BYTES + 1, False)])
 async def test_a_set_of_keys_has_a_longest_size(
     size: int,

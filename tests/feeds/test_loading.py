@@ -270,6 +270,9 @@ def test_a_bug_in_a_feed_s_init_is_told_in_one_line_too(venue: str) -> None:
         ("v?passphrase=a&pwd=b&auth=c", "v?passphrase=***&pwd=***&auth=***"),
         ("v?url=wss://me:pw@host/x&depth=5", "v?url=wss://me:***@host/x&depth=5"),
         ("v?url=wss://host:443/x", "v?url=wss://host:443/x"),
+        ("v?url=wss%3A%2F%2Fme%3Apw%40host%2Fx&depth=5", "v?url=wss://me:***@host/x&depth=5"),
+        ("v?url=wss://pw@host/x", "v?url=wss://***@host/x"),
+        ("v?url=wss://host/x?listen=pw", "v?url=wss://host/x?***"),
         ("token:Key?symbols=KEY=1,token", "token:Key?symbols=KEY=1,token"),
         ("secret", "secret"),
     ],
@@ -278,9 +281,17 @@ def test_secrets_of_a_spec_are_not_shown(spec: str, shown: str) -> None:
     assert without_secrets(spec) == shown
 
 
-@pytest.mark.parametrize("spec", ["simulated?token=SEKRIT&rate=-1", "Keyed?key=SEKRIT", "Telling?key=SEK%52IT"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "simulated?token=SEKRIT&rate=-1",
+        "Keyed?key=SEKRIT",
+        "Telling?key=SEK%52IT",
+        "coinbase?symbols=A&url=ws%3A%2F%2Fme%3ASEKRIT%40host",
+    ],
+)
 def test_an_error_shows_no_secret(spec: str) -> None:
-    module = "" if spec.startswith("simulated") else f"{__name__}:"
+    module = "" if spec.startswith(("simulated", "coinbase")) else f"{__name__}:"
     with pytest.raises(ConfigError) as refused:
         load_feed(module + spec)
     assert "SEKRIT" not in str(refused.value)

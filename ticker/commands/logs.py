@@ -62,6 +62,8 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
     root.setLevel(logging.INFO)
     # It logs every frame, and the connection logs its errors again.
     logging.getLogger("trio-websocket").setLevel(logging.CRITICAL)
+    # It logs each URL in full, with a password in it.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def _describe_losses(handler: logging.Handler, lines: int) -> str:

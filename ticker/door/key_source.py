@@ -25,6 +25,7 @@ from ticker.errors import ConfigError
 from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog, cause_of, is_expected
 from ticker.net.tls import client_context
+from ticker.texts import without_passwords
 
 _UNUSED_LOGGED = 10
 """Keys without a use that one line of the log names."""
@@ -44,6 +45,7 @@ class KeySource:
         source = tokens.key or tokens.jwks or tokens.secret or ""
         self.source = source
         self._remote = source.startswith(("https:", "http:"))
+        self._shown = without_passwords(source) if self._remote else source
         self.files: list[Path] = [] if self._remote else [Path(source)]
 
     def __repr__(self) -> str:
@@ -53,7 +55,7 @@ class KeySource:
     async def start(self) -> None:
         """Load the keys for the first time. Raises `ConfigError`, except for a URL that does not answer now."""
         if self._remote and not self.source.startswith("https:"):
-            raise ConfigError(f"tokens.jwks {self.source}: keys come from an https URL, or from a file")
+            raise ConfigError(f"tokens.jwks {self._shown}: keys come from an https URL, or from a file")
         try:
             await self.reload()
         except _Unreachable as error:
@@ -67,10 +69,10 @@ class KeySource:
             document = await _fetch(self.source) if self._remote else await _read(self.files[0])
             ring = self._parse(document)
         except ConfigError as error:
-            raise type(error)(f"keys of tokens, {self.source}: {error}") from None
+            raise type(error)(f"keys of tokens, {self._shown}: {error}") from None
         if ring != self.ring:
             self.ring = ring
-            _log.info("keys of tokens", source=self.source, algorithm=ring.algorithm, keys=len(ring.keys))
+            _log.info("keys of tokens", source=self._shown, algorithm=ring.algorithm, keys=len(ring.keys))
             if ring.unused:
                 unused = "; ".join(ring.unused[:_UNUSED_LOGGED])
                 _log.warning("keys of the set that no token can name", count=len(ring.unused), unused=unused)
@@ -137,7 +139,7 @@ async def _fetch(url: str) -> bytes:
                         scope.cancel()
     except Exception as error:
         if is_expected(error):
-            raise _Unreachable(cause_of(error)) from None
+            raise _Unreachable(without_passwords(cause_of(error))) from None
         raise
     if scope.cancelled_caught or len(document) > MAX_JWKS_BYTES:
         raise _Unreachable(
