@@ -46,7 +46,7 @@ async def started(*arguments: str) -> AsyncIterator[trio.Process]:
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with process.stdout, process.stderr:
                 yield process
     finally:
@@ -99,7 +99,7 @@ class Output:
         self.stderr += err
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while not condition():
                 await trio.sleep(0.01)
                 self.read()
@@ -225,7 +225,7 @@ async def test_a_reader_that_goes_ends_watch_without_a_traceback() -> None:
     async with started("serve", *COUNTING) as server:
         url = (await lines(server, 1))[0].removeprefix("ready ")
         command = f"{shlex.join([*TICKER, 'watch', '--url', url, 'COUNT'])} | head -1"
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             done = await trio.run_process(["sh", "-c", command], capture_stdout=True, capture_stderr=True)
         assert done.stdout.count(b"\n") == 1
         assert done.stderr.decode() == f"connected {url}\n"
@@ -296,7 +296,7 @@ def test_a_refusal_in_a_process_of_its_own_is_one_line_as_well() -> None:
         [*TICKER, "serve", "--listen", "nowhere"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -115,10 +115,12 @@ async def test_what_the_server_does_not_take_is_told_and_the_rest_is_served(tran
 
 async def test_names_beyond_the_limit_end_their_subscription_and_the_others_are_served() -> None:
     limits = Limits(max_symbols=100, max_patterns=1)
-    async with serving(*DECLARED, limits=limits) as service, program(service.url) as client:
+    async with serving(*DECLARED, limits=limits) as service, proxied(service) as proxy, program(proxy.url) as client:
+        proxy.stall()  # the limits are not known yet
         await client.tell("subscribe", **{"as": "a", "names": ["A*"]})
         await client.tell("subscribe", **{"as": "b", "names": ["B*"]})
         await client.tell("subscribe", **{"as": "many", "names": [f"S{number}" for number in range(10_000)]})
+        proxy.flow()
         ends = [await client.until(lambda told: "ended" in told) for _ in range(2)]
         assert {each["ended"] for each in ends} == {"b", "many"}
         assert {each["code"] for each in ends} == {8}

@@ -91,7 +91,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     min_interval
         Minimum conflation interval in milliseconds. [default: none]
     metrics
-        Let the client read /metrics, which names feeds and counts everything. [default: no]
+        Let the client read /metrics, which names feeds and counts everything.
     minutes
         Validity in minutes, above 0, at most a year.
     audience

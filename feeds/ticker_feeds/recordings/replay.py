@@ -60,16 +60,18 @@ Tape: TypeAlias = Callable[[], Chunks]
 class Replay:
     """A feed of a recorded file (`path`), or of several, separated by commas and merged by time.
 
-    `format` is `csv`, `parquet`, `capture`, or a venue for its raw messages. Of tables (CSV and Parquet), `symbol` is
-    that of all rows where they do not say; `columns`, as `time:ts_event,bid:bid_px_00`, says which column holds a field
-    where its name does not; numbers in `time` are of `time_unit` (`s`, `ms`, `us`, `ns`; microseconds without it), and
-    times without an offset in `time_zone` (`Europe/Berlin`, `+02:00`; UTC without it). CSV is separated by `delimiter`
-    (`comma`, `semicolon`, `tab`, `pipe` or a character; found without it), and has numbers with a comma for
-    `decimal=comma`. `prefix`, one for all files or one for each, is put before every symbol, so that two
-    files may hold the same one. The times in the files set the pace: a `speed` of 10 plays ten times as fast, 0 as fast
-    as the service takes it. Of the recorded time, so many `seconds` are played, and with `loop` it starts again at the
-    end, with the times as they are in the file. Each file's moments are sent in its order and none is left out: those
-    that are due at the same time together.
+    `format` is `csv`, `parquet`, `capture` or a venue for its raw messages, and is found without it. `symbol` is that
+    of all rows of a table (CSV or Parquet) that does not say it. `columns` names the columns of fields where the
+    header uses other words, as `time:ts_event,bid:bid_px_00`. `delimiter` separates the cells of CSV (`comma`,
+    `semicolon`, `tab`, `pipe` or a character), and is found without it. `decimal` is `comma` where CSV has numbers as
+    `1.234,56`. `time_unit` is that of numbers in the column `time` (`s`, `ms`, `us` or `ns`), microseconds without
+    it. `time_zone` is that of times without an offset (`Europe/Berlin` or `+02:00`), UTC without it. `prefix`, one
+    for all files or one for each, is put before every symbol, so that two files may hold the same one.
+
+    The times in the files set the pace: a `speed` of 10 plays ten times as fast, 0 as fast as the service takes it.
+    Only the first `seconds` of the recorded time are played, all of it without them. With `loop` a recording starts
+    again at its end, with the times as they are in the file. Each file's moments are sent in its order and none is
+    left out: those that are due at the same time together.
 
     `skipped`, and `counters`, count unusable rows by cause.
 

@@ -46,7 +46,7 @@ export type Request = RequestFields & {
  * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
  */
 /**
- * A request for an event stream: its names, the cursor to resume from, and all wanted names with the refused ones.
+ * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
  * @typedef {{names: string[], lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
  */
 /**

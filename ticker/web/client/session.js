@@ -36,7 +36,7 @@ const STREAM_REPLY = 1; // id of the one reply of an event stream
  * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
  */
 /**
- * A request for an event stream: its names, the cursor to resume from, and all wanted names with the refused ones.
+ * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
  * @typedef {{names: string[], lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
  */
 /**
@@ -187,6 +187,7 @@ export class ClientSession {
   streamRequest() {
     const wanted = this.#names;
     const invalid = wanted.filter((name) => !isName(name));
+    const unsaid = invalid.filter((name) => !this.#declined.has(name));
     for (const name of invalid) this.#declined.add(name);
     let names = wanted.filter((name) => this.#confirmed.has(name));
     const missing = wanted.filter((name) => !this.#confirmed.has(name) && !this.#declined.has(name));
@@ -197,7 +198,7 @@ export class ClientSession {
     }
     const lastEventId = resumed ? `${this.replica.epoch}:${this.replica.cursor}` : undefined;
     const text = "it is neither a symbol nor a pattern";
-    return { names, lastEventId, wanted, refused: invalid.map((name) => ({ name, code: Code.BAD_SYMBOL, text })) };
+    return { names, lastEventId, wanted, refused: unsaid.map((name) => ({ name, code: Code.BAD_SYMBOL, text })) };
   }
 
   /**
