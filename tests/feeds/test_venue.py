@@ -253,13 +253,15 @@ async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
         connection = await server.accept()
         await begin(connection)
         await connection.send("", "{", "[]", b"\xff\x00", "null", "[" * 50_000, {"type": "ticker"}, {"type": {}})
-        await connection.send(ticker("BTC-USD", 101, best_bid="?"))
+        await connection.send(ticker("BTC-USD", 101, sequence="?"))
         await watcher.until("BTC-USD", status="stale", reason="bad_message", bid="100.4")
         await connection.send(match("BTC-USD", 101))
         await watcher.until("BTC-USD", last="101.5")
         assert watcher.value("BTC-USD", "status") == "stale"
-        await connection.send(ticker("BTC-USD", 102))
-        await watcher.until("BTC-USD", bid="102.4", status="live", reason=None)
+        await connection.send(ticker("BTC-USD", 102, best_bid="?"))
+        await watcher.until("BTC-USD", bid=None, ask="102.6", status="live", reason=None)
+        await connection.send(ticker("BTC-USD", 103))
+        await watcher.until("BTC-USD", bid="103.4", status="live", reason=None)
         assert watcher.statuses["ETH-USD"] == [("live", None)]
 
 

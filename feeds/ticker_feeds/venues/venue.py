@@ -168,16 +168,20 @@ class Venue(ABC):
                 nursery.start_soon(self._keep_alive, connection, requests, updates)
                 nursery.start_soon(self._request_snapshots, tracker, requests)
                 started = False
+                publications: list[Publication] | None = None
                 while True:
+                    # Before the publications, which wait for a slow service: a venue's ping is answered in time.
                     for request in tracker.outbox:
                         requests.send_nowait(request)
                     tracker.outbox.clear()
+                    if publications is not None:
+                        await updates.send(publications)
                     if not started and not tracker.pending:
                         started = True
                         task_status.started()
-                    await updates.send(tracker.take(await connection.receive()))
                     if tracker.ending and ending is not None:
                         ending.set()
+                    publications = tracker.take(await connection.receive())
 
     async def _keep_alive(
         self,
