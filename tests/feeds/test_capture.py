@@ -55,6 +55,12 @@ def test_a_decimal_is_read_back_as_its_digits(tmp_path: Path) -> None:
     assert publications(read(path)) == [update("A", bid="1.50", last="0.0000001", ask="100")]
 
 
+@pytest.mark.parametrize("value", [2**53, 2**53 + 1, -(10**40) + 1])
+def test_an_integer_of_any_size_is_read_back_exactly(tmp_path: Path, value: int) -> None:
+    written(tmp_path / "x", Moment(1, [Update("A", {"bid": value})]))
+    assert publications(read(tmp_path / "x")) == [Update("A", {"bid": str(value)})]
+
+
 def test_own_decimals_and_stale_are_read_back(tmp_path: Path) -> None:
     fields: dict[str, Value] = {"funding": Decimal("0.0001"), "note": "0.0001", "count": 7, "large": 2**60}
     path = written(tmp_path / "day", Moment(1, [Update("A", fields), Stale("A", "gap")]))

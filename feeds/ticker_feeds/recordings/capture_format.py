@@ -175,7 +175,7 @@ def _number(value: object) -> str | int | None:
         return value
     digits, places = parse_decimal(value)
     # Its own zeros are kept: they tell the decimal places that the source has.
-    text = value if isinstance(value, str) else format(value, "f")
+    text = value if isinstance(value, str) else format(value, "f") if isinstance(value, Decimal) else ""
     return text if is_plain_decimal(text) else decimal_text(digits, places)
 
 
