@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -147,6 +148,9 @@ async def test_a_failed_feed_is_marked_twice_and_an_ended_one_once(
     [
         (SystemExit(1), "feed_down"),
         (BaseExceptionGroup("in its nursery", [SystemExit(1)]), "feed_down"),
+        (asyncio.CancelledError(), "feed_down"),
+        (GeneratorExit(), "feed_down"),
+        (BaseExceptionGroup("two tasks", [asyncio.CancelledError(), OSError()]), "feed_down"),
         (FeedBlocked("for long"), "feed_blocked"),
         (FeedSilent("for long"), "feed_silent"),
         (ExceptionGroup("both", [OSError(), ExceptionGroup("inner", [FeedBlocked("for long")])]), "feed_blocked"),

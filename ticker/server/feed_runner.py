@@ -31,12 +31,16 @@ from ticker_feeds import Feed
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
 
 
+_NO_EXIT = (Exception, KeyboardInterrupt, trio.Cancelled, BaseExceptionGroup)
+"""Exceptions of a feed that are its failures, or none of its doing. A group is what its members are."""
+
+
 class FeedSilent(Exception):
     """A feed sent nothing, not even a sign of life, for longer than its `silence_seconds`."""
 
 
 class FeedExited(Exception):
-    """A feed raised `SystemExit`, which would end the whole service."""
+    """A feed raised `SystemExit`, or another exception that is no `Exception`: it would end the whole service."""
 
 
 class FeedRunner:
@@ -98,8 +102,9 @@ class FeedRunner:
             try:
                 with interruptible():
                     await self._feed.run(channel)
-            except* SystemExit as exits:
-                raise FeedExited("it ended the program, as `sys.exit` does") from exits
+            except BaseException as error:
+                _keep_within(error)
+                raise
             finally:
                 channel.end_run()
             nursery.cancel_scope.cancel()
@@ -147,6 +152,19 @@ class FeedRunner:
             await self._sink.send((self._state, marks))
             await marks.done.wait()
             start += STALE_PER_MESSAGE
+
+
+def _keep_within(error: BaseException) -> None:
+    """Raise `FeedExited` for an exception that would end the service, but for Ctrl-C and Trio's cancellation."""
+    group = error if isinstance(error, BaseExceptionGroup) else BaseExceptionGroup("", [error])
+    exits, rest = group.split(lambda each: not isinstance(each, _NO_EXIT))
+    if exits is None:
+        return
+    first = exits
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    exited = FeedExited(f"it raised {type(first).__name__}, which ends a program")
+    raise (exited if rest is None else BaseExceptionGroup("", [exited, rest])) from error
 
 
 def _reason(error: BaseException) -> str:
