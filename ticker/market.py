@@ -43,7 +43,7 @@ MAX_METADATA = 32
 """The most entries in an instrument's metadata."""
 
 MAX_FIELDS = 64
-"""The most fields of one instrument, its own fields included."""
+"""The most fields of one instrument, the feed's own included, beside `status` and `reason`, which always have room."""
 
 MAX_BATCH = 10_000
 """The most publications in one batch of a feed: a larger one is refused."""

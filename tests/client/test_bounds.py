@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.client.test_session import A, Conversation
-from ticker.client.bounds import MAX_DEFINED_TEXT, MAX_DEFINITIONS
+from tests.support import cut, market
+from ticker.client.bounds import MAX_DEFINED_TEXT, MAX_DEFINITIONS, MOST_FIELDS
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT
+from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, Stale, Update
 from ticker.protocol.messages import Definition, Delta, Error, Instruments, Reply, ServerMessage, Snapshot
 
 
@@ -74,11 +75,20 @@ def own(count: int) -> dict[int | str, int | str | None]:
 
 def test_an_instrument_has_so_many_fields_and_no_more() -> None:
     talk = talking()
-    refuses(talk, Delta(1, 2, 2, [0, own(MAX_FIELDS)]), "instrument 0: more than 64 fields")
-    talk.says(Delta(1, 2, 2, [0, own(MAX_FIELDS - 1)]))
-    refuses(talk, Delta(2, 3, 3, [0, {"one_more": 1}]), "more than 64 fields")
+    refuses(talk, Delta(1, 2, 2, [0, own(MOST_FIELDS)]), "instrument 0: more than 66 fields")
+    talk.says(Delta(1, 2, 2, [0, own(MOST_FIELDS - 1)]))
+    refuses(talk, Delta(2, 3, 3, [0, {"one_more": 1}]), "more than 66 fields")
     talk.says(Delta(2, 3, 3, [0, {"one_more": 1, "f0": None}]))
-    refuses(talk, Snapshot(3, 4, 4, [], [0, own(MAX_FIELDS + 1)]), "more than 64 fields")
+    refuses(talk, Snapshot(3, 4, 4, [], [0, own(MOST_FIELDS + 1)]), "more than 66 fields")
+
+
+def test_an_instrument_with_all_its_fields_can_be_marked_stale() -> None:
+    cache = market("A")
+    cut(cache, Update("A", {f"f{number}": 1 for number in range(MAX_FIELDS + 1)}))
+    cut(cache, Stale("A", "gap"))
+    talk = talking()
+    talk.says(Snapshot(1, 2, 2, [], [0, cache.records[0].present()]))
+    assert len(cache.records[0].present()) == MOST_FIELDS
 
 
 @pytest.mark.parametrize("fields", [{"note": "x" * 257}, {"x" * 33: 1}, {14: "x" * 257}])

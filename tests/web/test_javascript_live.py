@@ -13,7 +13,7 @@ from tests.conftest import Running, serving
 from tests.support import update
 from tests.web.javascript import Program, program
 from ticker.config import Limits
-from ticker.market import Instrument, Publication, Withdrawal
+from ticker.market import MAX_FIELDS, Instrument, Publication, Stale, Update, Withdrawal
 
 pytestmark = pytest.mark.usefixtures("node_installed")
 
@@ -66,6 +66,16 @@ async def test_a_finer_price_raises_the_scale_and_changes_no_value(transport: st
         await service.publish(update("A", bid="1.0055"))
         assert (await client.change("a"))["A"]["bid"] == "1.0055"
         assert (await client.tell("values", symbol="A"))["ask"] == "1.1000"
+
+
+@BOTH
+async def test_an_instrument_with_all_its_fields_can_be_marked_stale(transport: str) -> None:
+    async with serving(*DECLARED) as service, program(service.url, transport=transport) as client:
+        await client.tell("subscribe", **{"as": "a", "names": ["A"]})
+        await client.change("a")
+        await service.publish(Update("A", {f"f{number}": 1 for number in range(MAX_FIELDS)}), Stale("A", "gap"))
+        assert (await client.change("a"))["A"]["reason"] == "gap"
+        assert len(await client.tell("values", symbol="A")) == MAX_FIELDS + 2
 
 
 @BOTH

@@ -19,6 +19,9 @@ MAX_DEFINITIONS = 500_000
 MAX_DEFINED_TEXT = 2**27
 """Characters of their symbols and metadata together."""
 
+MOST_FIELDS = MAX_FIELDS + 2
+"""Fields of an instrument with `status` and `reason`, which the service can always add."""
+
 MAX_FIELD_NAME = 32
 """Characters of the name of a feed's own field."""
 
@@ -47,8 +50,8 @@ def check_definitions(count: int, text: int) -> None:
 
 def check_fields(number: int, held: Collection[FieldKey], new: Mapping[FieldKey, WireValue]) -> None:
     """Check the fields that an instrument has after a change. Raises `ProtocolError`."""
-    if len(held) + len(new) <= MAX_FIELDS:
+    if len(held) + len(new) <= MOST_FIELDS:
         return
     gone = {key for key, value in new.items() if value is None}
-    if len({*held, *new} - gone) > MAX_FIELDS:
-        raise ProtocolError(Code.MALFORMED, f"instrument {number}: more than {MAX_FIELDS} fields")
+    if len({*held, *new} - gone) > MOST_FIELDS:
+        raise ProtocolError(Code.MALFORMED, f"instrument {number}: more than {MOST_FIELDS} fields")

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator, KeysView, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeGuard
 
-from ticker.client.bounds import MAX_FIELD_NAME, check_definitions, check_fields, text_size
+from ticker.client.bounds import MAX_FIELD_NAME, MOST_FIELDS, check_definitions, check_fields, text_size
 from ticker.errors import Code, Gap, ProtocolError
 from ticker.market import (
-    MAX_FIELDS,
     MAX_INTEGER,
     MAX_TEXT,
     NAMES,
@@ -185,7 +184,7 @@ class Replica:
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
         for number, fields in changes.items():
             state = self._states.get(number)
-            if state is not None and len(state.values) + len(fields) > MAX_FIELDS:  # else there cannot be too many
+            if state is not None and len(state.values) + len(fields) > MOST_FIELDS:  # else there cannot be too many
                 check_fields(number, state.values, fields)
         for number, fields in records.items():
             check_fields(number, (), fields)

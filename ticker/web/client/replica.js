@@ -23,7 +23,7 @@ import { plain } from "./messages.js";
 // What a server can make a client keep; far above what a service sends.
 const MAX_DEFINITIONS = 500_000;
 const MAX_DEFINED_TEXT = 2 ** 27; // characters
-const MAX_FIELDS = 64; // of one instrument
+const MAX_FIELDS = 66; // of one instrument, with status and reason
 
 /** @param {Definition} definition */
 function textSize({ symbol, metadata }) {
