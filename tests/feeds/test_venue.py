@@ -253,7 +253,7 @@ async def test_garbage_is_skipped_and_makes_stale_what_it_names() -> None:
         connection = await server.accept()
         await begin(connection)
         await connection.send("", "{", "[]", b"\xff\x00", "null", "[" * 50_000, {"type": "ticker"}, {"type": {}})
-        await connection.send(ticker("BTC-USD", 101, sequence="?"))
+        await connection.send(ticker("BTC-USD", 101, trade_id="?"))
         await watcher.until("BTC-USD", status="stale", reason="bad_message", bid="100.4")
         await connection.send(match("BTC-USD", 101))
         await watcher.until("BTC-USD", last="101.5")
