@@ -70,6 +70,15 @@ def test_a_quote_of_the_futures_states_the_time_as_well() -> None:
     assert parse(json.dumps(message))[0].fields["time"] == 1_000 * MILLISECONDS
 
 
+@pytest.mark.parametrize(("key", "name"), [("b", "bid"), ("B", "bid_size"), ("a", "ask"), ("A", "ask_size")])
+def test_a_quote_without_a_value_withdraws_its_field(key: str, name: str) -> None:
+    message = quote("BTCUSDT", 7)
+    del message["data"][key]  # type: ignore[attr-defined]
+    (update,) = parse(json.dumps(message))
+    assert update.fields[name] is None
+    assert sum(value is not None for value in update.fields.values()) == 3
+
+
 def test_a_trade_states_the_last_price() -> None:
     fields: dict[str, Value] = {"last": "7.50000000", "last_size": "0.25000000", "time": 1_000 * MILLISECONDS}
     assert parse(json.dumps(trade("BTCUSDT", 7))) == [Update("BTCUSDT", fields)]

@@ -315,6 +315,18 @@ async def test_what_a_program_published_is_stale_when_it_hangs_up(tmp_path: Path
         await received.until(lambda: received.publications[-1] == update("B", bid=2))
 
 
+async def test_the_fields_of_a_program_that_hangs_up_are_withdrawn_where_another_one_gives_the_others() -> None:
+    feed = JsonLines(path="tcp://127.0.0.1:0")
+    async with listening(feed) as received, await dial(feed) as one:
+        async with await dial(feed) as two:
+            await two.send_all(b'{"symbol": "A", "bid": 1, "ask": 2}\n')
+            await received.until(lambda: received.bids("A") == [1])
+            await one.send_all(b'{"symbol": "A", "ask": 3, "last": 4}\n')
+            await received.until(lambda: received.publications[-1] == update("A", ask=3, last=4))
+        await received.until(lambda: received.publications[-1] == update("A", bid=None))
+    assert not any(isinstance(each, Stale) for each in received.publications)
+
+
 async def test_the_fault_of_a_program_is_its_own() -> None:
     feed = JsonLines(path="tcp://127.0.0.1:0")
     async with listening(feed) as received, await dial(feed) as good:

@@ -24,6 +24,7 @@ import trio
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Publication, Reason, batches
 from ticker_feeds.lines.objects import ObjectReader, decode_json
+from ticker_feeds.lines.owners import Owners
 from ticker_feeds.parsing import BadInput
 
 MAX_LINE = 2**20
@@ -54,7 +55,8 @@ class JsonLines:
 
     `path` is `-` for standard input, a file, `tcp://HOST:PORT` with an address of this machine's own, or `unix:PATH`:
     at the last two the feed listens, and any number of programs may write at once; when one of them disconnects, its
-    instruments are `stale` with the reason `writer_gone`. A connection that does not begin with a JSON object or array
+    instruments are `stale` with the reason `writer_gone`; of those that others write to as well, its fields are
+    withdrawn. A connection that does not begin with a JSON object or array
     is ended: any page in a browser can send HTTP to an address of its machine. With `follow`, a file is read on as it
     grows, is truncated or is replaced by a new one of its name, as `tail -F` does; otherwise the feed ends with it.
     With `silence`, a source that sends nothing for so many seconds, not even `[]`, counts as broken, and its
@@ -101,7 +103,7 @@ class JsonLines:
     async def _serve(
         self, listener: trio.SocketListener, reader: ObjectReader, updates: trio.abc.SendChannel[FeedItem]
     ) -> None:
-        owners: dict[str, int] = {}
+        owners = Owners()
         writers: set[int] = set()
         last = 0
 
@@ -113,7 +115,7 @@ class JsonLines:
             last = number = last + 1
             writers.add(number)
             where = f"writer {number}, line"
-            lines = _LineSplitter(reader, where, partial(_own, owners, number), foreign=True)
+            lines = _LineSplitter(reader, where, partial(owners.note, number), foreign=True)
             try:
                 while data := await stream.receive_some(_CHUNK):
                     await lines.send(data, updates)
@@ -125,8 +127,7 @@ class JsonLines:
                 return  # it has published nothing
             finally:
                 writers.discard(number)
-            orphans = [symbol for symbol, owner in owners.items() if owner == number]
-            for batch in batches(reader.mark_stale(orphans, Reason.WRITER_GONE)):
+            for batch in batches(owners.gone(number)):
                 await updates.send(batch)
 
         async def serve(stream: trio.SocketStream) -> None:
@@ -150,12 +151,6 @@ def checked_silence(seconds: float | None) -> float | None:
     if seconds is not None and not 0 < seconds < math.inf:
         raise ConfigError(f"silence {seconds}: give a number of seconds above 0")
     return seconds
-
-
-def _own(owners: dict[str, int], number: int, publications: list[Publication]) -> None:
-    """Each instrument belongs to its last writer."""
-    for publication in publications:
-        owners[publication.symbol] = number
 
 
 class _LineSplitter:

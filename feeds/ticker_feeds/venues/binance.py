@@ -82,13 +82,15 @@ def parse(raw: Frame) -> list[Update]:
 
 def _event(message: Message) -> Message:
     """The event in a message of a combined stream, or of a single one; with its kind, which spot leaves out in one."""
-    if "stream" not in message:
+    stream = message.get("stream")
+    if stream is None:
         event = message
     else:
         event = message.get("data")  # type: ignore[assignment]  # it is looked at right here
         if not isinstance(event, dict):
             raise BadMessage("data: no object")
-    if "e" not in event and event.keys() >= {"u", "s", "b", "B", "a", "A"}:
+    # The stream tells the kind as well: of a quote without one of its values, nothing else does.
+    if "e" not in event and (str(stream).endswith("@bookTicker") or event.keys() >= {"u", "s", "b", "B", "a", "A"}):
         return {**event, "e": "bookTicker"}
     return event
 

@@ -1,0 +1,40 @@
+"""Several programs write to one socket: what follows for the market when one of them is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ticker.market import MAX_FIELDS, Publication, Reason, Stale, Update, Withdrawal
+
+
+class Owners:
+    """The writers of a socket: each field of an instrument is its last writer's."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, dict[str, int]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Owners of {len(self._owners)} instruments>"
+
+    def note(self, number: int, publications: list[Publication]) -> None:
+        """Note what this writer has published."""
+        for publication in publications:
+            owned = self._owners.setdefault(publication.symbol, {})
+            if isinstance(publication, Withdrawal):
+                owned.clear()
+            elif isinstance(publication, Update):
+                for name in publication.fields:
+                    # The service takes no more fields, so nothing is lost beyond them.
+                    if name in owned or len(owned) < MAX_FIELDS + 2:
+                        owned[name] = number
+
+    def gone(self, number: int) -> Iterator[Publication]:
+        """Forget a writer; return what follows: what it alone gave is stale, and its fields among others withdrawn."""
+        for symbol, owned in self._owners.items():
+            its = [name for name, owner in owned.items() if owner == number]
+            if len(its) == len(owned) and its:
+                yield Stale(symbol, Reason.WRITER_GONE)
+            elif its:
+                yield Update(symbol, dict.fromkeys(its))
+            for name in its:
+                del owned[name]
