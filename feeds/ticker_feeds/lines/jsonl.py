@@ -8,21 +8,20 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
-import os
 import re
 import socket
-import stat
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import trio
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Publication, Reason, batches
+from ticker_feeds.file_thread import FileThread
+from ticker_feeds.lines.files import OpenFile, read_descriptor
 from ticker_feeds.lines.objects import ObjectReader, decode_json
 from ticker_feeds.lines.owners import Owners
 from ticker_feeds.parsing import BadInput
@@ -73,6 +72,7 @@ class JsonLines:
         self.address = ""
         """Where it listens, once it does."""
         self._path = path
+        self._thread = FileThread()
         self._follow = follow
         self._listen: Callable[[], trio.SocketListener] | None = None
         if path.startswith("tcp:"):
@@ -93,12 +93,12 @@ class JsonLines:
         if self._listen is not None:
             await self._serve(self._listen(), reader, updates)
         elif self._path == "-":
-            await _copy(0, _LineSplitter(reader, "line"), updates)
+            await _copy(partial(read_descriptor, 0, self._thread), _LineSplitter(reader, "line"), updates)
         elif self._follow:
-            await _Follower(self._path, reader, self._silence, updates).run()
+            await _Follower(self._path, self._thread, reader, self._silence, updates).run()
         else:
-            with _Open(self._path) as file:
-                await _copy(file.descriptor, _LineSplitter(reader, "line"), updates)
+            async with OpenFile(self._path, self._thread) as file:
+                await _copy(file.read, _LineSplitter(reader, "line"), updates)
 
     async def _serve(
         self, listener: trio.SocketListener, reader: ObjectReader, updates: trio.abc.SendChannel[FeedItem]
@@ -244,56 +244,28 @@ def _check_opening(data: bytes | bytearray) -> None:
     raise BadInput("not JSON", f"{line!r} is no beginning of a JSON object or array")
 
 
-class _Open:
-    """A file, or a named pipe, that is open for reading."""
-
-    def __init__(self, path: str) -> None:
-        # Opening a named pipe would otherwise block the whole service until a writer comes.
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        found = os.fstat(self.descriptor)
-        self.identity = found.st_dev, found.st_ino
-        self.is_pipe = not stat.S_ISREG(found.st_mode)
-        if stat.S_ISDIR(found.st_mode):
-            self.close()
-            raise IsADirectoryError(f"{path} is a folder")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-
-
-async def _copy(descriptor: int, lines: _LineSplitter, updates: trio.abc.SendChannel[FeedItem]) -> None:
+async def _copy(
+    read: Callable[[], Awaitable[bytes]], lines: _LineSplitter, updates: trio.abc.SendChannel[FeedItem]
+) -> None:
     """Publish all lines to the end of the file; the last one needs no newline."""
-    while data := await _read(descriptor):
+    while data := await read():
         await lines.send(data, updates)
     await lines.send(b"\n", updates)
-
-
-async def _read(descriptor: int) -> bytes:
-    """The next bytes, or none at the end; other tasks run until there are some."""
-    while True:
-        try:
-            await trio.lowlevel.wait_readable(descriptor)
-        except PermissionError:
-            await trio.lowlevel.checkpoint()  # a plain file: there is nothing to wait for
-        try:
-            return os.read(descriptor, _CHUNK)
-        except BlockingIOError:
-            continue
 
 
 class _Follower:
     """Reads a file as it grows, and its replacements."""
 
     def __init__(
-        self, path: str, reader: ObjectReader, silence: float | None, updates: trio.abc.SendChannel[FeedItem]
+        self,
+        path: str,
+        thread: FileThread,
+        reader: ObjectReader,
+        silence: float | None,
+        updates: trio.abc.SendChannel[FeedItem],
     ) -> None:
         self._path = path
+        self._thread = thread
         self._reader = reader
         self._lines = _LineSplitter(reader, "line")
         self._silence = math.inf if silence is None else silence
@@ -304,29 +276,25 @@ class _Follower:
     async def run(self) -> None:
         while True:
             try:
-                with _Open(self._path) as file:
+                async with OpenFile(self._path, self._thread) as file:
                     self._lines.restart()
                     await self._follow(file)
             except FileNotFoundError:
                 await self._pause()
 
-    async def _follow(self, file: _Open) -> None:
+    async def _follow(self, file: OpenFile) -> None:
         """Read a file to its end, and on, until another one has its name."""
-        position = 0
         while True:
             # Looked up before the end is read, so that everything written before the replacement is read too.
-            replaced = self._is_replaced(file)
-            while data := await _read(file.descriptor):
-                position += len(data)
+            replaced = await file.is_replaced()
+            while data := await file.read():
                 self._due = trio.current_time() + self._silence
                 await self._lines.send(data, self._updates)
             if replaced:
                 await self._lines.send(b"\n", self._updates)
                 return
             await self._pause()
-            if not file.is_pipe and os.fstat(file.descriptor).st_size < position:
-                os.lseek(file.descriptor, 0, os.SEEK_SET)
-                position = 0
+            if await file.is_truncated():
                 self._lines.restart()
 
     async def _pause(self) -> None:
@@ -335,13 +303,6 @@ class _Follower:
             self._due = math.inf
             for batch in batches(self._reader.mark_all_stale(Reason.FEED_SILENT)):
                 await self._updates.send(batch)
-
-    def _is_replaced(self, file: _Open) -> bool:
-        try:
-            found = Path(self._path).stat()
-        except FileNotFoundError:
-            return False
-        return (found.st_dev, found.st_ino) != file.identity
 
 
 def _host_and_port(path: str) -> tuple[str, int]:

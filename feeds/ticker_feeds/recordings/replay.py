@@ -10,8 +10,8 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ import trio
 
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Reason, Stale, Update, is_symbol
+from ticker_feeds.file_thread import Closer, FileThread
 from ticker_feeds.parsing import guessed_instrument
 from ticker_feeds.recordings.capture import Capture
 from ticker_feeds.recordings.capture_format import MAGIC as CAPTURE
@@ -118,8 +119,7 @@ class Replay:
         self._tapes: list[Tape] = [
             partial(_renamed, tape, before) if before else tape for tape, before in zip(tapes, prefixes, strict=True)
         ]
-        # The first rows of a large group take a tenth of a second to decode.
-        self._in_thread = any((format or _kind(each)) == "parquet" for each in paths)
+        self._thread = FileThread()
         self._paths = ", ".join(paths)
         self._speed = speed
         self._seconds = math.inf if seconds is None else seconds
@@ -145,8 +145,8 @@ class Replay:
         """Play once, behind `begin`; returns how many publications and signs of life there were."""
         pace: Pace | None = None
         count = 0
-        with closing(merged([tape() for tape in self._tapes])) as chunks:
-            while (moments := await self._next(chunks)) is not None:
+        async with self._chunks() as read:
+            while (moments := await read()) is not None:
                 if not moments:
                     continue
                 if pace is None:
@@ -164,11 +164,15 @@ class Replay:
                     break
         return count
 
-    async def _next(self, chunks: Chunks) -> list[Moment] | None:
-        if self._in_thread:
-            return await trio.to_thread.run_sync(next, chunks, None)
-        await trio.lowlevel.checkpoint()
-        return next(chunks, None)
+    @asynccontextmanager
+    async def _chunks(self) -> AsyncIterator[Callable[[], Awaitable[list[Moment] | None]]]:
+        """A function that returns the next moments of all files, or None at the end."""
+        chunks = merged([tape() for tape in self._tapes])
+        closer = Closer(chunks.close)
+        try:
+            yield partial(self._thread.call, closer.use, next, chunks, None)
+        finally:
+            closer.end()
 
     def _within(self, moments: list[Moment], first: int) -> list[Moment]:
         end = first + self._seconds * 1e6
