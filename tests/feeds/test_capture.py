@@ -7,6 +7,7 @@ import struct
 import zlib
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -213,6 +214,22 @@ def test_what_is_no_market_data_is_left_out_counted_and_logged_once(
     assert read(tmp_path / "day") == [Moment(1, [update("A", bid="1")])]
     assert writer.refused.total() == len(bad)
     assert len(caplog.records) == len(writer.refused)
+
+
+class Fails(dict[str, Value]):
+    """Fields of a feed that fail while they are read."""
+
+    def items(self) -> NoReturn:
+        raise RuntimeError("in the middle")
+
+
+@pytest.mark.parametrize("fields", [Fails(bid="2"), None, [("bid", "2")]])
+def test_an_update_that_cannot_be_read_is_stale_and_ends_no_recording(tmp_path: Path, fields: object) -> None:
+    writer = CaptureWriter(tmp_path / "day")
+    writer.write([Moment(1, [update("A", bid="1"), Update("A", fields), update("B", bid="1")])])  # type: ignore[arg-type]  # as a careless feed does
+    writer.close()
+    assert publications(read(tmp_path / "day")) == [update("A", bid="1"), Stale("A", "bad_data"), update("B", bid="1")]
+    assert writer.refused.total() == 1
 
 
 @pytest.mark.parametrize(

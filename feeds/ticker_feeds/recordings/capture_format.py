@@ -112,8 +112,12 @@ def encode_moment(moment: Moment, refuse: Refuse) -> list[bytes]:
     for publication in moment.publications:
         try:
             published.append(_packed(publication, refuse))
-        except BadPublication as error:
-            refuse(error)
+        except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
+            cause = f"{type(error).__name__} while it was read"
+            refuse(error if isinstance(error, BadPublication) else BadPublication(f"{cause}: {shown(error)}"))
+            if type(publication) is Update and is_symbol(publication.symbol):
+                # As in the service: whatever it was to say, nothing said before can be taken for current.
+                published.append(_Outdated(publication.symbol, Reason.BAD_DATA))
     return _encode_parts(moment.time, published, refuse)
 
 
