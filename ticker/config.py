@@ -34,6 +34,10 @@ SHARED_ALLOWANCE = 10
 """All streams from one address, or of one subject, may together make so many times the work of one; beyond it they are
 read later. A request's first unit does not count."""
 
+SHARED_WAIT_SECONDS = 60.0
+"""The longest wait for this reason, whatever the others have spent: a thousand dashboards that come back at once, or an
+attacker, shut nobody at the same address out for hours."""
+
 BYTES_PER_NAME = 600
 """Upper estimate of what is kept of a subscribed name, besides its characters."""
 

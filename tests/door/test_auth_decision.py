@@ -9,9 +9,10 @@ import pytest
 from trio.testing import MockClock
 
 from tests.tokens import key_file, token
-from ticker.config import Config, Limits, Tokens
+from ticker.config import SHARED_WAIT_SECONDS, Config, Limits, Tokens
 from ticker.door.auth import Auth
 from ticker.door.grants import ANYONE, Grant
+from ticker.door.sender import Sender
 from ticker.errors import BadToken, ConfigError, RefusalCause
 from ticker.net.http1 import Refusal
 
@@ -30,6 +31,17 @@ async def test_the_rate_is_limited_by_subject_or_else_by_address() -> None:
     assert [door.spend("a", alice, 2), door.spend("a", ANYONE, 2), door.spend("b", ANYONE, 2)] == [0, 0, 0]
     assert door.spend("b", alice, 1) > 0
     assert door.spend("a", ANYONE, 1) > 0
+
+
+async def test_whatever_others_of_an_address_have_spent_nobody_waits_for_hours(mock_clock: MockClock) -> None:
+    """Such as a thousand dashboards behind one address that come back at once."""
+    door, sender = auth(requests_per_second=100, request_burst=500), Sender("a", ANYONE)
+    waits = [door.spend_shared(sender, 500) for _ in range(1000)]
+    assert waits[:10] == [0] * 10
+    assert waits[10] == 0.5
+    assert max(waits) == waits[-1] == SHARED_WAIT_SECONDS
+    mock_clock.jump(SHARED_WAIT_SECONDS)
+    assert door.spend_shared(sender, 1) < 1
 
 
 async def test_a_request_beyond_the_rate_is_refused_with_the_seconds_to_wait(mock_clock: MockClock) -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conftest import CLOSE, EndOfStream, Peer, Running
+from tests.conftest import CLOSE, EndOfStream, Peer, Running, client_frame
 from tests.hostile.support import attacked
 from tests.support import update
 from ticker.config import Limits
@@ -151,3 +151,47 @@ async def test_instruments_that_appear_against_many_patterns_hold_nobody_up() ->
         watcher = await service.watcher("999X")
         await service.publish(update("999X", bid="1.00"))
         await watcher.until_cut(0)
+
+
+async def figures(service: Running) -> dict[str, float]:
+    """The gauges of what is held of clients."""
+    peer = await service.dial()
+    await peer.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    lines = (await peer.rest()).decode().splitlines()
+    wanted = ("ticker_kept_bytes", "ticker_clients", "ticker_connections", "ticker_turns_waiting")
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines)
+        if name.startswith(wanted) and "total" not in name
+    }
+
+
+@pytest.mark.parametrize("leave", ["reset", "close", "close frame", "half"])
+async def test_of_clients_that_leave_in_the_middle_of_a_step_nothing_is_kept(leave: str) -> None:
+    async with attacked_with_many_instruments() as service:
+        with trio.fail_after(60):
+            before = await figures(service)
+            for attempt in range(30):
+                peer = await (service.dial() if attempt % 5 > 2 else service.peer())
+                if attempt % 5 > 2:
+                    page = "snapshot" if attempt % 5 == 3 else "events"
+                    wanted = ",".join(f"*{number}*" for number in range(attempt * 30, attempt * 30 + 30))
+                    await peer.send(f"GET /v1/{page}?symbols={wanted} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                else:
+                    number = attempt * 32
+                    await peer.ask("subscribe", symbols=[f"*{each}*" for each in range(number, number + 32)])
+                    await peer.ask("subscribe", symbols=SYMBOLS[:1000], interval_ms=attempt)
+                for _ in range(attempt):
+                    await trio.lowlevel.checkpoint()
+                if leave == "close frame":
+                    with suppress(trio.BrokenResourceError):
+                        await peer.send(client_frame(CLOSE, (1000).to_bytes(2, "big")))
+                    with suppress(EndOfStream):
+                        while attempt % 5 <= 2:
+                            await peer.frame()
+                elif leave == "half":
+                    peer.socket.shutdown(1)
+                await (peer.reset() if leave == "reset" else peer.close())
+            while (after := await figures(service)) != before:
+                await trio.sleep(0.05)
+            assert after

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import trio
 
-from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, Config
+from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS, Config
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource
@@ -104,18 +104,21 @@ class Auth:
 
         The rate is limited by subject, or else by address. The latest `max_connections` of them are remembered.
         """
-        return self._spend(self._rate_limiters, Sender(address, grant), cost, 1)
+        return self._spend(self._rate_limiters, Sender(address, grant), cost, 1, math.inf)
 
     def spend_shared(self, sender: Sender, cost: float) -> float:
         """Count the cost of a request for all streams of its sender; return the seconds that they have to wait."""
-        return self._spend(self._shared_limiters, sender, cost, SHARED_ALLOWANCE)
+        return self._spend(self._shared_limiters, sender, cost, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS)
 
-    def _spend(self, limiters: dict[str, RateLimiter], sender: Sender, cost: float, allowance: int) -> float:
+    def _spend(
+        self, limiters: dict[str, RateLimiter], sender: Sender, cost: float, allowance: int, longest_wait: float
+    ) -> float:
         key = sender.grant.subject or network_of(sender.address)
         now, limits = trio.current_time(), self._limits
         limiter = limiters.pop(key, None)
         if limiter is None:
-            limiter = RateLimiter(limits.requests_per_second * allowance, limits.request_burst * allowance, now)
+            per_second, burst = limits.requests_per_second * allowance, limits.request_burst * allowance
+            limiter = RateLimiter(per_second, burst, now, longest_wait)
             if len(limiters) >= limits.max_connections:
                 del limiters[next(iter(limiters))]
         limiters[key] = limiter

@@ -5,13 +5,17 @@ Requests beyond the rate are not refused on a stream: they are read later, so th
 
 from __future__ import annotations
 
+import math
+
 
 class RateLimiter:
     """The token bucket of one client. Times are seconds of a monotonic clock."""
 
-    __slots__ = ("_burst", "_left", "_per_second", "_updated_at")
+    __slots__ = ("_burst", "_least", "_left", "_per_second", "_updated_at")
 
-    def __init__(self, per_second: float, burst: float, now: float) -> None:
+    def __init__(self, per_second: float, burst: float, now: float, longest_wait: float = math.inf) -> None:
+        """`longest_wait` is the most that a client has to wait, in seconds, however much was spent."""
+        self._least = -longest_wait * per_second
         self._per_second = per_second
         self._burst = burst
         self._left = burst
@@ -23,6 +27,6 @@ class RateLimiter:
     def spend(self, cost: float, now: float) -> float:
         """Spend `cost`; return the seconds that the client has to wait before its next request."""
         earned = (now - self._updated_at) * self._per_second
-        self._left = min(self._burst, self._left + earned) - cost
+        self._left = max(self._least, min(self._burst, self._left + earned) - cost)
         self._updated_at = now
         return max(0.0, -self._left / self._per_second)
