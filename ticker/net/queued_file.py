@@ -96,7 +96,7 @@ class QueuedFile(io.RawIOBase):
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:  # whoever gave us the descriptor made it non-blocking
+            except BlockingIOError:  # the descriptor was inherited as non-blocking
                 select.select([], [self._descriptor], [])
             except OSError:
                 self._failed += _lines(data)
