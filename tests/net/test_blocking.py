@@ -1,4 +1,4 @@
-"""ticker/net/blocking.py: what hangs in the system hangs in few threads, and whoever waits for it can stop at once."""
+"""ticker/net/blocking.py: what hangs in the system hangs in few threads, and its caller can stop at once."""
 
 from __future__ import annotations
 

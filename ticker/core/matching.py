@@ -1,6 +1,6 @@
 """Which instruments match a pattern: found in steps, once for all clients that name it.
 
-Comparing a pattern with 50,000 instruments takes some 10 ms. So whoever needs it has a `Matches` advance by a bounded
+Comparing a pattern with 50,000 instruments takes some 10 ms. So its user has a `Matches` advance by a bounded
 number of comparisons, and lets others work in between. New instruments are compared as they appear.
 """
 

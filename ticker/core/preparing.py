@@ -1,6 +1,6 @@
 """Messages with many changes for clients that are behind, encoded in steps: one message at a time.
 
-Whoever else needs one helps with this, and has its own turn next. A client whose socket is full, or that is closing,
+Another client that needs one helps with this, and has its own turn next. A client whose socket is full, or that is closing,
 does not come for its message: it loses its turn to one that has waited through a whole round of turns.
 """
 

@@ -1,6 +1,6 @@
 """Calls that may block for long, in threads: names that are looked up, and files that may lie on a network drive.
 
-A thread that hangs in the system cannot be ended. So whoever waits for it may stop waiting, at once when cancelled, and
+A thread that hangs in the system cannot be ended. So its caller may stop waiting, at once when cancelled, and
 the number of such threads is bounded, apart from those of Trio that others use.
 """
 
