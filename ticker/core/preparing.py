@@ -1,7 +1,7 @@
 """Messages with many changes for clients that are behind, encoded in steps: one message at a time.
 
-Another client that needs one helps with this, and has its own turn next. A client whose socket is full, or that is closing,
-does not come for its message: it loses its turn to one that has waited through a whole round of turns.
+Another client in need of one helps with this, and has its own turn next. A client whose socket is full, or that is
+closing, does not come for its message: it loses its turn to one that has waited through a whole round of turns.
 """
 
 from __future__ import annotations
