@@ -97,6 +97,26 @@ async def test_an_instrument_that_falls_silent_is_stale_while_others_are_live(fa
         assert await statuses(peer, 0, 1) == [("live", None)]
 
 
+async def test_what_a_silent_feed_said_of_an_instrument_is_withdrawn_however_much_another_says() -> None:
+    async with (
+        serving(
+            feed="Watched",
+            settings_of_feed="instrument_silence_seconds=0.2",
+            more_feeds=["tests.feeds_for_tests:Counting"],
+        ) as service,
+        connect(service.url) as client,
+        client.subscribe("COUNT") as subscription,
+    ):
+        await service.script.send([Instrument("COUNT"), update("COUNT", bid="7.00")])
+        had_bid = False
+        async for _ in subscription:
+            had_bid = had_bid or "bid" in client.values("COUNT")
+            if had_bid and "bid" not in client.values("COUNT"):
+                break
+        # Between two changes of the other feed it was stale, which a client need not have seen.
+        assert client.values("COUNT").get("status") == "live"
+
+
 async def test_one_feeds_fault_touches_no_other() -> None:
     async with (
         serving(*MARKET, more_feeds=["tests.feeds_for_tests:Counting"]) as service,

@@ -47,7 +47,7 @@ class Sink:
             self.marks.append((round(trio.current_time(), 3), item.reason, list(item.symbols_of(state))))
             item.done.set()
         elif isinstance(item, Instrument):
-            state.symbols[item.symbol] = None
+            state.symbols[item.symbol] = 0
         elif item:
             self.updates[item.symbol] += 1  # type: ignore[union-attr]  # these feeds send single updates
 

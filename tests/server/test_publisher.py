@@ -280,9 +280,9 @@ async def test_a_mark_counts_as_a_whole_part_of_instruments_in_its_cut() -> None
 
 async def test_updates_are_counted_by_instrument() -> None:
     desk = Desk()
-    assert desk.publisher.updates_of("A") == 0
+    assert desk.source.updates_of("A") == 0
     await desk.play(Instrument("A"), Instrument("B"), update("A", bid=1), update("A", bid=1), update("B", bid=1))
-    assert (desk.publisher.updates_of("A"), desk.publisher.updates_of("B")) == (2, 1)
+    assert (desk.source.updates_of("A"), desk.source.updates_of("B")) == (2, 1)
 
 
 def test_a_delay_counts_up_to_the_bound_that_it_does_not_exceed() -> None:

@@ -112,9 +112,9 @@ class CaptureSink:
 
     def _note(self, publication: Publication, feed_state: FeedState) -> None:
         if type(publication) is Instrument:
-            feed_state.symbols[publication.symbol] = None
+            feed_state.symbols.setdefault(publication.symbol, 0)
         elif isinstance(publication, Update) and is_symbol(publication.symbol):
-            feed_state.symbols.setdefault(publication.symbol)
+            feed_state.symbols.setdefault(publication.symbol, 0)
             self._updates[publication.symbol] += 1
 
     def _write(self, publications: Sequence[Publication]) -> None:

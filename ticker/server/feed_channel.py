@@ -44,8 +44,8 @@ class FeedState:
         """Time of its last data that was applied: an update or a withdrawal."""
         self.alive_at: int | None = None
         """Time of its last data or sign of life. Declarations are neither: a feed makes them before it connects."""
-        self.symbols: dict[str, None] = {}
-        """The instruments that it declared or updated, in that order."""
+        self.symbols: dict[str, int] = {}
+        """The instruments that it declared or updated, in that order, and how many of its updates were applied."""
         self.publications = 0
         """Number of publications received."""
         self.heard_at: int | None = None
@@ -56,6 +56,10 @@ class FeedState:
         """Numbers of publications, or parts of them, that could not be used, by cause."""
         self.counters: Mapping[str, int] = {}
         """The feed's own counts, by name."""
+
+    def updates_of(self, symbol: str) -> int:
+        """Return the number of this feed's updates of an instrument that were applied."""
+        return self.symbols.get(symbol, 0)
 
     @property
     def condition(self) -> str:

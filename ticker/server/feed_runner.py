@@ -5,7 +5,7 @@ The rules:
 1. A feed that raises, even `SystemExit`, is started again after a random wait. The bound of that wait doubles from
    failure to failure, from `FIRST_RESTART_SECONDS` to `LONGEST_RESTART_SECONDS`, and starts low after a long life.
 2. `silence_seconds` without a publication or a sign of life is a failure.
-3. An instrument without an update for `instrument_silence_seconds` is marked stale; the feed goes on.
+3. An instrument without an update by this feed for `instrument_silence_seconds` is marked stale; the feed goes on.
 4. When a feed fails or ends, all its instruments are marked stale, behind everything it sent.
 
 The service and the recorder run their feeds with this. They differ in the sink that takes the messages.
@@ -53,7 +53,7 @@ class FeedRunner:
     def __init__(
         self, state: FeedState, feed: Feed, sink: FeedSink, updates_of: Callable[[str], int], max_batch: int
     ) -> None:
-        """`updates_of` gives the number of updates of an instrument that the sink has applied."""
+        """`updates_of` gives the number of updates of an instrument by this feed that the sink has applied."""
         self._state = state
         self._feed = feed
         self._sink = sink

@@ -70,11 +70,6 @@ class Publisher:
     def __repr__(self) -> str:
         return f"<Publisher at cut {self._hub.cache.cut}: {self.applied} applied, {self.refused} refused>"
 
-    def updates_of(self, symbol: str) -> int:
-        """Return the number of updates of an instrument that were applied."""
-        record = self._hub.cache.find(symbol)
-        return record.updates if record is not None else 0
-
     async def run(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Publish until cancelled, or until every sender has closed the channel and all is sent."""
         hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
@@ -146,8 +141,8 @@ class Publisher:
                 feed_state.data_at = self._received
             if unusable:
                 self._note_unusable(unusable, feed_state)
-            if publication.symbol not in feed_state.symbols:
-                feed_state.symbols[publication.symbol] = None
+            symbols, symbol = feed_state.symbols, publication.symbol
+            symbols[symbol] = symbols.get(symbol, 0) + (type(publication) is Update)
 
     def _mark_stale(self, symbol: str, reason: str, feed_state: FeedState) -> None:
         record = self._hub.cache.find(symbol)

@@ -87,7 +87,7 @@ async def serve(
             nursery.start_soon(auth.keys.refresh)
         nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
         for feed_state, feed in zip(feed_states, feeds, strict=True):
-            runner = FeedRunner(feed_state, feed, messages, publisher.updates_of, limits.max_batch)
+            runner = FeedRunner(feed_state, feed, messages, feed_state.updates_of, limits.max_batch)
             nursery.start_soon(runner.run)
         for listener in metrics_listeners:
             metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
