@@ -15,6 +15,9 @@ from ticker.config import RECORDS_PER_TURN
 _HEADER = 5
 """Bytes before a record's content: its type, a version, and the length of the content in two bytes."""
 
+_PART = 0.1
+"""Charge, in records, for bytes that complete none: a record that comes byte by byte costs a turn for each of them."""
+
 
 @dataclass(slots=True)
 class RecordRate:
@@ -70,10 +73,10 @@ class RecordQueue:
         cut = min(end, size)
         self._left = end - cut
         self._data = data[cut:]
-        self._charge(records, now)
+        self._charge(records or (_PART if data else 0), now)
         return data[:cut]
 
-    def _charge(self, records: int, now: float) -> None:
+    def _charge(self, records: float, now: float) -> None:
         earned = (now - self._charged_at) * self._rate.per_second
         self._allowance = min(self._rate.burst, self._allowance + earned) - records
         self._charged_at = now
