@@ -7,7 +7,7 @@ import pytest
 from tests.core.test_last_value import the
 from tests.support import market, update
 from ticker.core.last_value import LastValueCache
-from ticker.market import Publication, Reason, Stale, Value, Withdrawal, field_name, shown_value
+from ticker.market import MAX_FIELDS, Publication, Reason, Stale, Update, Value, Withdrawal, field_name, shown_value
 
 LIVE = {"status": "live"}
 
@@ -62,6 +62,14 @@ def test_an_update_without_a_value_that_can_be_read_makes_nothing_live(fields: d
     cache.publish(update("A", **fields))
     assert the(cache).values.items() >= {(14, "stale"), (15, "gap")}
     assert cache.stale == {0}
+
+
+def test_a_value_that_can_be_read_makes_an_instrument_live_that_has_no_room_for_another() -> None:
+    cache = market("A")
+    said(cache, update("A", **{f"f{number}": number for number in range(MAX_FIELDS)}), Stale("A", "gap"))
+    (unusable,) = cache.publish(Update("A", {"f0": 7, "one_more": 1.5}))  # type: ignore[dict-item]
+    assert unusable.cause == "unreadable one_more"
+    assert said(cache) == {"f0": 7, **LIVE}
 
 
 def test_a_feed_that_is_back_may_withdraw_all_by_name() -> None:

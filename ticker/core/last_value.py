@@ -296,6 +296,8 @@ def _keep_room(record: Record, changes: Changes, numbers: list[Number]) -> list[
     known = record.values.keys() - MARKS
     new = [key for key in (*(each[0] for each in changes), *(each[0] for each in numbers)) if key not in known | MARKS]
     left_out = set(list(dict.fromkeys(new))[max(MAX_FIELDS - len(known), 0) :])
+    # A field that would only have been withdrawn is no loss; that of an unreadable value was told of as such.
+    lost = left_out & {*(key for key, value in changes if value is not None), *(each[0] for each in numbers)}
     changes[:] = [each for each in changes if each[0] not in left_out]
     numbers[:] = [each for each in numbers if each[0] not in left_out]
-    return [Unusable("too many fields", f"{field_name(key)}: more than {MAX_FIELDS} fields") for key in left_out]
+    return [Unusable("too many fields", f"{field_name(key)}: more than {MAX_FIELDS} fields") for key in lost]
