@@ -14,14 +14,20 @@ Item = TypeVar("Item")
 
 _BITS = [tuple(bit for bit in range(8) if value >> bit & 1) for value in range(256)]
 _USED = re.compile(rb"[^\0]+")
-_TO_FLAGS = bytes.maketrans(b"01", b"\0\1")
+_TO_FLAGS, _TO_DIGITS = bytes.maketrans(b"01", b"\0\1"), bytes.maketrans(b"\0\1", b"01")
 
 
 def bitmap_of(numbers: Collection[int]) -> int:
     """Return the bitmap of these ids."""
     if not numbers:
         return 0
-    data = bytearray((max(numbers) >> 3) + 1)
+    largest = max(numbers)
+    if 8 * len(numbers) > largest:  # dense: a flag is set several times as fast as a bit
+        flags = bytearray(largest + 1)
+        for number in numbers:
+            flags[number] = 1
+        return int(flags.translate(_TO_DIGITS)[::-1], 2)
+    data = bytearray((largest >> 3) + 1)
     for number in numbers:
         data[number >> 3] |= 1 << (number & 7)
     return int.from_bytes(data, "little")
