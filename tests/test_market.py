@@ -15,9 +15,7 @@ from ticker.errors import BadPublication
 from ticker.market import (
     FIELDS,
     KINDS,
-    MAX_INTEGER,
     MAX_METADATA,
-    MAX_SCALE,
     MAX_SYMBOL,
     MAX_TEXT,
     NAMES,
@@ -28,20 +26,24 @@ from ticker.market import (
     Status,
     Withdrawal,
     batches,
-    decimal_text,
     field_key,
     field_kind,
     field_name,
-    is_plain_decimal,
     is_symbol,
     is_text,
-    parse_decimal,
     read_value,
-    rescaled_number,
-    scaled_number,
-    shown,
     shown_value,
 )
+from ticker.numbers import (
+    MAX_INTEGER,
+    MAX_SCALE,
+    decimal_text,
+    is_plain_decimal,
+    parse_decimal,
+    rescaled_number,
+    scaled_number,
+)
+from ticker.texts import shown
 
 
 class Weird:

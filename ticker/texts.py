@@ -32,3 +32,13 @@ _QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#'\"]*)\?[^\s#'\"]+", re.IGNOR
 def without_passwords(text: str) -> str:
     """Return a text without what may be secret in the URLs in it: passwords, users without one, and queries."""
     return _QUERY.sub(r"\1?***", _USER.sub("//***@", _PASSWORD.sub(r"\1:***@", text)))
+
+
+def shown(value: object) -> str:
+    """Return any value as text for an error, at most 80 characters long."""
+    try:
+        text = repr(value[:80]) if isinstance(value, str) else repr(value)
+        text = text if text.isprintable() else ascii(text[:80])
+    except Exception:  # noqa: BLE001  # the repr of a foreign object, or of an integer of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else text[:77] + "..."

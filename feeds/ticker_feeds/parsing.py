@@ -6,7 +6,8 @@ import re
 from decimal import Decimal
 from urllib.parse import quote
 
-from ticker.market import FIELDS, KINDS, MAX_DIGITS, MAX_SCALE, Instrument, Kind, Update
+from ticker.market import FIELDS, KINDS, Instrument, Kind, Update
+from ticker.numbers import MAX_DIGITS, MAX_SCALE
 
 
 class BadInput(Exception):

@@ -16,17 +16,8 @@ from tests.support import cut, market, update
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.errors import BadPublication
-from ticker.market import (
-    FIELDS,
-    MAX_FIELDS,
-    MAX_INTEGER,
-    Field,
-    Instrument,
-    Publication,
-    Update,
-    Value,
-    Withdrawal,
-)
+from ticker.market import FIELDS, MAX_FIELDS, Field, Instrument, Publication, Update, Value, Withdrawal
+from ticker.numbers import MAX_INTEGER
 
 BID, BID_SIZE, ASK, LAST = int(Field.BID), int(Field.BID_SIZE), int(Field.ASK), int(Field.LAST)
 STATUS, TIME = int(Field.STATUS), int(Field.TIME)

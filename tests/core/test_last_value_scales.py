@@ -9,7 +9,8 @@ import pytest
 from tests.core.test_last_value import the
 from tests.support import cut, market, update
 from ticker.core.last_value import LastValueCache
-from ticker.market import MAX_INTEGER, Field, Instrument, Update, Value, field_name, shown_value
+from ticker.market import Field, Instrument, Update, Value, field_name, shown_value
+from ticker.numbers import MAX_INTEGER
 
 
 def shown(cache: LastValueCache) -> dict[str, str]:

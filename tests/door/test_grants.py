@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ticker.door.grants import ANYONE, Grant
-from ticker.market import MAX_INTEGER
+from ticker.numbers import MAX_INTEGER
 
 
 def test_a_grant_without_symbols_sees_everything_and_one_with_none_sees_nothing() -> None:

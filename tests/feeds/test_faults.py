@@ -10,17 +10,8 @@ import pytest
 
 from tests.support import market
 from ticker.core.last_value import LastValueCache
-from ticker.market import (
-    Instrument,
-    Publication,
-    Update,
-    WireValue,
-    Withdrawal,
-    decimal_text,
-    field_key,
-    field_name,
-    shown_value,
-)
+from ticker.market import Instrument, Publication, Update, WireValue, Withdrawal, field_key, field_name, shown_value
+from ticker.numbers import decimal_text
 from ticker_feeds.simulation.faults import GOOD, PERIOD, SYMBOLS, Step, schedule
 
 FULL = {

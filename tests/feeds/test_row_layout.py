@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_INTEGER, Update, is_symbol
+from ticker.market import Update, is_symbol
+from ticker.numbers import MAX_INTEGER
 from ticker_feeds.parsing import BadInput
 from ticker_feeds.recordings.row_layout import Layout, Row, TableOptions, find_layout
 

@@ -12,7 +12,8 @@ import trio
 from trio.testing import MockClock
 
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update, Value, parse_decimal
+from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.numbers import parse_decimal
 from ticker_feeds.simulation import Simulated, faults
 from ticker_feeds.simulation.market import publications
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_INTEGER
+from ticker.numbers import MAX_INTEGER
 from ticker.protocol.messages import (
     OPS,
     Authenticate,

@@ -12,7 +12,8 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from tests.support import messages, payload
 from ticker.errors import ProtocolError
-from ticker.market import MAX_INTEGER, MAX_SCALE, FieldKey, WireValue
+from ticker.market import FieldKey, WireValue
+from ticker.numbers import MAX_INTEGER, MAX_SCALE
 from ticker.protocol.messages import (
     PROTOCOL_VERSION,
     Close,

@@ -20,7 +20,7 @@ from tests.web.javascript import SCRIPTS, Batch, batch, node
 from ticker.client.session import ClientSession
 from ticker.commands.screen import shown
 from ticker.errors import ProtocolError
-from ticker.market import MAX_INTEGER
+from ticker.numbers import MAX_INTEGER
 from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
 Message = list[Any]

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 
 from ticker.errors import ConfigError
-from ticker.market import shown
 from ticker.protocol.symbols import is_pattern
+from ticker.texts import shown
 
 
 def check_names(names: tuple[object, ...]) -> None:

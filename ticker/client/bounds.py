@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, FieldKey, WireValue, is_symbol, shown
+from ticker.market import MAX_FIELDS, MAX_METADATA, MAX_TEXT, FieldKey, WireValue, is_symbol
 from ticker.protocol.messages import Definition
+from ticker.texts import shown
 
 MAX_DEFINITIONS = 500_000
 """Instruments that one epoch may define."""

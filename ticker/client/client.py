@@ -29,11 +29,11 @@ from ticker.client.reconnect import Backoff
 from ticker.client.session import ClientSession, Received
 from ticker.client.subscription import Subscription
 from ticker.errors import Code, ConnectionFailed
-from ticker.market import MAX_TEXT, Instrument, is_symbol, shown
+from ticker.market import MAX_TEXT, Instrument, is_symbol
 from ticker.net.tls import client_context
 from ticker.protocol.symbols import is_pattern, matcher
 from ticker.protocol.wire import MSGPACK
-from ticker.texts import printable
+from ticker.texts import printable, shown
 
 _UNMATCHED_SECONDS = 5.0
 """Time after the server's answer in which an instrument may still appear; then a name without one is reported."""

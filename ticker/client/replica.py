@@ -19,21 +19,10 @@ from typing import Any, TypeAlias, TypeGuard
 
 from ticker.client.bounds import MAX_FIELD_NAME, MOST_FIELDS, check_definitions, check_fields, text_size
 from ticker.errors import Code, Gap, ProtocolError
-from ticker.market import (
-    MAX_INTEGER,
-    MAX_TEXT,
-    NAMES,
-    FieldKey,
-    Kind,
-    WireValue,
-    field_kind,
-    field_name,
-    is_plain_decimal,
-    rescaled_number,
-    shown,
-    shown_value,
-)
+from ticker.market import MAX_TEXT, NAMES, FieldKey, Kind, WireValue, field_kind, field_name, shown_value
+from ticker.numbers import MAX_INTEGER, is_plain_decimal, rescaled_number
 from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
+from ticker.texts import shown
 
 Fields: TypeAlias = dict[str, Decimal | int | str | None]
 """Values by field name: prices, sizes and other decimals as `Decimal`, None for a withdrawn field."""

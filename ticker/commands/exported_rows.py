@@ -22,13 +22,11 @@ from ticker.market import (
     Update,
     Value,
     WireValue,
-    decimal_text,
     field_key,
     field_kind,
     field_name,
-    is_plain_decimal,
-    parse_decimal,
 )
+from ticker.numbers import decimal_text, is_plain_decimal, parse_decimal
 from ticker_feeds.recordings import Capture, declared
 
 _MARKS = (int(Field.STATUS), int(Field.REASON))

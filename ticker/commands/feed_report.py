@@ -14,19 +14,8 @@ from decimal import Decimal
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.errors import BadPublication
-from ticker.market import (
-    KINDS,
-    FieldKey,
-    Kind,
-    Update,
-    Withdrawal,
-    field_key,
-    field_kind,
-    field_name,
-    shown,
-    shown_value,
-)
-from ticker.texts import printable
+from ticker.market import KINDS, FieldKey, Kind, Update, Withdrawal, field_key, field_kind, field_name, shown_value
+from ticker.texts import printable, shown
 
 JUMP = Decimal("0.1")
 """A price that moves by more than this share of itself in one update is odd."""

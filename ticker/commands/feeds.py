@@ -14,10 +14,9 @@ from ticker.commands.logs import configure_logging
 from ticker.commands.signals import on_stop_signal
 from ticker.config import Limits
 from ticker.errors import ConfigError, sole
-from ticker.market import shown
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
-from ticker.texts import printable
+from ticker.texts import printable, shown
 from ticker_feeds import Feed
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets

@@ -40,11 +40,10 @@ from ticker.market import (
     field_key,
     field_kind,
     field_name,
-    parse_decimal,
     read_value,
-    scaled_number,
-    shown,
 )
+from ticker.numbers import parse_decimal, scaled_number
+from ticker.texts import shown
 
 
 class Unusable(NamedTuple):

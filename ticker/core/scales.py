@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from ticker.core.record import Record
-from ticker.market import MAX_INTEGER, FieldKey, Kind, WireValue, field_kind, rescaled_number
+from ticker.market import FieldKey, Kind, WireValue, field_kind
+from ticker.numbers import MAX_INTEGER, rescaled_number
 
 _FINEST = 12
 """The most places to which values raise a scale: above it, a price of 10,000 would be a text."""

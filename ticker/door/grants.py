@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from ticker.market import MAX_INTEGER
+from ticker.numbers import MAX_INTEGER
 from ticker.protocol.symbols import Match, shared_matcher
 
 

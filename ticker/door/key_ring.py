@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from ticker.config import MAX_JWKS_KEYS
 from ticker.errors import ConfigError, UnknownKey
-from ticker.market import shown
+from ticker.texts import shown
 
 _MIN_RSA_BITS = 2048
 _MIN_SECRET_BYTES = 32

@@ -19,7 +19,8 @@ from ticker.config import MAX_INTERVAL_MS, MAX_TOKEN, MAX_TOKEN_SUBJECT, MAX_TOK
 from ticker.door.grants import Grant
 from ticker.door.key_ring import KeyRing
 from ticker.errors import BadToken
-from ticker.market import MAX_INTEGER, MAX_SYMBOL
+from ticker.market import MAX_SYMBOL
+from ticker.numbers import MAX_INTEGER
 
 BEARER = "bearer."
 """Prefix of a token in a list of subprotocols, the one header of a WebSocket that browsers let a page set."""

@@ -17,7 +17,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ticker.config import MAX_REQUEST_NAMES
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_INTEGER, MAX_SCALE, MAX_SYMBOL, shown
+from ticker.market import MAX_SYMBOL
+from ticker.numbers import MAX_INTEGER, MAX_SCALE
+from ticker.texts import shown
 
 PROTOCOL_VERSION = 1
 

@@ -23,9 +23,10 @@ from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import Unusable
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Publication, Reason, Update, shown
+from ticker.market import Publication, Reason, Update
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, batch_of
+from ticker.texts import shown
 
 _CHECKS_PER_HEARTBEAT = 4
 """Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""

@@ -28,7 +28,8 @@ from functools import partial
 import trio
 
 from ticker.errors import sole
-from ticker.market import FeedItem, Update, shown
+from ticker.market import FeedItem, Update
+from ticker.texts import shown
 from ticker_feeds import Feed
 from ticker_feeds.kit.rules import RULES, Nonconformity, PublicationChecker
 

@@ -22,10 +22,10 @@ from ticker.market import (
     Withdrawal,
     field_key,
     field_kind,
-    parse_decimal,
     read_value,
-    shown,
 )
+from ticker.numbers import parse_decimal
+from ticker.texts import shown
 
 RULES: Mapping[str, str] = {
     "attributes": "silence_seconds and instrument_silence_seconds are None or numbers above 0; counters maps names to"

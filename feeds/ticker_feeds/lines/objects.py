@@ -24,16 +24,8 @@ from typing import Any
 import msgspec
 
 from ticker.errors import BadPublication, count_cause
-from ticker.market import (
-    Instrument,
-    Publication,
-    Reason,
-    Stale,
-    Update,
-    Withdrawal,
-    is_symbol,
-    shown,
-)
+from ticker.market import Instrument, Publication, Reason, Stale, Update, Withdrawal, is_symbol
+from ticker.texts import shown
 from ticker_feeds.parsing import BadInput, encode_symbol, guessed_instrument
 
 MAX_ARRAY = 3_000

@@ -12,7 +12,6 @@ import msgspec
 
 from ticker.errors import BadPublication
 from ticker.market import (
-    MAX_INTEGER,
     Instrument,
     Kind,
     Publication,
@@ -21,17 +20,15 @@ from ticker.market import (
     Update,
     Value,
     Withdrawal,
-    decimal_text,
     field_key,
     field_kind,
-    is_plain_decimal,
     is_symbol,
     is_text,
-    parse_decimal,
     plain,
     read_value,
-    shown,
 )
+from ticker.numbers import MAX_INTEGER, decimal_text, is_plain_decimal, parse_decimal
+from ticker.texts import shown
 
 MAGIC = b"ticker\x00\x01"
 MAX_BLOCK = 2**24

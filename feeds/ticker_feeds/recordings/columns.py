@@ -13,7 +13,8 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from ticker.errors import BadPublication, ConfigError
-from ticker.market import Kind, field_key, field_kind, shown
+from ticker.market import Kind, field_key, field_kind
+from ticker.texts import shown
 from ticker_feeds.recordings.table import EXCHANGE_TIME, KINDS, SYMBOL, TIME, WITHDRAWN, field_of
 from ticker_feeds.recordings.times import UNITS
 

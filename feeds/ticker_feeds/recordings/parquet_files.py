@@ -18,7 +18,8 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from ticker.errors import BadPublication, ConfigError, count_cause
-from ticker.market import Instrument, Kind, Update, Value, is_symbol, shown
+from ticker.market import Instrument, Kind, Update, Value, is_symbol
+from ticker.texts import shown
 from ticker_feeds.parsing import BadInput, encode_symbol
 from ticker_feeds.recordings.columns import Columns, FieldColumn, find_columns
 from ticker_feeds.recordings.row_layout import Row, TableOptions, read_decimal, read_integer

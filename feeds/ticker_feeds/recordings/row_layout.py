@@ -30,7 +30,8 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ticker.errors import BadPublication, ConfigError
-from ticker.market import MAX_INTEGER, Kind, Update, Value, is_symbol, parse_decimal
+from ticker.market import Kind, Update, Value, is_symbol
+from ticker.numbers import MAX_INTEGER, parse_decimal
 from ticker_feeds.parsing import BadInput, encode_symbol
 from ticker_feeds.recordings.columns import Columns, FieldColumn, find_columns, parse_columns
 from ticker_feeds.recordings.table import NO_VALUE, unescaped

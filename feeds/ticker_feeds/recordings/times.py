@@ -11,7 +11,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_INTEGER
+from ticker.numbers import MAX_INTEGER
 from ticker_feeds.parsing import BadInput
 
 ReadTime: TypeAlias = Callable[[str], int]

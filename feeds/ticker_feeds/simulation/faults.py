@@ -28,7 +28,8 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from ticker.market import Instrument, Publication, Reason, Stale, Status, Update, Value, Withdrawal, decimal_text
+from ticker.market import Instrument, Publication, Reason, Stale, Status, Update, Value, Withdrawal
+from ticker.numbers import decimal_text
 
 PERIOD = 20
 """Seconds from one good beginning to the next."""

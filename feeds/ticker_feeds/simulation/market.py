@@ -24,7 +24,8 @@ from typing import NamedTuple
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Status, Update, Value, decimal_text, is_symbol
+from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Status, Update, Value, is_symbol
+from ticker.numbers import decimal_text
 from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.simulation import faults
 

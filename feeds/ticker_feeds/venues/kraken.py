@@ -25,7 +25,8 @@ from typing import ClassVar
 
 import trio
 
-from ticker.market import MAX_SCALE, FeedItem, Instrument, Publication, Update, Value
+from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.numbers import MAX_SCALE
 from ticker_feeds.venues import (
     BadMessage,
     Frame,

@@ -23,7 +23,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ticker.errors import TickerError
-from ticker.market import Value, shown
+from ticker.market import Value
+from ticker.texts import shown
 
 Message: TypeAlias = dict[str, Any]
 """A JSON object."""
