@@ -29,12 +29,12 @@ class FileThread:
         return f"<FileThread: {'busy' if self._places.borrowed_tokens else 'idle'}>"
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  # those of the function
-        """Return what the function returns, or raise its error; at once when cancelled."""
+        """Return the result of the function, or raise its error; at once when cancelled."""
         return await trio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._places)
 
 
 class Closer:
-    """Closes what a thread may be using: at once, or as soon as the thread is done with it."""
+    """Closes a resource that a thread may be using: at once, or as soon as the thread is done with it."""
 
     def __init__(self, close: Callable[[], object]) -> None:
         self._close = close
@@ -45,7 +45,7 @@ class Closer:
         return f"<Closer{', ended' if self._ended else ''}>"
 
     def use(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  # those of the function
-        """Return what the function returns; in a thread, one at a time."""
+        """Return the result of the function; in a thread, one at a time."""
         try:
             with self._used:
                 return function(*arguments)

@@ -62,7 +62,7 @@ class OpenFile:
         return await self._call(self._has_other_identity)
 
     async def is_truncated(self) -> bool:
-        """Return whether the file is shorter than what was read of it; it is then read from its beginning."""
+        """Return whether the file is shorter than the part that was read; it is then read from its beginning."""
         if self._is_pipe or not await self._call(self._begin_if_shorter):
             return False
         self._position = 0

@@ -89,7 +89,7 @@ class ObjectReader:
         return self.mark_stale(self._announced, reason)
 
     def _complete(self, publications: list[Publication], where: str) -> list[Publication]:
-        """Add missing declarations, and leave out what concerns no instrument of this run."""
+        """Add missing declarations, and leave out publications about no instrument of this run."""
         complete: list[Publication] = []
         for each in publications:
             if each.symbol not in self._announced:

@@ -1,4 +1,4 @@
-"""Several programs write to one socket: what follows for the market when one of them is gone."""
+"""Several programs write to one socket: the publications that follow when one of them is gone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Owners:
         return f"<Owners of {len(self._owners)} instruments>"
 
     def note(self, number: int, publications: list[Publication]) -> None:
-        """Note what this writer has published."""
+        """Note the publications of this writer."""
         for publication in publications:
             owned = self._owners.setdefault(publication.symbol, {})
             if isinstance(publication, Withdrawal):
@@ -29,7 +29,7 @@ class Owners:
                         owned[name] = number
 
     def gone(self, number: int) -> Iterator[Publication]:
-        """Forget a writer; return what follows: what it alone gave is stale, and its fields among others withdrawn."""
+        """Forget a writer; return `Stale` for instruments that it alone gave, and withdrawals of its other fields."""
         for symbol, owned in self._owners.items():
             its = [name for name, owner in owned.items() if owner == number]
             if len(its) == len(owned) and its:

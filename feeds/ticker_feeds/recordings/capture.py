@@ -148,7 +148,7 @@ class CaptureWriter:
         self._append(ready)
 
     def end_earlier_run(self) -> None:
-        """Record, at the time of the last moment, that what an earlier recorder wrote was not current from then on."""
+        """Record, at the time of the last moment, that an earlier recorder's values were not current from then on."""
         if self._last_time is not None:
             stale = [Stale(symbol, Reason.FEED_ENDED) for symbol in self._instruments]
             self.write([Moment(self._last_time, stale)])

@@ -35,10 +35,10 @@ MAX_BLOCK = 2**24
 """The most bytes of a payload. A moment of more, some 80,000 full updates, is written as several with the same time."""
 
 HEAD = struct.Struct(">II")
-"""What stands before a payload: its length and its checksum."""
+"""The head of a payload: its length and its checksum."""
 
 Refuse: TypeAlias = Callable[[BadPublication], None]
-"""Takes what was wrong with a publication or a value that cannot be recorded."""
+"""Takes the error of a publication or a value that cannot be recorded."""
 
 
 class Moment(NamedTuple):
@@ -104,7 +104,7 @@ def decode_header(payload: bytes) -> list[Instrument]:
 
 
 def encode_moment(moment: Moment, refuse: Refuse) -> list[bytes]:
-    """Return the payloads of a moment, one if it is not too large; what cannot be recorded is left out."""
+    """Return the payloads of a moment, one if it is not too large; anything that cannot be recorded is left out."""
     published: list[_Published] = []
     for publication in moment.publications:
         try:

@@ -1,4 +1,4 @@
-"""The columns of a table: which of them holds what, by their names or by the option `columns`.
+"""The columns of a table: the field that each of them holds, by its name or by the option `columns`.
 
 A name is compared without regard to case, spaces and signs between words (`Bid Price`, `bid-price` and `bidPrice` are
 `bid_price`). Names that other programs give the same thing are known; where two columns could be meant, neither is
@@ -81,7 +81,7 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def find_columns(header: Sequence[str], symbol: str | None = None, mapping: Mapping[str, str] | None = None) -> Columns:
-    """Return which column holds what; `mapping` is the option `columns`, `symbol` that of all rows.
+    """Return the columns and their fields; `mapping` is the option `columns`, `symbol` that of all rows.
 
     Raises `ConfigError`, with a remedy.
     """
@@ -91,7 +91,7 @@ def find_columns(header: Sequence[str], symbol: str | None = None, mapping: Mapp
     if WITHDRAWN in header and not mapping:
         places = _as_exported(header)
     else:
-        # With the option, only what it names is read, and what makes a row of it where that is plain to see.
+        # With the option, only the columns that it names are read, and time, symbol and `withdrawn` if recognised.
         recognised = _recognised(header, {TIME, SYMBOL, WITHDRAWN} if mapping else None, mapping)
         places = {**dict(recognised), **dict(_mapped(header, mapping))}
     units = {at: unit for at, name in enumerate(header) if (unit := _unit(name)) is not None}
@@ -129,13 +129,13 @@ def _mapped(header: Sequence[str], mapping: Mapping[str, str]) -> Iterator[tuple
 def _recognised(
     header: Sequence[str], wanted: AbstractSet[str] | None, without: AbstractSet[str] | Mapping[str, str]
 ) -> Iterator[tuple[str, int]]:
-    """What the columns hold by their names: of these fields (None: of any), and `without` those."""
+    """The fields of the columns by their names: of these fields (None: of any), and `without` those."""
     own: dict[str, list[int]] = {}
     others: dict[str, list[int]] = {}
     for at, name in enumerate(header):
         plain = _plain(name)
         known = _KNOWN.get(_without_unit(plain), plain)
-        # What a column is called comes before what it may be another word for.
+        # The column's own name comes before the field that this may be another word for.
         (own if known in {plain, _without_unit(plain)} else others).setdefault(known, []).append(at)
     for field in list(others):
         if field in own:

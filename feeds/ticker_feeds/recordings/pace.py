@@ -1,4 +1,4 @@
-"""The pace of a replay: when each moment is due, and what is said of times that nobody would wait for in silence."""
+"""The pace of a replay: when each moment is due, and log lines about times that nobody would wait for in silence."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Parquet files of recorded updates: those of `ticker export`, and tables of other programs by the names of columns.
 
-Needs pyarrow. The columns mean what they mean in CSV (`ticker_feeds.recordings.row_layout`), and values have types: a
-decimal, an integer and a text stay what they are. A float is read as the shortest decimal that stands for it, which is
-what was meant by those who wrote it.
+Needs pyarrow. The columns mean the same as in CSV (`ticker_feeds.recordings.row_layout`), and values have types: a
+decimal, an integer and a text stay as they are. A float is read as the shortest decimal that stands for it, which is
+the number that its writer meant.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ MAX_BATCH = 1_000
 """The most publications of several moments in one batch."""
 
 LARGEST_BATCH = 10_000
-"""The most publications of one moment in one batch, which is what the service takes: a larger moment is split."""
+"""The most publications of one moment in one batch, as the service takes them: a larger moment is split."""
 
 VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
     "binance": binance.parse,
@@ -136,7 +136,7 @@ class Replay:
         _log.info("%s: %d rows played, skipped: %s", self._paths, count, skipped or "none")
         while self._loop and count:
             await trio.sleep(WAKE_UP_SECONDS if self._speed else 0)
-            # What the end of the file said is not current at its beginning.
+            # The values at the end of the file are not current at its beginning.
             await self._play(updates, announced, [Stale(symbol, Reason.RECONNECTING) for symbol in sorted(announced)])
 
     async def _play(
@@ -262,7 +262,7 @@ def _tape(path: str, kind: str | None, options: TableOptions, skipped: Counter[s
 
 
 def _kind(path: str) -> str:
-    """Return the format of a file by its first bytes; what cannot be read is read again as CSV, which says so."""
+    """Return the format of a file by its first bytes; an unreadable file is read again as CSV, which says so."""
     try:
         with Path(path).open("rb") as file:
             begin = file.read(len(CAPTURE))

@@ -10,7 +10,7 @@ other names they are known. A cell that is empty, `nan`, `None`, `null`, `NA` or
 - `time`: a number is microseconds since 1970-01-01 UTC, or as `time_unit` says; anything else is ISO 8601, in
   UTC (or `time_zone`) unless it has an offset. Digits finer than a microsecond are cut off. With a column
   `exchange_time` the update's time is that one, and `time` is only when the row is due.
-- All other cells are handed over as they stand: the publisher reads numbers exactly, and withdraws what is none.
+- All other cells are handed over as they stand: the publisher reads numbers exactly, and withdraws unreadable ones.
 - The tables of `ticker export` (`ticker_feeds.recordings.table`) have a column `withdrawn`.
 
 **Quotes.** No line of names, three numbers per line: `milliseconds since midnight UTC,bid,ask`, also with fractions of
@@ -60,7 +60,7 @@ _NUMBERS = {Kind.PRICE, Kind.SIZE, Kind.INTEGER}
 
 
 class Row(NamedTuple):
-    """One line of a recording: when it is due, in microseconds since 1970 UTC, and what it says."""
+    """One line of a recording: when it is due, in microseconds since 1970 UTC, and its update."""
 
     time: int
     update: Update
@@ -68,7 +68,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What a file of rows does not say itself."""
+    """Facts about a file of rows that it does not contain itself."""
 
     symbol: str | None = None
     """The symbol of all rows."""
@@ -130,10 +130,10 @@ class Layout:
     """Whether the field `time` has a column of its own."""
     delimiter: str = ","
     checks: Sequence[Callable[[Sequence[str]], None]] = ()
-    """What the first row is asked: whether it was meant like this. Each raises `ConfigError`."""
+    """Checks of the first row: whether it was meant as it would be read. Each raises `ConfigError`."""
 
     def row(self, line: str, bad_cell: Callable[[BadInput], None] = lambda _error: None) -> Row:
-        """Return the row in a line; `bad_cell` gets what was wrong with a cell that costs only itself.
+        """Return the row in a line; `bad_cell` gets the error of a cell that costs only itself.
 
         Raises `BadInput` for a line that is no row.
         """
@@ -157,7 +157,7 @@ class Layout:
             try:
                 fields[name] = read(cell)
             except BadInput as error:
-                # What cannot be read is not known any more.
+                # A value that cannot be read is not known any more.
                 fields[name] = None
                 bad_cell(BadInput(error.cause, f"{name}: {error}"))
         if self.withdrawn_at is not None and cells[self.withdrawn_at]:
@@ -242,7 +242,7 @@ def _check_commas(numbers: Sequence[FieldColumn], cells: Sequence[str]) -> None:
 
 
 def _reader(column: FieldColumn, time: ReadTime, options: TableOptions, *, exported: bool) -> Read | None:
-    """Return what reads the cells of a column; None if they are handed over as they stand."""
+    """Return the reader of a column's cells; None if they are handed over as they stand."""
     if column.name == "time":
         return time
     if column.kind == "integer":

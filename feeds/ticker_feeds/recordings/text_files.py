@@ -41,8 +41,8 @@ _log = logging.getLogger(__name__)
 class Recording:
     """A file of recorded updates, read from its beginning by each call of `chunks`.
 
-    `path` is the file, `options` what it does not say itself. `skipped` counts the rows and cells that could not be
-    used, by cause.
+    `path` is the file, `options` the facts that it does not contain. `skipped` counts the rows and cells that could not
+    be used, by cause.
 
     Raises `ConfigError` for a file that cannot be read, with a line 1 in no known layout, or with a first row that was
     not meant as it would be read (seconds taken for microseconds, a decimal comma).

@@ -142,7 +142,7 @@ class BinanceTracker(Tracker):
         return [each for update in _stated(event) for each in self._price(kind, event, update)]
 
     def lost(self) -> list[Publication]:
-        """Return what follows from the loss of this connection; one without quotes only takes its own fields along."""
+        """Return the publications after this connection was lost; one without quotes only withdraws its own fields."""
         if "bookTicker" in self._streams:
             return super().lost()
         names = _FIELDS["24hrMiniTicker"].values()

@@ -6,8 +6,8 @@ Rules:
 
 - Each symbol of a subscription is answered by itself, with `success`, or with an `error` and the symbol ([1], "Ticker",
   "Trade"). Of an error without it, the cause is found by halves, unless its text names pairs.
-- Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine. What a pair has not, such as a
-  last price before its first trade, can be null or missing (as observed).
+- Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine. A value that a pair has not,
+  such as a last price before its first trade, can be null or missing (as observed).
 - `heartbeat` comes about once a second when nothing else does; `ping` is answered by `pong` ([1], "Heartbeat", "Ping").
 - There is no sequence, but a trade's `trade_id` counts a book's trades one by one ([1], "Trade"). The next `ticker`
   message, which says everything, repairs a symbol of which trades were missed. A subscription begins with one, so a

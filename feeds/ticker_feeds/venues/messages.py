@@ -3,8 +3,9 @@
 Frames come from a stranger. Numbers stay exact: a JSON number becomes an `int` or a `Decimal`, never a `float`. There
 are two kinds of readers:
 
-- What decides about the message (its kind, symbol, sequence number) has the documented type, or raises `BadMessage`.
-- What is published (prices, sizes, times) is handed over. A value that is missing is None, which withdraws its field;
+- A value that decides about the message (its kind, symbol, sequence number) has the documented type, or raises
+  `BadMessage`.
+- A value to be published (a price, size, time) is handed over. One that is missing is None, which withdraws its field;
   one that cannot be read is the service's to refuse: it withdraws that field, counts it, and applies the others.
 
 Readers take the message and a key: a name in a JSON object (`read_text(message, "symbol")`) or an index in an array

@@ -2,9 +2,9 @@
 
 Whether an instrument is live is the service's decision. A feed says two things that it builds on:
 
-- `Stale`: what was said of the instrument is no longer current (a gap, an unreadable message, a lost connection). It
-  lasts until the next update, which brings what it names; everything else is withdrawn. As long as the quote of a
-  symbol is missing, it is said again after any other data.
+- `Stale`: the values of the instrument are no longer current (a gap, an unreadable message, a lost connection). It
+  lasts until the next update, which brings the fields that it names; all others are withdrawn. As long as the quote of
+  a symbol is missing, it is said again after any other data.
 - `status` in an update, as a fact of the venue: `halted`, `closed`. A `Stale` ends it, so it is said again afterwards.
 """
 
@@ -91,7 +91,7 @@ class VenueState:
         return [update] if reason is None else [update, *self.mark_stale(symbol, reason)]
 
     def mark_stale(self, symbol: str, reason: str) -> list[Publication]:
-        """What was said of this symbol is no longer current; a full quote repairs that. Reasons: `Reason`."""
+        """The values of this symbol are no longer current; a full quote repairs that. Reasons: `Reason`."""
         self._said[symbol] = None
         self._current.discard(symbol)
         self._with_last.discard(symbol)
@@ -176,7 +176,7 @@ class VenueState:
         self._quotes.pop(symbol, None)
 
     def reset(self, symbols: Iterable[str], reason: str) -> list[Publication]:
-        """The connection of these symbols was lost: forget what was known of them, and return `Stale` for each."""
+        """The connection of these symbols was lost: forget their state, and return `Stale` for each."""
         told: list[Publication] = []
         for symbol in symbols:
             told += self.mark_stale(symbol, reason)

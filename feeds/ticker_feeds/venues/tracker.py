@@ -92,7 +92,7 @@ class Tracker(ABC):
         return self.state.mark_stale(error.symbol, Reason.BAD_MESSAGE)
 
     def lost(self) -> list[Publication]:
-        """Return what follows from the loss of this connection, one of several, and forget what it had brought."""
+        """Return the publications after the loss of this connection, one of several, and forget its state."""
         return self.state.reset(self.symbols(), Reason.RECONNECTING)
 
     def divide(self, symbols: Sequence[str], error: str) -> tuple[list[list[str]], list[Publication]]:
