@@ -1,8 +1,8 @@
 """Attackers: 40 hostile clients of one kind beside clients that must be served, for 5,000 and for 50,000 instruments.
 
 A kind is a function in `KINDS` that makes one attacker from the run and a number. An attacker is stepped
-`STEPS_PER_SECOND` times a second, must not block, and gets a bounded share of the load client's time: what it receives
-is not decrypted.
+`STEPS_PER_SECOND` times a second, must not block, and gets a bounded share of the load client's time: the bytes that
+it receives are not decrypted.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class KeyUpdates(Attacker):
         self._unsent = self._block(KEY_UPDATES_AT_FIRST)
 
     def step(self) -> None:
-        """Send what the socket takes, and make more once it has taken all."""
+        """Send as much as the socket takes, and make more once it has taken all."""
         with contextlib.suppress(BlockingIOError):
             self._unsent = self._unsent[self._socket.send(self._unsent) :]
         if not self._unsent:
@@ -135,7 +135,7 @@ class Visitor(Client):
         return f"GET {self._target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
     def advance(self) -> None:
-        """Continue the handshake; then what comes is discarded. Raises `OSError` at the end."""
+        """Continue the handshake; afterwards, discard all received bytes. Raises `OSError` at the end."""
         if self._handshake_done:
             discard(self.socket)
         else:
@@ -175,7 +175,7 @@ class Visits(Attacker):
 
 
 def discard(sock: socket.socket) -> None:
-    """Read what has come, at most `READ_BYTES`, and forget it. Raises `OSError` at the end of the connection."""
+    """Read and discard at most `READ_BYTES` received bytes. Raises `OSError` at the end of the connection."""
     with contextlib.suppress(BlockingIOError):
         if not sock.recv(READ_BYTES):
             raise ConnectionError("the server closed a connection")

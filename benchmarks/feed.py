@@ -61,7 +61,7 @@ class Lines:
 
 
 class Troubled(Lines):
-    """The same with a feed's troubles outside: it logs what nobody reads, and its names are not found in time."""
+    """The same with a feed's troubles outside: it logs lines that nobody reads, and its names are not found in time."""
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Also log a hundred lines at a time, and look names up."""

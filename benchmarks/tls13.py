@@ -1,4 +1,4 @@
-"""TLS 1.3 records made by hand, so that they may hold what no library would send (RFC 8446, sections 5.2, 7.1 to 7.3).
+"""TLS 1.3 records made by hand, so that they may hold bytes that no library sends (RFC 8446, sections 5.2, 7.1 to 7.3).
 
 The standard library does the handshake; its key log gives the secret from which the keys of the client's records come.
 """

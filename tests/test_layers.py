@@ -1,4 +1,4 @@
-"""Folders are layers: a module imports only what its folder may import; pure modules have no I/O and no clock."""
+"""Folders are layers: a module imports only those that its folder may import; pure modules have no I/O and no clock."""
 
 from __future__ import annotations
 

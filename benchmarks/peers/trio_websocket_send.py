@@ -2,8 +2,8 @@
 
 Arguments: PORT CERT KEY BUDGET_MS MODE; nothing is collected. Updates come on stdin, as in benchmarks/feed.py. A client
 subscribes with a JSON array of instrument numbers and gets each update as a binary message (peers/updates.py). In mode
-`tasks` each client's handler sends what its memory channel holds, and a client with a full channel loses updates; in
-mode `loop` one task sends to all, one after the other, which is cheaper but a client that stalls stops all others.
+`tasks` each client's handler sends the updates in its memory channel, and a client with a full channel loses updates;
+in mode `loop` one task sends to all, one after the other, which is cheaper but a client that stalls stops all others.
 """
 
 from __future__ import annotations

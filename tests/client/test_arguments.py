@@ -1,4 +1,4 @@
-"""ticker/client/arguments.py: what users hand over by mistake is an error that names the argument and the remedy."""
+"""ticker/client/arguments.py: a mistake in an argument is an error that names the argument and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ticker/client/bounds.py: what a server can send without end is refused whole, and fills no client."""
+"""ticker/client/bounds.py: a message beyond a limit is refused whole, and a server cannot fill a client."""
 
 from __future__ import annotations
 

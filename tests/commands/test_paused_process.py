@@ -1,5 +1,5 @@
 """A process that is stopped as a whole and goes on (SIGSTOP, SIGCONT), as a container or a laptop does: nobody loses a
-connection for what the process had no time to ask for or to read.
+connection for bytes that the process had no time to ask for or to read.
 """
 
 from __future__ import annotations

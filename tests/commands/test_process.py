@@ -28,7 +28,7 @@ SYMBOL = "ÄÖ"
 
 
 class Place(NamedTuple):
-    """What commands need: a folder of their own, and a service with one instrument."""
+    """The surroundings of a command: a folder of its own, and a service with one instrument."""
 
     folder: Path
     url: str
@@ -73,7 +73,7 @@ COMMANDS: dict[str, Command] = {
 }  # fmt: skip
 
 PRINTS = COMMANDS.keys() - {"token keys", "export", "record a feed", "record a service", "serve"}
-"""Commands whose purpose is what they write to stdout."""
+"""Commands whose purpose is their output on stdout."""
 
 
 @pytest.fixture(scope="module")

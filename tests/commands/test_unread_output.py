@@ -19,7 +19,7 @@ CHATTY = ["--feed", "tests.feeds_for_tests:Chatty", "--listen", "127.0.0.1:0"]
 
 
 async def ready(process: trio.Process) -> Running:
-    """The service, once it says its URL among what its feed prints."""
+    """The service, once it says its URL among the lines that its feed prints."""
     assert process.stdout is not None
     printed, found = b"", None
     while found is None:

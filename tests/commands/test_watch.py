@@ -1,4 +1,4 @@
-"""ticker/commands/watch.py: what comes from a server reaches stdout and stderr as text only, and says what is wrong."""
+"""ticker/commands/watch.py: messages of a server reach stdout and stderr as text only, and errors name the cause."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def shown(cache: LastValueCache) -> dict[str, Value]:
 
 
 def said(cache: LastValueCache, *publications: Publication, source: str = "") -> dict[str, Value]:
-    """What is shown of A after these publications of a feed."""
+    """The values of A that are shown after these publications of a feed."""
     for each in publications:
         assert not cache.publish(each, source)
     cache.close_cut(1)

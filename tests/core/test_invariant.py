@@ -45,12 +45,12 @@ UNREADABLE: st.SearchStrategy[Any] = st.sampled_from([True, 1.5, Decimal("NaN"),
 
 
 class Shown:
-    """What is to be shown of one instrument, and which feed said it; kept apart from the code under test."""
+    """The values to be shown of one instrument, and the feed of each; kept apart from the code under test."""
 
     def __init__(self) -> None:
         self.said: dict[str, tuple[Decimal | str, str]] = {}
         self.outdated: dict[str, str] = {}
-        """Feeds that said what is not current any more, with the reason."""
+        """Feeds whose values are not current any more, with the reason."""
         self.reason = ""
 
     def update(self, feed: str, values: dict[str, Decimal | None], unreadable: set[str]) -> None:

@@ -96,7 +96,7 @@ def test_a_request_costs_the_work_that_it_makes() -> None:
 
 
 def test_new_instruments_are_compared_in_steps_and_come_whole_to_everybody() -> None:
-    """Also to those who have every cut before they are visible."""
+    """Also to clients that have every cut before they are visible."""
     harness = Harness("A")
     clients = [harness.client(f"*{number}*") for number in range(100)]
     everything = harness.client("*")

@@ -1,4 +1,4 @@
-"""ticker/door/memory.py: what clients make the service keep."""
+"""ticker/door/memory.py: the bytes that clients make the service keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ticker_feeds/recordings/columns.py and the options of tables: which column holds what, and how it is written."""
+"""ticker_feeds/recordings/columns.py and the options of tables: the field of each column, and how it is written."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_only_a_full_quote_repairs_a_gap(*, full_quote: bool) -> None:
     assert state.is_new_trade("A", 5)
     assert state.is_new_trade("A", 6)
     assert state.is_new_trade("A", 8)
-    # The trade itself is good; what was said before it may not be.
+    # The trade itself is good; the values before it may not be.
     assert state.update("A", {"last": "1"}, full_quote=False) == [Update("x:A", {"last": "1"}), Stale("x:A", "gap")]
     assert state.unrepaired(["A", "B"]) == {"A": 0}
     again = [] if full_quote else [Stale("x:A", "gap")]

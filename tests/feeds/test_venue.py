@@ -336,7 +336,7 @@ async def test_a_gap_that_follows_a_repair_between_two_looks_is_another_one(
 
 
 class Vast(Venue):
-    """A venue that nobody reaches: what it sends before is all there is."""
+    """A venue that nobody reaches: its publications before the connection are all there are."""
 
     NAME = "vast"
 

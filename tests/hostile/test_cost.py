@@ -38,7 +38,7 @@ async def attacked_with_many_instruments(limits: Limits | None = None) -> AsyncI
 
 @asynccontextmanager
 async def answered_late(peer: Peer, clock: MockClock, seconds: float) -> AsyncIterator[None]:
-    """A ping behind what the block asks for is answered only after so many seconds."""
+    """A ping behind the requests of the block is answered only after so many seconds."""
     yield
     await peer.ask("ping")
     late = trio.Event()
@@ -154,7 +154,7 @@ async def test_instruments_that_appear_against_many_patterns_hold_nobody_up() ->
 
 
 async def figures(service: Running) -> dict[str, float]:
-    """The gauges of what is held of clients."""
+    """The gauges of clients and of the bytes kept for them."""
     peer = await service.dial()
     await peer.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     lines = (await peer.rest()).decode().splitlines()

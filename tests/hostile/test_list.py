@@ -139,7 +139,7 @@ tokens:
 feeds:
   a page in a browser that POSTs lines to the port of a `jsonl` feed
     test_a_page_that_posts_to_the_port_of_a_feed_publishes_nothing
-  terminal sequences and forged entries of the log in what a feed's programs send
+  terminal sequences and forged entries of the log in lines that a feed's programs send
     test_what_a_program_sends_is_only_text_in_the_log
 """
 

@@ -1,4 +1,4 @@
-"""ticker/net/blocking.py: what hangs in the system hangs in few threads, and its caller can stop at once."""
+"""ticker/net/blocking.py: calls that hang in the system hang in few threads, and their callers can stop at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hanging_file(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "hanging"
     os.mkfifo(path)
     yield path
-    writing = os.open(path, os.O_RDWR)  # lets those who hang go on
+    writing = os.open(path, os.O_RDWR)  # lets hanging readers go on
     os.close(writing)
 
 

@@ -16,7 +16,7 @@ _numbers = itertools.count()
 
 
 class HandmadeClient:
-    """A TCP connection after the handshake: `records` makes what `transport` sends, and `receive` is plain text."""
+    """A TCP connection after the handshake: `records` makes the bytes for `transport`, and `receive` is plain text."""
 
     def __init__(
         self, transport: trio.SocketStream, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, secret: bytes

@@ -2,7 +2,7 @@
 
     TICKER_RECORDINGS=FOLDER python -m tests.server.replay_ticks --speed 20
 
-replays all 346 seconds (the tests do so; at --speed 1 it takes as long), and prints what the client held at the end.
+replays all 346 seconds (the tests do so; at --speed 1 it takes as long), and prints the client's values at the end.
 """
 
 from __future__ import annotations

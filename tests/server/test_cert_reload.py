@@ -126,7 +126,7 @@ async def test_files_on_a_drive_that_does_not_answer_hold_up_no_price_and_no_sto
 
 
 class Broken:
-    """Something whose renewal raises what nobody expects."""
+    """A source whose renewal raises an error that nobody expects."""
 
     source = "broken"
     files: tuple[Path, ...] = ()

@@ -1,4 +1,4 @@
-"""ticker/server/operator_pages.py, metrics.py, metrics_listener.py: what operators see, over real TLS."""
+"""ticker/server/operator_pages.py, metrics.py, metrics_listener.py: the pages of operators, over real TLS."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class State(Enum):
 
 
 class Shown:
-    """What is to be shown of one instrument, kept apart from the code under test."""
+    """The values to be shown of one instrument, kept apart from the code under test."""
 
     def __init__(self) -> None:
         self.values: dict[str, Decimal | str] = {}
@@ -47,7 +47,7 @@ class Shown:
 
 
 def readable(name: str, value: object) -> Decimal | str | None:
-    """Return what a value means; None if nothing."""
+    """Return the value as it is to be shown; None if it cannot be read."""
     if name in {"note", "funding"} and isinstance(value, str):
         return value
     if not isinstance(value, str | Decimal) and type(value) is not int:

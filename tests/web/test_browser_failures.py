@@ -1,4 +1,4 @@
-"""ticker/web/client/unreachable.js in Chromium, which tells no page why it cannot connect: what is known is said."""
+"""ticker/web/client/unreachable.js in Chromium, which tells no page why it cannot connect: the known facts are said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ticker/web/ticker.js in programs without listeners, each in a Node of its own: what is wrong is said on stderr."""
+"""ticker/web/ticker.js in programs without listeners, each in a Node of its own: their errors are on stderr."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HTML = "<!DOCTYPE html><title>Please log in</title>"
 
 
 class Alone:
-    """A Node process, and what it has said on stderr."""
+    """A Node process, and its output on stderr."""
 
     def __init__(self, process: trio.Process) -> None:
         self.process = process

@@ -1,4 +1,4 @@
-// For tests/web/test_javascript_alone.py: a program of a user without listeners. What is wrong is said on its stderr.
+// For tests/web/test_javascript_alone.py: a program of a user without listeners. Its errors are on stderr.
 
 import { Client, connect } from "../../../ticker/web/client/client.js";
 import { TIMING, baseOf } from "../../../ticker/web/client/options.js";
