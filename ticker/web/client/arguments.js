@@ -1,4 +1,4 @@
-/** Checks of what users hand over: each error names the argument and the remedy. */
+/** Checks of arguments that users give: each error names the argument and the remedy. */
 
 import { Code, TickerError } from "./errors.js";
 import { isPattern } from "./symbols.js";

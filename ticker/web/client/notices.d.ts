@@ -1,5 +1,5 @@
 /**
- * What is wrong, on the console, unless the user listens for it: names that bring nothing, and connections that fail.
+ * Errors, on the console, unless the user listens for them: names that bring nothing, and connections that fail.
  *
  * A name or pattern is also reported, as `unmatched`, if for some seconds after the server's answer no instrument has it.
  */

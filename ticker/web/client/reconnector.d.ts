@@ -34,7 +34,7 @@ export type Handlers = {
 /** @typedef {import("./transports.js").Receiver} Receiver */
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
 /**
- * What the client does with the events of its connections. `failed`: requests without an answer get none.
+ * The client's handlers of the events of its connections. `failed`: requests without an answer get none.
  * @typedef {object} Handlers
  * @property {(state: State, more: Omit<StateChange, "state">, end?: End) => void} state
  * @property {(message: Message | null, received: Received) => void} message

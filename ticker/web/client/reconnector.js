@@ -25,7 +25,7 @@ import { watchVisibility } from "./visibility.js";
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
 
 /**
- * What the client does with the events of its connections. `failed`: requests without an answer get none.
+ * The client's handlers of the events of its connections. `failed`: requests without an answer get none.
  * @typedef {object} Handlers
  * @property {(state: State, more: Omit<StateChange, "state">, end?: End) => void} state
  * @property {(message: Message | null, received: Received) => void} message

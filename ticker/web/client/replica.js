@@ -20,7 +20,7 @@ import { plain } from "./messages.js";
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./messages.js").WireFields} WireFields */
 
-// What a server can make a client keep; far above what a service sends.
+// Limits on the data that a server can make a client keep; far above the amounts that a service sends.
 const MAX_DEFINITIONS = 500_000;
 const MAX_DEFINED_TEXT = 2 ** 27; // characters
 const MAX_FIELDS = 66; // of one instrument, with status and reason

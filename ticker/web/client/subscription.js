@@ -30,8 +30,8 @@ function merged(earlier, changes) {
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
  * it is busy. Leaving a loop does not close the subscription: a later loop goes on.
  *
- * It is *held* until the server has answered for each of its names, and again when a new connection begins: what came
- * before is a part of a moment only.
+ * It is *held* until the server has answered for each of its names, and again when a new connection begins: earlier
+ * changes are a part of a moment only.
  * @extends {TypedEventTarget<SubscriptionEvents>}
  */
 export class Subscription extends TypedEventTarget {

@@ -18,7 +18,7 @@ export declare class VanishedFields {
      */
     complete(symbol: string, changes: ChangedFields): ChangedFields;
     /**
-     * The withdrawal, by symbol, of what is left of instruments that cannot come any more; undefined if there is none.
+     * The withdrawal, by symbol, of the fields left of instruments that cannot come any more; undefined if none is.
      * @param {(symbol: string) => boolean} mayCome
      * @returns {Record<string, ChangedFields> | undefined}
      */
