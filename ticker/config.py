@@ -39,10 +39,10 @@ SHARED_WAIT_SECONDS = 60.0
 attacker, shut nobody at the same address out for hours."""
 
 BYTES_PER_NAME = 600
-"""Upper estimate of what is kept of a subscribed name, besides its characters."""
+"""Upper estimate of the bytes that are kept for a subscribed name, besides its characters."""
 
 BYTES_PER_JOIN = 150
-"""Upper estimate of what is kept of each instrument that a small subscription matches."""
+"""Upper estimate of the bytes that are kept for each instrument that a small subscription matches."""
 
 FULL_RETRY_SECONDS = 5
 """Retry-After of a request that is refused because a limit of connections is reached."""
@@ -135,7 +135,7 @@ TLS_CLOSE_SECONDS = 1.0
 # Files and names
 
 FILE_SECONDS = 10.0
-"""Time to read a certificate or a key from its file; then what was in use stays."""
+"""Time to read a certificate or a key from its file; then the one in use stays."""
 
 MAX_FILE_THREADS = 4
 """Threads that read such files; with as many that hang in the file system, further ones wait, for that time too."""
@@ -149,7 +149,7 @@ OUTPUT_QUEUE_BYTES = 1_048_576
 """Bytes of stderr, and of a service's stdout, that wait for their reader; lines beyond it are lost and counted."""
 
 OUTPUT_FINISH_SECONDS = 1.0
-"""Time at the end of a process to write what waits; the rest is lost."""
+"""Time at the end of a process to write the text that waits; the rest is lost."""
 
 # Fairness
 
@@ -299,8 +299,8 @@ class Limits:
     request_burst: int = 500
     """Requests of one client at once, before that rate applies."""
     max_client_bytes: int = 33_554_432
-    """Bytes that are kept for one client: its subscriptions, and what its socket has not taken. Beyond it, the client
-    is dropped."""
+    """Bytes that are kept for one client: its subscriptions, and bytes that its socket has not taken. Beyond it, the
+    client is dropped."""
     max_address_bytes: int = 268_435_456
     """Bytes that are kept for all clients from one address (of IPv6: one /64). A client that needs more beyond it is
     dropped, a request over HTTP gets 429."""

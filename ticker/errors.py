@@ -76,7 +76,7 @@ class RefusalCause(StrEnum):
     SUBJECT = "subject"
     """The limit of connections of one subject is reached."""
     MEMORY = "memory"
-    """What the service keeps for this client, for its address or for all clients exceeds its limit."""
+    """The bytes that the service keeps for this client, for its address or for all clients exceed their limit."""
     RATE = "rate"
     """Too many requests over HTTP from one subject, or else one address."""
 

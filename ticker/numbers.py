@@ -103,7 +103,7 @@ def _from_decimal(value: str | Decimal) -> tuple[int, int]:
     digits = int("".join(map(str, written)).rstrip("0") or "0")
     if digits == 0:
         return 0, 0
-    # The number is digits * 10**power: zeros at the end of what is written are in the power.
+    # The number is digits * 10**power: zeros at the end of the written number are in the power.
     power = number.adjusted() + 1 - len(str(digits))
     if power < -MAX_DIGITS or number.adjusted() >= MAX_DIGITS:
         raise BadPublication(f"{shown(value)} has more than {MAX_DIGITS} digits before or behind the decimal point")

@@ -30,7 +30,7 @@ _QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#'\"]*)\?[^\s#'\"]+", re.IGNOR
 
 
 def without_passwords(text: str) -> str:
-    """Return a text without what may be secret in the URLs in it: passwords, users without one, and queries."""
+    """Return a text without the parts of its URLs that may be secret: passwords, users without one, and queries."""
     return _QUERY.sub(r"\1?***", _USER.sub("//***@", _PASSWORD.sub(r"\1:***@", text)))
 
 

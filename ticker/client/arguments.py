@@ -1,4 +1,4 @@
-"""Checks of what users hand over: each error names the argument and the remedy."""
+"""Checks of arguments that users give: each error names the argument and the remedy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Limits on what a server can make a client keep: beyond them, a message breaks the protocol. Pure.
+"""Limits on the data that a server can make a client keep: beyond them, a message breaks the protocol. Pure.
 
-They are far above what a service sends. One message is bounded by the connection, and texts for people by
-`ticker.texts`; whatever else a server can send without end (replies, errors, names that were never asked for) is not
+They are far above the amounts that a service sends. One message is bounded by the connection, and texts for people by
+`ticker.texts`; all else that a server can send without end (replies, errors, names that were never asked for) is not
 kept at all.
 """
 

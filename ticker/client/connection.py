@@ -32,7 +32,7 @@ _HEARTBEATS_MISSED = 2.5
 """Number of heartbeat intervals of silence after which a connection counts as lost."""
 
 _GRACE_SECONDS = 1.0
-"""Time to read what waits in the socket, once a silence has lasted too long."""
+"""Time to read the bytes that wait in the socket, once a silence has lasted too long."""
 
 Dial: TypeAlias = Callable[[], Awaitable[trio.abc.Stream]]
 """Makes a stream to the server, or raises `Unreachable`."""
@@ -157,7 +157,7 @@ class Connection:
                 return end.after_close(_close_code(closed))
             if payload is None:
                 if trio.current_time() >= observed.heard + patience:
-                    # A program that was stopped, or busy, first receives what waits for it.
+                    # A program that was stopped, or busy, first receives the messages that wait for it.
                     await trio.sleep(_GRACE_SECONDS)
                 if trio.current_time() < observed.heard + patience:
                     continue

@@ -53,6 +53,6 @@ class VanishedFields:
             fields.update(dict.fromkeys(gone))
 
     def take_withdrawals(self, may_come: Match) -> dict[str, Fields]:
-        """Return the withdrawal of what is left of instruments that cannot come any more, and forget it."""
+        """Return the withdrawal of the fields left of instruments that cannot come any more, and forget them."""
         gone = [symbol for symbol in self._fields if not may_come(symbol)]
         return {symbol: dict.fromkeys(self._fields.pop(symbol)) for symbol in gone}

@@ -42,8 +42,8 @@ class Change:
 class Subscription:
     """An endless asynchronous iterator of `Change`; the first one has the present values, all of them.
 
-    It is *held* until the server has answered for each of its names, and again when a new connection begins: what came
-    before is a part of a moment only.
+    It is *held* until the server has answered for each of its names, and again when a new connection begins: earlier
+    changes are a part of a moment only.
 
     It ends when the client is closed, or when it is closed itself (`async with` does that). A client that gives up
     ends it with `ConnectionFailed`.

@@ -2,8 +2,8 @@
 
 Exit codes, of every command:
 
-    0    it did what it was asked to do, or was stopped in order: `serve`, `watch`, `record` and `feeds check` end so
-         on SIGINT and SIGTERM once they run
+    0    it did its work, or was stopped in order: `serve`, `watch`, `record` and `feeds check` end so on SIGINT and
+         SIGTERM once they run
     1    a connection failed for good, the output could not be written or its reader has gone, or a check failed
     2    an argument, a setting or a file cannot be used
     130  SIGINT (Ctrl-C) ended it: while it started, at the second Ctrl-C, or a command that waits for nothing

@@ -233,7 +233,7 @@ def _replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
         with part.open("xb") as file:
             yield file
         if not force:
-            path.touch(exist_ok=False)  # spares what came into being meanwhile
+            path.touch(exist_ok=False)  # spares a file that came into being meanwhile
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

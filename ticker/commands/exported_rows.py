@@ -1,4 +1,4 @@
-"""The rows of an exported recording: what each publication changed, as a service that plays it would show it.
+"""The rows of an exported recording: the changes by each publication, as a service that plays it would show it.
 
 The publications go through the service's own cache, so that its rules about values, withdrawals and staleness are the
 only ones. The table is described in `ticker_feeds.recordings.table`.
@@ -33,7 +33,7 @@ _MARKS = (int(Field.STATUS), int(Field.REASON))
 
 
 class ExportedRow(NamedTuple):
-    """What a publication changed, and what it said again.
+    """The values that a publication changed, and those that it said again.
 
     Prices and sizes in `fields` are plain decimal texts as the feed wrote them; a feed's own decimals are `Decimal`.
     `withdrawn` are the names of fields.
@@ -86,7 +86,7 @@ class RecordedMarket:
             key = _key(name)
             if key is not None and (held := record.values.get(key)) is not None:
                 fields[name] = _plain(field_kind(key), value, held)
-        # What the service itself sets.
+        # The fields that the service itself sets.
         for key, before in zip(_MARKS, marks, strict=True):
             mark = record.values.get(key)
             if mark is not None and mark != before:

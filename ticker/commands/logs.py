@@ -80,7 +80,7 @@ def _printable_entry(_logger: object, _method: str, entry: EventDict) -> EventDi
 
 
 _RENDERED = {"exc_info", "_record", "_from_structlog"}
-"""What an entry holds for the renderer."""
+"""The values of an entry that are for the renderer."""
 
 
 def _printable_value(value: object) -> object:

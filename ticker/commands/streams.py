@@ -1,7 +1,7 @@
 """The three standard streams of a command, in whatever state the process was given them.
 
-- A closed one is `/dev/null`: otherwise the first file or socket that is opened would take its number, and what is
-  printed would go there.
+- A closed one is `/dev/null`: otherwise the first file or socket that is opened would take its number, and printed
+  text would go there.
 - stderr takes everything at once, and a service's stdout too: text is dropped where its reader has gone or has stopped,
   or its disk is full, because a message that nobody can read is no reason to end or to delay a service or a recording.
 - stdout takes every character: one that its encoding does not have is written as an escape, `\\xe9`.
@@ -61,7 +61,7 @@ def announce(text: str) -> None:
 
 
 def discard_stdout() -> None:
-    """Drop what stdout still holds and whatever follows: its reader has gone, or it cannot be written."""
+    """Drop the text that stdout still holds and all that follows: its reader has gone, or it cannot be written."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)

@@ -5,8 +5,8 @@ The rules:
 1. An instrument is *visible* once all subscribed patterns were compared with it. Those with lower ids are, too, so one
    number says which are: `visible`. Others are in no audience yet.
 2. New instruments are compared in steps, however many patterns there are. If a pass begins before all are visible, the
-   others are late: they count as declared anew in the cut in which they become visible, so everybody who watches them
-   gets them whole.
+   others are late: they count as declared anew in the cut in which they become visible, so every audience that watches
+   them gets them whole.
 3. An audience with a large share of all instruments is *broad*: it is not in the watch index, but searched at each
    pass. So it is made and moved at once, however many instruments it has.
 """
@@ -49,7 +49,7 @@ USUAL_STEP = Step()
 
 
 class AudienceIndex:
-    """The audiences of a hub by what they watch."""
+    """The audiences of a hub by the instruments that they watch."""
 
     def __init__(self, cache: LastValueCache, step: Step) -> None:
         self._broad = step.broad
@@ -165,7 +165,7 @@ class AudienceIndex:
     # Audiences
 
     def add(self, audience: Audience) -> None:
-        """Find the instruments of a new audience, and remember who watches them."""
+        """Find the instruments of a new audience, and remember that it watches them."""
         names, visible = audience.subscription_set, self.visible
         ids = []
         for symbol in names.symbols:
@@ -287,6 +287,6 @@ class AudienceIndex:
             self.watch_index[number].setdefault(audience.shard, {})[audience] = None
 
     def leftovers(self) -> dict[str, Collection[object]]:
-        """Return what is still held of audiences, for tests."""
+        """Return the data still held for audiences, for tests."""
         watched = [watchers for watchers in self.watch_index if watchers]
         return {"waiting": self._waiting, "patterns": self._matches, "watch index": watched}

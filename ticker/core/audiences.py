@@ -98,7 +98,7 @@ class Subscriber:
         self.pending_snapshot = 0
         """Bitmap of the instruments still to be sent as complete records."""
         self.resuming = False
-        """It is still to be sent what changed since the cursor that its client gave."""
+        """It is still to be sent the changes since the cursor that its client gave."""
         self.slow_consumer_events = 0
         """Number of pauses of its delivery."""
         self.sent_frames = self.sent_bytes = self.sent_updates = 0

@@ -94,7 +94,7 @@ class EncodeCache:
         return ChangeSet(since, changed, redefined, self._changes)
 
     def _begin_cut(self) -> None:
-        """Drop what belongs to an earlier cut."""
+        """Drop the entries of an earlier cut."""
         cache = self.cache
         if self._cut != cache.cut:
             self._cut = cache.cut
@@ -108,7 +108,7 @@ class EncodeCache:
         self._change_sets[change_set.since] = change_set
 
     def warm(self, change_set: ChangeSet, record: Record, *, created: bool) -> None:
-        """Encode what a message of this change set needs of an instrument."""
+        """Encode the parts of an instrument that a message of this change set needs."""
         if created or record.id in change_set.redefined:
             self._definition(record)
         if created:
@@ -181,7 +181,7 @@ class EncodeCache:
 
 
 class Preparation:
-    """A change set that is encoded in steps, while cuts are closed: what changes meanwhile is encoded anew.
+    """A change set that is encoded in steps, while cuts are closed: instruments that change meanwhile are encoded anew.
 
     So a message with the changes of 50,000 instruments holds nobody up: it is joined from entries that are there.
     """

@@ -2,7 +2,7 @@
 
 The rules:
 
-1. Without marks, `status` and `reason` are what a feed gave as facts of its venue.
+1. Without marks, `status` and `reason` are those that a feed gave as facts of its venue.
 2. When a feed fails, ends, falls silent, or publishes `Stale`, all that it gave of the instrument is outdated. It stays
    to be seen, and the instrument is `stale`, with the reason.
 3. The next update that brings a value, from any feed, withdraws every outdated value that it does not name. The status
@@ -39,7 +39,7 @@ def outdate(record: Record, source: Source, reason: object) -> Changes:
 
 
 def refresh(record: Record, changes: Changes) -> None:
-    """Add to the changes of a stale instrument's update what follows from it: withdrawals, status and reason."""
+    """Add to the changes of a stale instrument's update its consequences: withdrawals, status and reason."""
     outdated, sources, given = record.outdated, record.sources, record.given
     named = {key for key, _ in changes}
     changes += [

@@ -176,7 +176,7 @@ class Hub:
 
     @property
     def work(self) -> float:
-        """The work that clients have caused so far by what they subscribed or searched, in simple requests."""
+        """The work that clients have caused so far by subscriptions and searches, in simple requests."""
         return self.index.comparisons / SCANNED_PER_REQUEST_UNIT + self.index.joins / JOINED_PER_REQUEST_UNIT
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
@@ -325,7 +325,7 @@ class Hub:
         return subscriber.push(frame)
 
     def _prepared(self, subscriber: Subscriber) -> bool:
-        """Encode a part of what a subscriber lacks; True once its message can be made at once."""
+        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
         if subscriber.audience.count <= self._encoded or not self.cache.many_changed(subscriber.cursor, self._encoded):
             return True
         return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])

@@ -108,7 +108,7 @@ class LastValueCache:
         return _ALL_USED
 
     def mark_stale(self, record: Record, source: Source, reason: str) -> None:
-        """What this feed gave of an instrument is not current any more (`freshness`)."""
+        """The values that this feed gave of an instrument are not current any more (`freshness`)."""
         self._store(record, freshness.outdate(record, source, reason))
         self._note_stale(record)
 

@@ -27,7 +27,7 @@ class Preparer:
         return f"<Preparer of {self._preparation!r} for {self._owner!r}>"
 
     def ready(self, subscriber: Subscriber, encode_cache: EncodeCache) -> bool:
-        """Encode a part of what a subscriber lacks; True once its message can be made at once."""
+        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
         if self._preparation is None:
             wanted = subscriber.audience.bitmap() & ~subscriber.pending_snapshot
             self._owner, self._preparation = subscriber, Preparation(encode_cache, subscriber.cursor, wanted)

@@ -307,7 +307,7 @@ class ServerSession:
         return self._hub.cache.epoch + self.grant.view
 
     def _prepare(self, names: Sequence[str]) -> Generator[None, None, None]:
-        """Find what new patterns match, yielding between steps, so that they are subscribed in one."""
+        """Find the matches of new patterns, yielding between steps, so that the patterns are subscribed in one."""
         new = [name for name in dict.fromkeys(names) if is_pattern(name) and name not in self._patterns]
         new = new[: self._limits.max_patterns - len(self._patterns)]
         wanted: list[str | frozenset[str]] = [*new]

@@ -1,4 +1,4 @@
-"""Work in steps: a generator yields between steps of bounded work, and what these cost is counted."""
+"""Work in steps: a generator yields between steps of bounded work, and their cost is counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 def metered(hub: Hub, steps: Generator[None, None, Result]) -> Generator[None, None, tuple[Result, float]]:
     """Run steps; return their result and the work that they made for the hub, in simple requests.
 
-    What others do between two steps does not count.
+    Work of others between two steps does not count.
     """
     work = 0.0
     while True:

@@ -1,7 +1,7 @@
-"""What clients make the service keep, in bytes: of one client, of all from one address, and of all. No I/O.
+"""The bytes that clients make the service keep: one client, all from one address, and all. No I/O.
 
-Counted are a client's subscriptions and the bytes that its socket has not taken yet, as an upper estimate. What every
-connection costs, some 40 KB for TLS and the WebSocket, is bounded by the number of connections.
+Counted are a client's subscriptions and the bytes that its socket has not taken yet, as an upper estimate. The cost of
+every connection, some 40 KB for TLS and the WebSocket, is bounded by the number of connections.
 """
 
 from __future__ import annotations

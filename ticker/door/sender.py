@@ -8,7 +8,7 @@ from ticker.door.grants import ANYONE, Grant
 
 
 class Sender(NamedTuple):
-    """Who pays for a request."""
+    """The address and the grant to which the cost of a request is charged."""
 
     address: str
     grant: Grant = ANYONE

@@ -23,7 +23,7 @@ _places: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tick
 
 
 async def read_files(function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  # those of the function
-    """Return what a function reads from files. Raises `TimeoutError` after `FILE_SECONDS`, and its errors."""
+    """Return the result of a function that reads files. Raises `TimeoutError` after `FILE_SECONDS`, and its errors."""
     try:
         places = _places.get()
     except LookupError:
@@ -86,7 +86,7 @@ class NameLookups(trio.abc.HostnameResolver):
 
 
 class _Lookup:
-    """A name that is looked up for all who ask."""
+    """A name that is looked up for all its callers."""
 
     def __init__(self) -> None:
         self.done = trio.Event()

@@ -2,7 +2,7 @@
 
 `RunningClock` is the Trio clock of the service and of the clients that Ticker runs itself. A process may be paused as a
 whole: a container that is stopped, a laptop that sleeps, a machine under such load that nothing runs for seconds. With
-an ordinary clock every deadline has then passed when it goes on, before it has read what waits in its sockets: pongs,
+an ordinary clock every deadline has then passed when it goes on, before it has read the bytes in its sockets: pongs,
 heartbeats, handshakes. So this clock leaves the pause out, and with it all waits, limits and deadlines count only time
 in which this process could read.
 """

@@ -109,7 +109,7 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
         check_folder(folder)
         with _locked(folder / "lock"):
             authority = _load(files.authority, authority_key)
-            # An authority outlives what it signs: otherwise the server's certificate would fail before its own end.
+            # An authority outlives its certificates: otherwise the server's certificate would fail before its own end.
             if authority is None or not authority.valid(now, _SERVER_LIFE):
                 authority = _make_authority(now)
                 _save(authority, files.authority, authority_key)

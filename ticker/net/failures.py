@@ -1,4 +1,4 @@
-"""Failures for the log: one line for what is to be expected outside, and one traceback for each new fault of code.
+"""Failures for the log: one line for an expected failure outside, and one traceback for each new fault of code.
 
 A name that is not found, a connection that is refused or lost, a certificate that does not fit, a time-out and a
 refusal by the peer are expected: they happen to correct code, and the line says all. Any other exception is a fault of

@@ -1,7 +1,7 @@
 """A file that takes everything at once, and is written by a thread of its own: for the standard streams of a service.
 
 A log whose reader has stopped, or whose disk is slow, would hold up the loop and with it every price: a pipe takes 64
-KB, and then a write waits. So what is written here waits in a queue of bounded size. Lines beyond it are lost, and
+KB, and then a write waits. So text written here waits in a queue of bounded size. Lines beyond it are lost, and
 counted; once there is room again, one line says how many.
 """
 
@@ -46,7 +46,7 @@ class QueuedFile(io.RawIOBase):
         return self._dropped + self._failed
 
     def write(self, data: io.ReadableBuffer, /) -> int:  # type: ignore[name-defined]  # known to the stubs alone
-        """Take everything; what does not fit into the queue is lost."""
+        """Take everything; data that does not fit into the queue is lost."""
         taken = bytes(data)
         if self._taken - self._done + len(taken) > self._limit:
             self._dropped += _lines(taken)

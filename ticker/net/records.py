@@ -31,7 +31,7 @@ class RecordRate:
 
 
 class RecordQueue:
-    """The received ciphertext of one connection that OpenSSL has not got yet: at most what was added at once."""
+    """The received ciphertext of one connection that OpenSSL has not got yet: at most the bytes added at once."""
 
     __slots__ = ("_allowance", "_charged_at", "_data", "_left", "_rate")
 

@@ -333,7 +333,7 @@ class TlsStream(PushStream):
                 return data
 
     def _flush_answer(self) -> None:
-        """Send what a read has produced, such as the answer to a KeyUpdate."""
+        """Send the bytes that a read has produced, such as the answer to a KeyUpdate."""
         if self._outgoing.pending and not self._flush():
             self._answer_unsent = True
 

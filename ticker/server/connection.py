@@ -203,7 +203,7 @@ class ClientConnection(ABC):
         return self._account.held
 
     def count_kept(self, answer: int = 0) -> bool:
-        """Count what is kept for this client, with an answer of so many bytes. Beyond a limit, drop it: False."""
+        """Count the bytes kept for this client, with an answer of so many bytes. Beyond a limit, drop it: False."""
         if self._account.hold(self._session.held + self._stream.unsent + answer):
             return True
         self._context.auth.connection_limits.refusals[RefusalCause.MEMORY] += 1

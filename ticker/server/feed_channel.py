@@ -21,7 +21,7 @@ from ticker.net.clocks import hub_time
 
 
 class FeedPhase(StrEnum):
-    """What the service's runner does with a feed."""
+    """The phase of a feed in the service's runner."""
 
     RUNNING = "running"
     DOWN = "down"
@@ -30,7 +30,7 @@ class FeedPhase(StrEnum):
 
 
 class FeedState:
-    """What is known of one feed: its instruments and its counts."""
+    """The state of one feed: its instruments and its counts."""
 
     def __init__(self, name: str, label: str = "") -> None:
         self.name = name
@@ -78,7 +78,7 @@ class FeedState:
 
 
 class MarkStale:
-    """What a feed gave of these instruments, or of a part of all from `start` on, is not current any more.
+    """The values that a feed gave of these instruments, or of a part of all from `start` on, are not current any more.
 
     Clients see `stale` and the `reason`. `done` is set once this and every earlier message of the feed was applied.
     """

@@ -32,7 +32,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_ru
 
 
 _NO_EXIT = (Exception, KeyboardInterrupt, trio.Cancelled, BaseExceptionGroup)
-"""Exceptions of a feed that are its failures, or none of its doing. A group is what its members are."""
+"""Exceptions of a feed that are its failures, or none of its doing. A group counts as its members do."""
 
 
 class FeedSilent(Exception):

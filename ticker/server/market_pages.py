@@ -32,7 +32,7 @@ class MarketPages:
             "/v1/snapshot": self.snapshot,
             "/v1/instruments": self.instruments,
         }
-        """The pages by path. Each takes the query, and the grant and the address of its sender, who pays for it."""
+        """The pages by path. Each takes the query, and the grant and the address of its sender, which pays for it."""
 
     def __repr__(self) -> str:
         return f"<MarketPages of {self._context.hub!r}>"

@@ -1,4 +1,4 @@
-"""The query of an HTTP request: its keys, the symbols and patterns in it, and what is refused."""
+"""The query of an HTTP request: its keys, the symbols and patterns in it, and the errors of a refused one."""
 
 from __future__ import annotations
 
