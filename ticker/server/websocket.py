@@ -183,7 +183,7 @@ class _HandshakeStream(trio.abc.Stream):
 class WebSocketClientConnection(ClientConnection):
     """One client's WebSocket, from the accepted upgrade to the end of the connection."""
 
-    __slots__ = ("_closed", "_heard_at", "_pinged", "_rate_limiter", "_unfinished", "_websocket")
+    __slots__ = ("_closed", "_heard_at", "_pinged_at", "_rate_limiter", "_unfinished", "_websocket")
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class WebSocketClientConnection(ClientConnection):
         self._websocket = websocket
         self._rate_limiter = RateLimiter(limits.requests_per_second, limits.request_burst, now)
         self._heard_at = now
-        self._pinged = False
+        self._pinged_at: float | None = None
         self._unfinished = 0
         self._closed: trio.Event | None = None
         super().__init__(stream, encoding, sender, context, nursery)
@@ -244,8 +244,8 @@ class WebSocketClientConnection(ClientConnection):
     async def count_received(self, size: int) -> None:
         """Count received bytes. Returns when more may be read."""
         self._heard_at = trio.current_time()
-        self._unfinished += max(0, size - _PONG_BYTES) if self._pinged else size
-        self._pinged = False
+        self._unfinished += max(0, size - _PONG_BYTES) if self._pinged_at is not None else size
+        self._pinged_at = None
         if self._unfinished > self._context.limits.max_message_bytes + MAX_UNFINISHED_BYTES:
             # Endless fragments, or pongs without a ping: no message comes of them.
             await self.close_with(self._session.too_large())
@@ -262,14 +262,14 @@ class WebSocketClientConnection(ClientConnection):
         silent, limits = now - self._heard_at, self._context.limits
         if self.closing or silent < limits.ping_seconds:
             return
-        if silent >= limits.ping_seconds + limits.pong_seconds:
+        if self._pinged_at is None:
+            self._pinged_at = now
+            self.send_control(_PING)
+        elif now >= self._pinged_at + limits.pong_seconds:
             _log.warning("client dropped: it does not answer", session=self._session.name, seconds=round(silent, 1))
             self.closing = True
             self._stream.push(close_frame(Close.STALLED, "no answer to a ping"))
             self._nursery.cancel_scope.cancel()
-        elif not self._pinged:
-            self._pinged = True
-            self.send_control(_PING)
 
     async def send_goodbye(self, retry_ms: int) -> None:
         """Send GOODBYE and close, because the server stops; the client should come back after `retry_ms`."""
