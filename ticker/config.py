@@ -159,8 +159,8 @@ MAX_TURNS_PER_ROUND = 8
 TURNS_ROUND_SECONDS = 0.00025
 """While rounds are shorter than this, more turns are given in each; while they take twice as long, fewer."""
 
-COMPARISONS_PER_STEP = 4_000
-"""Instruments compared with a pattern between two yields: one or two milliseconds."""
+COMPARISONS_PER_STEP = 2_000
+"""Instruments compared with a pattern between two yields: about a millisecond."""
 
 ENCODED_PER_STEP = 500
 """Entries encoded between two yields, where many are needed at once: a millisecond."""

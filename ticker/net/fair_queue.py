@@ -48,6 +48,11 @@ class FairQueue:
         else:
             await self._waiting.park()
 
+    async def take_another(self) -> None:
+        """End the turn of a task that has more to do, and wait for its next one: other tasks run in between."""
+        await trio.lowlevel.checkpoint()
+        await self.take()
+
     async def hand_out(self) -> Never:
         """Hand out turns, round after round, until cancelled. One task of a service does that."""
         while True:

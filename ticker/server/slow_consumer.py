@@ -61,7 +61,7 @@ class SlowConsumer:
                 if not goes_on() or self._hub.catch_up(self._subscriber):
                     break
                 self._notify()
-                await fair_queue.take()
+                await fair_queue.take_another()
         except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             if isinstance(error, trio.TooSlowError):
                 self._log_stall()

@@ -18,4 +18,4 @@ async def in_turns(fair_queue: FairQueue, steps: Generator[None, None, Result]) 
         except StopIteration as done:
             result: Result = done.value
             return result
-        await fair_queue.take()
+        await fair_queue.take_another()
