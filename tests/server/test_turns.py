@@ -34,5 +34,5 @@ async def test_between_two_steps_of_one_task_others_run_even_if_turns_are_free()
             await trio.lowlevel.checkpoint()
         assert await in_turns(fair_queue, steps()) == "done"
         nursery.cancel_scope.cancel()
-    # Trio runs the tasks of a round in any order: one step may be the last of its round, and the next the first of its own.
+    # The tasks of a round run in any order: one step may be the last of its round, and the next the first of its own.
     assert all(before < after for before, after in zip(seen, seen[2:], strict=False))
