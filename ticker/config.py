@@ -162,6 +162,9 @@ TURNS_ROUND_SECONDS = 0.00025
 COMPARISONS_PER_STEP = 2_000
 """Instruments compared with a pattern between two yields: about a millisecond."""
 
+NAMES_PER_STEP = 250
+"""Names of a request that are looked up between two yields: about a millisecond."""
+
 ENCODED_PER_STEP = 500
 """Entries encoded between two yields, where many are needed at once: a millisecond."""
 

@@ -23,6 +23,7 @@ from ticker.config import (
     BYTES_PER_NAME,
     FOUND_PER_REPLY,
     MAX_INTERVAL_MS,
+    NAMES_PER_STEP,
     Limits,
 )
 from ticker.core.audiences import Subscriber, SubscriptionSet
@@ -217,7 +218,7 @@ class ServerSession:
 
     def _subscribe(self, request: Subscribe, now: int) -> _Steps:
         yield from self._prepare(request.symbols)
-        outcomes = self._add(request.symbols)
+        outcomes = yield from self._add(request.symbols)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
@@ -225,7 +226,9 @@ class ServerSession:
     def _unsubscribe(self, request: Unsubscribe, now: int) -> _Steps:
         yield from self._prepare(())
         outcomes: list[list[object]] = []
-        for name in request.symbols:
+        for number, name in enumerate(request.symbols, 1):
+            if number % NAMES_PER_STEP == 0:
+                yield
             names = self._symbols if name in self._symbols else self._patterns
             if name in names:
                 del names[name]
@@ -244,7 +247,7 @@ class ServerSession:
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
         yield from self._prepare(request.symbols)
         self._resumed = True
-        outcomes = self._add(request.symbols)
+        outcomes = yield from self._add(request.symbols)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
@@ -318,10 +321,12 @@ class ServerSession:
     def _least_interval(self) -> int:
         return max(self._floor_ms, self.grant.min_interval_ms)
 
-    def _add(self, names: Sequence[str]) -> list[list[object]]:
+    def _add(self, names: Sequence[str]) -> Generator[None, None, list[list[object]]]:
         """Add the acceptable names to the subscriptions; the outcome of each, as [name, code, text]."""
         outcomes: list[list[object]] = []
-        for name in names:
+        for number, name in enumerate(names, 1):
+            if number % NAMES_PER_STEP == 0:
+                yield
             code, text = Code.OK, ""
             pattern = not is_symbol(name)
             if pattern and not is_pattern(name):
