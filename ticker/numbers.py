@@ -18,6 +18,7 @@ MAX_DIGITS = 40
 """The most digits of a number, before and behind the decimal point each."""
 
 _PLAIN_DECIMAL = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(?:\.([0-9]{{1,{MAX_DIGITS}}}))?")
+_WIRE_DECIMAL = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
 _POWERS: list[int] = [10**places for places in range(MAX_SCALE + 1)]
 _LONGEST_NUMBER = 256
 """The most characters of a number's text: zeros at either end, or an exponent, can make it longer than its digits."""
@@ -61,8 +62,8 @@ def rescaled_number(value: int | str, scale: int, new_scale: int) -> int | str:
 
 
 def is_plain_decimal(text: str) -> bool:
-    """Return whether a text is a decimal as the wire has it: at most 40 digits on either side, without an exponent."""
-    return _PLAIN_DECIMAL.fullmatch(text) is not None
+    """Return whether a text is a decimal as the wire has it: 40 digits on either side, no exponent, no leading zero."""
+    return _WIRE_DECIMAL.fullmatch(text) is not None
 
 
 def decimal_text(scaled: int, scale: int) -> str:

@@ -107,6 +107,8 @@ cost:
     test_a_client_that_does_not_read_is_dropped_where_its_rest_is_too_much
   instruments that appear while many patterns are subscribed
     test_instruments_that_appear_against_many_patterns_hold_nobody_up
+  clients that leave in the middle of a request's steps
+    test_of_clients_that_leave_in_the_middle_of_a_step_nothing_is_kept
 
 messages:
   msgpack: nesting, width, lengths that lie, extensions

@@ -31,7 +31,7 @@ LIMIT = 2**53 - 1
 PRICES = {1: "bid", 3: "ask", 5: "last", 7: "open", 8: "high", 9: "low", 10: "prev_close"}
 SIZES = {2: "bid_size", 4: "ask_size", 6: "last_size", 11: "volume"}
 TEXTS = {14: "status", 15: "reason"}
-PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
+PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?")
 Held: TypeAlias = int | str | list[str]
 """A value that is present; a list of one text is a decimal of the feed's own."""
 NAMES = PRICES | SIZES | TEXTS | {12: "trade_count", 13: "time"}

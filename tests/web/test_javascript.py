@@ -144,7 +144,7 @@ SYMBOLS = st.text(st.characters(categories=["L", "N", "S"]), min_size=1, max_siz
 )
 OWN_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True) | st.sampled_from(["constructor", "valueof"])
 NUMBERS, TEXT_FIELDS, UNKNOWN = [*range(1, 12)], [14, 15], [0, 16, 99, 65_535]
-PLAIN = st.from_regex(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", fullmatch=True)
+PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
     st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
     | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())

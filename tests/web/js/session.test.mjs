@@ -379,11 +379,11 @@ test("metadata, fields and texts beyond the limits are refused", () => {
     assert.throws(() => decode(defined(metadata)), TickerError);
   }
   const delta = (fields) => ({ kind: "delta", since: 5, cut: 5, time: 5, changes: [0, new Map(fields)] });
-  for (const fields of [many(64, 1), [["note", "x".repeat(257)]], [["x".repeat(33), 1]], [[14, "x".repeat(257)]]]) {
+  for (const fields of [many(66, 1), [["note", "x".repeat(257)]], [["x".repeat(33), 1]], [[14, "x".repeat(257)]]]) {
     refuses(session, delta(fields));
   }
-  session.receive(delta(many(63, 1)));
+  session.receive(delta(many(65, 1)));
   refuses(session, delta([["one_more", 1]]));
   session.receive(delta([["one_more", 1], ["f0", null]]));
-  refuses(session, { ...snapshot, records: [0, new Map(many(65, 1))] });
+  refuses(session, { ...snapshot, records: [0, new Map(many(67, 1))] });
 });

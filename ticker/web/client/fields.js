@@ -61,7 +61,7 @@ export function isValid(key, value) {
 }
 
 /** @param {unknown} text */
-const isPlainDecimal = (text) => typeof text === "string" && /^-?[0-9]{1,40}(\.[0-9]{1,40})?$/.test(text);
+const isPlainDecimal = (text) => typeof text === "string" && /^-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?$/.test(text);
 
 /**
  * A scaled number as an exact decimal text.
