@@ -107,6 +107,8 @@ def test_a_slow_client_may_change_its_subscriptions_and_gets_all_pending_changes
     harness.hub.pause_delivery(slow.subscriber)
     harness.publish(update("A", bid="2"))
     slow.subscribe("A", "B")
+    assert slow.take() == [], "its socket is full"
+    assert harness.hub.catch_up(slow.subscriber)
     assert slow.take()[1] == Snapshot(2, 3, 3000, [0, {1: 200}], [1, {1: 100}])
 
 
@@ -172,6 +174,7 @@ def test_subscriptions_changed_during_a_snapshot_decide_over_its_remaining_parts
     client.subscribe("*")
     client.take()
     client.subscribe("B", "C")
+    assert harness.hub.catch_up(client.subscriber)
     (_, snapshot) = client.take()
     assert isinstance(snapshot, Snapshot)
     assert snapshot.records[::2] == [2]

@@ -153,12 +153,13 @@ class Connection:
                 # A large message on a slow link may take longer than that; every byte of it is a sign of life.
                 with trio.move_on_at(observed.heard + patience):
                     payload = await websocket.get_message()
+                if payload is None and trio.current_time() >= observed.heard + patience:
+                    # A program that was stopped, or busy, first receives the messages that wait for it.
+                    with trio.move_on_after(_GRACE_SECONDS):
+                        payload = await websocket.get_message()
             except ConnectionClosed as closed:
                 return end.after_close(_close_code(closed))
             if payload is None:
-                if trio.current_time() >= observed.heard + patience:
-                    # A program that was stopped, or busy, first receives the messages that wait for it.
-                    await trio.sleep(_GRACE_SECONDS)
                 if trio.current_time() < observed.heard + patience:
                     continue
                 return ConnectionEnd(f"nothing was heard for {patience:.0f} s")

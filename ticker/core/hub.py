@@ -138,7 +138,7 @@ class Hub:
         """
         former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
         before, after = former.bitmap(), audience.bitmap()
-        held = before & ~subscriber.pending_snapshot
+        held, socket_is_free = before & ~subscriber.pending_snapshot, subscriber.is_member
         if before != after:
             subscriber.offered += self._updates(former) - self._updates(audience)
         self._preparer.forget(subscriber)
@@ -154,7 +154,11 @@ class Hub:
             subscriber.pending_snapshot = 0
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
-        self.catch_up(subscriber)
+        if socket_is_free:
+            self.catch_up(subscriber)
+        else:
+            # A frame that was sent since the request came fills the socket: its task goes on with these subscriptions.
+            subscriber.sink.catch_up_later()
 
     def pause_delivery(self, subscriber: Subscriber) -> None:
         """Send nothing more to a subscriber, whose socket did not take a whole frame, until `catch_up`."""
