@@ -1,8 +1,7 @@
 """Attackers: 40 hostile clients of one kind beside clients that must be served, for 5,000 and for 50,000 instruments.
 
 A kind is a function in `KINDS` that makes one attacker from the run and a number. An attacker is stepped
-`STEPS_PER_SECOND` times a second, must not block, and gets a bounded share of the load client's time: the bytes that
-it receives are not decrypted.
+`STEPS_PER_SECOND` times a second and must not block. The bytes that it receives are not decrypted.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """Attacks while clients are connected: ping floods, TLS handshakes that are begun and aborted, and `attackers`.
 
-Attackers get a bounded share of the load client's time, so that the server is measured and not this process.
+They get a bounded share of the load client's time, so that the server is measured and not this process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,10 @@ HANDSHAKES = 400
 MAX_AT_ONCE = 4
 RESET_AFTER_SECONDS = 0.1
 """Every second handshake is reset at once, before the server reads it; the others later, after the server's answer."""
+
+LAST = 19
+"""The niceness of a process that gets only time that nobody else wants."""
+STEP_SECONDS = 0.002
 
 
 class Attack(ABC):
@@ -145,32 +151,52 @@ class Handshakes(Attack):
 
 
 class Attackers(Attack):
-    """Hostile clients of the kind that the phase names."""
+    """Hostile clients of the kind that the phase names, in a process of their own.
+
+    They share the load client's core but never take time that it needs (`nice`): making requests costs more than
+    refusing them, and this measures the server.
+    """
 
     def __init__(self, run: Run, phase: Phase) -> None:
         super().__init__(run, phase)
-        kind = KINDS[phase.label]
-        self._attackers: list[Attacker] = []
-        """Those that the server has not cut off."""
-        for number in range(ATTACKERS):
-            with contextlib.suppress(OSError):
-                self._attackers.append(kind(run, number))
-        self._steps = 0
+        self._report, report = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            with contextlib.suppress(BaseException):
+                os.nice(LAST)
+                _attack(run, phase, report)
+            os._exit(0)
+        os.close(report)
+        os.read(self._report, 1)  # all are connected
 
     def attack(self, now: float) -> None:
-        """Step the attackers that are due, at most each once."""
-        due = int(now * len(self._attackers) * STEPS_PER_SECOND)
-        for index in range(max(self._steps, due - len(self._attackers)), due):
-            attacker = self._attackers[index % len(self._attackers)]
-            with contextlib.suppress(OSError):
-                attacker.step()
-        self._steps = due
+        """Do nothing: the other process does."""
 
     def end(self) -> None:
-        """Count the requests, and leave."""
-        self.count = sum(attacker.count for attacker in self._attackers)
-        for attacker in self._attackers:
-            attacker.close()
+        """Take the number of requests; the attackers have left."""
+        self.count = int(os.read(self._report, 32) or 0)
+        os.close(self._report)
+        os.waitpid(self._child, 0)
+
+
+def _attack(run: Run, phase: Phase, report: int) -> None:
+    """Connect attackers, write a byte, let them attack for the phase's seconds, and write the number of requests."""
+    attackers: list[Attacker] = []
+    for number in range(ATTACKERS):
+        with contextlib.suppress(OSError):  # the server has cut it off
+            attackers.append(KINDS[phase.label](run, number))
+    os.write(report, b" ")
+    began, steps = time.monotonic(), 0
+    while (now := time.monotonic() - began) < phase.seconds:
+        due = int(now * len(attackers) * STEPS_PER_SECOND)
+        for index in range(max(steps, due - len(attackers)), due):
+            with contextlib.suppress(OSError):
+                attackers[index % len(attackers)].step()
+        steps = due
+        time.sleep(STEP_SECONDS)
+    os.write(report, str(sum(attacker.count for attacker in attackers)).encode())
+    for attacker in attackers:
+        attacker.close()
 
 
 ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {

@@ -299,7 +299,7 @@ class Limits:
     """Requests of one client, pings included; large ones, and searches of many instruments, count as several. Beyond
     it, the client's messages are read only at this rate. So are TLS records, of every connection and whatever is in
     them."""
-    request_burst: int = 500
+    request_burst: int = 100
     """Requests of one client at once, before that rate applies."""
     max_client_bytes: int = 33_554_432
     """Bytes that are kept for one client: its subscriptions, and bytes that its socket has not taken. Beyond it, the
