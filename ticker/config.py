@@ -286,6 +286,23 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables that clients may subscribe to: books, prints and candles."""
+
+    depths: tuple[int, ...] = (10, 25, 100)
+    """Levels of each side of `book:N`."""
+    trades: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1000)
+    """Prints in `trades:N`; the largest is also the number of those that are kept."""
+    bars: tuple[int, ...] = (10, 50, 100, 300, 500, 1000)
+    """Bars in `candles:PERIOD:N`; the largest is also the number of those that are kept."""
+    periods: tuple[str, ...] = ("1m", "5m", "1h", "1d")
+    """Periods of candles: a number and s, m, h or d. Each is built for every instrument that trades."""
+    day: str = "UTC"
+    """Where and when a day of `1d` begins: a zone of the IANA database, and perhaps HH:MM in it
+    (`America/New_York 17:00`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of one client or one feed, each with its consequence."""
 
@@ -374,6 +391,7 @@ class Config:
     """Time for all clients together to leave when the service stops."""
     retry_ms: tuple[int, int] = (500, 3000)
     """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
+    tables: Tables = field(default_factory=Tables)
     limits: Limits = field(default_factory=Limits)
     metrics_listen: str | None = None
     """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows

@@ -52,6 +52,8 @@ class Code(IntEnum):
     NOT_SUBSCRIBED = 9
     WRONG_EPOCH = 10
     BAD_TOKEN = 11
+    UNKNOWN_TABLE = 12
+    TOO_MANY_TABLES = 13
 
 
 class RefusalCause(StrEnum):

@@ -1,11 +1,12 @@
 """The vocabulary that feeds and the service share: instruments, fields, updates and scaled numbers.
 
-This is the one module of `ticker` that the author of a feed needs to know. A feed publishes four things:
+This is the one module of `ticker` that the author of a feed needs to know. A feed publishes:
 
 - `Instrument`: "this exists, and its prices have so many decimal places". Before anything else about a symbol.
 - `Update`: new values of some of its fields. Other fields stay as they were; `None` withdraws a field.
-- `Withdrawal`: every field of a symbol is withdrawn.
+- `Withdrawal`: every field of a symbol is withdrawn, and its book is empty.
 - `Stale`: nothing that this feed has said of a symbol is current until it says it again.
+- `Levels`: price levels of its order book. `Trade`: a print. `Candle`: a bar of its past.
 
 Prices and sizes are never floats. A feed hands over `str`, `Decimal` or `int`; they become integers scaled by the
 instrument's `price_scale` or `size_scale` ("190.25" at scale 2 is 19025) and stay so up to the client's edge. A number
@@ -59,6 +60,8 @@ class Kind(Enum):
     """A short text."""
     STATUS = "status"
     """One of `Status`."""
+    ROWS = "rows"
+    """Rows of a table, one behind the other in a flat array: feeds do not name such fields."""
 
 
 class Field(IntEnum):
@@ -79,6 +82,10 @@ class Field(IntEnum):
     TIME = 13
     STATUS = 14
     REASON = 15
+    BIDS = 16
+    ASKS = 17
+    TRADES = 18
+    CANDLES = 19
 
 
 class Status(StrEnum):
@@ -104,6 +111,8 @@ class Reason(StrEnum):
     INSTRUMENT_SILENT = "instrument_silent"
     BAD_DATA = "bad_data"
     GAP = "gap"
+    CHECKSUM = "checksum"
+    CROSSED = "crossed"
     BAD_MESSAGE = "bad_message"
     NO_DATA = "no_data"
     REFUSED = "refused"
@@ -128,13 +137,17 @@ KINDS: Mapping[int, Kind] = {
     Field.TIME: Kind.INTEGER,
     Field.STATUS: Kind.STATUS,
     Field.REASON: Kind.TEXT,
+    Field.BIDS: Kind.ROWS,
+    Field.ASKS: Kind.ROWS,
+    Field.TRADES: Kind.ROWS,
+    Field.CANDLES: Kind.ROWS,
 }
 
-FIELDS: Mapping[str, Field] = {member.name.lower(): member for member in Field}
-"""The standard fields by the names that feeds and clients use."""
+NAMES: Mapping[int, str] = {member: member.name.lower() for member in Field}
+"""The names of the standard fields, as clients use them."""
 
-NAMES: Mapping[int, str] = {member: name for name, member in FIELDS.items()}
-"""And back: the name of each standard field."""
+FIELDS: Mapping[str, Field] = {member.name.lower(): member for member in Field if KINDS[member] is not Kind.ROWS}
+"""The fields of an instrument by the names that feeds use."""
 
 Value: TypeAlias = str | Decimal | int | None
 """A field's value as a feed hands it over."""
@@ -145,6 +158,12 @@ FieldKey: TypeAlias = int | str
 DecimalText: TypeAlias = tuple[str]
 """A decimal in one of a feed's own fields: its plain text, as the only element of an array."""
 
+Cell: TypeAlias = int | str | None
+"""One column of a row: a scaled integer or the plain decimal text of a number, another integer, a text, or nothing."""
+
+Rows: TypeAlias = list[Cell]
+"""Rows of a table, as a flat list of their columns (`ticker.protocol.tables`)."""
+
 WireValue: TypeAlias = int | str | DecimalText | None
 """A field's value in the cache and on the wire.
 
@@ -152,6 +171,9 @@ A price or size is a scaled integer, or its plain decimal text where no integer 
 instrument's scale; a count or time is an integer; a text is a text; a feed's own field is an integer, a text, or a
 `DecimalText`. None is withdrawn.
 """
+
+RecordValue: TypeAlias = WireValue | Rows
+"""A field's value in a record of an instrument or a table."""
 
 _SYMBOL = re.compile(rf"[^\s,*?\[\]]{{1,{MAX_SYMBOL}}}")
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -224,14 +246,78 @@ class Stale(NamedTuple):
     """Nothing that this feed has said of the instrument is current: it is shown as `stale`, with this reason.
 
     The instrument's next update brings the fields that it names. All others that this feed gave before are then
-    withdrawn. `reason` is a member of `Reason`, or another short text.
+    withdrawn. Its book is stale, too, until the next complete `Levels`. `reason` is a member of `Reason`, or another
+    short text. With `book_only` the quotes are current, and only the book is not: a message of it was lost, say.
     """
 
     symbol: str
     reason: str
+    book_only: bool = False
 
 
-Publication: TypeAlias = Instrument | Update | Withdrawal | Stale
+Level: TypeAlias = tuple[str | Decimal | int, str | Decimal | int]
+"""Price and size of a level of an order book; a size of 0 means that the level is gone."""
+
+
+class Levels(NamedTuple):
+    """Levels of an instrument's order book that have changed, or with `complete` the whole book.
+
+    The first one of a book, and the first one after `Stale`, has to be complete: until then what is known of the book
+    cannot be shown. A complete one is compared with the book that is known, so it costs only what differs.
+
+    `depth` goes with `complete`: the venue gives only so many levels of each side. What lies beyond the worst level of
+    a side that has so many is unknown, and never shown.
+    """
+
+    symbol: str
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    complete: bool = False
+    depth: int | None = None
+
+
+class Side(StrEnum):
+    """The side that took the liquidity of a trade."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Trade(NamedTuple):
+    """A print: a trade of the instrument. It also brings the fields `last`, `last_size` and `time`.
+
+    `time` is the exchange's, in microseconds since 1970 UTC; without one, the time of its cut is taken. `id` is the
+    venue's, an integer or a short text. A second trade with the `id` of a recent one corrects that; a size of 0 means
+    that the trade was busted.
+    """
+
+    symbol: str
+    price: str | Decimal | int
+    size: str | Decimal | int
+    side: str | None = None
+    time: int | None = None
+    id: int | str | None = None
+
+
+class Candle(NamedTuple):
+    """A bar of the past, for the time before the first trade that this service has seen; it replaces what is there.
+
+    `period` is `1m`, `5m`, `1h`, `1d` or another one of the service's; `start` is the bar's start in seconds since 1970
+    UTC.
+    """
+
+    symbol: str
+    period: str
+    start: int
+    open: str | Decimal | int
+    high: str | Decimal | int
+    low: str | Decimal | int
+    close: str | Decimal | int
+    volume: str | Decimal | int | None = None
+    trades: int | None = None
+
+
+Publication: TypeAlias = Instrument | Update | Withdrawal | Stale | Levels | Trade | Candle
 """A feed's smallest message."""
 
 FeedItem: TypeAlias = Publication | Sequence[Publication]

@@ -236,11 +236,11 @@ def _is_allowed(key: FieldKey, value: object) -> TypeGuard[WireValue]:
     if type(key) is str and len(key) > MAX_FIELD_NAME:
         return False
     if type(value) is int:
-        return -MAX_INTEGER <= value <= MAX_INTEGER and kind not in {Kind.TEXT, Kind.STATUS}
+        return -MAX_INTEGER <= value <= MAX_INTEGER and kind not in {Kind.TEXT, Kind.STATUS, Kind.ROWS}
     if type(value) is str:
         if kind in {Kind.PRICE, Kind.SIZE}:
             return is_plain_decimal(value)
-        return kind is not Kind.INTEGER and len(value) <= MAX_TEXT
+        return kind not in {Kind.INTEGER, Kind.ROWS} and len(value) <= MAX_TEXT
     if type(value) is tuple:
         return kind is None and len(value) == 1 and type(value[0]) is str and is_plain_decimal(value[0])
     return value is None

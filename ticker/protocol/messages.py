@@ -19,6 +19,7 @@ from ticker.config import MAX_REQUEST_NAMES
 from ticker.errors import Code, ProtocolError
 from ticker.market import MAX_SYMBOL
 from ticker.numbers import MAX_INTEGER, MAX_SCALE
+from ticker.protocol.tables import MAX_NAME
 from ticker.texts import shown
 
 PROTOCOL_VERSION = 1
@@ -29,7 +30,10 @@ Natural: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 """A number of decimal places."""
 
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+"""A symbol, perhaps with a table."""
+
+Match: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]
 """A symbol or a pattern (with * or ? or [...])."""
 
 Names: TypeAlias = Annotated[list[str], Meta(max_length=MAX_REQUEST_NAMES)]
@@ -48,6 +52,7 @@ class MessageKind(IntEnum):
     HEARTBEAT = 7
     GOODBYE = 8
     EXPIRING = 9
+    REMOVED = 10
 
 
 class Close(IntEnum):
@@ -81,6 +86,7 @@ class Welcome(Struct, array_like=True, tag=int(MessageKind.WELCOME), frozen=True
     time: Natural
     heartbeat_ms: Natural
     limits: dict[str, Natural]
+    features: dict[str, Any] = {}
 
 
 class Reply(Struct, array_like=True, tag=int(MessageKind.REPLY), frozen=True):
@@ -158,7 +164,17 @@ class Expiring(Struct, array_like=True, tag=int(MessageKind.EXPIRING), frozen=Tr
     time: Natural
 
 
-ServerMessage: TypeAlias = Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring
+class Removed(Struct, array_like=True, tag=int(MessageKind.REMOVED), frozen=True):
+    """These instruments and tables leave the client's copy: it is not subscribed to them any more."""
+
+    since: Natural
+    cut: Natural
+    ids: list[Natural]
+
+
+ServerMessage: TypeAlias = (
+    Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed
+)
 
 
 # Client requests
@@ -189,17 +205,22 @@ class FindInstruments(Struct, tag_field="op", tag="instruments", forbid_unknown_
     """Ask which instruments match a pattern, in the order of their symbols, from behind `after` on."""
 
     id: Natural
-    match: Name = "*"
+    match: Match = "*"
     after: str = ""
 
 
 class Resume(Struct, tag_field="op", tag="resume", forbid_unknown_fields=True, frozen=True):
-    """Go on, on a new connection, from the cursor of an old one, with the names that were confirmed there."""
+    """Go on, on a new connection, from the cursor of an old one, with the names that were confirmed there.
+
+    `forget` are names of which the copy may hold something that no other name keeps: those without a reply, and those
+    given up since. What only they match is in REMOVED.
+    """
 
     id: Natural
     epoch: str
     cursor: Natural
     symbols: Names
+    forget: Names = []
     interval_ms: Natural | UnsetType = UNSET
 
 

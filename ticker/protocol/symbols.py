@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.protocol.tables import parse_table, split_name
 
 SHARED_MATCHERS = 256
 """Matchers of entitlements that are kept; beyond that, they are made again."""
@@ -26,8 +27,20 @@ _PATTERN = re.compile(r"[^\s,]*[*?\[][^\s,]*")
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether this can be a pattern (and not a symbol)."""
+    """Return whether this can be a pattern over symbols (and not a symbol)."""
     return len(text) <= MAX_SYMBOL and _PATTERN.fullmatch(text) is not None
+
+
+def is_table(text: str) -> bool:
+    """Return whether this can be the name of a table of one instrument: `BTC-USD book:10`."""
+    symbol, table = split_name(text)
+    return is_symbol(symbol) and parse_table(table) is not None
+
+
+def is_table_pattern(text: str) -> bool:
+    """Return whether this can name the same table of many instruments: `*-USD book:10`."""
+    symbol, table = split_name(text)
+    return is_pattern(symbol) and parse_table(table) is not None
 
 
 def matcher(names: Collection[str]) -> Match:

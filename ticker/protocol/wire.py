@@ -17,7 +17,7 @@ import msgspec
 
 from ticker.config import MAX_REQUEST_ITEMS
 from ticker.errors import Code, ProtocolError
-from ticker.market import FieldKey, WireValue
+from ticker.market import FieldKey, RecordValue
 from ticker.protocol.messages import Definition, Heartbeat, MessageKind, ServerMessage
 
 _TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88  # the FIN bit and the opcode (RFC 6455, section 5.2)
@@ -46,7 +46,7 @@ class Encoding(Protocol):
         """Return one element of INSTRUMENTS."""
         ...
 
-    def entry(self, number: int, fields: Mapping[FieldKey, WireValue]) -> bytes:
+    def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         """Return one `id, fields` pair of a DELTA or SNAPSHOT."""
         ...
 
@@ -93,7 +93,7 @@ class _Msgpack:
     def definition(self, definition: Definition) -> bytes:
         return self._pack(msgspec.to_builtins(definition))
 
-    def entry(self, number: int, fields: Mapping[FieldKey, WireValue]) -> bytes:
+    def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         return self._pack(number) + self._pack(fields)
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
@@ -134,7 +134,7 @@ class _Json:
     def definition(self, definition: Definition) -> bytes:
         return msgspec.json.encode(definition)
 
-    def entry(self, number: int, fields: Mapping[FieldKey, WireValue]) -> bytes:
+    def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         return b"%d,%b" % (number, msgspec.json.encode(fields))
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
