@@ -249,4 +249,4 @@ def test_shared_entries_are_those_that_would_be_encoded_for_each(
         for since in cursors:
             change_set = entries.change_set(since)
             for number in change_set.changed:
-                assert change_set[number] == encoding.entry(number, cache.records[number].changes_since(since))
+                assert change_set[number] == encoding.entry(number, cache.records[number].changes_since(since)[0])

@@ -380,7 +380,7 @@ class World(RuleBasedStateMachine):
     def visible(self, symbol: str, cut: int) -> bool:
         """Return whether all patterns had been compared with an instrument at a cut."""
         record = self.cache.find(symbol)
-        return record is not None and record.id < self.hub.index.visible and record.created_at <= cut
+        return record is not None and record.id < self.hub.index.visible and record.whole_at <= cut
 
     def refresh(self) -> None:
         """Between two groups of a pass: take in one thing that waits."""

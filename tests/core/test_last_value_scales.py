@@ -36,7 +36,7 @@ def test_a_finer_value_raises_the_scale_and_brings_every_field_anew() -> None:
     assert record.values == {BID: 1251, ASK: 2000, BID_SIZE: 7, STATUS: "live", LAST: None}
     assert set(record.changed_at.values()) == {3}
     assert record.defined_at == cache.last_definition == 3
-    assert record.created_at == 1
+    assert record.whole_at == 1
 
 
 def test_a_finer_size_raises_the_scale_of_sizes_only() -> None:
@@ -154,7 +154,7 @@ def test_a_new_description_is_a_new_definition_and_no_change_of_values() -> None
     cut(cache, Instrument("A", 2, 0, {"name": "x"}))
     record = the(cache)
     assert record.defined_at == record.last_change == cache.last_definition == 3
-    assert record.created_at == 1
+    assert record.whole_at == 1
     assert record.changed_at == {BID: 2}
     assert record.instrument.metadata == {"name": "x"}
     assert cache.changed_since(2) == {0}
@@ -165,4 +165,4 @@ def test_a_declaration_with_finer_scales_raises_them() -> None:
     cut(cache, update("A", bid="1.25", bid_size=7))
     cut(cache, Instrument("A", 3, 1))
     assert the(cache).values == {BID: 1250, BID_SIZE: 70}
-    assert the(cache).changes_since(2) == {BID: 1250, BID_SIZE: 70}
+    assert the(cache).changes_since(2)[0] == {BID: 1250, BID_SIZE: 70}

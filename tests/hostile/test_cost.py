@@ -65,7 +65,7 @@ async def test_patterns_over_many_instruments_hold_nobody_up_and_are_paid_for(fa
 
 
 async def test_another_interval_of_everything_moves_nobody_else_and_costs_little() -> None:
-    async with attacked_with_many_instruments() as service:
+    async with attacked_with_many_instruments(Limits(request_burst=200)) as service:
         peer = await service.peer()
         assert isinstance(await peer.answer("subscribe", symbols=["*"]), Reply)
         for number in range(100):

@@ -137,7 +137,7 @@ async def half_a_frame(service: Running) -> None:
 async def test_whatever_one_client_does_the_others_are_served_and_the_log_stays_calm(
     attack: Callable[[Running], Awaitable[None]], logs: Logs
 ) -> None:
-    async with serving(*DECLARED, limits=Limits(max_message_bytes=1000)) as service:
+    async with serving(*DECLARED, limits=Limits(max_message_bytes=1000, request_burst=500)) as service:
         bystander = await service.watcher("A")
         with trio.move_on_after(3) as served:
             await attack(service)

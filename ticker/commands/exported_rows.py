@@ -91,7 +91,7 @@ class RecordedMarket:
             mark = record.values.get(key)
             if mark is not None and mark != before:
                 fields[field_name(key)] = str(mark)
-        changed = record.changes_since(cut) if cache.cut > cut else {}
+        changed = record.changes_since(cut)[0] if cache.cut > cut else {}
         withdrawn = tuple(field_name(key) for key, value in changed.items() if value is None)
         return ExportedRow(time, publication.symbol, fields, withdrawn) if fields or withdrawn else None
 

@@ -1,8 +1,8 @@
 """Encoded parts of data messages: each is encoded at most once per change of its instrument.
 
 A `ChangeSet` holds the changes after one cut, `since`, as of the present cut. All subscribers with the same `since`
-share it, and change sets that select the same fields of an instrument share its entry: `changed_at > since` only cuts
-a list ordered by time, so the number of selected fields identifies them.
+share it, and change sets that select the same changes of a record share its entry: `changed_at > since` only cuts a
+list ordered by time, so the number of selected fields, or rows of a table, identifies them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
-from ticker.core.record import Record
+from ticker.core.record import MarketRecord
 from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding
 
@@ -26,7 +26,7 @@ class ChangeSet(dict[int, bytes]):
         self.since = since
         self.changed = changed
         self.redefined = redefined
-        """Ids among these of instruments declared or redefined after `since`: rarely any."""
+        """Ids among these of records declared, redefined or owed whole after `since`: rarely any."""
         self._encode = encode
         self._bits: int | None = None
 
@@ -81,7 +81,7 @@ class EncodeCache:
             changed = cache.changed_since(since)
             redefined = set()
             if cache.last_definition > since:
-                redefined = {number for number in changed if cache.records[number].defined_at > since}
+                redefined = self._redefined(changed, since)
             change_set = self._change_sets[since] = ChangeSet(since, changed, redefined, self._changes)
         return change_set
 
@@ -90,8 +90,12 @@ class EncodeCache:
         self._begin_cut()
         records = self.cache.records
         changed = {number for number in numbers if records[number].last_change > since}
-        redefined = {number for number in changed if records[number].defined_at > since}
-        return ChangeSet(since, changed, redefined, self._changes)
+        return ChangeSet(since, changed, self._redefined(changed, since), self._changes)
+
+    def _redefined(self, changed: set[int], since: int) -> set[int]:
+        """Return the ids of records for which changes alone are not enough."""
+        records = self.cache.records
+        return {number for number in changed if records[number].defined_at > since or records[number].whole_at > since}
 
     def _begin_cut(self) -> None:
         """Drop the entries of an earlier cut."""
@@ -107,11 +111,11 @@ class EncodeCache:
         """Have this change set, which is of the present cut, returned by `change_set`."""
         self._change_sets[change_set.since] = change_set
 
-    def warm(self, change_set: ChangeSet, record: Record, *, created: bool) -> None:
+    def warm(self, change_set: ChangeSet, record: MarketRecord, *, whole: bool) -> None:
         """Encode the parts of an instrument that a message of this change set needs."""
-        if created or record.id in change_set.redefined:
+        if record.id in change_set.redefined:
             self._definition(record)
-        if created:
+        if whole:
             self._record(record)
         else:
             change_set[record.id]
@@ -129,18 +133,19 @@ class EncodeCache:
         """
         if not change_set.redefined and not missing:
             return self.delta(since, [change_set[number] for number in changed])
-        encoding, records = self._encoding, self.cache.records
-        created = [number for number in changed if records[number].created_at > change_set.since]
-        changed = [number for number in changed if records[number].created_at <= change_set.since]
-        complete = [*created, *missing]
-        definitions = [*complete, *(number for number in changed if number in change_set.redefined)]
+        encoding, records, after = self._encoding, self.cache.records, change_set.since
+        whole = [number for number in changed if records[number].whole_at > after]
+        defined = [number for number in changed if records[number].defined_at > after]
+        changed = [number for number in changed if records[number].whole_at <= after]
+        complete = [*whole, *missing]
+        definitions = [*missing, *defined]
         frame = b""
         if definitions:
             frame = encoding.instruments([self._definition(records[number]) for number in definitions])
         entries = [change_set[number] for number in changed]
         if complete:
-            whole = [self._record(records[number]) for number in complete]
-            return frame + encoding.snapshot(self._step(since), entries, whole)
+            complete_records = [self._record(records[number]) for number in complete]
+            return frame + encoding.snapshot(self._step(since), entries, complete_records)
         return frame + self.delta(since, entries)
 
     def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
@@ -155,8 +160,8 @@ class EncodeCache:
 
     def _changes(self, number: int, since: int) -> bytes:
         record = self.cache.records[number]
-        fields = record.changes_since(since)
-        selection = number, len(fields)
+        fields, count = record.changes_since(since)
+        selection = number, count
         changed, entry = self._selections.get(selection, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
@@ -164,7 +169,7 @@ class EncodeCache:
             self._selections[selection] = record.last_change, entry
         return entry
 
-    def _record(self, record: Record) -> bytes:
+    def _record(self, record: MarketRecord) -> bytes:
         changed, entry = self._records.get(record.id, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
@@ -172,7 +177,7 @@ class EncodeCache:
             self._records[record.id] = record.last_change, entry
         return entry
 
-    def _definition(self, record: Record) -> bytes:
+    def _definition(self, record: MarketRecord) -> bytes:
         defined, encoded = self._definitions.get(record.id, (-1, b""))
         if defined != record.defined_at:
             encoded = self._encoding.definition(definition_of(record))
@@ -214,13 +219,12 @@ class Preparation:
             most = max(most, 2 * len(added))
         records, since = cache.records, change_set.since
         for number in self._todo[-most:]:
-            encode_cache.warm(change_set, records[number], created=records[number].created_at > since)
+            encode_cache.warm(change_set, records[number], whole=records[number].whole_at > since)
         del self._todo[-most:]
         encode_cache.keep(change_set)
         return not self._todo
 
 
-def definition_of(record: Record) -> Definition:
+def definition_of(record: MarketRecord) -> Definition:
     """Return the definition of an instrument as it is sent to clients."""
-    metadata = dict(record.instrument.metadata)
-    return Definition(record.id, record.symbol, record.price_scale, record.size_scale, metadata)
+    return Definition(record.id, record.symbol, record.price_scale, record.size_scale, dict(record.metadata))

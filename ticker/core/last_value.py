@@ -69,7 +69,7 @@ class LastValueCache:
         self.cut = 0
         self.time = 0
         self.last_definition = 0
-        """The last cut at which any instrument was declared or redefined."""
+        """The last cut at which any record was declared or redefined, or a later `whole_at` of any."""
         self.records: list[Record] = []
         self.stale: set[int] = set()
         """Ids of the instruments whose status is `stale`."""
@@ -115,7 +115,7 @@ class LastValueCache:
     def redeclare(self, records: Sequence[Record]) -> None:
         """Count these instruments as declared in the open cut: nobody was told of them before."""
         for record in records:
-            record.created_at = self.cut + 1
+            record.whole_at = self.cut + 1
             self._redefine(record)
 
     def close_cut(self, time: int) -> bool:

@@ -1,14 +1,56 @@
-"""One instrument as the cache holds it."""
+"""One instrument as the cache holds it, and what it has in common with a table."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TypeAlias
+from collections.abc import Hashable, Mapping
+from typing import Protocol, TypeAlias
 
-from ticker.market import FieldKey, Instrument, WireValue
+from ticker.market import FieldKey, Instrument, RecordValue, WireValue
 
 Source: TypeAlias = Hashable
 """Names a feed in the cache."""
+
+
+class MarketRecord(Protocol):
+    """An instrument or a table: that which has an id, a definition, and changes since a cut."""
+
+    id: int
+    defined_at: int
+    whole_at: int
+    """A copy from before this cut is owed the complete record: it has none, or one that changes would not complete."""
+    last_change: int
+    updates: int
+
+    @property
+    def symbol(self) -> str:
+        """The instrument's symbol, or the table's name."""
+        ...
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices."""
+        ...
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its sizes."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Free text for people and programs."""
+        ...
+
+    def changes_since(self, cut: int) -> tuple[Mapping[FieldKey, RecordValue], int]:
+        """Return what changed after `cut`, at or after `whole_at`, and the number of changes (fields or rows).
+
+        They are ordered by their cuts, so of two selections made at the same time, equal numbers mean equal changes.
+        """
+        ...
+
+    def present(self) -> Mapping[FieldKey, RecordValue]:
+        """Return the complete record."""
+        ...
 
 
 class Record:
@@ -16,7 +58,6 @@ class Record:
 
     __slots__ = (
         "changed_at",
-        "created_at",
         "defined_at",
         "given",
         "id",
@@ -29,6 +70,7 @@ class Record:
         "sources",
         "updates",
         "values",
+        "whole_at",
     )
 
     def __init__(self, number: int, instrument: Instrument, cut: int) -> None:
@@ -39,7 +81,8 @@ class Record:
         self.values: dict[FieldKey, WireValue] = {}
         """The latest values; a withdrawn field stays, as None, for clients that still hold an older value."""
         self.changed_at: dict[FieldKey, int] = {}
-        self.created_at = cut
+        self.whole_at = cut
+        """The cut of its declaration."""
         self.defined_at = cut
         self.last_change = 0
         self.updates = 0
@@ -61,10 +104,16 @@ class Record:
         """The instrument's symbol."""
         return self.instrument.symbol
 
-    def changes_since(self, cut: int) -> dict[FieldKey, WireValue]:
-        """The fields that changed after `cut`, with their present values."""
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The instrument's metadata."""
+        return self.instrument.metadata
+
+    def changes_since(self, cut: int) -> tuple[dict[FieldKey, WireValue], int]:
+        """The fields that changed after `cut`, with their present values, and their number."""
         values = self.values
-        return {key: values[key] for key, changed in self.changed_at.items() if changed > cut}
+        changes = {key: values[key] for key, changed in self.changed_at.items() if changed > cut}
+        return changes, len(changes)
 
     def present(self) -> dict[FieldKey, WireValue]:
         """All fields that have a value."""
