@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ticker.client.session import ClientSession
-from ticker.commands.screen import shown
+from ticker.commands.cells import shown
 from ticker.errors import ProtocolError
 from ticker.protocol.wire import JSON, MSGPACK, Encoding
 

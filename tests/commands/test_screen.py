@@ -13,7 +13,9 @@ from rich.console import Console
 
 from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
 from ticker.client.replica import Fields
-from ticker.commands.screen import COLUMNS, FLASH_SECONDS, Screen, shown
+from ticker.commands.cells import shown
+from ticker.commands.panels import FLASH_SECONDS
+from ticker.commands.screen import COLUMNS, Screen
 
 GREEN, RED = "\x1b[30;42m", "\x1b[37;41m"
 

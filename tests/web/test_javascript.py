@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.client.test_golden_frames import CONVERSATION, copy
 from tests.web.javascript import SCRIPTS, Batch, batch, node
 from ticker.client.session import ClientSession
-from ticker.commands.screen import shown
+from ticker.commands.cells import shown
 from ticker.errors import ProtocolError
 from ticker.numbers import MAX_INTEGER
 from ticker.protocol.wire import JSON, MSGPACK, Encoding

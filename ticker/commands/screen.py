@@ -1,8 +1,11 @@
-"""The live table of `ticker watch`: one row per instrument; a moved price flashes green or red for a moment."""
+"""The screen of `ticker watch`: one row per instrument, and below them a panel per table.
+
+A moved price flashes green or red for a moment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
@@ -13,6 +16,8 @@ from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatc
 from ticker.client.fields import by_name
 from ticker.client.replica import Fields
 from ticker.client.subscription import Change
+from ticker.commands.cells import shown
+from ticker.commands.panels import DOWN, FLASH_SECONDS, LEAST_LINES, UP, Panel, panel_for, shares
 from ticker.market import Status
 from ticker.protocol.symbols import Match, is_pattern, matcher
 from ticker.texts import printable
@@ -20,7 +25,6 @@ from ticker.texts import printable
 COLUMNS = ("bid_size", "bid", "ask", "ask_size", "last", "last_size", "high", "low", "volume")
 DROP_ORDER = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
 """Columns to drop, in this order, if the window is too narrow: a price is never truncated."""
-FLASH_SECONDS = 0.5
 MAX_REMARKS = 5
 """Lines about names that are refused or unknown."""
 
@@ -31,6 +35,8 @@ class Screen:
     def __init__(self, url: str) -> None:
         self._url = url
         self._rows: dict[str, Fields] = {}
+        self._panels: dict[str, Panel] = {}
+        """By the names of the tables."""
         self._moved: dict[tuple[str, str], tuple[float, str]] = {}
         self._state = Text("connecting", "yellow")
         self._lost = False
@@ -47,14 +53,22 @@ class Screen:
         self._since = now if self._since is None else self._since
         self._cut = change.cut
         for symbol, fields in change.changes.items():
-            row = self._rows.setdefault(symbol, {})
             self._drop_remarks(symbol)
             self._changes += len(fields)
-            for name, value in by_name(fields).items():
-                old = row.get(name)
-                if isinstance(value, Decimal) and isinstance(old, Decimal) and value != old:
-                    self._moved[symbol, name] = now, "black on green" if value > old else "white on red"
-                row[name] = value
+            panel = self._panels.get(symbol) or panel_for(symbol)
+            if panel is not None:
+                self._panels[symbol] = panel
+                panel.apply(by_name(fields), now)
+            else:
+                self._apply_fields(symbol, by_name(fields), now)
+
+    def _apply_fields(self, symbol: str, fields: Mapping[str, Decimal | int | str | None], now: float) -> None:
+        row = self._rows.setdefault(symbol, {})
+        for name, value in fields.items():
+            old = row.get(name)
+            if isinstance(value, Decimal) and isinstance(old, Decimal) and value != old:
+                self._moved[symbol, name] = now, UP if value > old else DOWN
+            row[name] = value
 
     def apply_event(self, event: Event) -> None:
         """Apply an event of the connection."""
@@ -75,10 +89,22 @@ class Screen:
             del self._remarks[name], self._unmatched[name]
 
     def render(self, now: float, height: int, width: int) -> RenderableType:
-        """Return the table at `now` for a window of `height` lines and `width` columns."""
-        symbols = sorted(self._rows)
+        """Return the screen at `now` for a window of `height` lines and `width` columns."""
         remarks = sorted(self._remarks.items())[:MAX_REMARKS]
-        row_count = max(1, height - 6 - len(remarks))
+        room = height - 2 - len(remarks)
+        lines: list[RenderableType] = [self._headline(now)]
+        panels = [self._panels[name] for name in sorted(self._panels)]
+        if self._rows or not panels:
+            row_count = max(1, room - 4 - LEAST_LINES * len(panels)) if panels else max(1, room - 4)
+            lines += self._instruments(now, row_count, width)
+            room -= min(row_count, len(self._rows)) + 3
+        if panels:
+            lines += self._tables(panels, now, room)
+        lines += [Text(printable(f"{name}: {text}"), "yellow") for name, text in remarks]
+        return Group(*lines)
+
+    def _instruments(self, now: float, row_count: int, width: int) -> list[RenderableType]:
+        symbols = sorted(self._rows)
         columns = self._columns_for(symbols[:row_count], width)
         table = Table(expand=True, box=None, header_style="bold", row_styles=("", "on grey7"))
         table.add_column("symbol", style="bold", no_wrap=True)
@@ -88,11 +114,18 @@ class Screen:
         for symbol in symbols[:row_count]:
             cells = self._cells(symbol, columns, now)
             table.add_row(Text(printable(symbol)), *cells, self._status(symbol), style="dim" if self._lost else "")
-        lines: list[RenderableType] = [self._headline(now), table]
+        lines: list[RenderableType] = [table]
         if len(symbols) > row_count:
             lines.append(Text(f"… and {len(symbols) - row_count} more; make the window higher", "dim"))
-        lines += [Text(printable(f"{name}: {text}"), "yellow") for name, text in remarks]
-        return Group(*lines)
+        return lines
+
+    def _tables(self, panels: Sequence[Panel], now: float, room: int) -> list[RenderableType]:
+        """Return the panels that fit into so many lines, and how many do not."""
+        given = shares([panel.height for panel in panels], room - 1)
+        shown_panels = [panel.render(now, lines, lost=self._lost) for panel, lines in zip(panels, given, strict=False)]
+        if len(panels) > len(given):
+            shown_panels.append(Text(f"… and {len(panels) - len(given)} tables more; make the window higher", "dim"))
+        return shown_panels
 
     def _columns_for(self, symbols: Sequence[str], width: int) -> list[str]:
         """Return the columns that fit the width."""
@@ -126,8 +159,3 @@ class Screen:
         row = self._rows[symbol]
         status, reason = shown(row.get("status")), shown(row.get("reason"))
         return Text(f"{status} {reason}".strip(), "green" if status == Status.LIVE else "bold yellow")
-
-
-def shown(value: Decimal | int | str | None) -> str:
-    """Return a value as text, never with an exponent, and printable whatever the feed sent."""
-    return "" if value is None else format(value, "f") if isinstance(value, Decimal) else printable(str(value))

@@ -1,4 +1,4 @@
-"""`ticker watch`: the changes of some symbols, as a live table or as a line of JSON per frame."""
+"""`ticker watch`: the changes of some symbols and tables, on a live screen or as a line of JSON per frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -19,9 +18,11 @@ from rich.live import Live
 
 from ticker.client.client import Client, connect
 from ticker.client.events import Connected, Disconnected, Event
+from ticker.client.fields import by_name
 from ticker.client.subscription import Change, Subscription
+from ticker.commands.cells import json_values
 from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
-from ticker.commands.screen import Screen, shown
+from ticker.commands.screen import Screen
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
 from ticker.errors import ConfigError
@@ -39,12 +40,14 @@ async def watch(
     duration: float | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Watch symbols: a live table on a terminal, or with --json (and if stdout is no terminal) a line per frame.
+    """Watch symbols: a live screen on a terminal, or with --json (and if stdout is no terminal) a line per frame.
 
     Parameters
     ----------
     symbols
-        Symbols and patterns with * and ?, such as EURUSD 'XAU*'.
+        Symbols and patterns with * and ?, such as EURUSD 'XAU*'. A symbol or pattern with a table behind a space shows
+        that: 'BTC-USD book:10' the best levels of the order book, 'BTC-USD trades:50' the latest prints, and
+        'EURUSD candles:1m:300' bars.
     url
         URL of the service, wss://HOST:PORT.
     ca
@@ -56,7 +59,9 @@ async def watch(
     duration
         Stop after this many seconds. [default: never]
     as_json
-        Print {"cut": ..., "time": ..., "changes": {symbol: {field: value}}} for each frame, the snapshot first.
+        Print {"cut": ..., "time": ..., "changes": {symbol: {field: value}}} for each frame, the snapshot first. Of a
+        table these are the rows that changed: {"bids": [[price, size], ...], "asks": [...]}, {"trades": [{"number":
+        ..., "price": ...}]} or {"candles": [{"start": ..., "open": ...}]}. null is gone.
     """
     if not symbols:
         raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
@@ -101,10 +106,7 @@ async def _update_screen(screen: Screen, subscription: Subscription) -> None:
 
 def line_of(change: Change, *, ascii_only: bool = False) -> str:
     """Return a change as a line of JSON: printable, whatever the server sent."""
-    changes = {
-        symbol: {name: shown(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
-        for symbol, fields in change.changes.items()
-    }
+    changes = {name: json_values(name, by_name(fields)) for name, fields in change.changes.items()}
     time = change.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
     line = json.dumps({"cut": change.cut, "time": time, "changes": changes}, ensure_ascii=ascii_only)
     return line if line.isprintable() else _UNPRINTABLE.sub(_escaped, line)
