@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.door": _DOOR,
     "ticker.core": _PURE | PURE_DOOR | {"ticker.core"},
     "ticker.client": _NET | {"ticker.client"},
-    "ticker.server": _DOOR | {"ticker.core", "ticker.server"},
+    "ticker.history": _NET | {"ticker.history"},
+    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.server"},
     "ticker.commands": {"ticker", "ticker_feeds"},
 }
 """For each folder of `ticker/` and each module beside them, the modules and packages that it may import."""
@@ -131,6 +132,7 @@ def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path:
         ("ticker.client.replica", "from ticker.client.connection import Connection"),
         ("ticker.door.grants", "from ticker.door.auth import Auth"),
         ("ticker.door.tokens", "from ticker.net.tls import server_context"),
+        ("ticker.history.history_file", "from ticker.core.last_value import LastValueCache"),
     ],
 )
 def test_an_import_that_runs_upwards_is_found(module: str, planted: str) -> None:

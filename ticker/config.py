@@ -231,6 +231,53 @@ MAX_KNOWN_FIELDS = 1_000
 EVENT_ENCODINGS = 256
 """Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
 
+# History
+
+HISTORY_WRITE_SECONDS = 1.0
+"""Time between two writes of the changed bars: what a killed process loses of them."""
+
+HISTORY_RETRY_SECONDS = 15.0
+"""Time to the next attempt after a failed write; meanwhile the bars wait in memory."""
+
+MAX_WAITING_BARS = 200_000
+"""Bars that wait to be written; beyond it, the oldest are dropped and counted."""
+
+BARS_PER_TRANSACTION = 20_000
+"""Bars written in one transaction; the others follow in the next one."""
+
+BARS_PER_STEP = 2_000
+"""Bars taken from the cache, or restored to it, between two yields: about a millisecond."""
+
+SERIES_PER_LOAD = 20
+"""Symbols and periods whose bars are loaded at once; they are in memory twice until they are restored."""
+
+HISTORY_PRUNE_SECONDS = 600.0
+"""Time between two deletions of the bars that are too old; a file near its limit is looked after at once."""
+
+HISTORY_BUSY_SECONDS = 5.0
+"""Time to wait for another process that has locked the file; then the write has failed."""
+
+HISTORY_FINISH_SECONDS = 5.0
+"""Time to write the last bars when the service stops; the rest is lost."""
+
+HISTORY_READ_SECONDS = 5.0
+"""Time to read older bars for a request over HTTP; then it gets 503."""
+
+MAX_HISTORY_READERS = 2
+"""Threads that read older bars for requests."""
+
+MAX_HISTORY_READS = 32
+"""Requests that wait for them; further ones get 503 with Retry-After."""
+
+MAX_BARS_PER_ANSWER = 2_000
+"""Bars in one answer over HTTP; `more` is then true, and `before` goes on."""
+
+MIN_HISTORY_BYTES = 1_048_576
+"""The least `history.max_bytes`."""
+
+MAX_FILES_ASIDE = 3
+"""Damaged or newer files that are kept beside the present one; beyond it, the oldest is deleted."""
+
 # Feeds
 
 FIRST_RESTART_SECONDS = 0.5
@@ -300,6 +347,29 @@ class Tables:
     day: str = "UTC"
     """Where and when a day of `1d` begins: a zone of the IANA database, and perhaps HH:MM in it
     (`America/New_York 17:00`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The file of candles, from which charts have their past after a restart, and `/v1/candles` older bars."""
+
+    enabled: bool = True
+    """Whether bars are written and loaded."""
+    file: str | None = None
+    """An SQLite database; None is `history.sqlite` in the data folder (`$TICKER_HOME`). One service writes to it."""
+    keep_bars: int = 50_000
+    """Bars that are kept of each symbol and period: those that began so many periods ago are deleted. (34 days of 1m,
+    173 of 5m, 5 years of 1h.)"""
+    max_bytes: int = 2_147_483_648
+    """Bytes of the file; near it, the oldest bars of all symbols and periods are deleted."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.keep_bars <= 100_000_000:
+            raise ConfigError(f"history.keep_bars = {self.keep_bars}: give 1 to 100000000 bars")
+        if not MIN_HISTORY_BYTES <= self.max_bytes <= 2**50:
+            raise ConfigError(f"history.max_bytes = {self.max_bytes}: give at least {MIN_HISTORY_BYTES} bytes")
+        if self.file == "":
+            raise ConfigError("history.file is empty: name a file, or leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +462,7 @@ class Config:
     retry_ms: tuple[int, int] = (500, 3000)
     """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
     tables: Tables = field(default_factory=Tables)
+    history: History = field(default_factory=History)
     limits: Limits = field(default_factory=Limits)
     metrics_listen: str | None = None
     """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows

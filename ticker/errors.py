@@ -7,6 +7,7 @@
     │   └── UnknownKey       it is signed with an unknown key
     ├── ProtocolError        the peer broke the protocol; has the integer `code` of an ERROR message
     │   └── Gap              a DELTA that starts after the copy's cursor: resume from the cursor
+    ├── HistoryFault         the file of the history cannot be used now; has the `cause`
     └── ConnectionFailed     a client could not reach, or was refused by, a server; has `status` and `close_code`
 
 The texts are for people: they name the fault, its place and the remedy.
@@ -81,6 +82,30 @@ class RefusalCause(StrEnum):
     """The bytes that the service keeps for this client, for its address or for all clients exceed their limit."""
     RATE = "rate"
     """Too many requests over HTTP from one subject, or else one address."""
+
+
+class FaultCause(StrEnum):
+    """Why the file of the history cannot be used."""
+
+    DAMAGED = "damaged"
+    NEWER = "newer"
+    """Written by a newer version of Ticker."""
+    FOREIGN = "foreign"
+    """A database of another program."""
+    LOCKED = "locked"
+    """Another process has it."""
+    FULL = "full"
+    """The disk, or the file at its limit."""
+    UNUSABLE = "unusable"
+    """The folder, the file or the disk refuses."""
+
+
+class HistoryFault(TickerError):
+    """The file of the history cannot be used now; the text names it."""
+
+    def __init__(self, cause: FaultCause, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class ProtocolError(TickerError):
