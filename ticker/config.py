@@ -245,9 +245,6 @@ MAX_WAITING_BARS = 200_000
 BARS_PER_TRANSACTION = 20_000
 """Bars written in one transaction; the others follow in the next one."""
 
-BARS_PER_STEP = 2_000
-"""Bars taken from the cache, or restored to it, between two yields: about a millisecond."""
-
 SERIES_PER_LOAD = 20
 """Symbols and periods whose bars are loaded at once; they are in memory twice until they are restored."""
 

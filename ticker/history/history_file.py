@@ -73,6 +73,13 @@ class HistoryFile:
             self.move_aside(fault)
         return self._path
 
+    def reopen(self) -> bool:
+        """Open the file to write, if it is not; return whether it is, which takes the end of another writer."""
+        if self._store is None and self._take_lock():
+            self._close_connection()
+            self._open_to_write()
+        return self.writes
+
     def move_aside(self, fault: HistoryFault) -> None:
         """Move the file aside because of this fault, and begin a new one."""
         self._close_connection()

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import trio
 
 from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
-from ticker.market import FeedItem, Update, Withdrawal
+from ticker.market import Cell, FeedItem, Update, Withdrawal
 from ticker.net.clocks import hub_time
 
 
@@ -100,8 +100,20 @@ class MarkStale:
         return list(islice(feed_state.symbols, self._start, self._start + STALE_PER_MESSAGE))
 
 
-FeedMessage: TypeAlias = tuple[FeedState, FeedItem | MarkStale]
-"""A feed, and a publication, a batch or a mark of it."""
+class RestoredBars(NamedTuple):
+    """Bars of an earlier run, from the history: not a feed's. `done` is set once they are in the cache."""
+
+    symbol: str
+    period: str
+    price_scale: int
+    size_scale: int
+    rows: Sequence[Sequence[Cell]]
+    """Ascending, as rows of a candle table at these scales."""
+    done: trio.Event
+
+
+FeedMessage: TypeAlias = tuple[FeedState, FeedItem | MarkStale | RestoredBars]
+"""A feed, and a publication, a batch or a mark of it; or what the history brings back."""
 
 
 class FeedSink(Protocol):
