@@ -266,9 +266,6 @@ MAX_HISTORY_READERS = 2
 MAX_HISTORY_READS = 32
 """Requests that wait for them; further ones get 503 with Retry-After."""
 
-MAX_BARS_PER_ANSWER = 2_000
-"""Bars in one answer over HTTP; `more` is then true, and `before` goes on."""
-
 MIN_HISTORY_BYTES = 1_048_576
 """The least `history.max_bytes`."""
 
