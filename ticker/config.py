@@ -266,9 +266,6 @@ MAX_HISTORY_READERS = 2
 MAX_HISTORY_READS = 32
 """Requests that wait for them; further ones get 503 with Retry-After."""
 
-MIN_HISTORY_BYTES = 1_048_576
-"""The least `history.max_bytes`."""
-
 MAX_FILES_ASIDE = 3
 """Damaged or newer files that are kept beside the present one; beyond it, the oldest is deleted."""
 
@@ -360,8 +357,8 @@ class History:
     def __post_init__(self) -> None:
         if not 1 <= self.keep_bars <= 100_000_000:
             raise ConfigError(f"history.keep_bars = {self.keep_bars}: give 1 to 100000000 bars")
-        if not MIN_HISTORY_BYTES <= self.max_bytes <= 2**50:
-            raise ConfigError(f"history.max_bytes = {self.max_bytes}: give at least {MIN_HISTORY_BYTES} bytes")
+        if not 1_048_576 <= self.max_bytes <= 2**50:
+            raise ConfigError(f"history.max_bytes = {self.max_bytes}: give 1048576 bytes (1 MiB) or more")
         if self.file == "":
             raise ConfigError("history.file is empty: name a file, or leave it out")
 

@@ -21,6 +21,7 @@ import trio
 
 from ticker.config import (
     BARS_PER_TRANSACTION,
+    HISTORY_FINISH_SECONDS,
     HISTORY_PRUNE_SECONDS,
     HISTORY_READ_SECONDS,
     HISTORY_RETRY_SECONDS,
@@ -107,10 +108,11 @@ class BarHistory:
                 self._file.close()
 
     async def finish(self) -> None:
-        """Write what has changed since the last time."""
-        if self._file.writes:
-            self._take()
-            await self._write()
+        """Write what has changed since the last time, as far as there is time for it."""
+        with trio.move_on_after(HISTORY_FINISH_SECONDS):
+            if self._file.writes:
+                self._take()
+                await self._write()
 
     async def older(self, symbol: str, period: str, before: int, most: int) -> Bars:
         """Return the latest bars in the file that start before this time, in seconds. Raises `Refusal`."""
