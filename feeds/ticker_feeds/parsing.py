@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from urllib.parse import quote
 
-from ticker.market import FIELDS, KINDS, Instrument, Kind, Update
+from ticker.market import FIELDS, KINDS, Candle, Instrument, Kind, Levels, Trade, Update, Value
 from ticker.numbers import MAX_DIGITS, MAX_SCALE
 
 
@@ -14,7 +15,7 @@ class BadInput(Exception):
     """A row or object that cannot be used. `cause` is its name in the counters; the text adds the offending input."""
 
     def __init__(self, cause: str, detail: str) -> None:
-        super().__init__(f"{cause} ({detail[:80]})")
+        super().__init__(f"{cause} ({detail[:200]})")
         self.cause = cause
 
 
@@ -31,12 +32,31 @@ def encode_symbol(text: str) -> str:
     return _ENCODED.sub(lambda found: quote(found[0], safe=""), text)
 
 
-def guessed_instrument(update: Update) -> Instrument:
-    """Return an instrument for an update without a declaration: its scales are the decimal places of the values."""
+def guessed_instrument(said: Update | Levels | Trade | Candle) -> Instrument:
+    """Return an instrument for data without a declaration: its scales are the decimal places of the values."""
     places = {Kind.PRICE: 0, Kind.SIZE: 0}
-    for name, value in update.fields.items():
-        kind = KINDS.get(FIELDS.get(name, 0))
-        if kind in places and isinstance(value, str | Decimal):
+    for kind, value in _numbers(said):
+        if isinstance(value, str | Decimal):
             text = value if isinstance(value, str) else format(value, "f") if abs(value.adjusted()) < MAX_DIGITS else ""
             places[kind] = max(places[kind], min(len(text.partition(".")[2]), MAX_SCALE))
-    return Instrument(update.symbol, places[Kind.PRICE], places[Kind.SIZE])
+    return Instrument(said.symbol, places[Kind.PRICE], places[Kind.SIZE])
+
+
+def _numbers(said: Update | Levels | Trade | Candle) -> Iterator[tuple[Kind, Value]]:
+    """Yield the prices and sizes in a publication."""
+    if isinstance(said, Update):
+        for name, value in said.fields.items():
+            kind = KINDS.get(FIELDS.get(name, 0))
+            if kind is Kind.PRICE or kind is Kind.SIZE:
+                yield kind, value
+    elif isinstance(said, Levels):
+        for price, size in (*said.bids, *said.asks):
+            yield Kind.PRICE, price
+            yield Kind.SIZE, size
+    elif isinstance(said, Trade):
+        yield Kind.PRICE, said.price
+        yield Kind.SIZE, said.size
+    else:
+        for price in (said.open, said.high, said.low, said.close):
+            yield Kind.PRICE, price
+        yield Kind.SIZE, said.volume

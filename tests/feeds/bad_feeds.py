@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Update
+from ticker.market import FeedItem, Instrument, Level, Levels, Update
 
 Channel: TypeAlias = trio.abc.SendChannel[FeedItem]
 
@@ -60,6 +60,15 @@ class Reusing(Steady):
         while True:
             fields["trade_count"] = fields.get("trade_count", 0) + 1
             await updates.send(Update("A", fields))
+            await trio.sleep(0.1)
+
+
+class ReusingLevels(Steady):
+    async def go_on(self, updates: Channel) -> None:
+        bids: list[Level] = []
+        while True:
+            bids.append((len(bids) + 1, 1))
+            await updates.send(Levels("A", bids, (), complete=True))
             await trio.sleep(0.1)
 
 

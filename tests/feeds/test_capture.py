@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Publication, Stale, Update, Value, Withdrawal
+from ticker.market import Candle, Instrument, Level, Levels, Publication, Side, Stale, Trade, Update, Value, Withdrawal
 from ticker_feeds.recordings.capture import CHUNK_MOMENTS, Capture, CaptureWriter, segments
-from ticker_feeds.recordings.capture_format import MAGIC, MAX_BLOCK, Moment
+from ticker_feeds.recordings.capture_format import BEFORE, MAGIC, MAX_BLOCK, Moment
 
 GOLD = Instrument("GOLD", price_scale=2, size_scale=1, metadata={"venue": "X"})
 DAY = [
@@ -66,6 +66,93 @@ def test_own_decimals_and_stale_are_read_back(tmp_path: Path) -> None:
     fields: dict[str, Value] = {"funding": Decimal("0.0001"), "note": "0.0001", "count": 7, "large": 2**60}
     path = written(tmp_path / "day", Moment(1, [Update("A", fields), Stale("A", "gap")]))
     assert publications(read(path)) == [Update("A", {**fields, "large": Decimal(2**60)}), Stale("A", "gap")]
+
+
+figures: st.SearchStrategy[str | int] = st.integers(0, 2**53 - 1) | st.sampled_from(["1.50", "0", "-0.00001306"])
+sizes: st.SearchStrategy[str | int] = st.integers(0, 2**53 - 1) | st.sampled_from(["1.50", "0.0"])
+sides: st.SearchStrategy[list[Level]] = st.lists(st.tuples(figures, sizes), max_size=3)
+ROWS: st.SearchStrategy[Publication] = st.one_of(
+    st.builds(Levels, st.just("A"), sides, sides, st.just(value=True), st.none() | st.integers(1, 100)),
+    st.builds(Levels, st.just("A"), sides, sides, st.just(value=False), st.none()),
+    st.builds(
+        Trade,
+        st.just("A"),
+        figures,
+        sizes,
+        st.sampled_from([None, "buy", "sell"]),
+        st.none() | st.integers(0, 2**53 - 1),
+        st.none() | st.integers(0, 2**53 - 1) | st.sampled_from(["", "a-1"]),
+    ),
+    st.builds(
+        Candle,
+        st.just("A"),
+        st.just("5m"),
+        st.integers(0, 10**8).map(lambda number: 300 * number),
+        figures,
+        figures,
+        figures,
+        figures,
+        st.none() | sizes,
+        st.none() | st.integers(0, 10),
+    ),
+    st.builds(Stale, st.just("A"), st.just("gap"), st.booleans()),
+)
+
+
+@given(day=st.lists(st.lists(ROWS, max_size=4), min_size=1, max_size=4))
+def test_levels_trades_and_candles_are_read_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, day: list[list[Publication]]
+) -> None:
+    moments = [Moment(at, publications) for at, publications in enumerate(day, 1)]
+    assert read(written(tmp_path_factory.mktemp("day") / "day", *moments)) == moments
+
+
+def test_decimals_in_rows_are_read_back_as_their_digits(tmp_path: Path) -> None:
+    moment = Moment(
+        1,
+        [
+            Levels("A", [(Decimal("1.50"), 2**60)], (), complete=True),
+            Trade("A", Decimal("1E+2"), "1E-3", Side.BUY, Decimal("1.7E15")),  # type: ignore[arg-type]  # JSON has such times
+        ],
+    )
+    assert publications(read(written(tmp_path / "day", moment))) == [
+        Levels("A", [("1.50", str(2**60))], [], complete=True),
+        Trade("A", "100", "0.001", "buy", 1_700_000_000_000_000),
+    ]
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_lost_levels_leave_a_book_that_is_not_known(tmp_path: Path) -> None:
+    bad: list[Publication] = [
+        Levels("A", [("1,5", 1)], []),
+        Levels("B", [("1.5",)], []),  # type: ignore[list-item]  # as a bad feed does
+        Trade("A", "oops", 1),
+        Candle("A", "1m", 61, 1, 1, 1, 1),
+        Trade("A", 1, 1),
+    ]
+    writer = CaptureWriter(tmp_path / "day")
+    writer.write([Moment(1, bad)])
+    writer.close()
+    assert publications(read(tmp_path / "day")) == [
+        Stale("A", "bad_data", book_only=True),
+        Stale("B", "bad_data", book_only=True),
+        Trade("A", 1, 1),
+    ]
+    assert writer.refused.total() == 4
+
+
+def test_a_capture_of_version_1_is_read_and_continued_as_one_of_version_2(tmp_path: Path) -> None:
+    path = written(tmp_path / "day", DAY[0], Moment(10, [Stale("GOLD", "gap")]))
+    # Blocks of version 1: without `book_only`, the last element of a Stale.
+    payload = b"\x92\x0a\x91\x93\x03\xa4GOLD\xa3gap"
+    begin = path.read_bytes().replace(MAGIC, BEFORE)
+    end = begin.rindex(b"\xa4GOLD\xa3gap") - 13
+    path.write_bytes(begin[:end] + struct.pack(">II", len(payload), zlib.crc32(payload)) + payload)
+    old = [DAY[0], Moment(10, [Stale("GOLD", "gap")])]
+    assert read(path) == old
+    more = Moment(12, [Trade("GOLD", 1, 2)])
+    written(path, more)
+    assert path.read_bytes().startswith(MAGIC)
+    assert read(path) == [*old, more]
 
 
 def test_a_capture_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -152,7 +239,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -
         with pytest.raises(ConfigError, match=r"notes\.txt: is no capture"):
             act()
     assert path.read_text() == "precious"
-    path.write_bytes(MAGIC[:-1] + b"\x02")
+    path.write_bytes(MAGIC[:-1] + b"\x03")
     with pytest.raises(ConfigError, match="version"):
         CaptureWriter(path)
     with pytest.raises(ConfigError, match="No such file"):

@@ -26,6 +26,7 @@ from tests.feeds.bad_feeds import (
     Outliving,
     Queueing,
     Reusing,
+    ReusingLevels,
     RunningOnce,
     Sending,
     Shielded,
@@ -36,7 +37,7 @@ from tests.feeds.bad_feeds import (
 from ticker.config import Limits
 from ticker.core.last_value import LastValueCache
 from ticker.errors import BadPublication
-from ticker.market import MAX_BATCH, Instrument, Publication, Update, Withdrawal
+from ticker.market import MAX_BATCH, Candle, Instrument, Levels, Publication, Side, Stale, Trade, Update, Withdrawal
 from ticker_feeds.kit import Nonconformity, check_feed, conformance
 from ticker_feeds.kit.rules import RULES, PublicationChecker
 from ticker_feeds.simulation import Simulated
@@ -45,6 +46,8 @@ from ticker_feeds.simulation import Simulated
 def quote(**fields: object) -> Update:
     return Update("A", cast("dict[str, Any]", fields))
 
+
+BOOK = Levels("A", [(1, 5)], [(2, 5)], complete=True)
 
 BAD: list[tuple[str, Callable[[], Steady], str]] = [
     ("attributes", lambda: Attributed(silence_seconds=0), "silence_seconds is 0"),
@@ -61,8 +64,30 @@ BAD: list[tuple[str, Callable[[], Steady], str]] = [
     ("values", lambda: Sending(quote(time="now")), "A: 'now' is not a decimal number"),
     ("values", lambda: Sending(Update("A", cast("dict[str, Any]", [("bid", 1)]))), "no mapping"),
     ("status", lambda: Sending(quote(status="OPEN")), "A: status is 'OPEN'"),
+    ("declared first", lambda: Sending(Trade("B", 1, 1)), "'B' was sent before its Instrument"),
+    ("no floats", lambda: Sending(Levels("A", [(1.1, 5)], (), complete=True)), "A: Levels with the float 1.1"),  # type: ignore[list-item]
+    ("no floats", lambda: Sending(Trade("A", 1, 1, time=1.7e15)), "A: Trade with the float 1700000000000000.0"),  # type: ignore[arg-type]
+    ("whole book first", lambda: Sending(Levels("A", [(1, 5)], ())), "A: levels changed in a book without any"),
+    ("whole book first", lambda: Sending(BOOK, Stale("A", "gap"), Levels("A", [(1, 5)], ())), "in a book without any"),
+    ("whole book first", lambda: Sending(BOOK, Withdrawal("A"), Levels("A", [(1, 5)], ())), "in a book without any"),
+    ("tables", lambda: Sending(Levels("A", [(1,)], (), complete=True)), "A: bids[0] (1,): give [price, size]"),  # type: ignore[list-item]
+    (
+        "tables",
+        lambda: Sending(Levels("A", (), [(1, -5)], complete=True)),
+        "A: asks[0] size -5: a size is not",
+    ),
+    ("tables", lambda: Sending(Trade("A", 1, 1, "Buy")), "A: side 'Buy': give buy or sell"),
+    ("tables", lambda: Sending(Trade("A", 1, 1, time="12:00")), "A: time: '12:00' is not a decimal number"),  # type: ignore[arg-type]
+    ("tables", lambda: Sending(Trade("A", 1, 1, id=b"7")), "A: id b'7': give the venue's"),  # type: ignore[arg-type]
+    (
+        "tables",
+        lambda: Sending(Candle("A", "1m", 61, 1, 1, 1, 1)),
+        "A: start 61: a bar of 1m begins at",
+    ),
+    ("tables", lambda: Sending(Candle("A", "1m", 60, 1, 2, "1.5", 2)), "A: a bar from 1 to 2 with high 2 and low 1.5"),
     ("bounded batches", lambda: Sending([quote(last=1)] * (MAX_BATCH + 1)), f"{MAX_BATCH + 1} publications"),
     ("hands off", Reusing, "was altered when it had been sent"),
+    ("hands off", ReusingLevels, "was altered when it had been sent"),
     ("prompt cancellation", Shielded, "run went on for more than 1 s"),
     ("prompt cancellation", Swallowing, "run went on for more than 1 s"),
     ("prompt cancellation", FailingAtItsEnd, "run raised OSError: cannot say goodbye"),
@@ -98,6 +123,28 @@ def test_a_bad_feed_is_told_the_rule_what_happened_and_what_to_do(
     assert caught.value.rule == rule
     assert finding in caught.value.finding
     assert str(caught.value) == f"{rule}: {caught.value.finding}. {RULES[rule]}."
+
+
+def test_a_good_feed_with_a_book_trades_and_candles_passes() -> None:
+    check(
+        Sending(
+            [BOOK, Candle("A", "1m", 60, 1, 2, 1, 2, 5, 3), Candle("A", "1d", 79_200, "1.5", 2, -1, 2)],
+            Levels("A", [(1, 0)], [("2.5", Decimal(7))]),
+            Trade("A", 1, 0, Side.SELL, 1_700_000_000_000_000, "x-1"),
+            Stale("A", "gap", book_only=True),
+            [Levels("A", (), (), complete=True, depth=25), Levels("A", (), (("3", "1"),))],
+        )
+    )
+
+
+def test_a_feed_of_trades_alone_passes() -> None:
+    class Printing(Steady):
+        async def go_on(self, updates: Channel) -> None:
+            while True:
+                await updates.send(Trade("A", "1.25", 1))
+                await trio.sleep(0.1)
+
+    check(Printing())
 
 
 async def test_a_task_that_outlives_run_is_found() -> None:

@@ -24,15 +24,27 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_tests_of_the_page_pass_as_printed(tmp_path: Path) -> None:
-    clock, test_clock, test_venue = blocks("python")
-    for name, text in (("clock", clock), ("test_clock", test_clock), ("test_venue", test_venue)):
+    clock, gold, test_clock, test_venue = blocks("python")
+    test_gold = test_clock.replace("clock", "gold").replace("Clock(step=0.001)", "Gold()").replace("Clock", "Gold")
+    named = {"clock": clock, "gold": gold, "test_clock": test_clock, "test_gold": test_gold, "test_venue": test_venue}
+    for name, text in named.items():
         (tmp_path / f"{name}.py").write_text(text)
     # As its author would run it, and without plugins that only this repository has.
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_clock.py", "test_venue.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "test_clock.py",
+        "test_gold.py",
+        "test_venue.py",
+    ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
 
 
 def test_the_page_names_all_rules_fields_and_fault_symbols() -> None:

@@ -28,7 +28,7 @@ from functools import partial
 import trio
 
 from ticker.errors import sole
-from ticker.market import FeedItem, Update
+from ticker.market import FeedItem, Levels, Update
 from ticker.texts import shown
 from ticker_feeds import Feed
 from ticker_feeds.kit.rules import RULES, Nonconformity, PublicationChecker
@@ -259,10 +259,17 @@ class _Steps(trio.abc.Instrument):
 def _image(item: FeedItem) -> list[object]:
     """The present state of an item that was sent."""
     batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as in PublicationChecker
-    return [
-        (each.symbol, dict(each.fields)) if type(each) is Update and isinstance(each.fields, Mapping) else each
-        for each in batch
-    ]
+    return [_frozen(each) for each in batch]
+
+
+def _frozen(publication: object) -> object:
+    if type(publication) is Update and isinstance(publication.fields, Mapping):
+        return publication.symbol, dict(publication.fields)
+    return _copied(publication) if type(publication) is Levels else publication
+
+
+def _copied(value: object) -> object:
+    return [_copied(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -6,18 +6,22 @@ in one point: the declaration of instruments in every run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_BATCH,
     MAX_FIELDS,
+    Candle,
     Field,
     FieldKey,
     Instrument,
     Kind,
+    Levels,
     Stale,
     Status,
+    Trade,
     Update,
     Withdrawal,
     field_key,
@@ -26,18 +30,25 @@ from ticker.market import (
 )
 from ticker.numbers import parse_decimal
 from ticker.texts import shown
+from ticker_feeds.rows import check_candle, check_levels, check_trade
 
 RULES: Mapping[str, str] = {
     "attributes": "silence_seconds and instrument_silence_seconds are None or numbers above 0; counters maps names to"
     " whole numbers",
     "no failure": "For the kit, give the feed a source that works and goes on",
     "something comes": "Give the feed a source that has something to say at once, or the kit more `seconds`",
-    "publications only": "Send an Instrument, an Update, a Withdrawal or a Stale of ticker.market, or a list of these",
+    "publications only": "Send an Instrument, an Update, a Withdrawal, a Stale, Levels, a Trade or a Candle of"
+    " ticker.market, or a list of these",
     "declared first": "Send Instrument(symbol, ...) before anything else about a symbol, in every call of run",
     "no floats": "Hand over the source's own text, or Decimal, or int (json: parse_float=Decimal; msgspec:"
     " float_hook=Decimal): a float is already rounded",
     "values": "Prices and sizes are str, Decimal or int; times and counts int; other fields int, Decimal or short text"
     " (ticker.market says it all)",
+    "whole book first": "Let the first Levels of a book have complete=True, and the first ones after a Stale or a"
+    " Withdrawal",
+    "tables": "Levels have pairs of price and size; sizes are not negative; sides are buy or sell; times are whole"
+    " microseconds, starts of candles whole seconds, at a multiple of the period; a bar's high is its highest price,"
+    " its low the lowest (ticker.market says it all)",
     "status": "`status` is live, stale, halted or closed; say why in `reason`",
     "bounded batches": "Send it in several parts: `for batch in batches(publications)` (ticker.market)",
     "hands off": "Make a new dict and a new list for every send: the service reads them later",
@@ -66,7 +77,7 @@ class Nonconformity(AssertionError):
 
 
 class PublicationChecker:
-    """Checks everything that a feed sends in one run, and counts the updates."""
+    """Checks everything that a feed sends in one run, and counts the updates, levels and trades."""
 
     def __init__(self) -> None:
         self.updates = 0
@@ -91,7 +102,10 @@ class PublicationChecker:
             self._update(publication)
             self.updates += 1
         elif type(publication) is Withdrawal or type(publication) is Stale:
-            self._declared(publication.symbol)
+            self._declared(publication.symbol).has_book = False
+        elif isinstance(publication, Levels | Trade | Candle):
+            self._rows(publication)
+            self.updates += type(publication) is not Candle
         else:
             raise Nonconformity("publications only", f"{shown(publication)} was sent, a {type(publication).__name__}")
 
@@ -111,13 +125,26 @@ class PublicationChecker:
                 raise Nonconformity("no floats", f"{update.symbol}: {shown(name)} is the float {value!r}")
             if name == "status" and value is not None and value not in STATUSES:
                 raise Nonconformity("status", f"{update.symbol}: status is {shown(value)}")
-        _raise_as_nonconformity(update.symbol, lambda: copy.update(fields))
+        _raise_as_nonconformity("values", update.symbol, lambda: copy.update(fields))
+
+    def _rows(self, publication: Levels | Trade | Candle) -> None:
+        copy = self._declared(publication.symbol)
+        for cell in _cells(publication):
+            if isinstance(cell, float):
+                kind = type(publication).__name__
+                raise Nonconformity("no floats", f"{publication.symbol}: {kind} with the float {cell!r}")
+        _raise_as_nonconformity("tables", publication.symbol, lambda: _check_rows(publication))
+        if isinstance(publication, Levels):
+            if not publication.complete and not copy.has_book:
+                raise Nonconformity("whole book first", f"{publication.symbol}: levels changed in a book without any")
+            copy.has_book = True
 
 
 class _InstrumentCopy:
-    """An instrument as far as the rules need it: its names of fields."""
+    """An instrument as far as the rules need it: its names of fields, and whether its book is known."""
 
     def __init__(self) -> None:
+        self.has_book = False
         self.keys: set[FieldKey] = set()
 
     def update(self, fields: Mapping[str, object]) -> None:
@@ -134,8 +161,28 @@ class _InstrumentCopy:
             raise BadPublication(f"more than {MAX_FIELDS} fields")
 
 
-def _raise_as_nonconformity(symbol: str, take: Callable[[], None]) -> None:
+def _raise_as_nonconformity(rule: str, symbol: str, take: Callable[[], None]) -> None:
     try:
         take()
     except BadPublication as error:
-        raise Nonconformity("values", f"{symbol}: {error}") from None
+        raise Nonconformity(rule, f"{symbol}: {error}") from None
+
+
+def _check_rows(publication: Levels | Trade | Candle) -> None:
+    """Raise `BadPublication` for one that the service cannot read, and for a bar that cannot be."""
+    if isinstance(publication, Levels):
+        check_levels(publication)
+    elif isinstance(publication, Trade):
+        check_trade(publication)
+    else:
+        check_candle(publication)
+        first, high, low, last = (Decimal(str(price)) for price in publication[3:7])
+        if not low <= min(first, last) <= max(first, last) <= high:
+            raise BadPublication(f"a bar from {first} to {last} with high {high} and low {low}")
+
+
+def _cells(value: object) -> Iterator[object]:
+    """Yield the cells of a publication with rows, also those of its levels."""
+    for each in value if isinstance(value, list | tuple) else ():
+        yield each
+        yield from _cells(each)

@@ -6,10 +6,19 @@ the payload's CRC-32, four bytes each, big-endian, and the payload, in msgpack:
 - the first block of a segment: `{"segment": n, "instruments": [...]}`, the instruments declared before
   this segment began, so that it can be played alone;
 - every other block: `[time, [publication, ...]]`, one moment, with the time of its recording in microseconds since 1970
-  UTC. A publication is `[0, symbol, price_scale, size_scale, metadata]`, `[1, symbol, {field: value}]`, `[2, symbol]`
-  or `[3, symbol, reason]`: an instrument, an update, a withdrawal, or that the instrument is stale. Prices and sizes
-  are texts as the feed wrote them, or integers; a decimal in one of the feed's own fields is an array of its text, and
-  a value that could not be read is `["NaN"]`, so that it is withdrawn whenever it is played.
+  UTC. A publication is one of
+
+      [0, symbol, price_scale, size_scale, metadata]                             an instrument
+      [1, symbol, {field: value}]                                                an update
+      [2, symbol]                                                                a withdrawal
+      [3, symbol, reason, book_only]                                             the instrument, or its book, is stale
+      [4, symbol, [[price, size], ...], [[price, size], ...], complete, depth]   levels: bids, asks
+      [5, symbol, price, size, side, time, id]                                   a trade
+      [6, symbol, period, start, open, high, low, close, volume, trades]         a candle
+
+  Prices and sizes are texts as the feed wrote them, or integers; a decimal in one of the feed's own fields is an array
+  of its text, and a value that could not be read is `["NaN"]`, so that it is withdrawn whenever it is played. Version 1
+  had the first four, without `book_only`; a writer that continues such a segment makes it one of version 2.
 
 A capture is `FILE`, then `FILE.0001`, `FILE.0002` and so on, where segments were to have a limited size.
 
@@ -34,6 +43,7 @@ import msgspec
 from ticker.errors import BadPublication, ConfigError, count_cause
 from ticker.market import Instrument, Publication, Reason, Stale
 from ticker_feeds.recordings.capture_format import (
+    BEFORE,
     HEAD,
     MAGIC,
     MAX_BLOCK,
@@ -55,7 +65,7 @@ _log = logging.getLogger(__name__)
 def is_capture(path: str | Path) -> bool:
     """Whether this file begins as a capture does. Raises `OSError`."""
     with Path(path).open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        return file.read(len(MAGIC)) in {MAGIC, BEFORE}
 
 
 def segments(path: str | Path) -> list[Path]:
@@ -123,6 +133,8 @@ class CaptureWriter:
             self._number = len(files) - 1
             self._file = stack.enter_context(files[-1].open("r+b", buffering=0))
             self._size = self._start = self._cut_tail(files[-1])
+            if self._size:
+                os.pwrite(self._file.fileno(), MAGIC, 0)
             if self._size == 0:
                 self._begin()
             self._owned = stack.pop_all()
@@ -235,7 +247,7 @@ class _Segment:
         self._file = file
         self._file_size = os.fstat(file.fileno()).st_size
         magic = file.read(len(MAGIC))
-        if not MAGIC.startswith(magic):
+        if not MAGIC.startswith(magic) and magic != BEFORE:
             raise ConfigError(f"{path}: is no capture, or one of a version that this program does not know")
         self._payloads = self._blocks()
         payload = next(self._payloads, None)

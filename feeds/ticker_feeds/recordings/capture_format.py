@@ -12,11 +12,14 @@ import msgspec
 
 from ticker.errors import BadPublication
 from ticker.market import (
+    Candle,
     Instrument,
     Kind,
+    Levels,
     Publication,
     Reason,
     Stale,
+    Trade,
     Update,
     Value,
     Withdrawal,
@@ -27,10 +30,22 @@ from ticker.market import (
     plain,
     read_value,
 )
-from ticker.numbers import MAX_INTEGER, decimal_text, is_plain_decimal, parse_decimal
 from ticker.texts import shown
+from ticker_feeds.recordings.capture_rows import (
+    RecordedCandle,
+    RecordedLevels,
+    RecordedTrade,
+    packed_rows,
+    recorded_number,
+    unpacked_rows,
+)
 
-MAGIC = b"ticker\x00\x01"
+MAGIC = b"ticker\x00\x02"
+"""The beginning of a file: `ticker`, 0 and the format's version."""
+
+BEFORE = b"ticker\x00\x01"
+"""That of version 1, which has the same blocks, but no levels, trades and candles."""
+
 MAX_BLOCK = 2**24
 """The most bytes of a payload. A moment of more, some 80,000 full updates, is written as several with the same time."""
 
@@ -73,9 +88,10 @@ class _Withdrawn(msgspec.Struct, array_like=True, tag=2):
 class _Outdated(msgspec.Struct, array_like=True, tag=3):
     symbol: str
     reason: str
+    book_only: bool = False
 
 
-_Published: TypeAlias = _Declared | _Updated | _Withdrawn | _Outdated
+_Published: TypeAlias = _Declared | _Updated | _Withdrawn | _Outdated | RecordedLevels | RecordedTrade | RecordedCandle
 
 
 class _Header(msgspec.Struct):
@@ -112,9 +128,11 @@ def encode_moment(moment: Moment, refuse: Refuse) -> list[bytes]:
         except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
             cause = f"{type(error).__name__} while it was read"
             refuse(error if isinstance(error, BadPublication) else BadPublication(f"{cause}: {shown(error)}"))
+            # As in the service: whatever it was to say, nothing said before can be taken for current.
             if type(publication) is Update and is_symbol(publication.symbol):
-                # As in the service: whatever it was to say, nothing said before can be taken for current.
                 published.append(_Outdated(publication.symbol, Reason.BAD_DATA))
+            elif type(publication) is Levels and is_symbol(publication.symbol):
+                published.append(_Outdated(publication.symbol, Reason.BAD_DATA, book_only=True))
     return _encode_parts(moment.time, published, refuse)
 
 
@@ -149,7 +167,10 @@ def _packed(publication: object, refuse: Refuse) -> _Published:
         return _Withdrawn(publication.symbol)
     if type(publication) is Stale and is_symbol(publication.symbol):
         reason = plain(publication.reason)
-        return _Outdated(publication.symbol, reason if is_text(reason) else Reason.BAD_DATA)
+        reason = reason if is_text(reason) else Reason.BAD_DATA
+        return _Outdated(publication.symbol, reason, publication.book_only is True)
+    if isinstance(publication, Levels | Trade | Candle) and is_symbol(publication.symbol):
+        return packed_rows(publication)
     raise BadPublication(f"{shown(publication)} is no publication")
 
 
@@ -163,21 +184,12 @@ def _packed_fields(fields: Mapping[str, Value], refuse: Refuse) -> dict[str, _Va
             refuse(error)
             continue
         try:
-            packed[name] = _number(value) if kind is Kind.PRICE or kind is Kind.SIZE else read_value(kind, value)
+            number = value is not None and (kind is Kind.PRICE or kind is Kind.SIZE)
+            packed[name] = recorded_number(value) if number else read_value(kind, value)
         except BadPublication as error:
             packed[name] = _UNREADABLE
             refuse(BadPublication(f"{name}: {error}"))
     return packed
-
-
-def _number(value: object) -> str | int | None:
-    """Return a price or size as it is written. Raises `BadPublication`."""
-    if value is None or (type(value) is int and abs(value) <= MAX_INTEGER):
-        return value
-    digits, places = parse_decimal(value)
-    # Its own zeros are kept: they tell the decimal places that the source has.
-    text = value if isinstance(value, str) else format(value, "f") if isinstance(value, Decimal) else ""
-    return text if is_plain_decimal(text) else decimal_text(digits, places)
 
 
 def _unpacked(published: _Published) -> Publication:
@@ -187,8 +199,8 @@ def _unpacked(published: _Published) -> Publication:
     if isinstance(published, _Declared):
         return _instrument(published)
     if isinstance(published, _Outdated):
-        return Stale(published.symbol, published.reason)
-    return Withdrawal(published.symbol)
+        return Stale(published.symbol, published.reason, published.book_only)
+    return Withdrawal(published.symbol) if isinstance(published, _Withdrawn) else unpacked_rows(published)
 
 
 def _instrument(declared: _Declared) -> Instrument:

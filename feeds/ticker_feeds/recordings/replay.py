@@ -20,11 +20,10 @@ from typing import TypeAlias
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Reason, Stale, Update, is_symbol
+from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Reason, Stale, Trade, Update, is_symbol
 from ticker_feeds.file_thread import Closer, FileThread
 from ticker_feeds.parsing import guessed_instrument
-from ticker_feeds.recordings.capture import Capture
-from ticker_feeds.recordings.capture_format import MAGIC as CAPTURE
+from ticker_feeds.recordings.capture import Capture, is_capture
 from ticker_feeds.recordings.capture_format import Moment
 from ticker_feeds.recordings.pace import WAKE_UP_SECONDS, Pace
 from ticker_feeds.recordings.parquet_files import MAGIC as PARQUET
@@ -235,7 +234,7 @@ def declared(publications: Iterable[Publication], announced: set[str]) -> Iterat
     for publication in publications:
         if type(publication) is Instrument:
             announced.add(publication.symbol)
-        elif type(publication) is Update and publication.symbol not in announced:
+        elif isinstance(publication, Update | Levels | Trade | Candle) and publication.symbol not in announced:
             announced.add(publication.symbol)
             yield guessed_instrument(publication)
         yield publication
@@ -264,11 +263,12 @@ def _tape(path: str, kind: str | None, options: TableOptions, skipped: Counter[s
 def _kind(path: str) -> str:
     """Return the format of a file by its first bytes; an unreadable file is read again as CSV, which says so."""
     try:
+        if is_capture(path):
+            return "capture"
         with Path(path).open("rb") as file:
-            begin = file.read(len(CAPTURE))
+            return "parquet" if file.read(len(PARQUET)) == PARQUET else "csv"
     except (OSError, ValueError):
         return "csv"
-    return "capture" if begin == CAPTURE else "parquet" if begin.startswith(PARQUET) else "csv"
 
 
 def _moments(source: Recording | ParquetRecording) -> Chunks:
