@@ -52,6 +52,13 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "churn_ended": ("churn clients ended", "{:,.0f}"),
     "churn_remaining": ("churn clients connected at the end", "{:,.0f}"),
     "churn_stalled": ("churn clients stalled", "{:,.0f}"),
+    "bytes_per_delta": ("bytes per table in a delta", "{:.1f}"),
+    "bytes_per_print": ("bytes per print", "{:.1f}"),
+    "missed": ("prints missed", "{:,.0f}"),
+    "open_ms": ("ms from the subscribe to all bars", "{:.1f}"),
+    "open_bytes": ("bytes to open a chart", "{:,.0f}"),
+    "resume_rows": ("bars on resume", "{:.0f}"),
+    "resume_bytes": ("bytes on resume", "{:,.0f}"),
     "attacks_per_second": ("pings, handshakes, requests/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
     "load": ("load client", "{:.0%}"),
@@ -78,6 +85,9 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     ),
     "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
     **dict.fromkeys(("attackers-5k", "attackers-50k"), ("cpu", *_LATENCY, "attacks_per_second", "peak_memory", "load")),
+    "depth": ("cpu", *_COST, "bytes_per_delta", "memory", "load"),
+    "tape": ("cpu", *_COST, "bytes_per_delta", "bytes_per_print", "missed", "load"),
+    "bars": ("memory", "open_ms", "open_bytes", "resume_rows", "resume_bytes", "cpu"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
 }
 

@@ -95,10 +95,19 @@ class Run:
             client.close()
         self.extra_clients = []
 
+    @property
+    def next_price(self) -> int:
+        """The first price of the next phase."""
+        return self._price
+
+    def schedule(self, phase: Phase) -> Schedule:
+        """Return the updates of a phase."""
+        return Schedule(phase, self.job.workload.symbols, first_price=self._price, seed=self._phases)
+
     def phase(self, phase: Phase, begin: Callable[[PhaseRun], SideActivity] | None = None) -> Sample:
         """Run a phase, with a side activity if one is given, such as a connection storm."""
         self._phases += 1
-        schedule = Schedule(phase, self.job.workload.symbols, first_price=self._price, seed=self._phases)
+        schedule = self.schedule(phase)
         slow = SlowClients(self.clients, schedule) if phase.slow else None
         pool = ClientPool(self.clients, self.job.workload.probes, slow.clients if slow else (), long=phase.long)
         phase_run = PhaseRun(self.process, pool, schedule)
@@ -155,10 +164,11 @@ class Run:
         for client in all_clients:
             if client.reader.fault:
                 return client.reader.fault
-        inexact = sum(not self._exact(client) for client in all_clients)
+        inexact = sum(not self.is_exact(client) for client in all_clients)
         return f"{inexact} of {len(all_clients)} clients ended with a wrong price" if inexact else ""
 
-    def _exact(self, client: Client) -> bool:
+    def is_exact(self, client: Client) -> bool:
+        """Return whether a client has the last price of each of its instruments."""
         known, latest = client.state, self._latest
         return all(
             known.get(number) == latest[number]

@@ -16,6 +16,7 @@ from benchmarks.run import Job, Run
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS, Start
 from benchmarks.soak import run_soak
+from benchmarks.tables.run import run_bars, run_depth, run_tape
 from benchmarks.workloads import Phase
 from ticker.net.devcert import DevelopmentCertificate
 
@@ -31,7 +32,7 @@ CONNECTED_BEFORE = 300
 def measure(job: Job, certificate: DevelopmentCertificate) -> Iterator[Sample]:
     """Start the server and yield the samples of its run."""
     workload, port = job.workload, free_port()
-    start = Start(port, certificate.cert, certificate.key, workload.symbols, workload.budget_ms)
+    start = Start(port, certificate.cert, certificate.key, workload.symbols, workload.budget_ms, workload.feed)
     try:
         with ServerProcess(SERVERS[job.server], start) as process:
             run = Run(job, process, port)
@@ -159,4 +160,7 @@ SCENARIOS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "storm": run_storm,
     "soak": run_soak,
     "floods": run_floods,
+    "depth": run_depth,
+    "tape": run_tape,
+    "bars": run_bars,
 }

@@ -21,13 +21,14 @@ PEERS = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start options of a server: port, certificate, number of symbols, and milliseconds to collect updates."""
+    """Start options of a server: port, certificate, symbols, milliseconds to collect updates; Ticker's feed."""
 
     port: int
     cert: Path
     key: Path
     symbols: int
     budget_ms: int
+    feed: str = "benchmarks.feed:Lines"
 
     @property
     def arguments(self) -> list[str]:
@@ -55,7 +56,7 @@ def _ticker(start: Start, *program: str) -> list[str]:
     flags = {
         "--config": str(Path(__file__).parent / "ticker.toml"),
         "--listen": f"127.0.0.1:{start.port}",
-        "--feed": f"benchmarks.feed:Lines?symbols={start.symbols}",
+        "--feed": f"{start.feed}?symbols={start.symbols}",
         "--tls-cert": str(start.cert),
         "--tls-key": str(start.key),
         "--interval": str(start.budget_ms),

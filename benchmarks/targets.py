@@ -35,9 +35,9 @@ class Measured:
 
 
 def targets(samples: Sequence[Sample]) -> list[Row]:
-    """Return the targets of a full campaign, measured or not, and those of the floods if measured."""
+    """Return the targets of a full campaign, measured or not, and those of workloads by name only if measured."""
     measured = Measured(samples)
-    groups = (_cost, _open, _trouble, _connections, _rates, _floods)
+    groups = (_cost, _open, _trouble, _connections, _rates, _floods, _tables)
     return [row for group in groups for row in group(measured)]
 
 
@@ -106,6 +106,24 @@ def _floods(measured: Measured) -> Iterator[Row]:
             if during is not None:
                 yield _ratio(f"{workload}, {kind}: p99 of the others, of the usual", 5, during, usual)
                 yield _at_most(f"{workload}, {kind}: p99 of the others", during, 100, "ms")
+
+
+def _tables(measured: Measured) -> Iterator[Row]:
+    """Yield targets only if measured."""
+    for name, workload, metric, limit, unit in (
+        ("CPU of a core", "depth", "cpu", 60, "%"),
+        ("p99", "depth", "p99", 50, "ms"),
+        ("bytes per book:10 in a delta", "depth", "bytes_per_delta", 100, "bytes"),
+        ("bytes per print", "tape", "bytes_per_print", 30, "bytes"),
+        ("prints missed by clients that keep up", "tape", "missed", 0, ""),
+        ("memory with books and bars of 500 instruments", "bars", "memory", 600, "MB"),
+    ):
+        value = measured.get(workload, metric)
+        if value is not None:
+            yield _at_most(f"{workload}: {name}", value * 100 if unit == "%" else value, limit, unit)
+    opened, resumed = (measured.get("bars", metric) for metric in ("open_bytes", "resume_bytes"))
+    if opened is not None:
+        yield _ratio("bars: bytes to resume after ten minutes, of those to open the chart", 0.1, resumed, opened)
 
 
 def _ratio(name: str, limit: float, ours: float | None, theirs: float | None) -> Row:

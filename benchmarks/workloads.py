@@ -33,7 +33,7 @@ class Phase:
         return self.label or f"{self.rate:,}/s"
 
 
-ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods"]
+ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods", "depth", "tape", "bars"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Workload:
     """Only `MAIN_PEERS` take part unless others are named: results differ little between peers."""
     ticker_only: bool = False
     """Neither peers nor floors take part, and a campaign has it only by name."""
+    feed: str = "benchmarks.feed:Lines"
+    """Ticker's feed."""
     harder_than: str = ""
     """Servers that could not keep up with that workload are not tried on this one."""
 
@@ -163,6 +165,38 @@ WORKLOADS: Mapping[str, Workload] = {
         phases=(Phase(500, 20.0),),
         probes=1.0,
         ticker_only=True,
+    ),
+    "depth": Workload(
+        "100 clients of ten books of 100 instruments with recorded depth, ten events a second each",
+        clients=100,
+        symbols=100,
+        watched=10,
+        phases=(Phase(1000, 20.0),),
+        scenario="depth",
+        probes=0.1,
+        ticker_only=True,
+        feed="benchmarks.tables.feed:VenueLines",
+    ),
+    "tape": Workload(
+        "100 clients of ten tapes of 100 instruments with recorded prints, 20 a second each",
+        clients=100,
+        symbols=100,
+        watched=10,
+        phases=(Phase(2000, 20.0),),
+        scenario="tape",
+        probes=0.1,
+        ticker_only=True,
+        feed="benchmarks.tables.feed:VenueLines",
+    ),
+    "bars": Workload(
+        "500 instruments with a book and 300 bars of four periods; charts that are opened, and resumed",
+        clients=20,
+        symbols=500,
+        watched=1,
+        phases=(Phase(0, label="charts"),),
+        scenario="bars",
+        ticker_only=True,
+        feed="benchmarks.tables.feed:PastAndPresent",
     ),
     "attackers-5k": ATTACKED,
     "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),
