@@ -40,6 +40,13 @@ def bar(start: int, **columns: object) -> tuple[object, ...]:
     return (start, *{**prices, "volume": D(5), "count": 12, **columns}.values())
 
 
+def present(tables: Mapping[str, Mapping[str, object]], now: float = 1.0, screen: Screen | None = None) -> Screen:
+    """A screen of tables whose present fields are these."""
+    screen = screen or Screen("u")
+    screen.apply(of(tables), now, tables.__getitem__)
+    return screen
+
+
 def line(changes: Mapping[str, object]) -> object:
     return json.loads(line_of(of(changes)))["changes"]
 
@@ -84,9 +91,8 @@ def test_a_line_with_a_status_alone_has_no_rows() -> None:
 
 
 def test_a_ladder_has_the_best_levels_of_both_sides_beside_each_other() -> None:
-    screen = Screen("u")
-    fields = {"bids": levels(("10", "2"), ("9.5", "1")), "asks": levels(("11", "3"), ("10.5", "4")), "status": "live"}
-    screen.apply(of({BOOK: fields}), 1)
+    fields = {"bids": levels(("10", "2"), ("9.5", "1")), "asks": levels(("10.5", "4"), ("11", "3")), "status": "live"}
+    screen = present({BOOK: fields})
     lines = [each.split() for each in drawn(screen).splitlines()]
     assert [*BOOK.split(), "live"] in lines
     at = lines.index(["bid", "size", "bid", "ask", "ask", "size"])
@@ -94,10 +100,9 @@ def test_a_ladder_has_the_best_levels_of_both_sides_beside_each_other() -> None:
     assert "symbol" not in drawn(screen), "an empty list of instruments takes no room"
 
 
-def test_a_level_without_a_size_leaves_the_ladder_and_a_changed_size_flashes() -> None:
-    screen = Screen("u")
-    screen.apply(of({BOOK: {"bids": levels(("10", "2"), ("9", "7")), "asks": levels(("11", "5"))}}), 1)
-    screen.apply(of({BOOK: {"bids": levels(("10", None), ("9", "8")), "asks": levels(("11", "4"))}}, 2), 2)
+def test_a_level_that_is_gone_leaves_the_ladder_and_a_changed_size_flashes() -> None:
+    screen = present({BOOK: {"bids": levels(("10", "2"), ("9", "7")), "asks": levels(("11", "5"))}})
+    present({BOOK: {"bids": levels(("9", "8")), "asks": levels(("11", "4"))}}, 2, screen)
     text = drawn(screen, 2, colours=True)
     assert re.search(rf"{re.escape(GREEN)} *8\x1b", text)
     assert re.search(rf"{re.escape(RED)} *4\x1b", text)
@@ -108,34 +113,30 @@ def test_a_level_without_a_size_leaves_the_ladder_and_a_changed_size_flashes() -
 
 
 def test_an_empty_side_and_an_empty_book_are_shown_as_such() -> None:
-    screen = Screen("u")
-    screen.apply(of({BOOK: {"status": "stale", "reason": "no_data"}}), 1)
+    screen = present({BOOK: {"bids": [], "asks": [], "status": "stale", "reason": "no_data"}})
     assert row(drawn(screen), "BTCUSDT")[1:] == ["book:10", "stale", "no_data"]
-    screen.apply(of({BOOK: {"asks": levels(("3", "1"))}}), 1)
+    present({BOOK: {"bids": [], "asks": levels(("3", "1"))}}, 1, screen)
     assert ["3", "1"] in [each.split() for each in drawn(screen).splitlines()]
 
 
-def test_rows_that_are_all_gone_leave_the_panel() -> None:
-    screen = Screen("u")
-    screen.apply(of({TAPE: {"trades": [trade(7)]}, BOOK: {"bids": levels(("5", "1"))}}), 1)
-    screen.apply(of({TAPE: {"trades": None}, BOOK: {"bids": None}}), 2)
+def test_a_table_that_has_left_the_copy_is_empty() -> None:
+    screen = present({TAPE: {"trades": [trade(7)], "status": "live"}, BOOK: {"bids": levels(("5", "1"))}})
+    screen.apply(of({TAPE: {"status": None}, BOOK: {"bids": levels(("5", None))}}), 2)
     assert "1.08514" not in drawn(screen)
-    screen.apply(of({TAPE: {"trades": [trade(1)]}}), 3)
-    assert "1.08514" in drawn(screen)
+    assert row(drawn(screen), "EURUSD") == ["EURUSD", "trades:3"]
 
 
-def test_a_tape_has_the_latest_prints_first_and_only_as_many_as_its_name_says() -> None:
-    screen = Screen("u")
-    screen.apply(of({TAPE: {"trades": [trade(number, size=D(number)) for number in (5, 6, 7, 8)]}}), 1)
-    screen.apply(of({TAPE: {"trades": [trade(7, size=D(0), side="sell")]}}), 1)
-    rows = [each.split() for each in drawn(screen).splitlines() if "1.08514" in each]
-    assert [each[-1] for each in rows] == ["8", "7", "6"]
-    assert rows[1] == ["14:55:37.738", "sell", "1.08514", "0", "7"]
+def test_a_tape_has_the_latest_prints_first() -> None:
+    rows = [trade(number, size=D(number)) for number in (6, 7, 8)]
+    rows[1] = trade(7, size=D(0), side="sell")
+    text = drawn(present({TAPE: {"trades": rows}}))
+    shown_rows = [each.split() for each in text.splitlines() if "1.08514" in each]
+    assert [each[-1] for each in shown_rows] == ["8", "7", "6"]
+    assert shown_rows[1] == ["14:55:37.738", "sell", "1.08514", "0", "7"]
 
 
 def test_bars_have_the_latest_first_with_their_start() -> None:
-    screen = Screen("u")
-    screen.apply(of({BARS: {"candles": [bar(1795877700), bar(1795877760, close=D("1.0"))]}}), 1)
+    screen = present({BARS: {"candles": [bar(1795877700), bar(1795877760, close=D("1.0"))]}})
     rows = [each.split() for each in drawn(screen).splitlines() if "1.30" in each]
     assert rows == [
         ["2026-11-28", "14:56:00", "1.1", "1.30", "1.0", "1.0", "5", "12"],
@@ -147,16 +148,9 @@ def test_bars_have_the_latest_first_with_their_start() -> None:
 def test_several_names_share_the_window_and_those_without_room_are_counted(height: int) -> None:
     screen = Screen("u")
     many = levels(*((str(number), "1") for number in range(30)))
-    screen.apply(
-        of({
-            "AA": {"bid": D(1)},
-            "AB": {"bid": D(1)},
-            "X book:10": {"bids": many},
-            "Y book:10": {"bids": many},
-            "Z book:10": {"asks": many},
-        }),
-        1,
-    )  # fmt: skip
+    screen.apply(of({"AA": {"bid": D(1)}, "AB": {"bid": D(1)}}), 1)
+    books = {"X book:10": {"bids": many}, "Y book:10": {"bids": many}, "Z book:10": {"asks": many}}
+    present(books, 1, screen)
     text = drawn(screen, height=height)
     assert len(text.splitlines()) <= height
     assert row(text, "AA") == ["AA", "1"]
@@ -174,8 +168,7 @@ def test_room_that_a_small_panel_does_not_need_goes_to_the_others() -> None:
 
 
 def test_while_the_connection_is_lost_no_table_looks_live() -> None:
-    screen = Screen("u")
-    screen.apply(of({BOOK: {"bids": levels(("5", "1")), "status": "live"}}), 1)
+    screen = present({BOOK: {"bids": levels(("5", "1")), "status": "live"}})
     screen.apply_event(Disconnected("gone", 1.0))
     assert "live" not in drawn(screen)
     assert "connection lost" in drawn(screen)
@@ -185,10 +178,10 @@ def test_while_the_connection_is_lost_no_table_looks_live() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_whatever_a_server_sends_is_shown_as_text_only(width: int) -> None:
-    screen = Screen("u")
     hostile = f"{HOSTILE} book:10"
-    screen.apply(of({hostile: {"bids": levels(("5", "1")), "status": HOSTILE}}), 1)
-    screen.apply(of({TAPE: {"trades": [trade(7, side=HOSTILE, time=2**53)]}, BARS: {"candles": [bar(-(2**53))]}}), 1)
+    screen = present({hostile: {"bids": levels(("5", "1")), "status": HOSTILE}})
+    odd = {TAPE: {"trades": [trade(7, side=HOSTILE, time=2**53)]}, BARS: {"candles": [bar(-(2**53))]}}
+    present(odd, 1, screen)
     assert all(each.isprintable() for each in drawn(screen, width=width).splitlines())
     text = line_of(of({hostile: {"bids": [], "status": HOSTILE}, TAPE: {"trades": [trade(7, side=HOSTILE)]}}))
     assert text.isprintable()

@@ -1,7 +1,6 @@
 """The tables of `ticker watch`: a book as a ladder, prints as a tape, and bars, each a panel of the screen.
 
-A panel is built from changes alone, by the rules of the client's copy: rows merge by their key, and of prints and bars
-the latest are kept.
+A panel shows the rows that the client's copy has.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from ticker.market import Side, Status
 from ticker.protocol.tables import BOOK, CANDLES, TRADES, parse_table, split_name
 from ticker.texts import printable
 
+SIDES = ("bids", "asks")
 FLASH_SECONDS = 0.5
 UP, DOWN = "black on green", "white on red"
 
@@ -35,20 +35,15 @@ class Panel(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._marks: dict[str, str] = {}
-        """Its status and reason."""
+        self._fields: Mapping[str, object] = {}
 
-    def apply(self, fields: Mapping[str, object], now: float) -> None:
-        """Apply changed fields that arrived at `now`."""
-        for field, value in fields.items():
-            if field in {"status", "reason"}:
-                self._marks[field] = shown(cast("Cell", value))
-            else:
-                self.apply_rows(field, rows_in(field, value) if value is not None else None, now)
+    def show(self, fields: Mapping[str, object], now: float) -> None:  # noqa: ARG002  # for panels that flash
+        """Show these present fields, all of them, from `now` on."""
+        self._fields = fields
 
-    @abstractmethod
-    def apply_rows(self, field: str, rows: Sequence[Row] | None, now: float) -> None:
-        """Apply changed rows of a field; None if all of them are gone."""
+    def rows(self, field: str) -> list[Row]:
+        """Return the present rows of a field in their order: the best level first, other rows by their key."""
+        return rows_in(field, self._fields.get(field) or ())
 
     @abstractmethod
     def body(self, now: float, rows: int) -> Table:
@@ -70,8 +65,8 @@ class Panel(ABC):
     def _status(self, *, lost: bool) -> Text:
         if lost:
             return Text("connection lost", "bold red")
-        status = self._marks.get("status", "")
-        text = f"{status} {self._marks.get('reason', '')}".strip()
+        status, reason = (shown(cast("Cell", self._fields.get(name))) for name in ("status", "reason"))
+        text = f"{status} {reason}".strip()
         return Text(text, "green" if status == Status.LIVE else "bold yellow")
 
 
@@ -80,43 +75,37 @@ class Ladder(Panel):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._sides: dict[str, dict[Decimal, Decimal]] = {"bids": {}, "asks": {}}
-        self._moved: dict[tuple[str, Decimal], tuple[float, str]] = {}
+        self._moved: dict[tuple[str, Cell], tuple[float, str]] = {}
+        """By side and price."""
 
     @property
     def height(self) -> int:
         """The number of levels of the longer side."""
-        return max(map(len, self._sides.values()))
+        return max(len(self.rows(field)) for field in SIDES)
 
-    def apply_rows(self, field: str, rows: Sequence[Row] | None, now: float) -> None:
-        """Apply levels: one without a size is gone."""
-        side = self._sides.get(field)
-        if side is None:
-            return
-        if rows is None:
-            side.clear()
-        for price, size in cast("Sequence[tuple[Decimal, Decimal | None]]", rows or ()):
-            before = side.get(price)
-            if size is None:
-                side.pop(price, None)
-                self._moved.pop((field, price), None)
-                continue
-            if before is not None and size != before:
-                self._moved[field, price] = now, UP if size > before else DOWN
-            side[price] = size
+    def show(self, fields: Mapping[str, object], now: float) -> None:
+        """Show these levels; those whose size is another one flash."""
+        before = {(field, price): size for field in SIDES for price, size in self.rows(field)}
+        super().show(fields, now)
+        moved = {}
+        for field in SIDES:
+            for price, size in self.rows(field):
+                key, old = (field, price), before.get((field, price))
+                if old is not None and size != old:
+                    moved[key] = now, UP if cast("Decimal", size) > cast("Decimal", old) else DOWN
+                elif key in self._moved:
+                    moved[key] = self._moved[key]
+        self._moved = moved
 
     def body(self, now: float, rows: int) -> Table:
         """Return the best levels."""
         table = _table("bid size", "bid", "ask", "ask size")
-        best = [
-            [(price, self._sides[field][price]) for price in sorted(self._sides[field], reverse=field == "bids")[:rows]]
-            for field in ("bids", "asks")
-        ]
+        best = [self.rows(field)[:rows] for field in SIDES]
         for number in range(max(1, *map(len, best))):
             cells: list[Text] = []
-            for field, levels in zip(("bids", "asks"), best, strict=True):
+            for field, levels in zip(SIDES, best, strict=True):
                 price, size = levels[number] if number < len(levels) else (None, None)
-                at, style = self._moved.get((field, price), (now - FLASH_SECONDS, "")) if price is not None else (0, "")
+                at, style = self._moved.get((field, price), (now - FLASH_SECONDS, ""))
                 pair = [Text(shown(size), style if now - at < FLASH_SECONDS else ""), Text(shown(price))]
                 cells += pair if field == "bids" else pair[::-1]
             table.add_row(*cells)
@@ -124,33 +113,17 @@ class Ladder(Panel):
 
 
 class _Log(Panel):
-    """Rows by a key that only grows; the latest `most` are kept, and shown with the latest first."""
+    """Rows that only become more, the latest shown first."""
 
     field = ""
-
-    def __init__(self, name: str, most: int) -> None:
-        super().__init__(name)
-        self._most = most
-        self._rows: dict[int, Row] = {}
 
     @property
     def height(self) -> int:
         """The number of its rows."""
-        return len(self._rows)
-
-    def apply_rows(self, field: str, rows: Sequence[Row] | None, now: float) -> None:  # noqa: ARG002  # nothing flashes
-        """Add or correct rows."""
-        if field != self.field:
-            return
-        if rows is None:
-            self._rows.clear()
-        for row in rows or ():
-            self._rows[cast("int", row[0])] = row
-        for key in sorted(self._rows)[: -self._most]:
-            del self._rows[key]
+        return len(self.rows(self.field))
 
     def _latest(self, count: int) -> list[Row]:
-        return [self._rows[key] for key in sorted(self._rows, reverse=True)[:count]]
+        return self.rows(self.field)[: -count - 1 : -1]
 
 
 class Tape(_Log):
@@ -187,11 +160,8 @@ class Bars(_Log):
 def panel_for(name: str) -> Panel | None:
     """Return a panel for a table's name, None for an instrument."""
     table = parse_table(split_name(name)[1])
-    if table is None:
-        return None
-    if table.kind == BOOK:
-        return Ladder(name)
-    return {TRADES: Tape, CANDLES: Bars}[table.kind](name, table.rows)
+    kinds: dict[str, type[Ladder | Tape | Bars]] = {BOOK: Ladder, TRADES: Tape, CANDLES: Bars}
+    return kinds[table.kind](name) if table is not None else None
 
 
 def shares(heights: Sequence[int], lines: int) -> list[int]:

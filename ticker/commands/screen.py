@@ -5,8 +5,9 @@ A moved price flashes green or red for a moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -25,6 +26,8 @@ from ticker.texts import printable
 COLUMNS = ("bid_size", "bid", "ask", "ask_size", "last", "last_size", "high", "low", "volume")
 DROP_ORDER = ("volume", "low", "high", "last_size", "bid_size", "ask_size", "last")
 """Columns to drop, in this order, if the window is too narrow: a price is never truncated."""
+Present: TypeAlias = Callable[[str], Mapping[str, object]]
+
 MAX_REMARKS = 5
 """Lines about names that are refused or unknown."""
 
@@ -48,8 +51,8 @@ class Screen:
         self._changes = 0
         self._since: float | None = None
 
-    def apply(self, change: Change, now: float) -> None:
-        """Apply a change that arrived at `now`."""
+    def apply(self, change: Change, now: float, present: Present = lambda _name: {}) -> None:
+        """Apply a change that arrived at `now`; `present` returns the fields that a table has now."""
         self._since = now if self._since is None else self._since
         self._cut = change.cut
         for symbol, fields in change.changes.items():
@@ -58,7 +61,7 @@ class Screen:
             panel = self._panels.get(symbol) or panel_for(symbol)
             if panel is not None:
                 self._panels[symbol] = panel
-                panel.apply(by_name(fields), now)
+                panel.show(present(symbol), now)
             else:
                 self._apply_fields(symbol, by_name(fields), now)
 

@@ -22,7 +22,7 @@ from ticker.client.fields import by_name
 from ticker.client.subscription import Change, Subscription
 from ticker.commands.cells import json_values
 from ticker.commands.flags import check_interval, seconds_or_forever, token_reader
-from ticker.commands.screen import Screen
+from ticker.commands.screen import Present, Screen
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
 from ticker.errors import ConfigError
@@ -92,16 +92,16 @@ async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -
     screen = Screen(url)
     console = Console()
     async with open_client(on_event=screen.apply_event) as client, trio.open_nursery() as nursery:
-        nursery.start_soon(_update_screen, screen, client.subscribe(*names))
+        nursery.start_soon(_update_screen, screen, client.subscribe(*names), lambda name: by_name(client.values(name)))
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 live.update(screen.render(trio.current_time(), console.height, console.width), refresh=True)
                 await trio.sleep(REDRAW_SECONDS)
 
 
-async def _update_screen(screen: Screen, subscription: Subscription) -> None:
+async def _update_screen(screen: Screen, subscription: Subscription, present: Present) -> None:
     async for change in subscription:
-        screen.apply(change, trio.current_time())
+        screen.apply(change, trio.current_time(), present)
 
 
 def line_of(change: Change, *, ascii_only: bool = False) -> str:
