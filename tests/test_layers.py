@@ -141,5 +141,5 @@ def test_an_import_that_runs_upwards_is_found(module: str, planted: str) -> None
 
 def test_every_module_belongs_to_a_layer() -> None:
     beside = {name for name, path in modules(TICKER) if path.parent == TICKER}
-    folders = {f"ticker.{path.parent.name}" for _, path in modules(TICKER) if path.parent != TICKER}
+    folders = {f"ticker.{path.relative_to(TICKER).parts[0]}" for _, path in modules(TICKER) if path.parent != TICKER}
     assert MAY_IMPORT.keys() == beside | folders

@@ -228,6 +228,12 @@ ENTRIES_PER_INSTRUMENT = 4
 MAX_KNOWN_FIELDS = 1_000
 """Field names of which key and kind are kept; those of others are looked up each time."""
 
+MAX_LEVELS = 10_000
+"""Price levels of each side of a book; beyond it the worst are dropped and counted, and not known from then on."""
+
+CROSSED_SECONDS = 5
+"""A book whose best bid is not below its best ask for longer than this is shown as stale until that ends."""
+
 EVENT_ENCODINGS = 256
 """Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
 

@@ -58,7 +58,7 @@ def scaled_number(digits: int, places: int, scale: int) -> int | str:
 def rescaled_number(value: int | str, scale: int, new_scale: int) -> int | str:
     """Return a number of the wire at another scale."""
     digits, places = (value, scale) if isinstance(value, int) else parse_decimal(value)
-    return scaled_number(*_fewest(digits, places), new_scale)
+    return scaled_number(*fewest_places(digits, places), new_scale)
 
 
 def is_plain_decimal(text: str) -> bool:
@@ -83,7 +83,7 @@ def _shortest(text: str, fraction: str | None) -> tuple[int, int]:
     return int(whole + kept), len(kept)
 
 
-def _fewest(digits: int, places: int) -> tuple[int, int]:
+def fewest_places(digits: int, places: int) -> tuple[int, int]:
     """Return the same number with the fewest decimal places."""
     while places and digits % 10 == 0:
         digits, places = digits // 10, places - 1

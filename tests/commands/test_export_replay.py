@@ -27,7 +27,7 @@ EXPORTS: dict[str, Callable[[Capture, Path], int]] = {"csv": export_csv, "parque
 
 def market(cache: LastValueCache) -> Market:
     """The values of all instruments that have any."""
-    return {record.symbol: values for record in cache.records if (values := shown(record))}
+    return {record.symbol: values for record in cache.instruments if (values := shown(record))}
 
 
 def shown(record: Record) -> Values:

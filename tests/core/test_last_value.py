@@ -35,7 +35,7 @@ class Weird:
 
 
 def the(cache: LastValueCache, symbol: str = "A") -> Record:
-    record = cache.find(symbol)
+    record = cache.instrument(symbol)
     assert record is not None
     return record
 
@@ -47,7 +47,7 @@ def state(cache: LastValueCache) -> object:
             *(record.instrument, record.price_scale, record.size_scale, record.whole_at, record.defined_at),
             *(record.last_change, dict(record.values), dict(record.changed_at)),
         )
-        for record in cache.records
+        for record in cache.instruments
     ]
     return cache.cut, cache.time, cache.last_definition, records
 
@@ -98,8 +98,8 @@ def test_no_cut_is_closed_where_nothing_changed() -> None:
 
 def test_instruments_are_numbered_in_the_order_of_their_declaration() -> None:
     cache = market("B", "A")
-    assert [record.symbol for record in cache.records] == ["B", "A"]
-    assert [record.id for record in cache.records] == [0, 1]
+    assert [record.symbol for record in cache.instruments] == ["B", "A"]
+    assert [record.id for record in cache.instruments] == [0, 1]
     assert the(cache, "A") is cache.records[1]
 
 
@@ -193,7 +193,7 @@ def test_a_text_that_is_more_than_a_str_is_refused_or_becomes_a_plain_one() -> N
     for name in ("status", "own"):
         with suppress(BadPublication):
             cache.publish(Update("A", {name: Text("x")}))
-    for record in cache.records:
+    for record in cache.instruments:
         metadata = record.instrument.metadata
         for value in (record.symbol, *metadata, *metadata.values(), *record.values.values()):
             assert type(value) is str
@@ -319,7 +319,8 @@ def test_an_instrument_is_declared_before_anything_else_is_said_about_it(symbol:
 
 @pytest.mark.parametrize("publication", [None, 5, "A", ("A", {"bid": "1"}), {"A": {}}, [], Weird(), Instrument])
 def test_anything_but_a_publication_is_refused(publication: Publication) -> None:
-    text = f"a feed published a {type(publication).__name__}: give an Instrument, an Update, a Withdrawal or a Stale"
+    wanted = "give one of Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
+    text = f"a feed published a {type(publication).__name__}: {wanted}"
     assert refused(market("A"), publication) == text
 
 
@@ -368,7 +369,7 @@ def test_pending_changes_equal_those_of_a_log_of_all_changes(steps: list[tuple[s
     for cursor in range(cache.cut + 1):
         pending = {(number, key) for at, number, key in log if at > cursor}
         assert cache.changed_since(cursor) == {number for number, _ in pending} | ({0, 1, 2} if cursor == 0 else set())
-        for record in cache.records:
+        for record in cache.instruments:
             expected = {key: values[record.id, key] for number, key in pending if number == record.id}
             assert record.changes_since(cursor)[0] == expected
 

@@ -40,7 +40,7 @@ def at(second: float, *symbols: str) -> LastValueCache:
 
 
 def values(symbol: str, second: float) -> dict[str, WireValue]:
-    record = at(second, symbol).find(symbol)
+    record = at(second, symbol).instrument(symbol)
     assert record is not None
     names = {name: field_key(name) for name in (*FULL, "reason")}
     return {name: record.values.get(key) for name, key in names.items() if record.values.get(key) is not None}
@@ -95,7 +95,7 @@ def test_what_stands_still_says_so_and_why(symbol: str, status: str, reason: str
 
 def decimals(symbol: str, second: float) -> dict[str, Decimal]:
     """The numbers of an instrument just after this second, as clients have them."""
-    record = at(second, symbol).find(symbol)
+    record = at(second, symbol).instrument(symbol)
     assert record is not None
     shown = {
         field_name(key): shown_value(key, value, record.price_scale, record.size_scale)
@@ -155,7 +155,7 @@ def test_quotes_cross_and_then_lock() -> None:
 @pytest.mark.parametrize(("period", "places"), [(0, 3), (1, 4), (7, 10), (8, 10), (30, 10)])
 def test_prices_become_finer_by_a_place_in_every_period(period: int, places: int) -> None:
     start = period * PERIOD
-    good, bad = (at(start + second, "TEST.PRECISION").find("TEST.PRECISION") for second in (9, 19))
+    good, bad = (at(start + second, "TEST.PRECISION").instrument("TEST.PRECISION") for second in (9, 19))
     assert good is not None
     assert bad is not None
     assert (bad.price_scale, bad.size_scale) == (places, places - 2)
@@ -182,8 +182,8 @@ def test_one_side_is_withdrawn_and_then_everything() -> None:
 @pytest.mark.untraced
 def test_nothing_is_ever_refused_in_an_hour_and_nothing_touches_the_limits() -> None:
     cache = at(3_600)
-    assert {record.symbol for record in cache.records} == set(SYMBOLS)
-    for record in cache.records:
+    assert {record.symbol for record in cache.instruments} == set(SYMBOLS)
+    for record in cache.instruments:
         volume = record.values.get(field_key("volume"))
         assert isinstance(volume, int)
         assert volume < 10**15

@@ -132,8 +132,8 @@ def test_values_are_left_to_the_service(value: str) -> None:
     cache = LastValueCache("epoch")
     for each in said('{"symbol": "A", "ask": 1, "bid": 1}', f'{{"symbol": "A", "ask": 2, "bid": {value}}}'):
         cache.publish(each)
-    assert cache.records[0].values[3] == 2
-    assert cache.records[0].values[1] == (None if value != "9007199254740992" else value)
+    assert cache.instruments[0].values[3] == 2
+    assert cache.instruments[0].values[1] == (None if value != "9007199254740992" else value)
 
 
 def test_what_is_not_json_or_msgpack_is_said_so() -> None:
@@ -158,7 +158,7 @@ def test_a_float_in_msgpack_is_rounded_and_so_no_value() -> None:
     cache = LastValueCache("epoch")
     unusable = [each.cause for publication in reader().take(item, "here") for each in cache.publish(publication)]
     assert unusable == ["unreadable bid"]
-    assert cache.records[0].values == {3: 15}
+    assert cache.instruments[0].values == {3: 15}
 
 
 def test_the_number_of_remembered_symbols_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: Mock
 
 
 def statuses(desk: Desk, symbol: str) -> tuple[object, object]:
-    record = desk.hub.cache.find(symbol)
+    record = desk.hub.cache.instrument(symbol)
     assert record is not None
     return record.values.get(Field.STATUS), record.values.get(Field.REASON)
 

@@ -32,7 +32,7 @@ class RememberingCache(LastValueCache):
         """By cut."""
 
     def close_cut(self, time: int) -> bool:
-        touched = [self.records[number] for number in self._touched]
+        touched = [record for number in self._touched if isinstance(record := self.records[number], Record)]
         closed = super().close_cut(time)
         if closed:
             self.history.append({**self.history[-1], **{record.symbol: _past(record) for record in touched}})

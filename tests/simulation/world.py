@@ -289,14 +289,14 @@ class World:
 
     def _check_stale(self, feed: ScriptedFeed) -> None:
         for symbol in feed.declared:
-            record = self.server.cache.find(symbol)
+            record = self.server.cache.instrument(symbol)
             status = record.values.get(Field.STATUS) if record is not None else "stale"
             if status != "stale":
                 self.blame(f"{symbol} is {status}, and its feed is down")
 
     def _check_shown(self, feed: ScriptedFeed) -> None:
         """Every value is one that the feed has said, and, where the instrument is live, said in its present run."""
-        for record in self.server.cache.records:
+        for record in self.server.cache.instruments:
             shown = feed.shown.get(record.symbol)
             if shown is None:
                 continue

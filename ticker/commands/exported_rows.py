@@ -68,14 +68,14 @@ class RecordedMarket:
 
     def _row(self, time: int, publication: Publication) -> ExportedRow | None:
         cache, cut = self._cache, self._cache.cut
-        known = cache.find(publication.symbol)
+        known = cache.instrument(publication.symbol)
         marks = _marks(known)
         try:
             cache.publish(publication)
         except BadPublication:
             return None
         cache.close_cut(time)
-        record = cache.find(publication.symbol)
+        record = cache.instrument(publication.symbol)
         if isinstance(publication, Instrument) or record is None:
             if isinstance(publication, Instrument):
                 self.instruments[publication.symbol] = publication

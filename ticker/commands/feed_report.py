@@ -102,7 +102,7 @@ class FeedReport:
             self.refused.add(cause, detail)
         if type(publication) is Update:
             self.updates += 1
-            record = self._cache.find(publication.symbol)
+            record = self._cache.instrument(publication.symbol)
             if record is not None:
                 self._inspect(record, _keys(publication.fields), now)
 
@@ -143,7 +143,7 @@ class FeedReport:
 
     def lines(self, seconds: float, counters: Mapping[str, int]) -> list[str]:
         """Return the lines of the report after `seconds`, with the feed's own counters."""
-        records = self._cache.records
+        records = self._cache.instruments
         silent = [record.symbol for record in records if record.id not in self._updated]
         total = len(records)
         covered = sorted(self._covered.items(), key=lambda item: (-len(item[1]), _field_order(item[0])))

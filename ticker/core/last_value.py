@@ -11,6 +11,8 @@ The rules:
    definition and all the fields then count as changed, because every number of that kind is another integer now. A
    number without an integer of 53 bits at the scale is held as its plain decimal text.
 6. `Stale` (in `freshness`): the next update that brings a value withdraws all that is not current.
+7. Tables (in `tables`) are records like the instruments, opened when somebody first needs them. They are brought up to
+   date when the cut closes, while anybody watches them.
 """
 
 from __future__ import annotations
@@ -19,21 +21,28 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from ticker.config import MAX_KNOWN_FIELDS
+from ticker.config import MAX_KNOWN_FIELDS, Tables
 from ticker.core import freshness
 from ticker.core.freshness import MARKS, REASON, STATUS, Changes
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
+from ticker.core.tables.book import Book
+from ticker.core.tables.instrument_tables import InstrumentTables
+from ticker.core.tables.stores import TableStores
+from ticker.core.tables.table_record import TableRecord
+from ticker.core.tables.trade_log import TradeLog
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
     FieldKey,
     Instrument,
     Kind,
+    Levels,
     Publication,
     Reason,
     Stale,
     Status,
+    Trade,
     Update,
     Value,
     Withdrawal,
@@ -43,6 +52,7 @@ from ticker.market import (
     read_value,
 )
 from ticker.numbers import parse_decimal, scaled_number
+from ticker.protocol.tables import TableName
 from ticker.texts import shown
 
 
@@ -53,6 +63,7 @@ class Unusable(NamedTuple):
     detail: str
 
 
+_PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
 _ALL_USED: tuple[Unusable, ...] = ()
 
 
@@ -61,19 +72,23 @@ class LastValueCache:
 
     `epoch` is a random text that names this cache's life; a cut means something only within its epoch. `cut` is the
     last closed cut and `time` the moment it was closed, in microseconds since 1970 UTC. `records` is indexed by
-    instrument id.
+    id and holds instruments and tables.
     """
 
-    def __init__(self, epoch: str, *, max_instruments: int = 100_000) -> None:
+    def __init__(self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None) -> None:
         self.epoch = epoch
         self.cut = 0
         self.time = 0
         self.last_definition = 0
         """The last cut at which any record was declared or redefined, or a later `whole_at` of any."""
-        self.records: list[Record] = []
+        self.records: list[Record | TableRecord] = []
+        self.instruments: list[Record] = []
+        """The records of instruments only, in the order of their declaration."""
+        self.tables = TableStores(Tables() if tables is None else tables)
         self.stale: set[int] = set()
         """Ids of the instruments whose status is `stale`."""
         self._by_symbol: dict[str, Record] = {}
+        self._tables: dict[str, TableRecord] = {}
         self._max_instruments = max_instruments
         self._touched: set[int] = set()
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
@@ -82,11 +97,44 @@ class LastValueCache:
         self._fields: dict[str, tuple[FieldKey, Kind | None]] = {}
 
     def __repr__(self) -> str:
-        return f"<LastValueCache {self.epoch} at cut {self.cut}: {len(self.records)} instruments>"
+        return f"<LastValueCache {self.epoch} at cut {self.cut}: {len(self.instruments)} instruments>"
 
-    def find(self, symbol: str) -> Record | None:
+    @property
+    def instrument_count(self) -> int:
+        """Number of declared instruments."""
+        return len(self.instruments)
+
+    def find(self, name: str) -> Record | TableRecord | None:
+        """The record of a declared instrument, or of an opened table by its full name."""
+        return self._by_symbol.get(name) or self._tables.get(name)
+
+    def instrument(self, symbol: str) -> Record | None:
         """The record of a declared instrument."""
         return self._by_symbol.get(symbol)
+
+    def open_table(self, symbol: str, table: TableName) -> TableRecord:
+        """Return the record of a table of a declared instrument; it is created in the open cut if there is none.
+
+        Its rows are those of the cuts after `TableRecord.watch`.
+        """
+        name = f"{symbol} {table}"
+        record = self._tables.get(name)
+        if record is None:
+            record = self.tables.open(self._by_symbol[symbol], table, len(self.records), self.cut + 1)
+            self._tables[name] = record
+            self.records.append(record)
+            self._redefine(record)
+        return record
+
+    def book_of(self, symbol: str) -> Book | None:
+        """The order book of an instrument, if any feed has given one."""
+        tables = self._tables_of(symbol)
+        return None if tables is None else tables.book
+
+    def trades_of(self, symbol: str) -> TradeLog | None:
+        """The prints of an instrument, if there were any."""
+        tables = self._tables_of(symbol)
+        return None if tables is None else tables.trades
 
     def publish(self, publication: Publication, source: Source = "") -> Sequence[Unusable]:
         """Apply one publication of a feed to the open cut; return the parts of an update that were left out.
@@ -97,12 +145,21 @@ class LastValueCache:
             return self._update(publication, source)
         if type(publication) is Instrument:
             self._declare(publication)
+        elif type(publication) is Levels:
+            error = self.tables.publish_levels(self._declared(publication.symbol), publication, source)
+            return _ALL_USED if error is None else [Unusable("unreadable levels", error)]
+        elif type(publication) is Trade:
+            return self._trade(self._declared(publication.symbol), publication, source)
         elif type(publication) is Stale:
-            self.mark_stale(self._declared(publication.symbol), source, publication.reason)
+            record = self._declared(publication.symbol)
+            if publication.book_only:
+                self.tables.mark_stale(record, source, publication.reason)
+            else:
+                self.mark_stale(record, source, publication.reason)
         elif type(publication) is Withdrawal:
             self._withdraw(self._declared(publication.symbol))
         else:
-            wanted = "give an Instrument, an Update, a Withdrawal or a Stale"
+            wanted = f"give one of {_PUBLICATIONS}"
             text = f"a feed published a {type(publication).__name__}: {wanted}"
             raise BadPublication(text, "no publication")
         return _ALL_USED
@@ -111,17 +168,20 @@ class LastValueCache:
         """The values that this feed gave of an instrument are not current any more (`freshness`)."""
         self._store(record, freshness.outdate(record, source, reason))
         self._note_stale(record)
+        self.tables.mark_stale(record, source, reason)
 
-    def redeclare(self, records: Sequence[Record]) -> None:
-        """Count these instruments as declared in the open cut: nobody was told of them before."""
+    def redeclare(self, records: Sequence[Record | TableRecord]) -> None:
+        """Count these records as declared in the open cut: nobody was told of them before."""
         for record in records:
             record.whole_at = self.cut + 1
             self._redefine(record)
 
     def close_cut(self, time: int) -> bool:
         """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
+        whole_at = self.tables.settle(self.cut + 1, time, self._touched)
         if not self._touched:
             return False
+        self.last_definition = max(self.last_definition, whole_at)
         self.cut += 1
         self.time = time
         for number in self._touched:
@@ -146,6 +206,10 @@ class LastValueCache:
             changed.add(number)
         return changed
 
+    def _tables_of(self, symbol: str) -> InstrumentTables | None:
+        record = self._by_symbol.get(symbol)
+        return None if record is None else self.tables.find(record)
+
     def _declared(self, symbol: object) -> Record:
         record = self._by_symbol.get(symbol) if isinstance(symbol, str) else None
         if record is None:
@@ -156,11 +220,12 @@ class LastValueCache:
     def _declare(self, instrument: Instrument) -> None:
         record = self._by_symbol.get(instrument.symbol)
         if record is None:
-            if len(self.records) >= self._max_instruments:
+            if len(self.instruments) >= self._max_instruments:
                 text = f"{instrument.symbol}: the limit of {self._max_instruments} instruments is reached"
                 raise BadPublication(text, "too many instruments")
             record = Record(len(self.records), instrument, self.cut + 1)
             self.records.append(record)
+            self.instruments.append(record)
             self._by_symbol[instrument.symbol] = record
         elif instrument == record.instrument:
             return
@@ -169,7 +234,7 @@ class LastValueCache:
             record.instrument = instrument
         self._redefine(record)
 
-    def _redefine(self, record: Record) -> None:
+    def _redefine(self, record: Record | TableRecord) -> None:
         record.defined_at = self.last_definition = self.cut + 1
         self._touched.add(record.id)
 
@@ -181,6 +246,7 @@ class LastValueCache:
         self._store(record, changes)
         record.source = record.sources = record.given = None
         self._note_stale(record)
+        self.tables.withdraw(record)
 
     def _update(self, update: Update, source: Source) -> Sequence[Unusable]:
         record = self._declared(update.symbol)
@@ -209,6 +275,15 @@ class LastValueCache:
         if not unusable:
             return _ALL_USED
         return [Unusable(cause, f"{record.symbol}: {detail}") for cause, detail in unusable]
+
+    def _trade(self, record: Record, trade: Trade, source: Source) -> Sequence[Unusable]:
+        latest = self.tables.publish_trade(record, trade, self.cut + 1)
+        if latest is None:
+            return _ALL_USED
+        fields: dict[str, Value] = {"last": trade.price, "last_size": trade.size}
+        if latest.time is not None:
+            fields["time"] = latest.time
+        return self._update(Update(record.symbol, fields), source)
 
     def _read(
         self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Sequence
 
 from ticker.core.bitmaps import bitmap_of
-from ticker.core.record import Record
+from ticker.core.record import MarketRecord
 from ticker.protocol.symbols import Match, literal_prefix, matcher
 
 INDEXED_AT_ONCE = 2_000
@@ -31,7 +31,7 @@ class SymbolIndex:
     def __repr__(self) -> str:
         return f"<SymbolIndex of {self.through} symbols>"
 
-    def advance(self, records: Sequence[Record]) -> bool:
+    def advance(self, records: Sequence[MarketRecord]) -> bool:
         """Index more instruments; True once all are."""
         new = [record.symbol for record in records[self.through : self.through + INDEXED_AT_ONCE]]
         self.through += len(new)
@@ -87,7 +87,7 @@ class Matches:
         self.through = index.through
         return len(found)
 
-    def advance(self, records: Sequence[Record], through: int, most: int) -> int:
+    def advance(self, records: Sequence[MarketRecord], through: int, most: int) -> int:
         """Compare the instruments below the id `through`, or `most` of them; return the number of comparisons."""
         start, end = self.through, min(through, self.through + max(1, most // self.weight))
         if end <= start:
@@ -97,6 +97,6 @@ class Matches:
             self.bits |= (1 << end) - (1 << start)
             return 1
         match = self.match
-        found = [record.id - start for record in records[start:end] if match(record.instrument.symbol)]
+        found = [record.id - start for record in records[start:end] if match(record.symbol)]
         self.bits |= bitmap_of(found) << start
         return (end - start) * self.weight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from ticker.core.record import Record
@@ -37,6 +37,14 @@ def needed_scale(record: Record, kind: Kind, numbers: Sequence[Number]) -> int:
         largest = max(present, default=0) * 10 ** (new - scale)
         largest = max([largest, *(abs(digits) * 10 ** (new - places) for _, digits, places in own if places <= new)])
         if largest * _ROOM <= MAX_INTEGER:
+            return new
+    return scale
+
+
+def risen_scale(scale: int, finer: Collection[int], largest: int, places: int) -> int:
+    """Return the finest of these scales that leaves room for `largest / 10**places` to grow; else `scale`."""
+    for new in sorted(finer, reverse=True):
+        if new <= _FINEST and largest * _ROOM * 10**new <= MAX_INTEGER * 10**places:
             return new
     return scale
 

@@ -68,17 +68,17 @@ def _snapshot(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> Gener
     seen = index.matching(entitled[0]) if entitled else (1 << len(cache.records)) - 1
     found: dict[str, int] = {name: index.matching(name) & seen for name in patterns}
     for symbol in set(names).difference(patterns):
-        record = cache.find(symbol)
+        record = cache.instrument(symbol)
         found[symbol] = 1 << record.id if record is not None and grant.sees(symbol) else 0
     wanted = flags_of(reduce(or_, found.values()))
     symbols: list[str] = []
-    for piece in index.page(after, FOUND_PER_REPLY + 1, lambda symbol: _flag(wanted, cache.find(symbol))):
+    for piece in index.page(after, FOUND_PER_REPLY + 1, lambda symbol: _flag(wanted, cache.instrument(symbol))):
         symbols += piece
         yield
     more = len(symbols) > FOUND_PER_REPLY
     # One moment of the market; its values are written afterwards.
     content: dict[str, Any] = {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time}
-    records = [record for symbol in symbols[:FOUND_PER_REPLY] if (record := cache.find(symbol)) is not None]
+    records = [record for symbol in symbols[:FOUND_PER_REPLY] if (record := cache.instrument(symbol)) is not None]
     held = [(record.symbol, record.present(), record.price_scale, record.size_scale) for record in records]
     instruments: dict[str, dict[str, Any]] = {}
     for number, (symbol, values, price_scale, size_scale) in enumerate(held, 1):
@@ -99,7 +99,7 @@ def _instruments(hub: Hub, match: str, after: str, grant: Grant) -> Generator[No
     for piece in hub.index.search(match, after, FOUND_PER_REPLY + 1, grant.sees):
         found += piece
         yield
-    records = [record for symbol in found[:FOUND_PER_REPLY] if (record := hub.cache.find(symbol)) is not None]
+    records = [record for symbol in found[:FOUND_PER_REPLY] if (record := hub.cache.instrument(symbol)) is not None]
     return uncached_json(
         {"instruments": [_description(record) for record in records], "more": len(found) > FOUND_PER_REPLY}
     )

@@ -89,7 +89,7 @@ class Metrics:
     def _data(self) -> Iterator[Metric]:
         hub, delays = self._context.hub, self._publisher.delays
         sent = hub.total_traffic()
-        yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", len(hub.cache.records))
+        yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", hub.cache.instrument_count)
         yield GaugeMetricFamily("ticker_instruments_stale", "Instruments shown as stale.", len(hub.cache.stale))
         yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
         yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)

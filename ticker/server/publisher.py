@@ -146,7 +146,7 @@ class Publisher:
             symbols[symbol] = symbols.get(symbol, 0) + (type(publication) is Update)
 
     def _mark_stale(self, symbol: str, reason: str, feed_state: FeedState) -> None:
-        record = self._hub.cache.find(symbol)
+        record = self._hub.cache.instrument(symbol)
         if record is not None:
             self._hub.cache.mark_stale(record, feed_state, reason)
 

@@ -68,7 +68,7 @@ async def serve(
     warn_if_anonymous(config, host)
     limits = config.limits
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
-    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments)
+    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments, tables=config.tables)
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
     context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)

@@ -1,0 +1,192 @@
+"""An instrument's order book: all known levels of both sides, whether they are current, and the feed that gave them.
+
+The rules:
+
+1. A book is known from its first complete `Levels` on, and again from the first one after it has become stale. In
+   between, changes of single levels have no effect: what would be shown is a guess. What was known stays to be seen,
+   as stale, so that the next complete `Levels` cost only what differs.
+2. Beyond the worst level of a side that its feed gave only so deep, or from which levels had to be dropped
+   (`MAX_LEVELS`), nothing is known, and nothing is shown, wherever the market moves.
+3. A change that cannot be read leaves a book that cannot be known: it is stale, with the reason `bad_data`.
+4. A book whose best bid is not below its best ask for longer than `CROSSED_SECONDS` is stale until that ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ticker.config import CROSSED_SECONDS
+from ticker.core.record import Source
+from ticker.core.tables.book_side import BookSide
+from ticker.core.tables.book_view import BookView
+from ticker.core.tables.decimals import Scale
+from ticker.core.tables.level_reading import LevelReader, NumberedLevel, plain_levels
+from ticker.errors import BadPublication
+from ticker.market import Levels, Reason, Rows, Status, is_text, plain
+from ticker.texts import shown
+
+
+class Book:
+    """The order book of an instrument."""
+
+    def __init__(self, price_scale: int, size_scale: int) -> None:
+        self.prices, self.sizes = Scale(price_scale), Scale(size_scale)
+        self.bids, self.asks = BookSide(1), BookSide(-1)
+        self.source: Source = None
+        """The feed whose book this is."""
+        self.reason: str | None = str(Reason.NO_DATA)
+        """The cause why the book is not current; None while it is."""
+        self.known = False
+        """Whether changes of single levels can be applied."""
+        self.crossed_since: int | None = None
+        self.updates = 0
+        """Number of `Levels` that were applied."""
+        self.views: list[BookView] = []
+        """The views that are kept up to date: those that are watched."""
+
+    def __repr__(self) -> str:
+        return f"<Book of {len(self.bids.keys)} bids and {len(self.asks.keys)} asks: {self.reason or 'current'}>"
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices on the wire."""
+        return self.prices.wire
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its sizes on the wire."""
+        return self.sizes.wire
+
+    def status(self) -> tuple[str, str | None]:
+        """Return the status and reason of the book itself, without those of its instrument."""
+        return (str(Status.LIVE), None) if self.reason is None else (str(Status.STALE), self.reason)
+
+    def top(self, count: int) -> tuple[Rows, Rows]:
+        """Return the best levels of both sides, as rows of the wire, the best first."""
+        return self.rows(self.bids, self.bids.best(count)), self.rows(self.asks, self.asks.best(count))
+
+    def rows(self, side: BookSide, keys: Iterable[int]) -> Rows:
+        """Return the levels of a side as rows of the wire."""
+        rows: Rows = []
+        price, size, sizes, sign = self.prices.cell, self.sizes.cell, side.sizes, side.sign
+        for key in keys:
+            rows += (price(key * sign), size(sizes[key]))
+        return rows
+
+    # Changes
+
+    def publish(self, levels: Levels, source: Source) -> str | None:
+        """Apply levels of a feed; return what is wrong with them if the book cannot be known any more.
+
+        Raises `BadPublication`, and changes nothing, where they have no effect.
+        """
+        if not levels.complete:
+            self._expect(levels, source)
+        try:
+            depth = _depth_of(levels)
+            bids, asks = self._read(levels)
+        except BadPublication as error:
+            self.outdate(Reason.BAD_DATA)
+            return f"{levels.symbol}: {error}"
+        if levels.complete:
+            self.bids.replace(bids, depth)
+            self.asks.replace(asks, depth)
+            self.known, self.reason, self.source = True, None, source
+        else:
+            self.bids.apply(bids)
+            self.asks.apply(asks)
+        self._raise_scales(bids, asks)
+        self.updates += 1
+        return None
+
+    def outdate(self, reason: object) -> None:
+        """The book is not current, until its next complete `Levels`."""
+        text = plain(reason)
+        self.known = False
+        self.reason = text if is_text(text) else str(Reason.BAD_DATA)
+        self.crossed_since = None
+
+    def withdraw(self) -> None:
+        """Nothing is known of the book any more."""
+        self.bids.replace((), None)
+        self.asks.replace((), None)
+        self.outdate(Reason.NO_DATA)
+
+    def note_crossed(self, time: int) -> bool:
+        """Mark a book that is crossed for too long by this time, or not any more; return whether that has changed it.
+
+        `crossed_since` tells from then on whether the next cut has to look again.
+        """
+        if not self.known or not self.is_crossed():
+            self.crossed_since = None
+            if self.reason == Reason.CROSSED and self.known:
+                self.reason = None
+                return True
+            return False
+        if self.crossed_since is None:
+            self.crossed_since = time
+        if self.reason is None and time - self.crossed_since > CROSSED_SECONDS * 1_000_000:
+            self.reason = str(Reason.CROSSED)
+            return True
+        return False
+
+    def is_crossed(self) -> bool:
+        """Return whether the best bid is not below the best ask."""
+        bids, asks = self.bids.keys, self.asks.keys
+        return bool(bids and asks) and bids[-1] >= -asks[-1]
+
+    def _expect(self, levels: Levels, source: Source) -> None:
+        if not self.known:
+            raise unknown_book(levels)
+        if source is not self.source:
+            text = f"{levels.symbol}: changed levels of a book that another feed gives: publish complete Levels first"
+            raise BadPublication(text, "levels of another feed's book")
+
+    def _read(self, levels: Levels) -> tuple[list[NumberedLevel], list[NumberedLevel]]:
+        bids = plain_levels(levels.bids, self.prices.held, self.sizes.held)
+        asks = None if bids is None else plain_levels(levels.asks, self.prices.held, self.sizes.held)
+        if bids is not None and asks is not None:
+            return bids, asks
+        reader = LevelReader(levels)
+        factors = self.prices.hold(reader.price_places), self.sizes.hold(reader.size_places)
+        if factors != (1, 1):
+            for side in (self.bids, self.asks):
+                side.rescale(*factors)
+            for view in self.views:
+                view.rescale(*factors)
+        return reader.numbers(self.prices, self.sizes)
+
+    def _raise_scales(self, *sides: list[NumberedLevel]) -> None:
+        """Raise the scales of the wire where a level needs it and all numbers keep room to grow."""
+        finer = self.prices.is_finer, self.sizes.is_finer
+        if self.prices.held > self.prices.wire:
+            new = [price for side in sides for price, _ in side if finer[0](price)]
+            if new:
+                self.prices.raise_wire(new, self._largest_price)
+        if self.sizes.held > self.sizes.wire:
+            new = [size for side in sides for _, size in side if finer[1](size)]
+            if new:
+                self.sizes.raise_wire(new, self._largest_size)
+
+    def _largest_price(self) -> int:
+        return max((abs(key) for side in (self.bids, self.asks) for key in (side.keys[:1] + side.keys[-1:])), default=0)
+
+    def _largest_size(self) -> int:
+        return max(max(side.sizes.values(), default=0) for side in (self.bids, self.asks))
+
+
+def unknown_book(levels: Levels) -> BadPublication:
+    """Return the error for changes that have no effect, because the levels that they change are not known."""
+    text = f"{levels.symbol}: changed levels of a book that is not known: publish complete Levels first"
+    return BadPublication(text, "levels of an unknown book")
+
+
+def _depth_of(levels: Levels) -> int | None:
+    depth = levels.depth
+    if depth is None:
+        return None
+    if type(depth) is not int or depth < 1:
+        raise BadPublication(f"depth {shown(depth)}: give the number of levels, 1 or more")
+    if not levels.complete:
+        raise BadPublication("a depth is that of complete Levels")
+    return depth

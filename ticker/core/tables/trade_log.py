@@ -1,0 +1,182 @@
+"""The latest prints of an instrument, numbered by the service.
+
+The rules:
+
+1. Prints are numbered from 1 without a gap, so a client that skipped some sees how many from their numbers.
+2. A print with the venue's id of one that is kept corrects its row, which keeps its number; a size of 0 busts it.
+3. A print without a time has that of its cut.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from ticker.core.tables.compact_rows import CompactRows
+from ticker.core.tables.decimals import Scale
+from ticker.errors import BadPublication
+from ticker.market import MAX_TEXT, Field, Rows, Side, Trade, is_text, plain
+from ticker.numbers import MAX_INTEGER, parse_decimal, rescaled_number
+from ticker.protocol.tables import BUY, COLUMNS, SELL
+from ticker.texts import shown
+
+_PRICE, _SIZE, _TIME = (COLUMNS[Field.TRADES].index(name) for name in ("price", "size", "time"))
+_SIDES = {None: None, str(Side.BUY): BUY, str(Side.SELL): SELL}
+
+
+class Print(NamedTuple):
+    """A trade as it was read: digits and places of its numbers, and its number in the log once it is there."""
+
+    price: tuple[int, int]
+    size: tuple[int, int]
+    side: int | None
+    time: int | None
+    id: int | str | None
+
+
+class TradeLog:
+    """The latest prints of an instrument."""
+
+    def __init__(self, price_scale: int, size_scale: int, capacity: int) -> None:
+        self.prices, self.sizes = Scale(price_scale), Scale(size_scale)
+        self._rows = CompactRows(len(COLUMNS[Field.TRADES]), capacity)
+        self._numbers: dict[int | str, int] = {}
+        """Numbers by the venue's ids, of the prints that are kept."""
+        self._untimed: list[int] = []
+        """Numbers of prints of the open cut without a time."""
+        self.newest: int | None = None
+        """The latest time of any print."""
+        self.count = 0
+        """Number of the last print."""
+        self.updates = 0
+        """Number of prints and corrections."""
+        self.highest_changed = 0
+        """The highest number that was added or corrected since the tables were brought up to date."""
+
+    def __repr__(self) -> str:
+        return f"<TradeLog of {self.count} prints>"
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices on the wire."""
+        return self.prices.wire
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its sizes on the wire."""
+        return self.sizes.wire
+
+    def latest(self, count: int) -> list[Rows]:
+        """Return the latest prints as rows of the wire, the latest last."""
+        return self._rows.latest(count)
+
+    def number_of(self, venue_id: int | str | None) -> int | None:
+        """Return the number of the kept print with this id of the venue."""
+        return None if venue_id is None else self._numbers.get(venue_id)
+
+    def row(self, number: int) -> Rows:
+        """Return the row of a kept print."""
+        row = self._rows.get(number)
+        assert row is not None  # noqa: S101  # for the type checker
+        return row
+
+    def add(self, new: Print, cut: int) -> None:
+        """Add a print."""
+        self.count += 1
+        if new.id is not None:
+            self._numbers[new.id] = self.count
+        if new.time is None:
+            self._untimed.append(self.count)
+        elif self.newest is None or new.time > self.newest:
+            self.newest = new.time
+        self._put(self.count, new, cut)
+        if len(self._numbers) > 2 * self._rows.capacity:
+            first = self._rows.first or 0
+            self._numbers = {venue_id: number for venue_id, number in self._numbers.items() if number >= first}
+
+    def correct(self, number: int, new: Print, cut: int) -> None:
+        """Replace a print, whose time stays if the correction has none."""
+        time = self.row(number)[_TIME] if new.time is None else new.time
+        assert time is None or isinstance(time, int)  # noqa: S101  # for the type checker
+        self._put(number, new._replace(time=time), cut)
+
+    def settle(self, time: int, cut: int) -> None:
+        """Give the prints without a time that of their cut."""
+        for number in self._untimed:
+            row = self._rows.get(number)
+            if row is not None and row[_TIME] is None:
+                row[_TIME] = time
+                self._rows.put(row, cut)
+        if self._untimed:
+            self.newest = time if self.newest is None else max(time, self.newest)
+            self._untimed.clear()
+
+    def changes_since(self, cut: int, count: int) -> tuple[Rows, int]:
+        """Return those of the latest `count` rows that changed after a cut, and their number."""
+        return self._rows.changes_since(cut, count)
+
+    def flat(self, count: int) -> Rows:
+        """Return the latest rows, one behind the other."""
+        return self._rows.flat(count)
+
+    def _put(self, number: int, new: Print, cut: int) -> None:
+        price, size = self.prices.take(*new.price), self.sizes.take(*new.size)
+        self._raise_scales(price, size, cut)
+        row: Rows = [number, self.prices.cell(price), self.sizes.cell(size), new.time, new.side, new.id]
+        self._rows.put(row, cut)
+        self.highest_changed = max(self.highest_changed, number)
+        self.updates += 1
+
+    def _raise_scales(self, price: int, size: int, cut: int) -> None:
+        before = self.prices.wire, self.sizes.wire
+        for scale, column, number in ((self.prices, _PRICE, price), (self.sizes, _SIZE, size)):
+            if scale.is_finer(number):
+                cells = self._rows.column(column)
+                scale.raise_wire([number], partial(_largest, scale, cells, number))
+        after = self.prices.wire, self.sizes.wire
+        if after != before:
+            self._rows.rewrite(partial(_rescaled, before=before, after=after), cut)
+
+
+def _largest(scale: Scale, cells: Rows, number: int) -> int:
+    # The cells are still at the wire's scale of before: `number` converts them.
+    return max(abs(number), *(abs(scale.number(cell)) for cell in cells if cell is not None))
+
+
+def _rescaled(row: Rows, before: tuple[int, int], after: tuple[int, int]) -> Rows:
+    for column, scale, new in ((_PRICE, before[0], after[0]), (_SIZE, before[1], after[1])):
+        cell = row[column]
+        assert cell is not None  # noqa: S101  # for the type checker
+        row[column] = rescaled_number(cell, scale, new)
+    return row
+
+
+def read_trade(trade: Trade) -> Print:
+    """Return a trade as it was read. Raises `BadPublication` for one that cannot be."""
+    symbol = trade.symbol
+    price, size = (_number(symbol, name, getattr(trade, name)) for name in ("price", "size"))
+    if size[0] < 0:
+        raise _refused(symbol, "size", f"{shown(trade.size)}: give 0 or more")
+    side = plain(trade.side)
+    if type(side) not in (str, type(None)) or side not in _SIDES:
+        raise _refused(symbol, "side", f"{shown(trade.side)}: give buy, sell or None")
+    time = trade.time
+    if time is not None and (type(time) is not int or abs(time) > MAX_INTEGER):
+        raise _refused(symbol, "time", f"{shown(time)}: give an int of microseconds since 1970 UTC, or None")
+    venue_id = trade.id
+    if type(venue_id) is int and abs(venue_id) > MAX_INTEGER:
+        venue_id = str(venue_id)[:MAX_TEXT]
+    elif venue_id is not None and type(venue_id) is not int and not is_text(venue_id):
+        raise _refused(symbol, "id", f"{shown(venue_id)}: give an int, or a printable text, or None")
+    return Print(price, size, _SIDES[side], time, venue_id)
+
+
+def _number(symbol: str, name: str, value: object) -> tuple[int, int]:
+    try:
+        return parse_decimal(value)
+    except BadPublication as error:
+        raise _refused(symbol, name, str(error)) from None
+
+
+def _refused(symbol: str, name: str, detail: str) -> BadPublication:
+    return BadPublication(f"{symbol}: a trade's {name}: {detail}", f"trade with an unusable {name}")
