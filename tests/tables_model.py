@@ -54,7 +54,7 @@ class Past:
         kind, *period, rows = text.split(":")
         count = int(rows)
         if kind == "book":
-            sides = {"bids": dict(self.bids[:count]), "asks": dict(self.asks[:count])}
+            sides: TableFields = {"bids": dict(self.bids[:count]), "asks": dict(self.asks[:count])}
             halted = self.marks.get("status") in {"halted", "closed"}
             return {**sides, **(self.marks if halted and self.book["status"] == "live" else self.book)}
         found = self.trades if kind == "trades" else self.bars.get(period[0], ())
