@@ -72,7 +72,8 @@ class TradeLog:
 
     def number_of(self, venue_id: int | str | None) -> int | None:
         """Return the number of the kept print with this id of the venue."""
-        return None if venue_id is None else self._numbers.get(venue_id)
+        number = None if venue_id is None else self._numbers.get(venue_id)
+        return number if number is not None and number > self.count - self._rows.capacity else None
 
     def row(self, number: int) -> Rows:
         """Return the row of a kept print."""
@@ -140,7 +141,7 @@ class TradeLog:
 
 def _largest(scale: Scale, cells: Rows, number: int) -> int:
     # The cells are still at the wire's scale of before: `number` converts them.
-    return max(abs(number), *(abs(scale.number(cell)) for cell in cells if cell is not None))
+    return max([abs(number), *(abs(scale.number(cell)) for cell in cells if cell is not None)])
 
 
 def _rescaled(row: Rows, before: tuple[int, int], after: tuple[int, int]) -> Rows:
