@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
+from ticker.config import History
+from ticker.history.history_file import HistoryFile
 from ticker.market import Instrument, Update
 from ticker_feeds.recordings import Capture, CaptureWriter, Moment
 
@@ -49,6 +51,15 @@ def _capture(place: Place) -> Path:
     return path
 
 
+def _history(place: Place) -> Path:
+    path = place.folder / "history.sqlite"
+    file = HistoryFile(History(file=str(path)), "UTC")
+    file.open()
+    file.write([(SYMBOL, "1m", 2, 0, [0, 150, 150, 150, 150, 1, 1])], 0)
+    file.close()
+    return path
+
+
 def _key(place: Place) -> Path:
     path = place.folder / "secret"
     path.write_text("ab" * 32)
@@ -64,6 +75,9 @@ COMMANDS: dict[str, Command] = {
     "token keys": lambda place: ["token", "keys", place.folder],
     "token issue": lambda place: ["token", "issue", "--key", _key(place), "--subject", SYMBOL],
     "export": lambda place: ["export", _capture(place), "--csv", place.folder / "table.csv"],
+    "history export": lambda place: [
+        "history", "export", "--file", _history(place), "--csv", place.folder / "table.csv"
+    ],
     "record a feed": lambda place: ["record", place.feed, "--out", place.folder / "recording", "--duration", "0.5"],
     "record a service": lambda place: [
         "record", place.url, "--out", place.folder / "recording", "--duration", "1"
@@ -72,7 +86,7 @@ COMMANDS: dict[str, Command] = {
     "serve": lambda place: ["serve", "--feed", place.feed, "--listen", place.address],
 }  # fmt: skip
 
-PRINTS = COMMANDS.keys() - {"token keys", "export", "record a feed", "record a service", "serve"}
+PRINTS = COMMANDS.keys() - {"token keys", "export", "history export", "record a feed", "record a service", "serve"}
 """Commands whose purpose is their output on stdout."""
 
 
@@ -148,7 +162,7 @@ def _did_its_work(name: str, place: Place) -> bool:
     if name.startswith("record"):
         publications = [each for moments in Capture(str(place.folder / "recording")).chunks() for _, each in moments]
         return bool(publications)
-    if name == "export":
+    if name in {"export", "history export"}:
         return SYMBOL in (place.folder / "table.csv").read_text(encoding="utf-8")
     return name != "token keys" or (place.folder / "token-public.pem").exists()
 

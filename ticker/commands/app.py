@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 from ticker.commands.export import export
 from ticker.commands.feeds import feeds_app
+from ticker.commands.history import history_app
 from ticker.commands.record import record
 from ticker.commands.serve import serve
 from ticker.commands.signals import unwinding_on_signals
@@ -30,7 +31,7 @@ app = App(
 )
 for lasting in (serve, watch, record):
     app.command(on_running_clock(lasting))
-for command in (export, feeds_app, token_app):
+for command in (export, history_app, feeds_app, token_app):
     app.command(command)
 
 

@@ -8,28 +8,22 @@ from __future__ import annotations
 import codecs
 import csv as csv_format
 import json
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from ticker.commands.exported_rows import ExportedRow, RecordedMarket
-from ticker.errors import ConfigError
+from ticker.commands.output_files import check_outputs, load_arrow, print_result, writing
 from ticker.market import Kind, Value, field_key, field_kind
 from ticker_feeds.recordings import Capture
 from ticker_feeds.recordings.table import EXCHANGE_TIME, SYMBOL, TIME, WITHDRAWN, column_of, escaped
 
 ROWS = 20_000
 """Rows held in memory at a time, and rows per row group of a Parquet file."""
-
-STDOUT = Path("-")
 
 _DIGITS = 38
 """Maximum number of digits of a 128-bit decimal."""
@@ -61,22 +55,12 @@ def export(
     force
         Replace files that exist.
     """
-    if parquet is None and csv is None:
-        raise ConfigError("export: give --parquet FILE or --csv FILE")
-    if parquet is not None and parquet == csv:
-        raise ConfigError("export: give --parquet and --csv different files")
-    for path in (parquet, csv):
-        if path is not None and path != STDOUT and path.is_file() and not force:
-            raise ConfigError(f"{path}: exists already; give --force to replace it")
+    check_outputs(parquet, csv, force=force)
     source = Capture(str(capture))
     if parquet is not None:
-        _print_result(export_parquet(source, parquet, force=force), parquet)
+        print_result(export_parquet(source, parquet, force=force), parquet)
     if csv is not None:
-        _print_result(export_csv(source, csv, force=force), csv)
-
-
-def _print_result(count: int, path: Path) -> None:
-    print(f"{count} rows in {'stdout' if path == STDOUT else path}", file=sys.stderr, flush=True)
+        print_result(export_csv(source, csv, force=force), csv)
 
 
 class Column:
@@ -135,7 +119,7 @@ def export_csv(capture: Capture, path: Path, *, force: bool = False) -> int:
     table = Table(capture)
     texts = {1, *(at for at, name in enumerate(table.names, 0) if name in table.columns and _is_text(table, name))}
     count = 0
-    with _writing(path, force=force) as file:
+    with writing(path, force=force) as file:
         writer = csv_format.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
         writer.writerow(table.names)
         for count, row in enumerate(table.rows(), 1):  # noqa: B007  # counted as they are written
@@ -153,14 +137,11 @@ def _is_text(table: Table, name: str) -> bool:
 
 def export_parquet(capture: Capture, path: Path, *, force: bool = False) -> int:
     """Write a Parquet file; return the number of rows. Raises `ConfigError`, also if pyarrow is not installed."""
-    try:
-        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigError(f"--parquet needs pyarrow: pip install 'ticker-push[parquet]' ({error})") from error
+    arrow, parquet = load_arrow()
     table = Table(capture)
     schema = _schema(arrow, table)
     count = 0
-    with _writing(path, force=force) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    with writing(path, force=force) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for rows in _groups(table.rows()):
             columns = [
                 arrow.array(map(_converter(arrow, field.type), column), field.type)
@@ -203,37 +184,3 @@ def _groups(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
             group = []
     if group:
         yield group
-
-
-@contextmanager
-def _writing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    """Yield the file to write to: stdout, a pipe or a device, or a new file that stands at `path` once it is complete.
-
-    Raises `ConfigError`, but for stdout.
-    """
-    if path == STDOUT:
-        with open(os.dup(sys.stdout.fileno()), "wb") as file:  # noqa: PTH123  # stdout stays open
-            yield file
-        return
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:  # a pipe or a device; a folder is an error
-                yield file
-        else:
-            with _replacing(path, force=force) as file:
-                yield file
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error})") from error
-
-
-@contextmanager
-def _replacing(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-        if not force:
-            path.touch(exist_ok=False)  # spares a file that came into being meanwhile
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

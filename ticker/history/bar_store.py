@@ -17,10 +17,17 @@ ChangedBar: TypeAlias = tuple[str, str, int, int, Sequence[Cell]]
 _Stored: TypeAlias = tuple[int, int, int, int, Cell, Cell, Cell, Cell, Cell, Cell]
 """A row of the database: series, start, price scale, size scale, open, high, low, close, volume, count."""
 
+StoredBar: TypeAlias = tuple[int, int, int, Cell, Cell, Cell, Cell, Cell, Cell]
+"""The same without the series."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
-_COLUMNS = "start, price_scale, size_scale, open, high, low, close, volume, count"
+COLUMNS = "start, price_scale, size_scale, open, high, low, close, volume, count"
+"""Those of a `StoredBar`."""
+
 _PLACES = ", ".join("?" * 10)
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999, in seconds since 1970 UTC."""
 _SERIES_PER_PRUNE = 100
 _FULL_AT = 0.9
 """Bars are deleted when so much of the file's limit is used."""
@@ -68,16 +75,11 @@ def find_series(connection: sqlite3.Connection, symbol: str, period: str, day: s
 
 def latest_bars(connection: sqlite3.Connection, series: int, most: int, before: int = MAX_INTEGER) -> Bars:
     """Return the latest bars of a series that start before this time, in seconds since 1970 UTC."""
-    bounds = (series, before, most)
-    rows = [
-        row
-        for table in ("open_bars", "bars")
-        for row in connection.execute(
-            f"SELECT {_COLUMNS} FROM {table} WHERE series = ? AND start < ? ORDER BY start DESC LIMIT ?",  # noqa: S608
-            bounds,
-        ).fetchall()
-    ]
-    return _at_one_scale(rows[:most])
+    # One statement, because it sees one moment: a bar moves from one table to the other as it closes.
+    columns = f"SELECT {COLUMNS} FROM"
+    where = "WHERE series = ?1 AND start < ?2"
+    statement = f"{columns} bars {where} UNION ALL {columns} open_bars {where} ORDER BY start DESC LIMIT ?3"
+    return _at_one_scale(connection.execute(statement, (series, before, most)).fetchall()[::-1])
 
 
 def day_of(period: str, day: str) -> str:
@@ -195,23 +197,24 @@ def _start(row: _Stored) -> int:
     return row[1]
 
 
-def _at_one_scale(rows: list[tuple[int, int, int, Cell, Cell, Cell, Cell, Cell, Cell]]) -> Bars:
-    """Return stored rows, the latest first, as bars; those that no table can have are left out."""
-    usable = [row for row in rows if _is_usable(row)]
+def _at_one_scale(rows: Sequence[StoredBar]) -> Bars:
+    """Return stored rows as bars; those that no table can have are left out."""
+    usable = [row for row in rows if is_usable(row)]
     price_scale = max((row[1] for row in usable), default=0)
     size_scale = max((row[2] for row in usable), default=0)
     at_scale = [
         [row[0], *row[3:]] if row[1:3] == (price_scale, size_scale) else list(_rescaled(row, price_scale, size_scale))
-        for row in reversed(usable)
+        for row in usable
     ]
     return Bars(price_scale, size_scale, at_scale)
 
 
-def _is_usable(row: Sequence[object]) -> bool:
+def is_usable(row: Sequence[object]) -> bool:
     """Return whether the values of a row have the types of a bar: a file may have been edited."""
     start, price_scale, size_scale, *prices, volume, count = row
     return (
         type(start) is int
+        and _FIRST <= start <= _LAST
         and type(price_scale) is int
         and type(size_scale) is int
         and 0 <= price_scale <= MAX_SCALE
@@ -228,9 +231,7 @@ def _is_number(value: object) -> bool:
     )
 
 
-def _rescaled(
-    row: tuple[int, int, int, Cell, Cell, Cell, Cell, Cell, Cell], price_scale: int, size_scale: int
-) -> Iterator[Cell]:
+def _rescaled(row: StoredBar, price_scale: int, size_scale: int) -> Iterator[Cell]:
     start, own_price_scale, own_size_scale, *prices, volume, count = row
     yield start
     for price in prices:
