@@ -68,6 +68,9 @@ SCANNED_PER_REQUEST_UNIT = 500
 JOINED_PER_REQUEST_UNIT = 200
 """Names and instruments that join or leave a client's subscriptions that count as one request."""
 
+CHECKSUM_IN_JOINS = 2
+"""A checksum of a record costs as much as so many entries of the watch index."""
+
 COUNTED_PER_JOIN = 4
 """Instruments whose updates are counted, which costs as much as one that joins."""
 
@@ -164,6 +167,9 @@ COMPARISONS_PER_STEP = 2_000
 
 NAMES_PER_STEP = 250
 """Names of a request that are looked up between two yields: about a millisecond."""
+
+TABLES_PER_STEP = 50
+"""Tables opened in one step."""
 
 ENCODED_PER_STEP = 500
 """Entries encoded between two yields, where many are needed at once: a millisecond."""
@@ -344,6 +350,9 @@ class Tables:
     day: str = "UTC"
     """Where and when a day of `1d` begins: a zone of the IANA database, and perhaps HH:MM in it
     (`America/New_York 17:00`)."""
+    max_open: int = 100_000
+    """Tables that anybody has asked for since the start; those beyond it get outcome 13. One that nobody watches takes
+    some 500 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +408,8 @@ class Limits:
     """Symbols and patterns of one connection; those beyond it get outcome 8."""
     max_patterns: int = 32
     """Patterns among them, each of which costs a comparison with every instrument; likewise."""
+    max_tables: int = 500
+    """Tables (books, prints, candles) of one connection; those beyond it get outcome 13."""
     max_instruments: int = 100_000
     """Instruments in the cache; a feed's declarations beyond it are refused, counted and logged."""
     max_head_bytes: int = 16_384

@@ -182,7 +182,7 @@ async def test_an_interval_is_asked_for() -> None:
 async def test_refused_names_are_reported_and_disturb_no_others() -> None:
     events: list[Event] = []
     async with serving(*DECLARED) as service, connect(service.url, on_event=events.append) as client:
-        subscription = client.subscribe("A", "a b", "UNKNOWN")
+        subscription = client.subscribe("A", "a,b", "UNKNOWN")
         assert (await anext(subscription)).changes.keys() == {"A"}
         await wait_all_tasks_blocked()
         connected, bad, unknown = events
@@ -190,7 +190,7 @@ async def test_refused_names_are_reported_and_disturb_no_others() -> None:
         assert (connected.url, connected.resumed) == (service.url, False)
         assert len(connected.session) == 16
         assert isinstance(bad, Refused)
-        assert (bad.name, bad.code, bad.pending) == ("a b", 7, False)
+        assert (bad.name, bad.code, bad.pending) == ("a,b", 7, False)
         assert isinstance(unknown, Refused)
         assert (unknown.name, unknown.code, unknown.pending) == ("UNKNOWN", 6, True)
         await service.publish(Instrument("UNKNOWN"), update("UNKNOWN", bid=1))
@@ -226,7 +226,7 @@ async def test_an_exception_of_on_event_comes_out_as_itself() -> None:
 
     async def iterate(url: str) -> None:
         async with connect(url, on_event=complain) as client:
-            await anext(client.subscribe("a b"))
+            await anext(client.subscribe("a,b"))
 
     async with serving(*DECLARED) as service:
         with pytest.raises(LookupError, match="Connected"):

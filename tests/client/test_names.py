@@ -111,7 +111,7 @@ async def test_a_name_or_pattern_without_an_instrument_is_reported_once_after_so
 
 SCRIPT = """
 import sys, ticker
-for change in ticker.watch(sys.argv[1], ["A", "a b", "ZZZ", "Q*"], ca=sys.argv[2] if len(sys.argv) > 2 else None):
+for change in ticker.watch(sys.argv[1], ["A", "a,b", "ZZZ", "Q*"], ca=sys.argv[2] if len(sys.argv) > 2 else None):
     if change.changes["A"].get("bid") == 3:
         break
 """
@@ -124,7 +124,7 @@ async def test_a_script_without_on_event_says_refused_and_unknown_names_on_stder
         text = ""
         async with process.stderr:
             with trio.fail_after(60):
-                while "ZZZ" not in text or "Q*" not in text or "a b" not in text:
+                while "ZZZ" not in text or "Q*" not in text or "a,b" not in text:
                     text += (await process.stderr.receive_some()).decode()
             await service.publish(update("A", bid="3"))
             await process.wait()
@@ -135,7 +135,7 @@ async def test_a_script_without_on_event_says_refused_and_unknown_names_on_stder
         "ticker: ZZZ: no instrument for 5 s; is it the right name? Should one appear, it will join",
         lines[2],
     ]
-    assert lines[2].startswith("ticker: a b: neither a symbol (1 to ")
+    assert lines[2].startswith("ticker: a,b: neither a symbol (1 to ")
 
 
 def test_the_log_says_each_reason_of_an_outage_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:

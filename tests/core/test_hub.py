@@ -12,7 +12,7 @@ from tests.core.harness import MS, SECOND, Client, Harness, bids
 from tests.support import cut, update
 from ticker.core.audiences import NOTHING
 from ticker.market import Instrument, Withdrawal
-from ticker.protocol.messages import Definition, Delta, Instruments, Snapshot
+from ticker.protocol.messages import Definition, Delta, Instruments, Removed, Snapshot
 from ticker.protocol.wire import JSON, MSGPACK
 
 # Coming and asking
@@ -49,11 +49,12 @@ def test_further_subscriptions_bring_only_the_new_instruments() -> None:
     assert client.take()[1] == Snapshot(2, 2, 2000, [], [1, {1: 200}])
 
 
-def test_fewer_or_the_same_subscriptions_bring_nothing() -> None:
+def test_fewer_subscriptions_bring_what_leaves_the_copy_and_the_same_bring_nothing() -> None:
     harness = Harness("A", "B")
     harness.publish(update("A", bid="1"), update("B", bid="2"))
     client = harness.client("A", "B")
     client.subscribe("B")
+    assert client.take() == [Removed(2, 2, [0])]
     client.subscribe("B")
     assert client.take() == []
     harness.publish(update("A", bid="3"))
@@ -66,7 +67,9 @@ def test_an_instrument_unsubscribed_and_subscribed_again_comes_complete() -> Non
     client = harness.client("A")
     client.subscribe()
     client.subscribe("A")
-    assert client.take()[1] == Snapshot(2, 2, 2000, [], [0, {1: 100}])
+    removed, _, snapshot = client.take()
+    assert removed == Removed(2, 2, [0])
+    assert snapshot == Snapshot(2, 2, 2000, [], [0, {1: 100}])
 
 
 def test_a_client_gets_its_instruments_in_its_own_encoding() -> None:

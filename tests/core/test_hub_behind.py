@@ -11,7 +11,7 @@ from tests.support import cut, update
 from ticker.core.audiences import NOTHING, SubscriptionSet
 from ticker.core.bitmaps import numbers_in
 from ticker.market import Instrument
-from ticker.protocol.messages import Definition, Delta, Instruments, Snapshot
+from ticker.protocol.messages import Definition, Delta, Instruments, Removed, Snapshot
 from ticker.protocol.wire import MSGPACK
 
 # Slow clients
@@ -175,7 +175,8 @@ def test_subscriptions_changed_during_a_snapshot_decide_over_its_remaining_parts
     client.take()
     client.subscribe("B", "C")
     assert harness.hub.catch_up(client.subscriber)
-    (_, snapshot) = client.take()
+    removed, _, snapshot = client.take()
+    assert removed == Removed(1, 1, [0])  # B was sent before, and C is still to come
     assert isinstance(snapshot, Snapshot)
     assert snapshot.records[::2] == [2]
     assert client.subscriber.is_member

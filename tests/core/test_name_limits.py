@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ticker.config import Limits
-from ticker.core.session import exceeded_limit, most_names
+from ticker.core.subscribed_names import exceeded_limit, most_names
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import Code
 

@@ -16,6 +16,8 @@ from ticker.protocol.wire import ENCODINGS, MSGPACK, Encoding
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])
 
 UNKNOWN = [Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"]
+OFFER = "book:10|25|100, trades:10|20|50|100|200|500|1000 and candles:1m|5m|1h|1d:10|50|100|300|500|1000"
+NO_TABLE = [Code.UNKNOWN_TABLE, f"there is no such table; there are {OFFER}"]
 BAD = [Code.BAD_SYMBOL, "neither a symbol (1 to 128 printable characters) nor a pattern"]
 OK = [Code.OK, ""]
 
@@ -23,13 +25,27 @@ OK = [Code.OK, ""]
 # Welcome
 
 
+FEATURES = {
+    "book": [10, 25, 100],
+    "trades": [10, 20, 50, 100, 200, 500, 1000],
+    "candles": {"periods": ["1m", "5m", "1h", "1d"], "rows": [10, 50, 100, 300, 500, 1000]},
+    "digest": True,
+}
+
+
 @both
 def test_the_welcome_has_the_present_cut_and_the_limits(encoding: Encoding) -> None:
     limits = Limits(max_symbols=5, max_patterns=2, max_message_bytes=1000, heartbeat_seconds=2.5)
     talk = Talk(encoding=encoding, limits=limits, floor_ms=20)
     (welcome,) = messages([talk.session.welcome()], encoding)
-    allowed = {"max_message_bytes": 1000, "max_symbols": 5, "max_patterns": 2, "min_interval_ms": 20}
-    assert welcome == Welcome(1, "epoch", "s1", 2, 2000, 2500, allowed)
+    allowed = {
+        "max_message_bytes": 1000,
+        "max_symbols": 5,
+        "max_patterns": 2,
+        "max_tables": 500,
+        "min_interval_ms": 20,
+    }
+    assert welcome == Welcome(1, "epoch", "s1", 2, 2000, 2500, allowed, FEATURES)
 
 
 def test_the_welcome_of_an_empty_market_is_at_cut_0() -> None:
@@ -52,13 +68,13 @@ def test_a_subscription_is_answered_after_the_data_it_asked_for(encoding: Encodi
 
 def test_one_bad_symbol_does_not_fail_the_others() -> None:
     talk = Talk()
-    given = ["A", "", "Z", "A B", "B*"]
-    assert talk.outcomes("subscribe", *given) == [OK, BAD, UNKNOWN, BAD, OK]
+    given = ["A", "", "Z", "A,B", "A B", "B*"]
+    assert talk.outcomes("subscribe", *given) == [OK, BAD, UNKNOWN, BAD, NO_TABLE, OK]
     assert talk.subscribed() == ["A", "Z", "B*"]
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "A B", "A,B", "A\n", "A]", "x" * 129, "*" * 129, "A *", "A,*", "\x00", "\u200b"]
+    "name", ["", " ", " book:10", "A,B", "A\n", "A]", "x" * 129, "*" * 129, "A, *", "A,*", "\x00", "\u200b"]
 )
 def test_a_name_that_is_neither_symbol_nor_pattern_has_a_code_of_its_own(name: str) -> None:
     talk = Talk()

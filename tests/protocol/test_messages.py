@@ -20,6 +20,7 @@ from ticker.protocol.messages import (
     Close,
     Definition,
     Delta,
+    Digest,
     Error,
     Expiring,
     FindInstruments,
@@ -58,6 +59,7 @@ REQUESTS: list[tuple[dict[str, Any], Request]] = [
         Resume(1, "e", 0, [], interval_ms=0),
     ),
     ({"op": "ping", "id": 1}, Ping(1)),
+    ({"op": "digest", "id": 1}, Digest(1)),
 ]
 
 MESSAGES: list[tuple[list[Any], ServerMessage]] = [
@@ -134,7 +136,7 @@ def test_an_unknown_op_is_answered_with_those_there_are(op: str) -> None:
     assert (error.id, error.code, error.fatal) == (7, Code.UNKNOWN_OP, False)
     assert error.text.startswith("unknown op ")
     assert error.text.endswith(
-        "there are: subscribe, unsubscribe, subscriptions, instruments, resume, ping, auth, stats"
+        "there are: subscribe, unsubscribe, subscriptions, instruments, resume, ping, auth, stats, digest"
     )
     assert len(error.text) < 300
 

@@ -64,26 +64,6 @@ async def test_the_client_brings_a_fresh_token_before_the_old_one_expires(tokens
         assert [type(event) for event in events] == [Connected]
 
 
-async def test_the_client_connects_anew_where_a_fresh_token_is_for_other_symbols(tokens: Tokens) -> None:
-    given: list[str] = []
-
-    def fetch() -> str:
-        fresh = {"exp": time.time() + 3600, "symbols": ["B"]}
-        given.append(token(**(fresh if given else {"exp": time.time() - 8})))
-        return given[-1]
-
-    events: list[Event] = []
-    async with serving(*MARKET, Instrument("B"), update("B", bid="5.00"), tokens=tokens) as service:
-        async with connect(service.url, token=fetch, on_event=events.append) as client:
-            async for change in client.subscribe("*"):
-                if change.changes.get("A") == {"bid": None}:
-                    break
-            assert client.values("A") == {}
-            assert str(client.values("B")["bid"]) == "5.00"
-        kinds = [type(event) for event in events]
-        assert kinds == [Connected, Disconnected, Connected]
-
-
 async def test_a_token_that_cannot_be_renewed_ends_the_subscriptions(tokens: Tokens) -> None:
     async with serving(*MARKET, tokens=tokens) as service:
         text = token(exp=time.time() - 9)

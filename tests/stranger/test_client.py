@@ -179,7 +179,7 @@ def test_unknown_and_bad_names_have_their_outcomes_and_the_others_go_through(ser
     with Client(service) as client:
         result = client.request("subscribe", symbols=names)
         assert [(name, code) for name, code, *_ in result["outcomes"]] == list(
-            zip(names, [6, 0, 7, 7, 7, 7, 0], strict=True)
+            zip(names, [6, 0, 12, 7, 7, 7, 0], strict=True)
         )
         assert client.copy.view().keys() == {"EURUSD", "MSFT"}
         assert client.request("subscriptions")["symbols"] == ["NOPE", "EURUSD", "MS*"]

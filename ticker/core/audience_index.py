@@ -7,7 +7,8 @@ The rules:
 2. New instruments are compared in steps, however many patterns there are. If a pass begins before all are visible, the
    others are late: they count as declared anew in the cut in which they become visible, so every audience that watches
    them gets them whole.
-3. An audience with a large share of all instruments is *broad*: it is not in the watch index, but searched at each
+3. Tables are records as instruments are. `table_index` opens those that audiences name.
+4. An audience with a large share of all instruments is *broad*: it is not in the watch index, but searched at each
    pass. So it is made and moved at once, however many instruments it has.
 """
 
@@ -16,13 +17,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, TypeAlias
 
-from ticker.config import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES
+from ticker.config import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES, TABLES_PER_STEP
 from ticker.core.audiences import Audience, WatchIndex
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
+from ticker.core.record import MarketRecord
+from ticker.core.table_index import TableIndex
 from ticker.market import is_symbol
-from ticker.protocol.symbols import Match
+from ticker.protocol.symbols import Match, is_pattern, is_table, is_table_pattern
+from ticker.protocol.tables import TableName, parse_table, split_name
 
 BROAD_LEAST = 1_024
 """The least number of instruments of a broad audience."""
@@ -53,6 +57,7 @@ class AudienceIndex:
 
     def __init__(self, cache: LastValueCache, step: Step) -> None:
         self._broad = step.broad
+        self.tables = TableIndex(cache)
         self.watch_index: list[WatchIndex] = []
         """By the ids of the visible instruments."""
         self.comparisons = 0
@@ -87,10 +92,10 @@ class AudienceIndex:
         """Whether there are instruments that are not visible yet."""
         return len(self.watch_index) < len(self._cache.records)
 
-    def knows(self, symbol: str) -> bool:
-        """Return whether there is a visible instrument with this symbol."""
-        record = self._cache.find(symbol)
-        return record is not None and record.id < len(self.watch_index)
+    def find(self, name: str) -> MarketRecord | None:
+        """Return the visible instrument or table with this name."""
+        record = self._cache.find(name)
+        return record if record is not None and record.id < len(self.watch_index) else None
 
     # Searching
 
@@ -113,12 +118,46 @@ class AudienceIndex:
                 self._spare.pop(key, None)
                 self._spare[key] = matches
 
+    def open_tables(self, names: Collection[str], sees: Match) -> Iterator[None]:
+        """Open the tables that these names need and `sees` allows, yielding between steps.
+
+        They are in the open cut. So after each step new records have to be made visible, and a cut be closed.
+        """
+        wanted: list[tuple[str, TableName]] = []
+        for name in names:
+            symbol, text = split_name(name)
+            table = parse_table(text)
+            if table is None:
+                continue
+            if is_symbol(symbol):
+                wanted.append((symbol, table))
+            else:
+                yield from self.prepare([symbol])
+                records = self._cache.records
+                wanted += [(records[number].symbol, table) for number in numbers_in(self.matching(symbol))]
+        for number, (symbol, table) in enumerate(wanted, 1):
+            if self.find(symbol) is not None and sees(f"{symbol} {table}"):
+                self.tables.open(symbol, table)
+            if number % TABLES_PER_STEP == 0:
+                yield
+
     def matching(self, key: _Key) -> int:
         """Return the bitmap of the instruments that match; at once if `prepare` was exhausted."""
         matches, through = self._find(key), len(self._cache.records)
         while matches.through < through:
             self._advance(matches, through, self._most)
         return matches.bits
+
+    def bits_of(self, names: Collection[str]) -> int:
+        """Return the bitmap of the records that any of these names matches; at once if `prepare` was exhausted."""
+        bits = 0
+        for name in names:
+            if is_symbol(name) or is_table(name):
+                record = self.find(name)
+                bits |= 1 << record.id if record is not None else 0
+            elif is_pattern(name) or is_table_pattern(name):
+                bits |= self.matching(name)
+        return bits & ((1 << self.visible) - 1)
 
     def search(self, name: str, after: str, most: int, sees: Match) -> Iterator[list[str]]:
         """Return a page of the symbols that this name and `sees` match; as `page`."""
@@ -155,7 +194,9 @@ class AudienceIndex:
         return matches
 
     def _advance(self, matches: Matches, through: int, most: int) -> int:
-        made = matches.begin(self._symbols, most, self._id_of) or matches.advance(self._cache.records, through, most)
+        made = matches.begin(self._symbols, most, self._id_of) or matches.advance(
+            self._cache.records, self.tables.bits, through, most
+        )
         self.comparisons += made
         return max(1, made)
 
@@ -169,9 +210,9 @@ class AudienceIndex:
         names, visible = audience.subscription_set, self.visible
         ids = []
         for symbol in names.symbols:
-            record = self._cache.find(symbol)
-            if record is None or record.id >= visible:
-                self._waiting.setdefault(symbol, {})[audience] = None
+            record = self.find(symbol)
+            if record is None:
+                self._wait(symbol, audience)
             elif audience.sees(symbol):
                 ids.append(record.id)
         bits = 0
@@ -184,7 +225,10 @@ class AudienceIndex:
         count = len(ids) + bits.bit_count()
         if count >= max(self._broad, visible // _BROAD_SHARE):
             audience.make_broad(bits | bitmap_of(ids))
+            self.tables.watch(audience.bits)
             return
+        if self.tables.bits:
+            self.tables.watch(bits | bitmap_of(ids))
         audience.ids = {*ids, *numbers_in(bits)}
         self.joins += len(audience.ids)
         for number in audience.ids:
@@ -192,6 +236,8 @@ class AudienceIndex:
 
     def remove(self, audience: Audience) -> None:
         """Forget an audience."""
+        if self.tables.bits:
+            self.tables.unwatch(audience.bitmap())
         self.joins += len(audience.ids)
         for number in audience.ids:
             by_shard = self.watch_index[number]
@@ -200,13 +246,19 @@ class AudienceIndex:
                 del by_shard[audience.shard]
         names = audience.subscription_set
         for symbol in names.symbols & self._waiting.keys():
-            self._waiting[symbol].pop(audience, None)
+            if self._waiting[symbol].pop(audience, audience) is None and audience.sees(symbol):
+                self.tables.give_up_waiting(symbol)
             if not self._waiting[symbol]:
                 del self._waiting[symbol]
         for pattern in names.patterns:
             self._give_up(pattern, audience)
         if names.patterns and names.entitled is not None:
             self._give_up(names.entitled, audience)
+
+    def _wait(self, name: str, audience: Audience) -> None:
+        self._waiting.setdefault(name, {})[audience] = None
+        if audience.sees(name):
+            self.tables.await_table(name)
 
     def _use(self, key: _Key, audience: Audience) -> int:
         bits = self.matching(key)
@@ -215,6 +267,7 @@ class AudienceIndex:
         matches.users += 1
         if isinstance(key, str):
             self._audiences_of.setdefault(key, {})[audience] = None
+            self.tables.use(key)
         return bits
 
     def _give_up(self, key: _Key, audience: Audience) -> None:
@@ -224,6 +277,7 @@ class AudienceIndex:
             del self._audiences_of[key][audience]
             if not self._audiences_of[key]:
                 del self._audiences_of[key]
+                self.tables.give_up(key)
         if not matches.users:
             del self._matches[key]
             self._spare[key] = matches
@@ -239,9 +293,9 @@ class AudienceIndex:
     def adopt(self) -> bool:
         """Compare new instruments with the subscribed patterns, in one step; make those visible that are compared.
 
-        Return whether some of them were late, and are in the open cut now.
+        Return whether something is in the open cut now: records that were late, or tables.
         """
-        records, room, late = self._cache.records, self._most, self.late
+        records, room, changed = self._cache.records, self._most, self.late
         while len(self.watch_index) < len(records) and room > 0:
             if self._target <= len(self.watch_index):
                 patterns = len(self._matches)
@@ -251,16 +305,16 @@ class AudienceIndex:
                 while matches.through < self._target and room > 0:
                     room -= self._advance(matches, self._target, room)
             if all(matches.through >= self._target for matches in self._matches.values()):
-                self._reveal(self._target)
+                changed |= self._reveal(self._target)
         self._late = max(self._late, len(records))
-        return late
+        return changed
 
-    def _reveal(self, visible: int) -> None:
-        """Make the instruments below this id visible."""
+    def _reveal(self, visible: int) -> bool:
+        """Make the records below this id visible; return whether there are tables among them, or some were opened."""
         first, records = len(self.watch_index), self._cache.records
         new = records[first:visible]
         if not new:
-            return
+            return False
         if first < self._late:
             self._cache.redeclare(new[: self._late - first])
         self.watch_index += [{} for _ in new]
@@ -273,12 +327,17 @@ class AudienceIndex:
         for audience, bits in joined.items():
             entitled = audience.subscription_set.entitled
             self._join(audience, bits if entitled is None else bits & self._matches[entitled].bits)
+        opened = bool(mask & self.tables.bits)
         for record in new:
             for audience in self._waiting.pop(record.symbol, ()):
                 if audience.sees(record.symbol):
                     self._join(audience, 1 << record.id)
+            opened |= self.tables.appear(record.symbol)
+        return opened
 
     def _join(self, audience: Audience, bits: int) -> None:
+        if tables := bits & self.tables.bits:
+            self.tables.watch(tables & ~audience.bitmap())
         if audience.broad:
             audience.make_broad(audience.bits | bits)
             return
@@ -289,4 +348,4 @@ class AudienceIndex:
     def leftovers(self) -> dict[str, Collection[object]]:
         """Return the data still held for audiences, for tests."""
         watched = [watchers for watchers in self.watch_index if watchers]
-        return {"waiting": self._waiting, "patterns": self._matches, "watch index": watched}
+        return {"waiting": self._waiting, "patterns": self._matches, "watch index": watched, **self.tables.leftovers()}

@@ -79,6 +79,7 @@ class Subscriber:
         "cursor",
         "encoding",
         "offered",
+        "pending_removed",
         "pending_snapshot",
         "push",
         "resuming",
@@ -97,6 +98,8 @@ class Subscriber:
         self.cursor = cursor
         self.pending_snapshot = 0
         """Bitmap of the instruments still to be sent as complete records."""
+        self.pending_removed = 0
+        """Bitmap of the records that leave the client's copy, of which it is still to be told."""
         self.resuming = False
         """It is still to be sent the changes since the cursor that its client gave."""
         self.slow_consumer_events = 0

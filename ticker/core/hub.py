@@ -23,7 +23,7 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from copy import copy
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -31,6 +31,7 @@ from typing import NamedTuple, TypeAlias
 from ticker.config import (
     AUDIENCES_PER_GROUP,
     BYTES_PER_WRITE,
+    CHECKSUM_IN_JOINS,
     COUNTED_PER_JOIN,
     JOINED_PER_REQUEST_UNIT,
     SCANNED_PER_REQUEST_UNIT,
@@ -48,11 +49,14 @@ from ticker.core.audiences import (
     TrafficCounters,
     pending_by_audience,
 )
-from ticker.core.bitmaps import selected, take_lowest
+from ticker.core.bitmaps import numbers_in, selected, take_lowest
+from ticker.core.checksums import Checksums
 from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.last_value import LastValueCache
+from ticker.core.offer import features
 from ticker.core.preparing import Preparer
-from ticker.protocol.messages import Heartbeat
+from ticker.protocol.messages import Heartbeat, Removed
+from ticker.protocol.symbols import Match
 from ticker.protocol.wire import Encoding
 
 _Frame: TypeAlias = tuple[Audience, int, bytes]
@@ -95,6 +99,8 @@ class Hub:
         self._encoded = step.encoded
         self._preparer = Preparer(step.encoded)
         self._passed_at = 0
+        self.features = features(cache.tables.config)
+        self.checksums = Checksums(cache)
         self.index = AudienceIndex(cache, step)
         self._membership_changes = 0
         """Number of changes in the membership of any audience."""
@@ -128,17 +134,34 @@ class Hub:
             self._discard(audience)
         self._departed.add(subscriber)
 
+    def prepare(self, tabled: Collection[str], keys: Collection[str | frozenset[str]], sees: Match) -> Iterator[None]:
+        """Open those tables that these names need and `sees` allows, and match patterns and entitlements, in steps."""
+        for _ in self.index.open_tables(tabled, sees):
+            self._adopt()
+            yield
+        while self.index.tables.bits and self.index.behind:
+            self._adopt()
+            yield
+        yield from self.index.prepare(keys)
+
     def subscribe(
-        self, subscriber: Subscriber, subscription_set: SubscriptionSet, now: int, *, resume_from: int | None = None
+        self,
+        subscriber: Subscriber,
+        subscription_set: SubscriptionSet,
+        now: int,
+        *,
+        resume_from: int | None = None,
+        forget: int = 0,
     ) -> None:
         """Replace the subscriptions of a client, and send the data that it lacks for them.
 
         With `resume_from` the client has, from an earlier connection, everything in these subscriptions through that
-        cut.
+        cut, and of the records in the bitmap `forget` perhaps something.
         """
         former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
         before, after = former.bitmap(), audience.bitmap()
-        held, socket_is_free = before & ~subscriber.pending_snapshot, subscriber.is_member
+        held, socket_is_free = (before & ~subscriber.pending_snapshot) | forget, subscriber.is_member
+        self._remove(subscriber, held & ~after)
         if before != after:
             subscriber.offered += self._updates(former) - self._updates(audience)
         self._preparer.forget(subscriber)
@@ -160,6 +183,12 @@ class Hub:
             # A frame that was sent since the request came fills the socket: its task goes on with these subscriptions.
             subscriber.sink.catch_up_later()
 
+    def _remove(self, subscriber: Subscriber, bits: int) -> None:
+        """Have the client told that these records leave its copy."""
+        if bits:
+            subscriber.pending_removed |= bits
+            self.index.joins += bits.bit_count() // COUNTED_PER_JOIN
+
     def pause_delivery(self, subscriber: Subscriber) -> None:
         """Send nothing more to a subscriber, whose socket did not take a whole frame, until `catch_up`."""
         subscriber.slow_consumer_events += subscriber.is_member
@@ -170,6 +199,8 @@ class Hub:
         """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
         if subscriber.is_member:
             return True
+        if subscriber.pending_removed and not self._send_removed(subscriber):
+            return False
         pending = subscriber.pending_snapshot or subscriber.resuming or subscriber.cursor < subscriber.audience.cursor
         if pending and not (
             self._prepared(subscriber) and self._send_pending(subscriber) and not subscriber.pending_snapshot
@@ -178,10 +209,31 @@ class Hub:
         self._add_member(subscriber)
         return True
 
+    def bring_up_to_date(self, subscriber: Subscriber) -> bool:
+        """Send a subscriber whatever it lacks at the present cut, an interval or not; True once it has that.
+
+        Until then, `catch_up` goes on with it.
+        """
+        if not subscriber.is_member:
+            return False
+        if subscriber.cursor < self.cache.cut:
+            self._remove_member(subscriber)
+            if not (self._prepared(subscriber) and self._send_pending(subscriber)):
+                subscriber.sink.catch_up_later()
+                return False
+            self._add_member(subscriber)
+        return True
+
+    def _send_removed(self, subscriber: Subscriber) -> bool:
+        """Tell a client of the records that leave its copy."""
+        numbers, subscriber.pending_removed = numbers_in(subscriber.pending_removed), 0
+        return subscriber.push(subscriber.encoding.frame(Removed(subscriber.cursor, subscriber.cursor, numbers)))
+
     @property
     def work(self) -> float:
         """The work that clients have caused so far by subscriptions and searches, in simple requests."""
-        return self.index.comparisons / SCANNED_PER_REQUEST_UNIT + self.index.joins / JOINED_PER_REQUEST_UNIT
+        joins = self.index.joins + CHECKSUM_IN_JOINS * self.checksums.made
+        return self.index.comparisons / SCANNED_PER_REQUEST_UNIT + joins / JOINED_PER_REQUEST_UNIT
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
         """Return the traffic of a client so far."""
@@ -346,8 +398,8 @@ class Hub:
         audience = self._audiences.get((subscription_set, encoding))
         if audience is not None:
             return audience
-        if not self.index.late:
-            self.index.adopt()
+        if not self.index.late and self.index.adopt():
+            self.cache.close_cut(self.cache.time)
         if encoding not in self._encode_caches:
             self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
         self._encoding_uses[encoding] += 1
@@ -355,6 +407,7 @@ class Hub:
             subscription_set, encoding, self._scheduler.shard_for(subscription_set, encoding, self.cache.cut), now
         )
         self.index.add(audience)
+        self.cache.close_cut(self.cache.time)  # if a table is watched that nobody watched before
         self._audiences[subscription_set, encoding] = audience
         return audience
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Sequence
 
-from ticker.core.bitmaps import bitmap_of
+from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.record import MarketRecord
 from ticker.protocol.symbols import Match, literal_prefix, matcher
 
@@ -21,7 +21,7 @@ _INSERTED = 16
 
 
 class SymbolIndex:
-    """The symbols in order: those with a prefix are found without comparing the others."""
+    """The symbols of the instruments in order: those with a prefix are found without comparing the others."""
 
     def __init__(self) -> None:
         self.symbols: list[str] = []
@@ -33,8 +33,9 @@ class SymbolIndex:
 
     def advance(self, records: Sequence[MarketRecord]) -> bool:
         """Index more instruments; True once all are."""
-        new = [record.symbol for record in records[self.through : self.through + INDEXED_AT_ONCE]]
-        self.through += len(new)
+        some = records[self.through : self.through + INDEXED_AT_ONCE]
+        new = [record.symbol for record in some if " " not in record.symbol]
+        self.through += len(some)
         if len(new) <= _INSERTED:
             for symbol in new:
                 insort(self.symbols, symbol)
@@ -56,13 +57,14 @@ class SymbolIndex:
 
 
 class Matches:
-    """The instruments that one pattern, or any name of an entitlement, matches."""
+    """The instruments and tables that one pattern, or any name of an entitlement, matches."""
 
-    __slots__ = ("bits", "match", "names", "through", "users", "weight")
+    __slots__ = ("bits", "match", "names", "only_tables", "through", "users", "weight")
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = names
         self.match: Match = matcher(names)
+        self.only_tables = all(" " in name for name in names)
         self.bits = 0
         """The instruments that match, among those compared."""
         self.through = 0
@@ -77,7 +79,7 @@ class Matches:
 
     def begin(self, index: SymbolIndex, most: int, id_of: Callable[[str], int]) -> int:
         """Find the instruments through the index if that takes at most so many comparisons; return their number."""
-        if self.through or len(self.names) != 1:
+        if self.through or self.only_tables or len(self.names) != 1:
             return 0
         (name,) = self.names
         found = index.with_prefix(literal_prefix(name), most)
@@ -87,16 +89,24 @@ class Matches:
         self.through = index.through
         return len(found)
 
-    def advance(self, records: Sequence[MarketRecord], through: int, most: int) -> int:
-        """Compare the instruments below the id `through`, or `most` of them; return the number of comparisons."""
+    def advance(self, records: Sequence[MarketRecord], tables: int, through: int, most: int) -> int:
+        """Compare the records below the id `through`, or `most` of them; return the number of comparisons.
+
+        `tables` is the bitmap of those that are tables.
+        """
         start, end = self.through, min(through, self.through + max(1, most // self.weight))
         if end <= start:
             return 0
         self.through = end
-        if "*" in self.names:
-            self.bits |= (1 << end) - (1 << start)
+        window = (1 << end) - (1 << start)
+        if "*" in self.names and not any(" " in name for name in self.names):
+            self.bits |= window & ~tables
             return 1
         match = self.match
+        if self.only_tables:
+            some = numbers_in((window & tables) >> start)
+            self.bits |= bitmap_of([number for number in some if match(records[start + number].symbol)]) << start
+            return max(1, len(some) * self.weight)
         found = [record.id - start for record in records[start:end] if match(record.symbol)]
         self.bits |= bitmap_of(found) << start
         return (end - start) * self.weight

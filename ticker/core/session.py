@@ -12,7 +12,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
@@ -20,24 +20,23 @@ from msgspec import UNSET, UnsetType, to_builtins
 from ticker.config import (
     ANSWER_BYTES_PER_REQUEST_UNIT,
     BYTES_PER_JOIN,
-    BYTES_PER_NAME,
     FOUND_PER_REPLY,
     MAX_INTERVAL_MS,
-    NAMES_PER_STEP,
     Limits,
 )
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
+from ticker.core.subscribed_names import SubscribedNames, is_any_pattern, most_names
 from ticker.core.work import at_once, metered
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
-from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.protocol.messages import (
     PROTOCOL_VERSION,
     Authenticate,
     BadRequest,
     Close,
+    Digest,
     Error,
     Expiring,
     FindInstruments,
@@ -52,7 +51,6 @@ from ticker.protocol.messages import (
     Welcome,
     parse_request,
 )
-from ticker.protocol.symbols import is_pattern
 
 _FATAL: dict[Code, Close] = {
     Code.MALFORMED: Close.MALFORMED,
@@ -62,20 +60,8 @@ _FATAL: dict[Code, Close] = {
 }
 
 
-def most_names(limits: Limits, grant: Grant) -> int:
-    """Return the most symbols and patterns that a client may name: the grant can only lower the service's limit."""
-    return min(limits.max_symbols, grant.max_symbols)
-
-
-def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> str:
-    """Return the limit that this number of names, `patterns` of them patterns, exceeds; an empty text if none.
-
-    Every interface that takes names applies this one.
-    """
-    most = most_names(limits, grant)
-    if names > most:
-        return f"{most} symbols and patterns"
-    return f"{limits.max_patterns} patterns" if patterns > limits.max_patterns else ""
+class NotUpToDate(Exception):
+    """The client has to have everything first; then the request is carried out anew."""
 
 
 class Answer(NamedTuple):
@@ -115,17 +101,15 @@ class ServerSession:
     """The protocol state of one connection."""
 
     __slots__ = (
-        "_characters",
         "_check",
         "_floor_ms",
         "_hub",
         "_interval_ms",
         "_limits",
         "_link",
-        "_patterns",
+        "_names",
         "_resumed",
         "_subscriber",
-        "_symbols",
         "grant",
         "name",
     )
@@ -140,20 +124,16 @@ class ServerSession:
         self._check = terms.check
         self._link = terms.link
         self.grant = terms.grant
-        self._symbols: dict[str, None] = {}
-        self._patterns: dict[str, None] = {}
-        self._characters = 0
-        """Length of all these names."""
+        self._names = SubscribedNames(hub, terms.limits)
         self._interval_ms = self._least_interval()
         self._resumed = False
 
     def __repr__(self) -> str:
-        names = f"{len(self._symbols)} symbols and {len(self._patterns)} patterns"
-        return f"<ServerSession {self.name}: {names} every {self._interval_ms} ms, {self.grant!r}>"
+        return f"<ServerSession {self.name}: {self._names!r} every {self._interval_ms} ms, {self.grant!r}>"
 
     def welcome(self) -> bytes:
         """Return the first frame of the connection."""
-        cache, limits = self._hub.cache, self._limits
+        cache = self._hub.cache
         return self._subscriber.encoding.frame(
             Welcome(
                 PROTOCOL_VERSION,
@@ -161,13 +141,9 @@ class ServerSession:
                 self.name,
                 self._subscriber.cursor,
                 cache.time,
-                int(limits.heartbeat_seconds * 1000),
-                {
-                    "max_message_bytes": limits.max_message_bytes,
-                    "max_symbols": most_names(limits, self.grant),
-                    "max_patterns": limits.max_patterns,
-                    "min_interval_ms": self._least_interval(),
-                },
+                int(self._limits.heartbeat_seconds * 1000),
+                self.limits(),
+                self._hub.features,
             )
         )
 
@@ -179,7 +155,7 @@ class ServerSession:
         """Carry out one client message, yielding between steps of bounded work. `now` is the hub's time.
 
         Raises `UnknownKey`, without any effect, unless this is the `last_try`: the message brings a token that is
-        perhaps signed with a new key.
+        perhaps signed with a new key. Raises `NotUpToDate`, likewise, where the client has to have everything first.
         """
         encoding = self._subscriber.encoding
         try:
@@ -217,44 +193,40 @@ class ServerSession:
         return Answer(self._subscriber.encoding.frame(error), close)
 
     def _subscribe(self, request: Subscribe, now: int) -> _Steps:
-        yield from self._prepare(request.symbols)
-        outcomes = yield from self._add(request.symbols)
+        room = yield from self._names.prepare(request.symbols, (), self.grant)
+        outcomes = yield from self._names.add(request.symbols, room, self.grant)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _unsubscribe(self, request: Unsubscribe, now: int) -> _Steps:
-        yield from self._prepare(())
-        outcomes: list[list[object]] = []
-        for number, name in enumerate(request.symbols, 1):
-            if number % NAMES_PER_STEP == 0:
-                yield
-            names = self._symbols if name in self._symbols else self._patterns
-            if name in names:
-                del names[name]
-                self._characters -= len(name)
-                outcomes.append([name, Code.OK, ""])
-            else:
-                outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
+        yield from self._names.prepare((), (), self.grant)
+        outcomes = yield from self._names.remove(request.symbols)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> _Steps:
-        if self._resumed or self._symbols or self._patterns:
+        if self._resumed or self._names:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
         if request.epoch != self.epoch or request.cursor > self._hub.cache.cut:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
-        yield from self._prepare(request.symbols)
+        if sum(map(is_any_pattern, request.forget)) > 2 * self._limits.max_patterns:
+            text = (
+                f"resume: forget has more than {2 * self._limits.max_patterns} patterns; forget the copy and subscribe"
+            )
+            raise BadRequest(request.id, Code.BAD_REQUEST, text)
+        room = yield from self._names.prepare(request.symbols, request.forget, self.grant)
         self._resumed = True
-        outcomes = yield from self._add(request.symbols)
+        outcomes = yield from self._names.add(request.symbols, room, self.grant)
         self._take_interval(request.interval_ms)
-        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor)
+        forget = self._hub.index.bits_of(request.forget)
+        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor, forget=forget)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _subscriptions(self, _request: Subscriptions, _now: int) -> _Steps:
         yield from ()
-        return {"symbols": [*self._symbols, *self._patterns], "interval_ms": self._interval_ms}
+        return {"symbols": [*self._names.symbols, *self._names.patterns], "interval_ms": self._interval_ms}
 
     def _instruments(self, request: FindInstruments, _now: int) -> _Steps:
         found: list[str] = []
@@ -270,15 +242,23 @@ class ServerSession:
         return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
 
     def _authenticate(self, request: Authenticate, now: int) -> _Steps:
-        yield from ()
         grant = self._check(request.token)
-        if (grant.subject, grant.symbols) != (self.grant.subject, self.grant.symbols):
-            raise BadToken("it is for another subject or other symbols than this connection; connect anew with it")
-        self.grant = grant
-        if self._interval_ms < self._least_interval():
+        if grant.subject != self.grant.subject:
+            raise BadToken("it is for another subject than this connection; connect anew with it")
+        yield from self._names.prepare((), (), grant)
+        changed, self.grant = grant.symbols != self.grant.symbols, grant
+        if changed or self._interval_ms < self._least_interval():
             self._take_interval(self._interval_ms)
             self._hub.subscribe(self._subscriber, self._subscription_set(), now)
-        return {"expires": grant.expires}
+        return {"expires": grant.expires, "epoch": self.epoch, "limits": self.limits()}
+
+    def _digest(self, _request: Digest, _now: int) -> _Steps:
+        hub, subscriber = self._hub, self._subscriber
+        yield from hub.checksums.prepare(subscriber.audience.numbers())
+        if not hub.bring_up_to_date(subscriber):
+            raise NotUpToDate
+        held = subscriber.audience.numbers()
+        return {"cut": subscriber.cursor, "digest": hub.checksums.total(held), "records": len(held)}
 
     def _stats(self, _request: Stats, _now: int) -> _Steps:
         yield from ()
@@ -299,9 +279,9 @@ class ServerSession:
     def held(self) -> int:
         """Upper estimate of the bytes that are kept of this client's subscriptions."""
         audience, instruments = self._subscriber.audience, len(self._hub.cache.records)
-        names = len(self._symbols) + len(self._patterns)
-        bitmaps = len(self._patterns) + 2 * audience.broad + bool(self._subscriber.pending_snapshot)
-        kept = self._characters + BYTES_PER_NAME * names + BYTES_PER_JOIN * len(audience.ids)
+        bitmaps = len(self._names.patterns) + 2 * audience.broad
+        bitmaps += bool(self._subscriber.pending_snapshot) + bool(self._subscriber.pending_removed)
+        kept = self._names.held + BYTES_PER_JOIN * len(audience.ids)
         return kept + bitmaps * instruments // 8
 
     @property
@@ -309,50 +289,26 @@ class ServerSession:
         """The epoch of the cache and the view of the grant: a copy made under another view has other symbols."""
         return self._hub.cache.epoch + self.grant.view
 
-    def _prepare(self, names: Sequence[str]) -> Generator[None, None, None]:
-        """Find the matches of new patterns, yielding between steps, so that the patterns are subscribed in one."""
-        new = [name for name in dict.fromkeys(names) if is_pattern(name) and name not in self._patterns]
-        new = new[: self._limits.max_patterns - len(self._patterns)]
-        wanted: list[str | frozenset[str]] = [*new]
-        if self.grant.symbols is not None and (new or self._patterns):
-            wanted.append(self.grant.symbols)
-        yield from self._hub.index.prepare(wanted)
+    def limits(self) -> dict[str, int]:
+        """Return the limits that hold for this client."""
+        limits = self._limits
+        return {
+            "max_message_bytes": limits.max_message_bytes,
+            "max_symbols": most_names(limits, self.grant),
+            "max_patterns": limits.max_patterns,
+            "max_tables": limits.max_tables,
+            "min_interval_ms": self._least_interval(),
+        }
 
     def _least_interval(self) -> int:
         return max(self._floor_ms, self.grant.min_interval_ms)
-
-    def _add(self, names: Sequence[str]) -> Generator[None, None, list[list[object]]]:
-        """Add the acceptable names to the subscriptions; the outcome of each, as [name, code, text]."""
-        outcomes: list[list[object]] = []
-        for number, name in enumerate(names, 1):
-            if number % NAMES_PER_STEP == 0:
-                yield
-            code, text = Code.OK, ""
-            pattern = not is_symbol(name)
-            if pattern and not is_pattern(name):
-                code, text = Code.BAD_SYMBOL, f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
-            elif name in self._symbols or name in self._patterns:
-                pass
-            elif exceeded := self._exceeded_by_one_more(pattern=pattern):
-                code, text = Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
-            else:
-                (self._patterns if pattern else self._symbols)[name] = None
-                self._characters += len(name)
-            if code is Code.OK and not pattern and not (self._hub.index.knows(name) and self.grant.sees(name)):
-                code, text = Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
-            outcomes.append([name, code, text])
-        return outcomes
-
-    def _exceeded_by_one_more(self, *, pattern: bool) -> str:
-        names, patterns = len(self._symbols) + len(self._patterns) + 1, len(self._patterns) + pattern
-        return exceeded_limit(self._limits, self.grant, names, patterns)
 
     def _take_interval(self, interval_ms: int | UnsetType) -> None:
         if interval_ms is not UNSET:
             self._interval_ms = max(self._least_interval(), min(interval_ms, MAX_INTERVAL_MS))
 
     def _subscription_set(self) -> SubscriptionSet:
-        symbols, patterns = frozenset(self._symbols), frozenset(self._patterns)
+        symbols, patterns = frozenset(self._names.symbols), frozenset(self._names.patterns)
         return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
 
     _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], _Steps]]] = {
@@ -364,4 +320,5 @@ class ServerSession:
         Ping: _ping,
         Authenticate: _authenticate,
         Stats: _stats,
+        Digest: _digest,
     }

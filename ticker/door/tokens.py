@@ -94,7 +94,6 @@ def _grant(claims: _Claims, now: int) -> Grant:
         raise BadToken("it is not valid yet")
     subject = None if claims.sub is UNSET else claims.sub
     symbols = None if claims.symbols is UNSET else frozenset(claims.symbols)
-    expires += TOKEN_LEEWAY_US
     return Grant(subject, expires, symbols, claims.max_symbols, claims.min_interval_ms, claims.metrics)
 
 

@@ -246,9 +246,17 @@ class Stats(Struct, tag_field="op", tag="stats", forbid_unknown_fields=True, fro
     id: Natural
 
 
-Request: TypeAlias = Subscribe | Unsubscribe | Subscriptions | FindInstruments | Resume | Ping | Authenticate | Stats
+class Digest(Struct, tag_field="op", tag="digest", forbid_unknown_fields=True, frozen=True):
+    """Ask for the checksum of the copy that the client should have (`ticker.protocol.digest`)."""
 
-OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping", "auth", "stats")
+    id: Natural
+
+
+Request: TypeAlias = (
+    Subscribe | Unsubscribe | Subscriptions | FindInstruments | Resume | Ping | Authenticate | Stats | Digest
+)
+
+OPS = ("subscribe", "unsubscribe", "subscriptions", "instruments", "resume", "ping", "auth", "stats", "digest")
 
 
 class BadRequest(ProtocolError):

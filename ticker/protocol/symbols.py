@@ -44,11 +44,27 @@ def is_table_pattern(text: str) -> bool:
 
 
 def matcher(names: Collection[str]) -> Match:
-    """Return a test for the symbols that any of these symbols and patterns matches."""
+    """Return a test for the symbols and names of tables that any of these names matches.
+
+    A symbol or pattern matches no table; a name with a table matches only tables. In the names of an entitlement, the
+    table may have wildcards, too.
+    """
+    tabled = [name for name in names if " " in name]
+    if not tabled:
+        return _symbol_matcher(names)
+    tables = _table_matcher(tabled)
+    if len(tabled) == len(names):
+        return tables
+    symbols = _symbol_matcher([name for name in names if " " not in name])
+    return lambda name: tables(name) if " " in name else symbols(name)
+
+
+def _symbol_matcher(names: Collection[str]) -> Match:
+    """Return `matcher` of names without a table."""
     symbols = frozenset(name for name in names if is_symbol(name))
     patterns = sorted(set(names) - symbols)
     if "*" in patterns:
-        return _everything
+        return _has_no_table
     prefixes = tuple(pattern[:-1] for pattern in patterns if literal_prefix(pattern) + "*" == pattern)
     others = [pattern for pattern in patterns if literal_prefix(pattern) + "*" != pattern]
     tests: list[Match] = []
@@ -58,9 +74,19 @@ def matcher(names: Collection[str]) -> Match:
         tests.append(lambda symbol: symbol.startswith(prefixes))
     if others:
         tests.append(re.compile("|".join(map(fnmatch.translate, others))).match)
-    if len(tests) == 1:
-        return tests[0]
-    return lambda symbol: any(test(symbol) for test in tests)
+    if not patterns:
+        return tests[0] if tests else _nothing
+    return lambda symbol: " " not in symbol and any(test(symbol) for test in tests)
+
+
+def _table_matcher(names: Collection[str]) -> Match:
+    """Return `matcher` of names with a table: the one space in it can only be that of the other name."""
+    tables = frozenset(name for name in names if is_table(name))
+    patterns = [name for name in names if name not in tables]
+    if not patterns:
+        return tables.__contains__
+    match = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    return lambda name: name in tables or (" " in name and match(name))
 
 
 @lru_cache(maxsize=SHARED_MATCHERS)
@@ -74,5 +100,9 @@ def literal_prefix(pattern: str) -> str:
     return _LITERAL.match(pattern)[0]  # type: ignore[index]  # it matches an empty text, too
 
 
-def _everything(_symbol: str) -> bool:
-    return True
+def _has_no_table(name: str) -> bool:
+    return " " not in name
+
+
+def _nothing(_name: str) -> bool:
+    return False

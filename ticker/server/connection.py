@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import Limits
+from ticker.config import TOKEN_LEEWAY_US, Limits
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub, Traffic
 from ticker.core.session import Answer, ServerSession, Terms
@@ -120,7 +120,7 @@ class ClientConnection(ABC):
         expires = self._session.grant.expires if not self.closing else None
         if expires is None:
             return
-        if time >= expires:
+        if time >= expires + TOKEN_LEEWAY_US:
             _log.info("client's token has expired", session=self._session.name)
             self._nursery.start_soon(self.close_with, self._session.expired())
         elif time >= expires - self._context.limits.expiry_warning_seconds * 1e6 and self._warned_expiry != expires:

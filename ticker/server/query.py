@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import h11
 
 from ticker.config import Limits
-from ticker.core.session import exceeded_limit, most_names
+from ticker.core.subscribed_names import exceeded_limit, most_names
 from ticker.door.grants import Grant
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.net.http1 import Refusal

@@ -19,7 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
-from ticker.core.session import Answer
+from ticker.core.session import Answer, NotUpToDate
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
 from ticker.errors import UnknownKey
@@ -312,11 +312,15 @@ class WebSocketClientConnection(ClientConnection):
             self._stream.push(close_frame(fault.code, fault.reason or ""))
 
     async def _answer(self, message: bytes | str) -> Answer:
-        try:
-            return await self._in_turns(self._session.steps(message, hub_time(), last_try=False))
-        except UnknownKey:
-            await self._context.auth.find_unknown_key()
-            return await self._in_turns(self._session.steps(message, hub_time()))
+        last_try = False
+        while True:
+            try:
+                return await self._in_turns(self._session.steps(message, hub_time(), last_try=last_try))
+            except UnknownKey:
+                last_try = True
+                await self._context.auth.find_unknown_key()
+            except NotUpToDate:
+                await self.wait_delivered(self._context.hub.cache.cut)
 
     async def _throttle(self, cost: float) -> None:
         wait = max(self._rate_limiter.spend(cost, trio.current_time()), self.charge(cost))

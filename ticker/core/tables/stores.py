@@ -18,7 +18,7 @@ class TableStores:
     """The tables of all instruments that have any, and what is counted of them."""
 
     def __init__(self, config: Tables) -> None:
-        self._config = config
+        self.config = config
         self._of: dict[int, InstrumentTables] = {}
         self._agenda = Agenda()
         self.levels = 0
@@ -41,7 +41,7 @@ class TableStores:
         """Return the tables of an instrument."""
         tables = self._of.get(record.id)
         if tables is None:
-            tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
+            tables = self._of[record.id] = InstrumentTables(record, self.config, self._agenda)
         return tables
 
     def open(self, record: Record, table: TableName, number: int, cut: int) -> TableRecord:

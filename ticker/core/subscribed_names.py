@@ -1,0 +1,172 @@
+"""The names that one client is subscribed to: symbols, tables and patterns, and the limits on them.
+
+An outcome is `[name, code, text]` (PROTOCOL.md, section 5): one bad name never fails the others of its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from typing import TypeAlias
+
+from ticker.config import BYTES_PER_NAME, NAMES_PER_STEP, Limits
+from ticker.core.hub import Hub
+from ticker.core.offer import offer_text, offers
+from ticker.door.grants import Grant
+from ticker.errors import Code
+from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.protocol.symbols import is_pattern, is_table, is_table_pattern
+from ticker.protocol.tables import parse_table, split_name
+
+Outcomes: TypeAlias = list[list[object]]
+
+_NO_NAME = f"neither a symbol (1 to {MAX_SYMBOL} printable characters) nor a pattern"
+
+
+def most_names(limits: Limits, grant: Grant) -> int:
+    """Return the most symbols and patterns that a client may name: the grant can only lower the service's limit."""
+    return min(limits.max_symbols, grant.max_symbols)
+
+
+def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> str:
+    """Return the limit that this number of names, `patterns` of them patterns, exceeds; an empty text if none.
+
+    Every interface that takes names applies this one.
+    """
+    most = most_names(limits, grant)
+    if names > most:
+        return f"{most} symbols and patterns"
+    return f"{limits.max_patterns} patterns" if patterns > limits.max_patterns else ""
+
+
+class SubscribedNames:
+    """The names of one client."""
+
+    __slots__ = ("_characters", "_hub", "_limits", "_tables", "patterns", "symbols")
+
+    def __init__(self, hub: Hub, limits: Limits) -> None:
+        self._hub = hub
+        self._limits = limits
+        self.symbols: dict[str, None] = {}
+        """Symbols, and names of single tables."""
+        self.patterns: dict[str, None] = {}
+        """Patterns, and those with a table."""
+        self._characters = 0
+        """Length of all these names."""
+        self._tables: dict[str, int] = {}
+        """By name: the number of tables that it stood for when it was subscribed."""
+
+    def __repr__(self) -> str:
+        return f"{len(self.symbols)} symbols and {len(self.patterns)} patterns"
+
+    def __len__(self) -> int:
+        return len(self.symbols) + len(self.patterns)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.symbols or name in self.patterns
+
+    @property
+    def held(self) -> int:
+        """Upper estimate of the bytes that they take."""
+        return self._characters + BYTES_PER_NAME * len(self)
+
+    def prepare(self, names: Sequence[str], forget: Sequence[str], grant: Grant) -> Generator[None, None, set[str]]:
+        """Find the matches of new patterns, and open new tables, in steps, so that all is subscribed in one.
+
+        Return the names for whose tables there is room.
+        """
+        new = [name for name in dict.fromkeys(names) if name not in self]
+        patterns = [name for name in new if is_pattern(name)][: self._limits.max_patterns - len(self.patterns)]
+        keys: list[str | frozenset[str]] = [*patterns, *dict.fromkeys(name for name in forget if is_any_pattern(name))]
+        tabled = yield from self._tables_with_room(name for name in new if " " in name)
+        keys += [name for name in tabled if is_table_pattern(name)]
+        if grant.symbols is not None and (keys or self.patterns):
+            keys.append(grant.symbols)
+        yield from self._hub.prepare(tabled, keys, grant.sees)
+        return set(tabled)
+
+    def _tables_with_room(
+        self, names: Collection[str] | Generator[str, None, None]
+    ) -> Generator[None, None, list[str]]:
+        """Return those of these names with a table for which this client has room."""
+        left = self._limits.max_tables - sum(self._tables.values())
+        found = []
+        for name in names:
+            symbol, text = split_name(name)
+            table = parse_table(text)
+            if table is None or not offers(self._hub.cache.tables.config, table):
+                continue
+            count = 1
+            if not is_symbol(symbol):
+                if not is_pattern(symbol) or len(self.patterns) >= self._limits.max_patterns:
+                    continue
+                yield from self._hub.index.prepare([symbol])
+                count = self._hub.index.matching(symbol).bit_count()
+            if count <= left:
+                left -= count
+                found.append(name)
+        return found
+
+    def add(self, names: Sequence[str], room: Collection[str], grant: Grant) -> Generator[None, None, Outcomes]:
+        """Add the acceptable names, after `prepare`; return the outcome of each."""
+        outcomes: Outcomes = []
+        for number, name in enumerate(names, 1):
+            if number % NAMES_PER_STEP == 0:
+                yield
+            code, text = self._add(name, room, grant)
+            outcomes.append([name, code, text])
+        return outcomes
+
+    def _add(self, name: str, room: Collection[str], grant: Grant) -> tuple[Code, str]:
+        pattern = not is_symbol(name) and not is_table(name)
+        if name not in self:
+            code, text = self._fault(name, room, grant, pattern=pattern)
+            if code is not Code.OK:
+                return code, text
+            (self.patterns if pattern else self.symbols)[name] = None
+            self._characters += len(name)
+        if not pattern and not (self._hub.index.find(name) is not None and grant.sees(name)):
+            return Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
+        return Code.OK, ""
+
+    def _fault(self, name: str, room: Collection[str], grant: Grant, *, pattern: bool) -> tuple[Code, str]:
+        """Return why a new name cannot be added; or count its tables."""
+        symbol, table = split_name(name)
+        if " " in name:
+            parsed = parse_table(table)
+            if not is_symbol(symbol) and not is_pattern(symbol):
+                return Code.BAD_SYMBOL, _NO_NAME
+            if parsed is None or not offers(self._hub.cache.tables.config, parsed):
+                return Code.UNKNOWN_TABLE, f"there is no such table; {offer_text(self._hub.cache.tables.config)}"
+        elif pattern and not is_pattern(name):
+            return Code.BAD_SYMBOL, _NO_NAME
+        names, patterns = len(self) + 1, len(self.patterns) + pattern
+        if exceeded := exceeded_limit(self._limits, grant, names, patterns):
+            return Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
+        if " " in name:
+            if name not in room:
+                return Code.TOO_MANY_TABLES, f"a connection may have {self._limits.max_tables} tables"
+            known = self._hub.index.find(symbol) is not None and grant.sees(name)
+            if not pattern and known and self._hub.index.find(name) is None:
+                return Code.TOO_MANY_TABLES, "the service has no room for further tables"
+            self._tables[name] = self._hub.index.matching(symbol).bit_count() if pattern else 1
+        return Code.OK, ""
+
+    def remove(self, names: Sequence[str]) -> Generator[None, None, Outcomes]:
+        """Take names back; return the outcome of each."""
+        outcomes: Outcomes = []
+        for number, name in enumerate(names, 1):
+            if number % NAMES_PER_STEP == 0:
+                yield
+            if name in self:
+                (self.symbols if name in self.symbols else self.patterns).pop(name)
+                self._characters -= len(name)
+                self._tables.pop(name, None)
+                outcomes.append([name, Code.OK, ""])
+            else:
+                outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])
+        return outcomes
+
+
+def is_any_pattern(name: str) -> bool:
+    """Return whether this is a pattern, with or without a table."""
+    return is_pattern(name) or is_table_pattern(name)

@@ -1,0 +1,109 @@
+"""The open tables: those that any client has asked for. They stay open, so that an id never means anything else.
+
+The rules:
+
+1. A table is opened when the first client names it, alone or with a pattern, and its instrument is there.
+2. While a pattern with a table is subscribed (`*-USD book:10`), each new instrument that it matches has its table
+   opened.
+3. A table's rows are only kept up to date while somebody watches it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from ticker.core.bitmaps import numbers_in
+from ticker.core.last_value import LastValueCache
+from ticker.core.tables.table_record import TableRecord
+from ticker.protocol.symbols import Match, matcher
+from ticker.protocol.tables import TableName, parse_table, split_name
+
+
+class TableIndex:
+    """The open tables of one cache."""
+
+    def __init__(self, cache: LastValueCache) -> None:
+        self._cache = cache
+        self.bits = 0
+        """The bitmap of their ids."""
+        self._patterns: dict[str, tuple[Match, TableName]] = {}
+        """The subscribed patterns with a table: a test of symbols, and the table."""
+        self._awaited: dict[str, Counter[TableName]] = {}
+        """Tables of symbols that are not there yet, with the number of audiences that wait for each."""
+
+    def __repr__(self) -> str:
+        return f"<TableIndex of {self.bits.bit_count()} open tables, {len(self._patterns)} patterns>"
+
+    @property
+    def room(self) -> int:
+        """The number of tables that may still be opened."""
+        return self._cache.tables.config.max_open - self.bits.bit_count()
+
+    def open(self, symbol: str, table: TableName) -> bool:
+        """Open a table of an instrument in the open cut; False, and nothing, if it is open or there is no room."""
+        if self._cache.find(f"{symbol} {table}") is not None or self.room <= 0:
+            return False
+        record = self._cache.open_table(symbol, table)
+        self.bits |= 1 << record.id
+        return True
+
+    def appear(self, symbol: str) -> bool:
+        """Open the tables that are wanted of a new instrument; return whether there were any."""
+        opened = False
+        for table in self._awaited.pop(symbol, ()):
+            opened |= self.open(symbol, table)
+        for match, table in self._patterns.values():
+            if match(symbol):
+                opened |= self.open(symbol, table)
+        return opened
+
+    def await_table(self, name: str) -> None:
+        """Have this table opened when its instrument appears."""
+        symbol, text = split_name(name)
+        table = parse_table(text)
+        if table is not None:
+            self._awaited.setdefault(symbol, Counter())[table] += 1
+
+    def give_up_waiting(self, name: str) -> None:
+        """Take an `await_table` back."""
+        symbol, text = split_name(name)
+        table, awaited = parse_table(text), self._awaited.get(symbol)
+        if table is None or awaited is None:
+            return
+        awaited[table] -= 1
+        if awaited[table] <= 0:
+            del awaited[table]
+        if not awaited:
+            del self._awaited[symbol]
+
+    def use(self, pattern: str) -> None:
+        """Have the tables of new instruments opened that this pattern matches, if it is one with a table."""
+        symbols, text = split_name(pattern)
+        table = parse_table(text)
+        if table is not None:
+            self._patterns[pattern] = matcher([symbols]), table
+
+    def give_up(self, pattern: str) -> None:
+        """Take a `use` back."""
+        self._patterns.pop(pattern, None)
+
+    def watch(self, bits: int) -> None:
+        """Count another watcher of the tables among these records."""
+        for record in self._among(bits):
+            record.watch()
+
+    def unwatch(self, bits: int) -> None:
+        """Count one watcher less of the tables among these records."""
+        for record in self._among(bits):
+            record.unwatch()
+
+    def _among(self, bits: int) -> Iterator[TableRecord]:
+        for number in numbers_in(bits & self.bits):
+            record = self._cache.records[number]
+            if isinstance(record, TableRecord):
+                yield record
+
+    def leftovers(self) -> dict[str, Collection[object]]:
+        """Return the data still held for audiences, for tests."""
+        return {"awaited tables": self._awaited, "table patterns": self._patterns}
