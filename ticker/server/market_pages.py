@@ -42,22 +42,26 @@ class MarketPages:
         check_keys(query, {"symbols", "after"})
         names = parse_names(query)
         check_limits(names, self._context.limits, grant)
-        return await self._made(_snapshot(self._context.hub, names, query.get("after", ""), grant), grant, address)
+        steps = _snapshot(self._context.hub, names, query.get("after", ""), grant)
+        return await paid_for(self._context, steps, grant, address)
 
     async def instruments(self, query: Query, grant: Grant, address: str) -> Response:
         """Return definitions of instruments. Raises `Refusal`."""
         check_keys(query, {"match", "after"})
         match = query.get("match", "*")
         check_name(match)
-        return await self._made(_instruments(self._context.hub, match, query.get("after", ""), grant), grant, address)
+        steps = _instruments(self._context.hub, match, query.get("after", ""), grant)
+        return await paid_for(self._context, steps, grant, address)
 
-    async def _made(self, steps: Generator[None, None, Response], grant: Grant, address: str) -> Response:
-        """Make a page in turns, and have its sender pay for it."""
-        context = self._context
-        await context.fair_queue.take()
-        response, work = await in_turns(context.fair_queue, metered(context.hub, steps))
-        context.auth.spend(address, grant, work + len(response.body) / ANSWER_BYTES_PER_REQUEST_UNIT)
-        return response
+
+async def paid_for(
+    context: ServerContext, steps: Generator[None, None, Response], grant: Grant, address: str
+) -> Response:
+    """Make a page in turns, and have its sender pay for it."""
+    await context.fair_queue.take()
+    response, work = await in_turns(context.fair_queue, metered(context.hub, steps))
+    context.auth.spend(address, grant, work + len(response.body) / ANSWER_BYTES_PER_REQUEST_UNIT)
+    return response
 
 
 def _snapshot(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> Generator[None, None, Response]:
@@ -90,8 +94,7 @@ def _snapshot(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> Gener
         "unknown": [name for name in names if not found[name]],
         "more": more,
     }
-    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
-    return Response(msgspec.json.encode(content), headers=tag)
+    return market_response(content)
 
 
 def _instruments(hub: Hub, match: str, after: str, grant: Grant) -> Generator[None, None, Response]:
@@ -108,6 +111,12 @@ def _instruments(hub: Hub, match: str, after: str, grant: Grant) -> Generator[No
 def _flag(flags: bytes, record: Record | None) -> int:
     """Return whether an instrument is in a set; those declared after it was made are not."""
     return flags[record.id >> 3] >> (record.id & 7) & 1 if record is not None and record.id >> 3 < len(flags) else 0
+
+
+def market_response(content: Mapping[str, Any]) -> Response:
+    """Return a response that is the same until the next cut."""
+    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
+    return Response(msgspec.json.encode(content), headers=tag)
 
 
 def uncached_json(content: Mapping[str, Any]) -> Response:

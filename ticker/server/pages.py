@@ -2,11 +2,13 @@
 
     /v1/snapshot?symbols=A,B*&after=   values of some instruments at one cut
     /v1/instruments?match=B*&after=    definitions of instruments
+    /v1/book?symbol=A&depth=10         the best levels of a book
+    /v1/trades?symbol=A&count=50       the latest prints
     /healthz  /readyz  /metrics        for operators: `operator_pages`
     /  and the files of ticker/web     the dashboard
 
-Those of the market are in `market_pages`. Every response but a file is JSON (metrics: the Prometheus text format); that
-of an error has `code` and `message`.
+Those of the market are in `market_pages` and `table_pages`. Every response but a file is JSON (metrics: the Prometheus
+text format); that of an error has `code` and `message`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from ticker.server.files import Files
 from ticker.server.market_pages import MarketPages
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.query import check_limits, check_method, parse_query
+from ticker.server.table_pages import TablePages
 
 
 class Pages:
@@ -36,16 +39,16 @@ class Pages:
         self._files = files
         self._operator_pages = operator_pages
         self._metrics_open = metrics_open
-        self._market = MarketPages(context)
+        self._market = MarketPages(context).routes | TablePages(context).routes
 
     def __repr__(self) -> str:
-        return f"<Pages: {', '.join((*self._market.routes, *self._operator_pages.paths))}, {self._files!r}>"
+        return f"<Pages: {', '.join((*self._market, *self._operator_pages.paths))}, {self._files!r}>"
 
     async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
         """Return the response to a request. Raises `Refusal`."""
         path = path_of(request)
         auth = self._context.auth
-        market = path in self._market.routes or path == EVENTS_PATH
+        market = path in self._market or path == EVENTS_PATH
         operators = path in self._operator_pages.paths
         if (market or operators) and request.method == b"OPTIONS":
             return self._preflight(headers)
@@ -60,7 +63,7 @@ class Pages:
                 check_limits(parse_events_request(request, headers, {}).names, self._context.limits, grant)
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
-                response = await self._market.routes[path](parse_query(request), grant, address)
+                response = await self._market[path](parse_query(request), grant, address)
             return _not_modified_or(response, headers)
         file = self._files.find(path, headers)
         if file is None:

@@ -43,6 +43,17 @@ def parse_names(query: Query) -> list[str]:
     return names
 
 
+def parse_count(query: Query, key: str, default: int, most: int) -> int:
+    """Return a number from 1 to `most` in a query; the default, if it is not more, without one. Raises `Refusal`."""
+    text = query.get(key)
+    if text is None:
+        return min(default, most)
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= count <= most:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{key}={text[:MAX_SYMBOL]}: give a number from 1 to {most}")
+    return count
+
+
 def check_limits(names: Sequence[str], limits: Limits, grant: Grant) -> None:
     """Raise `Refusal` for more names than a session with this grant may subscribe."""
     if exceeded_limit(limits, grant, len(names), sum(not is_symbol(name) for name in names)):
