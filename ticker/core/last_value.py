@@ -27,19 +27,22 @@ from ticker.core.freshness import MARKS, REASON, STATUS, Changes
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
 from ticker.core.tables.book import Book
+from ticker.core.tables.candles import Candles
 from ticker.core.tables.instrument_tables import InstrumentTables
-from ticker.core.tables.stores import TableStores
+from ticker.core.tables.stores import ChangedBar, RestoredBars, TableStores
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import TradeLog
 from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
+    Candle,
     FieldKey,
     Instrument,
     Kind,
     Levels,
     Publication,
     Reason,
+    Rows,
     Stale,
     Status,
     Trade,
@@ -51,7 +54,7 @@ from ticker.market import (
     field_name,
     read_value,
 )
-from ticker.numbers import parse_decimal, scaled_number
+from ticker.numbers import parse_decimal, rescaled_number, scaled_number
 from ticker.protocol.tables import TableName
 from ticker.texts import shown
 
@@ -91,6 +94,8 @@ class LastValueCache:
         self._tables: dict[str, TableRecord] = {}
         self._max_instruments = max_instruments
         self._touched: set[int] = set()
+        # Those of which values wait to become bars.
+        self._noted: list[Record] = []
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
         self._recency: dict[int, int] = {}
         # The key and kind of each field name met so far, bounded because names come from feeds.
@@ -150,6 +155,8 @@ class LastValueCache:
             return _ALL_USED if error is None else [Unusable("unreadable levels", error)]
         elif type(publication) is Trade:
             return self._trade(self._declared(publication.symbol), publication, source)
+        elif type(publication) is Candle:
+            self.tables.publish_candle(self._declared(publication.symbol), publication, self.cut + 1)
         elif type(publication) is Stale:
             record = self._declared(publication.symbol)
             if publication.book_only:
@@ -178,6 +185,9 @@ class LastValueCache:
 
     def close_cut(self, time: int) -> bool:
         """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
+        for record in self._noted:
+            self.tables.take_values(record, self.cut + 1, time)
+        self._noted.clear()
         whole_at = self.tables.settle(self.cut + 1, time, self._touched)
         if not self._touched:
             return False
@@ -206,6 +216,27 @@ class LastValueCache:
             changed.add(number)
         return changed
 
+    def candles_of(self, symbol: str, period: str) -> Candles | None:
+        """The bars of an instrument and a period, if there are any."""
+        tables = self._tables_of(symbol)
+        if tables is None or tables.bars is None:
+            return None
+        tables.bars.flush()
+        return tables.bars.by_period.get(period)
+
+    def keep_changed_bars(self) -> None:
+        """Remember from now on the bars that have changed, for `take_changed_bars`."""
+        self.tables.keep_changed_bars()
+
+    def take_changed_bars(self) -> list[ChangedBar]:
+        """Return the bars that have changed since the last call."""
+        return self.tables.take_changed_bars()
+
+    def restore_bars(self, symbol: str, period: str, price_scale: int, size_scale: int, rows: Sequence[Rows]) -> None:
+        """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later."""
+        bars = RestoredBars(period, price_scale, size_scale, rows)
+        self.tables.restore_bars(symbol, self._by_symbol.get(symbol), bars, self.cut + 1)
+
     def _tables_of(self, symbol: str) -> InstrumentTables | None:
         record = self._by_symbol.get(symbol)
         return None if record is None else self.tables.find(record)
@@ -227,6 +258,9 @@ class LastValueCache:
             self.records.append(record)
             self.instruments.append(record)
             self._by_symbol[instrument.symbol] = record
+            if self.tables.makes_bars:
+                record.noted = []
+            self.tables.declare(record)
         elif instrument == record.instrument:
             return
         else:
@@ -278,6 +312,7 @@ class LastValueCache:
 
     def _trade(self, record: Record, trade: Trade, source: Source) -> Sequence[Unusable]:
         latest = self.tables.publish_trade(record, trade, self.cut + 1)
+        record.noted = None
         if latest is None:
             return _ALL_USED
         fields: dict[str, Value] = {"last": trade.price, "last_size": trade.size}
@@ -342,6 +377,11 @@ class LastValueCache:
                 touched = True
         if touched:
             self._touched.add(record.id)
+            noted = record.noted
+            if noted is not None:
+                if not noted:
+                    self._noted.append(record)
+                noted.append(values.get(record.bars_of))
 
     def _raise_scales(self, record: Record, price_scale: int, size_scale: int) -> bool:
         """Bring the record's numbers to scales at least as fine as these; all fields then count as changed."""
@@ -349,6 +389,11 @@ class LastValueCache:
         if (price_scale, size_scale) == (record.price_scale, record.size_scale):
             return False
         record.values = rescaled(record, price_scale, size_scale)
+        if record.noted:
+            before = record.price_scale
+            record.noted = [
+                None if each is None else rescaled_number(each, before, price_scale) for each in record.noted
+            ]
         record.changed_at = dict.fromkeys(record.values, self.cut + 1)
         record.price_scale, record.size_scale = price_scale, size_scale
         return True

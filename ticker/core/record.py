@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Protocol, TypeAlias
 
-from ticker.market import FieldKey, Instrument, RecordValue, WireValue
+from ticker.market import Field, FieldKey, Instrument, RecordValue, WireValue
 
 Source: TypeAlias = Hashable
 """Names a feed in the cache."""
@@ -57,12 +57,14 @@ class Record:
     """An instrument's definition, its fields, the cuts of their last changes, and the feeds that gave them."""
 
     __slots__ = (
+        "bars_of",
         "changed_at",
         "defined_at",
         "given",
         "id",
         "instrument",
         "last_change",
+        "noted",
         "outdated",
         "price_scale",
         "size_scale",
@@ -95,6 +97,10 @@ class Record:
         """Feeds whose values are not current. While there are any, the instrument is shown as stale."""
         self.given: tuple[Source, WireValue, WireValue] | None = None
         """The last status that a feed gave: that feed, the status and the reason."""
+        self.bars_of: int = Field.BID
+        """The field of which its bars are made, if they are."""
+        self.noted: list[WireValue] | None = None
+        """The values of that field in the open cut; None where bars are made of prints, or not at all."""
 
     def __repr__(self) -> str:
         return f"<Record {self.id} {self.symbol}: {len(self.present())} fields, last change at cut {self.last_change}>"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ticker.core.tables.bars import MADE_OF_TRADES, Bars
 from ticker.core.tables.book import Book
 from ticker.core.tables.book_view import BookView
 from ticker.core.tables.table_record import Changes
 from ticker.core.tables.trade_log import TradeLog
 from ticker.market import Field, FieldKey, RecordValue
 
-TRADES = int(Field.TRADES)
+TRADES, CANDLES = int(Field.TRADES), int(Field.CANDLES)
 _NO_METADATA: Mapping[str, str] = {}
 
 
@@ -121,3 +122,59 @@ class TradesContent:
         """Return all these prints."""
         rows = self._log.flat(self._count)
         return {TRADES: rows} if rows else {}
+
+
+class CandlesContent:
+    """The latest bars of a period."""
+
+    __slots__ = ("_bars", "_candles", "_count")
+
+    def __init__(self, bars: Bars, period: str, count: int) -> None:
+        self._bars = bars
+        self._candles = bars.by_period[period]
+        self._count = count
+
+    def __repr__(self) -> str:
+        return f"<CandlesContent of {self._count} bars>"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The period, and what the bars are made of."""
+        return {"period": self._candles.period.name, "from": self._bars.source or MADE_OF_TRADES}
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices on the wire."""
+        return self._candles.price_scale
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its volumes on the wire."""
+        return self._candles.size_scale
+
+    @property
+    def whole_at(self) -> int:
+        """The last cut at which bars were removed."""
+        return self._candles.removed_at
+
+    @property
+    def updates(self) -> int:
+        """Number of prints and corrections, or of changes of a quote."""
+        return self._bars.updates
+
+    def settle(self, cut: int) -> bool:
+        """Return whether any of these bars has changed since the last time."""
+        return self._candles.has_changed(self._count) or self._candles.removed_at == cut
+
+    def release(self) -> None:
+        """The bars are kept anyway."""
+
+    def changes_since(self, cut: int) -> Changes:
+        """Return the bars that changed after a cut."""
+        rows, count = self._candles.changes_since(cut, self._count)
+        return ({CANDLES: rows} if rows else {}), count
+
+    def present(self) -> dict[FieldKey, RecordValue]:
+        """Return all these bars."""
+        rows = self._candles.flat(self._count)
+        return {CANDLES: rows} if rows else {}

@@ -39,16 +39,7 @@ class Scale:
 
     def number(self, cell: int | str) -> int:
         """Return a cell of the wire as a number of ours: it has at most `held` places."""
-        if isinstance(cell, int):
-            return cell * self._unit
-        digits, places = parse_decimal(cell)
-        return digits * _POWERS[self.held - places]
-
-    def take(self, digits: int, places: int) -> int:
-        """Return `digits / 10**places` as a number of ours, at more places than before if it needs them."""
-        if places > self.held:
-            self.hold(places)
-        return digits * _POWERS[self.held - places]
+        return cell * self._unit if isinstance(cell, int) else scaled(*parse_decimal(cell), self.held)
 
     def hold(self, places: int) -> int:
         """Hold numbers at no fewer places than these; return the factor by which those held so far have to grow."""

@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
 from ticker.config import Tables
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record, Source
+from ticker.core.tables.bars import MADE_OF_TRADES, Bars, Parsed
 from ticker.core.tables.book import Book, unknown_book
-from ticker.core.tables.contents import BookContent, TradesContent
+from ticker.core.tables.candle_reading import read_candle, refused
+from ticker.core.tables.contents import BookContent, CandlesContent, TradesContent
+from ticker.core.tables.days import Days
+from ticker.core.tables.periods import Period
 from ticker.core.tables.table_record import Content, TableRecord
 from ticker.core.tables.trade_log import Print, TradeLog
 from ticker.errors import BadPublication
-from ticker.market import Levels, Status
+from ticker.market import Candle, Levels, Rows, Status
 from ticker.protocol.tables import BOOK, TRADES, TableName
+from ticker.texts import shown
 
 _OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
 """States of an instrument that its book shows as well, where it is current itself."""
 
 
+class TableConfig:
+    """Of the configuration of tables what is needed here, ready for use."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Raises `ConfigError` for a beginning of the day that cannot be."""
+        days = Days(tables.day)
+        periods = [Period(name, days) for name in tables.periods] if tables.bars else []
+        self.periods = sorted(periods, key=lambda period: period.seconds)
+        self.kept_bars = max(tables.bars, default=0)
+        self.kept_trades = max(tables.trades, default=1)
+
+    def __repr__(self) -> str:
+        return f"<TableConfig: periods {', '.join(period.name for period in self.periods)}>"
+
+
+class _Fold(NamedTuple):
+    """A print on its way into the bars."""
+
+    time: int | None
+    price: Parsed
+    size: Parsed
+    former: Parsed | None
+    """The former size of one that was corrected."""
+    late: bool
+
+
 class Agenda:
     """The instruments, by id, whose tables have work when the open cut closes, and those with watched tables."""
 
-    __slots__ = ("due", "watched")
+    __slots__ = ("due", "keep_bars", "watched", "with_bars")
 
     def __init__(self) -> None:
         self.due: set[int] = set()
+        self.keep_bars = False
+        """Whether bars that have changed are remembered for the history."""
+        self.with_bars: set[InstrumentTables] = set()
+        """Those with such bars."""
         self.watched: set[int] = set()
 
     def __repr__(self) -> str:
@@ -33,14 +71,17 @@ class Agenda:
 class InstrumentTables:
     """The stores of one instrument. They are made when they are first needed."""
 
-    __slots__ = ("_agenda", "_config", "_renewed", "book", "record", "tables", "trades", "watched")
+    __slots__ = ("_agenda", "_config", "_folds", "_renewed", "bars", "book", "record", "tables", "trades", "watched")
 
-    def __init__(self, record: Record, config: Tables, agenda: Agenda) -> None:
+    def __init__(self, record: Record, config: TableConfig, agenda: Agenda) -> None:
         self.record = record
         self._config = config
         self._agenda = agenda
         self.book: Book | None = None
         self.trades: TradeLog | None = None
+        self.bars: Bars | None = None
+        self._folds: list[_Fold] = []
+        """Prints and corrections that are not in the bars yet."""
         self.tables: dict[TableName, TableRecord] = {}
         self.watched: dict[TableRecord, None] = {}
         """The tables that are kept up to date."""
@@ -63,6 +104,9 @@ class InstrumentTables:
         book, trades = self.book, self.trades
         if trades is not None:
             trades.settle(time, cut)
+            trades.follow(self.record.price_scale, self.record.size_scale, cut)
+        if self.bars is not None:
+            self._settle_bars(self.bars, cut, time)
         if book is not None:
             book.note_crossed(time)
         changed = []
@@ -73,6 +117,8 @@ class InstrumentTables:
         self._renewed.clear()
         if trades is not None:
             trades.highest_changed = 0
+        if self.bars is not None:
+            self._note_bars(self.bars)
         if book is not None:
             book.bids.touched = book.asks.touched = None
             if book.crossed_since is not None:
@@ -96,7 +142,9 @@ class InstrumentTables:
             return BookContent(self.the_book(), table.rows)
         if table.kind == TRADES:
             return TradesContent(self.the_trades(), table.rows)
-        raise NotImplementedError("candles come next")
+        bars = self.the_bars()
+        assert bars is not None  # noqa: S101  # a table of candles is opened only for a period that is configured
+        return CandlesContent(bars, table.period, table.rows)
 
     def _marks(self, record: TableRecord) -> tuple[str | None, str | None]:
         """Return the status and reason of a table."""
@@ -119,9 +167,15 @@ class InstrumentTables:
     def the_trades(self) -> TradeLog:
         """Return the log of prints, a new one if there is none."""
         if self.trades is None:
-            kept = max(self._config.trades, default=1)
-            self.trades = TradeLog(self.record.price_scale, self.record.size_scale, kept)
+            self.trades = TradeLog(self.record.price_scale, self.record.size_scale, self._config.kept_trades)
         return self.trades
+
+    def the_bars(self) -> Bars | None:
+        """Return the bars, new ones if there are none; None if no period is configured."""
+        if self.bars is None and self._config.periods:
+            record, config = self.record, self._config
+            self.bars = Bars(record.price_scale, record.size_scale, config.periods, config.kept_bars)
+        return self.bars
 
     # Publications
 
@@ -141,13 +195,81 @@ class InstrumentTables:
         if number is None and not new.size[0]:
             text = f"{self.record.symbol}: a trade of size 0, which busts one that is not known"
             raise BadPublication(text, "bust of an unknown trade")
-        log = self.the_trades()
+        log, bars = self.the_trades(), self.the_bars()
         self._agenda.due.add(self.record.id)
         if number is None:
+            late = self._is_late(log, new)
             log.add(new, cut)
-            return True
-        log.correct(number, new, cut)
+            if bars is not None:
+                bars.make_of(MADE_OF_TRADES, cut)
+                self._folds.append(_Fold(new.time, new.price, new.size, None, late))
+            return not late
+        time, former = log.correct(number, new, cut)
+        if bars is not None:
+            self._folds.append(_Fold(time, new.price, new.size, former, late=False))
         return number == log.count and new.size[0] != 0
+
+    def publish_candle(self, candle: Candle, cut: int) -> None:
+        """Add or replace a bar. Raises `BadPublication`, and changes nothing, if it cannot be used."""
+        bars = self.the_bars()
+        found = None if bars is None or type(candle.period) is not str else bars.by_period.get(candle.period)
+        if bars is None or found is None:
+            kept = ", ".join(period.name for period in self._config.periods) or "none"
+            raise refused(candle, "period", f"{shown(candle.period)}: bars are kept of {kept}")
+        read = read_candle(candle, found.period)
+        bars.put(candle.period, read.row, (read.price_scale, read.size_scale), cut)
+        self._agenda.due.add(self.record.id)
+
+    def take_values(self, values: Sequence[Parsed], source: str, second: int, cut: int) -> None:
+        """Take in the values of a quote within this cut, of which bars are made."""
+        bars = self.the_bars()
+        if bars is None or not bars.make_of(source, cut):
+            return
+        if values:
+            bars.take_values(values, second, cut)
+        if self._agenda.keep_bars:
+            self._agenda.with_bars.add(self)
+        if self.watched:
+            self._agenda.due.add(self.record.id)
+
+    def restore(self, bars: Bars) -> None:
+        """Have these bars, of an earlier run, before anything else is known of the instrument."""
+        self.bars = bars
+
+    def take_changed_bars(self) -> Iterator[tuple[str, int, int, Rows]]:
+        """Yield period, scales and row of the bars that have changed since the last time."""
+        if self.bars is not None:
+            self.bars.flush()
+            for period, candles in self.bars.by_period.items():
+                for row in candles.take_unsaved():
+                    yield period, candles.price_scale, candles.size_scale, row
+
+    def _is_late(self, log: TradeLog, new: Print) -> bool:
+        """Return whether a print is from before the current bar of the smallest period."""
+        if not self._config.periods or new.time is None or log.newest is None or new.time >= log.newest:
+            return False
+        start, _ = self._config.periods[0].bounds(log.newest // 1_000_000)
+        return new.time < start * 1_000_000
+
+    def _settle_bars(self, bars: Bars, cut: int, time: int) -> None:
+        bars.follow(self.record.price_scale, self.record.size_scale, cut)
+        for fold in self._folds:
+            second = (time if fold.time is None else fold.time) // 1_000_000
+            if fold.former is None:
+                bars.take_print(second, fold.price, fold.size, cut, late=fold.late)
+            else:
+                bars.take_correction(second, fold.former, fold.size, cut)
+        self._folds.clear()
+        if self.watched:
+            bars.flush()
+
+    def _note_bars(self, bars: Bars) -> None:
+        """Remember the bars that have changed for the history, if there is one."""
+        for candles in bars.by_period.values():
+            if candles.changed and self._agenda.keep_bars:
+                candles.unsaved |= candles.changed
+                self._agenda.with_bars.add(self)
+            candles.changed.clear()
 
     def outdate_book(self, source: Source, reason: object) -> bool:
         """The book is not current, if it is this feed's; return whether it was."""

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 from ticker.config import Tables
 from ticker.core.record import Record, Source
-from ticker.core.tables.instrument_tables import Agenda, InstrumentTables
+from ticker.core.tables.bars import MADE_OF_BID, MADE_OF_LAST, Bars
+from ticker.core.tables.instrument_tables import Agenda, InstrumentTables, TableConfig
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import count_cause
-from ticker.market import Levels, Reason, Trade, plain
+from ticker.market import Candle, Field, Levels, Reason, Rows, Trade, plain
+from ticker.numbers import parse_decimal
 from ticker.protocol.tables import TableName
+
+LAST, BID, TIME = int(Field.LAST), int(Field.BID), int(Field.TIME)
+
+ChangedBar: TypeAlias = tuple[str, str, int, int, Rows]
+"""A bar for the history: symbol, period, price scale, size scale, and its row on the wire."""
+
+
+class RestoredBars(NamedTuple):
+    """Bars of an earlier run, as rows of the wire at these scales."""
+
+    period: str
+    price_scale: int
+    size_scale: int
+    rows: Sequence[Rows]
 
 
 class TableStores:
@@ -19,6 +37,7 @@ class TableStores:
 
     def __init__(self, config: Tables) -> None:
         self.config = config
+        self._config = TableConfig(config)
         self._of: dict[int, InstrumentTables] = {}
         self._agenda = Agenda()
         self.levels = 0
@@ -29,6 +48,8 @@ class TableStores:
         """Number of complete `Levels` for a book that was not known."""
         self.stale_causes: Counter[str] = Counter()
         """By reason, how often a book became stale."""
+        self._restored: dict[str, Bars] = {}
+        """Bars of an earlier run, by the symbol of an instrument that was not declared yet."""
 
     def __repr__(self) -> str:
         return f"<TableStores of {len(self._of)} instruments>"
@@ -41,8 +62,19 @@ class TableStores:
         """Return the tables of an instrument."""
         tables = self._of.get(record.id)
         if tables is None:
-            tables = self._of[record.id] = InstrumentTables(record, self.config, self._agenda)
+            tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
         return tables
+
+    @property
+    def makes_bars(self) -> bool:
+        """Whether any period is configured."""
+        return bool(self._config.periods)
+
+    def declare(self, record: Record) -> None:
+        """An instrument was declared: its bars of an earlier run are those of this one."""
+        bars = self._restored.pop(record.symbol, None)
+        if bars is not None:
+            self.of(record).restore(bars)
 
     def open(self, record: Record, table: TableName, number: int, cut: int) -> TableRecord:
         """Make the record of a table with this id."""
@@ -87,6 +119,50 @@ class TableStores:
         latest = self.of(record).publish_trade(new, cut)
         self.prints += 1
         return new if latest else None
+
+    def publish_candle(self, record: Record, candle: Candle, cut: int) -> None:
+        """Add or replace a bar. Raises `BadPublication`, and changes nothing, if it cannot be used."""
+        self.of(record).publish_candle(candle, cut)
+
+    def take_values(self, record: Record, cut: int, time: int) -> None:
+        """Take in the values of an instrument's quote in this cut, of which its bars are made."""
+        values, record.noted = record.noted or [], []
+        if record.bars_of == BID and record.values.get(LAST) is not None:
+            record.bars_of, values = LAST, [record.values[LAST]]
+        numbers = [
+            (value, record.price_scale) if isinstance(value, int) else parse_decimal(value)
+            for value in values
+            if isinstance(value, int | str)
+        ]
+        given = record.values.get(TIME) if record.changed_at.get(TIME) == cut else None
+        second = (given if isinstance(given, int) else time) // 1_000_000
+        if numbers:
+            source = MADE_OF_LAST if record.bars_of == LAST else MADE_OF_BID
+            self.of(record).take_values(numbers, source, second, cut)
+
+    # Bars over a restart
+
+    def keep_changed_bars(self) -> None:
+        """Remember from now on the bars that have changed."""
+        self._agenda.keep_bars = True
+
+    def take_changed_bars(self) -> list[ChangedBar]:
+        """Return the bars that have changed since the last call."""
+        changed, self._agenda.with_bars = self._agenda.with_bars, set()
+        return [(tables.record.symbol, *bar) for tables in changed for bar in tables.take_changed_bars()]
+
+    def restore_bars(self, symbol: str, record: Record | None, bars: RestoredBars, cut: int) -> None:
+        """Take in bars of an earlier run; without a record, for the time when the instrument is declared."""
+        config = self._config
+        if bars.period not in {period.name for period in config.periods}:
+            return
+        scales = bars.price_scale, bars.size_scale
+        found = self._restored.get(symbol) if record is None else self.of(record).the_bars()
+        if found is None:
+            found = self._restored[symbol] = Bars(*scales, config.periods, config.kept_bars)
+        found.restore(bars.period, bars.rows, scales, cut)
+        if record is not None:
+            self._agenda.due.add(record.id)
 
     def mark_stale(self, record: Record, source: Source, reason: object) -> None:
         """What this feed gave of the instrument's book is not current any more."""

@@ -13,10 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 from ticker.core.tables.compact_rows import CompactRows
-from ticker.core.tables.decimals import Scale
 from ticker.errors import BadPublication
 from ticker.market import MAX_TEXT, Field, Rows, Side, Trade, is_text, plain
-from ticker.numbers import MAX_INTEGER, parse_decimal, rescaled_number
+from ticker.numbers import MAX_INTEGER, parse_decimal, rescaled_number, scaled_number
 from ticker.protocol.tables import BUY, COLUMNS, SELL
 from ticker.texts import shown
 
@@ -38,7 +37,7 @@ class TradeLog:
     """The latest prints of an instrument."""
 
     def __init__(self, price_scale: int, size_scale: int, capacity: int) -> None:
-        self.prices, self.sizes = Scale(price_scale), Scale(size_scale)
+        self.price_scale, self.size_scale = price_scale, size_scale
         self._rows = CompactRows(len(COLUMNS[Field.TRADES]), capacity)
         self._numbers: dict[int | str, int] = {}
         """Numbers by the venue's ids, of the prints that are kept."""
@@ -55,16 +54,6 @@ class TradeLog:
 
     def __repr__(self) -> str:
         return f"<TradeLog of {self.count} prints>"
-
-    @property
-    def price_scale(self) -> int:
-        """Decimal places of its prices on the wire."""
-        return self.prices.wire
-
-    @property
-    def size_scale(self) -> int:
-        """Decimal places of its sizes on the wire."""
-        return self.sizes.wire
 
     def latest(self, count: int) -> list[Rows]:
         """Return the latest prints as rows of the wire, the latest last."""
@@ -95,11 +84,14 @@ class TradeLog:
             first = self._rows.first or 0
             self._numbers = {venue_id: number for venue_id, number in self._numbers.items() if number >= first}
 
-    def correct(self, number: int, new: Print, cut: int) -> None:
-        """Replace a print, whose time stays if the correction has none."""
-        time = self.row(number)[_TIME] if new.time is None else new.time
+    def correct(self, number: int, new: Print, cut: int) -> tuple[int | None, tuple[int, int]]:
+        """Replace a print, whose time stays if the correction has none; return its former time and size."""
+        row = self.row(number)
+        time, size = row[_TIME], row[_SIZE]
         assert time is None or isinstance(time, int)  # noqa: S101  # for the type checker
-        self._put(number, new._replace(time=time), cut)
+        assert size is not None  # noqa: S101  # for the type checker
+        self._put(number, new if new.time is not None else new._replace(time=time), cut)
+        return time, (size, self.size_scale) if isinstance(size, int) else parse_decimal(size)
 
     def settle(self, time: int, cut: int) -> None:
         """Give the prints without a time that of their cut."""
@@ -120,28 +112,19 @@ class TradeLog:
         """Return the latest rows, one behind the other."""
         return self._rows.flat(count)
 
-    def _put(self, number: int, new: Print, cut: int) -> None:
-        price, size = self.prices.take(*new.price), self.sizes.take(*new.size)
-        self._raise_scales(price, size, cut)
-        row: Rows = [number, self.prices.cell(price), self.sizes.cell(size), new.time, new.side, new.id]
-        self._rows.put(row, cut)
-        self.highest_changed = max(self.highest_changed, number)
-        self.updates += 1
-
-    def _raise_scales(self, price: int, size: int, cut: int) -> None:
-        before = self.prices.wire, self.sizes.wire
-        for scale, column, number in ((self.prices, _PRICE, price), (self.sizes, _SIZE, size)):
-            if scale.is_finer(number):
-                cells = self._rows.column(column)
-                scale.raise_wire([number], partial(_largest, scale, cells, number))
-        after = self.prices.wire, self.sizes.wire
+    def follow(self, price_scale: int, size_scale: int, cut: int) -> None:
+        """Have scales on the wire that are no coarser than these, those of the instrument."""
+        before = self.price_scale, self.size_scale
+        self.price_scale, self.size_scale = max(price_scale, before[0]), max(size_scale, before[1])
+        after = self.price_scale, self.size_scale
         if after != before:
             self._rows.rewrite(partial(_rescaled, before=before, after=after), cut)
 
-
-def _largest(scale: Scale, cells: Rows, number: int) -> int:
-    # The cells are still at the wire's scale of before: `number` converts them.
-    return max([abs(number), *(abs(scale.number(cell)) for cell in cells if cell is not None)])
+    def _put(self, number: int, new: Print, cut: int) -> None:
+        price, size = scaled_number(*new.price, self.price_scale), scaled_number(*new.size, self.size_scale)
+        self._rows.put([number, price, size, new.time, new.side, new.id], cut)
+        self.highest_changed = max(self.highest_changed, number)
+        self.updates += 1
 
 
 def _rescaled(row: Rows, before: tuple[int, int], after: tuple[int, int]) -> Rows:

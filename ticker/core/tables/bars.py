@@ -1,0 +1,165 @@
+"""The bars of one instrument, of all periods, and what they are made of.
+
+The rules:
+
+1. Bars are made of prints. An instrument that never had any has bars of `last`, and one that never had that, of `bid`:
+   every value counts, also where several come within a cut. When the better source appears, what was made of the
+   lesser one in this run is removed.
+2. Values of quotes wait in one `Move` until their bar of the smallest period is over, or somebody needs the bars. So
+   an instrument of which nobody does costs little.
+3. The scales are those of the instrument, or finer where bars of an earlier run have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from ticker.core.tables.candles import Candles, Move
+from ticker.core.tables.decimals import Scale, scaled
+from ticker.core.tables.periods import Period
+from ticker.market import Rows
+from ticker.numbers import parse_decimal, rescaled_number
+
+MADE_OF_TRADES, MADE_OF_LAST, MADE_OF_BID = "trades", "last", "bid"
+Parsed: TypeAlias = tuple[int, int]
+"""A number as digits and decimal places."""
+
+_RANK = {None: 0, MADE_OF_BID: 1, MADE_OF_LAST: 2, MADE_OF_TRADES: 3}
+
+
+class Bars:
+    """The bars of one instrument."""
+
+    __slots__ = (
+        "_end",
+        "_made_since",
+        "_waiting",
+        "_waiting_cut",
+        "by_period",
+        "prices",
+        "sizes",
+        "smallest",
+        "source",
+        "updates",
+    )
+
+    def __init__(self, price_scale: int, size_scale: int, periods: Sequence[Period], capacity: int) -> None:
+        """`periods` are ordered, the smallest one first; there is at least one."""
+        self.prices, self.sizes = Scale(price_scale), Scale(size_scale)
+        self.by_period = {period.name: Candles(period, self.prices, self.sizes, capacity) for period in periods}
+        self.smallest = periods[0]
+        self.source: str | None = None
+        """What bars are made of: `trades`, `last` or `bid`; None before the first of any."""
+        self._made_since: int | None = None
+        """The time of the first bar made of this source, in seconds, if that is a quote."""
+        self._waiting: Move | None = None
+        self._waiting_cut = self._end = 0
+        self.updates = 0
+        """Number of prints and corrections, or of changes of a quote."""
+
+    def __repr__(self) -> str:
+        return f"<Bars of {self.source}: {', '.join(self.by_period)}>"
+
+    def make_of(self, source: str, cut: int) -> bool:
+        """Have bars made of this source from now on; return False where they are made of a better one."""
+        if source == self.source:
+            return True
+        if _RANK[source] < _RANK[self.source]:
+            return False
+        self.flush()
+        if self._made_since is not None:
+            for candles in self.by_period.values():
+                candles.remove_quotes(candles.period.bounds(self._made_since)[0], cut)
+        self.source, self._made_since = source, None
+        return True
+
+    # Numbers
+
+    def hold(self, price_places: int, size_places: int = 0) -> None:
+        """Hold numbers at no fewer places than these."""
+        if price_places > self.prices.held or size_places > self.sizes.held:
+            self.flush()
+            factors = self.prices.hold(price_places), self.sizes.hold(size_places)
+            for candles in self.by_period.values():
+                candles.rescale(*factors)
+
+    def follow(self, price_scale: int, size_scale: int, cut: int) -> None:
+        """Have scales on the wire that are no coarser than these."""
+        before = self.prices.wire, self.sizes.wire
+        if price_scale <= before[0] and size_scale <= before[1]:
+            return
+        self.hold(price_scale, size_scale)
+        for candles in self.by_period.values():
+            candles.latest(0)  # writes the last bar at the former scales
+        self.prices.declare(price_scale)
+        self.sizes.declare(size_scale)
+        for candles in self.by_period.values():
+            candles.follow(before, cut)
+
+    # Changes
+
+    def fold(self, move: Move, cut: int) -> None:
+        """Take in something that happened within one bar of the smallest period."""
+        self.updates += 1
+        for candles in self.by_period.values():
+            candles.fold(move, cut)
+
+    def take_print(self, second: int, price: Parsed, size: Parsed, cut: int, *, late: bool) -> None:
+        """Take in a print."""
+        self.hold(price[1], size[1])
+        at, volume = scaled(*price, self.prices.held), scaled(*size, self.sizes.held)
+        self.fold(Move(second, at, at, at, at, volume, 1, late), cut)
+
+    def take_correction(self, second: int, former: Parsed, size: Parsed, cut: int) -> None:
+        """Change volume and count of the bars with a print that was corrected or busted; their prices stay."""
+        self.updates += 1
+        self.hold(0, max(former[1], size[1]))
+        volume = scaled(*size, self.sizes.held) - scaled(*former, self.sizes.held)
+        count = (size[0] > 0) - (former[0] > 0)
+        for candles in self.by_period.values():
+            candles.adjust(second, volume, count, cut)
+
+    def take_values(self, values: Sequence[Parsed], second: int, cut: int) -> None:
+        """Take in the values of a quote within a cut; `flush` brings them into the bars."""
+        self.hold(max(places for _, places in values))
+        found = [scaled(*value, self.prices.held) for value in values]
+        high, low, close = max(found), min(found), found[-1]
+        waiting = self._waiting
+        if waiting is not None and waiting.second <= second < self._end:
+            self._waiting = Move(waiting.second, waiting.open, max(waiting.high, high), min(waiting.low, low), close)
+        else:
+            self.flush()
+            if self._made_since is None:
+                self._made_since = second
+            self._end = self.smallest.bounds(second)[1]
+            self._waiting = Move(second, found[0], high, low, close)
+        self._waiting_cut = cut
+
+    def flush(self) -> None:
+        """Bring the values that wait into the bars."""
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self.fold(waiting, self._waiting_cut)
+
+    def put(self, period: str, row: Rows, scales: tuple[int, int], cut: int) -> None:
+        """Add or replace a bar, given at these scales of the wire."""
+        self.flush()
+        self.by_period[period].put(self._at_our_scales(row, scales), cut)
+
+    def restore(self, period: str, rows: Iterable[Rows], scales: tuple[int, int], cut: int) -> None:
+        """Take in bars of an earlier run, given at these scales of the wire."""
+        self.flush()
+        self.follow(*scales, cut)
+        for row in rows:
+            self.by_period[period].merge(self._at_our_scales(row, scales), cut)
+
+    def _at_our_scales(self, row: Rows, scales: tuple[int, int]) -> Rows:
+        """Return a row of the wire at our scales there; its numbers can be held."""
+        start, *prices, volume, count = row
+        numbers = [rescaled_number(price, scales[0], self.prices.wire) for price in prices if price is not None]
+        if volume is not None:
+            volume = rescaled_number(volume, scales[1], self.sizes.wire)
+        texts = [parse_decimal(cell)[1] for cell in numbers if isinstance(cell, str)]
+        self.hold(max(texts, default=0), parse_decimal(volume)[1] if isinstance(volume, str) else 0)
+        return [start, *numbers, volume, count]

@@ -1,0 +1,271 @@
+"""The bars of one instrument and period.
+
+The rules:
+
+1. A bar is true to the time of its prints, not to that of their arrival. A late print, from before the current bar of
+   the smallest period, amends high, low, volume and count of its bar, and leaves the close as it was.
+2. A bar made of quotes has neither volume nor count, and quotes never touch one that has.
+3. A bar that a feed publishes, or that was kept over a restart, is taken as it is; later prints continue it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ticker.core.tables.compact_rows import CompactRows
+from ticker.core.tables.decimals import Scale
+from ticker.core.tables.periods import Period
+from ticker.market import Cell, Field, Rows
+from ticker.numbers import rescaled_number
+from ticker.protocol.tables import COLUMNS
+
+_FIELD = int(Field.CANDLES)
+_VOLUME = COLUMNS[_FIELD].index("volume")
+
+
+class Move(NamedTuple):
+    """What happened to a price within one bar: a print, or several values of a quote. Numbers at the bars' scales."""
+
+    second: int
+    """The time of the first of them, in seconds since 1970 UTC."""
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int | None = None
+    """The sum of the sizes; None of quotes."""
+    prints: int | None = None
+    late: bool = False
+
+
+class Bar:
+    """The bar that is being built, as numbers at the bars' scales."""
+
+    __slots__ = ("close", "count", "cut", "end", "high", "low", "open", "start", "volume")
+
+    def __init__(self, start: int, end: int, move: Move) -> None:
+        self.start, self.end = start, end
+        _, self.open, self.high, self.low, self.close, self.volume, self.count, _ = move
+        self.cut = 0
+        """The cut of its last change; 0 where its row is up to date."""
+
+    def __repr__(self) -> str:
+        return f"<Bar at {self.start}>"
+
+    def take(self, move: Move) -> bool:
+        """Take in what happened within this bar; return whether it has any effect."""
+        if self.volume is not None:
+            if move.volume is None:
+                return False
+            self.volume += move.volume
+        if self.count is not None and move.prints is not None:
+            self.count += move.prints
+        self.high, self.low = max(move.high, self.high), min(move.low, self.low)
+        if not move.late:
+            self.close = move.close
+        return True
+
+
+class Candles:
+    """The latest bars of a period."""
+
+    __slots__ = ("_bar", "_prices", "_rows", "_sizes", "changed", "period", "removed_at", "unsaved")
+
+    def __init__(self, period: Period, prices: Scale, sizes: Scale, capacity: int) -> None:
+        self.period = period
+        self._prices, self._sizes = prices, sizes
+        self._rows = CompactRows(len(COLUMNS[_FIELD]), capacity)
+        self._bar: Bar | None = None
+        """The last one; its row is written when it is needed, or the next bar has begun."""
+        self.changed: set[int] = set()
+        """Starts of the bars that have changed since this was cleared."""
+        self.unsaved: set[int] = set()
+        """Starts of those that have changed since the history took them."""
+        self.removed_at = 0
+        """The last cut at which bars were removed."""
+
+    def __repr__(self) -> str:
+        return f"<Candles of {self.period.name}: {len(self._rows)} bars>"
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices on the wire."""
+        return self._prices.wire
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its volumes on the wire."""
+        return self._sizes.wire
+
+    @property
+    def last(self) -> int | None:
+        """The start of the last bar."""
+        return self._rows.last if self._bar is None else self._bar.start
+
+    # Changes
+
+    def fold(self, move: Move, cut: int) -> None:
+        """Take in what happened within one bar of this period."""
+        bar = self._bar
+        if bar is None or not bar.start <= move.second < bar.end:
+            start, end = self.period.bounds(move.second)
+            if self.last is not None and start < self.last:
+                self._amend(start, end, move, cut)
+                return
+            self._write_bar()
+            bar = self._bar_from(start, end)
+            if bar is None:
+                bar = self._bar = Bar(start, end, move)
+                bar.cut = cut
+                self.changed.add(start)
+                return
+            self._bar = bar
+        if bar.take(move):
+            bar.cut = cut
+            self.changed.add(bar.start)
+
+    def adjust(self, second: int, volume: int, count: int, cut: int) -> None:
+        """Change volume and count of a bar, because a print in it was corrected or busted."""
+        self._write_bar()
+        bar = self._bar_from(*self.period.bounds(second))
+        if bar is not None and bar.volume is not None:
+            bar.volume = max(bar.volume + volume, 0)
+            bar.count = None if bar.count is None else max(bar.count + count, 0)
+            self._put(self._cells(bar), cut)
+
+    def put(self, row: Rows, cut: int) -> None:
+        """Add or replace a bar, given as a row of the wire."""
+        self._write_bar()
+        self._put(row, cut)
+
+    def merge(self, row: Rows, cut: int) -> None:
+        """Take in a bar of an earlier run; the last one goes on in this run, any other that is there already stays."""
+        start = row[0]
+        assert isinstance(start, int)  # noqa: S101  # for the type checker
+        self._write_bar()
+        newer = self._bar_from(start, start)
+        if newer is None:
+            self._put(row, cut)
+        elif start == self.last or newer.volume is None:
+            older = self._bar_of(start, start, row)
+            older.take(Move(start, newer.open, newer.high, newer.low, newer.close, newer.volume, newer.count))
+            self._put(self._cells(older), cut)
+
+    def remove_quotes(self, since: int, cut: int) -> None:
+        """Remove the bars made of quotes from this time on, in seconds."""
+        self._write_bar()
+        if self._rows.remove(lambda row: row[_VOLUME] is None and _integer(row[0]) >= since):
+            self._bar = None
+            self.removed_at = cut
+
+    def rescale(self, price_factor: int, size_factor: int) -> None:
+        """The numbers are held at finer scales."""
+        bar = self._bar
+        if bar is not None:
+            bar.open, bar.high, bar.low, bar.close = (
+                each * price_factor for each in (bar.open, bar.high, bar.low, bar.close)
+            )
+            bar.volume = None if bar.volume is None else bar.volume * size_factor
+
+    def follow(self, before: tuple[int, int], cut: int) -> None:
+        """The scales of the wire have risen: write all rows anew."""
+        after = self._prices.wire, self._sizes.wire
+        scales = dict.fromkeys(range(1, _VOLUME), (before[0], after[0])) | {_VOLUME: (before[1], after[1])}
+
+        def anew(row: Rows) -> Rows:
+            for column, (scale, new) in scales.items():
+                cell = row[column]
+                row[column] = None if cell is None else rescaled_number(cell, scale, new)
+            return row
+
+        self._rows.rewrite(anew, cut)
+
+    # Rows
+
+    def latest(self, count: int, before: int | None = None) -> list[Rows]:
+        """Return the latest bars as rows of the wire, ascending; of those that begin before a time, in seconds."""
+        self._write_bar()
+        return self._rows.latest(count, before)
+
+    def row(self, start: int) -> Rows | None:
+        """Return the bar that begins at this time."""
+        self._write_bar()
+        return self._rows.get(start)
+
+    def flat(self, count: int) -> Rows:
+        """Return the latest rows, one behind the other."""
+        self._write_bar()
+        return self._rows.flat(count)
+
+    def changes_since(self, cut: int, count: int) -> tuple[Rows, int]:
+        """Return those of the latest `count` rows that changed after a cut, and their number."""
+        self._write_bar()
+        return self._rows.changes_since(cut, count)
+
+    def take_unsaved(self) -> list[Rows]:
+        """Return the rows that have changed since the history took them."""
+        starts, self.unsaved = self.unsaved | self.changed, set()
+        return [row for start in sorted(starts) if (row := self.row(start)) is not None]
+
+    def has_changed(self, count: int) -> bool:
+        """Return whether any of the latest `count` rows is among those that have changed."""
+        if not self.changed:
+            return False
+        self._write_bar()
+        return self._rows.rank(max(self.changed)) < count
+
+    def _amend(self, start: int, end: int, move: Move, cut: int) -> None:
+        """Take in what happened within a bar that is not the last one."""
+        bar = self._bar_from(start, end)
+        if bar is None:
+            bar = Bar(start, end, move)
+        elif not bar.take(move._replace(late=True)):
+            return
+        self._put(self._cells(bar), cut)
+
+    def _put(self, row: Rows, cut: int) -> None:
+        """Write a row; the last bar, if it is that, is read from it when it goes on."""
+        start = _integer(row[0])
+        if self._rows.put(row, cut):
+            self.changed.add(start)
+        if self._bar is not None and start >= self._bar.start:
+            self._bar = None
+
+    def _write_bar(self) -> None:
+        bar = self._bar
+        if bar is not None and bar.cut:
+            self._rows.put(self._cells(bar), bar.cut)
+            bar.cut = 0
+
+    def _bar_from(self, start: int, end: int) -> Bar | None:
+        row = self._rows.get(start)
+        return None if row is None else self._bar_of(start, end, row)
+
+    def _bar_of(self, start: int, end: int, row: Rows) -> Bar:
+        first, high, low, close = (self._prices.number(_number(cell)) for cell in row[1:_VOLUME])
+        volume, count = row[_VOLUME], row[_VOLUME + 1]
+        move = Move(
+            start,
+            first,
+            high,
+            low,
+            close,
+            None if volume is None else self._sizes.number(volume),
+            None if count is None else _integer(count),
+        )
+        return Bar(start, end, move)
+
+    def _cells(self, bar: Bar) -> Rows:
+        price = self._prices.cell
+        volume = None if bar.volume is None else self._sizes.cell(bar.volume)
+        return [bar.start, price(bar.open), price(bar.high), price(bar.low), price(bar.close), volume, bar.count]
+
+
+def _number(cell: Cell) -> int | str:
+    assert cell is not None  # noqa: S101  # prices are never missing
+    return cell
+
+
+def _integer(cell: Cell) -> int:
+    assert isinstance(cell, int)  # noqa: S101  # starts and counts are integers
+    return cell
