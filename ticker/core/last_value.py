@@ -390,10 +390,8 @@ class LastValueCache:
             return False
         record.values = rescaled(record, price_scale, size_scale)
         if record.noted:
-            before = record.price_scale
-            record.noted = [
-                None if each is None else rescaled_number(each, before, price_scale) for each in record.noted
-            ]
+            noted = [each for each in record.noted if isinstance(each, int | str)]
+            record.noted = [rescaled_number(each, record.price_scale, price_scale) for each in noted]
         record.changed_at = dict.fromkeys(record.values, self.cut + 1)
         record.price_scale, record.size_scale = price_scale, size_scale
         return True
