@@ -34,8 +34,14 @@ class Talk:
         self.hub = Hub(cache)
         self.sink = Sink(encoding)
         self.subscriber = self.hub.connect(self.sink, encoding, 0)
-        self.session = ServerSession(self.hub, self.subscriber, "s1", Terms(limits, floor_ms, grant))
+        self._terms = Terms(limits, floor_ms, grant)
+        self.session = ServerSession(self.hub, self.subscriber, "s1", self._terms)
         self.requests = 0
+
+    def reconnect(self) -> None:
+        """Another connection of the same client, after the hub has seen the end of this one."""
+        self.subscriber = self.hub.connect(self.sink, self.sink.encoding, 0)
+        self.session = ServerSession(self.hub, self.subscriber, "s2", self._terms)
 
     def publish(self, symbol: str, bid: str) -> None:
         cut(self.cache, update(symbol, bid=bid))

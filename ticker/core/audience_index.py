@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, TypeAlias
 
 from ticker.config import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES, TABLES_PER_STEP
-from ticker.core.audiences import Audience, WatchIndex
+from ticker.core.audiences import Audience, Group, WatchIndex
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
@@ -282,6 +282,18 @@ class AudienceIndex:
             del self._matches[key]
             self._spare[key] = matches
             self._find(key)
+
+    def watched(self, numbers: Collection[int], groups: Collection[Group], new: Audience | None) -> bool:
+        """Return whether an audience but the `new` one watches any of these records, or perhaps, if they are many.
+
+        Of broad audiences, only those in these groups count.
+        """
+        if len(numbers) > self._most:
+            return True
+        visible = [number for number in numbers if number < len(self.watch_index)]
+        narrow = {each for number in visible for watchers in self.watch_index[number].values() for each in watchers}
+        broad = {each for group in groups for each in group.broad if any(each.bits >> number & 1 for number in visible)}
+        return bool((narrow | broad) - {new})
 
     # New instruments
 

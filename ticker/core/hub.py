@@ -387,9 +387,24 @@ class Hub:
         return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
 
     def _adopt(self) -> None:
-        """Make new instruments visible; those that come late to it are in a cut of their own."""
+        """Make new records visible; those that come late to it, and new tables, are in a cut of their own."""
         if self.index.behind and self.index.adopt():
-            self.cache.close_cut(self.cache.time)
+            self._close_cut()
+
+    def _close_cut(self, new: Audience | None = None) -> None:
+        """Close a cut outside of the publisher's passes: of late instruments, or tables just opened or watched.
+
+        If nobody but a `new` audience without members watches what is in it, all who were in step are in step with it.
+        Otherwise the next pass sends it.
+        """
+        before = self.cache.cut
+        if not self.cache.close_cut(self.cache.time):
+            return
+        changed, ready = self.cache.changed_since(before), self._scheduler.ready()
+        if not self.index.watched(changed, ready, new):
+            for group in ready:
+                if group.since == before:
+                    group.since = self.cache.cut
 
     # Audiences
 
@@ -398,8 +413,8 @@ class Hub:
         audience = self._audiences.get((subscription_set, encoding))
         if audience is not None:
             return audience
-        if not self.index.late and self.index.adopt():
-            self.cache.close_cut(self.cache.time)
+        if not self.index.late:
+            self._adopt()
         if encoding not in self._encode_caches:
             self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
         self._encoding_uses[encoding] += 1
@@ -407,7 +422,7 @@ class Hub:
             subscription_set, encoding, self._scheduler.shard_for(subscription_set, encoding, self.cache.cut), now
         )
         self.index.add(audience)
-        self.cache.close_cut(self.cache.time)  # if a table is watched that nobody watched before
+        self._close_cut(audience)  # if a table is watched that nobody watched before
         self._audiences[subscription_set, encoding] = audience
         return audience
 
