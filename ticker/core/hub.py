@@ -49,13 +49,13 @@ from ticker.core.audiences import (
     TrafficCounters,
     pending_by_audience,
 )
-from ticker.core.bitmaps import numbers_in, selected, take_lowest
+from ticker.core.bitmaps import selected
 from ticker.core.checksums import Checksums
 from ticker.core.encode_cache import EncodeCache, Preparation
+from ticker.core.lacking import LackingData
 from ticker.core.last_value import LastValueCache
 from ticker.core.offer import features
-from ticker.core.preparing import Preparer
-from ticker.protocol.messages import Heartbeat, Removed
+from ticker.protocol.messages import Heartbeat
 from ticker.protocol.symbols import Match
 from ticker.protocol.wire import Encoding
 
@@ -94,10 +94,8 @@ class Hub:
         for a running pass, and each pass costs more: about 5 µs per group.
         """
         self.cache = cache
-        self._snapshot_part = snapshot_part
         self._burst = burst
         self._encoded = step.encoded
-        self._preparer = Preparer(step.encoded)
         self._passed_at = 0
         self.features = features(cache.tables.config)
         self.checksums = Checksums(cache)
@@ -106,6 +104,7 @@ class Hub:
         """Number of changes in the membership of any audience."""
         self._audiences: dict[tuple[SubscriptionSet, Encoding], Audience] = {}
         self._encode_caches: dict[Encoding, EncodeCache] = {}
+        self._lacking = LackingData(cache, self._encode_caches, snapshot_part, step.encoded)
         self._encoding_uses: Counter[Encoding] = Counter()
         """Number of audiences with each encoding; the encode cache of an unused encoding is dropped."""
         self._departed = TrafficCounters()
@@ -127,7 +126,7 @@ class Hub:
     def disconnect(self, subscriber: Subscriber) -> None:
         """Remove a client."""
         audience = subscriber.audience
-        self._preparer.forget(subscriber)
+        self._lacking.forget(subscriber)
         self._remove_member(subscriber)
         del audience.behind[subscriber]
         if audience.empty:
@@ -164,7 +163,7 @@ class Hub:
         self._remove(subscriber, held & ~after)
         if before != after:
             subscriber.offered += self._updates(former) - self._updates(audience)
-        self._preparer.forget(subscriber)
+        self._lacking.forget(subscriber)
         self._remove_member(subscriber)
         del former.behind[subscriber]
         audience.behind[subscriber] = None
@@ -199,12 +198,7 @@ class Hub:
         """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
         if subscriber.is_member:
             return True
-        if subscriber.pending_removed and not self._send_removed(subscriber):
-            return False
-        pending = subscriber.pending_snapshot or subscriber.resuming or subscriber.cursor < subscriber.audience.cursor
-        if pending and not (
-            self._prepared(subscriber) and self._send_pending(subscriber) and not subscriber.pending_snapshot
-        ):
+        if not self._lacking.send_next(subscriber, through=subscriber.audience.cursor):
             return False
         self._add_member(subscriber)
         return True
@@ -218,16 +212,11 @@ class Hub:
             return False
         if subscriber.cursor < self.cache.cut:
             self._remove_member(subscriber)
-            if not (self._prepared(subscriber) and self._send_pending(subscriber)):
+            if not self._lacking.send_next(subscriber, through=self.cache.cut):
                 subscriber.sink.catch_up_later()
                 return False
             self._add_member(subscriber)
         return True
-
-    def _send_removed(self, subscriber: Subscriber) -> bool:
-        """Tell a client of the records that leave its copy."""
-        numbers, subscriber.pending_removed = numbers_in(subscriber.pending_removed), 0
-        return subscriber.push(subscriber.encoding.frame(Removed(subscriber.cursor, subscriber.cursor, numbers)))
 
     @property
     def work(self) -> float:
@@ -363,28 +352,6 @@ class Hub:
             if audience.group.due is None:
                 audience.cursor = audience.group.since
             yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
-
-    def _send_pending(self, subscriber: Subscriber) -> bool:
-        """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
-        encode_cache = self._encode_caches[subscriber.encoding]
-        audience, cursor = subscriber.audience, subscriber.cursor
-        if not audience.broad and self.cache.many_changed(cursor, self._encoded):
-            change_set = encode_cache.change_set_among(cursor, audience.ids)
-        else:
-            change_set = encode_cache.change_set(cursor)
-        changed = audience.changed_in(change_set, subscriber.pending_snapshot)
-        part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._snapshot_part)
-        subscriber.resuming = False
-        since, subscriber.cursor = subscriber.cursor, self.cache.cut
-        frame = encode_cache.frame(since, change_set, changed, part)
-        subscriber.count(len(changed) + len(part), frame)
-        return subscriber.push(frame)
-
-    def _prepared(self, subscriber: Subscriber) -> bool:
-        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
-        if subscriber.audience.count <= self._encoded or not self.cache.many_changed(subscriber.cursor, self._encoded):
-            return True
-        return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
 
     def _adopt(self) -> None:
         """Make new records visible; those that come late to it, and new tables, are in a cut of their own."""

@@ -1,0 +1,76 @@
+"""The data that one subscriber lacks and its audience does not: computed from its cursor, and sent to it alone.
+
+The order is that of the client's copy: first what leaves it, then the changes since the cursor with a part of the
+records that are new to it. Each message is made of encoded entries; where many are missing, they are encoded in steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ticker.core.audiences import Subscriber
+from ticker.core.bitmaps import numbers_in, take_lowest
+from ticker.core.encode_cache import EncodeCache
+from ticker.core.last_value import LastValueCache
+from ticker.core.preparing import Preparer
+from ticker.protocol.messages import Removed
+from ticker.protocol.wire import Encoding
+
+
+class LackingData:
+    """Sends subscribers what they lack, in parts."""
+
+    def __init__(
+        self, cache: LastValueCache, encode_caches: Mapping[Encoding, EncodeCache], part: int, encoded: int
+    ) -> None:
+        """`part` is the most records in one message, `encoded` the most entries to encode in one step."""
+        self._cache = cache
+        self._encode_caches = encode_caches
+        self._part = part
+        self._encoded = encoded
+        self._preparer = Preparer(encoded)
+
+    def __repr__(self) -> str:
+        return f"<LackingData of {self._cache!r}>"
+
+    def send_next(self, subscriber: Subscriber, through: int) -> bool:
+        """Send the next part of what a subscriber lacks through this cut, its socket being free.
+
+        Return whether it has everything then, and its socket is still free.
+        """
+        if subscriber.pending_removed and not self._send_removed(subscriber):
+            return False
+        if not subscriber.pending_snapshot and not subscriber.resuming and subscriber.cursor >= through:
+            return True
+        return self._prepared(subscriber) and self._send_data(subscriber) and not subscriber.pending_snapshot
+
+    def forget(self, subscriber: Subscriber) -> None:
+        """Give up what was prepared for a subscriber."""
+        self._preparer.forget(subscriber)
+
+    def _send_removed(self, subscriber: Subscriber) -> bool:
+        """Tell a client of the records that leave its copy."""
+        numbers, subscriber.pending_removed = numbers_in(subscriber.pending_removed), 0
+        return subscriber.push(subscriber.encoding.frame(Removed(subscriber.cursor, subscriber.cursor, numbers)))
+
+    def _send_data(self, subscriber: Subscriber) -> bool:
+        """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
+        encode_cache = self._encode_caches[subscriber.encoding]
+        audience, cursor = subscriber.audience, subscriber.cursor
+        if not audience.broad and self._cache.many_changed(cursor, self._encoded):
+            change_set = encode_cache.change_set_among(cursor, audience.ids)
+        else:
+            change_set = encode_cache.change_set(cursor)
+        changed = audience.changed_in(change_set, subscriber.pending_snapshot)
+        part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._part)
+        subscriber.resuming = False
+        since, subscriber.cursor = subscriber.cursor, self._cache.cut
+        frame = encode_cache.frame(since, change_set, changed, part)
+        subscriber.count(len(changed) + len(part), frame)
+        return subscriber.push(frame)
+
+    def _prepared(self, subscriber: Subscriber) -> bool:
+        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
+        if subscriber.audience.count <= self._encoded or not self._cache.many_changed(subscriber.cursor, self._encoded):
+            return True
+        return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
