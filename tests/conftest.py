@@ -23,7 +23,7 @@ from trio.testing import MockClock
 
 from tests.feeds_for_tests import SCRIPTS, Step
 from tests.net.pair import Contexts, Pair, connected
-from ticker.config import Config, Limits, TlsFiles
+from ticker.config import Config, History, Limits, TlsFiles
 from ticker.market import Instrument, Publication
 from ticker.net.devcert import AUTHORITY_FILE, DevelopmentCertificate, data_folder, development_certificate
 from ticker.net.tls import client_context, server_context
@@ -348,7 +348,7 @@ async def serving(
         interval_ms=interval_ms,
         limits=limits or Limits(),
         tls=tls or TlsFiles(),
-        **settings,
+        **{"history": History(enabled=False), **settings},
     )
     stop, done = trio.Event(), trio.Event()
 

@@ -257,6 +257,9 @@ MAX_WAITING_BARS = 200_000
 BARS_PER_TRANSACTION = 20_000
 """Bars written in one transaction; the others follow in the next one."""
 
+BARS_PER_STEP = 1_000
+"""Bars taken from the cache between two yields: about a millisecond."""
+
 SERIES_PER_LOAD = 20
 """Symbols and periods whose bars are loaded at once; they are in memory twice until they are restored."""
 
@@ -277,6 +280,9 @@ MAX_HISTORY_READERS = 2
 
 MAX_HISTORY_READS = 32
 """Requests that wait for them; further ones get 503 with Retry-After."""
+
+ROWS_PER_ANSWER = 2_000
+"""Rows of tables in one answer over HTTP, unless a single table has more; `more` is then true."""
 
 MAX_FILES_ASIDE = 3
 """Damaged or newer files that are kept beside the present one; beyond it, the oldest is deleted."""

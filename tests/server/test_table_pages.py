@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,3 +130,90 @@ async def test_a_token_opens_only_the_tables_that_it_names(tmp_path: Path) -> No
         assert await status(book, "BTC-* book:10") == 404
         assert [await status(trades, f"* trades:{count}") for count in (20, 50, 100)] == [404, 200, 200]
         assert (await ask(service, book)).status == 401
+
+
+# Tables in snapshots
+
+
+def names_in(content: Any) -> list[str]:  # noqa: ANN401  # a page
+    return list(content["instruments"])
+
+
+async def test_a_snapshot_takes_tables_beside_instruments_at_one_cut() -> None:
+    async with serving(*MARKET) as service:
+        names = "BTC-USD,BTC-USD%20book:10,*%20trades:10,BTC-USD%20candles:1m:10,NOPE%20book:10,X*%20book:25"
+        content = (await ask(service, f"/v1/snapshot?symbols={names}")).json
+        assert names_in(content) == [
+            "BTC-USD", "BTC-USD book:10", "BTC-USD candles:1m:10", "BTC-USD trades:10", "QUIET trades:10"
+        ]  # fmt: skip
+        found = content["instruments"]
+        assert found["BTC-USD"]["last"] == "61659.75"
+        assert found["BTC-USD book:10"] == {
+            "bids": [["61659.70", "1.500"], ["61659.65", "2.000"]],
+            "asks": [["61660.00", "0.250"]],
+            "status": "live",
+        }
+        assert [row["number"] for row in found["BTC-USD trades:10"]["trades"]] == [1, 2]
+        assert found["BTC-USD trades:10"]["status"] == "live"
+        assert found["QUIET trades:10"] == {"trades": []}
+        (candle,) = found["BTC-USD candles:1m:10"]["candles"]
+        assert candle == {
+            "start": 1_795_877_737 // 60 * 60,
+            "open": "61659.70",
+            "high": "61659.75",
+            "low": "61659.70",
+            "close": "61659.75",
+            "volume": "12345678901234567.625",
+            "count": 2,
+        }
+        assert content["unknown"] == ["NOPE book:10", "X* book:25"]
+        peer = await service.peer()
+        assert (await peer.answer("ping")) is not None
+        assert (await ask(service, "/v1/instruments")).json["more"] is False
+
+
+async def test_a_snapshot_with_tables_comes_in_pages() -> None:
+    symbols = [f"S{number:03}" for number in range(200)]
+    async with serving(*[Instrument(symbol) for symbol in symbols]) as service:
+        for names, tables in (
+            ("*,*%20book:10,*%20trades:10,S007%20trades:20", ("", " book:10", " trades:10")),
+            ("*%20trades:1000", (" trades:1000",)),
+        ):
+            seen: list[str] = []
+            more, after = True, ""
+            while more:
+                content = (await ask(service, f"/v1/snapshot?symbols={names}&after={after.replace(' ', '%20')}")).json
+                page = names_in(content)
+                assert page
+                seen += page
+                more, after = content["more"], page[-1]
+            wanted = {symbol + table for symbol in symbols for table in tables}
+            wanted |= {"S007 trades:20"} if len(tables) > 1 else set()
+            assert seen == sorted(wanted)
+
+
+async def test_a_snapshot_has_only_the_tables_that_the_token_names(tmp_path: Path) -> None:
+    tokens = Tokens(key=key_file(tmp_path))
+    async with serving(*MARKET, tokens=tokens) as service:
+
+        async def seen(*symbols: str) -> tuple[list[str], list[str]]:
+            names = "*,BTC-USD,*%20book:10,BTC-USD%20trades:10"
+            content = (await ask(service, f"/v1/snapshot?symbols={names}", bearer(token(symbols=list(symbols))))).json
+            return names_in(content), content["unknown"]
+
+        assert await seen("*") == (["BTC-USD", "QUIET"], ["* book:10", "BTC-USD trades:10"])
+        assert await seen("* book:*") == (
+            ["BTC-USD book:10", "QUIET book:10"], ["*", "BTC-USD", "BTC-USD trades:10"]
+        )  # fmt: skip
+        assert await seen("QUIET", "BTC* *") == (
+            ["BTC-USD book:10", "BTC-USD trades:10", "QUIET"], ["BTC-USD"]
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["A%20book:11", "*%20candles:2m:10", "A%20nothing", "A%20", "A%20book:10%20x"])
+async def test_a_table_that_the_service_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
+    async with serving(*MARKET) as service:
+        got = await ask(service, f"/v1/snapshot?symbols=BTC-USD,{name}")
+        assert got.status == 400
+        assert "there are book:10|25|100, trades:10|20|" in got.json["message"]
+        assert "candles:1m|5m|1h|1d:10|50|" in got.json["message"]

@@ -17,7 +17,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -224,13 +224,13 @@ class LastValueCache:
         tables.bars.flush()
         return tables.bars.by_period.get(period)
 
-    def keep_changed_bars(self) -> None:
-        """Remember from now on the bars that have changed, for `take_changed_bars`."""
-        self.tables.keep_changed_bars()
+    def keep_changed_bars(self, *, keep: bool = True) -> None:
+        """Remember from now on the bars that have changed, for `take_changed_bars`, or remember none any more."""
+        self.tables.keep_changed_bars(keep=keep)
 
-    def take_changed_bars(self) -> list[ChangedBar]:
-        """Return the bars that have changed since the last call."""
-        return self.tables.take_changed_bars()
+    def take_changed_bars(self, most: int) -> Iterator[list[ChangedBar]]:
+        """Yield the bars that have changed since the last call, in lists of about so many."""
+        return self.tables.take_changed_bars(most)
 
     def restore_bars(self, symbol: str, period: str, price_scale: int, size_scale: int, rows: Sequence[Rows]) -> None:
         """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later."""

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import trio
 
 from ticker.config import (
+    BARS_PER_STEP,
     BARS_PER_TRANSACTION,
     HISTORY_FINISH_SECONDS,
     HISTORY_PRUNE_SECONDS,
@@ -33,6 +34,7 @@ from ticker.config import (
     History,
     Tables,
 )
+from ticker.core.last_value import LastValueCache
 from ticker.errors import HistoryFault
 from ticker.history.bar_store import Bars, ChangedBar
 from ticker.history.history_file import MOVED, HistoryFile
@@ -46,19 +48,13 @@ T = TypeVar("T")
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.history")
 
 
-class ChangedBars(Protocol):
-    """The cache, as far as it is needed here."""
-
-    def take_changed_bars(self) -> list[ChangedBar]:
-        """Return the bars that have changed since the last call."""
-
-
 class BarHistory:
     """The history of one service."""
 
-    def __init__(self, cache: ChangedBars, settings: History, tables: Tables, messages: FeedSink) -> None:
+    def __init__(self, cache: LastValueCache, settings: History, tables: Tables, messages: FeedSink) -> None:
         """`messages` goes to the publisher."""
         self._cache = cache
+        self._enabled = settings.enabled and bool(tables.periods and tables.bars)
         self._tables = tables
         self._messages = messages
         self._file = HistoryFile(settings, tables.day)
@@ -94,16 +90,18 @@ class BarHistory:
         return self._file.writes
 
     async def run(self) -> None:
-        """Load the bars, and write those that change, until cancelled."""
+        """Load the bars, and write those that change, until cancelled; or do nothing if it is switched off."""
+        if not self._enabled:
+            return
+        self._cache.keep_changed_bars()
         try:
             if await self._load():
-                async with trio.open_nursery() as nursery:
-                    while True:
-                        await trio.sleep(HISTORY_WRITE_SECONDS)
-                        self._take()
-                        if not self._turn.locked() and trio.current_time() >= self._next_try:
-                            nursery.start_soon(self._write)
+                await self._keep()
+        except Exception:  # noqa: BLE001  # whatever it is, prices go on without a history
+            self.failures["fault of code"] += 1
+            _log.exception("the history has failed: candles are not kept any more")
         finally:
+            self._cache.keep_changed_bars(keep=False)
             if not self._thread.borrowed_tokens:  # no thread is at work in it
                 self._file.close()
 
@@ -111,7 +109,7 @@ class BarHistory:
         """Write what has changed since the last time, as far as there is time for it."""
         with trio.move_on_after(HISTORY_FINISH_SECONDS):
             if self._file.writes:
-                self._take()
+                await self._take()
                 await self._write()
 
     async def older(self, symbol: str, period: str, before: int, most: int) -> Bars:
@@ -131,6 +129,14 @@ class BarHistory:
             raise _unavailable(f"the history cannot be read now ({fault.cause})") from None
         finally:
             self._reads -= 1
+
+    async def _keep(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                await trio.sleep(HISTORY_WRITE_SECONDS)
+                await self._take()
+                if not self._turn.locked() and trio.current_time() >= self._next_try:
+                    nursery.start_soon(self._write)
 
     # Loading
 
@@ -170,11 +176,16 @@ class BarHistory:
 
     # Writing
 
-    def _take(self) -> None:
-        """Take the bars that have changed."""
+    async def _take(self) -> None:
+        """Take the bars that have changed, in steps."""
+        for bars in self._cache.take_changed_bars(BARS_PER_STEP):
+            self._waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
+            self._bound()
+            await trio.lowlevel.checkpoint()
+
+    def _bound(self) -> None:
+        """Drop the oldest of too many bars that wait."""
         waiting = self._waiting
-        for bar in self._cache.take_changed_bars():
-            waiting[bar[0], bar[1], bar[4][0]] = bar
         excess = len(waiting) - MAX_WAITING_BARS
         if excess > 0:
             for key in list(islice(waiting, excess)):

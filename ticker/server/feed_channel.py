@@ -16,7 +16,7 @@ import trio
 
 from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
-from ticker.market import Cell, FeedItem, Update, Withdrawal
+from ticker.market import FeedItem, Rows, Update, Withdrawal
 from ticker.net.clocks import hub_time
 
 
@@ -107,7 +107,7 @@ class RestoredBars(NamedTuple):
     period: str
     price_scale: int
     size_scale: int
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Rows]
     """Ascending, as rows of a candle table at these scales."""
     done: trio.Event
 

@@ -15,6 +15,7 @@ from ticker.config import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
 from ticker.core.hub import Traffic
 from ticker.net.clocks import hub_time
 from ticker.net.queued_file import lines_lost
+from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
 from ticker.server.publisher import Publisher
@@ -27,8 +28,15 @@ class Metrics:
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, context: ServerContext, publisher: Publisher, feed_states: Sequence[FeedState]) -> None:
+    def __init__(
+        self,
+        context: ServerContext,
+        publisher: Publisher,
+        feed_states: Sequence[FeedState],
+        history: BarHistory | None = None,
+    ) -> None:
         self._context = context
+        self._history = history
         self._publisher = publisher
         self._feed_states = feed_states
         self._started_at = hub_time()
@@ -47,6 +55,9 @@ class Metrics:
         yield _info()
         yield from self._feeds()
         yield from self._data()
+        yield from self._tables()
+        if self._history is not None:
+            yield from _history(self._history)
         yield from self._clients()
         yield from self._door()
         yield CounterMetricFamily(
@@ -103,6 +114,25 @@ class Metrics:
             sum_value=delays.total,
         )
 
+    def _tables(self) -> Iterator[Metric]:
+        hub = self._context.hub
+        tables = hub.cache.tables
+        yield GaugeMetricFamily(
+            "ticker_tables_open",
+            "Tables that anybody has asked for.",
+            len(hub.cache.records) - hub.cache.instrument_count,
+        )
+        yield GaugeMetricFamily("ticker_tables_watched", "Tables that are kept up to date.", tables.watched_count)
+        yield CounterMetricFamily("ticker_book_levels", "Price levels that were applied to books.", tables.levels)
+        yield CounterMetricFamily("ticker_prints", "Prints and corrections that were applied.", tables.prints)
+        yield CounterMetricFamily(
+            "ticker_book_resyncs", "Complete books for a book that was not known.", tables.resyncs
+        )
+        stale = CounterMetricFamily("ticker_books_became_stale", "Books that became stale, by cause.", labels=["cause"])
+        for cause, count in tables.stale_causes.items():
+            stale.add_metric([cause], count)
+        yield stale
+
     def _clients(self) -> Iterator[Metric]:
         connections = self._context.connections
         clients = GaugeMetricFamily("ticker_clients", "Clients by state.", labels=["state"])
@@ -158,6 +188,18 @@ class Metrics:
     def describe(self) -> Iterable[Metric]:
         """Return nothing: the names above are known to be unique."""
         return ()
+
+
+def _history(history: BarHistory) -> Iterator[Metric]:
+    yield GaugeMetricFamily("ticker_history_writes", "1 if this service writes the history.", history.writes)
+    yield CounterMetricFamily("ticker_history_bars_written", "Bars written, each time they were.", history.written)
+    yield GaugeMetricFamily("ticker_history_bars_waiting", "Bars that wait to be written.", history.waiting)
+    yield CounterMetricFamily("ticker_history_bars_lost", "Bars that were dropped while they waited.", history.lost)
+    yield GaugeMetricFamily("ticker_history_file_bytes", "The file of the history and its log.", history.file_bytes)
+    failures = CounterMetricFamily("ticker_history_failures", "Failed writes and reads, by cause.", labels=["cause"])
+    for cause, count in history.failures.items():
+        failures.add_metric([str(cause)], count)
+    yield failures
 
 
 def _info() -> Metric:

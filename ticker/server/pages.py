@@ -1,9 +1,11 @@
 """The HTTP pages besides the event stream: snapshots, instruments, health, metrics, files.
 
-    /v1/snapshot?symbols=A,B*&after=   values of some instruments at one cut
+    /v1/snapshot?symbols=A,B*&after=   values of some instruments, and rows of tables, at one cut
     /v1/instruments?match=B*&after=    definitions of instruments
     /v1/book?symbol=A&depth=10         the best levels of a book
     /v1/trades?symbol=A&count=50       the latest prints
+    /v1/candles?symbol=A&period=1m&before=&count=300
+                                       candles, also older ones of the history
     /healthz  /readyz  /metrics        for operators: `operator_pages`
     /  and the files of ticker/web     the dashboard
 
@@ -19,6 +21,7 @@ from http import HTTPStatus
 import h11
 
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
+from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, parse_events_request
 from ticker.server.files import Files
@@ -32,14 +35,20 @@ class Pages:
     """The pages of one service."""
 
     def __init__(
-        self, context: ServerContext, files: Files, operator_pages: OperatorPages, *, metrics_open: bool
+        self,
+        context: ServerContext,
+        files: Files,
+        operator_pages: OperatorPages,
+        history: BarHistory | None = None,
+        *,
+        metrics_open: bool,
     ) -> None:
         """`metrics_open` shows metrics without a token."""
         self._context = context
         self._files = files
         self._operator_pages = operator_pages
         self._metrics_open = metrics_open
-        self._market = MarketPages(context).routes | TablePages(context).routes
+        self._market = MarketPages(context).routes | TablePages(context, history).routes
 
     def __repr__(self) -> str:
         return f"<Pages: {', '.join((*self._market, *self._operator_pages.paths))}, {self._files!r}>"

@@ -25,7 +25,7 @@ from ticker.core.last_value import Unusable
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Publication, Reason, Update
 from ticker.net.clocks import hub_time, wall_clock
-from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, batch_of
+from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, RestoredBars, batch_of
 from ticker.texts import shown
 
 _CHECKS_PER_HEARTBEAT = 4
@@ -114,6 +114,9 @@ class Publisher:
                     self._mark_stale(symbol, item.reason, feed_state)
                 room -= STALE_PER_MESSAGE
                 item.done.set()
+            elif type(item) is RestoredBars:
+                self._restore(item)
+                room -= len(item.rows)
             else:
                 batch = batch_of(item)
                 feed_state.publications += len(batch)
@@ -127,6 +130,10 @@ class Publisher:
             except (trio.WouldBlock, trio.EndOfChannel):
                 break
         self._hub.cache.close_cut(self._clock())
+
+    def _restore(self, bars: RestoredBars) -> None:
+        self._hub.cache.restore_bars(bars.symbol, bars.period, bars.price_scale, bars.size_scale, bars.rows)
+        bars.done.set()
 
     def _apply(self, publication: Publication, feed_state: FeedState) -> None:
         try:

@@ -9,12 +9,15 @@ from urllib.parse import parse_qsl
 
 import h11
 
-from ticker.config import Limits
+from ticker.config import Limits, Tables
+from ticker.core.offer import offer_text, offers
 from ticker.core.subscribed_names import exceeded_limit, most_names
 from ticker.door.grants import Grant
 from ticker.market import MAX_SYMBOL, is_symbol
 from ticker.net.http1 import Refusal
-from ticker.protocol.symbols import is_pattern
+from ticker.numbers import MAX_INTEGER
+from ticker.protocol.symbols import is_pattern, is_table
+from ticker.protocol.tables import MAX_NAME, parse_table, split_name
 
 Query: TypeAlias = Mapping[str, str]
 """The values by key."""
@@ -34,13 +37,35 @@ def parse_query(request: h11.Request) -> dict[str, str]:
 
 
 def parse_names(query: Query) -> list[str]:
-    """Return the symbols and patterns of a query, each once. Raises `Refusal`."""
+    """Return the names of a query, each once: symbols and patterns, also with a table. Raises `Refusal`."""
     names = list(dict.fromkeys(name for name in query.get("symbols", "").split(",") if name))
     if not names:
         raise Refusal(HTTPStatus.BAD_REQUEST, "give symbols=A,B*: symbols and patterns, separated by commas")
     for name in names:
-        check_name(name)
+        if " " not in name:
+            check_name(name)
+        elif not is_symbol(split_name(name)[0]):
+            check_name(split_name(name)[0])
     return names
+
+
+def parse_time(query: Query, key: str) -> int:
+    """Return a time in seconds since 1970 UTC; without one, the end of all times. Raises `Refusal`."""
+    text = query.get(key)
+    if text is None:
+        return MAX_INTEGER
+    if not (text.isascii() and text.isdigit() and len(text) <= 11):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{key}={text[:MAX_SYMBOL]}: give a time in seconds since 1970 UTC")
+    return int(text)
+
+
+def check_tables(names: Sequence[str], tables: Tables) -> None:
+    """Raise `Refusal` for a name with a table that the service does not have."""
+    for name in names:
+        table = parse_table(split_name(name)[1])
+        if " " in name and (table is None or not offers(tables, table)):
+            text = f"there is no such table as {name[:MAX_NAME]!r}; {offer_text(tables)}"
+            raise Refusal(HTTPStatus.BAD_REQUEST, text)
 
 
 def parse_count(query: Query, key: str, default: int, most: int) -> int:
@@ -56,7 +81,7 @@ def parse_count(query: Query, key: str, default: int, most: int) -> int:
 
 def check_limits(names: Sequence[str], limits: Limits, grant: Grant) -> None:
     """Raise `Refusal` for more names than a session with this grant may subscribe."""
-    if exceeded_limit(limits, grant, len(names), sum(not is_symbol(name) for name in names)):
+    if exceeded_limit(limits, grant, len(names), sum(not is_symbol(name) and not is_table(name) for name in names)):
         most = most_names(limits, grant)
         text = f"at most {most} symbols and patterns, and {limits.max_patterns} patterns among them"
         raise Refusal(HTTPStatus.BAD_REQUEST, text)

@@ -24,6 +24,7 @@ from ticker.net.blocking import NameLookups
 from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
 from ticker.net.records import RecordRate
 from ticker.net.tls import is_loopback
+from ticker.server.bar_history import BarHistory
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedMessage, FeedState
@@ -73,12 +74,15 @@ async def serve(
     context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
+    history = BarHistory(cache, config.history, config.tables, messages)
     feed_states = _feed_states(config.feeds)
-    metrics = Metrics(context, publisher, feed_states)
+    metrics = Metrics(context, publisher, feed_states, history)
     operator_pages = OperatorPages(auth, feed_states, limits.ready_seconds, metrics)
-    pages = Pages(context, Files(_WEB), operator_pages, metrics_open=not config.tokens.wanted and is_loopback(host))
+    open_to_all = not config.tokens.wanted and is_loopback(host)
+    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=open_to_all)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, received)
+        nursery.start_soon(history.run)
         nursery.start_soon(check_connections, context)
         nursery.start_soon(context.fair_queue.hand_out)
         reloadables: list[Reloadable] = [certificate]
@@ -103,11 +107,17 @@ async def serve(
             task_status.started(url)
             await stop.wait()
             listening.cancel_scope.cancel()
-        _log.info("stopping", clients=len(context.connections), drain_seconds=config.drain_seconds)
-        with trio.move_on_after(config.drain_seconds) as drain:
-            await _send_goodbyes(context, config.retry_ms)
-        _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
+        await _drain(context, config, history)
         nursery.cancel_scope.cancel()
+
+
+async def _drain(context: ServerContext, config: Config, history: BarHistory) -> None:
+    """Have all clients leave, and write what the history still has to."""
+    _log.info("stopping", clients=len(context.connections), drain_seconds=config.drain_seconds)
+    with trio.move_on_after(config.drain_seconds) as drain:
+        await _send_goodbyes(context, config.retry_ms)
+    await history.finish()
+    _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
 
 
 def _feed_states(specs: Sequence[str]) -> list[FeedState]:

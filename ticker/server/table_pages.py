@@ -1,6 +1,7 @@
 """The HTTP pages of tables: `/v1/book`, `/v1/trades` and `/v1/candles`.
 
-They read the stores in the cache and open no table, so that a request leaves nothing behind.
+They read the stores in the cache and open no table, so that a request leaves nothing behind. Candles that are older
+than those in the cache come from the history.
 """
 
 from __future__ import annotations
@@ -9,32 +10,32 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from ticker.config import WRITTEN_PER_STEP
+from ticker.config import ROWS_PER_ANSWER
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.door.grants import Grant
-from ticker.market import Field, Reason, Status, is_symbol
+from ticker.market import Rows, is_symbol
 from ticker.net.http1 import Refusal, Response
-from ticker.protocol.tables import BOOK, TRADES, TableName
+from ticker.protocol.tables import BOOK, CANDLES, MAX_TABLE, TRADES, TableName
+from ticker.server.answers import market_response, paid_for
+from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
-from ticker.server.market_pages import market_response, paid_for
-from ticker.server.query import Query, check_keys, parse_count
-from ticker.server.table_texts import level_texts, trade_texts
-
-_STATUS, _REASON = int(Field.STATUS), int(Field.REASON)
-_OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
+from ticker.server.query import Query, check_keys, parse_count, parse_time
+from ticker.server.table_rows import TableRows, candle_rows, rows_of
 
 
 class TablePages:
     """The pages of one service's tables."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: ServerContext, history: BarHistory | None = None) -> None:
         self._context = context
+        self._history = history
         self._cache = context.hub.cache
         self._tables = context.hub.cache.tables.config
         self.routes: dict[str, Callable[[Query, Grant, str], Awaitable[Response]]] = {
             "/v1/book": self.book,
             "/v1/trades": self.trades,
+            "/v1/candles": self.candles,
         }
         """The pages by path. Each takes the query, and the grant and the address of its sender, which pays for it."""
 
@@ -49,7 +50,7 @@ class TablePages:
         if depth not in depths:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"depth={depth}: there are {_listed(depths)}")
         record = self._find(query, grant, [TableName(BOOK, depth)])
-        return await paid_for(self._context, self._book(record, depth, grant), grant, address)
+        return await paid_for(self._context, self._rows(record, TableName(BOOK, depth), grant), grant, address)
 
     async def trades(self, query: Query, grant: Grant, address: str) -> Response:
         """Return the latest prints. Raises `Refusal`."""
@@ -58,7 +59,26 @@ class TablePages:
         count = parse_count(query, "count", 50, max(counts, default=0))
         # A token that opens the latest 50 does not open more.
         record = self._find(query, grant, [TableName(TRADES, each) for each in counts if each >= count])
-        return await paid_for(self._context, self._trades(record, count, grant), grant, address)
+        return await paid_for(self._context, self._rows(record, TableName(TRADES, count), grant), grant, address)
+
+    async def candles(self, query: Query, grant: Grant, address: str) -> Response:
+        """Return the latest candles, or the latest of those that begin before a time. Raises `Refusal`."""
+        check_keys(query, {"symbol", "period", "before", "count"})
+        period, periods = query.get("period", ""), self._tables.periods
+        if period not in periods:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"period={period[:MAX_TABLE]}: there are {_listed(periods)}")
+        count = parse_count(query, "count", 300, ROWS_PER_ANSWER)
+        before = parse_time(query, "before")
+        record = self._find(query, grant, [TableName(CANDLES, each, period) for each in self._tables.bars])
+        content = _head(self._cache, record, grant) | {"period": period}
+        # One more than wanted tells whether there are more.
+        parts = [candle_rows(self._cache, record, TableName(CANDLES, count + 1, period), before)]
+        rows = parts[0].rows[CANDLES]
+        if len(rows) <= count and self._history is not None:
+            before = _start(rows[0]) if rows else before
+            older = await self._history.older(record.symbol, period, before, count + 1 - len(rows))
+            parts.insert(0, TableRows({CANDLES: older.rows}, older.price_scale, older.size_scale, {}))
+        return await paid_for(self._context, _candles(content, parts, count), grant, address)
 
     def _find(self, query: Query, grant: Grant, tables: Iterable[TableName]) -> Record:
         """Return the instrument that a query names, if its sender may see one of these tables of it."""
@@ -72,52 +92,32 @@ class TablePages:
             )
         return record
 
-    def _book(self, record: Record, depth: int, grant: Grant) -> Generator[None, None, Response]:
-        content = head(self._cache, record, grant) | book_content(self._cache, record, depth)
-        yield
-        return market_response(content)
-
-    def _trades(self, record: Record, count: int, grant: Grant) -> Generator[None, None, Response]:
-        content = head(self._cache, record, grant) | table_marks(self._cache, record, TRADES)
-        log = self._cache.trades_of(record.symbol)
-        rows = log.latest(count) if log is not None else []
-        scales = (log.price_scale, log.size_scale) if log is not None else (0, 0)
-        content["trades"] = yield from in_steps(rows, lambda row: trade_texts(row, *scales))
+    def _rows(self, record: Record, table: TableName, grant: Grant) -> Generator[None, None, Response]:
+        """Make the page of a book or of prints, in steps."""
+        content, rows = _head(self._cache, record, grant), rows_of(self._cache, record, table)
+        content |= yield from rows.texts()
         return market_response(content)
 
 
-def head(cache: LastValueCache, record: Record, grant: Grant) -> dict[str, Any]:
+def _candles(content: dict[str, Any], parts: Sequence[TableRows], count: int) -> Generator[None, None, Response]:
+    """Make the page of candles, in steps; `parts` ascend in time."""
+    candles: list[Any] = []
+    for part in parts:
+        texts = yield from part.texts()
+        candles += texts.pop(CANDLES)
+        content |= texts
+    return market_response(content | {CANDLES: candles[-count:], "more": len(candles) > count})
+
+
+def _start(row: Rows) -> int:
+    start = row[0]
+    assert isinstance(start, int)  # noqa: S101  # for the type checker
+    return start
+
+
+def _head(cache: LastValueCache, record: Record, grant: Grant) -> dict[str, Any]:
     """Return the moment of an answer, and its symbol."""
     return {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time, "symbol": record.symbol}
-
-
-def book_content(cache: LastValueCache, record: Record, depth: int) -> dict[str, Any]:
-    """Return the best levels of both sides, the best first, and the book's status."""
-    book = cache.book_of(record.symbol)
-    if book is None:
-        return {"bids": [], "asks": [], **table_marks(cache, record, BOOK)}
-    bids, asks = (level_texts(side, book.price_scale, book.size_scale) for side in book.top(depth))
-    return {"bids": bids, "asks": asks, **table_marks(cache, record, BOOK)}
-
-
-def table_marks(cache: LastValueCache, record: Record, kind: str) -> dict[str, Any]:
-    """Return status and reason of a table: those of the instrument, unless its book has its own."""
-    status, reason = record.values.get(_STATUS), record.values.get(_REASON)
-    if kind == BOOK:
-        book = cache.book_of(record.symbol)
-        own, why = (str(Status.STALE), str(Reason.NO_DATA)) if book is None else book.status()
-        if own != Status.LIVE or status not in _OWN_STATES:
-            status, reason = own, why
-    return {name: value for name, value in (("status", status), ("reason", reason)) if value is not None}
-
-
-def in_steps(rows: Sequence[Any], text: Callable[[Any], Any]) -> Generator[None, None, list[Any]]:
-    """Return the texts of rows, made in steps."""
-    texts = []
-    for at in range(0, len(rows), WRITTEN_PER_STEP):
-        texts += [text(row) for row in rows[at : at + WRITTEN_PER_STEP]]
-        yield
-    return texts
 
 
 def _listed(values: Iterable[object]) -> str:

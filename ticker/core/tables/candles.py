@@ -69,7 +69,7 @@ class Bar:
 class Candles:
     """The latest bars of a period."""
 
-    __slots__ = ("_bar", "_prices", "_rows", "_sizes", "changed", "period", "removed_at", "unsaved")
+    __slots__ = ("_bar", "_prices", "_rows", "_sizes", "changed", "period", "removed_at", "saved", "unsaved")
 
     def __init__(self, period: Period, prices: Scale, sizes: Scale, capacity: int) -> None:
         self.period = period
@@ -81,6 +81,8 @@ class Candles:
         """Starts of the bars that have changed since this was cleared."""
         self.unsaved: set[int] = set()
         """Starts of those that have changed since the history took them."""
+        self.saved: set[int] = set()
+        """Starts of those among `changed` that came from the history, and are there as they are here."""
         self.removed_at = 0
         """The last cut at which bars were removed."""
 
@@ -120,6 +122,7 @@ class Candles:
                 self.changed.add(start)
                 return
             self._bar = bar
+            self.saved.discard(start)
         if bar.take(move):
             bar.cut = cut
             self.changed.add(bar.start)
@@ -146,6 +149,7 @@ class Candles:
         newer = self._bar_from(start, start)
         if newer is None:
             self._put(row, cut)
+            self.saved.add(start)
         elif start == self.last or newer.volume is None:
             older = self._bar_of(start, start, row)
             older.take(Move(start, newer.open, newer.high, newer.low, newer.close, newer.volume, newer.count))
@@ -204,8 +208,18 @@ class Candles:
 
     def take_unsaved(self) -> list[Rows]:
         """Return the rows that have changed since the history took them."""
-        starts, self.unsaved = self.unsaved | self.changed, set()
+        starts, self.unsaved = self.unsaved | (self.changed - self.saved), set()
         return [row for start in sorted(starts) if (row := self.row(start)) is not None]
+
+    def settle(self, *, keep: bool) -> bool:
+        """Forget what has changed in this cut, but with `keep` for the history; return whether that has any to take."""
+        if keep:
+            self.unsaved |= self.changed - self.saved
+        else:
+            self.unsaved.clear()
+        self.changed.clear()
+        self.saved.clear()
+        return bool(self.unsaved)
 
     def has_changed(self, count: int) -> bool:
         """Return whether any of the latest `count` rows is among those that have changed."""
@@ -226,6 +240,7 @@ class Candles:
     def _put(self, row: Rows, cut: int) -> None:
         """Write a row; the last bar, if it is that, is read from it when it goes on."""
         start = _integer(row[0])
+        self.saved.discard(start)
         if self._rows.put(row, cut):
             self.changed.add(start)
         if self._bar is not None and start >= self._bar.start:

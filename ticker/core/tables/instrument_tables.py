@@ -266,10 +266,8 @@ class InstrumentTables:
     def _note_bars(self, bars: Bars) -> None:
         """Remember the bars that have changed for the history, if there is one."""
         for candles in bars.by_period.values():
-            if candles.changed and self._agenda.keep_bars:
-                candles.unsaved |= candles.changed
+            if candles.settle(keep=self._agenda.keep_bars):
                 self._agenda.with_bars.add(self)
-            candles.changed.clear()
 
     def outdate_book(self, source: Source, reason: object) -> bool:
         """The book is not current, if it is this feed's; return whether it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ticker.config import Tables
@@ -64,6 +64,11 @@ class TableStores:
         if tables is None:
             tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
         return tables
+
+    @property
+    def watched_count(self) -> int:
+        """Number of tables that are kept up to date."""
+        return sum(len(self._of[number].watched) for number in self._agenda.watched)
 
     @property
     def makes_bars(self) -> bool:
@@ -142,14 +147,22 @@ class TableStores:
 
     # Bars over a restart
 
-    def keep_changed_bars(self) -> None:
-        """Remember from now on the bars that have changed."""
-        self._agenda.keep_bars = True
+    def keep_changed_bars(self, *, keep: bool = True) -> None:
+        """Remember from now on the bars that have changed, or remember none any more."""
+        self._agenda.keep_bars = keep
+        self._agenda.with_bars.clear()
 
-    def take_changed_bars(self) -> list[ChangedBar]:
-        """Return the bars that have changed since the last call."""
+    def take_changed_bars(self, most: int) -> Iterator[list[ChangedBar]]:
+        """Yield the bars that have changed since the last call, in lists of about so many."""
         changed, self._agenda.with_bars = self._agenda.with_bars, set()
-        return [(tables.record.symbol, *bar) for tables in changed for bar in tables.take_changed_bars()]
+        taken: list[ChangedBar] = []
+        while changed:
+            tables = changed.pop()
+            taken += [(tables.record.symbol, *bar) for bar in tables.take_changed_bars()]
+            if len(taken) >= most:
+                yield taken
+                taken = []
+        yield taken
 
     def restore_bars(self, symbol: str, record: Record | None, bars: RestoredBars, cut: int) -> None:
         """Take in bars of an earlier run; without a record, for the time when the instrument is declared."""

@@ -1,0 +1,36 @@
+"""Answers over HTTP: made in turns, paid for by their sender, and cached by the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import msgspec
+
+from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT
+from ticker.core.work import metered
+from ticker.door.grants import Grant
+from ticker.net.http1 import Response
+from ticker.server.connection import ServerContext
+from ticker.server.turns import in_turns
+
+
+async def paid_for(
+    context: ServerContext, steps: Generator[None, None, Response], grant: Grant, address: str
+) -> Response:
+    """Make a page in turns, and have its sender pay for it."""
+    await context.fair_queue.take()
+    response, work = await in_turns(context.fair_queue, metered(context.hub, steps))
+    context.auth.spend(address, grant, work + len(response.body) / ANSWER_BYTES_PER_REQUEST_UNIT)
+    return response
+
+
+def market_response(content: Mapping[str, Any]) -> Response:
+    """Return a response that is the same until the next cut."""
+    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
+    return Response(msgspec.json.encode(content), headers=tag)
+
+
+def uncached_json(content: Mapping[str, Any]) -> Response:
+    """Return a response that no cache keeps."""
+    return Response(msgspec.json.encode(content), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,115 @@
+"""Rows of tables for people and programs: exact decimal texts under the names of their columns.
+
+The names are those of `ticker watch --json`: `{"bids": [["61659.70", "1.486"], …], "asks": […]}`, `{"trades":
+[{"number": 7, "price": "1.08514", …}]}`, `{"candles": [{"start": 1795877700, "open": "1.08500", …}]}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ticker.config import WRITTEN_PER_STEP
+from ticker.core.last_value import LastValueCache
+from ticker.core.record import Record
+from ticker.market import Cell, Field, Reason, Rows, Side, Status
+from ticker.numbers import decimal_text
+from ticker.protocol.tables import BOOK, BUY, COLUMNS, SELL, TRADES, TableName
+
+_STATUS, _REASON = int(Field.STATUS), int(Field.REASON)
+_TRADE, _CANDLE = COLUMNS[Field.TRADES], COLUMNS[Field.CANDLES]
+_OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
+_SIDES = {BUY: str(Side.BUY), SELL: str(Side.SELL)}
+
+
+class TableRows(NamedTuple):
+    """Rows of a table at one moment, as on the wire."""
+
+    rows: Mapping[str, Sequence[Rows]]
+    """By field: `bids` and `asks` (the best first), `trades` or `candles` (the latest last)."""
+    price_scale: int
+    size_scale: int
+    marks: Mapping[str, str]
+    """Status and reason, where there are any."""
+
+    def texts(self) -> Generator[None, None, dict[str, Any]]:
+        """Return the rows and marks as texts, made in steps."""
+        written: dict[str, Any] = {}
+        for field, rows in self.rows.items():
+            text = {"trades": _trade_texts, "candles": _candle_texts}.get(field, _level_texts)
+            written[field] = texts = []
+            for at in range(0, len(rows), WRITTEN_PER_STEP):
+                texts += [text(row, self.price_scale, self.size_scale) for row in rows[at : at + WRITTEN_PER_STEP]]
+                yield
+        return written | dict(self.marks)
+
+
+def rows_of(cache: LastValueCache, record: Record, table: TableName) -> TableRows:
+    """Return the rows that a table of this instrument has, without opening it."""
+    if table.kind == BOOK:
+        return _book_rows(cache, record, table.rows)
+    if table.kind == TRADES:
+        log = cache.trades_of(record.symbol)
+        if log is None:
+            return TableRows({TRADES: []}, 0, 0, _marks(record))
+        return TableRows({TRADES: log.latest(table.rows)}, log.price_scale, log.size_scale, _marks(record))
+    return candle_rows(cache, record, table)
+
+
+def candle_rows(cache: LastValueCache, record: Record, table: TableName, before: int | None = None) -> TableRows:
+    """Return the bars that a table of this instrument has, or those that begin before a time, in seconds."""
+    candles = cache.candles_of(record.symbol, table.period)
+    if candles is None:
+        return TableRows({"candles": []}, 0, 0, _marks(record))
+    rows = candles.latest(table.rows, before)
+    return TableRows({"candles": rows}, candles.price_scale, candles.size_scale, _marks(record))
+
+
+def _book_rows(cache: LastValueCache, record: Record, depth: int) -> TableRows:
+    book = cache.book_of(record.symbol)
+    own, why = (str(Status.STALE), str(Reason.NO_DATA)) if book is None else book.status()
+    marks = _marks(record)
+    if own != Status.LIVE or marks.get("status") not in _OWN_STATES:
+        marks = _present(own, why)
+    if book is None:
+        return TableRows({"bids": [], "asks": []}, 0, 0, marks)
+    bids, asks = ([list(level) for level in zip(side[::2], side[1::2], strict=True)] for side in book.top(depth))
+    return TableRows({"bids": bids, "asks": asks}, book.price_scale, book.size_scale, marks)
+
+
+def _marks(record: Record) -> dict[str, str]:
+    return _present(record.values.get(_STATUS), record.values.get(_REASON))
+
+
+def _present(status: object, reason: object) -> dict[str, str]:
+    return {name: str(value) for name, value in (("status", status), ("reason", reason)) if value is not None}
+
+
+def _level_texts(row: Rows, price_scale: int, size_scale: int) -> list[str | None]:
+    price, size = row
+    return [_number_text(price, price_scale), _number_text(size, size_scale)]
+
+
+def _trade_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any]:
+    """Return a print; the venue's id only if there is one."""
+    number, price, size, time, side, venue_id = row
+    texts = (_number_text(price, price_scale), _number_text(size, size_scale))
+    columns = dict(zip(_TRADE, (number, *texts, time, _side_text(side), venue_id), strict=True))
+    if venue_id is None:
+        del columns["id"]
+    return columns
+
+
+def _candle_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any]:
+    """Return a bar; volume and count are None where they are not known."""
+    start, *prices, volume, count = row
+    texts = [_number_text(price, price_scale) for price in prices]
+    return dict(zip(_CANDLE, (start, *texts, _number_text(volume, size_scale), count), strict=True))
+
+
+def _number_text(value: Cell, scale: int) -> str | None:
+    return decimal_text(value, scale) if isinstance(value, int) else value
+
+
+def _side_text(side: Cell) -> str | None:
+    return _SIDES.get(side) if isinstance(side, int) else None
