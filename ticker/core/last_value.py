@@ -24,6 +24,7 @@ from typing import NamedTuple
 from ticker.config import MAX_KNOWN_FIELDS, Tables
 from ticker.core import freshness
 from ticker.core.freshness import MARKS, REASON, STATUS, Changes
+from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
 from ticker.core.tables.book import Book
@@ -36,6 +37,7 @@ from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
     Candle,
+    Field,
     FieldKey,
     Instrument,
     Kind,
@@ -66,6 +68,7 @@ class Unusable(NamedTuple):
     detail: str
 
 
+BID, LAST = int(Field.BID), int(Field.LAST)
 _PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
 _ALL_USED: tuple[Unusable, ...] = ()
 
@@ -94,8 +97,8 @@ class LastValueCache:
         self._tables: dict[str, TableRecord] = {}
         self._max_instruments = max_instruments
         self._touched: set[int] = set()
-        # Those of which values wait to become bars.
-        self._noted: list[Record] = []
+        # Those with a quote that has changed in the open cut.
+        self._moved: list[Record] = []
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
         self._recency: dict[int, int] = {}
         # The key and kind of each field name met so far, bounded because names come from feeds.
@@ -185,9 +188,9 @@ class LastValueCache:
 
     def close_cut(self, time: int) -> bool:
         """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
-        for record in self._noted:
-            self.tables.take_values(record, self.cut + 1, time)
-        self._noted.clear()
+        if self._moved:
+            self.tables.take_quotes(self._moved, self.cut + 1, time)
+            self._moved.clear()
         whole_at = self.tables.settle(self.cut + 1, time, self._touched)
         if not self._touched:
             return False
@@ -259,7 +262,7 @@ class LastValueCache:
             self.instruments.append(record)
             self._by_symbol[instrument.symbol] = record
             if self.tables.makes_bars:
-                record.noted = []
+                record.quotes = QuoteMove()
             self.tables.declare(record)
         elif instrument == record.instrument:
             return
@@ -312,7 +315,7 @@ class LastValueCache:
 
     def _trade(self, record: Record, trade: Trade, source: Source) -> Sequence[Unusable]:
         latest = self.tables.publish_trade(record, trade, self.cut + 1)
-        record.noted = None
+        record.quotes = None
         if latest is None:
             return _ALL_USED
         fields: dict[str, Value] = {"last": trade.price, "last_size": trade.size}
@@ -377,11 +380,16 @@ class LastValueCache:
                 touched = True
         if touched:
             self._touched.add(record.id)
-            noted = record.noted
-            if noted is not None:
-                if not noted:
-                    self._noted.append(record)
-                noted.append(values.get(record.bars_of))
+            quotes = record.quotes
+            if quotes is not None:
+                value = values.get(LAST)
+                if value is None:
+                    value = values.get(BID)
+                if value is not quotes.seen:
+                    quotes.seen = value
+                    if not quotes.fresh:
+                        self._moved.append(record)
+                    quotes.fresh.append(value)
 
     def _raise_scales(self, record: Record, price_scale: int, size_scale: int) -> bool:
         """Bring the record's numbers to scales at least as fine as these; all fields then count as changed."""
@@ -389,9 +397,9 @@ class LastValueCache:
         if (price_scale, size_scale) == (record.price_scale, record.size_scale):
             return False
         record.values = rescaled(record, price_scale, size_scale)
-        if record.noted:
-            noted = [each for each in record.noted if isinstance(each, int | str)]
-            record.noted = [rescaled_number(each, record.price_scale, price_scale) for each in noted]
+        if record.quotes is not None:
+            before, fresh = record.price_scale, record.quotes.fresh
+            fresh[:] = [rescaled_number(each, before, price_scale) for each in fresh if isinstance(each, int | str)]
         record.changed_at = dict.fromkeys(record.values, self.cut + 1)
         record.price_scale, record.size_scale = price_scale, size_scale
         return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Protocol, TypeAlias
 
-from ticker.market import Field, FieldKey, Instrument, RecordValue, WireValue
+from ticker.core.quotes import QuoteMove
+from ticker.market import FieldKey, Instrument, RecordValue, WireValue
 
 Source: TypeAlias = Hashable
 """Names a feed in the cache."""
@@ -57,16 +58,15 @@ class Record:
     """An instrument's definition, its fields, the cuts of their last changes, and the feeds that gave them."""
 
     __slots__ = (
-        "bars_of",
         "changed_at",
         "defined_at",
         "given",
         "id",
         "instrument",
         "last_change",
-        "noted",
         "outdated",
         "price_scale",
+        "quotes",
         "size_scale",
         "source",
         "sources",
@@ -97,10 +97,8 @@ class Record:
         """Feeds whose values are not current. While there are any, the instrument is shown as stale."""
         self.given: tuple[Source, WireValue, WireValue] | None = None
         """The last status that a feed gave: that feed, the status and the reason."""
-        self.bars_of: int = Field.BID
-        """The field of which its bars are made, if they are."""
-        self.noted: list[WireValue] | None = None
-        """The values of that field in the open cut; None where bars are made of prints, or not at all."""
+        self.quotes: QuoteMove | None = None
+        """The values of which its bars are made; None where they are made of prints, or there are none."""
 
     def __repr__(self) -> str:
         return f"<Record {self.id} {self.symbol}: {len(self.present())} fields, last change at cut {self.last_change}>"

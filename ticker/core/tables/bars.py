@@ -5,8 +5,7 @@ The rules:
 1. Bars are made of prints. An instrument that never had any has bars of `last`, and one that never had that, of `bid`:
    every value counts, also where several come within a cut. When the better source appears, what was made of the
    lesser one in this run is removed.
-2. Values of quotes wait in one `Move` until their bar of the smallest period is over, or somebody needs the bars. So
-   an instrument of which nobody does costs little.
+2. Values of quotes wait (`QuoteMove`) until their bar of the smallest period is over, or somebody needs the bars.
 3. The scales are those of the instrument, or finer where bars of an earlier run have them.
 """
 
@@ -15,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from ticker.core.quotes import QuoteMove
 from ticker.core.tables.candles import Candles, Move
 from ticker.core.tables.decimals import Scale, scaled
 from ticker.core.tables.periods import Period
@@ -32,10 +32,8 @@ class Bars:
     """The bars of one instrument."""
 
     __slots__ = (
-        "_end",
         "_made_since",
-        "_waiting",
-        "_waiting_cut",
+        "_quotes",
         "by_period",
         "prices",
         "sizes",
@@ -53,8 +51,7 @@ class Bars:
         """What bars are made of: `trades`, `last` or `bid`; None before the first of any."""
         self._made_since: int | None = None
         """The time of the first bar made of this source, in seconds, if that is a quote."""
-        self._waiting: Move | None = None
-        self._waiting_cut = self._end = 0
+        self._quotes: QuoteMove | None = None
         self.updates = 0
         """Number of prints and corrections, or of changes of a quote."""
 
@@ -71,7 +68,7 @@ class Bars:
         if self._made_since is not None:
             for candles in self.by_period.values():
                 candles.remove_quotes(candles.period.bounds(self._made_since)[0], cut)
-        self.source, self._made_since = source, None
+        self.source, self._made_since, self._quotes = source, None, None
         return True
 
     # Numbers
@@ -120,27 +117,30 @@ class Bars:
         for candles in self.by_period.values():
             candles.adjust(second, volume, count, cut)
 
-    def take_values(self, values: Sequence[Parsed], second: int, cut: int) -> None:
-        """Take in the values of a quote within a cut; `flush` brings them into the bars."""
-        self.hold(max(places for _, places in values))
-        found = [scaled(*value, self.prices.held) for value in values]
-        high, low, close = max(found), min(found), found[-1]
-        waiting = self._waiting
-        if waiting is not None and waiting.second <= second < self._end:
-            self._waiting = Move(waiting.second, waiting.open, max(waiting.high, high), min(waiting.low, low), close)
-        else:
-            self.flush()
-            if self._made_since is None:
-                self._made_since = second
-            self._end = self.smallest.bounds(second)[1]
-            self._waiting = Move(second, found[0], high, low, close)
-        self._waiting_cut = cut
+    def begin_quotes(self, quotes: QuoteMove, values: Sequence[int | str], scale: int, second: int, cut: int) -> None:
+        """Take in values of a quote at this scale, with which a bar begins, or which are texts."""
+        self.flush()
+        if not values or not self.make_of(MADE_OF_LAST if quotes.of_last else MADE_OF_BID, cut):
+            return
+        if self._made_since is None:
+            self._made_since = second
+        parsed = [(value, scale) if isinstance(value, int) else parse_decimal(value) for value in values]
+        places = max(scale, *(its for _, its in parsed))
+        quotes.begin([scaled(*value, places) for value in parsed], places, second, self.smallest.bounds(second)[1])
+        quotes.cut = cut
+        self._quotes = quotes
 
     def flush(self) -> None:
-        """Bring the values that wait into the bars."""
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            self.fold(waiting, self._waiting_cut)
+        """Bring the values of a quote that wait into the bars."""
+        quotes = self._quotes
+        if quotes is not None and quotes.waiting:
+            quotes.waiting = False
+            self.hold(quotes.scale)
+            values = (quotes.open, quotes.high, quotes.low, quotes.close)
+            first, high, low, close = (scaled(each, quotes.scale, self.prices.held) for each in values)
+            self.fold(Move(quotes.second, first, high, low, close), quotes.cut)
+            # More of the same bar can come: what is in the bars already has no effect there.
+            quotes.open = quotes.high = quotes.low = quotes.close
 
     def put(self, period: str, row: Rows, scales: tuple[int, int], cut: int) -> None:
         """Add or replace a bar, given at these scales of the wire."""

@@ -158,13 +158,14 @@ class Book:
 
     def _raise_scales(self, *sides: list[NumberedLevel]) -> None:
         """Raise the scales of the wire where a level needs it and all numbers keep room to grow."""
-        finer = self.prices.is_finer, self.sizes.is_finer
-        if self.prices.held > self.prices.wire:
-            new = [price for side in sides for price, _ in side if finer[0](price)]
+        unit = self.prices.unit
+        if unit > 1:
+            new = [price for side in sides for price, _ in side if price % unit]
             if new:
                 self.prices.raise_wire(new, self._largest_price)
-        if self.sizes.held > self.sizes.wire:
-            new = [size for side in sides for _, size in side if finer[1](size)]
+        unit = self.sizes.unit
+        if unit > 1:
+            new = [size for side in sides for _, size in side if size % unit]
             if new:
                 self.sizes.raise_wire(new, self._largest_size)
 

@@ -19,38 +19,35 @@ class Scale:
     the cells, never above it: a number without an integer of 53 bits at that scale is a plain decimal text there.
     """
 
-    __slots__ = ("_refused", "_unit", "held", "wire")
+    __slots__ = ("_refused", "held", "unit", "wire")
 
     def __init__(self, wire: int) -> None:
         self.held = self.wire = wire
-        self._unit = 1
-        self._refused = MAX_DIGITS + 1
+        self.unit = 1
+        """The step of the wire's scale: numbers that are no multiple of it are finer than that."""
         # A scale that left too little room: it, and finer ones, are not tried again.
+        self._refused = MAX_DIGITS + 1
 
     def __repr__(self) -> str:
         return f"<Scale {self.wire}, held at {self.held}>"
 
     def cell(self, number: int) -> int | str:
         """Return a number of ours as a cell of the wire."""
-        whole, rest = divmod(number, self._unit)
+        whole, rest = divmod(number, self.unit)
         if rest or not -MAX_INTEGER <= whole <= MAX_INTEGER:
             return decimal_text(*fewest_places(number, self.held))
         return whole
 
     def number(self, cell: int | str) -> int:
         """Return a cell of the wire as a number of ours: it has at most `held` places."""
-        return cell * self._unit if isinstance(cell, int) else scaled(*parse_decimal(cell), self.held)
+        return cell * self.unit if isinstance(cell, int) else scaled(*parse_decimal(cell), self.held)
 
     def hold(self, places: int) -> int:
         """Hold numbers at no fewer places than these; return the factor by which those held so far have to grow."""
         factor = _POWERS[max(places - self.held, 0)]
         self.held = max(self.held, places)
-        self._unit *= factor
+        self.unit *= factor
         return factor
-
-    def is_finer(self, number: int) -> bool:
-        """Return whether a number of ours has more places than the wire's scale."""
-        return number % self._unit != 0
 
     def raise_wire(self, numbers: Collection[int], largest: Callable[[], int]) -> bool:
         """Raise the wire's scale for these new numbers, if that serves; `largest` returns the largest of all."""
@@ -67,7 +64,7 @@ class Scale:
         """Have the wire's scale at no fewer places than these; return whether it has risen. `hold` them before."""
         if wire <= self.wire:
             return False
-        self._unit //= _POWERS[wire - self.wire]
+        self.unit //= _POWERS[wire - self.wire]
         self.wire = wire
         return True
 

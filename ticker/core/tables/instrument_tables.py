@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ticker.config import Tables
@@ -60,8 +60,8 @@ class Agenda:
         self.due: set[int] = set()
         self.keep_bars = False
         """Whether bars that have changed are remembered for the history."""
-        self.with_bars: set[InstrumentTables] = set()
-        """Those with such bars."""
+        self.with_bars: set[int] = set()
+        """Ids of the instruments with such bars."""
         self.watched: set[int] = set()
 
     def __repr__(self) -> str:
@@ -220,18 +220,6 @@ class InstrumentTables:
         bars.put(candle.period, read.row, (read.price_scale, read.size_scale), cut)
         self._agenda.due.add(self.record.id)
 
-    def take_values(self, values: Sequence[Parsed], source: str, second: int, cut: int) -> None:
-        """Take in the values of a quote within this cut, of which bars are made."""
-        bars = self.the_bars()
-        if bars is None or not bars.make_of(source, cut):
-            return
-        if values:
-            bars.take_values(values, second, cut)
-        if self._agenda.keep_bars:
-            self._agenda.with_bars.add(self)
-        if self.watched:
-            self._agenda.due.add(self.record.id)
-
     def restore(self, bars: Bars) -> None:
         """Have these bars, of an earlier run, before anything else is known of the instrument."""
         self.bars = bars
@@ -239,6 +227,7 @@ class InstrumentTables:
     def take_changed_bars(self) -> Iterator[tuple[str, int, int, Rows]]:
         """Yield period, scales and row of the bars that have changed since the last time."""
         if self.bars is not None:
+            self._agenda.due.add(self.record.id)
             self.bars.flush()
             for period, candles in self.bars.by_period.items():
                 for row in candles.take_unsaved():
@@ -267,7 +256,7 @@ class InstrumentTables:
         """Remember the bars that have changed for the history, if there is one."""
         for candles in bars.by_period.values():
             if candles.settle(keep=self._agenda.keep_bars):
-                self._agenda.with_bars.add(self)
+                self._agenda.with_bars.add(self.record.id)
 
     def outdate_book(self, source: Source, reason: object) -> bool:
         """The book is not current, if it is this feed's; return whether it was."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ticker.config import Tables
+from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
-from ticker.core.tables.bars import MADE_OF_BID, MADE_OF_LAST, Bars
+from ticker.core.tables.bars import Bars
 from ticker.core.tables.instrument_tables import Agenda, InstrumentTables, TableConfig
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import count_cause
 from ticker.market import Candle, Field, Levels, Reason, Rows, Trade, plain
-from ticker.numbers import parse_decimal
 from ticker.protocol.tables import TableName
 
-LAST, BID, TIME = int(Field.LAST), int(Field.BID), int(Field.TIME)
+LAST, TIME = int(Field.LAST), int(Field.TIME)
 
 ChangedBar: TypeAlias = tuple[str, str, int, int, Rows]
 """A bar for the history: symbol, period, price scale, size scale, and its row on the wire."""
@@ -129,21 +129,37 @@ class TableStores:
         """Add or replace a bar. Raises `BadPublication`, and changes nothing, if it cannot be used."""
         self.of(record).publish_candle(candle, cut)
 
-    def take_values(self, record: Record, cut: int, time: int) -> None:
-        """Take in the values of an instrument's quote in this cut, of which its bars are made."""
-        values, record.noted = record.noted or [], []
-        if record.bars_of == BID and record.values.get(LAST) is not None:
-            record.bars_of, values = LAST, [record.values[LAST]]
-        numbers = [
-            (value, record.price_scale) if isinstance(value, int) else parse_decimal(value)
-            for value in values
-            if isinstance(value, int | str)
-        ]
-        given = record.values.get(TIME) if record.changed_at.get(TIME) == cut else None
-        second = (given if isinstance(given, int) else time) // 1_000_000
-        if numbers:
-            source = MADE_OF_LAST if record.bars_of == LAST else MADE_OF_BID
-            self.of(record).take_values(numbers, source, second, cut)
+    def take_quotes(self, records: Iterable[Record], cut: int, time: int) -> None:
+        """Take in the values of these instruments' quotes in this cut, of which their bars are made."""
+        agenda, now = self._agenda, time // 1_000_000
+        for record in records:
+            quotes, values, second = record.quotes, record.values, now
+            if quotes is None:
+                continue
+            last = values.get(LAST)
+            if record.changed_at.get(TIME) == cut:
+                given = values[TIME]
+                second = given // 1_000_000 if isinstance(given, int) else now
+            if not quotes.take(second, record.price_scale, cut, of_last=last is not None):
+                self._begin_bar(record, quotes, second, cut)
+            if agenda.keep_bars:
+                agenda.with_bars.add(record.id)
+            if record.id in agenda.watched:
+                agenda.due.add(record.id)
+
+    def _begin_bar(self, record: Record, quotes: QuoteMove, second: int, cut: int) -> None:
+        """Take in values that are the first of their bar, or that are not simply more of the same."""
+        fresh, last = quotes.fresh[:], record.values.get(LAST)
+        quotes.fresh.clear()
+        bars = self.of(record).the_bars()
+        self._agenda.due.add(record.id)
+        if bars is None or (quotes.of_last and last is None):
+            return
+        if last is not None and not quotes.of_last:
+            fresh, quotes.of_last = [last], True
+        bars.begin_quotes(
+            quotes, [each for each in fresh if isinstance(each, int | str)], record.price_scale, second, cut
+        )
 
     # Bars over a restart
 
@@ -157,7 +173,7 @@ class TableStores:
         changed, self._agenda.with_bars = self._agenda.with_bars, set()
         taken: list[ChangedBar] = []
         while changed:
-            tables = changed.pop()
+            tables = self._of[changed.pop()]
             taken += [(tables.record.symbol, *bar) for bar in tables.take_changed_bars()]
             if len(taken) >= most:
                 yield taken

@@ -1,0 +1,57 @@
+"""The values of an instrument's quote, on their way into its bars.
+
+They wait here, at the instrument's scale, until their bar of the smallest period is over or somebody needs the bars: so
+a change of a quote costs little where nobody does.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ticker.market import WireValue
+
+
+class QuoteMove:
+    """The range of `last`, or of `bid` where an instrument has no `last`, within one bar."""
+
+    __slots__ = ("close", "cut", "end", "fresh", "high", "low", "of_last", "open", "scale", "second", "seen", "waiting")
+
+    def __init__(self) -> None:
+        self.seen: WireValue = None
+        """The latest value, also in the open cut."""
+        self.fresh: list[WireValue] = []
+        """Those of the open cut."""
+        self.of_last = False
+        """Whether it is `last` that is followed."""
+        self.open = self.high = self.low = self.close = 0
+        self.scale = 0
+        """Decimal places of these."""
+        self.second = self.end = 0
+        """The time of the first of them, and the end of their bar, in seconds since 1970 UTC."""
+        self.cut = 0
+        """The cut of the last of them."""
+        self.waiting = False
+        """Whether they are not in the bars yet."""
+
+    def __repr__(self) -> str:
+        return f"<QuoteMove from {self.low} to {self.high}>"
+
+    def take(self, second: int, scale: int, cut: int, *, of_last: bool) -> bool:
+        """Take in the values of the open cut, if they are only more of the same: of this bar and at this scale."""
+        if second >= self.end or second < self.second or scale != self.scale or of_last != self.of_last:
+            return False
+        fresh = cast("list[int]", self.fresh)
+        try:
+            self.high, self.low = max(self.high, *fresh), min(self.low, *fresh)
+        except TypeError:  # one of them is a text, or was withdrawn
+            return False
+        self.close, self.cut, self.waiting = fresh[-1], cut, True
+        fresh.clear()
+        return True
+
+    def begin(self, values: list[int], scale: int, second: int, end: int) -> None:
+        """Begin a bar with these values."""
+        self.open, self.high, self.low, self.close = values[0], max(values), min(values), values[-1]
+        self.scale = scale
+        self.second, self.end = second, end
+        self.waiting = True
