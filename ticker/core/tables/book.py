@@ -157,10 +157,10 @@ class Book:
         return reader.numbers(self.prices, self.sizes)
 
     def _raise_scales(self, *sides: list[NumberedLevel]) -> None:
-        """Raise the scales of the wire where a level needs it and all numbers keep room to grow."""
+        """Raise the scales of the wire where a level that is there needs it and all numbers keep room to grow."""
         unit = self.prices.unit
         if unit > 1:
-            new = [price for side in sides for price, _ in side if price % unit]
+            new = [price for side in sides for price, size in side if size and price % unit]
             if new:
                 self.prices.raise_wire(new, self._largest_price)
         unit = self.sizes.unit

@@ -47,9 +47,10 @@ class SideView:
         if best == shown:
             return False
         changed_at = self.changed_at
-        for key in shown.keys() - best.keys():
-            changed_at.pop(key, None)
-            changed_at[key] = cut
+        for key in shown:
+            if key not in best:
+                changed_at.pop(key, None)
+                changed_at[key] = cut
         for key, size in best.items():
             if shown.get(key) != size:
                 changed_at.pop(key, None)

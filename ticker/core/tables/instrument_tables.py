@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from ticker.core.tables.days import Days
 from ticker.core.tables.periods import Period
 from ticker.core.tables.table_record import Content, TableRecord
 from ticker.core.tables.trade_log import Print, TradeLog
-from ticker.errors import BadPublication
+from ticker.errors import BadPublication, count_cause
 from ticker.market import Candle, Levels, Rows, Status
 from ticker.protocol.tables import BOOK, TRADES, TableName
 from ticker.texts import shown
@@ -54,10 +55,12 @@ class _Fold(NamedTuple):
 class Agenda:
     """The instruments, by id, whose tables have work when the open cut closes, and those with watched tables."""
 
-    __slots__ = ("due", "keep_bars", "watched", "with_bars")
+    __slots__ = ("due", "keep_bars", "stale_causes", "watched", "with_bars")
 
     def __init__(self) -> None:
         self.due: set[int] = set()
+        self.stale_causes: Counter[str] = Counter()
+        """By reason, how often a book became stale."""
         self.keep_bars = False
         """Whether bars that have changed are remembered for the history."""
         self.with_bars: set[int] = set()
@@ -107,8 +110,8 @@ class InstrumentTables:
             trades.follow(self.record.price_scale, self.record.size_scale, cut)
         if self.bars is not None:
             self._settle_bars(self.bars, cut, time)
-        if book is not None:
-            book.note_crossed(time)
+        if book is not None and book.note_crossed(time) and book.reason is not None:
+            count_cause(self._agenda.stale_causes, book.reason)
         changed = []
         for record in self.watched:
             news = record.settle(cut)

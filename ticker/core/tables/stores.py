@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -46,7 +45,7 @@ class TableStores:
         """Number of prints and corrections that were applied."""
         self.resyncs = 0
         """Number of complete `Levels` for a book that was not known."""
-        self.stale_causes: Counter[str] = Counter()
+        self.stale_causes = self._agenda.stale_causes
         """By reason, how often a book became stale."""
         self._restored: dict[str, Bars] = {}
         """Bars of an earlier run, by the symbol of an instrument that was not declared yet."""
