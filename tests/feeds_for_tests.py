@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Update
+from ticker.market import FeedItem, Instrument, Trade, Update
 from ticker_feeds.venues.coinbase import Coinbase
 
 Step: TypeAlias = FeedItem | Exception
@@ -145,4 +145,27 @@ class FromFile:
                     fields = wanted.get(symbol, {})
                     await updates.send(Update(symbol, {**dict.fromkeys(published.get(symbol, {})), **fields}))
                     published[symbol] = fields
+            await trio.sleep(0.02)
+
+
+class Prints:
+    """For a service in a process of its own: publishes each line of a file, as it is written, as a print.
+
+    A line is symbol, time in seconds, price and size.
+    """
+
+    def __init__(self, *, path: str) -> None:
+        self._path = Path(path)
+
+    async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        published, declared = 0, set[str]()
+        while True:
+            lines = self._path.read_text(encoding="utf-8").splitlines()  # it is short
+            for line in lines[published:]:
+                symbol, time, price, size = line.split()
+                if symbol not in declared:
+                    declared.add(symbol)
+                    await updates.send(Instrument(symbol))
+                await updates.send(Trade(symbol, price, size, time=int(float(time) * 1_000_000)))
+            published = len(lines)
             await trio.sleep(0.02)

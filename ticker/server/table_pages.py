@@ -21,7 +21,7 @@ from ticker.server.answers import market_response, paid_for
 from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
 from ticker.server.query import Query, check_keys, parse_count, parse_time
-from ticker.server.table_rows import TableRows, candle_rows, rows_of
+from ticker.server.table_rows import TableRows, candle_rows, made_of, rows_of
 
 
 class TablePages:
@@ -70,7 +70,7 @@ class TablePages:
         count = parse_count(query, "count", 300, ROWS_PER_ANSWER)
         before = parse_time(query, "before")
         record = self._find(query, grant, [TableName(CANDLES, each, period) for each in self._tables.bars])
-        content = _head(self._cache, record, grant) | {"period": period}
+        content = _head(self._cache, record, grant) | {"period": period, "from": made_of(self._cache, record)}
         # One more than wanted tells whether there are more.
         parts = [candle_rows(self._cache, record, TableName(CANDLES, count + 1, period), before)]
         rows = parts[0].rows[CANDLES]

@@ -1,7 +1,7 @@
 """Rows of tables for people and programs: exact decimal texts under the names of their columns.
 
 The names are those of `ticker watch --json`: `{"bids": [["61659.70", "1.486"], …], "asks": […]}`, `{"trades":
-[{"number": 7, "price": "1.08514", …}]}`, `{"candles": [{"start": 1795877700, "open": "1.08500", …}]}`.
+[{"number": 7, "price": "1.08514", …}]}`, `{CANDLES: [{"start": 1795877700, "open": "1.08500", …}]}`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from ticker.config import WRITTEN_PER_STEP
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
+from ticker.core.tables.bars import MADE_OF_TRADES
 from ticker.market import Cell, Field, Reason, Rows, Side, Status
 from ticker.numbers import decimal_text
-from ticker.protocol.tables import BOOK, BUY, COLUMNS, SELL, TRADES, TableName
+from ticker.protocol.tables import BOOK, BUY, CANDLES, COLUMNS, SELL, TRADES, TableName
 
 _STATUS, _REASON = int(Field.STATUS), int(Field.REASON)
 _TRADE, _CANDLE = COLUMNS[Field.TRADES], COLUMNS[Field.CANDLES]
@@ -36,7 +37,7 @@ class TableRows(NamedTuple):
         """Return the rows and marks as texts, made in steps."""
         written: dict[str, Any] = {}
         for field, rows in self.rows.items():
-            text = {"trades": _trade_texts, "candles": _candle_texts}.get(field, _level_texts)
+            text = {TRADES: _trade_texts, CANDLES: _candle_texts}.get(field, _level_texts)
             written[field] = texts = []
             for at in range(0, len(rows), WRITTEN_PER_STEP):
                 texts += [text(row, self.price_scale, self.size_scale) for row in rows[at : at + WRITTEN_PER_STEP]]
@@ -60,9 +61,15 @@ def candle_rows(cache: LastValueCache, record: Record, table: TableName, before:
     """Return the bars that a table of this instrument has, or those that begin before a time, in seconds."""
     candles = cache.candles_of(record.symbol, table.period)
     if candles is None:
-        return TableRows({"candles": []}, 0, 0, _marks(record))
+        return TableRows({CANDLES: []}, 0, 0, _marks(record))
     rows = candles.latest(table.rows, before)
-    return TableRows({"candles": rows}, candles.price_scale, candles.size_scale, _marks(record))
+    return TableRows({CANDLES: rows}, candles.price_scale, candles.size_scale, _marks(record))
+
+
+def made_of(cache: LastValueCache, record: Record) -> str:
+    """Return what the bars of an instrument are made of, as the metadata of its tables say it."""
+    tables = cache.tables.find(record)
+    return (None if tables is None or tables.bars is None else tables.bars.source) or MADE_OF_TRADES
 
 
 def _book_rows(cache: LastValueCache, record: Record, depth: int) -> TableRows:
