@@ -235,6 +235,9 @@ class InstrumentTables:
             for period, candles in self.bars.by_period.items():
                 for row in candles.take_unsaved():
                     yield period, candles.price_scale, candles.size_scale, row
+                if not self.watched:  # nobody else has to be told of them
+                    candles.changed.clear()
+                    candles.saved.clear()
 
     def _is_late(self, log: TradeLog, new: Print) -> bool:
         """Return whether a print is from before the current bar of the smallest period."""
