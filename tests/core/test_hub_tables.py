@@ -186,6 +186,16 @@ def test_a_resume_says_what_only_forgotten_names_had() -> None:
     assert delta.changes == [0, {1: 100}]
 
 
+def test_a_resume_says_what_names_had_that_are_declined_now() -> None:
+    talk = Talk(books("A", "B", "C"), limits=Limits(max_symbols=1))
+    names = ["A", "B", "*C"]
+    outcomes = talk.ask("resume", epoch="epoch", cursor=talk.cache.cut, symbols=names)["outcomes"]
+    assert [code for _, code, _ in outcomes] == [OK, Code.TOO_MANY_SYMBOLS, Code.TOO_MANY_SYMBOLS]
+    (removed,) = talk.sink.take()
+    assert isinstance(removed, Removed)
+    assert removed.ids == [1, 2]
+
+
 def test_a_resume_that_forgets_endless_patterns_is_refused() -> None:
     talk = Talk(books("A"), limits=Limits(max_patterns=2))
     forget = [f"{number}*" for number in range(5)]

@@ -220,7 +220,13 @@ class ServerSession:
         self._resumed = True
         outcomes = yield from self._names.add(request.symbols, room, self.grant)
         self._take_interval(request.interval_ms)
-        forget = self._hub.index.bits_of(request.forget)
+        # The copy has something of names that are declined now, too: the token may allow less than it did.
+        declined = [name for name in request.symbols if name not in self._names]
+        patterns = [name for name in declined if is_any_pattern(name)][: self._limits.max_patterns]
+        yield from self._hub.index.prepare(patterns)
+        forget = self._hub.index.bits_of(
+            [*request.forget, *patterns, *(name for name in declined if not is_any_pattern(name))]
+        )
         self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor, forget=forget)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
