@@ -82,6 +82,16 @@ def test_a_symbol_or_pattern_matches_no_table_and_a_table_no_instrument() -> Non
     assert [each[1] for each in found] == ["A", "B"]
 
 
+def test_a_table_of_prints_without_any_has_no_part_in_the_changes_of_its_instrument() -> None:
+    talk = Talk(books("A"))
+    codes(talk, "subscribe", "A", "A trades:10", "A book:10")
+    talk.sink.take()
+    publish(talk, update("A", bid="1.00"), Levels("A", [("1.00", 9)], []))
+    (delta,) = talk.sink.take()
+    assert isinstance(delta, Delta)
+    assert sorted(delta.changes[::2]) == [0, table(talk, "A book:10").id]
+
+
 def test_a_pattern_with_a_table_opens_it_for_each_instrument_there_is_and_that_comes() -> None:
     talk = Talk(books("A-USD", "B-USD", "A-EUR"))
     assert codes(talk, "subscribe", "*-USD book:10") == [OK]

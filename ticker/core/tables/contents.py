@@ -108,7 +108,7 @@ class TradesContent:
 
     def settle(self, _cut: int) -> bool:
         """Return whether any of these rows has changed since the last time."""
-        return self._log.highest_changed > self._log.count - self._count
+        return self._log.highest_changed > max(0, self._log.count - self._count)
 
     def release(self) -> None:
         """The log is kept anyway."""
