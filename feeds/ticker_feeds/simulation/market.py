@@ -5,9 +5,12 @@ The rules of this market:
 - Prices are whole ticks and sizes are whole lots, all integers; only published values become decimal text.
 - The best bid walks by a few ticks at a time and is drawn back to its anchor the harder the further it is away: at an
   eighth of the anchor every step leads back. So prices stay positive for ever. The ask is always above the bid.
-- A trade happens at the bid or at the ask.
+- An order book has `depth` levels of each side; a trade takes from the best ones. The quote is always
+  the top of the book.
+- A trade happens at the bid or at the ask, and now and then goes through to the next price.
+- The past ends where the live prices begin (`ticker_feeds.simulation.past`).
 - The first symbol is the busiest; the n-th gets 1/n of its events (Zipf's law), as on real venues.
-- Symbols and seed determine every publication. Time decides only when each is sent.
+- Symbols and seed determine every publication. Time decides only when each is sent, and where the bars of the past lie.
 
 Beside it, the fault symbols of `ticker_feeds.simulation.faults` have their bad day every 20 seconds.
 """
@@ -17,17 +20,18 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import TypeAlias
 
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_SYMBOL, FeedItem, Instrument, Publication, Status, Update, Value, is_symbol
-from ticker.numbers import decimal_text
+from ticker.market import MAX_SYMBOL, FeedItem, Publication, Trade, Update, batches, is_symbol
 from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.simulation import faults
+from ticker_feeds.simulation.one_market import OneMarket, Terms
 
 MAX_SYMBOLS = 100_000
 """The most symbols of one simulated market."""
@@ -39,7 +43,15 @@ MAX_DEBT_SECONDS = 0.1
 """Updates due longer ago than this, while the service or the machine was busy, are never sent."""
 
 MAX_BATCH = 2_000
-"""The most publications in one batch."""
+"""The most updates in one batch, each with up to three other publications."""
+
+MAX_DEPTH = 1_000
+MAX_BOOKS = 1_000
+"""The most levels of each side of a book, and the most symbols with one: the busiest."""
+
+MAX_PAST = 10_000
+MAX_PASTS = 50
+"""The most candles of a period, and the most symbols with a past: the busiest."""
 
 
 MAX_LATE_SECONDS = 1.0
@@ -47,29 +59,17 @@ MAX_LATE_SECONDS = 1.0
 is left out."""
 
 
-class _Terms(NamedTuple):
-    """How a symbol trades: the price to start from, the tick and the lot are scaled integers."""
-
-    name: str
-    currency: str
-    price: int
-    price_scale: int
-    tick: int
-    size_scale: int
-    lot: int
-
-
 _FAMILIAR = {
-    "EURUSD": _Terms("Euro / US dollar", "USD", 108_500, 5, 1, 0, 100_000),
-    "BTCUSD": _Terms("Bitcoin / US dollar", "USD", 6_500_000, 2, 1, 3, 1),
-    "AAPL": _Terms("Apple", "USD", 19_000, 2, 1, 0, 10),
-    "XAUUSD": _Terms("Gold, troy ounce / US dollar", "USD", 235_000, 2, 1, 0, 10),
-    "GBPUSD": _Terms("Pound sterling / US dollar", "USD", 127_000, 5, 1, 0, 100_000),
-    "USDJPY": _Terms("US dollar / Japanese yen", "JPY", 155_200, 3, 1, 0, 100_000),
-    "MSFT": _Terms("Microsoft", "USD", 42_000, 2, 1, 0, 10),
-    "ETHUSD": _Terms("Ether / US dollar", "USD", 320_000, 2, 1, 2, 1),
-    "NVDA": _Terms("Nvidia", "USD", 12_000, 2, 1, 0, 10),
-    "SAP": _Terms("SAP", "EUR", 18_000, 2, 2, 0, 10),
+    "EURUSD": Terms("Euro / US dollar", "USD", 108_500, 5, 1, 0, 100_000),
+    "BTCUSD": Terms("Bitcoin / US dollar", "USD", 6_500_000, 2, 1, 3, 1),
+    "AAPL": Terms("Apple", "USD", 19_000, 2, 1, 0, 10),
+    "XAUUSD": Terms("Gold, troy ounce / US dollar", "USD", 235_000, 2, 1, 0, 10),
+    "GBPUSD": Terms("Pound sterling / US dollar", "USD", 127_000, 5, 1, 0, 100_000),
+    "USDJPY": Terms("US dollar / Japanese yen", "JPY", 155_200, 3, 1, 0, 100_000),
+    "MSFT": Terms("Microsoft", "USD", 42_000, 2, 1, 0, 10),
+    "ETHUSD": Terms("Ether / US dollar", "USD", 320_000, 2, 1, 2, 1),
+    "NVDA": Terms("Nvidia", "USD", 12_000, 2, 1, 0, 10),
+    "SAP": Terms("SAP", "EUR", 18_000, 2, 2, 0, 10),
 }
 
 # Shares by price level, below so many hundredths: (scale, tick). Every price is 1,000 ticks or more.
@@ -83,38 +83,58 @@ class Simulated:
     """A feed of invented prices.
 
     `symbols` is a number of symbols, 1 to 100,000, or their names separated by commas; there are 20 where it is left
-    out. `rate` is in updates per second, of all symbols together; `seed` chooses one of the possible markets. `faults`
-    says whether the fault symbols (TEST.HALT and others, see `ticker_feeds.simulation.faults`) come as well; left
-    out, they come where `symbols` is left out too.
+    out. `rate` is in updates per second, of all symbols together; `seed` chooses one of the possible markets. `depth`
+    is the number of levels of each side of an order book, 0 to 1,000 (0: no books); the first 1,000 symbols have one.
+    `past` is the number of candles of each period (1m, 5m, 1h, 1d) from before the start, 0 to 10,000; the first 50
+    symbols have them. `faults` says whether the fault symbols (TEST.HALT and others, see
+    `ticker_feeds.simulation.faults`) come as well; left out, they come where `symbols` is left out too.
 
-    Raises `ConfigError` for symbols or a rate that cannot be.
+    Raises `ConfigError` for symbols, a rate or other numbers that cannot be.
     """
 
-    def __init__(
-        self, *, symbols: str | None = None, rate: float = 200.0, seed: int = 1, faults: bool | None = None
+    def __init__(  # one parameter per option
+        self,
+        *,
+        symbols: str | None = None,
+        rate: float = 200.0,
+        seed: int = 1,
+        depth: int = 25,
+        past: int = 1_000,
+        faults: bool | None = None,
     ) -> None:
         if not 0 < rate < math.inf:
             raise ConfigError(f"rate {rate}: give a number of updates per second above 0")
+        if not 0 <= depth <= MAX_DEPTH:
+            raise ConfigError(f"depth {depth}: give 0 to {MAX_DEPTH} levels of each side; 0 leaves the books out")
+        if not 0 <= past <= MAX_PAST:
+            raise ConfigError(f"past {past}: give 0 to {MAX_PAST} candles of each period; 0 leaves them out")
         self.symbols = _symbols("20" if symbols is None else symbols)
         self.rate = rate
         self.seed = seed
+        self.depth = depth
+        self.past = past
         self.faults = symbols is None if faults is None else faults
 
     def __repr__(self) -> str:
         return f"<Simulated: {len(self.symbols)} symbols, {self.rate:g} updates/s, seed {self.seed}>"
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Send the opening of every symbol at once, then `rate` updates per second in batches of those due."""
+        """Send the opening of every symbol, then the past, then `rate` updates per second in batches of those due."""
+        stamp = partial(_stamped, first_id=time.time_ns() // 100_000)
         async with trio.open_nursery() as nursery:
             if self.faults:
-                nursery.start_soon(_play_faults, updates, self.seed)
-            await self._trade(updates)
+                nursery.start_soon(_play_faults, updates, self.seed, stamp)
+            await self._trade(updates, stamp)
 
-    async def _trade(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        stream = publications(self.symbols, self.seed)
-        opening = itertools.islice(stream, 2 * len(self.symbols))
-        while batch := list(itertools.islice(opening, MAX_BATCH)):
-            await updates.send(_stamped(batch))
+    async def _trade(self, updates: trio.abc.SendChannel[FeedItem], stamp: _Stamp) -> None:
+        markets = make_markets(self.symbols, self.seed, self.depth)
+        opening = (publication for market in markets for publication in market.opening())
+        for batch in batches(opening, MAX_BATCH):
+            await updates.send(stamp(batch))
+        if self.past:
+            for batch in batches(past(markets[:MAX_PASTS], self.seed, self.past, int(time.time()))):
+                await updates.send(batch)
+        stream = events(markets, self.seed)
         most = min(1 + self.rate * MAX_DEBT_SECONDS, MAX_BATCH)
         due, then = 0.0, trio.current_time()
         while True:
@@ -122,138 +142,54 @@ class Simulated:
             now = trio.current_time()
             due, then = min(due + (now - then) * self.rate, most), now
             # A wake-up at the very moment may find 0.9999999 of an update due, for want of binary digits.
-            batch = list(itertools.islice(stream, int(due + 1e-6)))
-            due -= len(batch)
-            await updates.send(_stamped(batch))
+            some = list(itertools.islice(stream, int(due + 1e-6)))
+            due -= len(some)
+            await updates.send(stamp(itertools.chain.from_iterable(some)))
 
 
-async def _play_faults(updates: trio.abc.SendChannel[FeedItem], seed: int) -> None:
+async def _play_faults(updates: trio.abc.SendChannel[FeedItem], seed: int, stamp: _Stamp) -> None:
     """Send each step of the fault symbols when it is due. Their time stands still while the service takes nothing."""
     start = trio.current_time()
     for at, batch in faults.schedule(seed):
         await trio.sleep_until(start + at)
-        await updates.send(_stamped(batch))
+        await updates.send(stamp(batch))
         late = trio.current_time() - (start + at)
         if late > MAX_LATE_SECONDS:
             start += late
 
 
-def publications(symbols: Sequence[str], seed: int) -> Iterator[Publication]:
-    """The market without a clock: an `Instrument` and an opening `Update` for each symbol, then updates without end.
-
-    The updates carry no `time`. The same arguments give the same sequence, on every machine.
-    """
+def make_markets(symbols: Sequence[str], seed: int, depth: int) -> list[OneMarket]:
+    """The markets of these symbols as they open; the first ones have an order book of this depth."""
     random = Random(seed)  # noqa: S311 - a market that can be repeated, not a secret
-    books: list[_Book] = []
-    for symbol in symbols:
-        book = _Book(symbol, _FAMILIAR.get(symbol) or _share(symbol, random), random)
-        books.append(book)
-        yield book.instrument()
-        yield book.opening()
-    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(books) + 1)))
+    return [
+        OneMarket(symbol, _FAMILIAR.get(symbol) or _share(symbol, random), random, depth if at < MAX_BOOKS else 0)
+        for at, symbol in enumerate(symbols)
+    ]
+
+
+def past(markets: Iterable[OneMarket], seed: int, count: int, now: int) -> Iterator[Publication]:
+    """The candles of these markets from before their opening, `now` in seconds since 1970."""
+    return itertools.chain.from_iterable(market.past(count, seed, now) for market in markets)
+
+
+def events(markets: Sequence[OneMarket], seed: int) -> Iterator[list[Publication]]:
+    """What happens on these markets, without end and without a clock; each event has one update.
+
+    The same markets and seed give the same sequence, on every machine; updates and trades carry no `time`.
+    """
+    random = Random(f"events {seed}")  # noqa: S311 - a market that can be repeated, not a secret
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(markets) + 1)))
     while True:
-        for book in random.choices(books, cum_weights=weights, k=256):
-            yield book.event()
+        for market in random.choices(markets, cum_weights=weights, k=256):
+            yield market.event()
 
 
-class _Book:
-    """One symbol's best bid and ask, and its day so far. Prices are in ticks, sizes in lots."""
-
-    def __init__(self, symbol: str, terms: _Terms, random: Random) -> None:
-        self._symbol = symbol
-        self._terms = terms
-        self._random = random
-        self._anchor = terms.price // terms.tick
-        self._reach = max(1, self._anchor // 20_000)
-        self._bid = self._anchor
-        self._walk()
-        self._bid_size = self._up_to(50)
-        self._ask_size = self._up_to(50)
-        self._high = self._low = self._bid
-        self._volume = self._up_to(50)
-        self._trades = 1
-
-    def instrument(self) -> Instrument:
-        terms = self._terms
-        metadata = {"name": terms.name, "venue": "SIM", "currency": terms.currency}
-        return Instrument(self._symbol, terms.price_scale, terms.size_scale, metadata)
-
-    def opening(self) -> Update:
-        """Every field, after an opening trade at the bid."""
-        bid = self._price(self._bid)
-        fields = self._quote() | self._prints(self._bid, self._volume)
-        fields |= {"open": bid, "high": bid, "low": bid, "prev_close": self._price(self._anchor), "status": Status.LIVE}
-        return Update(self._symbol, fields)
-
-    def event(self) -> Update:
-        """The next thing that happens: mostly quotes, and of these mostly a size alone, as on real venues."""
-        chance = self._random.random()
-        if chance < 0.15:
-            return Update(self._symbol, self._trade())
-        if chance < 0.40:
-            self._bid_size = self._up_to(50)
-            return Update(self._symbol, {"bid_size": self._size(self._bid_size)})
-        if chance < 0.65:
-            self._ask_size = self._up_to(50)
-            return Update(self._symbol, {"ask_size": self._size(self._ask_size)})
-        self._walk()
-        self._bid_size, self._ask_size = self._up_to(50), self._up_to(50)
-        return Update(self._symbol, self._quote())
-
-    def _walk(self) -> None:
-        pull = 4 * (self._bid - self._anchor) / self._anchor
-        steps = self._up_to(self._reach)
-        self._bid += steps if self._random.random() < 0.5 - pull else -steps
-        self._ask = self._bid + self._up_to(2 * self._reach)
-
-    def _trade(self) -> dict[str, Value]:
-        buys = self._random.random() < 0.5
-        price, offered = (self._ask, self._ask_size) if buys else (self._bid, self._bid_size)
-        lots = self._up_to(offered)
-        self._volume += lots
-        self._trades += 1
-        fields = self._prints(price, lots)
-        if price > self._high:
-            self._high = price
-            fields["high"] = fields["last"]
-        if price < self._low:
-            self._low = price
-            fields["low"] = fields["last"]
-        return fields
-
-    def _quote(self) -> dict[str, Value]:
-        return {
-            "bid": self._price(self._bid),
-            "bid_size": self._size(self._bid_size),
-            "ask": self._price(self._ask),
-            "ask_size": self._size(self._ask_size),
-        }
-
-    def _prints(self, price: int, lots: int) -> dict[str, Value]:
-        return {
-            "last": self._price(price),
-            "last_size": self._size(lots),
-            "volume": self._size(self._volume),
-            "trade_count": self._trades,
-        }
-
-    def _up_to(self, most: int) -> int:
-        """1 to `most`; several times faster than `Random.randint`."""
-        return 1 + int(self._random.random() * most)
-
-    def _price(self, ticks: int) -> str:
-        return decimal_text(ticks * self._terms.tick, self._terms.price_scale)
-
-    def _size(self, lots: int) -> str:
-        return decimal_text(lots * self._terms.lot, self._terms.size_scale)
-
-
-def _share(symbol: str, random: Random) -> _Terms:
+def _share(symbol: str, random: Random) -> Terms:
     """Terms for a name that means nothing: a share between 0.50 and about 1,000."""
     hundredths = (50 + int(50 * random.random())) << int(11 * random.random())
     scale, tick = next((scale, tick) for below, scale, tick in _TICKS if hundredths < below)
     price = hundredths * 10**scale // 100
-    return _Terms(f"{symbol} Corporation", "USD", price, scale, tick, 0, 10)
+    return Terms(f"{symbol} Corporation", "USD", price, scale, tick, 0, 10)
 
 
 def _symbols(text: str) -> list[str]:
@@ -292,7 +228,21 @@ def _invented() -> Iterator[str]:
             yield name
 
 
-def _stamped(batch: Iterable[Publication]) -> list[Publication]:
-    """The batch as it is sent: updates say that they happened now."""
+_Stamp: TypeAlias = Callable[[Iterable[Publication]], list[Publication]]
+
+
+def _stamped(batch: Iterable[Publication], first_id: int) -> list[Publication]:
+    """The batch as it is sent: updates and trades say that they happened now; the ids of trades begin at `first_id`.
+
+    So no trade has the id of one from before the feed was started again, which it would correct.
+    """
     now = time.time_ns() // 1_000
-    return [Update(each.symbol, {**each.fields, "time": now}) if isinstance(each, Update) else each for each in batch]
+    stamped: list[Publication] = []
+    for each in batch:
+        if isinstance(each, Update):
+            stamped.append(Update(each.symbol, {**each.fields, "time": now}))
+        elif isinstance(each, Trade):
+            stamped.append(each._replace(time=now, id=first_id + each.id if isinstance(each.id, int) else each.id))
+        else:
+            stamped.append(each)
+    return stamped
