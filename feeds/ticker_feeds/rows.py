@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ticker.errors import BadPublication
-from ticker.market import Candle, Kind, Levels, Side, Trade, is_text, read_value
+from ticker.market import Candle, Levels, Side, Trade, is_text
 from ticker.numbers import MAX_INTEGER, parse_decimal
 from ticker.texts import shown
 
@@ -47,9 +47,11 @@ def check_trade(trade: Trade) -> None:
     side: object = trade.side
     if side is not None and (not isinstance(side, str) or side not in SIDES):
         raise BadPublication(f"side {shown(side)}: give buy or sell, the side that took; or leave it out")
-    _count("time", trade.time, "microseconds since 1970 UTC")
-    if not _is_id(trade.id):
-        raise BadPublication(f"id {shown(trade.id)}: give the venue's, a whole number of 53 bits or a short text")
+    time: object = trade.time
+    if time is not None and (type(time) is not int or abs(time) > MAX_INTEGER):
+        raise BadPublication(f"time {shown(time)}: give whole microseconds since 1970 UTC, or leave it out")
+    if trade.id is not None and type(trade.id) is not int and not is_text(trade.id):
+        raise BadPublication(f"id {shown(trade.id)}: give the venue's, a whole number or a short text")
 
 
 def check_candle(candle: Candle) -> None:
@@ -64,7 +66,9 @@ def check_candle(candle: Candle) -> None:
         _number(name, getattr(candle, name))
     if candle.volume is not None:
         _size("volume", candle.volume, "leave it out if it is not known")
-    _count("trades", candle.trades, "leave it out if it is not known")
+    trades: object = candle.trades
+    if trades is not None and (type(trades) is not int or not 0 <= trades <= MAX_INTEGER):
+        raise BadPublication(f"trades {shown(trades)}: give a whole number, 0 or more, or leave it out")
 
 
 def start_step(period: object) -> int:
@@ -93,18 +97,3 @@ def _number(name: str, value: object) -> int:
 def _size(name: str, value: object, remedy: str) -> None:
     if _number(name, value) < 0:
         raise BadPublication(f"{name} {shown(value)}: a size is not negative; {remedy}")
-
-
-def _count(name: str, value: object, remedy: str) -> None:
-    try:
-        count = read_value(Kind.INTEGER, value)
-    except BadPublication as error:
-        raise BadPublication(f"{name}: {error}; {remedy}") from None
-    if isinstance(count, int) and count < 0:
-        raise BadPublication(f"{name} {count}: it is not negative; {remedy}")
-
-
-def _is_id(value: object) -> bool:
-    if type(value) is int:
-        return abs(value) <= MAX_INTEGER
-    return value is None or is_text(value)

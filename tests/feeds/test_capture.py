@@ -112,12 +112,12 @@ def test_decimals_in_rows_are_read_back_as_their_digits(tmp_path: Path) -> None:
         1,
         [
             Levels("A", [(Decimal("1.50"), 2**60)], (), complete=True),
-            Trade("A", Decimal("1E+2"), "1E-3", Side.BUY, Decimal("1.7E15")),  # type: ignore[arg-type]  # JSON has such times
+            Trade("A", Decimal("1E+2"), "1E-3", Side.BUY, 1_700_000_000_000_000, 2**60),
         ],
     )
     assert publications(read(written(tmp_path / "day", moment))) == [
         Levels("A", [("1.50", str(2**60))], [], complete=True),
-        Trade("A", "100", "0.001", "buy", 1_700_000_000_000_000),
+        Trade("A", "100", "0.001", "buy", 1_700_000_000_000_000, str(2**60)),
     ]
 
 

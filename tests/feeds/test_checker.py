@@ -77,7 +77,7 @@ BAD: list[tuple[str, Callable[[], Steady], str]] = [
         "A: asks[0] size -5: a size is not",
     ),
     ("tables", lambda: Sending(Trade("A", 1, 1, "Buy")), "A: side 'Buy': give buy or sell"),
-    ("tables", lambda: Sending(Trade("A", 1, 1, time="12:00")), "A: time: '12:00' is not a decimal number"),  # type: ignore[arg-type]
+    ("tables", lambda: Sending(Trade("A", 1, 1, time="12:00")), "A: time '12:00': give whole microseconds"),  # type: ignore[arg-type]
     ("tables", lambda: Sending(Trade("A", 1, 1, id=b"7")), "A: id b'7': give the venue's"),  # type: ignore[arg-type]
     (
         "tables",

@@ -10,7 +10,17 @@ import pytest
 
 from tests.support import market
 from ticker.core.last_value import LastValueCache
-from ticker.market import Instrument, Publication, Update, WireValue, Withdrawal, field_key, field_name, shown_value
+from ticker.market import (
+    Instrument,
+    Publication,
+    Trade,
+    Update,
+    WireValue,
+    Withdrawal,
+    field_key,
+    field_name,
+    shown_value,
+)
 from ticker.numbers import decimal_text
 from ticker_feeds.simulation.faults import GOOD, PERIOD, SYMBOLS, Step, schedule
 
@@ -139,7 +149,7 @@ def test_a_halted_market_reopens_elsewhere() -> None:
 
 def test_a_burst_is_a_thousand_trades_within_a_second() -> None:
     burst = [(at, batch) for at, batch in steps("TEST.BURST", PERIOD) if GOOD <= at < GOOD + 1]
-    assert [len(batch) for _, batch in burst] == [20] * 50
+    assert [sum(isinstance(each, Trade) for each in batch) for _, batch in burst] == [20] * 50
     assert number(values("TEST.BURST", 10.99), "trade_count") == number(values("TEST.BURST", 9), "trade_count") + 1_000
     assert [at for at, _ in steps("TEST.BURST", PERIOD) if at >= GOOD + 1] == list(range(11, PERIOD))
 
@@ -170,6 +180,56 @@ def test_prices_become_finer_by_a_place_in_every_period(period: int, places: int
         if isinstance(each, Update)
     )
     assert Decimal(decimal_text(last, bad.price_scale)) == exact
+
+
+def book(symbol: str, second: float) -> tuple[list[int | str | None], list[int | str | None], str | None]:
+    """The bids and asks of a symbol's book just after this second, and the cause why it is not current."""
+    found = at(second, symbol).book_of(symbol)
+    assert found is not None
+    return *found.top(100), found.reason
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+@pytest.mark.parametrize("second", [0, GOOD - 1, 5 * PERIOD + 3])
+def test_in_good_seconds_the_quote_is_the_top_of_the_book(symbol: str, second: int) -> None:
+    cache = at(second, symbol)
+    record, found = cache.instrument(symbol), cache.book_of(symbol)
+    assert record is not None
+    assert found is not None
+    bids, asks = found.top(100)
+    assert (len(bids), len(asks), found.reason) == (20, 20, None)
+    factor = 10 ** (record.price_scale - found.price_scale)
+    for name, price in (("bid", bids[0]), ("ask", asks[0])):
+        assert isinstance(price, int)
+        assert price * factor == record.values[field_key(name)]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "reasons"),
+    [
+        ("TEST.GAP", {9: None, 10: "gap", 14: "gap", 15: None, 17: None, 18: "checksum", 20: None}),
+        ("TEST.STALE", {9: None, 10: "feed_silent", 20: None}),
+        ("TEST.LESS", {10: "reconnecting", 19: "reconnecting", 20: None}),
+        ("TEST.UNREADABLE", {13: None, 14: "bad_data", 20: None}),
+        ("TEST.WITHDRAWN", {14: None, 15: "no_data", 20: None}),
+        ("TEST.HALT", {19: None}),
+    ],
+)
+def test_a_book_breaks_and_is_repaired(symbol: str, reasons: dict[int, str | None]) -> None:
+    assert {second: book(symbol, second)[2] for second in reasons} == reasons
+
+
+def test_while_the_book_alone_is_stale_quotes_and_trades_go_on() -> None:
+    assert values("TEST.GAP", 12)["status"] == "live"
+    assert number(values("TEST.GAP", 12), "trade_count") == number(values("TEST.GAP", 9), "trade_count") + 3
+
+
+def test_a_crossed_market_is_crossed_in_its_book_too_and_one_without_asks_has_none() -> None:
+    bids, asks, _ = book("TEST.CROSSED", 12)
+    assert bids[0] > asks[0]  # type: ignore[operator]  # prices are integers here
+    bids, asks, _ = book("TEST.CROSSED", 17)
+    assert bids[0] == asks[0]
+    assert book("TEST.WITHDRAWN", 12)[1] == []
 
 
 def test_one_side_is_withdrawn_and_then_everything() -> None:

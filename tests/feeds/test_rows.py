@@ -30,7 +30,7 @@ def test_what_the_service_reads_passes() -> None:
     check_levels(levels())
     check_trade(trade())
     check_trade(trade(size=0, side=Side.SELL, time=1_700_000_000_000_000, id="x-1"))
-    check_trade(trade(side="buy", time=Decimal("1.7E15"), id=7))
+    check_trade(trade(side="buy", time=-1, id=2**60))
     check_candle(bar(volume="0.5", trades=0))
     check_candle(bar(period="1d", start=86_400 - 5 * 3_600 - 1_800))
 
@@ -67,12 +67,11 @@ def test_bad_levels_are_named_with_their_place(bad: Levels, text: str) -> None:
         (trade(size=-1), "size -1: a size is not negative; 0 says that the trade was busted"),
         (trade(side="BUY"), "side 'BUY': give buy or sell"),
         (trade(side=[1]), "side [1]: give buy or sell"),
-        (trade(time="soon"), "time: 'soon' is not a decimal number; microseconds since 1970 UTC"),
-        (trade(time=-1), "time -1: it is not negative"),
-        (trade(time=2**53), "time: 9007199254740992 is not a whole number of at most 53 bits"),
+        (trade(time="soon"), "time 'soon': give whole microseconds since 1970 UTC"),
+        (trade(time=Decimal("1.7E15")), "time Decimal('1.7E+15'): give whole microseconds"),
+        (trade(time=2**53), "time 9007199254740992: give whole microseconds"),
         (trade(id=True), "id True: give the venue's"),
         (trade(id="a\nb"), "id 'a\\nb': give the venue's"),
-        (trade(id=2**53), "id 9007199254740992: give the venue's"),
     ],
 )
 def test_bad_trades_are_named_with_their_field(bad: Trade, text: str) -> None:
@@ -93,8 +92,8 @@ def test_bad_trades_are_named_with_their_field(bad: Trade, text: str) -> None:
         (bar(period="1d", start=60), "start 60: a bar of 1d begins at a multiple of 900 seconds"),
         (bar(high=2.5), "high: 2.5 is a float"),
         (bar(volume=-1), "volume -1: a size is not negative"),
-        (bar(trades="1.5"), "trades: '1.5' is not a whole number"),
-        (bar(trades=-1), "trades -1: it is not negative"),
+        (bar(trades="1"), "trades '1': give a whole number, 0 or more"),
+        (bar(trades=-1), "trades -1: give a whole number"),
     ],
 )
 def test_bad_candles_are_named_with_their_field(bad: Candle, text: str) -> None:

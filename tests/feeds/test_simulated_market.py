@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from ticker.core.last_value import LastValueCache
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Trade, Update, Value
 from ticker.numbers import parse_decimal
+from ticker_feeds.rows import check_candle
 from ticker_feeds.simulation import Simulated, faults
-from ticker_feeds.simulation.market import publications
+from ticker_feeds.simulation.market import MAX_BOOKS, MAX_PASTS, events, make_markets, past
+from ticker_feeds.simulation.past import PERIODS
 
 SYMBOLS = ["EURUSD", "BTCUSD", "QQQQ", "ZZZZ"]
+NOW = 1_800_000_123
 
 
-def taken(count: int, seed: int = 1) -> list[Publication]:
-    return list(islice(publications(SYMBOLS, seed), count))
+def market(seed: int = 1, symbols: list[str] = SYMBOLS, depth: int = 25) -> Iterator[list[Publication]]:
+    """Everything that happens, without the past: the opening of each symbol, then event by event."""
+    markets = make_markets(symbols, seed, depth)
+    yield from (each.opening() for each in markets)
+    yield from events(markets, seed)
+
+
+def taken(count: int, seed: int = 1, depth: int = 25) -> list[Publication]:
+    """The publications of so many events, behind the opening."""
+    return [each for event in islice(market(seed, depth=depth), count) for each in event]
 
 
 def of(symbols: list[str], received: list[tuple[float, list[Publication]]]) -> list[tuple[float, Publication]]:
@@ -57,8 +70,11 @@ def test_another_seed_gives_other_updates() -> None:
 
 
 def test_every_symbol_is_declared_and_opened_before_anything_else() -> None:
-    opening = taken(2 * len(SYMBOLS))
-    for symbol, instrument, update in zip(SYMBOLS, opening[::2], opening[1::2], strict=True):
+    opening = taken(len(SYMBOLS))
+    for symbol, instrument, update, book in zip(SYMBOLS, opening[::3], opening[1::3], opening[2::3], strict=True):
+        assert isinstance(book, Levels)
+        assert book.complete
+        assert len(book.bids) == len(book.asks) == 25
         assert isinstance(instrument, Instrument)
         assert isinstance(update, Update)
         assert instrument.symbol == update.symbol == symbol
@@ -73,20 +89,23 @@ def test_every_symbol_is_declared_and_opened_before_anything_else() -> None:
 def test_the_market_stays_a_market() -> None:
     instruments: dict[str, Instrument] = {}
     state: dict[str, dict[str, Value]] = {}
-    for each in taken(50_000):
+    for each in taken(50_000, depth=0):
         if isinstance(each, Instrument):
             instruments[each.symbol] = each
             continue
-        assert isinstance(each, Update)
         now = state.setdefault(each.symbol, {})
+        if isinstance(each, Trade):
+            assert each.price == now["bid" if each.side == "sell" else "ask"]
+            now |= {"last": each.price, "last_size": each.size}
+            continue
+        assert isinstance(each, Update)
         before = dict(now)
         now |= each.fields
         number = {name: Decimal(value) for name, value in now.items() if value is not None and name != "status"}
         assert 0 < number["bid"] < number["ask"]
         assert number["low"] <= number["last"] <= number["high"]
         assert min(number["bid_size"], number["ask_size"], number["last_size"]) > 0
-        if "last" in each.fields and before:
-            assert now["last"] in {before["bid"], before["ask"]}
+        if "volume" in each.fields and before:
             assert number["volume"] == Decimal(str(before["volume"])) + number["last_size"]
             assert number["trade_count"] == Decimal(str(before["trade_count"])) + 1
     for symbol, fields in state.items():
@@ -95,8 +114,140 @@ def test_the_market_stays_a_market() -> None:
         assert parse_decimal(str(fields["volume"]))[1] <= instruments[symbol].size_scale
 
 
+def test_the_book_is_whole_after_every_event_and_trades_take_from_its_best_levels() -> None:
+    books: dict[str, tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]] = {}
+    quotes: dict[str, dict[str, Value]] = {}
+    through = 0
+    for event in islice(market(), 5_000):
+        symbol = event[0].symbol
+        sides = books.setdefault(symbol, ({}, {}))
+        wanted: dict[Decimal, Decimal] = {}
+        for each in event:
+            if isinstance(each, Trade):
+                side = sides[0] if each.side == "sell" else sides[1]
+                best = next(price for price in sorted(side, reverse=side is sides[0]) if price not in wanted)
+                assert Decimal(each.price) == best
+                assert 0 < Decimal(each.size) <= side[best]
+                wanted[best] = side[best] - Decimal(each.size)
+            elif isinstance(each, Update):
+                quotes.setdefault(symbol, {}).update(each.fields)
+            elif isinstance(each, Levels):
+                for side, levels in zip(sides, (each.bids, each.asks), strict=True):
+                    for price, size in levels:
+                        side[Decimal(price)] = Decimal(size)
+                    for price in [price for price, size in side.items() if not size]:
+                        del side[price]
+        for price, left in wanted.items():
+            assert left == (sides[0].get(price) or sides[1].get(price) or 0)
+        through += len(wanted) > 1
+        bids, asks = sides
+        assert (len(bids), len(asks)) == (25, 25)
+        assert min(bids) > 0
+        assert max(bids) < min(asks)
+        quote = {name: Decimal(str(quotes[symbol][name])) for name in ("bid", "bid_size", "ask", "ask_size")}
+        assert (quote["bid"], quote["bid_size"]) == (max(bids), bids[max(bids)])
+        assert (quote["ask"], quote["ask_size"]) == (min(asks), asks[min(asks)])
+    assert through > 30
+
+
+@pytest.mark.parametrize("now", [NOW, 1_799_971_200])
+def test_the_past_ends_where_the_live_prices_begin_and_its_periods_agree(now: int) -> None:
+    markets = make_markets(SYMBOLS[1:3], 1, 25)
+    bars: dict[tuple[str, str], list[Candle]] = {}
+    for each in past(markets, 1, 1_000, now):
+        assert isinstance(each, Candle)
+        check_candle(each)
+        bars.setdefault((each.symbol, each.period), []).append(each)
+    assert bars.keys() == {(symbol, period) for symbol in SYMBOLS[1:3] for period in PERIODS}
+    for market in markets:
+        update = market.opening()[1]
+        assert isinstance(update, Update)
+        for period, seconds in PERIODS.items():
+            row = bars[update.symbol, period]
+            starts = [bar.start for bar in row]
+            assert starts == list(range(starts[-1] - 999 * seconds, starts[-1] + 1, seconds))
+            assert starts[-1] <= now < starts[-1] + seconds
+            assert row[-1].close == update.fields["last"]
+            assert all(before.close == after.open for before, after in pairwise(row))
+            for bar in row:
+                low, high = Decimal(bar.low), Decimal(bar.high)
+                assert 0 < low <= min(Decimal(bar.open), Decimal(bar.close))
+                assert max(Decimal(bar.open), Decimal(bar.close)) <= high < 2 * Decimal(row[-1].close)
+        for (shorter, _), (longer, seconds) in pairwise(PERIODS.items()):
+            for bar in bars[update.symbol, longer][-10:]:
+                parts = [each for each in bars[update.symbol, shorter] if bar.start <= each.start < bar.start + seconds]
+                assert Decimal(str(bar.volume)) == sum(Decimal(str(each.volume)) for each in parts)
+                assert (bar.open, bar.close) == (parts[0].open, parts[-1].close)
+                assert Decimal(bar.high) == max(Decimal(each.high) for each in parts)
+
+
+def test_the_seed_determines_the_past() -> None:
+    def drawn(seed: int, now: int = NOW) -> list[Publication]:
+        return list(past(make_markets(SYMBOLS, seed, 25), seed, 100, now))
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    later = drawn(1, NOW + 60)
+    assert [each.close for each in drawn(1)[:100]] == [each.close for each in later[:100]]  # type: ignore[union-attr]  # candles
+
+
+async def test_the_past_comes_after_the_opening_and_before_the_first_trade(autojump_clock: MockClock) -> None:
+    received = await batches(autojump_clock, Simulated(symbols="3", past=40, rate=50.0), 5)
+    kinds = [type(each) for _, batch in received for each in batch]
+    assert kinds[:9] == [Instrument, Update, Levels] * 3
+    assert kinds[9 : 9 + 3 * 4 * 40] == [Candle] * (3 * 4 * 40)
+    assert Candle not in kinds[9 + 3 * 4 * 40 :]
+    assert Trade in kinds
+    assert max(len(batch) for _, batch in received) <= 1_000
+
+
+async def test_books_and_the_past_can_be_left_out(autojump_clock: MockClock) -> None:
+    received = await batches(autojump_clock, Simulated(symbols="3", depth=0, past=0), 5)
+    assert {type(each) for _, batch in received for each in batch} == {Instrument, Update, Trade}
+
+
+async def test_only_the_busiest_symbols_have_a_book_and_a_past(autojump_clock: MockClock) -> None:
+    received = await batches(autojump_clock, Simulated(symbols=str(MAX_BOOKS + 100), rate=1.0, depth=1, past=1), 0.5)
+    of_kind = [
+        {each.symbol for _, batch in received for each in batch if isinstance(each, kind)}
+        for kind in (Instrument, Levels, Candle)
+    ]
+    assert [len(symbols) for symbols in of_kind] == [MAX_BOOKS + 100, MAX_BOOKS, MAX_PASTS]
+
+
+@pytest.mark.parametrize("options", [{"depth": -1}, {"depth": 1_001}, {"past": -1}, {"past": 10_001}])
+def test_a_depth_and_a_past_that_cannot_be_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="give 0 to"):
+        Simulated(**options)  # type: ignore[arg-type]  # both are integers
+
+
+async def test_trades_of_a_second_run_do_not_correct_those_of_the_first(autojump_clock: MockClock) -> None:
+    feed = Simulated(symbols="1", rate=50.0, past=0)
+    ids = [
+        each.id
+        for _ in range(2)
+        for _, batch in await batches(autojump_clock, feed, 5)
+        for each in batch
+        if isinstance(each, Trade)
+    ]
+    assert len(ids) > 20
+    assert len(set(ids)) == len(ids)
+
+
+def test_nothing_is_refused_and_the_fields_are_those_of_the_trades() -> None:
+    cache = LastValueCache("epoch")
+    for each in taken(5_000):
+        assert not cache.publish(each)
+    cache.close_cut(1)
+    for symbol in SYMBOLS:
+        book, prints = cache.book_of(symbol), cache.trades_of(symbol)
+        assert book is not None
+        assert prints is not None
+        assert book.status() == ("live", None)
+
+
 def test_the_first_symbols_are_far_busier_than_the_last() -> None:
-    busy = Counter(each.symbol for each in islice(publications(Simulated(symbols="50").symbols, 1), 20_000))
+    busy = Counter(event[0].symbol for event in islice(market(symbols=Simulated(symbols="50").symbols), 20_000))
     assert busy["EURUSD"] > 10 * min(busy.values())
 
 
@@ -125,35 +276,43 @@ def test_a_rate_that_cannot_be_is_refused(rate: float) -> None:
 
 @pytest.mark.parametrize(("rate", "seconds"), [(0.5, 20), (7.0, 20), (200.0, 20), (20_000.0, 2)])
 async def test_updates_come_at_the_rate_asked_for(rate: float, seconds: int, autojump_clock: MockClock) -> None:
-    received = (await batches(autojump_clock, Simulated(symbols="5", rate=rate), seconds))[1:]
-    assert sum(len(batch) for _, batch in received) == pytest.approx(seconds * rate, rel=0.01, abs=2)
+    received = (await batches(autojump_clock, Simulated(symbols="5", rate=rate, past=0), seconds))[1:]
+    updates = sum(isinstance(each, Update) for _, batch in received for each in batch)
+    assert updates == pytest.approx(seconds * rate, rel=0.01, abs=2)
     assert len(received) <= seconds * 100 + 1
 
 
-async def test_the_channel_gets_the_sequence_with_the_time_added(autojump_clock: MockClock) -> None:
-    received = [
-        each for _, batch in await batches(autojump_clock, Simulated(symbols=",".join(SYMBOLS)), 5) for each in batch
-    ]
+async def test_the_channel_gets_the_sequence_with_times_and_ids_added(autojump_clock: MockClock) -> None:
+    feed = Simulated(symbols=",".join(SYMBOLS), past=0)
+    received = [each for _, batch in await batches(autojump_clock, feed, 5) for each in batch]
+    first: int | None = None
     bare: list[Publication] = []
-    for each in received:
+    for each, planned in zip(received, taken(len(received)), strict=False):
         if isinstance(each, Update):
             assert isinstance(each.fields["time"], int)
             fields = {name: value for name, value in each.fields.items() if name != "time"}
             bare.append(Update(each.symbol, fields))
+        elif isinstance(each, Trade):
+            assert isinstance(planned, Trade)
+            assert isinstance(each.id, int)
+            assert isinstance(planned.id, int)
+            assert isinstance(each.time, int)
+            first = each.id - planned.id if first is None else first
+            bare.append(each._replace(time=None, id=each.id - first))
         else:
             bare.append(each)
-    assert bare == taken(len(received))
+    assert bare == taken(len(received))[: len(bare)]
 
 
 async def test_many_symbols_are_opened_in_several_batches(autojump_clock: MockClock) -> None:
-    received = await batches(autojump_clock, Simulated(symbols="2500", rate=1.0), seconds=0.5)
+    received = await batches(autojump_clock, Simulated(symbols="2500", rate=1.0, depth=0, past=0), seconds=0.5)
     assert [len(batch) for _, batch in received] == [2_000, 2_000, 1_000]
     assert {at for at, _ in received} == {0.0}
 
 
 async def test_what_could_not_be_sent_in_time_is_not_made_up_for(autojump_clock: MockClock) -> None:
-    received = await batches(autojump_clock, Simulated(symbols="5", rate=1_000.0), seconds=60, pause=10)
-    assert max(len(batch) for _, batch in received) <= 101
+    received = await batches(autojump_clock, Simulated(symbols="5", rate=1_000.0, past=0), seconds=60, pause=10)
+    assert max(sum(isinstance(each, Update) for each in batch) for _, batch in received) <= 101
 
 
 @pytest.mark.parametrize(
@@ -163,7 +322,7 @@ async def test_what_could_not_be_sent_in_time_is_not_made_up_for(autojump_clock:
 async def test_fault_symbols_come_with_the_plain_market_and_where_they_are_asked_for(
     options: dict[str, Any], autojump_clock: MockClock, *, there: bool
 ) -> None:
-    received = await batches(autojump_clock, Simulated(**options), 1)
+    received = await batches(autojump_clock, Simulated(past=0, **options), 1)
     declared = [each.symbol for _, batch in received for each in batch if isinstance(each, Instrument)]
     assert len(declared) == len(set(declared))
     assert set(faults.SYMBOLS) <= set(declared) if there else not set(faults.SYMBOLS) & set(declared)
@@ -171,7 +330,7 @@ async def test_fault_symbols_come_with_the_plain_market_and_where_they_are_asked
 
 async def test_fault_symbols_keep_their_seconds(autojump_clock: MockClock) -> None:
     start = autojump_clock.current_time()
-    received = await batches(autojump_clock, Simulated(), 45)
+    received = await batches(autojump_clock, Simulated(past=0), 45)
     halts = [
         (at - start, each.fields["status"])
         for at, each in of(["TEST.HALT"], received)
@@ -181,7 +340,7 @@ async def test_fault_symbols_keep_their_seconds(autojump_clock: MockClock) -> No
 
 
 async def test_fault_symbols_leave_nothing_out_for_a_service_that_is_behind(autojump_clock: MockClock) -> None:
-    received = await batches(autojump_clock, Simulated(symbols="1", rate=0.1, faults=True), 600, pause=7)
+    received = await batches(autojump_clock, Simulated(symbols="1", rate=0.1, past=0, faults=True), 600, pause=7)
     sent = [each for _, each in of(list(faults.SYMBOLS), received)]
     planned = [each for step in islice(faults.schedule(1), len(sent)) for each in step.batch]
     assert len(sent) > 50

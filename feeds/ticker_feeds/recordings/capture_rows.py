@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ticker.market import Candle, Kind, Level, Levels, Trade, plain, read_value
+from ticker.market import Candle, Level, Levels, Trade
 from ticker.numbers import MAX_INTEGER, decimal_text, is_plain_decimal, parse_decimal
 from ticker_feeds.rows import check_candle, check_levels, check_trade
 
@@ -64,12 +64,14 @@ def packed_rows(publication: Levels | Trade | Candle) -> RecordedRows:
         check_trade(publication)
         symbol, price, size, side, time, name = publication
         price, size, side = recorded_number(price), recorded_number(size), None if side is None else str(side)
-        return RecordedTrade(symbol, price, size, side, _whole(time), name)
+        # As in the service: a larger integer is a text.
+        name = str(name) if isinstance(name, int) and abs(name) > MAX_INTEGER else name
+        return RecordedTrade(symbol, price, size, side, time, name)
     check_candle(publication)
     symbol, period, start, first, high, low, last, volume, trades = publication
     first, high, low, last = (recorded_number(price) for price in (first, high, low, last))
     volume = None if volume is None else recorded_number(volume)
-    return RecordedCandle(symbol, period, start, first, high, low, last, volume, _whole(trades))
+    return RecordedCandle(symbol, period, start, first, high, low, last, volume, trades)
 
 
 def unpacked_rows(recorded: RecordedRows) -> Levels | Trade | Candle:
@@ -91,8 +93,3 @@ def recorded_number(value: object) -> Number:
 
 def _packed_levels(levels: Sequence[Level]) -> list[tuple[Number, Number]]:
     return [(recorded_number(price), recorded_number(size)) for price, size in levels]
-
-
-def _whole(value: object) -> int | None:
-    number = read_value(Kind.INTEGER, plain(value))
-    return number if isinstance(number, int) else None
