@@ -6,6 +6,7 @@ Each raises `BadPublication`, whose text names the field, the value and the reme
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from ticker.errors import BadPublication
 from ticker.market import Candle, Levels, Side, Trade, is_text
@@ -58,12 +59,15 @@ def check_candle(candle: Candle) -> None:
     """Raise `BadPublication` for a bar that the service cannot read."""
     step = start_step(candle.period)
     start: object = candle.start
-    if type(start) is not int or not 0 <= start < _LATEST_START:
+    if type(start) is not int or abs(start) >= _LATEST_START:
         raise BadPublication(f"start {shown(start)}: give whole seconds since 1970 UTC")
     if start % step:
         raise BadPublication(f"start {start}: a bar of {candle.period} begins at a multiple of {step} seconds")
     for name in ("open", "high", "low", "close"):
         _number(name, getattr(candle, name))
+    first, high, low, last = (Decimal(str(price)) for price in candle[3:7])
+    if not low <= min(first, last) <= max(first, last) <= high:
+        raise BadPublication(f"high {high} and low {low}: open {first} and close {last} lie between them")
     if candle.volume is not None:
         _size("volume", candle.volume, "leave it out if it is not known")
     trades: object = candle.trades

@@ -14,7 +14,7 @@ from tests.commands.conftest import RunTicker
 from tests.support import update
 from ticker.commands.feed_report import FeedReport
 from ticker.commands.feeds import ENDED, run_for
-from ticker.market import MAX_FIELDS, FeedItem, Instrument, Update, Withdrawal
+from ticker.market import MAX_FIELDS, Candle, FeedItem, Instrument, Levels, Stale, Trade, Update, Withdrawal
 from ticker_feeds import Feed
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, find_feed
@@ -202,11 +202,35 @@ async def test_the_fault_symbols_of_the_simulated_feed_are_odd(autojump_clock: M
     assert await run_for(Simulated(symbols="5", rate=100.0, faults=True), 20, report) is None
     assert autojump_clock.current_time() >= 20
     assert rows(report, "instruments") == [str(5 + len(SYMBOLS))]
-    assert [line.partition(", first")[0] for line in rows(report, "odd")] == ["bid above ask: 5"]
-    assert "first TEST.CROSSED" in rows(report, "odd")[0]
+    assert [line.partition(", first")[0] for line in rows(report, "odd")] == ["bid above ask: 5", "crossed book: 1"]
+    assert all("first TEST.CROSSED" in line for line in rows(report, "odd"))
     assert [line.partition(":")[0] for line in rows(report, "refused")] == [
-        *(f"unreadable {name}" for name in ("bid", "ask", "last", "bid_size", "last_size", "status"))
+        *(f"unreadable {name}" for name in ("bid", "ask", "last", "bid_size", "last_size", "levels", "status"))
     ]
+
+
+def test_books_trades_and_candles_are_counted() -> None:
+    report = found(
+        [Instrument("A"), Instrument("B"), Instrument("C")],
+        Levels("A", [(1, 5), (2, 5)], [(3, 5)], complete=True),
+        Levels("A", [(3, 5)], []),
+        Levels("A", [(2, 6)], []),
+        Levels("B", [], [], complete=True),
+        Stale("A", "gap", book_only=True),
+        Levels("A", [(2, 6)], []),
+        [Trade("B", "1.25", 3, "buy", 1, 7), Trade("B", 1, 3)],
+        Candle("B", "1m", 60, 1, 2, 1, 2),
+        Candle("B", "1w", 60, 1, 2, 1, 2),
+    )
+    assert rows(report, "books") == ["2/3, 0 to 3 levels a side at the most, whole 2, changes 2, stale: gap 1"]
+    assert rows(report, "trades") == ["2 of 1/3, with side 1, time 1, id 1"]
+    assert rows(report, "candles") == ["1m 1, of 1/3"]
+    assert rows(report, "instruments") == ["3, 1 without an update: C"]
+    assert "crossed book: 1, first A" in rows(report, "odd")
+    assert len(rows(report, "refused")) == 2
+    assert "last 1/3" in rows(report, "fields")[0]
+    assert report.tables.live == 6
+    assert rows(found(Instrument("A"), update("A", bid=1)), "books") == []
 
 
 @pytest.mark.parametrize(
@@ -304,12 +328,13 @@ def test_what_the_service_leaves_out_or_refuses_is_counted_with_the_first_cause(
         Update("A", Explosive()),
     )
     words = "give one of live, stale, halted, closed"
+    wanted = "give one of Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
     assert rows(report, "refused") == [
         "unreadable bid: 2, first A: bid: 'x' is not a decimal number",
         "Update of 'B': 1, first 'B' was not declared: publish its Instrument first",
         f"unreadable status: 1, first A: status: 'OPEN' is a str: {words}",
         f"too many fields: 1, first A: own{MAX_FIELDS - 1}: more than {MAX_FIELDS} fields",
-        "dict: 1, first a feed published a dict: give an Instrument, an Update, a Withdrawal or a Stale",
+        f"dict: 1, first a feed published a dict: {wanted}",
         "Update of 'C': 1, first 'C' was not declared: publish its Instrument first",
         "Update of 'A': 1, first RuntimeError while it was read: RuntimeError('no')",
     ]

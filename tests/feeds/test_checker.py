@@ -84,7 +84,7 @@ BAD: list[tuple[str, Callable[[], Steady], str]] = [
         lambda: Sending(Candle("A", "1m", 61, 1, 1, 1, 1)),
         "A: start 61: a bar of 1m begins at",
     ),
-    ("tables", lambda: Sending(Candle("A", "1m", 60, 1, 2, "1.5", 2)), "A: a bar from 1 to 2 with high 2 and low 1.5"),
+    ("tables", lambda: Sending(Candle("A", "1m", 60, 1, 2, "1.5", 2)), "A: high 2 and low 1.5: open 1 and close 2 lie"),
     ("bounded batches", lambda: Sending([quote(last=1)] * (MAX_BATCH + 1)), f"{MAX_BATCH + 1} publications"),
     ("hands off", Reusing, "was altered when it had been sent"),
     ("hands off", ReusingLevels, "was altered when it had been sent"),
@@ -200,10 +200,35 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
     ),
     st.binary(max_size=2),
 )
+SIDES: st.SearchStrategy[Any] = st.one_of(
+    st.lists(st.tuples(VALUES, VALUES), max_size=2),
+    st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 1, "2.5"])), max_size=3),
+    st.sampled_from([None, [(1,)], "ab"]),
+)
 PUBLICATIONS = st.one_of(
     st.builds(Instrument, st.just("A"), st.integers(0, 15), st.integers(0, 15)),
     st.builds(Update, st.sampled_from("AAAB"), st.dictionaries(NAMES, VALUES, max_size=3)),
     st.builds(Withdrawal, st.sampled_from("AAAB")),
+    st.builds(Stale, st.sampled_from("AAAB"), st.just("gap"), st.just(value=False)),
+    st.builds(Levels, st.sampled_from("AAAB"), SIDES, SIDES, st.booleans(), st.sampled_from([None, None, 2, 0, "5"])),
+    st.builds(
+        Trade,
+        st.sampled_from("AAAB"),
+        VALUES,
+        VALUES,
+        st.sampled_from([None, "buy", "sell", "SELL", 1]),
+        st.none() | VALUES,
+        st.none() | VALUES,
+    ),
+    st.builds(
+        Candle,
+        st.sampled_from("AAAB"),
+        st.sampled_from(["1m", "1d", "1w", 60]),
+        st.sampled_from([0, 60, 61, 86_400, -60, "60"]),
+        *[st.sampled_from(["1", 2, "1.5", Decimal(2), "x", 1.5])] * 4,
+        VALUES,
+        VALUES,
+    ),
 )
 
 

@@ -91,6 +91,7 @@ def test_bad_trades_are_named_with_their_field(bad: Trade, text: str) -> None:
         (bar(period="5m"), "start 60: a bar of 5m begins at a multiple of 300 seconds"),
         (bar(period="1d", start=60), "start 60: a bar of 1d begins at a multiple of 900 seconds"),
         (bar(high=2.5), "high: 2.5 is a float"),
+        (bar(high="1.99"), "high 1.99 and low 1: open 1 and close 2 lie between them"),
         (bar(volume=-1), "volume -1: a size is not negative"),
         (bar(trades="1"), "trades '1': give a whole number, 0 or more"),
         (bar(trades=-1), "trades -1: give a whole number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,7 +19,7 @@ from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Tra
 from ticker.numbers import parse_decimal
 from ticker_feeds.rows import check_candle
 from ticker_feeds.simulation import Simulated, faults
-from ticker_feeds.simulation.market import MAX_BOOKS, MAX_PASTS, events, make_markets, past
+from ticker_feeds.simulation.market import MAX_BOOKS, MAX_PASTS, PAST_BATCH, events, make_markets
 from ticker_feeds.simulation.past import PERIODS
 
 SYMBOLS = ["EURUSD", "BTCUSD", "QQQQ", "ZZZZ"]
@@ -30,6 +31,13 @@ def market(seed: int = 1, symbols: list[str] = SYMBOLS, depth: int = 25) -> Iter
     markets = make_markets(symbols, seed, depth)
     yield from (each.opening() for each in markets)
     yield from events(markets, seed)
+
+
+def past(symbols: list[str], seed: int, count: int, now: int) -> list[Candle]:
+    """The past of these symbols, in the order of time."""
+    told = [market.past(count, seed, now) for market in make_markets(symbols, seed, 25)]
+    candles = [each for current, earlier in told for each in (*current, *earlier)]
+    return sorted(candles, key=lambda each: each.start)
 
 
 def taken(count: int, seed: int = 1, depth: int = 25) -> list[Publication]:
@@ -152,14 +160,12 @@ def test_the_book_is_whole_after_every_event_and_trades_take_from_its_best_level
 
 @pytest.mark.parametrize("now", [NOW, 1_799_971_200])
 def test_the_past_ends_where_the_live_prices_begin_and_its_periods_agree(now: int) -> None:
-    markets = make_markets(SYMBOLS[1:3], 1, 25)
     bars: dict[tuple[str, str], list[Candle]] = {}
-    for each in past(markets, 1, 1_000, now):
-        assert isinstance(each, Candle)
+    for each in past(SYMBOLS[1:3], 1, 1_000, now):
         check_candle(each)
         bars.setdefault((each.symbol, each.period), []).append(each)
     assert bars.keys() == {(symbol, period) for symbol in SYMBOLS[1:3] for period in PERIODS}
-    for market in markets:
+    for market in make_markets(SYMBOLS[1:3], 1, 25):
         update = market.opening()[1]
         assert isinstance(update, Update)
         for period, seconds in PERIODS.items():
@@ -182,23 +188,25 @@ def test_the_past_ends_where_the_live_prices_begin_and_its_periods_agree(now: in
 
 
 def test_the_seed_determines_the_past() -> None:
-    def drawn(seed: int, now: int = NOW) -> list[Publication]:
-        return list(past(make_markets(SYMBOLS, seed, 25), seed, 100, now))
+    def drawn(seed: int, now: int = NOW) -> list[Candle]:
+        return [each for each in past(SYMBOLS[:1], seed, 100, now) if each.period == "1m"]
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
-    later = drawn(1, NOW + 60)
-    assert [each.close for each in drawn(1)[:100]] == [each.close for each in later[:100]]  # type: ignore[union-attr]  # candles
+    assert [each.close for each in drawn(1)] == [each.close for each in drawn(1, NOW + 300)]
 
 
-async def test_the_past_comes_after_the_opening_and_before_the_first_trade(autojump_clock: MockClock) -> None:
-    received = await batches(autojump_clock, Simulated(symbols="3", past=40, rate=50.0), 5)
+async def test_the_current_bars_come_before_the_first_trade_and_the_others_little_by_little(
+    autojump_clock: MockClock,
+) -> None:
+    received = await batches(autojump_clock, Simulated(symbols="3", past=400, rate=50.0), 5)
     kinds = [type(each) for _, batch in received for each in batch]
-    assert kinds[:9] == [Instrument, Update, Levels] * 3
-    assert kinds[9 : 9 + 3 * 4 * 40] == [Candle] * (3 * 4 * 40)
-    assert Candle not in kinds[9 + 3 * 4 * 40 :]
-    assert Trade in kinds
-    assert max(len(batch) for _, batch in received) <= 1_000
+    assert kinds[:21] == [Instrument, Update, Levels] * 3 + [Candle] * 12
+    assert kinds.index(Trade) > 21
+    assert kinds.count(Candle) == 3 * 4 * 400
+    assert max(sum(isinstance(each, Candle) for each in batch) for _, batch in received) == PAST_BATCH
+    current = [each for _, batch in received[:4] for each in batch if isinstance(each, Candle)]
+    assert all(each.start > time.time() - 2 * PERIODS[each.period] for each in current)
 
 
 async def test_books_and_the_past_can_be_left_out(autojump_clock: MockClock) -> None:

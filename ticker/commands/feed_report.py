@@ -11,10 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
+from ticker.commands.tables_report import TablesReport
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.errors import BadPublication
-from ticker.market import KINDS, FieldKey, Kind, Update, Withdrawal, field_key, field_kind, field_name, shown_value
+from ticker.market import (
+    KINDS,
+    Candle,
+    FieldKey,
+    Kind,
+    Levels,
+    Stale,
+    Trade,
+    Update,
+    Withdrawal,
+    field_key,
+    field_kind,
+    field_name,
+    shown_value,
+)
 from ticker.texts import printable, shown
 
 JUMP = Decimal("0.1")
@@ -24,6 +39,9 @@ DAY_US = 86_400_000_000
 """A `time` further from now than a day is odd: perhaps it is in seconds or milliseconds, not microseconds."""
 
 _BID, _ASK, _TIME = (field_key(name) for name in ("bid", "ask", "time"))
+_TRADED = tuple(field_key(name) for name in ("last", "last_size", "time"))
+"""The fields that a trade brings."""
+
 _JUMPING = frozenset(field_key(name) for name in ("bid", "ask", "last"))
 _MAX_NAMES = 5
 _MAX_KINDS = 12
@@ -62,6 +80,7 @@ class FeedReport:
         self.odd = ExampleCounter()
         self.refused = ExampleCounter()
         self._cache = LastValueCache("check")
+        self.tables = TablesReport(self._cache)
         self._covered: dict[FieldKey, set[int]] = {}
         self._updated: set[int] = set()
         self._before: dict[tuple[int, FieldKey], Decimal] = {}
@@ -81,6 +100,7 @@ class FeedReport:
         batch: Sequence[object] = item if type(item) in {list, tuple} else [item]  # type: ignore[assignment]  # as above
         for publication in batch:
             self._add_publication(publication, now)
+        self._cache.close_cut(now)
 
     def finish(self, seconds: float, limit: float | None) -> None:
         """End the check `seconds` after the start; after a silence of `limit` seconds the service restarts the feed."""
@@ -100,11 +120,25 @@ class FeedReport:
             return
         for cause, detail in unusable:
             self.refused.add(cause, detail)
+        if isinstance(publication, Levels | Trade | Candle | Stale) and not unusable:
+            self._add_rows(publication, now)
         if type(publication) is Update:
             self.updates += 1
             record = self._cache.instrument(publication.symbol)
             if record is not None:
                 self._inspect(record, _keys(publication.fields), now)
+
+    def _add_rows(self, publication: Levels | Trade | Candle | Stale, now: int) -> None:
+        crossed = len(self.tables.crossed)
+        self.tables.add(publication)
+        for symbol in self.tables.crossed[crossed:]:
+            self.odd.add("crossed book", symbol)
+        record = self._cache.instrument(publication.symbol)
+        if record is None or isinstance(publication, Candle | Stale):
+            return
+        self._updated.add(record.id)
+        if isinstance(publication, Trade):
+            self._inspect(record, set(_TRADED), now)
 
     def _inspect(self, record: Record, keys: set[FieldKey], now: int) -> None:
         """Inspect the current values of the fields that an update named."""
@@ -153,6 +187,7 @@ class FeedReport:
             ("updates", [f"{self.updates:,} in {seconds:.1f} s, {rate:,.1f} a second"]),
             ("batches", [f"{self.batches:,} of {self.publications:,} publications"]),
             ("silence", [f"{self.longest_silence:.1f} s at the longest"]),
+            *self.tables.lines(total),
             ("fields", [f"{field_name(key)} {len(ids):,}/{total:,}" for key, ids in covered]),
             ("odd", self.odd.lines()),
             ("refused", self.refused.lines()),

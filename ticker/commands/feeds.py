@@ -56,9 +56,9 @@ def installed(*names: str) -> None:
 async def check(spec: str, *, seconds: float = 10.0) -> int:
     """Run a feed for some seconds, and report on its publications.
 
-    The report has the numbers of instruments and updates, the coverage of fields, odd values (bid above
-    ask, negative values, times that step backwards, jumps), publications that the service would refuse,
-    and the feed's own counters.
+    The report has the numbers of instruments and updates, of order books, trades and candles, the coverage of
+    fields, odd values (bid above ask, a crossed book, negative values, times that step backwards, jumps),
+    publications that the service would refuse, and the feed's own counters.
 
     Exit code 1 if the feed failed, a publication was refused, or no update came. Ctrl-C ends the check early.
 
@@ -81,7 +81,9 @@ async def check(spec: str, *, seconds: float = 10.0) -> int:
     print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
     print("\n".join(report.lines(elapsed, getattr(feed, "counters", {}))))
-    return int(bool(report.refused.counts or not report.updates or (end is not None and end != ENDED)))
+    return int(
+        bool(report.refused.counts or not (report.updates or report.tables.live) or (end is not None and end != ENDED))
+    )
 
 
 ENDED = "ended by itself"

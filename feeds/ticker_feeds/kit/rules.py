@@ -7,7 +7,6 @@ in one point: the declaration of instruments in every run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 
 from ticker.errors import BadPublication
 from ticker.market import (
@@ -169,16 +168,13 @@ def _raise_as_nonconformity(rule: str, symbol: str, take: Callable[[], None]) ->
 
 
 def _check_rows(publication: Levels | Trade | Candle) -> None:
-    """Raise `BadPublication` for one that the service cannot read, and for a bar that cannot be."""
+    """Raise `BadPublication` for one that the service cannot read or that cannot be."""
     if isinstance(publication, Levels):
         check_levels(publication)
     elif isinstance(publication, Trade):
         check_trade(publication)
     else:
         check_candle(publication)
-        first, high, low, last = (Decimal(str(price)) for price in publication[3:7])
-        if not low <= min(first, last) <= max(first, last) <= high:
-            raise BadPublication(f"a bar from {first} to {last} with high {high} and low {low}")
 
 
 def _cells(value: object) -> Iterator[object]:

@@ -28,7 +28,7 @@ from typing import TypeAlias
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import MAX_SYMBOL, FeedItem, Publication, Trade, Update, batches, is_symbol
+from ticker.market import MAX_SYMBOL, Candle, FeedItem, Publication, Trade, Update, batches, is_symbol
 from ticker_feeds.parsing import encode_symbol
 from ticker_feeds.simulation import faults
 from ticker_feeds.simulation.one_market import OneMarket, Terms
@@ -53,6 +53,10 @@ MAX_PAST = 10_000
 MAX_PASTS = 50
 """The most candles of a period, and the most symbols with a past: the busiest."""
 
+
+PAST_BATCH = 250
+PAST_SECONDS = 0.05
+"""Candles of the past in a batch, and the pause behind it."""
 
 MAX_LATE_SECONDS = 1.0
 """When a step of the fault symbols could not be sent for longer than this, all later ones are put off by as much: none
@@ -119,7 +123,7 @@ class Simulated:
         return f"<Simulated: {len(self.symbols)} symbols, {self.rate:g} updates/s, seed {self.seed}>"
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
-        """Send the opening of every symbol, then the past, then `rate` updates per second in batches of those due."""
+        """Send the opening of every symbol, then `rate` updates per second in batches of those due, beside the past."""
         stamp = partial(_stamped, first_id=time.time_ns() // 100_000)
         async with trio.open_nursery() as nursery:
             if self.faults:
@@ -131,9 +135,25 @@ class Simulated:
         opening = (publication for market in markets for publication in market.opening())
         for batch in batches(opening, MAX_BATCH):
             await updates.send(stamp(batch))
-        if self.past:
-            for batch in batches(past(markets[:MAX_PASTS], self.seed, self.past, int(time.time()))):
-                await updates.send(batch)
+        async with trio.open_nursery() as nursery:
+            if self.past:
+                nursery.start_soon(_send_past, updates, await self._begin_past(updates, markets[:MAX_PASTS]))
+            await self._go_on(updates, markets, stamp)
+
+    async def _begin_past(
+        self, updates: trio.abc.SendChannel[FeedItem], markets: Iterable[OneMarket]
+    ) -> Iterator[Candle]:
+        """Send the current bars, which the first trades continue; return those before them."""
+        earlier: list[Iterator[Candle]] = []
+        for market in markets:
+            current, before = market.past(self.past, self.seed, int(time.time()))
+            await updates.send(current)
+            earlier.append(before)
+        return itertools.chain.from_iterable(earlier)
+
+    async def _go_on(
+        self, updates: trio.abc.SendChannel[FeedItem], markets: Sequence[OneMarket], stamp: _Stamp
+    ) -> None:
         stream = events(markets, self.seed)
         most = min(1 + self.rate * MAX_DEBT_SECONDS, MAX_BATCH)
         due, then = 0.0, trio.current_time()
@@ -145,6 +165,13 @@ class Simulated:
             some = list(itertools.islice(stream, int(due + 1e-6)))
             due -= len(some)
             await updates.send(stamp(itertools.chain.from_iterable(some)))
+
+
+async def _send_past(updates: trio.abc.SendChannel[FeedItem], candles: Iterator[Candle]) -> None:
+    """Send the bars of the past, some at a time: a chart can wait a little, prices cannot."""
+    for batch in batches(candles, PAST_BATCH):
+        await updates.send(batch)
+        await trio.sleep(PAST_SECONDS)
 
 
 async def _play_faults(updates: trio.abc.SendChannel[FeedItem], seed: int, stamp: _Stamp) -> None:
@@ -165,11 +192,6 @@ def make_markets(symbols: Sequence[str], seed: int, depth: int) -> list[OneMarke
         OneMarket(symbol, _FAMILIAR.get(symbol) or _share(symbol, random), random, depth if at < MAX_BOOKS else 0)
         for at, symbol in enumerate(symbols)
     ]
-
-
-def past(markets: Iterable[OneMarket], seed: int, count: int, now: int) -> Iterator[Publication]:
-    """The candles of these markets from before their opening, `now` in seconds since 1970."""
-    return itertools.chain.from_iterable(market.past(count, seed, now) for market in markets)
 
 
 def events(markets: Sequence[OneMarket], seed: int) -> Iterator[list[Publication]]:

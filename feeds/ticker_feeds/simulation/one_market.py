@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ticker.market import Candle, Instrument, Level, Levels, Publication, Side, Status, Trade, Update, Value
 from ticker.numbers import decimal_text
 from ticker_feeds.simulation.ladder import Ladder
-from ticker_feeds.simulation.past import past_bars
+from ticker_feeds.simulation.past import PastBar, past_bars
 
 
 class Terms(NamedTuple):
@@ -57,13 +57,20 @@ class OneMarket:
             said.append(Levels(self._symbol, bids, asks, complete=True))
         return said
 
-    def past(self, count: int, seed: int, now: int) -> Iterator[Candle]:
-        """Bars of each period up to this moment, in seconds since 1970; the newest ones end at the opening trade."""
+    def past(self, count: int, seed: int, now: int) -> tuple[list[Candle], Iterator[Candle]]:
+        """Return the bars of each period up to this moment, in seconds since 1970: the current ones, then the others.
+
+        The current ones end at the opening trade, so they come before the next trade, which continues them.
+        """
         random = Random(f"{self._symbol} {seed}")  # noqa: S311 - a past that can be repeated, not a secret
-        for period, bars in past_bars(self._opened, self._anchor, count, random, now):
-            for start, *prices, lots, trades in bars:
-                first, high, low, last = map(self._price, prices)
-                yield Candle(self._symbol, period, start, first, high, low, last, self._size(lots), trades)
+        periods = past_bars(self._opened, self._anchor, count, random, now)
+        current = [self._candle(period, bars[-1]) for period, bars in periods.items()]
+        return current, (self._candle(period, bar) for period, bars in periods.items() for bar in bars[:-1])
+
+    def _candle(self, period: str, bar: PastBar) -> Candle:
+        start, *prices, lots, trades = bar
+        first, high, low, last = map(self._price, prices)
+        return Candle(self._symbol, period, start, first, high, low, last, self._size(lots), trades)
 
     def event(self) -> list[Publication]:
         """The next thing that happens: mostly quotes, and of these mostly a size alone, as on real venues."""

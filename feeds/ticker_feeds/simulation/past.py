@@ -7,7 +7,7 @@ go further back in steps of their own, drawn back to the anchor as the live pric
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -35,8 +35,9 @@ class PastBar(NamedTuple):
     trades: int
 
 
-def past_bars(last: int, anchor: int, count: int, random: Random, now: int) -> Iterator[tuple[str, list[PastBar]]]:
-    """Yield for each period its latest `count` bars, the oldest first; the newest one ends with the price `last`."""
+def past_bars(last: int, anchor: int, count: int, random: Random, now: int) -> dict[str, list[PastBar]]:
+    """Return for each period its latest `count` bars, the oldest first; the newest one ends with the price `last`."""
+    periods: dict[str, list[PastBar]] = {}
     bars: list[PastBar] = []
     for period, seconds in PERIODS.items():
         # The newest first.
@@ -48,7 +49,8 @@ def past_bars(last: int, anchor: int, count: int, random: Random, now: int) -> I
         while len(bars) < count or bars[-1].start % longer:
             bars.append(_bar_before(start, close, anchor, seconds, random))
             start, close = start - seconds, bars[-1].open
-        yield period, bars[count - 1 :: -1]
+        periods[period] = bars[count - 1 :: -1]
+    return periods
 
 
 def _begin(seconds: int, bar: PastBar) -> int:
