@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ticker import config
-from ticker.config import MAX_INTERVAL_MS, Config, Limits, Tokens
+from ticker.config import MAX_INTERVAL_MS, Config, History, Limits, Tables, Tokens
 from ticker.errors import ConfigError
 
 TICKER = Path(config.__file__).parent
@@ -91,6 +91,48 @@ def test_the_ends_of_a_range_are_in_it(options: dict[str, Any]) -> None:
 def test_an_option_out_of_its_range_is_refused_by_name(options: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Config(**options)
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"depths": (10, 5)}, "tables.depths = [10, 5]: give numbers from 1 to 5000, ascending, each once"),
+        ({"depths": (0, 5)}, "tables.depths = [0, 5]: give numbers from 1 to 5000, ascending, each once"),
+        ({"trades": (5, 5)}, "tables.trades = [5, 5]: give numbers from 1 to 10000, ascending, each once"),
+        ({"bars": (10_001,)}, "tables.bars = [10001]: give numbers from 1 to 10000, ascending, each once"),
+        (
+            {"periods": ("1m", "1w")},
+            "tables.periods = ['1m', '1w']: give each once, a number and s, m, h or d (5m, 1h)",
+        ),
+        (
+            {"periods": ("1m", "1m")},
+            "tables.periods = ['1m', '1m']: give each once, a number and s, m, h or d (5m, 1h)",
+        ),
+        ({"max_open": 0}, "tables.max_open = 0: give a number above 0"),
+    ],
+)
+def test_tables_that_cannot_be_are_refused_by_name(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Tables(**options)
+    assert str(caught.value) == why
+
+
+def test_a_service_may_have_no_tables() -> None:
+    assert Tables(depths=(), trades=(), bars=(), periods=()).periods == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"keep_bars": 0}, "history.keep_bars = 0: give 1 to 100000000 bars"),
+        ({"max_bytes": 1_000_000}, "history.max_bytes = 1000000: give 1048576 bytes (1 MiB) or more"),
+        ({"file": ""}, "history.file is empty: name a file, or leave it out"),
+    ],
+)
+def test_a_history_that_cannot_be_is_refused_by_name(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        History(**options)
     assert str(caught.value) == why
 
 

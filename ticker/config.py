@@ -9,6 +9,7 @@ each feed (in its own module). Options out of range raise `ConfigError`.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -360,6 +361,20 @@ class Tables:
     """Tables that anybody has asked for since the start; those beyond it get outcome 13. One that nobody watches takes
     some 500 bytes."""
 
+    def __post_init__(self) -> None:
+        for name, most in (("depths", 5_000), ("trades", 10_000), ("bars", 10_000)):
+            numbers = getattr(self, name)
+            if list(numbers) != sorted(set(numbers)) or not all(1 <= number <= most for number in numbers):
+                text = f"tables.{name} = {list(numbers)}: give numbers from 1 to {most}, ascending, each once"
+                raise ConfigError(text)
+        for period in self.periods:
+            if re.fullmatch("[1-9][0-9]{0,3}[smhd]", period) is None or self.periods.count(period) > 1:
+                raise ConfigError(
+                    f"tables.periods = {list(self.periods)}: give each once, a number and s, m, h or d (5m, 1h)"
+                )
+        if self.max_open < 1:
+            raise ConfigError(f"tables.max_open = {self.max_open}: give a number above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -378,7 +393,7 @@ class History:
     def __post_init__(self) -> None:
         if not 1 <= self.keep_bars <= 100_000_000:
             raise ConfigError(f"history.keep_bars = {self.keep_bars}: give 1 to 100000000 bars")
-        if not 1_048_576 <= self.max_bytes <= 2**50:
+        if self.max_bytes < 1_048_576:
             raise ConfigError(f"history.max_bytes = {self.max_bytes}: give 1048576 bytes (1 MiB) or more")
         if self.file == "":
             raise ConfigError("history.file is empty: name a file, or leave it out")

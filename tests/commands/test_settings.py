@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ticker.commands.settings import load_config
-from ticker.config import Config, Limits, TlsFiles
+from ticker.config import Config, History, Limits, Tables, TlsFiles
 from ticker.errors import ConfigError
 
 
@@ -50,6 +50,17 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         max_symbols = 7
         stall_seconds = 1.5
         heartbeat_seconds = 3
+        [tables]
+        depths = [5]
+        trades = []
+        bars = [100, 300]
+        periods = ["1s", "1d"]
+        day = "America/New_York 17:00"
+        [history]
+        enabled = false
+        file = "bars.sqlite"
+        keep_bars = 1000
+        max_bytes = 10000000
         """,
     )
     assert load_config(path) == Config(
@@ -59,6 +70,8 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         "json",
         TlsFiles("cert.pem", "key.pem"),
         limits=Limits(max_symbols=7, stall_seconds=1.5, heartbeat_seconds=3),
+        tables=Tables((5,), (), (100, 300), ("1s", "1d"), "America/New_York 17:00"),
+        history=History(enabled=False, file="bars.sqlite", keep_bars=1000, max_bytes=10_000_000),
     )
 
 
@@ -79,6 +92,10 @@ def test_every_limit_can_be_given_by_its_name(tmp_path: Path) -> None:
             "unknown key 'xyz'; there are listen, feeds, interval_ms, log_format, tls, tokens, origins, ",
         ),
         ("[limits]\nmax_symbol = 1", "unknown key 'limits.max_symbol'; did you mean 'max_symbols'?"),
+        ("[tables]\ndepths = [25, 10]", "tables.depths = [25, 10]: give numbers from 1 to 5000, ascending, each once"),
+        ("[tables]\nperiods = ['1w']", "tables.periods = ['1w']: give each once, a number and s, m, h or d (5m, 1h)"),
+        ("[history]\nkeep_bar = 1", "unknown key 'history.keep_bar'; did you mean 'keep_bars'?"),
+        ("[history]\nmax_bytes = 5", "history.max_bytes = 5: give 1048576 bytes (1 MiB) or more"),
         ("[tls]\nxyz = 1", "unknown key 'tls.xyz'; there are cert, key"),
         ("listen = 8443", "Expected `str`, got `int` - at `$.listen`"),
         ("feeds = 'simulated'", "Expected `array`, got `str` - at `$.feeds`"),

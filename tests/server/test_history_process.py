@@ -33,7 +33,7 @@ MINUTE = int(time.time()) // 60 * 60
 class Service:
     """`ticker serve` in a process of its own, and the file that its feed reads."""
 
-    def __init__(self, folder: Path, number: int = 1) -> None:
+    def __init__(self, folder: Path, number: int = 1, *flags: str) -> None:
         self.home = folder / "home"
         self.history = self.home / "history.sqlite"
         self.prints = folder / f"prints{number}"
@@ -43,7 +43,7 @@ class Service:
         feed = f"tests.feeds_for_tests:Prints?path={self.prints}"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ticker", "serve", "--feed", feed, "--listen", "127.0.0.1:0"],
+                [sys.executable, "-m", "ticker", "serve", "--feed", feed, "--listen", "127.0.0.1:0", *flags],
                 cwd=ROOT,
                 env={**os.environ, "TICKER_HOME": str(self.home)},
                 stdout=subprocess.PIPE,
@@ -106,8 +106,8 @@ def _until(shown: Any, wanted: object) -> None:  # noqa: ANN401  # a function
 
 
 @contextmanager
-def serving(folder: Path, number: int = 1) -> Iterator[Service]:
-    service = Service(folder, number)
+def serving(folder: Path, number: int = 1, *flags: str) -> Iterator[Service]:
+    service = Service(folder, number, *flags)
     try:
         yield service
     finally:
@@ -202,6 +202,34 @@ def test_a_folder_that_cannot_be_written_to_costs_only_the_history(tmp_path: Pat
         (warning,) = service.warnings()
         assert "no history in this run" in warning
         service.stop()
+
+
+def test_the_history_can_be_elsewhere_or_nowhere(tmp_path: Path) -> None:
+    with serving(tmp_path, 1, "--no-history") as service:
+        feed_two_bars(service)
+        service.until_shown([(*CLOSED[:-1], 4), OPEN])
+        service.stop()
+        assert not service.history.exists()
+    with serving(tmp_path, 2, "--history-file", str(tmp_path / "bars.sqlite")) as service:
+        feed_two_bars(service)
+        service.until_shown([(*CLOSED[:-1], 4), OPEN])
+        service.stop()
+        assert not service.history.exists()
+    assert len(read_bars(tmp_path / "bars.sqlite", ("A", "1m", "UTC"), MINUTE + 1, 9).rows) == 2
+
+
+def test_a_day_that_begins_nowhere_is_refused_in_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "ticker.toml"
+    config.write_text('[tables]\nday = "Mars/Olympus"\n')
+    ended = subprocess.run(
+        [sys.executable, "-m", "ticker", "serve", "--config", str(config), "--listen", "127.0.0.1:0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "ticker: tables.day = 'Mars/Olympus': give a zone of the IANA database" in ended.stderr.splitlines()[-1]
 
 
 def test_of_two_services_the_second_one_only_reads_and_takes_over_after_the_first(tmp_path: Path) -> None:

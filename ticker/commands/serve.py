@@ -34,6 +34,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
     interval: int | None = None,
+    history: bool | None = None,
+    history_file: Path | None = None,
     log_format: Literal["console", "json"] | None = None,
 ) -> None:
     """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
@@ -63,6 +65,10 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         Accept clients without tokens on an address that other machines can reach.
     interval
         Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
+    history
+        Keep candles in a file, for charts after a restart and /v1/candles. [default: --history]
+    history_file
+        That file, an SQLite database. [default: history.sqlite in the data folder]
     log_format
         Format of the logs on stderr: text, or one JSON object per line. [default: console]
     """
@@ -73,6 +79,11 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         listen=settings.listen if listen is None else listen,
         metrics_listen=settings.metrics_listen if metrics_listen is None else metrics_listen,
         feeds=feed or settings.feeds,
+        history=replace(
+            settings.history,
+            enabled=settings.history.enabled if history is None else history,
+            file=_path(history_file) or settings.history.file,
+        ),
         interval_ms=settings.interval_ms if interval is None else interval,
         log_format=log_format or settings.log_format,
         tls=TlsFiles(_path(tls_cert) or settings.tls.cert, _path(tls_key) or settings.tls.key),

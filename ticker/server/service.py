@@ -61,15 +61,15 @@ async def serve(
     trio.socket.set_custom_hostname_resolver(NameLookups())
     host = _check_addresses(config)
     feeds = [load_feed(spec) for spec in config.feeds]
+    limits = config.limits
+    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments, tables=config.tables)
     auth = Auth(config)
     if auth.keys is not None:
         await auth.keys.start()
     certificate = _certificate(config)
     listeners, metrics_listeners = await _open_listeners(config)
     warn_if_anonymous(config, host)
-    limits = config.limits
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
-    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments, tables=config.tables)
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
     context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
