@@ -44,9 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
+_SESSION = ("session", "received", "results", "resume", "replica", "bounds", "features")
+_TABLES = ("table_state", "given", "rows", "bar_times")
+
 PURE = (
     {"ticker.core", "ticker.protocol"}
-    | {f"ticker.client.{name}" for name in ("replica", "session", "resume", "events", "arguments", "bounds")}
+    | {f"ticker.client.{name}" for name in (*_SESSION, *_TABLES, "events", "arguments")}
     | VOCABULARY
     | PURE_DOOR
 )

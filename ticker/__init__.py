@@ -1,7 +1,7 @@
 """Ticker: live market data, pushed to thousands of clients over TLS.
 
-For programs that read prices: `connect` (with Trio) and `watch` (an ordinary iterator). For feed adapters:
-`ticker.market` and the package `ticker_feeds`.
+For programs that read prices: `connect` (with Trio), `watch` (an ordinary iterator) and `snapshot` (one call). For feed
+adapters: `ticker.market` and the package `ticker_feeds`.
 
 The names below are imported when they are first used: an adapter needs no client, and the command line has to handle
 Ctrl-C before a second of imports.
@@ -9,14 +9,23 @@ Ctrl-C before a second of imports.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ticker.client.book import Book
+    from ticker.client.candles import Bar, Candles
     from ticker.client.client import Client, connect
-    from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
+    from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched
+    from ticker.client.features import Features
     from ticker.client.fields import ChangedFields, Fields
+    from ticker.client.rows import CandleRow, Level, LevelChange, TradeRow
     from ticker.client.subscription import Change, Subscription
-    from ticker.client.sync_client import watch
+    from ticker.client.sync_client import snapshot, watch
+    from ticker.client.trades import Print, Trades
     from ticker.errors import ConfigError, ConnectionFailed, TickerError
 
 __all__ = [
+    "Bar",
+    "Book",
+    "CandleRow",
+    "Candles",
     "Change",
     "ChangedFields",
     "Client",
@@ -25,21 +34,34 @@ __all__ = [
     "ConnectionFailed",
     "Disconnected",
     "Event",
+    "Features",
     "Fields",
+    "Level",
+    "LevelChange",
+    "Mismatch",
+    "Print",
     "Refused",
     "Subscription",
     "TickerError",
+    "TradeRow",
+    "Trades",
     "Unmatched",
     "connect",
+    "snapshot",
     "watch",
 ]
 
 _MODULES = {
+    "ticker.client.book": ("Book",),
+    "ticker.client.candles": ("Bar", "Candles"),
     "ticker.client.client": ("Client", "connect"),
-    "ticker.client.events": ("Connected", "Disconnected", "Event", "Refused", "Unmatched"),
+    "ticker.client.events": ("Connected", "Disconnected", "Event", "Mismatch", "Refused", "Unmatched"),
+    "ticker.client.features": ("Features",),
     "ticker.client.fields": ("ChangedFields", "Fields"),
+    "ticker.client.rows": ("CandleRow", "Level", "LevelChange", "TradeRow"),
     "ticker.client.subscription": ("Change", "Subscription"),
-    "ticker.client.sync_client": ("watch",),
+    "ticker.client.sync_client": ("snapshot", "watch"),
+    "ticker.client.trades": ("Print", "Trades"),
     "ticker.errors": ("ConfigError", "ConnectionFailed", "TickerError"),
 }
 """The public names by the modules that define them."""

@@ -9,7 +9,7 @@ import pytest
 from tests.client.test_client import DECLARED
 from tests.conftest import serving
 from ticker import connect, watch
-from ticker.client.arguments import check_counts
+from ticker.client.arguments import check_counts, is_literal
 from ticker.errors import ConfigError
 
 
@@ -91,3 +91,13 @@ def test_names_are_counted_against_the_limits_of_the_connection() -> None:
         check_counts(["A", "B", "C", "D"], limits)
     with pytest.raises(ConfigError, match="2 patterns; this connection may have 1"):
         check_counts(["A*", "B*"], limits)
+
+
+def test_names_without_a_wildcard_are_literal() -> None:
+    assert [is_literal(name) for name in ("A", "A book:10", "A*", "A* book:10", "A b")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]

@@ -10,7 +10,7 @@ from typing import get_type_hints
 import pytest
 
 import ticker
-from ticker.market import FIELDS
+from ticker.market import Field
 
 PROGRAM = """
 from decimal import Decimal
@@ -25,13 +25,20 @@ async def main() -> None:
             spread: Decimal = values["ask"] - values["bid"]
             trades: int = values["trade_count"]
             own: object = values.get("mark_price")
+            best: ticker.Level = client.values("EURUSD book:10")["bids"][0]
+            size: Decimal = client.book("EURUSD").bids[0].size
+            gone: Decimal | None = change.changes["EURUSD book:10"]["asks"][0].size
+            print(best, size, gone, [bar.close + 1 for bar in client.candles("EURUSD").bars])
+            async for trade in client.trades("EURUSD"):
+                price: Decimal = trade.price
+                print(price, trade.missed + 1)
             print(bid, status, spread, trades, own)
 """
 
 
 @pytest.mark.parametrize("kind", [ticker.Fields, ticker.ChangedFields])
 def test_every_standard_field_has_a_type(kind: type) -> None:
-    assert get_type_hints(kind).keys() == FIELDS.keys()
+    assert get_type_hints(kind).keys() == {field.name.lower() for field in Field}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,8 @@ def test_every_standard_field_has_a_type(kind: type) -> None:
         ("", "", ""),
         ('values["ask"]', 'values["aks"]', 'TypedDict "Fields" has no key "aks"'),
         ("trades: int", "trades: str", "Incompatible types in assignment"),
+        ("gone: Decimal | None", "gone: Decimal", "Incompatible types in assignment"),
+        ("price: Decimal", "price: int", "Incompatible types in assignment"),
         ("bid: Decimal | None", "bid: Decimal", "Incompatible types in assignment"),
         ('subscribe("EURUSD")', "subscribe(7)", "incompatible type"),
     ],

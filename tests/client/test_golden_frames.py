@@ -27,7 +27,7 @@ def copy(session: ClientSession) -> dict[str, dict[str, int | str]]:
     """The client's copy in the form of the file."""
     held = {}
     for each in session.replica:
-        fields = each.fields(each.values)
+        fields = each.present()
         held[each.definition.symbol] = {
             name: value if isinstance(value, int | str) else shown(value) for name, value in fields.items()
         }

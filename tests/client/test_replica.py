@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ticker.client.replica import InstrumentState, Replica
 from ticker.errors import Code, Gap, ProtocolError
 from ticker.market import FieldKey, WireValue
-from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
+from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Removed, Snapshot, Welcome
 
 A, B = Definition(0, "A", 2, 0, {}), Definition(1, "B", 2, 0, {})
 BID, BID_SIZE, TIME, STATUS = 1, 2, 13, 14
@@ -22,9 +22,9 @@ def welcome(epoch: str = "epoch", cut: int = 5) -> Welcome:
     return Welcome(1, epoch, "session", cut, cut * 1000, 10_000, {})
 
 
-def copy(wants: set[str] | None = None) -> Replica:
+def copy() -> Replica:
     """A copy at cut 5 that holds A (bid 1.00, live) and knows of B, which it does not hold."""
-    replica = Replica(lambda symbol: wants is None or symbol in wants)
+    replica = Replica()
     replica.welcome(welcome(), resumable=False)
     replica.define(Instruments([A, B]))
     replica.apply(Snapshot(5, 5, 5000, [], [0, {BID: 100, STATUS: "live"}]))
@@ -56,7 +56,7 @@ def the(replica: Replica, symbol: str) -> InstrumentState:
 
 
 def test_a_new_copy_is_empty_and_begins_where_the_server_is() -> None:
-    replica = Replica(lambda _: True)
+    replica = Replica()
     assert not replica.welcome(welcome(cut=7), resumable=True)
     assert (replica.epoch, replica.cursor, replica.time) == ("epoch", 7, 7000)
     assert held(replica) == {}
@@ -342,7 +342,7 @@ def test_a_copy_that_waits_to_be_resumed_ignores_heartbeats() -> None:
     assert replica.cursor == 10
 
 
-# Rule 5: instruments without a subscription
+# Records that the client does not hold, and those that leave the copy
 
 
 def test_changes_of_what_is_not_held_are_ignored() -> None:
@@ -351,25 +351,38 @@ def test_changes_of_what_is_not_held_are_ignored() -> None:
     assert held(replica) == {"A": {BID: 200, STATUS: "live"}}
 
 
-def test_records_of_what_is_not_wanted_are_ignored() -> None:
-    replica = copy({"A"})
-    assert brought(replica, Snapshot(5, 6, 6000, [], [1, {BID: 700}])) == {}
-    assert replica.find("B") is None
-    assert replica.cursor == 6
+def test_records_are_always_taken() -> None:
+    replica = copy()
+    assert brought(replica, Snapshot(5, 6, 6000, [], [1, {BID: 700}])) == {"B": {BID: 700}}
+    assert held(replica)["B"] == {BID: 700}
 
 
-def test_what_is_wanted_no_longer_is_forgotten_and_can_come_again() -> None:
-    wants = {"A", "B"}
-    replica = copy(wants)
+def test_what_was_removed_is_forgotten_and_can_come_again() -> None:
+    replica = copy()
     replica.apply(Snapshot(5, 6, 6000, [], [1, {BID: 700}]))
-    wants.remove("A")
-    replica.drop_unwanted()
+    assert [state.definition.symbol for state in replica.remove(Removed(6, 7, [0]))] == ["A"]
     assert held(replica) == {"B": {BID: 700}}
     assert replica.find("A") is None
-    assert brought(replica, Delta(6, 7, 7000, [0, {BID: 200}])) == {}
-    wants.add("A")
-    replica.apply(Snapshot(7, 8, 8000, [], [0, {BID: 300}]))
+    assert (replica.cursor, replica.time) == (7, 6000)
+    assert brought(replica, Delta(7, 8, 8000, [0, {BID: 200}])) == {}
+    replica.apply(Snapshot(8, 9, 9000, [], [0, {BID: 300}]))
     assert held(replica) == {"B": {BID: 700}, "A": {BID: 300}}
+
+
+def test_ids_that_are_not_held_or_not_known_are_removed_without_a_word() -> None:
+    replica = copy()
+    assert replica.remove(Removed(5, 5, [1, 77, 1])) == []
+    assert held(replica) == {"A": {BID: 100, STATUS: "live"}}
+
+
+def test_what_is_removed_beyond_the_cursor_or_before_it_is_refused() -> None:
+    replica = copy()
+    before = state(replica)
+    with pytest.raises(Gap):
+        replica.remove(Removed(6, 7, [0]))
+    with pytest.raises(ProtocolError, match="cut 4 after cut 5"):
+        replica.remove(Removed(4, 4, [0]))
+    assert state(replica) == before
 
 
 # For people

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import trio
 
@@ -11,7 +12,9 @@ from tests.client.test_session import Conversation
 from ticker.client.client import Client
 from ticker.client.connection import Connection
 from ticker.client.events import Event
-from ticker.client.session import ClientSession, Received
+from ticker.client.reader import Reader
+from ticker.client.received import Received
+from ticker.client.session import ClientSession
 from ticker.client.subscription import Change, Subscription
 from ticker.protocol.wire import MSGPACK
 
@@ -22,8 +25,12 @@ async def no_stream() -> trio.abc.Stream:
     raise AssertionError
 
 
-def ignore(_: Event | Received | Subscription) -> None:
+def ignore(_: Event | Received | Reader[Any]) -> None:
     pass
+
+
+def subscription(*names: str) -> Subscription:
+    return Subscription(names, ignore, lambda _: None)
 
 
 def test_a_session_and_its_copy_show_their_sizes() -> None:
@@ -34,22 +41,22 @@ def test_a_session_and_its_copy_show_their_sizes() -> None:
     assert repr(talk.session) == "<ClientSession wanted=3 requested=2 confirmed=2 unanswered=0 cursor=5>"
     talk.session.requests()
     assert repr(talk.session) == "<ClientSession wanted=3 requested=3 confirmed=2 unanswered=1 cursor=5>"
-    assert repr(talk.session.replica) == "<Replica epoch='e1' cursor=5 instruments=2>"
+    assert repr(talk.session.replica) == "<Replica epoch='e1' cursor=5 records=2>"
     assert repr(talk.session.replica.find("A")) == "<InstrumentState 'A' id=0 fields=2>"
     talk.welcome(cut=9)
-    assert repr(talk.session.replica) == "<Replica epoch='e1' cursor=5 instruments=2 resuming>"
+    assert repr(talk.session.replica) == "<Replica epoch='e1' cursor=5 records=2 resuming>"
 
 
 def test_a_change_shows_its_cut_and_its_number_of_symbols() -> None:
     change = Change(7, datetime(2026, 1, 1, tzinfo=UTC), {"A": {"last": Decimal(1)}, "B": {}})
-    assert repr(change) == "<Change cut=7 symbols=2>"
+    assert repr(change) == "<Change cut=7 names=2>"
 
 
 def test_a_subscription_shows_its_first_names_and_the_number_of_pending_symbols() -> None:
-    assert repr(Subscription((), ignore)) == "<Subscription to nothing pending=0>"
-    assert repr(Subscription(("A", "B*", "C"), ignore)) == "<Subscription to A, B*, C pending=0>"
-    many = Subscription(("A", "B*", "C", "D", "E"), ignore)
-    many.merge(1, 1, {"A": {"last": 1}, "BB": {"last": 1}, "Z": {"last": 1}})
+    assert repr(subscription()) == "<Subscription to nothing pending=0>"
+    assert repr(subscription("A", "B*", "C")) == "<Subscription to A, B*, C pending=0>"
+    many = subscription("A", "B*", "C", "D", "E")
+    many.merge(1, 1, {"A": {"last": 1}, "BB": {"last": 1}, "Z": {"last": 1}}, ())
     assert repr(many) == "<Subscription to A, B*, C and 2 more pending=2>"
     many.end(None)
     assert repr(many) == "<Subscription to A, B*, C and 2 more pending=2 ended>"

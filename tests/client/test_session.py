@@ -19,6 +19,7 @@ from ticker.protocol.messages import (
     Goodbye,
     Heartbeat,
     Instruments,
+    Removed,
     Reply,
     ServerMessage,
     Snapshot,
@@ -118,8 +119,37 @@ def test_a_name_wanted_twice_is_given_up_twice() -> None:
     assert talk.asked() == []
     talk.session.remove_names(["A"])
     assert talk.asked() == [{"op": "unsubscribe", "id": 2, "symbols": ["A"]}]
+    assert talk.says(Removed(5, 5, [0])).changes == {"A": {"bid": None, "ask": None}}
     assert talk.session.replica.find("A") is None
     assert talk.says(Delta(5, 6, 6000, [0, {1: 1}, 1, {1: 201}])).changes == {"B": {"bid": Decimal("2.01")}}
+
+
+def test_only_the_server_takes_records_out_of_the_copy() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    talk.session.remove_names(["A"])
+    talk.asked()
+    assert talk.says(Delta(5, 6, 6000, [0, {1: 110}])).changes == {"A": {"bid": Decimal("1.10")}}
+    assert talk.session.replica.symbols == {"A", "B"}
+    talk.says(Removed(6, 6, [0]))
+    assert talk.session.replica.symbols == {"B"}
+
+
+def test_a_name_given_up_and_wanted_again_is_asked_for_at_once_and_holds_what_comes_last() -> None:
+    talk = Conversation()
+    talk.hold("A", "B")
+    talk.session.remove_names(["A"])
+    (unsubscribe,) = talk.asked()
+    talk.session.add_names(["A"])
+    (subscribe,) = talk.asked()
+    assert (subscribe["op"], subscribe["symbols"]) == ("subscribe", ["A"])
+    talk.says(Removed(5, 6, [0]))
+    talk.says(Reply(unsubscribe["id"], {"outcomes": [["A", 0, ""]]}))
+    assert not talk.session.has_all_of(["A"])
+    assert talk.says(Snapshot(6, 7, 7000, [], [0, {1: 300}])).changes == {"A": {"bid": Decimal("3.00")}}
+    talk.accept(subscribe)
+    assert talk.session.has_all_of(["A"])
+    assert talk.session.complete
 
 
 def test_a_name_given_up_and_wanted_again_before_anything_was_asked_changes_nothing() -> None:
@@ -131,133 +161,16 @@ def test_a_name_given_up_and_wanted_again_before_anything_was_asked_changes_noth
     assert talk.session.replica.find("A") is not None
 
 
-def test_an_instrument_that_a_pattern_still_matches_stays_in_the_copy() -> None:
+def test_records_cost_a_few_calls_each() -> None:
     talk = Conversation()
-    talk.hold("A", "?")
-    talk.session.remove_names(["A"])
-    assert [request["op"] for request in talk.asked()] == ["unsubscribe"]
-    assert talk.session.replica.find("A") is not None
-
-
-@pytest.mark.parametrize("pattern", ["S{}", "S{}*"])
-def test_records_cost_a_few_calls_each_however_many_names_are_wanted(pattern: str) -> None:
-    talk = Conversation()
-    talk.session.add_names([pattern.format(number) for number in range(1000, 2000)])
+    talk.session.add_names(["*"])
     talk.welcome(cut=5)
     talk.asked()
     talk.says(Instruments([Definition(number, f"S{number}", 2, 0, {}) for number in range(2000)]))
     records = [entry for number in range(2000) for entry in (number, {1: 100})]
-    talk.says(Snapshot(5, 5, 5000, [], records[:2]))  # patterns are compiled once
     snapshot = talk.sent(Snapshot(5, 5, 5000, [], records))
-    assert calls_during(lambda: talk.session.receive(snapshot)) < 50 * 2000
-    assert len(talk.session.replica.symbols) == 1000
-
-
-def test_giving_up_one_name_of_many_costs_a_look_up_for_each_instrument() -> None:
-    talk = Conversation()
-    names = [f"S{number}" for number in range(1000)]
-    talk.session.add_names(names)
-    talk.welcome(cut=5)
-    talk.asked()
-    talk.says(Instruments([Definition(number, name, 2, 0, {}) for number, name in enumerate(names)]))
-    talk.says(Snapshot(5, 5, 5000, [], [entry for number in range(1000) for entry in (number, {1: 100})]))
-    talk.session.remove_names(["S7"])
-    assert calls_during(talk.session.requests) < 8 * 1000
-    assert talk.session.replica.symbols == set(names) - {"S7"}
-
-
-# Coming back
-
-
-def test_on_the_same_epoch_the_copy_is_resumed_from_its_cursor() -> None:
-    talk = Conversation(interval_ms=100)
-    talk.hold("A", "B")
-    talk.welcome(cut=9)
-    assert talk.session.replica.resuming
-    (resume,) = talk.asked()
-    assert resume == {
-        "op": "resume",
-        "id": 2,
-        "epoch": "e1",
-        "cursor": 5,
-        "symbols": ["A", "B"],
-        "interval_ms": 100,
-    }
-    talk.says(Heartbeat(9, 9000))
-    assert talk.session.replica.cursor == 5
-    assert talk.says(Delta(5, 9, 9000, [0, {1: 110}])).changes == {"A": {"bid": Decimal("1.10")}}
-    talk.accept(resume)
-    assert not talk.session.replica.resuming
-    assert talk.session.complete
-    talk.says(Heartbeat(10, 10_000))
-    assert talk.session.replica.cursor == 10
-
-
-def test_names_without_a_reply_are_subscribed_after_the_resume() -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.session.add_names(["C"])
-    assert [request["op"] for request in talk.asked()] == ["subscribe"]
-    talk.welcome(cut=9)
-    resume, subscribe = talk.asked()
-    assert (resume["op"], resume["symbols"]) == ("resume", ["A", "B"])
-    assert (subscribe["op"], subscribe["symbols"]) == ("subscribe", ["C"])
-
-
-def test_what_was_given_up_while_away_is_not_resumed() -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.session.remove_names(["A"])
-    talk.welcome(cut=9)
-    (resume,) = talk.asked()
-    assert resume["symbols"] == ["B"]
-    assert talk.session.replica.find("A") is None
-
-
-def test_a_resume_larger_than_the_server_takes_is_not_tried() -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.welcome(cut=9, limit=50)
-    assert [request["op"] for request in talk.asked()] == ["subscribe", "subscribe"]
-    assert talk.session.replica.cursor == 9
-
-
-@pytest.mark.parametrize(("epoch", "cut"), [("e2", 9), ("e1", 4)])
-def test_on_another_epoch_everything_comes_anew_and_what_is_gone_is_withdrawn(epoch: str, cut: int) -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.welcome(epoch, cut)
-    (request,) = talk.asked()
-    assert (request["op"], request["symbols"]) == ("subscribe", ["A", "B"])
-    talk.says(Instruments([Definition(0, "A", 3, 0, {})]))
-    received = talk.says(Snapshot(cut, cut, 1000, [], [0, {1: 1234}]))
-    assert received.changes == {"A": {"bid": Decimal("1.234"), "ask": None}}
-    assert talk.accept(request).changes == {"B": {"bid": None}}
-    assert talk.says(Heartbeat(cut + 1, 1001)).changes is None
-
-
-def test_what_vanished_is_remembered_through_two_restarts() -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.welcome("e2", 1)
-    talk.asked()
-    talk.welcome("e3", 1)
-    (request,) = talk.asked()
-    assert talk.accept(request).changes == {"A": {"bid": None, "ask": None}, "B": {"bid": None}}
-
-
-def test_a_resume_that_is_refused_leads_to_a_subscribe() -> None:
-    talk = Conversation()
-    talk.hold("A", "B")
-    talk.welcome(cut=9)
-    (resume,) = talk.asked()
-    received = talk.says(Error(resume["id"], Code.WRONG_EPOCH, "that epoch is over", fatal=False))
-    assert received.refused == []
-    assert not talk.session.replica.symbols
-    (request,) = talk.asked()
-    assert (request["op"], request["symbols"]) == ("subscribe", ["A", "B"])
-    talk.welcome(cut=9)
-    assert [again["op"] for again in talk.asked()] == ["subscribe"], "nothing is confirmed yet"
+    assert calls_during(lambda: talk.session.receive(snapshot)) < 60 * 2000
+    assert len(talk.session.replica.symbols) == 2000
 
 
 # Refusals
@@ -301,35 +214,38 @@ def test_giving_up_a_name_that_was_refused_is_no_second_refusal() -> None:
         assert talk.says(reply).refused == []
 
 
-def test_a_resumed_name_that_is_declined_leaves_the_copy_and_its_fields_are_withdrawn() -> None:
+def test_what_a_declined_name_kept_in_the_copy_leaves_it_as_the_server_says() -> None:
     talk = Conversation()
     talk.hold("A", "B")
     talk.welcome(cut=9)
     (resume,) = talk.asked()
-    received = talk.says(Reply(resume["id"], {"outcomes": [["A", 7, "not for you"], ["B", 0, ""]]}))
-    assert received.refused == [Refused("A", 7, "not for you")]
-    assert received.changes == {"A": {"bid": None, "ask": None}}
+    assert talk.says(Removed(5, 5, [0])).changes == {"A": {"bid": None, "ask": None}}
+    received = talk.says(Reply(resume["id"], {"outcomes": [["A", 8, "too many"], ["B", 0, ""]]}))
+    assert received.refused == [Refused("A", 8, "too many")]
     assert talk.session.replica.symbols == {"B"}
-    assert talk.says(Snapshot(5, 9, 9000, [], [0, {1: 100}])).changes == {}
-    talk.session.remove_names(["B"])
-    talk.session.add_names(["B"])
-    assert talk.asked() == []
+    talk.welcome(cut=9)
+    again, subscribe = talk.asked()
+    assert (again["symbols"], subscribe["symbols"]) == (["B"], ["A"])
+    assert "forget" not in again
 
 
-def test_a_name_that_was_declined_and_is_accepted_later_has_its_values() -> None:
+def test_a_name_that_was_declined_and_is_accepted_later_is_confirmed() -> None:
     talk = Conversation()
     talk.hold("A", "B")
     talk.welcome(cut=9)
     (resume,) = talk.asked()
+    talk.says(Removed(5, 5, [0]))
     talk.says(Reply(resume["id"], {"outcomes": [["A", 8, "too many"], ["B", 0, ""]]}))
+    assert talk.session.kept_names() == {"B"}
     talk.session.remove_names(["A"])
     (unsubscribe,) = talk.asked()
     talk.says(Reply(unsubscribe["id"], {"outcomes": [["A", 9, "it was not subscribed"]]}))
     talk.session.add_names(["A"])
     (subscribe,) = talk.asked()
     assert subscribe["symbols"] == ["A"]
-    talk.says(Reply(subscribe["id"], {"outcomes": [["A", 0, ""]]}))
     assert talk.says(Snapshot(5, 9, 9000, [], [0, {1: 100}])).changes == {"A": {"bid": Decimal("1.00")}}
+    talk.says(Reply(subscribe["id"], {"outcomes": [["A", 0, ""]]}))
+    assert talk.session.kept_names() == {"A", "B"}
 
 
 # Other messages
@@ -372,17 +288,3 @@ def test_outcomes_that_are_none_break_the_protocol(outcomes: object) -> None:
     (request,) = talk.asked()
     with pytest.raises(ProtocolError):
         talk.says(Reply(request["id"], {"outcomes": outcomes}))
-
-
-def test_a_field_that_was_withdrawn_while_away_is_reported_even_if_the_reply_had_not_come() -> None:
-    talk = Conversation()
-    talk.session.add_names(["A"])
-    talk.welcome(cut=5)
-    talk.asked()
-    talk.says(Instruments([A]))
-    talk.says(Snapshot(5, 5, 5000, [], [0, {1: 100, 3: 101}]))
-    talk.welcome(cut=7)
-    talk.asked()
-    talk.says(Instruments([A]))
-    received = talk.says(Snapshot(7, 7, 7000, [], [0, {1: 100}]))
-    assert received.changes == {"A": {"bid": Decimal("1.00"), "ask": None}}

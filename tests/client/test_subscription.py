@@ -14,7 +14,7 @@ MARKET = [f"S{number}" for number in range(2000)]
 
 
 def subscription(*names: str) -> Subscription:
-    return Subscription(names, lambda _: None)
+    return Subscription(names, lambda _: None, lambda _: None)
 
 
 def changes(*symbols: str) -> dict[str, Fields]:
@@ -35,7 +35,7 @@ def test_a_subscription_covers_the_symbols_that_one_of_its_names_matches(names: 
 
 def test_a_change_of_many_symbols_costs_a_subscription_to_one_no_more_than_a_look_up() -> None:
     one, change = subscription("S7"), changes(*MARKET)
-    assert calls_during(lambda: one.merge(1, 1, change)) < 20
+    assert calls_during(lambda: one.merge(1, 1, change, ())) < 20
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_a_change_of_many_symbols_costs_a_subscription_to_one_no_more_than_a_loo
 )
 def test_a_change_of_many_symbols_costs_a_few_calls_for_each_however_many_names_there_are(names: list[str]) -> None:
     many, change = subscription(*names), changes(*MARKET)
-    first = calls_during(lambda: many.merge(1, 1, change))
+    first = calls_during(lambda: many.merge(1, 1, change, ()))
     assert first < 12 * len(MARKET)
-    assert calls_during(lambda: many.merge(2, 2, change)) < 8 * len(MARKET)
+    assert calls_during(lambda: many.merge(2, 2, change, ())) < 8 * len(MARKET)

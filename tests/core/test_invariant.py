@@ -197,7 +197,7 @@ class Client:
         """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
         replica = self.session.replica
         market = self.world.market_at(replica.cursor)
-        held = {state.definition.symbol: state.fields(state.values) for state in replica}
+        held = {state.definition.symbol: state.present() for state in replica}
         for symbol, fields in held.items():
             assert fields == market[symbol], f"{symbol} at cut {replica.cursor}"
         for symbol in market:
@@ -359,7 +359,7 @@ class World(RuleBasedStateMachine):
             client.check()
             for state in client.session.replica:
                 symbol = state.definition.symbol
-                assert state.fields(state.values) == self.open[symbol].fields(), f"{symbol} is not up to date"
+                assert state.present() == self.open[symbol].fields(), f"{symbol} is not up to date"
 
     def teardown(self) -> None:
         if hasattr(self, "cache"):

@@ -10,7 +10,8 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.fuzz import Target
 from tests.fuzz.values import ANYTHING, DAMAGE, as_json, as_msgpack, changed
-from ticker.client.session import ClientSession, Received
+from ticker.client.received import Received
+from ticker.client.session import ClientSession
 from ticker.errors import ProtocolError
 from ticker.market import MAX_SYMBOL
 from ticker.protocol.wire import JSON, MSGPACK, Encoding

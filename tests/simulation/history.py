@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from ticker.client.replica import InstrumentState
+from ticker.client.replica import State
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.market import FieldKey, Kind, WireValue, field_kind, shown_value
@@ -55,7 +55,7 @@ def numbers(
     return found
 
 
-def same(state: InstrumentState, past: Past) -> bool:
+def same(state: State, past: Past) -> bool:
     """Whether a copy of an instrument has these values, at any scale."""
     definition = state.definition
     copied = numbers(state.values, definition.price_scale, definition.size_scale)

@@ -48,7 +48,7 @@ class Listener:
         self._last_id = ""
         self._whole = False
         """The REPLY has come, so the snapshot is complete."""
-        self.replica = Replica(lambda symbol: any(fnmatchcase(symbol, name) for name in names))
+        self.replica = Replica()
 
     async def run(self) -> None:
         """One connection after another."""

@@ -14,8 +14,9 @@ from tests.simulation.witness import sees
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.fields import by_name
+from ticker.client.received import Received
 from ticker.client.replica import Fields
-from ticker.client.session import ClientSession, Received
+from ticker.client.session import ClientSession
 from ticker.client.subscription import Subscription
 from ticker.errors import ConnectionFailed, ProtocolError
 from ticker.protocol.wire import MSGPACK

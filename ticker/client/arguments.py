@@ -6,8 +6,14 @@ import inspect
 from collections.abc import Iterable, Mapping
 
 from ticker.errors import ConfigError
-from ticker.protocol.symbols import is_pattern
-from ticker.texts import shown
+from ticker.market import is_symbol
+from ticker.protocol.symbols import is_pattern, is_table, is_table_pattern
+from ticker.texts import printable, shown
+
+
+def is_literal(name: str) -> bool:
+    """Return whether a name is that of one instrument or table, and no pattern."""
+    return is_symbol(name) or is_table(name)
 
 
 def check_names(names: tuple[object, ...]) -> None:
@@ -40,6 +46,15 @@ def listed_names(names: object) -> tuple[str, ...]:
     return listed
 
 
+def check_symbol(symbol: object, method: str) -> None:
+    """Check the symbol of a table. Raises `ConfigError`."""
+    if not is_symbol(symbol):
+        remedy = "give the symbol of one instrument"
+        if isinstance(symbol, str) and is_pattern(symbol):
+            remedy += f"; tables of many have names for `subscribe`, such as '{printable(symbol)} book:10'"
+        raise ConfigError(f"{method}: {shown(symbol)} is no symbol; {remedy}")
+
+
 def check_options(url: object, token: object, interval_ms: object, on_event: object) -> None:
     """Check the arguments of `connect`. Raises `ConfigError`."""
     if not isinstance(url, str):
@@ -60,12 +75,17 @@ def check_counts(wanted: Iterable[str], limits: Mapping[str, int]) -> None:
         raise too_many(f"{len(names)} symbols and patterns; this connection may have {most}")
     most = limits.get("max_patterns")
     if most is not None and len(names) > most:  # else there cannot be too many patterns among them
-        patterns = sum(map(is_pattern, names))
+        patterns = sum(is_pattern(name) or is_table_pattern(name) for name in names)
         if patterns > most:
             raise too_many(f"{patterns} patterns; this connection may have {most}")
+    most = limits.get("max_tables")
+    if most is not None and len(names) > most:
+        tables = sum(map(is_table, names))
+        if tables > most:
+            raise too_many(f"{tables} tables; this connection may have {most}")
 
 
 def too_many(text: str) -> ConfigError:
-    """Return the error for more names than the server takes on one connection."""
+    """Return the error for more names, or more tables of them, than the server takes on one connection."""
     remedy = "subscribe fewer (a pattern stands for many), use several clients, or raise the service's limits"
     return ConfigError(f"names: {text}; {remedy}")

@@ -10,30 +10,42 @@ One task keeps the client connected: it runs one `Connection` after another, wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, KeysView
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import trio
 
-from ticker.client.arguments import check_counts, check_names, check_options, too_many
+from ticker.client.arguments import check_counts, check_names, check_options, check_symbol, is_literal, too_many
+from ticker.client.book import Book
+from ticker.client.candles import Candles
 from ticker.client.connection import Connection, Dial, Token
 from ticker.client.connector import dial, first_of, stream_url
 from ticker.client.event_log import EventLog
-from ticker.client.events import Connected, Event, Refused, Unmatched
+from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched
+from ticker.client.features import Features
 from ticker.client.fields import Fields
+from ticker.client.reader import Reader
+from ticker.client.received import Received
 from ticker.client.reconnect import Backoff
-from ticker.client.session import ClientSession, Received
+from ticker.client.session import ClientSession
 from ticker.client.subscription import Subscription
-from ticker.errors import Code, ConnectionFailed
-from ticker.market import MAX_TEXT, Instrument, is_symbol
+from ticker.client.trades import Trades
+from ticker.client.verification import Verification
+from ticker.errors import Code, ConfigError, ConnectionFailed
+from ticker.market import MAX_TEXT, Instrument
 from ticker.net.tls import client_context
-from ticker.protocol.symbols import is_pattern, matcher
+from ticker.protocol.symbols import matcher
+from ticker.protocol.tables import TableName
 from ticker.protocol.wire import MSGPACK
 from ticker.texts import printable, shown
+
+R = TypeVar("R", bound=Reader[Any])
+
+_NO_ROOM = {Code.TOO_MANY_SYMBOLS, Code.TOO_MANY_TABLES}
 
 _UNMATCHED_SECONDS = 5.0
 """Time after the server's answer in which an instrument may still appear; then a name without one is reported."""
@@ -54,8 +66,9 @@ async def connect(
     the system's; for a server on this machine its development authority is found by itself. `token` is a JSON Web
     Token, or a function that returns one, perhaps an async function: it is called for each connection and before a
     token expires, and an exception of it counts as a failed connection. `interval_ms` asks for at most one frame per so
-    many milliseconds. `on_event` is called with each `Connected`, `Disconnected`, `Refused` and `Unmatched`; without
-    it, refused names, names without an instrument and lost connections are logged as warnings (logger `ticker`).
+    many milliseconds. `on_event` is called with each `Connected`, `Disconnected`, `Refused`, `Unmatched` and
+    `Mismatch`; without it, all but the first, and names that may become known, are logged as warnings (logger
+    `ticker`).
 
     Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for an argument that cannot be
     used. A lost connection is made again without an exception; only if the server says that coming back is of no use,
@@ -97,7 +110,8 @@ class Client:
         self._on_event = on_event
         self._new_connection = partial(Connection, url, dial, token, session, self._process_event, self._process)
         self._connection: Connection | None = None
-        self._subscriptions: dict[Subscription, None] = {}
+        self._subscriptions: dict[Reader[Any], None] = {}
+        self._verification = Verification()
         self._closed = False
         self._failure: ConnectionFailed | None = None
         self._answered = trio.Event()
@@ -120,29 +134,67 @@ class Client:
         """Whether the copy has all that was asked for when the present connection began."""
         return self._connection is not None and self._connection.complete
 
-    def subscribe(self, *names: str) -> Subscription:
-        """Subscribe to symbols and patterns (with `*`, `?` or `[...]`): iterate over the result for their changes.
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of the instruments and tables in the copy."""
+        return self._session.replica.symbols
 
-        Raises `ConfigError` for anything but texts, and for more names than one connection may have. Should the service
-        lower its limits later, subscriptions with names that it refuses end with `ConfigError`.
+    @property
+    def features(self) -> Features:
+        """The tables that the service offers."""
+        return self._session.features
+
+    def subscribe(self, *names: str) -> Subscription:
+        """Subscribe to symbols, tables (`EURUSD book:10`) and patterns (with `*`, `?` or `[...]`).
+
+        Iterate over the result for their changes. Raises `ConfigError` for anything but texts, for a table that the
+        service does not have, and for more names than one connection may have. Should the service lower its limits
+        later, subscriptions with names that it refuses end with `ConfigError`.
         """
         check_names(names)
-        check_counts({*self._session.names, *names}, self._session.limits)
-        subscription = Subscription(names, self._unsubscribe, held=not self._session.has_all_of(names))
+        self._check_new(names)
+        held = not self._session.has_all_of(names)
         replica = self._session.replica
+        subscription = Subscription(names, self._unsubscribe, replica.find_table, held=held)
         found = {symbol: replica.find(symbol) for symbol in subscription.select(replica.symbols)}
         present = {symbol: state.present() for symbol, state in found.items() if state is not None}
-        subscription.merge(replica.cursor, replica.time, present)
-        self._subscriptions[subscription] = None
-        self._session.add_names(names)
-        self._request_names()
-        if self._closed:
-            subscription.end(self._failure)
-        return subscription
+        tables = {name for name, state in found.items() if state is None}
+        subscription.merge(replica.cursor, replica.time, present, tables)
+        return self._start_reading(subscription)
+
+    def book(self, symbol: str, depth: int = 10) -> Book:
+        """Subscribe to the best levels of an instrument's order book.
+
+        The service has books of certain depths; the next larger one is taken, and `depth` levels of it are shown.
+        Raises `ConfigError` if there is none, as `subscribe` does.
+        """
+        name = self._table_name("book", symbol, self.features.book_name(depth))
+        return self._start_reading(Book(name, depth, self._unsubscribe, self._session.replica, held=self._lacks(name)))
+
+    def trades(self, symbol: str, count: int = 50) -> Trades:
+        """Subscribe to the trades of an instrument, beginning with the latest `count`.
+
+        Raises `ConfigError` for more than the service keeps, as `subscribe` does.
+        """
+        name = self._table_name("trades", symbol, self.features.trades_name(count))
+        return self._start_reading(
+            Trades(name, count, self._unsubscribe, self._session.replica, held=self._lacks(name))
+        )
+
+    def candles(self, symbol: str, period: str = "1m", count: int = 300, *, fill: bool = False) -> Candles:
+        """Subscribe to the latest `count` bars of an instrument.
+
+        `period` is one of those that the service has (`1m`, `1h`). With `fill`, periods without a trade have bars as
+        well. Raises `ConfigError` for a period that does not exist and for more bars than the service keeps, as
+        `subscribe` does.
+        """
+        name = self._table_name("candles", symbol, self.features.candles_name(period, count))
+        held = self._lacks(name)
+        return self._start_reading(Candles(name, count, self._unsubscribe, self._session.replica, fill=fill, held=held))
 
     def values(self, symbol: str) -> Fields:
-        """Return the present values of an instrument by field name; empty if there are none."""
-        state = self._session.replica.find(symbol)
+        """Return the present values of an instrument, or of a table, by field name; empty if there are none."""
+        state = self._session.replica.find(symbol) or self._session.replica.find_table(symbol)
         return cast("Fields", state.present()) if state is not None else {}
 
     def instrument(self, symbol: str) -> Instrument | None:
@@ -153,6 +205,22 @@ class Client:
         definition = state.definition
         metadata = {printable(key)[:MAX_TEXT]: printable(text)[:MAX_TEXT] for key, text in definition.metadata.items()}
         return Instrument(definition.symbol, definition.price_scale, definition.size_scale, metadata)
+
+    async def verify(self) -> bool:
+        """Compare the copy with the service's, by a checksum of all that this client should hold.
+
+        Returns whether they are equal. If not, `on_event` is called with `Mismatch`, the copy is dropped, and
+        everything is subscribed anew. Without a connection, this waits for the next one.
+
+        Raises `ConfigError` if the service does not do that, and `ConnectionFailed` if the client gives up meanwhile.
+        """
+        if not self.features.digest:
+            raise ConfigError("verify: the service gives no checksum of a copy")
+        if self._closed:
+            raise self._failure or ConnectionFailed(f"{self.url}: the client is closed")
+        self._session.verify()
+        self._request_names()
+        return await self._verification.outcome()
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Make the first connection, and run the client in this nursery. Raises `ConnectionFailed`."""
@@ -167,8 +235,33 @@ class Client:
         self._closed, self._failure = True, failure
         for subscription in self._subscriptions:
             subscription.end(failure)
+        self._verification.fail(failure or ConnectionFailed(f"{self.url}: the client is closed"))
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
+    def _check_new(self, names: tuple[str, ...]) -> None:
+        """Check further names against the service's tables and limits. Raises `ConfigError`."""
+        self.features.check(names)
+        check_counts({*self._session.names, *names}, self._session.limits)
+
+    def _table_name(self, method: str, symbol: str, table: TableName) -> str:
+        """Return the name of a table that a user wants. Raises `ConfigError`."""
+        check_symbol(symbol, method)
+        name = f"{symbol} {table}"
+        self._check_new((name,))
+        return name
+
+    def _lacks(self, name: str) -> bool:
+        return not self._session.has_all_of((name,))
+
+    def _start_reading(self, reader: R) -> R:
+        """Keep a reader up to date from now on, and ask for its names."""
+        self._subscriptions[reader] = None
+        self._session.add_names(reader.names)
+        self._request_names()
+        if self._closed:
+            reader.end(self._failure)
+        return reader
+
+    def _unsubscribe(self, subscription: Reader[Any]) -> None:
         if self._subscriptions.pop(subscription, self) is None:
             self._session.remove_names(subscription.names)
             self._request_names()
@@ -181,32 +274,43 @@ class Client:
         if isinstance(event, Connected):
             for subscription in self._subscriptions:
                 subscription.hold()
+        elif isinstance(event, Disconnected):
+            for subscription in self._subscriptions:
+                subscription.lose()
         self._on_event(event)
 
     def _process(self, received: Received) -> None:
         """Hand the parts of a message on to the user and the subscriptions."""
         for refused in received.refused:
             self._on_event(refused)
-        self._end_beyond_limit([each for each in received.refused if each.code == Code.TOO_MANY_SYMBOLS])
+        self._end_unserved(received.refused)
         replica = self._session.replica
-        if received.changes is not None:
+        if received.moved:
             for subscription in self._subscriptions:
-                subscription.merge(replica.cursor, replica.time, received.changes)
+                subscription.merge(replica.cursor, replica.time, received.changes or {}, received.tables)
         if received.answered:
             self._answered.set()
             for subscription in self._subscriptions:
                 if subscription.held and self._session.has_all_of(subscription.names):
                     subscription.release(replica.cursor, replica.time)
+        if received.verified is False:
+            self._on_event(Mismatch(replica.cursor))
+            self._session.forget_copy()
+        self._verification.process(received)
 
-    def _end_beyond_limit(self, refused: list[Refused]) -> None:
-        """End the subscriptions of names for which the server has no room."""
-        if not refused:
-            return
-        names = {each.name for each in refused}
-        error = too_many(f"{shown(refused[0].name)} was refused: {refused[0].text}")
-        for subscription in [each for each in self._subscriptions if not names.isdisjoint(each.names)]:
-            self._unsubscribe(subscription)
-            subscription.end(error)
+    def _end_unserved(self, refused: list[Refused]) -> None:
+        """End the subscriptions of names for which the server has no room, and of tables that it does not have."""
+        errors: dict[str, ConfigError] = {}
+        for each in refused:
+            if each.code in _NO_ROOM:
+                errors[each.name] = too_many(f"{shown(each.name)} was refused: {each.text}")
+            elif each.code == Code.UNKNOWN_TABLE:
+                errors[each.name] = ConfigError(f"names: {shown(each.name)}: {each.text}")
+        for subscription in list(self._subscriptions) if errors else ():
+            error = next((errors[name] for name in subscription.names if name in errors), None)
+            if error is not None:
+                self._unsubscribe(subscription)
+                subscription.end(error)
 
     async def _run(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
         try:
@@ -231,7 +335,7 @@ class Client:
         while True:
             self._connection = self._new_connection()
             end = await self._connection.run(connected)
-            if self._connection.complete:
+            if self._connection.replied:
                 backoff.reset()
             if not connected_once or not end.retryable:
                 self.close(end.failure(self.url))
@@ -239,7 +343,7 @@ class Client:
                     task_status.started()
                 return
             wait = backoff.next_wait(end.retry_seconds, end.spread_seconds)
-            self._on_event(end.event(wait))
+            self._process_event(end.event(wait))
             await trio.sleep(wait)
 
     async def _watch_for_unmatched(self) -> None:
@@ -260,9 +364,9 @@ class Client:
     async def _unmatched(self, names: set[str]) -> set[str]:
         """Return the names that no instrument of the copy matches."""
         symbols = self._session.replica.symbols
-        found = {name for name in names if is_symbol(name) and name not in symbols}
-        for name in filter(is_pattern, names):
-            if not any(map(matcher([name]), symbols)):
+        found = {name for name in names if is_literal(name) and name not in symbols}
+        for name in names:
+            if not is_literal(name) and not any(map(matcher([name]), symbols)):
                 found.add(name)
                 await trio.lowlevel.checkpoint()  # each pattern without a match is compared with the whole market
         return found

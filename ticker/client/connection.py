@@ -19,9 +19,11 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ticker.client.connector import ObservedStream, Unreachable, first_of
 from ticker.client.events import Connected, Event
-from ticker.client.reconnect import LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
-from ticker.client.session import ClientSession, Received
+from ticker.client.received import Received
+from ticker.client.reconnect import DIFFERENT, LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
+from ticker.client.session import ClientSession
 from ticker.errors import ProtocolError
+from ticker.protocol.messages import Close
 from ticker.protocol.wire import MSGPACK
 from ticker.texts import excerpt
 
@@ -55,6 +57,8 @@ class Connection:
     ) -> None:
         self.complete = False
         """Whether it has brought everything that the client is subscribed to."""
+        self.replied = False
+        """Whether a REPLY came on it."""
         self._url = url
         self._dial = dial
         self._token = token
@@ -100,7 +104,7 @@ class Connection:
         except* LocalProtocolError:
             pass  # trio-websocket's answer to a ping that comes while it closes
         except* ProtocolError as broken:
-            end = ConnectionEnd(f"the server broke the protocol: {excerpt(str(first_of(broken)))}")
+            end = _broken(first_of(broken))
         return end
 
     async def _serve(
@@ -124,10 +128,15 @@ class Connection:
         self._connected = True
         connected()
         self._on_event(Connected(self._url, excerpt(welcome.session), self._session.replica.resuming))
+        self._on_received(self._session.take_withdrawn())
         nursery.start_soon(self._send_requests, websocket)
-        end = await self._listen(websocket, observed, nursery)
+        code = 1000
+        try:
+            end = await self._listen(websocket, observed, nursery)
+        except ProtocolError as broken:
+            end, code = _broken(broken), Close.PROTOCOL_ERROR
         with trio.move_on_after(_CLOSE_SECONDS):
-            await websocket.aclose()
+            await websocket.aclose(code)
         return end
 
     async def _send_requests(self, websocket: WebSocketConnection) -> None:
@@ -173,12 +182,15 @@ class Connection:
             if received.expiring:
                 nursery.start_soon(self._renew_token, websocket)
             self._hand_on(received)
+            if received.verified is False:
+                return DIFFERENT
 
     def _hand_on(self, received: Received) -> None:
         """Act on the parts of a message that do not end the connection."""
         if received.error is not None or self._session.has_requests:
             self._names_changed.set()  # names have to be requested again, or had to wait for a reply
         self.complete = self.complete or self._session.complete
+        self.replied = self.replied or received.replied
         self._on_received(received)
 
     async def _fresh_token(self) -> str:
@@ -198,6 +210,10 @@ class Connection:
             return
         with suppress(ConnectionClosed, Unreachable):  # then the connection will end, and the next one asks again
             await websocket.send_message(self._session.authenticate(await self._fresh_token()))
+
+
+def _broken(error: ProtocolError) -> ConnectionEnd:
+    return ConnectionEnd(f"the server broke the protocol: {excerpt(str(error))}")
 
 
 def _close_code(closed: ConnectionClosed) -> int | None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 
-from ticker.client.events import Connected, Disconnected, Event, Refused
+from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused
 from ticker.texts import excerpt
 
 _LOG = logging.getLogger("ticker")
 
 
 class EventLog:
-    """Logs refused names, names without an instrument, and lost connections: each new reason of an outage once."""
+    """Logs refused names, names without an instrument, copies that differ, and each new reason of an outage once."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -30,6 +30,8 @@ class EventLog:
             if event.reason not in self._reasons and len(self._reasons) < _MAX_REASONS:
                 self._reasons.add(event.reason)
                 _LOG.warning("ticker: %s: %s; trying again until it works", self._host, excerpt(event.reason))
+        elif isinstance(event, Mismatch):
+            _LOG.warning("ticker: %s: %s", self._host, event.text)
         elif not isinstance(event, Refused) or not event.pending:  # an unknown name may be known in a moment
             _LOG.warning("ticker: %s: %s", excerpt(event.name), excerpt(event.text))
 

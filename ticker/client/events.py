@@ -65,4 +65,19 @@ class Unmatched:
         return f"no instrument for {self.seconds:.0f} s; is it the right name? Should one appear, it will join"
 
 
-Event: TypeAlias = Connected | Disconnected | Refused | Unmatched
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """`Client.verify` has found that the copy is not what the service has at this cut.
+
+    The copy is dropped, and everything is subscribed anew on a new connection.
+    """
+
+    cut: int
+
+    @property
+    def text(self) -> str:
+        """A remark for people."""
+        return f"the copy differs from the service's at cut {self.cut}; it is dropped, and everything subscribed anew"
+
+
+Event: TypeAlias = Connected | Disconnected | Refused | Unmatched | Mismatch

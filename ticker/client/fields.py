@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypedDict, cast
 
+from ticker.client.rows import CandleRow, Level, LevelChange, TradeRow
+
 
 class Fields(TypedDict, total=False):
-    """Present values of an instrument by field name: prices and sizes are exact.
+    """Present values of an instrument, or of a table, by field name: prices and sizes are exact.
 
-    A feed's own fields stand beside these under their own names, as `int`, `str` or `Decimal`: `fields.get("mine")`.
-    `by_name` gives all of them the type of a value, for loops.
+    A table has `status` and `reason`, and either `bids` and `asks` (the best level first), or `trades`, or `candles`
+    (the latest last). A feed's own fields stand beside these under their own names, as `int`, `str` or `Decimal`:
+    `fields.get("mine")`. `by_name` gives all fields of an instrument the type of a value, for loops.
     """
 
     bid: Decimal
@@ -29,13 +32,21 @@ class Fields(TypedDict, total=False):
     time: int
     """Exchange time in microseconds since 1970 UTC."""
     status: str
-    """`live`, `stale`, `halted` or `closed`."""
+    """`live`, `stale`, `halted` or `closed`; any other word is of a later service, and counts as `stale`."""
     reason: str
     """The cause in a word, unless the status is `live`."""
+    bids: list[Level]
+    asks: list[Level]
+    trades: list[TradeRow]
+    candles: list[CandleRow]
 
 
 class ChangedFields(TypedDict, total=False):
-    """Changed values of an instrument by field name, None for a withdrawn one; otherwise as `Fields`."""
+    """Changed values by field name, None for a withdrawn one; otherwise as `Fields`.
+
+    Of a table these are the rows that changed. A level without a size is gone. Trades and bars are never withdrawn: a
+    copy made of changes keeps the latest, as many as the table has.
+    """
 
     bid: Decimal | None
     bid_size: Decimal | None
@@ -52,8 +63,12 @@ class ChangedFields(TypedDict, total=False):
     time: int | None
     status: str | None
     reason: str | None
+    bids: list[LevelChange]
+    asks: list[LevelChange]
+    trades: list[TradeRow]
+    candles: list[CandleRow]
 
 
 def by_name(fields: Fields | ChangedFields) -> Mapping[str, Decimal | int | str | None]:
-    """Return the same fields as a map, for code that treats all of them alike."""
+    """Return the fields of an instrument as a map, for code that treats all of them alike."""
     return cast("Mapping[str, Decimal | int | str | None]", fields)

@@ -10,7 +10,8 @@ The rules (PROTOCOL.md, sections 2 and 8):
 3. GOODBYE gives the reason, says whether to come back, and gives the shortest wait. A fatal ERROR gives the reason.
 4. Everything else is retried: an unreachable host, a failed TLS handshake, silence, a violation of the protocol.
 5. The wait is the server's (at most a day) or that of the backoff, whichever is longer. The backoff doubles with each
-   failure, and starts over after a connection that brought everything the client is subscribed to.
+   failure, and starts over after a connection on which a REPLY came: who greets and then fails is not called without
+   a pause.
 6. A first connection is not retried: `connect` raises `ConnectionFailed`.
 """
 
@@ -88,6 +89,7 @@ class ConnectionEnd:
 
 
 LOST = ConnectionEnd("the connection was lost")
+DIFFERENT = ConnectionEnd("the copy differs from the service's; everything is subscribed anew")
 NOT_COMPLETED = ConnectionEnd("the connection was not completed")
 NO_WEBSOCKET = ConnectionEnd("its answer opens no WebSocket; it is not a Ticker service")
 

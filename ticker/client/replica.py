@@ -2,26 +2,45 @@
 
 The rules are those of PROTOCOL.md, section 6:
 
-1. WELCOME starts a connection. Its epoch names the cache that cuts and instrument ids belong to.
-2. INSTRUMENTS says how to read an instrument's numbers. Scales only rise, and a higher scale changes no value.
+1. WELCOME starts a connection. Its epoch names the cache that cuts and ids belong to.
+2. INSTRUMENTS says how to read a record's numbers. Scales only rise, and a higher scale changes no value.
 3. DELTA and SNAPSHOT are applied whole, if their `since` is not beyond the cursor: changes are merged into the records
-   that the client holds, then the complete records of a SNAPSHOT replace earlier ones.
-4. After either, the copy equals the server's at `cut`, across all its instruments, and the cursor is `cut`.
-5. Changes of instruments that the client does not hold, and records of those it is not subscribed to, are ignored: the
-   client has unsubscribed while the message was on its way.
+   that the client holds, then the complete records of a SNAPSHOT replace earlier ones. Changes of records that the
+   client does not hold are ignored.
+4. REMOVED takes records out of the copy. So the server alone says what belongs to it.
+5. After each of these, the copy equals the server's at `cut`, across all its records, and the cursor is `cut`.
+
+A record is that of an instrument (`InstrumentState`) or of a table (`TableState`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, KeysView, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, cast
 
-from ticker.client.bounds import MAX_FIELD_NAME, MOST_FIELDS, check_definitions, check_fields, text_size
+from ticker.client.bounds import (
+    MAX_FIELD_NAME,
+    MOST_FIELDS,
+    check_definitions,
+    check_fields,
+    check_rows,
+    text_size,
+)
+from ticker.client.table_state import (
+    FIELDS_OF,
+    TableFields,
+    TableState,
+    check_side,
+    checked_rows,
+    table_name,
+)
 from ticker.errors import Code, Gap, ProtocolError
-from ticker.market import MAX_TEXT, NAMES, FieldKey, Kind, WireValue, field_kind, field_name, shown_value
+from ticker.market import MAX_TEXT, NAMES, Field, FieldKey, Kind, WireValue, field_kind, field_name, shown_value
 from ticker.numbers import MAX_INTEGER, is_plain_decimal, rescaled_number
-from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Snapshot, Welcome
+from ticker.protocol.digest import record_checksum, total
+from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Removed, Snapshot, Welcome
+from ticker.protocol.tables import BOOK, TableName
 from ticker.texts import shown
 
 Fields: TypeAlias = dict[str, Decimal | int | str | None]
@@ -63,6 +82,10 @@ class InstrumentState:
         """Return a value for people: prices, sizes and decimals as exact texts."""
         return shown_value(key, value, self.definition.price_scale, self.definition.size_scale)
 
+    def wire(self) -> dict[FieldKey, WireValue]:
+        """Return the present fields as on the wire."""
+        return self.values
+
     def fields(self, values: dict[FieldKey, WireValue]) -> Fields:
         """Return values of this instrument by field name."""
         named: Fields = {}
@@ -77,39 +100,64 @@ class InstrumentState:
         return self.fields(self.values)
 
 
-class Replica:
-    """The copy. `wants` tells whether the client is subscribed to a symbol at the moment."""
+State: TypeAlias = InstrumentState | TableState
+"""A record of the copy."""
 
-    def __init__(self, wants: Callable[[str], bool]) -> None:
-        self._wants = wants
+Changed: TypeAlias = dict[State, dict[FieldKey, WireValue]]
+"""The records that a message touched: of instruments with the fields that it changed, of tables with nothing."""
+
+
+class Replica:
+    """The copy."""
+
+    def __init__(self) -> None:
         self.epoch = ""
         self.cursor = 0
         self.time = 0
         """Time at which the cut of the cursor was closed, in microseconds since 1970 UTC, by the server's clock."""
+        self.run = 0
+        """Number of the server's life, as far as the client can tell: numbers of prints begin anew with each."""
         self.resuming = False
         """Whether the reply to RESUME is still to come: the cut of a HEARTBEAT is then the server's, not the copy's."""
         self._definitions: dict[int, Definition] = {}
+        self._tables: dict[int, TableName] = {}
+        """Those of the definitions that are tables."""
         self._defined_text = 0
         """Characters of all definitions."""
+        self._rows = 0
+        """Rows for which the tables of the copy have room."""
         self._ids: dict[str, int] = {}
-        self._states: dict[int, InstrumentState] = {}
-        self._by_symbol: dict[str, InstrumentState] = {}
+        self._states: dict[int, State] = {}
+        self._by_symbol: dict[str, State] = {}
 
     def __repr__(self) -> str:
         resuming = " resuming" if self.resuming else ""
-        return f"<Replica epoch={self.epoch!r} cursor={self.cursor} instruments={len(self._states)}{resuming}>"
+        return f"<Replica epoch={self.epoch!r} cursor={self.cursor} records={len(self._states)}{resuming}>"
 
-    def __iter__(self) -> Iterator[InstrumentState]:
+    def __iter__(self) -> Iterator[State]:
         return iter(self._states.values())
 
     @property
     def symbols(self) -> KeysView[str]:
-        """The symbols of the instruments in the copy."""
+        """The names of the records in the copy."""
         return self._by_symbol.keys()
 
     def find(self, symbol: str) -> InstrumentState | None:
         """Return the state of an instrument; None if the copy does not hold it."""
-        return self._by_symbol.get(symbol)
+        state = self._by_symbol.get(symbol)
+        return state if isinstance(state, InstrumentState) else None
+
+    def find_table(self, name: str) -> TableState | None:
+        """Return the state of a table; None if the copy does not hold it."""
+        state = self._by_symbol.get(name)
+        return state if isinstance(state, TableState) else None
+
+    def digest(self) -> int:
+        """Return the checksum of the copy (PROTOCOL.md, section 5)."""
+        return total(
+            record_checksum(number, (state.definition.price_scale, state.definition.size_scale), state.wire())
+            for number, state in self._states.items()
+        )
 
     def can_continue(self, message: Welcome) -> bool:
         """Return whether the server has the copy's epoch, and is not behind the copy."""
@@ -119,10 +167,14 @@ class Replica:
         """Begin a connection. Returns whether the copy is resumed on it; otherwise it is empty now."""
         self.resuming = resumable and self.can_continue(message)
         if not self.resuming:
+            if message.epoch != self.epoch:
+                self.run += 1
             self.epoch = message.epoch
             self.cursor, self.time = message.cut, message.time
             self._definitions.clear()
+            self._tables.clear()
             self._defined_text = 0
+            self._rows = 0
             self._ids.clear()
             self._states.clear()
             self._by_symbol.clear()
@@ -155,79 +207,149 @@ class Replica:
         self._definitions |= new
         self._ids |= ids
         for number, definition in new.items():
+            table = table_name(definition.symbol)
+            if table is not None:
+                self._tables[number] = table
             state = self._states.get(number)
             if state is not None:
                 state.redefine(definition)
 
-    def apply(self, message: Snapshot | Delta) -> dict[InstrumentState, dict[FieldKey, WireValue]]:
-        """Apply a data message whole and return the fields that it changed, by instrument; None where one is gone.
+    def apply(self, message: Snapshot | Delta) -> Changed:
+        """Apply a data message whole and return what it changed; a value is None where a field is gone.
 
         Raises `Gap` for one that does not follow the cursor, and `ProtocolError` for one that breaks the protocol; the
         copy is then as it was.
         """
-        if message.since > self.cursor:
-            raise Gap(message.since, self.cursor)
-        if message.cut < self.cursor:
-            raise ProtocolError(Code.MALFORMED, f"cut {message.cut} after cut {self.cursor}")
+        self._check_step(message)
         changes = self._checked(message.changes)
         records = self._checked(message.records) if isinstance(message, Snapshot) else {}
+        self._check_changes(changes)
+        rows = self._check_records(records)
+        changed: Changed = {}
         for number, fields in changes.items():
             state = self._states.get(number)
-            if state is not None and len(state.values) + len(fields) > MOST_FIELDS:  # else there cannot be too many
-                check_fields(number, state.values, fields)
-        for number, fields in records.items():
-            check_fields(number, (), fields)
-        changed: dict[InstrumentState, dict[FieldKey, WireValue]] = {}
-        for number, fields in changes.items():
-            state = self._states.get(number)
-            if state is not None:
+            if isinstance(state, TableState):
                 state.merge(fields)
-                changed[state] = fields
+                changed[state] = {}
+            elif state is not None:
+                changed[state] = plain = _plain(fields)
+                state.merge(plain)
         for number, fields in records.items():
-            definition = self._definitions[number]
-            if self._wants(definition.symbol):
-                before = self._states.get(number)
-                # Fields that the same message withdrew are gone as well.
-                gone = {**changed.pop(before, {}), **dict.fromkeys(before.values)} if before is not None else {}
-                state = InstrumentState(definition)
-                state.merge(fields)
-                self._states[number] = self._by_symbol[definition.symbol] = state
-                changed[state] = {**gone, **fields}
+            self._replace(number, fields, changed)
+        self._rows = rows
         self.cursor, self.time = message.cut, message.time
         return changed
+
+    def remove(self, message: Removed) -> list[State]:
+        """Take records out of the copy, and return those that it held.
+
+        Raises `Gap` and `ProtocolError` as `apply` does.
+        """
+        self._check_step(message)
+        removed = [self._states.pop(number) for number in message.ids if number in self._states]
+        for state in removed:
+            del self._by_symbol[state.definition.symbol]
+            if isinstance(state, TableState):
+                self._rows -= _room(state.table)
+        self.cursor = message.cut
+        return removed
 
     def heartbeat(self, message: Heartbeat) -> None:
         """Move the cursor to a cut through which nothing has changed."""
         if message.cut >= self.cursor and not self.resuming:
             self.cursor, self.time = message.cut, message.time
 
-    def drop_unwanted(self) -> list[InstrumentState]:
-        """Remove the instruments that the client is no longer subscribed to, and return them."""
-        dropped = [state for state in self._states.values() if not self._wants(state.definition.symbol)]
-        for state in dropped:
-            del self._states[state.definition.id]
-            del self._by_symbol[state.definition.symbol]
-        return dropped
+    def _replace(self, number: int, fields: TableFields, changed: Changed) -> None:
+        """Hold this complete record of an instrument or a table in place of any earlier one."""
+        definition = self._definitions[number]
+        before = self._states.get(number)
+        if number in self._tables:
+            table = before if isinstance(before, TableState) else TableState(definition, self._tables[number])
+            table.replace(fields)
+            self._states[number] = self._by_symbol[definition.symbol] = table
+            changed[table] = {}
+            return
+        plain = _plain(fields)
+        state = InstrumentState(definition)
+        state.merge(plain)
+        self._states[number] = self._by_symbol[definition.symbol] = state
+        if before is not None:  # fields that the same message withdrew are gone as well
+            plain = {**changed.pop(before, {}), **dict.fromkeys(before.values), **plain}
+        changed[state] = plain
 
-    def _checked(self, entries: Sequence[Any]) -> dict[int, dict[FieldKey, WireValue]]:
-        """Return entries by id. Raises `ProtocolError` for anything that is not an entry of a defined instrument."""
+    def _check_step(self, message: Snapshot | Delta | Removed) -> None:
+        """Check that a message follows the cursor. Raises `ProtocolError`."""
+        if message.since > self.cursor:
+            raise Gap(message.since, self.cursor)
+        if message.cut < self.cursor:
+            raise ProtocolError(Code.MALFORMED, f"cut {message.cut} after cut {self.cursor}")
+
+    def _check_changes(self, changes: dict[int, TableFields]) -> None:
+        """Check that no record held grows beyond its limits. Raises `ProtocolError`."""
+        for number, fields in changes.items():
+            state = self._states.get(number)
+            if isinstance(state, TableState):
+                state.check_merge(fields)
+            if state is not None and len(state.values) + len(fields) > MOST_FIELDS:  # else there cannot be too many
+                check_fields(number, state.values, fields)
+
+    def _check_records(self, records: dict[int, TableFields]) -> int:
+        """Check complete records, and return the rows for which all tables then have room. Raises `ProtocolError`."""
+        room = self._rows
+        for number, fields in records.items():
+            check_fields(number, (), fields)
+            table = self._tables.get(number)
+            if table is None:
+                continue
+            if number not in self._states:
+                room += _room(table)
+            for field in FIELDS_OF[table.kind] if table.kind == BOOK else ():
+                rows = fields.get(field)
+                if isinstance(rows, dict):
+                    check_side(self._definitions[number], table, rows)
+        check_rows(room)
+        return room
+
+    def _checked(self, entries: Sequence[Any]) -> dict[int, TableFields]:
+        """Return entries by id. Raises `ProtocolError` for anything that is not an entry of a defined record."""
         if len(entries) % 2:
             raise ProtocolError(Code.MALFORMED, "entries come in pairs of id and fields")
-        checked: dict[int, dict[FieldKey, WireValue]] = {}
+        checked: dict[int, TableFields] = {}
         for number, fields in zip(entries[::2], entries[1::2], strict=True):
             if type(number) is not int or number not in self._definitions:
                 raise ProtocolError(Code.MALFORMED, f"an entry of instrument {shown(number)}, which was not defined")
             if not isinstance(fields, dict) or number in checked:
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
+            rows = self._rows_of(number, fields) if number in self._tables else None
             known: dict[Any, Any] = {
                 key: tuple(value) if type(value) is list else value
                 for key, value in fields.items()
-                if type(key) is not int or key in NAMES
+                if (type(key) is not int or key in NAMES) and (rows is None or key not in rows)
             }
             if not all(type(key) in {int, str} and _is_allowed(key, value) for key, value in known.items()):
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: a field has a value that it cannot have")
-            checked[number] = known
+            checked[number] = {**known, **rows} if rows is not None else known
         return checked
+
+    def _rows_of(self, number: int, fields: dict[Any, Any]) -> TableFields:
+        """Return the rows in the fields of a table, by their key. Raises `ProtocolError`."""
+        definition, table = self._definitions[number], self._tables[number]
+        rows: TableFields = {}
+        for key, value in fields.items():
+            if type(key) is int and key in FIELDS_OF[table.kind]:
+                rows[key] = checked_rows(definition, key, value)
+            elif type(key) is not int or (key in NAMES and key not in {Field.STATUS, Field.REASON}):
+                raise ProtocolError(Code.MALFORMED, f"{definition.symbol}: a table has no field {shown(key)}")
+        return rows
+
+
+def _plain(fields: TableFields) -> dict[FieldKey, WireValue]:
+    """Return the fields of an instrument, none of which has rows."""
+    return cast("dict[FieldKey, WireValue]", fields)
+
+
+def _room(table: TableName) -> int:
+    return table.rows * len(FIELDS_OF[table.kind])
 
 
 def _is_allowed(key: FieldKey, value: object) -> TypeGuard[WireValue]:

@@ -2,29 +2,29 @@
 
 The rules:
 
-1. The user subscribes to names (symbols and patterns). A name goes from *wanted* to *requested* (on this connection) to
-   *confirmed* (its reply came, so the copy holds all of it).
+1. The user subscribes to names: symbols, tables and patterns. A name goes from *wanted* to *requested* (on this
+   connection) to *confirmed* (its reply came, so the copy holds all of it).
 2. On a new connection to the same epoch, confirmed names are resumed from the copy's cursor in the first request
    (`ticker.client.resume` decides). The others are subscribed.
-3. Nothing carries over to a new epoch. Fields of the copy that do not come again are reported as withdrawn.
-4. A name that was removed and added again is requested only after the reply to its unsubscribe: earlier records may be
-   older than the rest of the copy.
+3. The server says what enters the copy and what leaves it, in the order of its messages. So a name that is given up
+   and wanted again can be requested at once.
+4. What leaves the copy is reported as withdrawn at once, also when the copy starts afresh; its values may come again.
+   `Subscription` holds both back until they are one moment.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, KeysView
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from ticker.client.events import Refused
-from ticker.client.replica import Fields, Replica
-from ticker.client.resume import VanishedFields, max_request_bytes, may_resume
+from ticker.client.features import Features, features_of
+from ticker.client.received import Received
+from ticker.client.replica import InstrumentState, Replica, State
+from ticker.client.results import Admission, Digest, check_epoch, converted, refused_names
+from ticker.client.resume import max_request_bytes, may_resume
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_TEXT
 from ticker.protocol.messages import (
     Delta,
     Error,
@@ -32,12 +32,12 @@ from ticker.protocol.messages import (
     Goodbye,
     Heartbeat,
     Instruments,
+    Removed,
     Reply,
     Snapshot,
     Welcome,
     parse_server_message,
 )
-from ticker.protocol.symbols import Match, matcher
 from ticker.protocol.wire import Encoding
 from ticker.texts import excerpt
 
@@ -45,63 +45,50 @@ _REQUEST_OVERHEAD = 256
 """Bytes of a request besides its names, with room to spare."""
 
 
-class _Outcome(msgspec.Struct, array_like=True):
-    """An element of `outcomes`; further items are of a later version."""
-
-    name: str
-    code: int
-    text: str
-
-
-@dataclass(slots=True)
-class Received:
-    """The meaning of a message from the server."""
-
-    changes: dict[str, Fields] | None = None
-    """Changed fields by symbol, if it brought data (perhaps none)."""
-    refused: list[Refused] = field(default_factory=list)
-    answered: bool = False
-    """Whether it answered a request: the copy may be complete for more names."""
-    error: Error | None = None
-    goodbye: Goodbye | None = None
-    expiring: bool = False
-    """Whether the server asks for a fresh token."""
-    token_refused: str | None = None
-    """The reason why the fresh token was not accepted; a new connection with it may be."""
-
-
 class ClientSession:
     """One client over all its connections."""
 
     def __init__(self, encoding: Encoding, interval_ms: int | None = None) -> None:
         """`interval_ms` asks for at most one frame per so many milliseconds."""
-        self.replica = Replica(self._wants)
+        self.replica = Replica()
         self.heartbeat_seconds = 0.0
         """Interval at which the server gives a sign of life; 0 if it gives none."""
+        self.limits: dict[str, int] = {}
+        """Limits of the latest connection, as its WELCOME or the reply to `auth` told them."""
+        self.features = Features()
+        """What the service of the latest connection offers."""
         self._encoding = encoding
         self._interval_ms = interval_ms
         self._wanted: Counter[str] = Counter()
         self._requested: dict[str, None] = {}
-        self._declined: set[str] = set()
-        """Names that the server declined on this connection."""
-        self._match: Match | None = None
-        """Matches the symbols of the requested names; None until it is needed, as compiling patterns takes time."""
         self._in_sync: bool | None = None
         """Whether the requested names are the wanted ones; None until it is needed."""
+        self._declined: set[str] = set()
+        """Names that the server declined on this connection."""
         self._confirmed: set[str] = set()
         self._answered: set[str] = set()
         """Names for which the server has answered on this connection, in whatever way."""
         self._failed: set[str] = set()
         """Names of requests that were refused whole on this connection."""
+        self._touched: set[str] = set()
+        """Names that may have brought something into the copy, and of which the server has not said that it left."""
+        self._refusals = 0
+        """Messages that this client has refused since the last REPLY."""
         self._resume_first = False
         self._resume_id: int | None = None
         self._token_id: int | None = None
+        self._digest_id: int | None = None
+        self._verify = False
+        """Whether the copy's checksum is wanted."""
         self._unanswered: dict[int, set[str]] = {}
-        self._unsubscribing: set[int] = set()
-        """Ids of unsubscribes without a reply: until it comes, data may be from before them."""
+        self._giving_up: dict[int, set[str]] = {}
+        """Names of unsubscribes without a reply, by the request."""
         self._last_id = 0
         self._welcome: Welcome | None = None
-        self._vanished = VanishedFields()
+        self._heartbeat: Heartbeat | None = None
+        """The latest one of this connection: a copy that cannot be resumed begins at its cut."""
+        self._withdrawn: list[State] = []
+        """Records that left the copy, until a message reports them."""
 
     def __repr__(self) -> str:
         names = f"wanted={len(self._wanted)} requested={len(self._requested)} confirmed={len(self._confirmed)}"
@@ -110,22 +97,24 @@ class ClientSession:
     @property
     def complete(self) -> bool:
         """Whether the copy holds everything that is wanted and that the server has."""
-        return not self._unanswered and self._all_requested()
+        return not self._unanswered and self.in_sync
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the requested names are the wanted ones; compared only after either has changed."""
+        if self._in_sync is None:
+            self._in_sync = self._requested.keys() == self._wanted.keys()
+        return self._in_sync
 
     @property
     def has_requests(self) -> bool:
         """Whether `requests` would subscribe or unsubscribe names now."""
-        return not self._unsubscribing and not self._all_requested()
+        return not self.in_sync
 
     @property
     def names(self) -> KeysView[str]:
         """The wanted names."""
         return self._wanted.keys()
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """Limits of the latest connection, as its WELCOME told them."""
-        return self._welcome.limits if self._welcome is not None else {}
 
     def has_all_of(self, names: Iterable[str]) -> bool:
         """Return whether the server has answered for these names, so the copy has all that there is of them."""
@@ -147,31 +136,42 @@ class ClientSession:
         self._in_sync = None
 
     def begin(self, payload: bytes | str) -> Welcome:
-        """Begin a connection with its first payload. Raises `ProtocolError` if that is not WELCOME."""
+        """Begin a connection with its first payload. Raises `ProtocolError` if that is not WELCOME.
+
+        If the copy starts afresh, `take_withdrawn` reports the records that it had.
+        """
         message = parse_server_message(self._encoding.decode_message(payload))
         if not isinstance(message, Welcome):
             raise ProtocolError(Code.MALFORMED, "the first message of a connection is WELCOME")
-        if len(message.epoch) > MAX_TEXT:
-            raise ProtocolError(Code.MALFORMED, f"WELCOME: an epoch of more than {MAX_TEXT} characters")
-        self._welcome = message
+        check_epoch(message.epoch)
+        self.features = features_of(message.features)
+        self._welcome, self._heartbeat = message, None
+        self.limits = message.limits
         self.heartbeat_seconds = message.heartbeat_ms / 1000
-        self._unanswered.clear()
-        self._unsubscribing.clear()
-        self._declined.clear()
-        self._answered.clear()
-        self._failed.clear()
+        for of_the_last_connection in (self._unanswered, self._giving_up, self._declined, self._answered, self._failed):
+            of_the_last_connection.clear()
+        self._resume_id = self._token_id = self._digest_id = None
         self._confirmed &= self._wanted.keys()
         self._set_requested(sorted(self._confirmed))
-        self._drop_unwanted()
         kept = list(self.replica)
         request = self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})
-        resumable = may_resume(self.replica, message, self._confirmed, request)
+        resumable = may_resume(self.replica, message, self._confirmed, request, self._refusals)
         self._resume_first = self.replica.welcome(message, resumable=resumable)
         if not self._resume_first:
-            self._vanished.add(kept)
-            self._confirmed.clear()
-            self._set_requested([])
+            self._withdrawn += kept
+            self._start_afresh([])
         return message
+
+    def forget_copy(self) -> None:
+        """Have the copy start afresh on the next connection."""
+        self._confirmed.clear()
+
+    def take_withdrawn(self) -> Received:
+        """Return the records that left the copy when it started afresh as changes."""
+        withdrawn, self._withdrawn = self._withdrawn, []
+        received = Received()
+        received.withdraw(withdrawn)
+        return received
 
     def requests(self) -> list[bytes | str]:
         """Return the payloads to send, so that the names on the server become the wanted ones."""
@@ -182,24 +182,23 @@ class ClientSession:
             self._resume_id = self._last_id
         dropped = [name for name in self._requested if name not in self._wanted]
         added = [name for name in self._wanted if name not in self._requested]
-        if dropped or self._unsubscribing:
-            added = []  # rule 4
-        self._declined.difference_update(added)  # asked for again: the new outcome counts
-        self._answered.difference_update(added)
         if dropped or added:
             self._set_requested([name for name in self._requested if name in self._wanted] + added)
-        self._confirmed.difference_update(dropped)
-        self._answered.difference_update(dropped)
-        self._failed.difference_update(dropped)
-        for names in self._unanswered.values():
+        for names in (self._confirmed, self._answered, self._failed, self._declined, *self._unanswered.values()):
             names.difference_update(dropped)
-        if dropped:
-            self._drop_unwanted()
-            for batch in self._batches(dropped):
-                payloads.append(self._request("unsubscribe", symbols=batch))
-                self._unsubscribing.add(self._last_id)
+        for batch in self._batches(dropped):
+            payloads.append(self._request("unsubscribe", symbols=batch))
+            self._giving_up[self._last_id] = set(batch)
+        self._touched.update(added)
         payloads += [self._request("subscribe", symbols=batch, **self._interval()) for batch in self._batches(added)]
+        if self._verify and self._digest_id is None:
+            payloads.append(self._request("digest"))
+            self._digest_id = self._last_id
         return payloads
+
+    def verify(self) -> None:
+        """Have the copy compared with the server's: the next requests ask for its checksum."""
+        self._verify = True
 
     def receive(self, payload: bytes | str) -> Received:
         """Process one message.
@@ -207,14 +206,30 @@ class ClientSession:
         Raises `ProtocolError` for one that breaks the protocol: the connection is then of no use any more, the copy is
         as it was, and a new connection can resume it.
         """
-        message = parse_server_message(self._encoding.decode_message(payload))
+        try:
+            return self._process(parse_server_message(self._encoding.decode_message(payload)))
+        except ProtocolError:
+            self._refusals += 1
+            raise
+
+    def authenticate(self, token: str) -> bytes | str:
+        """Return the payload that presents a fresh token."""
+        payload = self._request("auth", token=token)
+        self._token_id = self._last_id
+        return payload
+
+    def _process(self, message: object) -> Received:
         received = Received()
         if isinstance(message, Snapshot | Delta):
-            received.changes = self._apply(message)
+            self._apply(message, received)
+        elif isinstance(message, Removed):
+            self._remove(message, received)
         elif isinstance(message, Instruments):
             self.replica.define(message)
         elif isinstance(message, Heartbeat):
+            self._heartbeat = message
             self.replica.heartbeat(message)
+            received.moved = True
         elif isinstance(message, Reply):
             self._process_reply(message, received)
         elif isinstance(message, Error):
@@ -225,79 +240,101 @@ class ClientSession:
             received.expiring = True
         return received
 
-    def authenticate(self, token: str) -> bytes | str:
-        """Return the payload that presents a fresh token."""
-        payload = self._request("auth", token=token)
-        self._token_id = self._last_id
-        return payload
-
     def _resume(self) -> dict[str, Any]:
-        epoch, cursor = self.replica.epoch, self.replica.cursor
-        return {"epoch": epoch, "cursor": cursor, "symbols": list(self._requested), **self._interval()}
+        names = list(self._requested)
+        forget = sorted(self._touched - self._confirmed)
+        request = {"epoch": self.replica.epoch, "cursor": self.replica.cursor, "symbols": names, **self._interval()}
+        return {**request, "forget": forget} if forget else request
 
-    def _apply(self, message: Snapshot | Delta) -> dict[str, Fields]:
-        changed = self.replica.apply(message)
-        changes = {state.definition.symbol: state.fields(fields) for state, fields in changed.items()}
-        self._vanished.complete(changes)
-        return changes
+    def _apply(self, message: Snapshot | Delta, received: Received) -> None:
+        received.moved = True
+        received.changes = changes = {}
+        for state, fields in self.replica.apply(message).items():
+            if isinstance(state, InstrumentState):
+                changes[state.definition.symbol] = state.fields(fields)
+            else:
+                received.tables.add(state.definition.symbol)
+
+    def _remove(self, message: Removed, received: Received) -> None:
+        received.withdraw(self.replica.remove(message))
 
     def _process_reply(self, message: Reply, received: Received) -> None:
         """Confirm the names of a request, but for the declined ones."""
+        refused = refused_names(message.result)
+        admission = converted(message.result, Admission, "auth") if message.id == self._token_id else None
+        digest = converted(message.result, Digest, "digest") if message.id == self._digest_id else None
+        if admission is not None and admission.epoch is not None:
+            check_epoch(admission.epoch)
         names = self._unanswered.pop(message.id, set())
-        self._unsubscribing.discard(message.id)
+        self._touched -= self._giving_up.pop(message.id, set()) - self._requested.keys()
+        self._refusals = 0
         if message.id == self._resume_id:
             self._resume_id, self.replica.resuming = None, False
+            self._touched &= self._requested.keys() | set().union(*self._giving_up.values())  # forgotten: the others
         # Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
-        received.refused = [each for each in _refused(message.result) if each.name in names]
+        received.refused = [each for each in refused if each.name in names]
         # The server keeps a symbol that it does not know yet: its values come when it appears.
         declined = {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
-        self._confirmed |= names - declined
+        self._confirmed = (self._confirmed | names) - declined
+        self._touched -= declined
+        self._declined |= declined
         self._answered |= names
-        received.answered = True
-        if declined:
-            self._decline(declined)
-        self._withdraw_vanished(received)
+        received.answered = received.replied = True
+        if admission is not None:
+            self._admit(admission)
+        if digest is not None:
+            self._digest_id, self._verify = None, False
+            if digest.cut == self.replica.cursor:
+                received.verified = digest.digest == self.replica.digest()
+            else:
+                received.unverified = f"the service's checksum is that of cut {digest.cut}, not {self.replica.cursor}"
 
-    def _withdraw_vanished(self, received: Received) -> None:
-        """Report the fields that are gone for good: no name without an answer can bring their instrument again."""
-        if self._vanished:
-            received.changes = self._vanished.take_withdrawals(matcher(self._wanted.keys() - self._answered)) or None
-
-    def _decline(self, names: set[str]) -> None:
-        """Drop the instruments of names that the server does not serve (any more): a resumed copy of them would age."""
-        self._declined |= names
-        self._match = None
-        self._drop_unwanted()
-
-    def _drop_unwanted(self) -> None:
-        """Drop instruments that are not requested; a later subscription to one may have begun with its old fields."""
-        self._vanished.add(self.replica.drop_unwanted())
+    def _admit(self, admission: Admission) -> None:
+        """Take over what a fresh token has changed."""
+        self._token_id = None
+        if admission.epoch is not None:
+            self.replica.epoch = admission.epoch
+        if admission.limits is not None:
+            self.limits = admission.limits
 
     def _process_error(self, message: Error, received: Received) -> None:
         """Refuse the names of a failed request; if it was the resume, start anew and request all names again."""
         received.error = message
-        if message.id is not None and message.id == self._token_id:
+        if message.id is None:
+            return
+        if message.id == self._token_id:
             received.token_refused = message.text
-        names = self._unanswered.pop(message.id, set()) if message.id is not None else set()
-        self._unsubscribing.discard(message.id or 0)
-        if self._welcome is not None and message.id is not None and message.id == self._resume_id:
+        if message.id == self._digest_id:
+            self._digest_id, self._verify = None, False
+            received.unverified = excerpt(message.text)
+        names = self._unanswered.pop(message.id, set())
+        self._giving_up.pop(message.id, None)
+        if self._welcome is not None and message.id == self._resume_id:
             self._resume_id = None
-            self._vanished.add(self.replica)
+            received.withdraw(self.replica)
             self.replica.welcome(self._welcome, resumable=False)
-            self._confirmed.clear()
-            self._answered.clear()
-            self._set_requested([name for name in self._requested if name not in names])
+            if self._heartbeat is not None:
+                self.replica.heartbeat(self._heartbeat)
+            self._start_afresh([name for name in self._requested if name not in names])
         else:
             received.refused = [Refused(name, message.code, excerpt(message.text)) for name in sorted(names)]
             self._failed |= names
+            self._touched -= names
             self._answered |= names
             received.answered = True
-            self._withdraw_vanished(received)
+
+    def _start_afresh(self, requested: list[str]) -> None:
+        """The copy is empty; of the names on this connection only these are requested so far."""
+        self._refusals = 0
+        for names in (self._confirmed, self._answered, self._declined, self._failed):
+            names.clear()
+        self._set_requested(requested)
+        self._touched = set(requested)
 
     def _batches(self, names: list[str]) -> Iterator[list[str]]:
         """Iterate over the names in batches that each fit into a request."""
         batch: list[str] = []
-        capacity = left = max_request_bytes(self._welcome) - _REQUEST_OVERHEAD
+        capacity = left = max_request_bytes(self.limits) - _REQUEST_OVERHEAD
         for name in names:
             size = len(self._encoding.encode_request({name: 0}))
             if batch and size > left:
@@ -310,7 +347,7 @@ class ClientSession:
 
     def _request(self, op: str, **request: Any) -> bytes | str:  # noqa: ANN401  # the fields of any request
         self._last_id += 1
-        self._unanswered[self._last_id] = set() if op in {"unsubscribe", "auth"} else set(request["symbols"])
+        self._unanswered[self._last_id] = set(request["symbols"]) if op in {"subscribe", "resume"} else set()
         return self._encoding.encode_request({"op": op, "id": self._last_id, **request})
 
     def _interval(self) -> dict[str, int]:
@@ -318,24 +355,4 @@ class ClientSession:
 
     def _set_requested(self, names: Iterable[str]) -> None:
         self._requested = dict.fromkeys(names)
-        self._in_sync = self._match = None
-
-    def _wants(self, symbol: str) -> bool:
-        if self._match is None:
-            self._match = matcher(self._requested.keys() - self._declined)
-        return bool(self._match(symbol))
-
-    def _all_requested(self) -> bool:
-        """Return whether the requested names are the wanted ones; compared only after either has changed."""
-        if self._in_sync is None:
-            self._in_sync = self._requested.keys() == self._wanted.keys()
-        return self._in_sync
-
-
-def _refused(result: dict[str, Any]) -> list[Refused]:
-    """Return the outcomes of a reply that are not OK. Raises `ProtocolError` if they are not outcomes."""
-    try:
-        outcomes = msgspec.convert(result.get("outcomes", []), list[_Outcome])
-    except msgspec.ValidationError as error:
-        raise ProtocolError(Code.MALFORMED, f"outcomes are [name, code, text]: {error}") from None
-    return [Refused(each.name, each.code, excerpt(each.text)) for each in outcomes if each.code != Code.OK]
+        self._in_sync = None

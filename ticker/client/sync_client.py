@@ -1,4 +1,4 @@
-"""The client for scripts and notebooks: an ordinary iterator, with the asynchronous client running in a thread.
+"""The client for scripts and notebooks: an ordinary iterator, and one call, with the asynchronous client in a thread.
 
 There is no queue between the two: the iterator asks the subscription for its next change, and waits. So a slow script
 gets fewer and fuller changes, as any slow consumer does.
@@ -7,6 +7,7 @@ gets fewer and fuller changes, as any slow consumer does.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +21,11 @@ from ticker.client.arguments import listed_names
 from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
+from ticker.client.fields import Fields
 from ticker.client.subscription import Change, Subscription
+from ticker.errors import ConfigError, ConnectionFailed
 from ticker.net.clocks import on_running_clock
+from ticker.texts import shown
 
 
 def watch(
@@ -33,8 +37,9 @@ def watch(
     interval_ms: int | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Iterator[Change]:
-    """Iterate over the changes of a list of symbols and patterns, for ever; the other arguments are those of `connect`.
+    """Iterate over the changes of a list of symbols, tables and patterns, for ever.
 
+    The other arguments are those of `connect`.
     The connection is made at the first step and closed when the iterator is closed, or is no longer used. `on_event` is
     called in the client's thread.
 
@@ -43,6 +48,49 @@ def watch(
     """
     client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
     return _iterate(client, listed_names(names))
+
+
+def snapshot(
+    url: str,
+    names: Iterable[str],
+    *,
+    ca: str | Path | None = None,
+    token: Token | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    timeout: float = 30.0,
+) -> dict[str, Fields]:
+    """Return the present values of a list of symbols, tables and patterns, by name; what does not exist is not in it.
+
+    Of a table these are all its rows. Other arguments are those of `connect`. Raises `ConfigError` if `names` is no
+    list of names, the exceptions of `connect` and `Client.subscribe`, and `ConnectionFailed` if there is no complete
+    answer after `timeout` seconds.
+    """
+    listed = listed_names(names)
+    if not 0 < timeout < math.inf:
+        raise ConfigError(f"timeout: {shown(timeout)}; give a number of seconds above 0")
+    client = partial(connect, url, ca=ca, token=token, on_event=on_event)
+    result: queue.SimpleQueue[dict[str, Fields] | BaseException] = queue.SimpleQueue()
+
+    async def run() -> dict[str, Fields]:
+        with trio.move_on_after(timeout):
+            async with client() as connected, connected.subscribe(*listed) as subscription:
+                await subscription.complete()
+                return {name: connected.values(name) for name in subscription.select(connected.names)}
+        raise ConnectionFailed(f"{url}: no complete answer within {timeout:g} s", retryable=True)
+
+    def run_in_thread() -> None:
+        try:
+            result.put(on_running_clock(run)())
+        except BaseException as error:  # noqa: BLE001  # raised in the calling thread
+            result.put(error)
+
+    thread = threading.Thread(target=run_in_thread, name="ticker-client", daemon=True)
+    thread.start()
+    values = result.get()
+    thread.join()
+    if isinstance(values, BaseException):
+        raise values
+    return values
 
 
 def _iterate(client: Callable[[], AbstractAsyncContextManager[Client]], names: tuple[str, ...]) -> Iterator[Change]:

@@ -82,7 +82,7 @@ class Screen:
             self._remarks[event.name] = event.text
             if is_pattern(event.name):
                 self._unmatched[event.name] = matcher([event.name])
-        else:
+        elif isinstance(event, Disconnected):
             self._state = Text(f"{printable(event.reason)}; trying again in {event.retry_seconds:.1f} s", "bold red")
 
     def _drop_remarks(self, symbol: str) -> None:

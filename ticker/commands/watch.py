@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ticker.client.client import Client, connect
-from ticker.client.events import Connected, Disconnected, Event
+from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
 from ticker.client.fields import by_name
 from ticker.client.subscription import Change, Subscription
 from ticker.commands.cells import json_values
@@ -134,4 +134,4 @@ def event_text(event: Event) -> str:
         return f"{'resumed' if event.resumed else 'connected'} {event.url}"
     if isinstance(event, Disconnected):
         return f"disconnected: {printable(event.reason)}; trying again in {event.retry_seconds:.1f} s"
-    return printable(f"{event.name}: {event.text}")
+    return printable(f"{event.name}: {event.text}" if isinstance(event, Refused | Unmatched) else event.text)
