@@ -47,28 +47,32 @@ def node() -> str:
 
 def typescript() -> list[str]:
     """Command of the TypeScript compiler, which npm installs on first use. Without npm, the test is skipped."""
-    folder = ROOT / ".venv" / "node" / f"typescript-{TYPESCRIPT}"
-    compiler = folder / "node_modules" / "typescript" / "bin" / "tsc"
-    command = [node(), str(compiler)]
+    return [node(), str(package_file("typescript", TYPESCRIPT, "bin/tsc"))]
+
+
+def package_file(package: str, version: str, path: str) -> Path:
+    """The file of a package, which npm installs on first use. Without npm, the test is skipped."""
+    folder = ROOT / ".venv" / "node" / f"{package}-{version}"
+    file = folder / "node_modules" / package / path
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if compiler.exists():
-            return command
+        if file.exists():
+            return file
         install = [require(NPM), "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund"]
         try:
             done = subprocess.run(
-                [*install, f"typescript@{TYPESCRIPT}"],
+                [*install, f"{package}@{version}"],
                 capture_output=True,
                 text=True,
                 check=False,
                 timeout=NPM_SECONDS,
             )
         except subprocess.TimeoutExpired:
-            missing(f"npm took more than {NPM_SECONDS} s to install TypeScript {TYPESCRIPT}: try again online")
+            missing(f"npm took more than {NPM_SECONDS} s to install {package} {version}: try again online")
         if done.returncode != 0:
-            missing(f"npm could not install TypeScript {TYPESCRIPT}: {done.stderr.strip()[-200:]}")
-    return command
+            missing(f"npm could not install {package} {version}: {done.stderr.strip()[-200:]}")
+    return file
 
 
 def environment() -> dict[str, str]:

@@ -20,6 +20,7 @@ from tests.web.javascript import SCRIPTS, Batch, batch, node
 from ticker.client.session import ClientSession
 from ticker.commands.cells import shown
 from ticker.errors import ProtocolError
+from ticker.market import Status
 from ticker.numbers import MAX_INTEGER
 from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
@@ -32,8 +33,9 @@ def javascript() -> Iterator[Batch]:
         yield made
 
 
-def test_its_state_machine_does_what_the_protocol_says() -> None:
-    command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / "session.test.mjs")]
+@pytest.mark.parametrize("part", ["session", "names", "tables", "readers"])
+def test_its_state_machine_does_what_the_protocol_says(part: str) -> None:
+    command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / f"{part}.test.mjs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout
     assert "\n# pass " in done.stdout
@@ -143,12 +145,13 @@ SYMBOLS = st.text(st.characters(categories=["L", "N", "S"]), min_size=1, max_siz
     ["constructor", "__proto__", "toString", "A", "B"]
 )
 OWN_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True) | st.sampled_from(["constructor", "valueof"])
-NUMBERS, TEXT_FIELDS, UNKNOWN = [*range(1, 12)], [14, 15], [0, 16, 99, 65_535]
+NUMBERS, UNKNOWN = [*range(1, 12)], [0, 20, 99, 65_535]
 PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
     st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
     | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())
-    | st.tuples(st.sampled_from(TEXT_FIELDS), TEXTS | st.none())
+    | st.tuples(st.just(14), st.sampled_from([*Status]) | st.none())
+    | st.tuples(st.just(15), TEXTS | st.none())
     | st.tuples(st.sampled_from(UNKNOWN), INTEGERS | TEXTS | st.none() | st.lists(INTEGERS, max_size=3))
     | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none() | st.tuples(PLAIN).map(list)),
     max_size=20,
@@ -199,7 +202,7 @@ def conversations(draw: st.DrawFn) -> Made:
         elif kind == "snapshot":
             messages.append([5, since, cut, moment, draw(entries(ids)), draw(entries(ids)), *draw(LATER)])
         else:
-            messages.append([draw(st.integers(10, MAX_INTEGER) | st.integers(-MAX_INTEGER, 0)), *draw(LATER)])
+            messages.append([draw(st.integers(11, MAX_INTEGER) | st.integers(-MAX_INTEGER, 0)), *draw(LATER)])
     return Made(messages, draw(st.randoms(use_true_random=False)))
 
 

@@ -88,11 +88,11 @@ async def test_many_refused_names_are_one_line_and_end_the_loop() -> None:
 async def test_a_name_that_cannot_be_one_is_said_once_while_nothing_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    async with alone(f"https://127.0.0.1:{port}", "iterate", "events", "A", "a b") as client:
+    async with alone(f"https://127.0.0.1:{port}", "iterate", "events", "A", "a,b") as client:
         await client.until(lambda said: said.count("\n") >= 2)
         with trio.move_on_after(1.5):  # it tries again some times
             await client.until(lambda _: False)
-        assert client.said.count("ticker: a b: it is neither a symbol nor a pattern") == 1
+        assert client.said.count("ticker: a,b: it is neither a symbol nor a pattern") == 1
 
 
 # Connections

@@ -1,4 +1,4 @@
-"""ticker/web/ticker.js on the golden frames of PROTOCOL.md, in Node and in Chromium; and the examples of its README."""
+"""ticker/web/ticker.js on the golden frames of PROTOCOL.md, in Node and in Chromium."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
-from tests.web.browser import Market, browser, market, page_of
-from tests.web.javascript import ROOT, SCRIPTS, WEB, environment, node
+from tests.web.browser import Market, browser, market
+from tests.web.javascript import ROOT, SCRIPTS, node
 
 GOLDEN = (ROOT / "tests" / "golden_frames.json").read_text()
 
@@ -71,40 +70,3 @@ def test_chromium_agrees_with_the_golden_frames_on_the_modules_of_the_service(ch
     page.context.close()
     assert result["failed"] == []
     assert result["passed"] == checks_in_node()
-
-
-def example(language: str) -> str:
-    """The one example in this language of ticker/web/README.md."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", (WEB / "README.md").read_text(), re.DOTALL)
-    return str(found)
-
-
-def test_the_example_of_the_readme_for_a_page_shows_prices(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.route("**/example.html", lambda route: route.fulfill(body=example("html"), content_type="text/html"))
-        page.goto(f"{served.url}example.html")
-        expect(page.locator("#prices")).to_have_text(re.compile(r"^1\.08514 at 20\d\d-\d\d-\d\dT.*Z$"))
-
-
-def test_the_examples_of_the_readme_are_all_run() -> None:
-    languages = re.findall(r"```(\w+)\n", (WEB / "README.md").read_text())
-    assert sorted(languages) == ["html", "js"]
-
-
-def test_it_installs_from_its_folder_and_the_example_for_node_prints_prices(tmp_path: Path, served: Market) -> None:
-    (tmp_path / "node_modules").mkdir()
-    (tmp_path / "node_modules" / "ticker-push-client").symlink_to(WEB, target_is_directory=True)
-    text = example("js")
-    assert "https://localhost:8443" in text
-    program = tmp_path / "example.mjs"
-    program.write_text(
-        text.replace("https://localhost:8443/", served.url).replace("https://localhost:8443", served.url)
-    )
-    with subprocess.Popen(
-        [node(), str(program)], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as run:
-        assert run.stdout is not None
-        lines = sorted(run.stdout.readline() for _ in range(2))
-        run.kill()
-    assert re.fullmatch(r"\d{16} EURUSD \{ bid: '1.08514' \}\n", lines[0]), lines
-    assert re.fullmatch(r"\d{16} XAUUSD \{ bid: '4152.30' \}\n", lines[1]), lines

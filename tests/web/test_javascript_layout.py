@@ -17,7 +17,8 @@ from ticker.server.files import Files
 DASHBOARD = sorted((WEB / "dashboard").glob("*.js"))
 PURE = (
     *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session"),
-    *("instruments", "transport_choice", "texts", "vanished", "arguments", "batches"),
+    *("instruments", "transport_choice", "texts", "vanished", "arguments", "batches", "names", "verdict", "digest"),
+    *("tables", "rows", "record", "features", "table_changes", "pending", "given", "bar_times"),
 )
 IMPURE_GLOBALS = re.compile(
     r"\b(setTimeout|setInterval|clearTimeout|queueMicrotask|requestAnimationFrame|fetch|WebSocket|XMLHttpRequest"

@@ -113,12 +113,12 @@ async def _until_gone(client: Program, symbol: str) -> None:
 @BOTH
 async def test_what_the_server_does_not_take_is_told_and_the_rest_is_served(transport: str) -> None:
     async with serving(*DECLARED) as service, program(service.url, transport=transport) as client:
-        await client.tell("subscribe", **{"as": "s", "names": ["A", "LATER", "B*", "two words"]})
+        await client.tell("subscribe", **{"as": "s", "names": ["A", "LATER", "B*", "no,name", "A book:7"]})
         await client.until_value("A", "bid", "1.00")
-        while not {"LATER", "two words"} <= {told.get("refused") for told in client.told}:
+        while not {"LATER", "no,name", "A book:7"} <= {told.get("refused") for told in client.told}:
             await client.until(lambda told: "refused" in told)
         codes = {told["refused"]: told["code"] for told in client.told if "refused" in told}
-        assert codes == {"LATER": 6, "two words": 7}
+        assert codes == {"LATER": 6, "no,name": 7, "A book:7": 12}
         await service.publish(Instrument("LATER"), update("LATER", bid="5.00"))
         await client.until_value("LATER", "bid", "5.00")
 

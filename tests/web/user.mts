@@ -1,6 +1,9 @@
 // For test_javascript_types.py: a program of a user, compiled against the declarations of the client.
 
-import { TickerError, connect, matcher, type Change, type Fields, type Instrument, type Subscription } from "ticker-push-client";
+import {
+  TickerError, connect, matcher, snapshot,
+  type Book, type Candles, type Change, type Fields, type Instrument, type Level, type Subscription, type Trade,
+} from "ticker-push-client";
 
 const client = connect("https://localhost:8443", { intervalMs: 100, token: async () => "a token" });
 client.addEventListener("change", (event) => {
@@ -30,12 +33,41 @@ try {
 
 const values: Readonly<Fields> = client.values("EURUSD");
 const bid: string | undefined = values.bid;
-const own: string | number | undefined = values["note"];
+const own = values["note"];
+if (typeof own === "string" || typeof own === "number") console.log(own);
 const found: { instruments: Instrument[]; more: boolean } = await client.search("*", { after: "A" });
 const matches: boolean = matcher("EUR*", "XAU?")("EURUSD");
-console.log(bid, own, found.instruments[0]?.metadata["name"], matches, (await client.stats())["cut"], await client.ping());
+console.log(bid, found.instruments[0]?.metadata["name"], matches, (await client.stats())["cut"], await client.ping());
+
+const book: Book = client.book("BTC-USD", 10);
+book.addEventListener("change", (event) => console.log(event.book.bids[0]?.[0].length));
+const best: Level | undefined = book.bids[0];
+const status: "live" | "stale" | "halted" | "closed" = book.status;
+for await (const { asks, cut, reason } of book) console.log(best, status, asks[0]?.[1].length, cut.toFixed(), reason?.length);
+for await (const trade of client.trades("BTC-USD")) {
+  const { price, missed, side }: Trade = trade;
+  const taker: "buy" | "sell" | null = side;
+  console.log(price.length, missed.toFixed(), taker, trade.time.getTime());
+}
+const candles: Candles = client.candles("BTC-USD", "1m", 300, { fill: true });
+const unbind: () => void = candles.bindTo({
+  setData: (data: { time: number; open: number }[]) => console.log(data.length),
+  update: (bar: { time: number; open: number }) => console.log(bar.open),
+});
+candles.bindTo({ setData: () => {}, update: () => {} }, ({ start, volume }) => ({ time: start, value: Number(volume) }));
+unbind();
+for await (const bar of candles) console.log(bar.start.toFixed(), bar.close.length, bar.volume?.length, bar.trades?.toFixed());
+const size: string | null | undefined = (await subscription.next()).value?.changes["BTC-USD book:10"]?.bids?.[0]?.[1];
+const verified: boolean = await client.verify();
+const held: Record<string, Readonly<Fields>> = await snapshot("https://localhost:8443", ["EURUSD", "* book:10"]);
+client.addEventListener("mismatch", ({ cut }) => console.log(cut.toFixed(), size, verified, held, client.features?.book[0]));
 
 // Errors that the declarations catch.
+
+// @ts-expect-error a depth is a number
+client.book("BTC-USD", "10");
+// @ts-expect-error what a book shows is the service's
+book.bids[0][0] = "1";
 
 // @ts-expect-error a symbol is a text
 client.values(1);

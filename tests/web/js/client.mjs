@@ -3,12 +3,29 @@
 import { createInterface } from "node:readline";
 import { Client } from "../../../ticker/web/client/client.js";
 import { TIMING, baseOf } from "../../../ticker/web/client/options.js";
+import { snapshot } from "../../../ticker/web/ticker.js";
 
 // A network in which WebSockets do not work.
 class Blocked extends WebSocket {
   constructor(address, protocols) {
     super(address.replace("/v1/stream", "/nowhere"), protocols);
   }
+}
+
+/** A network in which these bytes of a message become other ones, so many times. */
+function altering({ from, to, times }) {
+  const [before, after] = [from, to].map((hex) => Buffer.from(hex, "hex"));
+  const altered = (data) => {
+    const bytes = Buffer.from(data);
+    const at = bytes.indexOf(before);
+    if (at < 0 || times-- <= 0) return data;
+    return Uint8Array.from([...bytes.subarray(0, at), ...after, ...bytes.subarray(at + before.length)]).buffer;
+  };
+  return class extends WebSocket {
+    set onmessage(handler) {
+      super.onmessage = handler && (({ data }) => handler({ data: altered(data) }));
+    }
+  };
 }
 
 class Program {
@@ -22,10 +39,11 @@ class Program {
     console.log(JSON.stringify({ client: this.label, ...told }));
   }
 
-  connect({ url, options: { tokens, page, blocked, without, timing, ...options } }) {
+  connect({ url, options: { tokens, page, blocked, altered, without, timing, ...options } }) {
     // Each token is for one call; the last one stays.
     if (tokens) options.token = async () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
     if (blocked) options.WebSocket = Blocked;
+    if (altered) options.WebSocket = altering(altered);
     if (without) options.WebSocket = null;
     if (page) globalThis.document = this.page;
     this.client = new Client(baseOf(url), options, { ...TIMING, ...timing });
@@ -34,6 +52,7 @@ class Program {
       this.print({ state, reason, retryMs, resumed, code, status, closeCode, transport: this.client.transport });
     });
     this.client.addEventListener("unmatched", ({ name, seconds }) => this.print({ unmatched: name, seconds }));
+    this.client.addEventListener("mismatch", ({ cut }) => this.print({ mismatch: cut }));
     this.client.addEventListener("refused", ({ name, code, text }) => this.print({ refused: name, code, text }));
   }
 
@@ -55,6 +74,48 @@ class Program {
         this.print({ ended: as, because: message, code, status, closeCode, kind: name });
       },
     );
+  }
+
+  /** A book, trades or candles. */
+  read({ as, kind, given, idle }) {
+    const reader = this.client[kind](...given);
+    this.subscriptions.set(as, reader);
+    reader.addEventListener("change", ({ trades, bars }) => this.print({ event: as, ...this.view({ as }), trades, bars }));
+    if (!idle) this.follow({ as });
+  }
+
+  /** Not awaited: the loop lasts as long as the reader. */
+  follow({ as }) {
+    const loop = async () => {
+      for await (const item of this.subscriptions.get(as)) {
+        this.print({ reader: as, ...(item === this.subscriptions.get(as) ? this.view({ as }) : item) });
+      }
+    };
+    loop().then(
+      () => this.print({ ended: as }),
+      ({ message, code }) => this.print({ ended: as, because: message, code }),
+    );
+  }
+
+  view({ as }) {
+    const { name, status, reason, cut, timeUs, bids, asks, latest, bars } = this.subscriptions.get(as);
+    return { name, status, reason, cut, timeUs, bids, asks, latest, bars };
+  }
+
+  complete({ as }) {
+    return this.subscriptions.get(as).complete();
+  }
+
+  verify() {
+    return this.client.verify();
+  }
+
+  features() {
+    return this.client.features;
+  }
+
+  snapshot({ url, names, options }) {
+    return snapshot(url, names, options);
   }
 
   unsubscribe({ as }) {

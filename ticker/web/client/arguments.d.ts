@@ -6,6 +6,19 @@ import { TickerError } from "./errors.js";
  */
 export declare function checkNames(names: unknown[]): void;
 /**
+ * Check the arguments for a table of an instrument.
+ * @param {string} method
+ * @param {unknown} symbol
+ * @param {string} counted
+ * @param {unknown} count
+ */
+export declare function checkTable(method: string, symbol: unknown, counted: string, count: unknown): void;
+/**
+ * Check the period of candles.
+ * @param {unknown} period
+ */
+export declare function checkPeriod(period: unknown): void;
+/**
  * Check the types of the options of `connect`.
  * @param {import("./options.js").Options} options
  */
@@ -17,7 +30,8 @@ export declare function checkOptions(options: import("./options.js").Options): v
  */
 export declare function checkCounts(names: Set<string>, limits: Map<string, number>): void;
 /**
- * The error for more names than the server takes on one connection.
+ * The error for more names, or more tables of them, than the server takes on one connection.
  * @param {string} text
+ * @param {number} [code]
  */
-export declare function tooMany(text: string): TickerError;
+export declare function tooMany(text: string, code?: number): TickerError;

@@ -1,7 +1,8 @@
 /** Checks of arguments that users give: each error names the argument and the remedy. */
 
 import { Code, TickerError } from "./errors.js";
-import { isPattern } from "./symbols.js";
+import { isName, isPattern } from "./symbols.js";
+import { tableOf } from "./tables.js";
 import { excerpt } from "./texts.js";
 
 /** @param {unknown} value */
@@ -21,6 +22,33 @@ export function checkNames(names) {
     const remedy = listed ? "give each name as an argument of its own: subscribe(...names)" : "give a text";
     throw new TickerError(`subscribe: name ${index + 1} is ${typeOf(name)}, and no symbol or pattern; ${remedy}`);
   });
+}
+
+/**
+ * Check the arguments for a table of an instrument.
+ * @param {string} method
+ * @param {unknown} symbol
+ * @param {string} counted
+ * @param {unknown} count
+ */
+export function checkTable(method, symbol, counted, count) {
+  if (typeof symbol !== "string" || !isName(symbol) || symbol.includes(" ") || isPattern(symbol)) {
+    const example = typeof symbol === "string" && isPattern(symbol) ? `; tables of many: subscribe("${excerpt(symbol)} book:10")` : "";
+    const found = typeof symbol === "string" ? excerpt(symbol) : typeOf(symbol);
+    throw new TickerError(`${method}: symbol: ${found}; give the symbol of one instrument${example}`);
+  }
+  if (!Number.isSafeInteger(count) || Number(count) < 1) {
+    throw new TickerError(`${method}: ${counted}: ${excerpt(count)}; give a whole number, 1 or more`);
+  }
+}
+
+/**
+ * Check the period of candles.
+ * @param {unknown} period
+ */
+export function checkPeriod(period) {
+  if (typeof period === "string" && /^[1-9][0-9]{0,3}[smhd]$/.test(period)) return;
+  throw new TickerError(`candles: period: ${excerpt(period)}; give a number and s, m, h or d, such as 1m`);
 }
 
 /**
@@ -54,6 +82,11 @@ export function checkOptions(options) {
 export function checkCounts(names, limits) {
   const most = limits.get("max_symbols") ?? Infinity;
   if (names.size > most) throw tooMany(`${names.size} symbols and patterns; this connection may have ${most}`);
+  const mostTables = limits.get("max_tables") ?? Infinity;
+  if (names.size > mostTables) {
+    const tables = [...names].filter((name) => tableOf(name) && !isPattern(name)).length;
+    if (tables > mostTables) throw tooMany(`${tables} tables; this connection may have ${mostTables}`, Code.TOO_MANY_TABLES);
+  }
   const mostPatterns = limits.get("max_patterns") ?? Infinity;
   if (names.size <= mostPatterns) return;
   const patterns = [...names].filter(isPattern).length;
@@ -61,10 +94,11 @@ export function checkCounts(names, limits) {
 }
 
 /**
- * The error for more names than the server takes on one connection.
+ * The error for more names, or more tables of them, than the server takes on one connection.
  * @param {string} text
+ * @param {number} [code]
  */
-export function tooMany(text) {
+export function tooMany(text, code = Code.TOO_MANY_SYMBOLS) {
   const remedy = "subscribe fewer (a pattern stands for many), use several clients, or raise the service's limits";
-  return new TickerError(`subscribe: ${text}; ${remedy}`, Code.TOO_MANY_SYMBOLS);
+  return new TickerError(`subscribe: ${text}; ${remedy}`, code);
 }

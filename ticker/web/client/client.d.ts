@@ -1,7 +1,11 @@
 /** The client: subscriptions, values and requests over a connection that lasts. */
+import { Book } from "./book.js";
+import { Candles } from "./candles.js";
 import { TypedEventTarget } from "./events.js";
 import { Subscription } from "./subscription.js";
+import { Trades } from "./trades.js";
 export type ChangeEvent = import("./events.js").ChangeEvent;
+export type MismatchEvent = import("./events.js").MismatchEvent;
 export type RefusedEvent = import("./events.js").RefusedEvent;
 export type State = import("./events.js").State;
 export type StateChange = import("./events.js").StateChange;
@@ -17,12 +21,16 @@ export type Options = import("./options.js").Options;
 export type Timing = import("./options.js").Timing;
 export type Received = import("./session.js").Received;
 export type RequestFields = import("./session.js").RequestFields;
+export type Verdict = import("./verdict.js").Verdict;
 export type ClientEvents = {
     change: ChangeEvent;
     state: StateEvent;
     refused: RefusedEvent;
     unmatched: UnmatchedEvent;
+    mismatch: MismatchEvent;
 };
+export type AnyTable = import("./readers.js").AnyTable;
+export type Reader = import("./readers.js").Reader;
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
@@ -55,15 +63,44 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     get updates(): number;
     /** Number of bytes of messages received (characters, of an event stream). */
     get bytes(): number;
+    /** The tables that the service offers; undefined before the first connection. */
+    get features(): import("./features.js").Features | undefined;
     /**
-     * Subscribe symbols and patterns. With more names than one connection may have it raises, or, if the limit is not
-     * known yet, the subscription ends with that error.
+     * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
+     * if the limit is not known yet, the subscription ends with that error.
      * @param {...string} names
-     * @throws {TickerError} for anything but texts, and for too many names
+     * @throws {TickerError} for anything but texts, for a table that the service does not have, and for too many names
      */
     subscribe(...names: string[]): Subscription;
     /**
-     * The present values of an instrument; empty if there are none. It is the same, frozen, object until a value changes.
+     * Subscribe to the best levels of an instrument's order book. The service has books of certain depths: the next larger
+     * one is taken, and `depth` levels of it are shown.
+     * @param {string} symbol
+     * @param {number} [depth]
+     * @throws {TickerError} if the service has no such book; before the first connection the book ends with that error
+     */
+    book(symbol: string, depth?: number): Book;
+    /**
+     * Subscribe to the trades of an instrument, beginning with the latest `count`.
+     * @param {string} symbol
+     * @param {number} [count]
+     * @throws {TickerError} for more than the service keeps, as `book` does
+     */
+    trades(symbol: string, count?: number): Trades;
+    /**
+     * Subscribe to the latest `count` bars of an instrument. With `fill`, periods without a trade have bars as well.
+     * @param {string} symbol
+     * @param {string} [period] one of those that the service has: `1m`, `1h`
+     * @param {number} [count]
+     * @param {{fill?: boolean}} [options]
+     * @throws {TickerError} for a period that does not exist and for more bars than the service keeps, as `book` does
+     */
+    candles(symbol: string, period?: string, count?: number, { fill }?: {
+        fill?: boolean;
+    }): Candles;
+    /**
+     * The present values of an instrument, or rows of a table; empty if there are none. It is the same, frozen, object until a
+     * value changes.
      * @param {string} symbol
      * @returns {Readonly<Fields>}
      */
@@ -95,6 +132,12 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     stats(): Promise<Record<string, number>>;
     /** The round trip in milliseconds; WebSocket only. */
     ping(): Promise<number>;
+    /**
+     * Compare the copy with the service's, by a checksum of all that this client should hold; WebSocket only. Returns whether
+     * they are equal. If not, the client dispatches `mismatch`, drops the copy, and subscribes everything anew.
+     * @returns {Promise<boolean>}
+     */
+    verify(): Promise<boolean>;
     /** End all subscriptions and the connection. */
     close(): void;
 }

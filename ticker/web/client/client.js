@@ -1,20 +1,26 @@
 /** The client: subscriptions, values and requests over a connection that lasts. */
 
-import { checkCounts, checkNames, checkOptions, tooMany } from "./arguments.js";
-import { Code, TickerError } from "./errors.js";
+import { checkCounts, checkNames, checkOptions, checkPeriod, checkTable } from "./arguments.js";
+import { Book } from "./book.js";
+import { Candles } from "./candles.js";
+import { TickerError } from "./errors.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
+import { checkOffer } from "./features.js";
 import { errorOf } from "./http.js";
 import { describe, foundInAnswer, foundInReply } from "./instruments.js";
 import { Notices } from "./notices.js";
 import { TIMING, baseOf } from "./options.js";
+import { Pending } from "./pending.js";
+import { Readers } from "./readers.js";
 import { Reconnector } from "./reconnector.js";
 import { Requests } from "./requests.js";
 import { ClientSession } from "./session.js";
 import { Subscription } from "./subscription.js";
 import { isPattern, matcherOf } from "./symbols.js";
-import { excerpt } from "./texts.js";
+import { Trades } from "./trades.js";
 
 /** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
+/** @typedef {import("./events.js").MismatchEvent} MismatchEvent */
 /** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
 /** @typedef {import("./events.js").State} State */
 /** @typedef {import("./events.js").StateChange} StateChange */
@@ -30,10 +36,20 @@ import { excerpt } from "./texts.js";
 /** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").Received} Received */
 /** @typedef {import("./session.js").RequestFields} RequestFields */
-/** @typedef {{change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent}} ClientEvents */
+/** @typedef {import("./verdict.js").Verdict} Verdict */
+/**
+ * @typedef {{
+ *   change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent, mismatch: MismatchEvent,
+ * }} ClientEvents
+ */
+/** @typedef {import("./readers.js").AnyTable} AnyTable */
+/** @typedef {import("./readers.js").Reader} Reader */
 
 /** @type {Readonly<Fields>} */
 const NO_VALUES = Object.freeze(Object.create(null));
+
+/** @type {Record<string, ChangedFields>} */
+const NO_CHANGES = Object.freeze(Object.create(null));
 
 /**
  * Connect to a service, and stay connected until `close`.
@@ -55,8 +71,9 @@ export class Client extends TypedEventTarget {
   #notices;
   #reconnector;
   #updates = 0;
-  /** @type {Set<Subscription>} */
-  #subscriptions = new Set();
+  #readers;
+  /** Changes for the listeners of the client itself. */
+  #changes;
   #requests = new Requests();
   /** @type {TickerError | undefined} */
   #error;
@@ -71,6 +88,8 @@ export class Client extends TypedEventTarget {
     checkOptions(options);
     const session = new ClientSession(options.intervalMs);
     this.#session = session;
+    this.#readers = new Readers(session);
+    this.#changes = new Pending(session.replica);
     this.#notices = new Notices(this, () => this.#unmatched(), timing.unmatchedMs);
     this.#reconnector = new Reconnector(base, options, timing, session, {
       state: (state, more, end) => this.#became(state, more, end),
@@ -110,14 +129,20 @@ export class Client extends TypedEventTarget {
     return this.#reconnector.bytes;
   }
 
+  /** The tables that the service offers; undefined before the first connection. */
+  get features() {
+    return this.#session.features;
+  }
+
   /**
-   * Subscribe symbols and patterns. With more names than one connection may have it raises, or, if the limit is not
-   * known yet, the subscription ends with that error.
+   * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
+   * if the limit is not known yet, the subscription ends with that error.
    * @param {...string} names
-   * @throws {TickerError} for anything but texts, and for too many names
+   * @throws {TickerError} for anything but texts, for a table that the service does not have, and for too many names
    */
   subscribe(...names) {
     checkNames(names);
+    if (this.features) checkOffer(this.features, names);
     checkCounts(new Set([...this.#session.wanted, ...names]), this.#session.limits);
     const held = !this.#session.hasAllOf(names);
     const subscription = new Subscription(names, this.#session.replica, held, (closed) => this.#giveUp(closed));
@@ -125,14 +150,52 @@ export class Client extends TypedEventTarget {
       subscription.end(this.#error);
       return subscription;
     }
-    this.#subscriptions.add(subscription);
-    this.#session.want(names);
+    this.#readers.add(subscription);
     this.#reconnector.synchronize();
     return subscription;
   }
 
   /**
-   * The present values of an instrument; empty if there are none. It is the same, frozen, object until a value changes.
+   * Subscribe to the best levels of an instrument's order book. The service has books of certain depths: the next larger
+   * one is taken, and `depth` levels of it are shown.
+   * @param {string} symbol
+   * @param {number} [depth]
+   * @throws {TickerError} if the service has no such book; before the first connection the book ends with that error
+   */
+  book(symbol, depth = 10) {
+    checkTable("book", symbol, "depth", depth);
+    return this.#read(new Book(this.#session.replica, symbol, depth, (closed) => this.#giveUp(closed)));
+  }
+
+  /**
+   * Subscribe to the trades of an instrument, beginning with the latest `count`.
+   * @param {string} symbol
+   * @param {number} [count]
+   * @throws {TickerError} for more than the service keeps, as `book` does
+   */
+  trades(symbol, count = 50) {
+    checkTable("trades", symbol, "count", count);
+    return this.#read(new Trades(this.#session.replica, symbol, count, (closed) => this.#giveUp(closed)));
+  }
+
+  /**
+   * Subscribe to the latest `count` bars of an instrument. With `fill`, periods without a trade have bars as well.
+   * @param {string} symbol
+   * @param {string} [period] one of those that the service has: `1m`, `1h`
+   * @param {number} [count]
+   * @param {{fill?: boolean}} [options]
+   * @throws {TickerError} for a period that does not exist and for more bars than the service keeps, as `book` does
+   */
+  candles(symbol, period = "1m", count = 300, { fill = false } = {}) {
+    checkTable("candles", symbol, "count", count);
+    checkPeriod(period);
+    const { replica } = this.#session;
+    return this.#read(new Candles(replica, symbol, period, count, fill, (closed) => this.#giveUp(closed)));
+  }
+
+  /**
+   * The present values of an instrument, or rows of a table; empty if there are none. It is the same, frozen, object until a
+   * value changes.
    * @param {string} symbol
    * @returns {Readonly<Fields>}
    */
@@ -185,6 +248,18 @@ export class Client extends TypedEventTarget {
     return performance.now() - sent;
   }
 
+  /**
+   * Compare the copy with the service's, by a checksum of all that this client should hold; WebSocket only. Returns whether
+   * they are equal. If not, the client dispatches `mismatch`, drops the copy, and subscribes everything anew.
+   * @returns {Promise<boolean>}
+   */
+  async verify() {
+    if (this.features && !this.features.digest) throw new TickerError("verify: the service gives no checksum of a copy");
+    const { equal } = /** @type {Verdict} */ (await this.#ask("digest", {}));
+    if (equal === undefined) throw new TickerError("verify: the copy and the checksum are of different cuts; try again");
+    return equal;
+  }
+
   /** End all subscriptions and the connection. */
   close() {
     this.#reconnector.finish();
@@ -193,9 +268,16 @@ export class Client extends TypedEventTarget {
   /**
    * @param {string} op
    * @param {RequestFields} fields
-   * @returns {Promise<Map<string, unknown>>}
    */
-  #request(op, fields) {
+  async #request(op, fields) {
+    return /** @type {Map<string, unknown>} */ (await this.#ask(op, fields));
+  }
+
+  /**
+   * @param {string} op
+   * @param {RequestFields} fields
+   */
+  #ask(op, fields) {
     if (!this.#reconnector.ready) return Promise.reject(new TickerError(`${op}: there is no WebSocket at the moment`));
     const request = this.#session.request(op, fields);
     const result = this.#requests.result(request.id);
@@ -203,11 +285,29 @@ export class Client extends TypedEventTarget {
     return result;
   }
 
-  /** @param {Subscription} subscription */
-  #giveUp(subscription) {
-    if (!this.#subscriptions.delete(subscription)) return;
-    this.#session.giveUp(subscription.names);
+  /**
+   * Keep a table up to date from now on.
+   * @template {AnyTable} Table
+   * @param {Table} reader
+   * @returns {Table}
+   */
+  #read(reader) {
+    if (this.state === "closed") {
+      reader.end(this.#error);
+      return reader;
+    }
+    if (this.features) reader.choose(this.features);
+    checkCounts(new Set([...this.#session.wanted, reader.name]), this.#session.limits);
+    this.#readers.add(reader);
     this.#reconnector.synchronize();
+    // The caller adds its listeners first.
+    if (this.#session.hasAllOf(reader.names)) queueMicrotask(() => this.#readers.has(reader) && reader.release());
+    return reader;
+  }
+
+  /** @param {Reader} reader */
+  #giveUp(reader) {
+    if (this.#readers.remove(reader)) this.#reconnector.synchronize();
   }
 
   /**
@@ -216,9 +316,12 @@ export class Client extends TypedEventTarget {
    * @param {End | undefined} end
    */
   #became(state, more, end) {
-    if (state === "connected") for (const subscription of this.#subscriptions) subscription.hold();
-    if (state === "connected") this.#notices.connected();
-    else if (state === "waiting" && end) this.#notices.lost(end.reason);
+    if (state === "connected") {
+      this.#readers.connected();
+      this.#changes.doubtTables();
+      this.#notices.connected();
+    } else this.#readers.lost();
+    if (state === "waiting" && end) this.#notices.lost(end.reason);
     else if (state === "closed") {
       if (end) this.#notices.ended(end.reason);
       this.#notices.close();
@@ -226,8 +329,7 @@ export class Client extends TypedEventTarget {
     }
     this.dispatchEvent(eventOf("state", { state, ...more }));
     if (state !== "closed") return;
-    for (const subscription of this.#subscriptions) subscription.end(this.#error);
-    this.#subscriptions.clear();
+    this.#readers.end(this.#error);
   }
 
   /**
@@ -235,32 +337,32 @@ export class Client extends TypedEventTarget {
    * @param {Received} received
    */
   #process(message, received) {
-    if (message?.kind === "reply" || message?.kind === "error") this.#requests.settle(message);
+    if (message?.kind === "reply" || message?.kind === "error") this.#requests.settle(message, received.verdict);
     if (received.refused.length > 0) this.#refuse(received.refused);
-    if (received.changes) this.#publish(received.changes);
+    if (message) this.#publish(received);
+    if (received.verdict?.equal === false) this.#discard(received.verdict.cut);
     if (!received.answered) return;
-    for (const subscription of this.#subscriptions) {
-      if (subscription.held && this.#session.hasAllOf(subscription.names)) subscription.release();
-    }
+    this.#readers.answered();
     this.#notices.answered();
   }
 
   /**
-   * The server refused some names. Subscriptions for which it has no room end.
-   * @param {Outcome[]} outcomes
+   * The copy is not what the server has at this cut.
+   * @param {number} cut
    */
+  #discard(cut) {
+    this.#notices.mismatch(cut);
+    this.dispatchEvent(eventOf("mismatch", { cut }));
+    this.#session.discard();
+    this.#reconnector.restart("the copy differs from the service's; everything is subscribed anew");
+  }
+
+  /** @param {Outcome[]} outcomes */
   #refuse(outcomes) {
     this.#notices.refused(outcomes);
     for (const each of outcomes) this.dispatchEvent(eventOf("refused", each));
-    const beyond = outcomes.filter(({ code }) => code === Code.TOO_MANY_SYMBOLS);
-    if (beyond.length === 0) return;
-    const names = new Set(beyond.map(({ name }) => name));
-    const error = tooMany(`${excerpt(beyond[0].name)} was refused: ${beyond[0].text}`);
-    for (const subscription of this.#subscriptions) {
-      if (!subscription.names.some((name) => names.has(name))) continue;
-      this.#giveUp(subscription);
-      subscription.end(error);
-    }
+    this.#readers.refused(outcomes);
+    this.#reconnector.synchronize();
   }
 
   /** Names that the server keeps, and that no instrument of the copy has. */
@@ -273,12 +375,14 @@ export class Client extends TypedEventTarget {
     });
   }
 
-  /** @param {Record<string, ChangedFields>} changes */
-  #publish(changes) {
-    const count = Object.keys(changes).length;
-    if (count === 0) return;
+  /** @param {Received} received */
+  #publish({ changes = NO_CHANGES, tables }) {
+    const count = Object.keys(changes).length + tables.length;
     this.#updates += count;
-    for (const subscription of this.#subscriptions) subscription.take(changes);
-    this.dispatchEvent(eventOf("change", { change: changeOf(this.#session.replica, changes) }));
+    this.#readers.take(changes, tables);
+    if (count === 0 || !this.hasListened("change")) return;
+    this.#changes.add(changes, tables);
+    const all = this.#changes.take();
+    if (Object.keys(all).length > 0) this.dispatchEvent(eventOf("change", { change: changeOf(this.#session.replica, all) }));
   }
 }

@@ -140,7 +140,7 @@ export class Connection {
       else if (message?.kind === "welcome") this.#begin(message);
       else throw malformed("the first message of a connection is WELCOME");
     } catch (error) {
-      this.leave({ reason: `the server broke the protocol: ${excerpt(errorText(error))}` });
+      this.leave({ reason: `the server broke the protocol: ${excerpt(errorText(error))}`, refused: true });
       if (!(error instanceof TickerError)) throw error;
     }
   }

@@ -8,6 +8,8 @@ export declare const Code: Readonly<{
     TOO_MANY_SYMBOLS: 8;
     NOT_SUBSCRIBED: 9;
     BAD_TOKEN: 11;
+    UNKNOWN_TABLE: 12;
+    TOO_MANY_TABLES: 13;
 }>;
 export type Failure = {
     /**

@@ -9,6 +9,8 @@ export const Code = Object.freeze({
   TOO_MANY_SYMBOLS: 8,
   NOT_SUBSCRIBED: 9,
   BAD_TOKEN: 11,
+  UNKNOWN_TABLE: 12,
+  TOO_MANY_TABLES: 13,
 });
 
 /**

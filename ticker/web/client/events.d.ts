@@ -22,6 +22,9 @@ export type UnmatchedEvent = Event & {
     name: string;
     seconds: number;
 };
+export type MismatchEvent = Event & {
+    cut: number;
+};
 export type ListenerOptions = boolean | AddEventListenerOptions;
 export type TypedTarget<Events> = {
     addEventListener<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void, options?: ListenerOptions): void;

@@ -29,6 +29,11 @@
  * stays subscribed: should such an instrument appear, its values come.
  * @typedef {Event & {name: string, seconds: number}} UnmatchedEvent
  */
+/**
+ * `Client.verify` has found that the copy is not what the service has at this cut. The copy is dropped, and everything is
+ * subscribed anew on a new connection.
+ * @typedef {Event & {cut: number}} MismatchEvent
+ */
 /** @typedef {boolean | AddEventListenerOptions} ListenerOptions */
 
 /** Knows for which events there were listeners: others have to be told in another way. */

@@ -13,12 +13,16 @@ export type End = {
     spreadMs?: number;
     atOnce?: boolean;
     cause?: unknown;
+    refused?: boolean;
 } & import("./errors.js").Failure;
 /** @typedef {typeof globalThis.fetch} Fetch */
 /**
  * How a connection ended. `atOnce`: connect anew without a wait; `comeBack` false: do not connect again; `spreadMs`: the
- * most that is added to `retryMs` at random; `cause`: the error of a platform that could not connect.
- * @typedef {{reason: string, comeBack?: boolean, retryMs?: number, spreadMs?: number, atOnce?: boolean, cause?: unknown} & import("./errors.js").Failure} End
+ * most that is added to `retryMs` at random; `cause`: the error of a platform that could not connect; `refused`: this client
+ * refused a message.
+ * @typedef {{
+ *   reason: string, comeBack?: boolean, retryMs?: number, spreadMs?: number, atOnce?: boolean, cause?: unknown, refused?: boolean,
+ * } & import("./errors.js").Failure} End
  */
 /**
  * @param {string | undefined} token

@@ -17,8 +17,11 @@ export const FETCH_OPTIONS = { cache: "no-store", credentials: "include", redire
 /** @typedef {typeof globalThis.fetch} Fetch */
 /**
  * How a connection ended. `atOnce`: connect anew without a wait; `comeBack` false: do not connect again; `spreadMs`: the
- * most that is added to `retryMs` at random; `cause`: the error of a platform that could not connect.
- * @typedef {{reason: string, comeBack?: boolean, retryMs?: number, spreadMs?: number, atOnce?: boolean, cause?: unknown} & import("./errors.js").Failure} End
+ * most that is added to `retryMs` at random; `cause`: the error of a platform that could not connect; `refused`: this client
+ * refused a message.
+ * @typedef {{
+ *   reason: string, comeBack?: boolean, retryMs?: number, spreadMs?: number, atOnce?: boolean, cause?: unknown, refused?: boolean,
+ * } & import("./errors.js").Failure} End
  */
 
 /**

@@ -22,6 +22,7 @@ export type Welcome = {
     time: number;
     heartbeatMs: number;
     limits: Map<string, number>;
+    features?: Map<string, unknown>;
 };
 export type Reply = {
     kind: "reply";
@@ -69,7 +70,13 @@ export type Expiring = {
     kind: "expiring";
     time: number;
 };
-export type Message = Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring;
+export type Removed = {
+    kind: "removed";
+    since: number;
+    cut: number;
+    ids: number[];
+};
+export type Message = Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed;
 export type Check = (value: unknown) => boolean;
 /**
  * Values of an instrument by field: the id of a standard field, or the name of one of the feed's own. Null is withdrawn.
@@ -87,7 +94,7 @@ export type Check = (value: unknown) => boolean;
  */
 /**
  * The messages. Times are microseconds since 1970 UTC; `changes` and `records` alternate instrument ids and WireFields.
- * @typedef {{kind: "welcome", protocol: number, epoch: string, session: string, cut: number, time: number, heartbeatMs: number, limits: Map<string, number>}} Welcome
+ * @typedef {{kind: "welcome", protocol: number, epoch: string, session: string, cut: number, time: number, heartbeatMs: number, limits: Map<string, number>, features?: Map<string, unknown>}} Welcome
  * @typedef {{kind: "reply", id: number, result: Map<string, unknown>}} Reply
  * @typedef {{kind: "error", id: number | null, code: number, text: string, fatal: boolean}} ErrorMessage
  * @typedef {{kind: "instruments", definitions: Definition[]}} Instruments
@@ -96,7 +103,8 @@ export type Check = (value: unknown) => boolean;
  * @typedef {{kind: "heartbeat", cut: number, time: number}} Heartbeat
  * @typedef {{kind: "goodbye", reason: string, retryMs: number, comeBack: boolean}} Goodbye
  * @typedef {{kind: "expiring", time: number}} Expiring
- * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring} Message
+ * @typedef {{kind: "removed", since: number, cut: number, ids: number[]}} Removed
+ * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed} Message
  */
 /** @typedef {(value: unknown) => boolean} Check */
 /** @param {unknown} value @returns {value is number} */

@@ -29,7 +29,7 @@ const MAX_METADATA = 32;
  */
 /**
  * The messages. Times are microseconds since 1970 UTC; `changes` and `records` alternate instrument ids and WireFields.
- * @typedef {{kind: "welcome", protocol: number, epoch: string, session: string, cut: number, time: number, heartbeatMs: number, limits: Map<string, number>}} Welcome
+ * @typedef {{kind: "welcome", protocol: number, epoch: string, session: string, cut: number, time: number, heartbeatMs: number, limits: Map<string, number>, features?: Map<string, unknown>}} Welcome
  * @typedef {{kind: "reply", id: number, result: Map<string, unknown>}} Reply
  * @typedef {{kind: "error", id: number | null, code: number, text: string, fatal: boolean}} ErrorMessage
  * @typedef {{kind: "instruments", definitions: Definition[]}} Instruments
@@ -38,7 +38,8 @@ const MAX_METADATA = 32;
  * @typedef {{kind: "heartbeat", cut: number, time: number}} Heartbeat
  * @typedef {{kind: "goodbye", reason: string, retryMs: number, comeBack: boolean}} Goodbye
  * @typedef {{kind: "expiring", time: number}} Expiring
- * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring} Message
+ * @typedef {{kind: "removed", since: number, cut: number, ids: number[]}} Removed
+ * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed} Message
  */
 
 /** @typedef {(value: unknown) => boolean} Check */
@@ -65,6 +66,8 @@ export const isShort = (value) =>
 const mapOf = (check) => (value) =>
   value instanceof Map && [...value].every(([key, each]) => isText(key) && check(each));
 /** @type {Check} */
+const isOffer = mapOf(() => true);
+/** @type {Check} */
 const isMetadata = (value) =>
   value instanceof Map && value.size <= MAX_METADATA && [...value].every((pair) => pair.every(isShort));
 
@@ -76,7 +79,7 @@ const SHAPES_BY_KIND = [
   ["", {}],
   ["welcome", {
     protocol: isNatural, epoch: isText, session: isText, cut: isNatural, time: isNatural, heartbeatMs: isNatural,
-    limits: mapOf(isNatural),
+    limits: mapOf(isNatural), features: (value) => value === undefined || isOffer(value),
   }],
   ["reply", { id: isNatural, result: mapOf(() => true) }],
   ["error", { id: (value) => value === null || isNatural(value), code: isNatural, text: isText, fatal: isFlag }],
@@ -86,6 +89,7 @@ const SHAPES_BY_KIND = [
   ["heartbeat", { cut: isNatural, time: isNatural }],
   ["goodbye", { reason: isText, retryMs: isNatural, comeBack: isFlag }],
   ["expiring", { time: isNatural }],
+  ["removed", { since: isNatural, cut: isNatural, ids: (value) => isArray(value) && value.every(isNatural) }],
 ];
 const SHAPES = SHAPES_BY_KIND.map(([kind, checks]) => ({ kind, elements: Object.entries(checks) }));
 const DEFINITION = Object.entries({

@@ -5,11 +5,11 @@
  */
 export type Outcome = import("./messages.js").Outcome;
 export type Target = {
-    hasListened: (type: "refused" | "state" | "unmatched") => boolean;
+    hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean;
     dispatchEvent: (event: Event) => boolean;
 };
 /** @typedef {import("./messages.js").Outcome} Outcome */
-/** @typedef {{hasListened: (type: "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
+/** @typedef {{hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
 export declare class Notices {
     #private;
     /**
@@ -25,6 +25,11 @@ export declare class Notices {
     refused(outcomes: Outcome[]): void;
     /** The server has answered for some names: look after some seconds which of them have no instrument. */
     answered(): void;
+    /**
+     * The copy was not what the server has.
+     * @param {number} cut
+     */
+    mismatch(cut: number): void;
     /** A connection is up. */
     connected(): void;
     /**

@@ -13,7 +13,7 @@ const MAX_REASONS = 20; // of one outage, that are said
 const SHOWN = 5; // names in one line
 
 /** @typedef {import("./messages.js").Outcome} Outcome */
-/** @typedef {{hasListened: (type: "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
+/** @typedef {{hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
 
 export class Notices {
   #target;
@@ -77,6 +77,15 @@ export class Notices {
     const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more names` : "";
     const shown = `${names.slice(0, SHOWN).map(excerpt).join(", ")}${more}`;
     console.warn(`ticker: ${shown}: no instrument for ${seconds} s; is it the right name? Should one appear, it will join`);
+  }
+
+  /**
+   * The copy was not what the server has.
+   * @param {number} cut
+   */
+  mismatch(cut) {
+    if (this.#target.hasListened("mismatch")) return;
+    console.warn(`ticker: the copy differs from the service's at cut ${cut}; it is dropped, and everything subscribed anew`);
   }
 
   /** A connection is up. */

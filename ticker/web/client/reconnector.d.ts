@@ -66,6 +66,11 @@ export declare class Reconnector {
      */
     found(path: string): Promise<import("./instruments.js").Answer>;
     /**
+     * Connect anew at once.
+     * @param {string} reason
+     */
+    restart(reason: string): void;
+    /**
      * End for good.
      * @param {End} [end] none if the user closes the client
      */

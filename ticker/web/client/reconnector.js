@@ -116,6 +116,14 @@ export class Reconnector {
   }
 
   /**
+   * Connect anew at once.
+   * @param {string} reason
+   */
+  restart(reason) {
+    this.#connection?.leave({ reason, atOnce: true });
+  }
+
+  /**
    * End for good.
    * @param {End} [end] none if the user closes the client
    */
@@ -158,7 +166,7 @@ export class Reconnector {
       const { end, useful } = await this.#connectOnce();
       if (this.#closed) return;
       if (end.comeBack === false) return this.finish(end);
-      if (useful || end.atOnce) backoff = least;
+      if (useful) backoff = least;
       if (end.atOnce) continue;
       const asked = boundedWait(end.retryMs ?? 0) + Math.random() * (end.spreadMs ?? 0);
       const retryMs = Math.max(asked, backoff * (0.5 + Math.random() / 2));
@@ -185,7 +193,7 @@ export class Reconnector {
 
   /**
    * Connect, and serve until the connection ends.
-   * @returns {Promise<{end: End, useful: boolean}>} `useful` if the copy was complete for once
+   * @returns {Promise<{end: End, useful: boolean}>} `useful` if a REPLY came: who greets and then fails gets no haste
    */
   async #connectOnce() {
     let token;
@@ -197,6 +205,7 @@ export class Reconnector {
     if (this.#hidden || this.#closed) return { end: { reason: "it is not needed", atOnce: true }, useful: false };
     this.#choice.choose(performance.now());
     const { end, useful, welcomed } = await this.#serve(token);
+    if (end.refused) this.#session.refuseMessage();
     this.#handlers.failed(end);
     if (welcomed) this.#choice.worked();
     return { end: welcomed || this.#hidden ? end : await this.#explained(end, token), useful };
@@ -239,7 +248,7 @@ export class Reconnector {
       },
       message: (message) => {
         this.#receive(message, connection);
-        useful ||= session.settled;
+        useful ||= message?.kind === "reply";
       },
     });
     this.#connection = connection;

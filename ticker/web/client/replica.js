@@ -1,29 +1,31 @@
 /**
  * A client's copy of the market: messages in, values out.
  *
- * The copy equals the server's at the cursor. A message is applied whole, or refused and the copy stays as it was.
- * Unsubscribed symbols are ignored.
+ * The copy equals the server's at the cursor. A message is applied whole, or refused and the copy stays as it was. The
+ * server alone says which records belong to the copy: complete ones enter it, and REMOVED takes them out.
  */
 
+import { recordChecksum, total } from "./digest.js";
 import { malformed } from "./errors.js";
-import { PRICE, SIZE, decimalText, isKnown, isValid, kindOf, nameOf } from "./fields.js";
 import { plain } from "./messages.js";
+import { RecordState, checkedFields } from "./record.js";
+import { tableOf } from "./tables.js";
 
 /** @typedef {import("./fields.js").Fields} Fields */
-/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
-/** @typedef {import("./fields.js").Value} Value */
 /** @typedef {import("./messages.js").Definition} Definition */
 /** @typedef {import("./messages.js").Delta} Delta */
-/** @typedef {import("./messages.js").FieldKey} FieldKey */
 /** @typedef {import("./messages.js").Heartbeat} Heartbeat */
+/** @typedef {import("./messages.js").Removed} Removed */
 /** @typedef {import("./messages.js").Snapshot} Snapshot */
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./messages.js").WireFields} WireFields */
+/** @typedef {import("./record.js").CheckedFields} CheckedFields */
+/** @typedef {import("./tables.js").TableName} TableName */
 
 // Limits on the data that a server can make a client keep; far above the amounts that a service sends.
 const MAX_DEFINITIONS = 500_000;
 const MAX_DEFINED_TEXT = 2 ** 27; // characters
-const MAX_FIELDS = 66; // of one instrument, with status and reason
+const MAX_ROWS = 4_000_000; // for which all tables together have room
 
 /** @param {Definition} definition */
 function textSize({ symbol, metadata }) {
@@ -32,123 +34,35 @@ function textSize({ symbol, metadata }) {
   return size;
 }
 
-/**
- * Check the number of fields that an instrument has after a change.
- * @param {number} id
- * @param {WireFields | undefined} held
- * @param {WireFields} fields
- */
-function checkCount(id, held, fields) {
-  if ((held?.size ?? 0) + fields.size <= MAX_FIELDS) return;
-  const keys = new Set(held?.keys());
-  for (const [key, value] of fields) value === null ? keys.delete(key) : keys.add(key);
-  if (keys.size > MAX_FIELDS) throw malformed(`instrument ${id}: more than ${MAX_FIELDS} fields`);
-}
-
-/** One instrument of the copy: its definition and its present values, still scaled. */
-export class InstrumentState {
-  /** @param {Definition} definition */
-  constructor(definition) {
-    this.definition = definition;
-    /** @type {WireFields} */
-    this.values = new Map();
-    /**
-     * The present values by name, until one changes.
-     * @type {Readonly<Fields> | undefined}
-     */
-    this.shown = undefined;
-  }
-
-  /**
-   * Replace the definition, and move the numbers to its scales.
-   * @param {Definition} definition
-   */
-  redefine(definition) {
-    const before = { [PRICE]: this.definition.priceScale, [SIZE]: this.definition.sizeScale };
-    const places = {
-      [PRICE]: definition.priceScale - before[PRICE],
-      [SIZE]: definition.sizeScale - before[SIZE],
-    };
-    this.definition = definition;
-    this.shown = undefined;
-    if (!places[PRICE] && !places[SIZE]) return;
-    for (const [key, value] of this.values) {
-      const more = places[kindOf(key)] ?? 0;
-      if (!more || typeof value !== "number") continue;
-      const scaled = value * 10 ** more;
-      // A number that does not fit is its text, as on the wire; a text has no scale.
-      const text = () => decimalText(value, before[kindOf(key)]).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-      this.values.set(key, Number.isSafeInteger(scaled) ? scaled : text());
-    }
-  }
-
-  /** @param {WireFields} fields */
-  merge(fields) {
-    if (fields.size > 0) this.shown = undefined;
-    for (const [key, value] of fields) {
-      if (value === null) this.values.delete(key);
-      else this.values.set(key, value);
-    }
-  }
-
-  /**
-   * All present fields as withdrawn.
-   * @returns {[FieldKey, null][]}
-   */
-  withdrawn() {
-    return [...this.values.keys()].map((key) => [key, null]);
-  }
-
-  /**
-   * Values of this instrument by field name.
-   * @param {WireFields} values
-   * @returns {ChangedFields}
-   */
-  fields(values) {
-    const { priceScale, sizeScale } = this.definition;
-    const fields = Object.create(null);
-    for (const [key, value] of values) {
-      const kind = kindOf(key);
-      const scaled = (kind === PRICE || kind === SIZE) && typeof value === "number";
-      fields[nameOf(key)] = scaled ? decimalText(value, kind === PRICE ? priceScale : sizeScale)
-        : Array.isArray(value) ? value[0] : value;
-    }
-    return fields;
-  }
-
-  /**
-   * The present values by field name: the same object until one changes.
-   * @returns {Readonly<Fields>}
-   */
-  present() {
-    return (this.shown ??= Object.freeze(/** @type {Fields} */ (this.fields(this.values))));
-  }
-}
-
 /** The copy of the market. */
 export class Replica {
-  /** @param {(symbol: string) => boolean} wants whether a symbol is subscribed at the moment */
-  constructor(wants) {
-    this.wants = wants;
-    this.epoch = "";
-    /** The cut through which the copy is complete. */
-    this.cursor = 0;
-    /** Time of that cut in microseconds since 1970 UTC, by the server's clock. */
-    this.time = 0;
-    /** RESUME has no reply yet, so the server's own cut does not hold for this copy. */
-    this.resuming = false;
-    /** @type {Map<number, Definition>} */
-    this.definitions = new Map();
-    /** Characters of all definitions. */
-    this.definedText = 0;
-    /** @type {Map<string, number>} */
-    this.ids = new Map();
-    /** @type {Map<number, InstrumentState>} */
-    this.states = new Map();
-  }
+  epoch = "";
+  /** The cut through which the copy is complete. */
+  cursor = 0;
+  /** Time of that cut in microseconds since 1970 UTC, by the server's clock. */
+  time = 0;
+  /** Number of the server's life, as far as the client can tell: numbers of prints begin anew with each. */
+  run = 0;
+  /** RESUME has no reply yet, so the server's own cut does not hold for this copy. */
+  resuming = false;
+  /** @type {Map<number, Definition>} */
+  definitions = new Map();
+  /** Characters of all definitions. */
+  definedText = 0;
+  /** @type {Map<string, number>} */
+  ids = new Map();
+  /** @type {Map<number, RecordState>} */
+  states = new Map();
+  /**
+   * The definitions that are tables.
+   * @type {Map<number, TableName>}
+   */
+  #tables = new Map();
+  /** Rows for which the tables of the copy have room. */
+  #room = 0;
 
   /**
-   * The definition of an instrument, if it is known.
+   * The definition of an instrument or table, if it is known.
    * @param {string} symbol
    */
   definition(symbol) {
@@ -156,22 +70,27 @@ export class Replica {
   }
 
   /**
-   * The state of an instrument, if the copy has it.
+   * The record of an instrument or table, if the copy has it.
    * @param {string} symbol
    */
   find(symbol) {
     return this.states.get(this.ids.get(symbol) ?? -1);
   }
 
-  /** The symbols of the instruments in the copy. */
+  /** The symbols of the instruments, and the names of the tables, in the copy. */
   get symbols() {
     return [...this.states.values()].map(({ definition }) => definition.symbol);
   }
 
-  /** The present values of all instruments whose symbols match, by symbol. */
+  /** The present values of all records whose names match, by name. */
   values(matches = (/** @type {string} */ _) => true) {
     const states = [...this.states.values()].filter((each) => matches(each.definition.symbol));
     return plain(states.map((each) => /** @type {[string, Fields]} */ ([each.definition.symbol, each.present()])));
+  }
+
+  /** The checksum of the copy (PROTOCOL.md, section 5). */
+  digest() {
+    return total([...this.states.values()].map((each) => recordChecksum(each.definition, each.wire())));
   }
 
   /**
@@ -182,11 +101,12 @@ export class Replica {
   welcome(welcome, resumable) {
     this.resuming = resumable && welcome.epoch === this.epoch && this.cursor <= welcome.cut;
     if (!this.resuming) {
+      if (welcome.epoch !== this.epoch) this.run++;
       this.epoch = welcome.epoch;
       this.cursor = welcome.cut;
       this.time = welcome.time;
-      this.definedText = 0;
-      for (const map of [this.definitions, this.ids, this.states]) map.clear();
+      this.definedText = this.#room = 0;
+      for (const map of [this.definitions, this.ids, this.states, this.#tables]) map.clear();
     }
     return this.resuming;
   }
@@ -220,6 +140,8 @@ export class Replica {
     if (text > MAX_DEFINED_TEXT) throw malformed(`the definitions have more than ${MAX_DEFINED_TEXT} characters`);
     this.definedText = text;
     for (const [id, each] of added) {
+      const table = tableOf(each.symbol);
+      if (table) this.#tables.set(id, table);
       this.definitions.set(id, each);
       this.ids.set(each.symbol, id);
       this.states.get(id)?.redefine(each);
@@ -227,37 +149,51 @@ export class Replica {
   }
 
   /**
-   * Apply a DELTA or SNAPSHOT whole. Returns the changed fields by instrument, null for withdrawn ones. Raises
-   * TickerError for a message that does not follow the cursor or is invalid; the copy is then as it was.
+   * Apply a DELTA or SNAPSHOT whole. Returns the records that it touched, each with the changed fields that have no rows,
+   * null for withdrawn ones. Raises TickerError for a message that does not follow the cursor or is invalid; the copy is
+   * then as it was.
    * @param {Delta | Snapshot} message
-   * @returns {Map<InstrumentState, WireFields>}
+   * @returns {Map<RecordState, WireFields>}
    */
   apply(message) {
-    const { since, cut } = message;
-    if (since > this.cursor) throw malformed(`a delta since cut ${since} cannot follow cut ${this.cursor}`);
-    if (cut < this.cursor) throw malformed(`cut ${cut} after cut ${this.cursor}`);
-    const changes = this.#checked(message.changes, (id) => this.states.get(id)?.values);
-    const records = this.#checked(message.kind === "snapshot" ? message.records : [], () => undefined);
-    /** @type {Map<InstrumentState, WireFields>} */
+    this.#checkStep(message);
+    const changes = this.#checked(message.changes);
+    for (const [id, fields] of changes) this.states.get(id)?.check(fields, false);
+    const records = this.#checked(message.kind === "snapshot" ? message.records : []);
+    const added = this.#made(records);
+    /** @type {Map<RecordState, WireFields>} */
     const changed = new Map();
-    for (const { definition: { id }, fields } of changes) {
+    for (const [id, fields] of changes) {
       const state = this.states.get(id);
-      state?.merge(fields);
-      if (state) changed.set(state, fields);
+      if (state) changed.set(state, state.merge(fields));
     }
-    for (const { definition, fields } of records) {
-      if (!this.wants(definition.symbol)) continue;
-      const before = this.states.get(definition.id);
-      const state = new InstrumentState(definition);
-      state.merge(fields);
-      this.states.set(definition.id, state);
-      const merged = before && new Map([...(changed.get(before) ?? []), ...before.withdrawn(), ...fields]);
-      changed.set(state, merged ?? fields);
-      if (before) changed.delete(before);
+    for (const [id, state] of added) this.states.set(id, state);
+    for (const [id, fields] of records) {
+      const state = /** @type {RecordState} */ (this.states.get(id));
+      changed.set(state, new Map([...(changed.get(state) ?? []), ...state.replace(fields)]));
     }
     this.cursor = message.cut;
     this.time = message.time;
     return changed;
+  }
+
+  /**
+   * Take records out of the copy. Returns those that it held. Raises TickerError as `apply` does.
+   * @param {Removed} message
+   */
+  remove(message) {
+    this.#checkStep(message);
+    /** @type {RecordState[]} */
+    const removed = [];
+    for (const id of message.ids) {
+      const state = this.states.get(id);
+      if (!state) continue;
+      this.states.delete(id);
+      this.#room -= state.rows?.room ?? 0;
+      removed.push(state);
+    }
+    this.cursor = message.cut;
+    return removed;
   }
 
   /**
@@ -270,39 +206,49 @@ export class Replica {
     this.time = heartbeat.time;
   }
 
-  /** Drop unsubscribed instruments. Returns their last values by symbol. */
-  dropUnwanted() {
-    /** @type {Map<string, Fields>} */
-    const dropped = new Map();
-    for (const [id, state] of this.states) {
-      if (this.wants(state.definition.symbol)) continue;
-      dropped.set(state.definition.symbol, state.present());
-      this.states.delete(id);
-    }
-    return dropped;
+  /** @param {{since: number, cut: number}} message */
+  #checkStep({ since, cut }) {
+    if (since > this.cursor) throw malformed(`changes since cut ${since} cannot follow cut ${this.cursor}`);
+    if (cut < this.cursor) throw malformed(`cut ${cut} after cut ${this.cursor}`);
   }
 
   /**
-   * Valid entries with their instruments, without fields of a later version.
-   * @param {unknown[]} entries
-   * @param {(id: number) => WireFields | undefined} held the fields to which those of an instrument are added
+   * Check complete records. Returns the states, still empty, of those that the copy has not.
+   * @param {Map<number, CheckedFields>} records
    */
-  #checked(entries, held) {
+  #made(records) {
+    /** @type {Map<number, RecordState>} */
+    const added = new Map();
+    let room = this.#room;
+    for (const [id, fields] of records) {
+      let state = this.states.get(id);
+      if (!state) {
+        state = new RecordState(/** @type {Definition} */ (this.definitions.get(id)), this.#tables.get(id));
+        room += state.rows?.room ?? 0;
+        added.set(id, state);
+      }
+      state.check(fields, true);
+    }
+    if (room > MAX_ROWS) throw malformed(`the tables have room for more than ${MAX_ROWS} rows`);
+    this.#room = room;
+    return added;
+  }
+
+  /**
+   * Valid entries by id, without fields of a later version.
+   * @param {unknown[]} entries
+   */
+  #checked(entries) {
     if (entries.length % 2) throw malformed("entries come in pairs of id and fields");
-    /** @type {Map<unknown, {definition: Definition, fields: WireFields}>} */
+    /** @type {Map<number, CheckedFields>} */
     const checked = new Map();
     for (let index = 0; index < entries.length; index += 2) {
-      const [id, fields] = [entries[index], entries[index + 1]];
-      const definition = this.definitions.get(/** @type {number} */ (id));
-      if (!definition) throw malformed(`an entry of instrument ${id}, which was not defined`);
+      const [id, fields] = [Number(entries[index]), entries[index + 1]];
+      const definition = typeof entries[index] === "number" ? this.definitions.get(id) : undefined;
+      if (!definition) throw malformed(`an entry of instrument ${entries[index]}, which was not defined`);
       if (!(fields instanceof Map) || checked.has(id)) throw malformed(`instrument ${id}: not one map of fields`);
-      for (const [key, value] of fields) {
-        if (!isKnown(key)) fields.delete(key);
-        else if (!isValid(key, value)) throw malformed(`instrument ${id}: a field has a value that it cannot have`);
-      }
-      checkCount(definition.id, held(definition.id), fields);
-      checked.set(id, { definition, fields });
+      checked.set(id, checkedFields(definition, this.#tables.get(id), fields));
     }
-    return checked.values();
+    return checked;
   }
 }

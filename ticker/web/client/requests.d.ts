@@ -1,7 +1,9 @@
 /** The user's requests on a connection, each with its promise. */
 import { TickerError } from "./errors.js";
-export type Result = Map<string, unknown>;
-/** @typedef {Map<string, unknown>} Result */
+export type Verdict = import("./verdict.js").Verdict;
+export type Result = Map<string, unknown> | Verdict;
+/** @typedef {import("./verdict.js").Verdict} Verdict */
+/** @typedef {Map<string, unknown> | Verdict} Result */
 export declare class Requests {
     #private;
     /**
@@ -11,10 +13,11 @@ export declare class Requests {
      */
     result(id: number): Promise<Result>;
     /**
-     * Settle the request that a message answers, if it is one of these.
+     * Settle the request that a message answers, if it is one of these; a verification has a verdict.
      * @param {import("./messages.js").Reply | import("./messages.js").ErrorMessage} message
+     * @param {Verdict} [verdict]
      */
-    settle(message: import("./messages.js").Reply | import("./messages.js").ErrorMessage): void;
+    settle(message: import("./messages.js").Reply | import("./messages.js").ErrorMessage, verdict?: Verdict): void;
     /**
      * Reject all requests: the connection has ended.
      * @param {TickerError} error

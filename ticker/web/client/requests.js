@@ -3,7 +3,8 @@
 import { TickerError } from "./errors.js";
 import { excerpt } from "./texts.js";
 
-/** @typedef {Map<string, unknown>} Result */
+/** @typedef {import("./verdict.js").Verdict} Verdict */
+/** @typedef {Map<string, unknown> | Verdict} Result */
 
 export class Requests {
   /** @type {Map<number, {resolve: (result: Result) => void, reject: (error: TickerError) => void}>} */
@@ -19,14 +20,15 @@ export class Requests {
   }
 
   /**
-   * Settle the request that a message answers, if it is one of these.
+   * Settle the request that a message answers, if it is one of these; a verification has a verdict.
    * @param {import("./messages.js").Reply | import("./messages.js").ErrorMessage} message
+   * @param {Verdict} [verdict]
    */
-  settle(message) {
+  settle(message, verdict) {
     if (message.id === null) return;
     const request = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    if (message.kind === "reply") request?.resolve(message.result);
+    if (message.kind === "reply") request?.resolve(verdict ?? message.result);
     else request?.reject(new TickerError(excerpt(message.text), message.code));
   }
 

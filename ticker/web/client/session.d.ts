@@ -1,25 +1,32 @@
 /**
  * A client's conversation over all its connections: requests to send, and the meaning of messages. No I/O, no clock.
  *
- * - A name goes from *wanted* to *requested* (on this connection) to *confirmed* (its reply came, so the copy is
- *   complete for it). Only confirmed names are resumed on the next connection.
+ * - Names and their state: `names.js`. Only confirmed names are resumed; what is doubtful, the server has to remove.
  * - Nothing carries over to a new epoch: values of the old one that do not come again are reported as withdrawn.
- * - After an unsubscribe, new names are requested only once its reply came: records until then may be older than it.
+ * - After a message that this client refuses, the copy is resumed once. After a second one without a reply in between, it
+ *   is taken anew.
  */
 import { Replica } from "./replica.js";
+export type Features = import("./features.js").Features;
 export type ChangedFields = import("./fields.js").ChangedFields;
+export type Fields = import("./fields.js").Fields;
 export type Delta = import("./messages.js").Delta;
 export type ErrorMessage = import("./messages.js").ErrorMessage;
 export type Message = import("./messages.js").Message;
 export type Outcome = import("./messages.js").Outcome;
+export type Removed = import("./messages.js").Removed;
 export type Reply = import("./messages.js").Reply;
 export type Snapshot = import("./messages.js").Snapshot;
 export type Welcome = import("./messages.js").Welcome;
+export type RecordState = import("./record.js").RecordState;
+export type Verdict = import("./verdict.js").Verdict;
 export type Received = {
     changes?: Record<string, ChangedFields>;
+    tables: string[];
     refused: Outcome[];
     answered?: boolean;
     tokenRefused?: string;
+    verdict?: Verdict;
 };
 export type StreamRequest = {
     names: string[];
@@ -29,6 +36,7 @@ export type StreamRequest = {
 };
 export type RequestFields = {
     symbols?: string[];
+    forget?: string[];
     interval_ms?: number;
     epoch?: string;
     cursor?: number;
@@ -40,45 +48,34 @@ export type Request = RequestFields & {
     op: string;
     id: number;
 };
-/**
- * The meaning of one message: changed fields by symbol, refused names, whether it answered for any names, and the text
- * of a refused token.
- * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
- */
-/**
- * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
- * @typedef {{names: string[], lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
- */
-/**
- * Fields of a request besides `op` and `id` (PROTOCOL.md, section 3.2).
- * @typedef {{symbols?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string, match?: string, after?: string}} RequestFields
- * @typedef {RequestFields & {op: string, id: number}} Request
- */
 export declare class ClientSession {
     #private;
     replica: Replica;
+    /**
+     * What the service offers, as the latest WELCOME said; undefined before the first one.
+     * @type {Features | undefined}
+     */
+    features: Features | undefined;
+    /**
+     * Limits of the latest connection, as its WELCOME, or the reply to a fresh token, told them.
+     * @type {Map<string, number>}
+     */
+    limits: Map<string, number>;
     /** @param {number} [intervalMs] */
     constructor(intervalMs?: number);
-    /** Whether the copy holds every wanted instrument that the server has. */
-    get settled(): boolean;
     /** Whether the wanted names, and no others, were requested on this connection. */
     get current(): boolean;
-    /**
-     * Limits of the latest connection, as its WELCOME told them.
-     * @returns {Map<string, number>}
-     */
-    get limits(): Map<string, number>;
     /** The wanted names. */
     get wanted(): Set<string>;
     /** Names that the server keeps, which may be without an instrument so far. */
     get kept(): string[];
+    /** Whether any name is wanted. */
+    get wanting(): boolean;
     /**
      * Whether the server has answered for these names, so the copy has all that there is of them.
      * @param {readonly string[]} names
      */
     hasAllOf(names: readonly string[]): boolean;
-    /** Whether any name is wanted. */
-    get wanting(): boolean;
     /**
      * Want names; a name that is wanted twice has to be given up twice.
      * @param {Iterable<string>} names
@@ -92,7 +89,7 @@ export declare class ClientSession {
      */
     begin(welcome: Welcome): void;
     /**
-     * Request for a new event stream. It resumes from the cursor unless a name is wanted that is not confirmed.
+     * Request for a new event stream. It resumes from the cursor if its names are those of which the copy is made.
      * @returns {StreamRequest}
      */
     streamRequest(): StreamRequest;
@@ -118,4 +115,8 @@ export declare class ClientSession {
      * @returns {Received}
      */
     receive(message: Message | null): Received;
+    /** This client has refused a message of the connection. */
+    refuseMessage(): void;
+    /** The copy is of no use: the next connection takes it anew. */
+    discard(): void;
 }

@@ -1,39 +1,51 @@
 /**
  * A client's conversation over all its connections: requests to send, and the meaning of messages. No I/O, no clock.
  *
- * - A name goes from *wanted* to *requested* (on this connection) to *confirmed* (its reply came, so the copy is
- *   complete for it). Only confirmed names are resumed on the next connection.
+ * - Names and their state: `names.js`. Only confirmed names are resumed; what is doubtful, the server has to remove.
  * - Nothing carries over to a new epoch: values of the old one that do not come again are reported as withdrawn.
- * - After an unsubscribe, new names are requested only once its reply came: records until then may be older than it.
+ * - After a message that this client refuses, the copy is resumed once. After a second one without a reply in between, it
+ *   is taken anew.
  */
 
 import { batches } from "./batches.js";
-import { Code, malformed } from "./errors.js";
-import { outcomesOf } from "./messages.js";
+import { malformed } from "./errors.js";
+import { featuresOf } from "./features.js";
+import { isNatural, outcomesOf, plain } from "./messages.js";
 import { encode } from "./msgpack.js";
+import { Names, refusalOf } from "./names.js";
 import { Replica } from "./replica.js";
 import { isName, matcherOf } from "./symbols.js";
 import { excerpt } from "./texts.js";
-import { VanishedFields } from "./vanished.js";
+import { VanishedFields, withdrawn } from "./vanished.js";
+import { verdictOf } from "./verdict.js";
 
+/** @typedef {import("./features.js").Features} Features */
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
+/** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./messages.js").Delta} Delta */
 /** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Outcome} Outcome */
+/** @typedef {import("./messages.js").Removed} Removed */
 /** @typedef {import("./messages.js").Reply} Reply */
 /** @typedef {import("./messages.js").Snapshot} Snapshot */
 /** @typedef {import("./messages.js").Welcome} Welcome */
+/** @typedef {import("./record.js").RecordState} RecordState */
+/** @typedef {import("./verdict.js").Verdict} Verdict */
 
 const REQUEST_OVERHEAD = 256; // bytes of a request besides its names, with room to spare
 const MAX_MESSAGE_BYTES = 65_536;
 const MAX_EPOCH = 256; // characters
+const MAX_REFUSALS = 2; // of messages without a reply in between, until the copy is taken anew
 const STREAM_REPLY = 1; // id of the one reply of an event stream
 
 /**
- * The meaning of one message: changed fields by symbol, refused names, whether it answered for any names, and the text
- * of a refused token.
- * @typedef {{changes?: Record<string, ChangedFields>, refused: Outcome[], answered?: boolean, tokenRefused?: string}} Received
+ * The meaning of one message: changed fields by symbol, names of changed tables, refused names, whether it answered for any
+ * names, the text of a refused token, and the result of a verification.
+ * @typedef {{
+ *   changes?: Record<string, ChangedFields>, tables: string[], refused: Outcome[], answered?: boolean,
+ *   tokenRefused?: string, verdict?: Verdict,
+ * }} Received
  */
 /**
  * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
@@ -41,94 +53,74 @@ const STREAM_REPLY = 1; // id of the one reply of an event stream
  */
 /**
  * Fields of a request besides `op` and `id` (PROTOCOL.md, section 3.2).
- * @typedef {{symbols?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string, match?: string, after?: string}} RequestFields
+ * @typedef {{
+ *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
+ *   match?: string, after?: string,
+ * }} RequestFields
  * @typedef {RequestFields & {op: string, id: number}} Request
  */
 
-export class ClientSession {
-  /** @param {number} [intervalMs] */
-  constructor(intervalMs) {
-    this.replica = new Replica((symbol) => this.#subscribed(symbol));
-    this.#interval = intervalMs === undefined ? {} : { interval_ms: intervalMs };
-  }
+/** @param {Iterable<RecordState>} states @returns {[string, Readonly<Fields>][]} */
+const instrumentsOf = (states) =>
+  [...states].filter(({ rows }) => !rows).map((each) => [each.definition.symbol, each.present()]);
 
-  /** @type {{interval_ms?: number}} */
-  #interval;
-  /** @type {(symbol: string) => boolean} */
-  #subscribed = matcherOf([]);
+export class ClientSession {
+  replica = new Replica();
   /**
-   * Wanted names, each with the number of its subscriptions.
+   * What the service offers, as the latest WELCOME said; undefined before the first one.
+   * @type {Features | undefined}
+   */
+  features = undefined;
+  /**
+   * Limits of the latest connection, as its WELCOME, or the reply to a fresh token, told them.
    * @type {Map<string, number>}
    */
-  #wanted = new Map();
-  /** @type {Set<string>} */
-  #requested = new Set();
-  /**
-   * Names that the server refused.
-   * @type {Set<string>}
-   */
-  #declined = new Set();
-  /** @type {Set<string>} */
-  #confirmed = new Set();
-  /**
-   * Names for which the server has answered on this connection, in whatever way.
-   * @type {Set<string>}
-   */
-  #answered = new Set();
-  /**
-   * Names of requests that were refused whole on this connection.
-   * @type {Set<string>}
-   */
-  #failed = new Set();
+  limits = new Map();
+  /** @type {{interval_ms?: number}} */
+  #interval;
+  #names = new Names();
   #resumeFirst = false;
+  /** @type {string[]} */
+  #forgotten = [];
   /** @type {number | undefined} */
   #resumeId;
   /** @type {number | undefined} */
   #tokenId;
   /**
-   * Names of the requests without a reply, by id.
-   * @type {Map<number, Set<string>>}
-   */
-  #awaited = new Map();
-  /**
-   * Ids of unsubscribe requests without a reply.
+   * Ids of requests for a checksum.
    * @type {Set<number>}
    */
-  #leaving = new Set();
+  #verifying = new Set();
   #lastId = 0;
-  #maxMessageBytes = MAX_MESSAGE_BYTES;
+  /** Messages that were refused since the last reply. */
+  #refusals = 0;
   /** @type {Welcome | undefined} */
   #welcome;
   #vanished = new VanishedFields();
 
-  /** Whether the copy holds every wanted instrument that the server has. */
-  get settled() {
-    return this.#awaited.size === 0 && this.current;
+  /** @param {number} [intervalMs] */
+  constructor(intervalMs) {
+    this.#interval = intervalMs === undefined ? {} : { interval_ms: intervalMs };
   }
 
   /** Whether the wanted names, and no others, were requested on this connection. */
   get current() {
-    return this.#requested.size === this.#wanted.size && this.#names.every((name) => this.#requested.has(name));
-  }
-
-  /**
-   * Limits of the latest connection, as its WELCOME told them.
-   * @returns {Map<string, number>}
-   */
-  get limits() {
-    return this.#welcome?.limits ?? new Map();
+    return this.#names.current;
   }
 
   /** The wanted names. */
   get wanted() {
-    return new Set(this.#wanted.keys());
+    return new Set(this.#names.wanted);
   }
 
   /** Names that the server keeps, which may be without an instrument so far. */
   get kept() {
-    return this.#names.filter(
-      (name) => this.#answered.has(name) && !this.#declined.has(name) && !this.#failed.has(name),
-    );
+    return this.#names.kept;
+  }
+
+  /** Whether any name is wanted. */
+  get wanting() {
+    return this.#names.wanting;
   }
 
   /**
@@ -136,16 +128,7 @@ export class ClientSession {
    * @param {readonly string[]} names
    */
   hasAllOf(names) {
-    return names.every((name) => this.#answered.has(name));
-  }
-
-  /** Whether any name is wanted. */
-  get wanting() {
-    return this.#wanted.size > 0;
-  }
-
-  get #names() {
-    return [...this.#wanted.keys()];
+    return this.#names.hasAnswersFor(names);
   }
 
   /**
@@ -153,16 +136,12 @@ export class ClientSession {
    * @param {Iterable<string>} names
    */
   want(names) {
-    for (const name of names) this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1);
+    this.#names.want(names);
   }
 
   /** @param {Iterable<string>} names */
   giveUp(names) {
-    for (const name of names) {
-      const count = (this.#wanted.get(name) ?? 0) - 1;
-      if (count > 0) this.#wanted.set(name, count);
-      else this.#wanted.delete(name);
-    }
+    this.#names.giveUp(names);
   }
 
   /**
@@ -170,35 +149,36 @@ export class ClientSession {
    * @param {Welcome} welcome
    */
   begin(welcome) {
-    this.#maxMessageBytes = welcome.limits.get("max_message_bytes") ?? MAX_MESSAGE_BYTES;
-    this.#declined.clear();
-    const names = [...this.#confirmed].filter((name) => this.#wanted.has(name));
+    this.#names.clearDeclined();
+    const names = this.#names.resumable;
+    const forgotten = this.#names.forgotten;
     // A resume is one message: with more names than fit into it, the copy is taken anew.
-    const size = encode({ op: "resume", id: 2 ** 53 - 1, ...this.#resume(names) }).length;
-    this.#start(welcome, names, names.length > 0 && size <= this.#maxMessageBytes);
+    const size = encode({ op: "resume", id: 2 ** 53 - 1, ...this.#resume(names, forgotten) }).length;
+    this.#start(welcome, names, forgotten, names.length > 0 && size <= this.#maxMessageBytes(welcome));
     this.#resumeFirst = this.replica.resuming;
-    if (!this.#resumeFirst) this.#setRequested([]);
   }
 
   /**
-   * Request for a new event stream. It resumes from the cursor unless a name is wanted that is not confirmed.
+   * Request for a new event stream. It resumes from the cursor if its names are those of which the copy is made.
    * @returns {StreamRequest}
    */
   streamRequest() {
-    const wanted = this.#names;
+    const wanted = this.#names.wanted;
+    const { declined } = this.#names;
     const invalid = wanted.filter((name) => !isName(name));
-    const unsaid = invalid.filter((name) => !this.#declined.has(name));
-    for (const name of invalid) this.#declined.add(name);
-    let names = wanted.filter((name) => this.#confirmed.has(name));
-    const missing = wanted.filter((name) => !this.#confirmed.has(name) && !this.#declined.has(name));
-    const resumed = names.length > 0 && missing.length === 0;
+    const unsaid = invalid.filter((name) => !declined.has(name));
+    this.#names.decline(invalid);
+    let names = this.#names.resumable;
+    const resumable = new Set(names);
+    const missing = wanted.filter((name) => !resumable.has(name) && !declined.has(name));
+    const resumed = names.length > 0 && missing.length === 0 && this.#names.forgotten.length === 0 && !this.#isRefused;
     if (!resumed) {
-      this.#declined = new Set(invalid);
+      this.#names.clearDeclined();
+      this.#names.decline(invalid);
       names = wanted.filter(isName);
     }
     const lastEventId = resumed ? `${this.replica.epoch}:${this.replica.cursor}` : undefined;
-    const text = "it is neither a symbol nor a pattern";
-    return { names, lastEventId, wanted, refused: unsaid.map((name) => ({ name, code: Code.BAD_SYMBOL, text })) };
+    return { names, lastEventId, wanted, refused: unsaid.map(refusalOf) };
   }
 
   /**
@@ -207,35 +187,37 @@ export class ClientSession {
    * @param {StreamRequest} request
    */
   beginStream(welcome, { names, wanted, lastEventId }) {
-    this.#start(welcome, lastEventId === undefined ? [] : names, lastEventId !== undefined);
+    this.#start(welcome, lastEventId === undefined ? [] : names, [], lastEventId !== undefined);
     this.#resumeFirst = false;
-    this.#setRequested(wanted);
-    this.#lastId = STREAM_REPLY;
-    this.#awaited.set(STREAM_REPLY, new Set(names));
     // Names that cannot be asked for have their answer.
-    for (const name of wanted) if (!names.includes(name)) this.#answered.add(name);
+    this.#names.beginStream(wanted, wanted.filter((name) => !names.includes(name)));
+    this.#lastId = STREAM_REPLY;
+    this.#names.expect(STREAM_REPLY, names, true);
     if (this.replica.resuming) this.#resumeId = STREAM_REPLY;
   }
 
   /**
    * @param {Welcome} welcome
    * @param {string[]} names
+   * @param {string[]} forgotten
    * @param {boolean} resumable
    */
-  #start(welcome, names, resumable) {
-    if (welcome.epoch.length > MAX_EPOCH) throw malformed(`welcome: an epoch of more than ${MAX_EPOCH} characters`);
+  #start(welcome, names, forgotten, resumable) {
+    checkEpoch(welcome.epoch);
+    const features = featuresOf(welcome.features);
     this.#welcome = welcome;
-    this.#awaited.clear();
-    this.#answered.clear();
-    this.#failed.clear();
-    this.#leaving.clear();
+    this.features = features;
+    this.limits = welcome.limits;
+    this.#verifying.clear();
     this.#resumeId = this.#tokenId = undefined;
-    this.#confirmed = new Set(names);
-    this.#setRequested(names);
-    const before = this.replica.values();
-    this.replica.dropUnwanted();
-    if (!this.replica.welcome(welcome, resumable)) this.#confirmed.clear();
-    this.#vanished.add(Object.entries(before).filter(([symbol]) => !this.replica.find(symbol)));
+    const before = [...this.replica.states.values()];
+    if (this.replica.welcome(welcome, resumable && !this.#isRefused)) {
+      this.#names.begin(names, forgotten);
+      this.#forgotten = forgotten;
+    } else {
+      this.#names.begin([], []);
+      this.#vanished.add(instrumentsOf(before));
+    }
   }
 
   /** Requests that bring the server's subscriptions in line with the wanted names. */
@@ -244,23 +226,12 @@ export class ClientSession {
     const requests = [];
     if (this.#resumeFirst) {
       this.#resumeFirst = false;
-      requests.push(this.request("resume", this.#resume([...this.#requested])));
+      requests.push(this.request("resume", this.#resume(this.#names.requested, this.#forgotten)));
       this.#resumeId = this.#lastId;
     }
-    const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
-    let added = this.#names.filter((name) => !this.#requested.has(name));
-    if (dropped.length > 0 || this.#leaving.size > 0) added = [];
-    for (const name of added) this.#declined.delete(name), this.#answered.delete(name); // the new outcome counts
-    this.#setRequested([...this.#requested].filter((name) => this.#wanted.has(name)).concat(added));
-    for (const names of [this.#confirmed, this.#answered, this.#failed, ...this.#awaited.values()]) {
-      for (const name of dropped) names.delete(name);
-    }
-    if (dropped.length > 0) this.replica.dropUnwanted();
-    const room = this.#maxMessageBytes - REQUEST_OVERHEAD;
-    for (const symbols of batches(dropped, room)) {
-      requests.push(this.request("unsubscribe", { symbols }));
-      this.#leaving.add(this.#lastId);
-    }
+    const { dropped, added } = this.#names.change();
+    const room = this.#maxMessageBytes(this.#welcome) - REQUEST_OVERHEAD;
+    for (const symbols of batches(dropped, room)) requests.push(this.request("unsubscribe", { symbols }));
     for (const symbols of batches(added, room)) {
       requests.push(this.request("subscribe", { symbols, ...this.#interval }));
     }
@@ -276,7 +247,8 @@ export class ClientSession {
   request(op, fields) {
     const id = ++this.#lastId;
     if (op === "auth") this.#tokenId = id;
-    if (fields.symbols) this.#awaited.set(id, new Set(op === "unsubscribe" ? [] : fields.symbols));
+    if (op === "digest") this.#verifying.add(id);
+    if (fields.symbols) this.#names.expect(id, fields.symbols, op !== "unsubscribe");
     return { op, id, ...fields };
   }
 
@@ -288,10 +260,11 @@ export class ClientSession {
    */
   receive(message) {
     /** @type {Received} */
-    const received = { refused: [] };
+    const received = { refused: [], tables: [] };
     switch (message?.kind) {
       case "instruments": this.replica.define(message.definitions); break;
-      case "snapshot": case "delta": received.changes = this.#apply(message); break;
+      case "snapshot": case "delta": this.#apply(message, received); break;
+      case "removed": this.#remove(message, received); break;
       case "heartbeat": this.replica.beat(message); break;
       case "reply": this.#settle(message, received); break;
       case "error": this.#fail(message, received); break;
@@ -299,44 +272,77 @@ export class ClientSession {
     return received;
   }
 
-  /** @param {Delta | Snapshot} message */
-  #apply(message) {
+  /** This client has refused a message of the connection. */
+  refuseMessage() {
+    this.#refusals++;
+  }
+
+  /** The copy is of no use: the next connection takes it anew. */
+  discard() {
+    this.#refusals = MAX_REFUSALS;
+  }
+
+  get #isRefused() {
+    return this.#refusals >= MAX_REFUSALS;
+  }
+
+  /**
+   * @param {Delta | Snapshot} message
+   * @param {Received} received
+   */
+  #apply(message, received) {
     /** @type {Record<string, ChangedFields>} */
     const changes = Object.create(null);
     for (const [state, fields] of this.replica.apply(message)) {
       const { symbol } = state.definition;
-      changes[symbol] = this.#vanished.complete(symbol, state.fields(fields));
+      if (state.rows) received.tables.push(symbol);
+      else changes[symbol] = this.#vanished.complete(symbol, state.fields(fields));
     }
-    return changes;
+    received.changes = changes;
   }
 
   /**
-   * A request was answered: the copy is complete for its names.
+   * @param {Removed} message
+   * @param {Received} received
+   */
+  #remove(message, received) {
+    const removed = this.replica.remove(message);
+    received.tables = removed.filter(({ rows }) => rows).map(({ definition }) => definition.symbol);
+    received.changes = plain(instrumentsOf(removed).map(([symbol, fields]) => [symbol, withdrawn(fields)]));
+  }
+
+  /**
+   * A request was answered.
    * @param {Reply} reply
    * @param {Received} received
    */
   #settle(reply, received) {
     const outcomes = outcomesOf(reply);
-    const { id } = reply;
-    const names = this.#awaited.get(id) ?? new Set();
-    this.#awaited.delete(id);
-    this.#leaving.delete(id);
+    const { id, result } = reply;
+    if (id === this.#tokenId) this.#takeOver(result);
+    if (this.#verifying.delete(id)) received.verdict = verdictOf(result, this.replica);
+    this.#refusals = 0;
     if (id === this.#resumeId) {
       this.#resumeId = undefined;
       this.replica.resuming = false;
+      this.#names.resumed();
     }
-    // Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
-    received.refused = outcomes.filter(({ name, code }) => code !== Code.OK && names.has(name));
-    // A symbol that the server does not know yet stays subscribed: it joins when it appears.
-    const declined = received.refused.filter(({ code }) => code !== Code.UNKNOWN_SYMBOL);
-    for (const name of names) this.#answered.add(name), this.#confirmed.add(name);
-    for (const { name } of declined) this.#declined.add(name), this.#confirmed.delete(name);
+    received.refused = this.#names.answer(id, outcomes);
     received.answered = true;
-    if (declined.length > 0) {
-      this.#setRequested([...this.#requested]);
-      this.#vanished.add(this.replica.dropUnwanted());
-    }
     this.#withdrawVanished(received);
+  }
+
+  /**
+   * A fresh token was accepted: its limits hold, and the epoch is that of its symbols.
+   * @param {Map<string, unknown>} result
+   */
+  #takeOver(result) {
+    const { epoch = this.replica.epoch, limits = this.limits } = Object.fromEntries(result);
+    const valid = limits instanceof Map && [...limits.values()].every(isNatural);
+    if (typeof epoch !== "string" || !valid) throw malformed("reply to auth: epoch or limits are not valid");
+    checkEpoch(epoch);
+    this.replica.epoch = epoch;
+    this.limits = limits;
   }
 
   /**
@@ -345,7 +351,7 @@ export class ClientSession {
    */
   #withdrawVanished(received) {
     if (this.#vanished.size === 0) return;
-    const gone = this.#vanished.takeWithdrawals(matcherOf(this.#names.filter((name) => !this.#answered.has(name))));
+    const gone = this.#vanished.takeWithdrawals(matcherOf(this.#names.unanswered));
     if (gone) received.changes = gone;
   }
 
@@ -356,33 +362,36 @@ export class ClientSession {
    */
   #fail({ id, code, text }, received) {
     if (id === null) return;
-    const names = this.#awaited.get(id) ?? new Set();
-    this.#awaited.delete(id);
-    this.#leaving.delete(id);
+    this.#verifying.delete(id);
     if (id === this.#tokenId) received.tokenRefused = text;
     if (id === this.#resumeId && this.#welcome) {
       this.#resumeId = undefined;
-      this.#vanished.add(Object.entries(this.replica.values()));
+      this.#vanished.add(instrumentsOf(this.replica.states.values()));
       this.replica.welcome(this.#welcome, false);
-      this.#confirmed.clear();
-      this.#answered.clear();
-      this.#setRequested([...this.#requested].filter((name) => !names.has(name)));
+      this.#names.failResume(id);
       return;
     }
-    received.refused = [...names].map((name) => ({ name, code, text: excerpt(text) }));
-    for (const name of names) this.#failed.add(name), this.#answered.add(name);
+    received.refused = this.#names.fail(id).map((name) => ({ name, code, text: excerpt(text) }));
     received.answered = true;
     this.#withdrawVanished(received);
   }
 
-  /** @param {string[]} symbols */
-  #resume(symbols) {
-    return { epoch: this.replica.epoch, cursor: this.replica.cursor, symbols, ...this.#interval };
+  /** @param {Welcome | undefined} welcome */
+  #maxMessageBytes(welcome) {
+    return welcome?.limits.get("max_message_bytes") ?? MAX_MESSAGE_BYTES;
   }
 
-  /** @param {string[]} names */
-  #setRequested(names) {
-    this.#requested = new Set(names);
-    this.#subscribed = matcherOf(names.filter((name) => !this.#declined.has(name)));
+  /**
+   * @param {string[]} symbols
+   * @param {string[]} forget
+   */
+  #resume(symbols, forget) {
+    const { epoch, cursor } = this.replica;
+    return { epoch, cursor, symbols, ...(forget.length > 0 && { forget }), ...this.#interval };
   }
+}
+
+/** @param {string} epoch */
+function checkEpoch(epoch) {
+  if (epoch.length > MAX_EPOCH) throw malformed(`an epoch of more than ${MAX_EPOCH} characters`);
 }

@@ -9,7 +9,6 @@ export type SubscriptionEvents = {
     change: ChangeEvent;
 };
 export type Changes = Record<string, ChangedFields>;
-export type Result = IteratorResult<Change, undefined>;
 /**
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
  * it is busy. Leaving a loop does not close the subscription: a later loop goes on.
@@ -32,9 +31,11 @@ export declare class Subscription extends TypedEventTarget<SubscriptionEvents> {
     [Symbol.asyncIterator](): this;
     /**
      * The next change; done when the subscription or the client was closed. Rejects with a TickerError if the client gave up.
-     * @returns {Promise<Result>}
+     * @returns {Promise<IteratorResult<Change, undefined>>}
      */
-    next(): Promise<Result>;
+    next(): Promise<IteratorResult<Change, undefined>>;
+    /** Wait until the service has sent all that it has. Rejects with a TickerError if the client gives up. */
+    complete(): Promise<void>;
     /** Unsubscribe; changes that no iterator took yet are dropped. */
     close(): void;
 }

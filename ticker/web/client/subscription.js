@@ -1,7 +1,10 @@
 /** A subscription: changes of its names, for listeners as they come and for iterators merged while these are busy. */
 
+import { Completion } from "./completion.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
+import { Iterators } from "./iterators.js";
 import { plain } from "./messages.js";
+import { Pending } from "./pending.js";
 import { matcherOf } from "./symbols.js";
 
 /** @typedef {import("./errors.js").TickerError} TickerError */
@@ -11,20 +14,9 @@ import { matcherOf } from "./symbols.js";
 /** @typedef {import("./replica.js").Replica} Replica */
 /** @typedef {{change: ChangeEvent}} SubscriptionEvents */
 /** @typedef {Record<string, ChangedFields>} Changes */
-/** @typedef {IteratorResult<Change, undefined>} Result */
 
 /** @param {Changes} changes */
 const isEmpty = (changes) => Object.keys(changes).length === 0;
-
-/**
- * Merge changes into earlier ones, which are returned.
- * @param {Changes} earlier
- * @param {Changes} changes
- */
-function merged(earlier, changes) {
-  for (const symbol in changes) Object.assign((earlier[symbol] ??= Object.create(null)), changes[symbol]);
-  return earlier;
-}
 
 /**
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
@@ -43,21 +35,17 @@ export class Subscription extends TypedEventTarget {
    * @type {Map<string, boolean>}
    */
   #known = new Map();
+  /** Changes for the listeners; they wait only while the subscription is held. */
+  #listeners;
   /**
    * Changes that no iterator took yet; undefined before the first iteration, which begins with the present values.
-   * @type {Changes | undefined}
+   * @type {Pending | undefined}
    */
   #pending;
-  /** @type {{resolve: (result: Result) => void, reject: (error: TickerError) => void}[]} */
-  #waiting = [];
-  /**
-   * Changes of the moment of which a part has come; undefined while the subscription is not held.
-   * @type {Changes | undefined}
-   */
+  /** @type {Iterators<Change>} */
+  #iterators = new Iterators(() => this.#take());
   #held;
-  #over = false;
-  /** @type {TickerError | undefined} */
-  #error;
+  #completion = new Completion();
 
   /**
    * @param {string[]} names
@@ -72,10 +60,11 @@ export class Subscription extends TypedEventTarget {
     this.#matches = matcherOf(names);
     this.#copy = copy;
     this.#closed = closed;
-    const present = merged(Object.create(null), this.#present());
-    if (held) this.#held = present;
+    this.#held = held;
+    this.#listeners = this.#presentChanges();
+    if (!held) this.#completion.release();
     // The caller adds its listeners first.
-    else if (!isEmpty(present)) queueMicrotask(() => this.#over || this.#dispatch(present));
+    if (!held) queueMicrotask(() => this.#iterators.over || this.#dispatch());
   }
 
   [Symbol.asyncIterator]() {
@@ -84,23 +73,29 @@ export class Subscription extends TypedEventTarget {
 
   /**
    * The next change; done when the subscription or the client was closed. Rejects with a TickerError if the client gave up.
-   * @returns {Promise<Result>}
+   * @returns {Promise<IteratorResult<Change, undefined>>}
    */
   next() {
-    if (!this.#pending) {
-      this.#pending = Object.create(null);
-      if (this.#held) merged(this.#held, this.#present());
-      else if (!this.#over) this.#merge(this.#present());
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#deliver();
-    });
+    this.#pending ??= this.#iterators.over ? new Pending(this.#copy) : this.#presentChanges();
+    return this.#iterators.next();
+  }
+
+  /** Wait until the service has sent all that it has. Rejects with a TickerError if the client gives up. */
+  complete() {
+    return this.#completion.wait();
+  }
+
+  /**
+   * The present values, by name.
+   * @internal
+   */
+  get present() {
+    return this.#copy.values((name) => this.#isMatch(name));
   }
 
   /** Unsubscribe; changes that no iterator took yet are dropped. */
   close() {
-    if (this.#over) return;
+    if (this.#iterators.over) return;
     this.#pending = undefined;
     this.end();
     this.#closed(this);
@@ -109,13 +104,16 @@ export class Subscription extends TypedEventTarget {
   /**
    * Deliver changes of the market, as far as they match.
    * @internal
-   * @param {Changes} changes
+   * @param {Changes} changes of instruments
+   * @param {string[]} tables names of those that changed
    */
-  take(changes) {
+  take(changes, tables) {
     const matching = plain(Object.entries(changes).filter(([symbol]) => this.#isMatch(symbol)));
-    if (isEmpty(matching)) return;
-    if (this.#held) merged(this.#held, matching);
-    else this.#give(matching);
+    const matchingTables = tables.filter((name) => this.#isMatch(name));
+    if (isEmpty(matching) && matchingTables.length === 0) return;
+    this.#listeners.add(matching, matchingTables);
+    this.#pending?.add(matching, matchingTables);
+    if (!this.#held) this.#give();
   }
 
   /**
@@ -123,7 +121,7 @@ export class Subscription extends TypedEventTarget {
    * @internal
    */
   get held() {
-    return this.#held !== undefined;
+    return this.#held;
   }
 
   /**
@@ -131,30 +129,35 @@ export class Subscription extends TypedEventTarget {
    * @internal
    */
   hold() {
-    this.#held ??= Object.create(null);
+    this.#held = true;
+    this.#completion.hold();
   }
+
+  /**
+   * The connection is lost. Values stay as they are.
+   * @internal
+   */
+  lose() {}
 
   /**
    * Give changes again: with those that were kept back the copy is complete.
    * @internal
    */
   release() {
-    const changes = this.#held ?? {};
-    this.#held = undefined;
-    if (!isEmpty(changes)) this.#give(changes);
-    else this.#deliver();
+    this.#held = false;
+    for (const each of [this.#listeners, this.#pending]) each?.doubtTables();
+    this.#completion.release();
+    this.#give();
   }
 
-  /** @param {Changes} changes */
-  #give(changes) {
-    if (this.#pending) this.#merge(changes);
-    this.#dispatch(changes);
-    this.#deliver();
+  #give() {
+    this.#dispatch();
+    this.#iterators.deliver();
   }
 
-  /** @param {Changes} changes */
-  #dispatch(changes) {
-    this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, changes) }));
+  #dispatch() {
+    const changes = this.#listeners.take();
+    if (!isEmpty(changes)) this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, changes) }));
   }
 
   /**
@@ -163,11 +166,10 @@ export class Subscription extends TypedEventTarget {
    * @param {TickerError} [error]
    */
   end(error) {
-    this.#over = true;
-    this.#error = error;
-    if (this.#held && this.#pending) this.#pending = Object.create(null);
-    this.#held = undefined;
-    this.#deliver();
+    if (this.#held) this.#pending?.clear();
+    this.#held = false;
+    this.#iterators.end(error);
+    this.#completion.end(error);
   }
 
   /** @param {string} symbol */
@@ -177,26 +179,22 @@ export class Subscription extends TypedEventTarget {
     return known;
   }
 
-  #present() {
-    return this.#copy.values((symbol) => this.#isMatch(symbol));
+  /** The present values, as changes for a reader that knows nothing yet. */
+  #presentChanges() {
+    const states = [...this.#copy.states.values()].filter(({ definition }) => this.#isMatch(definition.symbol));
+    const instruments = states.filter(({ rows }) => !rows);
+    const tables = states.filter(({ rows }) => rows);
+    const pending = new Pending(this.#copy);
+    pending.add(
+      plain(instruments.map((each) => /** @type {[string, ChangedFields]} */ ([each.definition.symbol, each.present()]))),
+      tables.map(({ definition }) => definition.symbol),
+    );
+    return pending;
   }
 
-  /** @param {Changes} changes */
-  #merge(changes) {
-    this.#pending = merged(this.#pending ?? Object.create(null), changes);
-  }
-
-  #deliver() {
-    for (; !this.#held; ) {
-      const changes = this.#pending ?? {};
-      const some = !isEmpty(changes);
-      if (!some && !this.#over) return;
-      const iterator = this.#waiting.shift();
-      if (!iterator) return;
-      if (some) this.#pending = Object.create(null);
-      if (some) iterator.resolve({ value: changeOf(this.#copy, changes), done: false });
-      else if (this.#error) iterator.reject(this.#error);
-      else iterator.resolve({ value: undefined, done: true });
-    }
+  #take() {
+    if (this.#held || !this.#pending || this.#pending.isEmpty) return undefined;
+    const changes = this.#pending.take();
+    return isEmpty(changes) ? undefined : changeOf(this.#copy, changes);
   }
 }

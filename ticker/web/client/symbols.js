@@ -1,5 +1,7 @@
 /** Patterns over symbols: `*`, `?`, `[abc]`, `[a-c]` and `[!abc]`; case matters (PROTOCOL.md, section 5). */
 
+import { parseTable, splitName } from "./tables.js";
+
 const PATTERNS_PER_EXPRESSION = 64; // far larger ones are slower to run than several of this size
 
 /**
@@ -9,28 +11,53 @@ const PATTERNS_PER_EXPRESSION = 64; // far larger ones are slower to run than se
 export const isPattern = (name) => /[*?[]/.test(name);
 
 /**
- * Whether a name can be subscribed. One that cannot would have a whole request for events refused.
+ * Whether a name can be subscribed: a symbol or a pattern, perhaps with a table. One that cannot would have a whole
+ * request for events refused.
  * @param {string} name
  */
-export const isName = (name) => /^[^\s,\p{C}\p{Z}]{1,128}$/u.test(name);
+export function isName(name) {
+  const [symbol, table] = splitName(name);
+  return /^[^\s,\p{C}\p{Z}]{1,128}$/u.test(symbol) && (symbol === name || parseTable(table) !== undefined);
+}
 
 /**
- * A test of whether a symbol matches any of these symbols and patterns.
+ * A test of whether the name of an instrument or a table matches any of these names.
  * @param {...string} names
  */
 export const matcher = (...names) => matcherOf(names);
 
 /**
- * Compile many symbols and patterns into one test.
+ * Compile many names into one test of instruments and tables. A pattern over symbols matches no table: `*` does not, and
+ * `*-USD book:10` matches that table of each instrument.
  * @param {Iterable<string>} names
- * @returns {(symbol: string) => boolean}
+ * @returns {(name: string) => boolean}
  */
 export function matcherOf(names) {
+  /** @type {Map<string, Set<string>>} */
+  const byTable = new Map();
+  for (const name of names) {
+    const [symbol, table] = splitName(name);
+    const symbols = byTable.get(table);
+    if (symbols) symbols.add(symbol);
+    else byTable.set(table, new Set([symbol]));
+  }
+  const tests = new Map([...byTable].map(([table, symbols]) => [table, symbolMatcher(symbols)]));
+  return (name) => {
+    const [symbol, table] = splitName(name);
+    return tests.get(table)?.(symbol) ?? false;
+  };
+}
+
+/**
+ * @param {Set<string>} names
+ * @returns {(symbol: string) => boolean}
+ */
+function symbolMatcher(names) {
   /** @type {Set<string>} */
   const symbols = new Set();
   /** @type {string[]} */
   const patterns = [];
-  for (const name of new Set(names)) {
+  for (const name of names) {
     if (isPattern(name)) patterns.push(name);
     else symbols.add(name);
   }

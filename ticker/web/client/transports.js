@@ -1,6 +1,6 @@
 /** The two transports: a WebSocket, and server-sent events over fetch (PROTOCOL.md, sections 2 and 8). */
 
-import { errorText, malformed } from "./errors.js";
+import { TickerError, errorText, malformed } from "./errors.js";
 import { FETCH_OPTIONS, refusal, stray } from "./http.js";
 import { encode } from "./msgpack.js";
 
@@ -80,7 +80,7 @@ export function openEvents(base, query, headers, fetch, receiver) {
     receiver.end({ reason: LOST });
   };
   read()
-    .catch((error) => receiver.end({ reason: errorText(error), cause: error }))
+    .catch((error) => receiver.end({ reason: errorText(error), cause: error, refused: error instanceof TickerError }))
     .finally(() => closed.abort()); // the body of an answer that is of no use
   return { send: () => {}, close: () => closed.abort() };
 }

@@ -1,15 +1,23 @@
 /** Fields that left the copy, until they come again or are reported as withdrawn. */
 export type ChangedFields = import("./fields.js").ChangedFields;
 export type Fields = import("./fields.js").Fields;
+/** @typedef {import("./fields.js").ChangedFields} ChangedFields */
+/** @typedef {import("./fields.js").Fields} Fields */
+/**
+ * These fields as withdrawn.
+ * @param {Fields} fields
+ * @returns {ChangedFields}
+ */
+export declare const withdrawn: (fields: Fields) => ChangedFields;
 export declare class VanishedFields {
     #private;
     /** Number of instruments. */
     get size(): number;
     /**
-     * Keep the last values of instruments that the copy drops.
-     * @param {Iterable<[string, Fields]>} dropped by symbol
+     * Keep the last values of instruments that the copy no longer has.
+     * @param {Iterable<[string, Readonly<Fields>]>} dropped by symbol
      */
-    add(dropped: Iterable<[string, Fields]>): void;
+    add(dropped: Iterable<[string, Readonly<Fields>]>): void;
     /**
      * The changes of an instrument that perhaps came again, with the withdrawal of the fields that did not.
      * @param {string} symbol

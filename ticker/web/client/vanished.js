@@ -10,11 +10,11 @@ import { plain } from "./messages.js";
  * @param {Fields} fields
  * @returns {ChangedFields}
  */
-const withdrawn = (fields) =>
+export const withdrawn = (fields) =>
   plain(Object.keys(fields).map((name) => /** @type {[string, null]} */ ([name, null])));
 
 export class VanishedFields {
-  /** @type {Map<string, Fields>} */
+  /** @type {Map<string, Readonly<Fields>>} */
   #fields = new Map();
 
   /** Number of instruments. */
@@ -23,8 +23,8 @@ export class VanishedFields {
   }
 
   /**
-   * Keep the last values of instruments that the copy drops.
-   * @param {Iterable<[string, Fields]>} dropped by symbol
+   * Keep the last values of instruments that the copy no longer has.
+   * @param {Iterable<[string, Readonly<Fields>]>} dropped by symbol
    */
   add(dropped) {
     for (const [symbol, fields] of dropped) this.#fields.set(symbol, fields);

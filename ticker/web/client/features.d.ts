@@ -1,0 +1,31 @@
+/** The tables that a service offers, as its WELCOME says, and the choice of the one that serves a user. */
+export type TableName = import("./tables.js").TableName;
+export type Features = {
+    book: number[];
+    trades: number[];
+    candles: {
+        periods: string[];
+        rows: number[];
+    };
+    digest: boolean;
+};
+/**
+ * The `features` of a WELCOME. Raises TickerError for what they cannot be.
+ * @param {Map<string, unknown> | undefined} offer
+ * @returns {Features}
+ */
+export declare function featuresOf(offer: Map<string, unknown> | undefined): Features;
+/**
+ * The table with at least the wanted number of rows.
+ * @param {Features} features
+ * @param {TableName} wanted
+ * @returns {TableName}
+ * @throws {TickerError} if the service has none; it says what there is
+ */
+export declare function offered(features: Features, wanted: TableName): TableName;
+/**
+ * Check the tables of names. Raises TickerError for one that the service does not have.
+ * @param {Features} features
+ * @param {string[]} names
+ */
+export declare function checkOffer(features: Features, names: string[]): void;

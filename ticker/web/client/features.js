@@ -1,0 +1,91 @@
+/** The tables that a service offers, as its WELCOME says, and the choice of the one that serves a user. */
+
+import { Code, TickerError, malformed } from "./errors.js";
+import { tableOf } from "./tables.js";
+import { excerpt } from "./texts.js";
+
+/** @typedef {import("./tables.js").TableName} TableName */
+/**
+ * Numbers of rows are in ascending order; `digest`: whether a copy can be verified.
+ * @typedef {{book: number[], trades: number[], candles: {periods: string[], rows: number[]}, digest: boolean}} Features
+ */
+
+const MAX_OFFERS = 1000; // of a kind
+const MAX_PERIOD = 8; // characters
+
+/** @type {Features} */
+const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: [], rows: [] }, digest: false });
+
+/**
+ * The `features` of a WELCOME. Raises TickerError for what they cannot be.
+ * @param {Map<string, unknown> | undefined} offer
+ * @returns {Features}
+ */
+export function featuresOf(offer) {
+  if (!offer) return NO_FEATURES;
+  const { book = [], trades = [], candles = new Map(), digest = false } = Object.fromEntries(offer);
+  if (!(candles instanceof Map) || typeof digest !== "boolean") throw malformed("welcome: features are not valid");
+  const periods = list(candles.get("periods") ?? [], (each) => typeof each === "string" && each.length <= MAX_PERIOD);
+  return {
+    book: counts(book),
+    trades: counts(trades),
+    candles: { periods: /** @type {string[]} */ (periods), rows: counts(candles.get("rows") ?? []) },
+    digest,
+  };
+}
+
+/**
+ * @param {unknown} value
+ * @param {(each: unknown) => boolean} check
+ */
+function list(value, check) {
+  if (!Array.isArray(value) || value.length > MAX_OFFERS || !value.every(check)) {
+    throw malformed("welcome: features are not valid");
+  }
+  return value;
+}
+
+/** @param {unknown} value @returns {number[]} */
+const counts = (value) => list(value, Number.isSafeInteger).sort((one, other) => one - other);
+
+/**
+ * The table with at least the wanted number of rows.
+ * @param {Features} features
+ * @param {TableName} wanted
+ * @returns {TableName}
+ * @throws {TickerError} if the service has none; it says what there is
+ */
+export function offered(features, wanted) {
+  const { kind, rows, period } = wanted;
+  const { periods, rows: bars } = features.candles;
+  if (kind === "candles" && !periods.includes(period)) throw unknownTable(`candles of ${excerpt(period)}`, periods, kind);
+  const numbers = kind === "candles" ? bars : features[kind];
+  const found = numbers.find((each) => each >= rows);
+  if (found === undefined) throw unknownTable(`${kind} with ${rows} rows`, numbers, kind);
+  return { ...wanted, rows: found };
+}
+
+/**
+ * @param {string} wanted
+ * @param {(string | number)[]} offer
+ * @param {string} kind
+ */
+function unknownTable(wanted, offer, kind) {
+  const there = offer.length > 0 ? `the service has ${kind} of ${offer.map(excerpt).join(", ")}` : `the service has no ${kind}`;
+  return new TickerError(`${wanted}: ${there}`, Code.UNKNOWN_TABLE);
+}
+
+/**
+ * Check the tables of names. Raises TickerError for one that the service does not have.
+ * @param {Features} features
+ * @param {string[]} names
+ */
+export function checkOffer(features, names) {
+  for (const name of names) {
+    const table = tableOf(name);
+    if (table && offered(features, table).rows !== table.rows) {
+      const { kind, rows } = table;
+      throw unknownTable(`${kind} with ${rows} rows`, kind === "candles" ? features.candles.rows : features[kind], kind);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The names of a client, from the user's wish to the server's answer.
+ *
+ * A name goes from *wanted* to *requested* (on this connection) to *confirmed* (its reply came, so the copy is complete
+ * for it). Only confirmed names are resumed on the next connection. *Doubtful* names are all others of which the copy may
+ * hold something: those without a reply, and those given up since. A resume has the server remove what only they keep.
+ */
+export type Outcome = import("./messages.js").Outcome;
+/** @typedef {import("./messages.js").Outcome} Outcome */
+/**
+ * What a server would say of what is no name.
+ * @param {string} name
+ * @returns {Outcome}
+ */
+export declare function refusalOf(name: string): Outcome;
+export declare class Names {
+    #private;
+    get wanted(): string[];
+    get wanting(): boolean;
+    get requested(): string[];
+    get declined(): Set<string>;
+    /** Confirmed names that are still wanted: those that a resume can name. */
+    get resumable(): string[];
+    /** Whether the wanted names, and no others, were requested on this connection. */
+    get current(): boolean;
+    /** Whether no request for names waits for its reply. */
+    get settled(): boolean;
+    /** Names that the server keeps, which may be without an instrument so far. */
+    get kept(): string[];
+    /** Wanted names for which the server has not answered on this connection. */
+    get unanswered(): string[];
+    /** @param {readonly string[]} names */
+    hasAnswersFor(names: readonly string[]): boolean;
+    /** @param {Iterable<string>} names */
+    want(names: Iterable<string>): void;
+    /** @param {Iterable<string>} names */
+    giveUp(names: Iterable<string>): void;
+    /** Names that a resume has the server forget. What no server takes for a name has brought nothing. */
+    get forgotten(): string[];
+    /**
+     * Begin a connection that resumes these names, and has the server forget those; without any, the copy is empty.
+     * @param {string[]} resumed
+     * @param {string[]} forgotten
+     */
+    begin(resumed: string[], forgotten: string[]): void;
+    /**
+     * Names that cannot be asked for.
+     * @param {string[]} names
+     */
+    decline(names: string[]): void;
+    /** Forget which names the server refused: they are asked for again. */
+    clearDeclined(): void;
+    /**
+     * These names count as requested, or have their answer without a request.
+     * @param {string[]} names
+     * @param {string[]} answered
+     */
+    beginStream(names: string[], answered: string[]): void;
+    /** Bring the requested names in line with the wanted ones. Returns the names to give up and to request. */
+    change(): {
+        dropped: string[];
+        added: string[];
+    };
+    /**
+     * A request for names was sent; without `adds`, to give them up.
+     * @param {number} id
+     * @param {string[]} names
+     * @param {boolean} adds
+     */
+    expect(id: number, names: string[], adds: boolean): void;
+    /** The server has forgotten what was doubtful before this connection. */
+    resumed(): void;
+    /**
+     * A request was answered: the copy is complete for its names, but for those that were declined. Returns the outcomes
+     * other than `ok` of names that are still of interest.
+     * @param {number} id
+     * @param {Outcome[]} outcomes
+     */
+    answer(id: number, outcomes: Outcome[]): import("./messages.js").Outcome[];
+    /**
+     * A request was refused whole. Returns its names.
+     * @param {number} id
+     */
+    fail(id: number): string[];
+    /**
+     * The resume with this id was refused: nothing of the copy is left, and its names are requested anew.
+     * @param {number} id
+     */
+    failResume(id: number): void;
+}
