@@ -443,4 +443,4 @@ def test_feeds_may_have_any_number_of_field_names_between_them() -> None:
         cut(cache, Update(symbol, {f"{symbol.lower()}_{number}": number for number in range(40)}))
     for symbol in symbols:
         assert the(cache, symbol).values == {f"{symbol.lower()}_{number}": number for number in range(40)}
-    assert len(cache._fields) == 1000
+    assert len(cache._reader._fields) == 1000

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
-from ticker.config import MAX_KNOWN_FIELDS, Tables
+from ticker.config import Tables
 from ticker.core import freshness
-from ticker.core.freshness import MARKS, REASON, STATUS, Changes
+from ticker.core.field_reading import FieldReader, Unusable, keep_room
+from ticker.core.freshness import STATUS, Changes
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
@@ -38,12 +38,10 @@ from ticker.market import (
     MAX_FIELDS,
     Candle,
     Field,
-    FieldKey,
     Instrument,
     Kind,
     Levels,
     Publication,
-    Reason,
     Rows,
     Stale,
     Status,
@@ -51,22 +49,10 @@ from ticker.market import (
     Update,
     Value,
     Withdrawal,
-    field_key,
-    field_kind,
-    field_name,
-    read_value,
 )
-from ticker.numbers import parse_decimal, rescaled_number, scaled_number
+from ticker.numbers import rescaled_number, scaled_number
 from ticker.protocol.tables import TableName
 from ticker.texts import shown
-
-
-class Unusable(NamedTuple):
-    """A part of an update that was left out. `cause` is for counting, `detail` names the field and its value."""
-
-    cause: str
-    detail: str
-
 
 BID, LAST = int(Field.BID), int(Field.LAST)
 _PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
@@ -101,8 +87,7 @@ class LastValueCache:
         self._moved: list[Record] = []
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
         self._recency: dict[int, int] = {}
-        # The key and kind of each field name met so far, bounded because names come from feeds.
-        self._fields: dict[str, tuple[FieldKey, Kind | None]] = {}
+        self._reader = FieldReader()
 
     def __repr__(self) -> str:
         return f"<LastValueCache {self.epoch} at cut {self.cut}: {len(self.instruments)} instruments>"
@@ -293,9 +278,9 @@ class LastValueCache:
             raise BadPublication(text, "fields that are no mapping")
         changes: Changes = []
         numbers: list[Number] = []
-        unusable, marked = self._read(fields, changes, numbers)
+        unusable, marked = self._reader.read(fields, changes, numbers)
         if len(record.values) + len(fields) > MAX_FIELDS:
-            unusable += _keep_room(record, changes, numbers)
+            unusable += keep_room(record, changes, numbers)
         if numbers:
             self._scale(record, numbers, changes)
         refreshed = bool(record.outdated) and len(unusable) < len(fields)
@@ -323,35 +308,6 @@ class LastValueCache:
             fields["time"] = latest.time
         return self._update(Update(record.symbol, fields), source)
 
-    def _read(
-        self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]
-    ) -> tuple[list[Unusable], bool]:
-        """Split an update's fields into values that are ready and numbers that wait for their scale.
-
-        Return the parts that cannot be used, and whether a status or reason is among the others.
-        """
-        unusable: list[Unusable] = []
-        marked = False
-        for name, value in fields.items():
-            try:
-                key, kind = self._fields.get(name) or self._learn(name)
-            except (BadPublication, TypeError) as error:
-                # TypeError: it cannot even be the key of a dict
-                detail = f"field {shown(name)}: a name is a text" if isinstance(error, TypeError) else str(error)
-                unusable.append(Unusable("unusable field name", detail))
-                continue
-            try:
-                if (kind is Kind.PRICE or kind is Kind.SIZE) and value is not None:
-                    numbers.append((key, kind, *parse_decimal(value)))
-                    continue
-                changes.append((key, read_value(kind, value)))
-            except BadPublication as error:
-                unusable.append(Unusable(f"unreadable {name}", f"{name}: {error}"))
-                changes += _UNREADABLE_STATUS if key == STATUS else [(key, None)]
-            if key in MARKS:
-                marked = True
-        return unusable, marked
-
     def _scale(self, record: Record, numbers: Sequence[Number], changes: Changes) -> None:
         """Add these numbers to the changes, at scales that are fine enough for them if that serves."""
         price_scale, size_scale = record.price_scale, record.size_scale
@@ -363,12 +319,6 @@ class LastValueCache:
                 break
         for key, kind, digits, places in numbers:
             changes.append((key, scaled_number(digits, places, price_scale if kind is Kind.PRICE else size_scale)))
-
-    def _learn(self, name: str) -> tuple[FieldKey, Kind | None]:
-        key = field_key(name)
-        if len(self._fields) < MAX_KNOWN_FIELDS:
-            self._fields[name] = key, field_kind(key)
-        return key, field_kind(key)
 
     def _store(self, record: Record, changes: Changes) -> None:
         values, changed_at, cut = record.values, record.changed_at, self.cut + 1
@@ -409,20 +359,3 @@ class LastValueCache:
             self.stale.add(record.id)
         else:
             self.stale.discard(record.id)
-
-
-_UNREADABLE_STATUS: Changes = [(STATUS, str(Status.STALE)), (REASON, str(Reason.BAD_DATA))]
-"""Whether the values are current cannot be told from such a status."""
-
-
-def _keep_room(record: Record, changes: Changes, numbers: list[Number]) -> list[Unusable]:
-    """Take the new fields out of an update for which the instrument has no room, and return them."""
-    # There is always room for the marks: the service has to be able to mark any instrument stale.
-    known = record.values.keys() - MARKS
-    new = [key for key in (*(each[0] for each in changes), *(each[0] for each in numbers)) if key not in known | MARKS]
-    left_out = set(list(dict.fromkeys(new))[max(MAX_FIELDS - len(known), 0) :])
-    # A field that would only have been withdrawn is no loss; that of an unreadable value was told of as such.
-    lost = left_out & {*(key for key, value in changes if value is not None), *(each[0] for each in numbers)}
-    changes[:] = [each for each in changes if each[0] not in left_out]
-    numbers[:] = [each for each in numbers if each[0] not in left_out]
-    return [Unusable("too many fields", f"{field_name(key)}: more than {MAX_FIELDS} fields") for key in lost]

@@ -20,8 +20,8 @@ import structlog
 import trio
 
 from ticker.config import STALE_PER_MESSAGE, Limits
+from ticker.core.field_reading import Unusable
 from ticker.core.hub import Hub
-from ticker.core.last_value import Unusable
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Publication, Reason, Update
 from ticker.net.clocks import hub_time, wall_clock
