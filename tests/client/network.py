@@ -85,10 +85,16 @@ async def settle(clock: MockClock, events: list[Event], kind: type[Event], count
 class Script:
     """A WebSocket server that sends WELCOME, then the messages of the test, and closes with a code."""
 
-    def __init__(self, *messages: ServerMessage | bytes, code: int | None = None, welcomes: bool = True) -> None:
+    def __init__(
+        self, *messages: ServerMessage | bytes, code: int | None = None, welcomes: bool = True, listens: bool = False
+    ) -> None:
+        """With `listens`, it waits for the client to end the connection."""
+        self.listens = listens
         self.messages = (Welcome(1, "e", "s", 0, 0, 0, {}), *messages) if welcomes else messages
         self.code = code
         self.clients = 0
+        self.heard = b""
+        """Bytes that its clients sent while it listened."""
 
     async def serve(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self.clients += 1
@@ -109,6 +115,10 @@ class Script:
             with suppress(trio.BrokenResourceError):
                 while await stream.receive_some():
                     pass
+        elif self.listens:
+            with suppress(trio.BrokenResourceError):
+                while data := await stream.receive_some():
+                    self.heard += data
         await trio.aclose_forcefully(stream)
 
 
