@@ -7,7 +7,8 @@ The rules:
    to be seen, and the instrument is `stale`, with the reason.
 3. The next update that brings a value, from any feed, withdraws every outdated value that it does not name. The status
    is then the one that this update gives, or else the last one given that is not outdated, or else `live`.
-4. A feed of whose values none is shown makes nothing stale where another feed speaks for the instrument.
+4. A feed of whose values none is shown makes nothing stale where another feed speaks for the instrument. Where none
+   does, the instrument is current again with the feed's next complete `Levels`.
 
 The functions return or complete changes of fields, which the cache stores.
 """
@@ -59,6 +60,16 @@ def refresh(record: Record, changes: Changes) -> None:
     if REASON not in named:
         changes.append((REASON, reason if STATUS not in named else None))
     record.outdated = set()
+
+
+def restore(record: Record, source: Source) -> Changes:
+    """A feed that gives none of the fields, but the book, say, speaks again; return the marks if all is current now."""
+    changes: Changes = []
+    if source in record.outdated and source not in _givers(record):
+        record.outdated.discard(source)
+        if not record.outdated:
+            refresh(record, changes)
+    return changes
 
 
 def attribute(record: Record, source: Source, changes: Changes) -> None:

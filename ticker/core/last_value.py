@@ -139,8 +139,7 @@ class LastValueCache:
         if type(publication) is Instrument:
             self._declare(publication)
         elif type(publication) is Levels:
-            error = self.tables.publish_levels(self._declared(publication.symbol), publication, source)
-            return _ALL_USED if error is None else [Unusable("unreadable levels", error)]
+            return self._levels(self._declared(publication.symbol), publication, source)
         elif type(publication) is Trade:
             return self._trade(self._declared(publication.symbol), publication, source)
         elif type(publication) is Candle:
@@ -297,6 +296,15 @@ class LastValueCache:
         if not unusable:
             return _ALL_USED
         return [Unusable(cause, f"{record.symbol}: {detail}") for cause, detail in unusable]
+
+    def _levels(self, record: Record, levels: Levels, source: Source) -> Sequence[Unusable]:
+        error = self.tables.publish_levels(record, levels, source)
+        if error is not None:
+            return [Unusable("unreadable levels", error)]
+        if levels.complete and record.outdated:
+            self._store(record, freshness.restore(record, source))
+            self._note_stale(record)
+        return _ALL_USED
 
     def _trade(self, record: Record, trade: Trade, source: Source) -> Sequence[Unusable]:
         latest = self.tables.publish_trade(record, trade, self.cut + 1)

@@ -335,6 +335,23 @@ def test_what_makes_the_feed_stale_makes_its_book_stale_and_no_other_feeds() -> 
     assert (record.present()[STATUS], record.present()[REASON]) == ("stale", "feed_silent")
 
 
+def test_an_instrument_of_which_a_feed_gives_only_the_book_is_current_again_with_it() -> None:
+    cache = a_market()
+    instrument = cache.instrument("A")
+    assert instrument is not None
+    cut(cache, FULL)
+    cut(cache, Stale("A", "gap"))
+    assert instrument.present() == {STATUS: "stale", REASON: "gap"}
+    assert cache.stale == {0}
+    cut(cache, FULL)
+    assert instrument.present() == {STATUS: "live"}
+    assert cache.stale == set()
+    cut(cache, update("A", bid=1))
+    cut(cache, Stale("A", "gap"))
+    cut(cache, FULL)  # its bid is not current yet
+    assert instrument.present()[STATUS] == "stale"
+
+
 @pytest.mark.parametrize("status", ["halted", "closed"])
 def test_a_current_book_shows_that_its_instrument_is_halted_or_closed(status: str) -> None:
     cache = a_market()
