@@ -6,8 +6,6 @@ a change of a quote costs little where nobody does.
 
 from __future__ import annotations
 
-from typing import cast
-
 from ticker.market import WireValue
 
 
@@ -40,13 +38,17 @@ class QuoteMove:
         """Take in the values of the open cut, if they are only more of the same: of this bar and at this scale."""
         if second >= self.end or second < self.second or scale != self.scale or of_last != self.of_last:
             return False
-        fresh = cast("list[int]", self.fresh)
-        try:
-            self.high, self.low = max(self.high, *fresh), min(self.low, *fresh)
-        except TypeError:  # one of them is a text, or was withdrawn
-            return False
-        self.close, self.cut, self.waiting = fresh[-1], cut, True
-        fresh.clear()
+        high, low, value = self.high, self.low, self.close
+        for each in self.fresh:
+            if type(each) is not int:  # a text, or withdrawn
+                return False
+            value = each
+            if value > high:
+                high = value
+            elif value < low:
+                low = value
+        self.high, self.low, self.close, self.cut, self.waiting = high, low, value, cut, True
+        self.fresh.clear()
         return True
 
     def begin(self, values: list[int], scale: int, second: int, end: int) -> None:
