@@ -67,9 +67,20 @@ def test_the_first_client_of_a_page_prints_prices(page: str, tmp_path: Path) -> 
     assert any("EURUSD" in line or "1.0" in line for line in lines)
 
 
+def test_books_bars_and_trades_are_printed(tmp_path: Path) -> None:
+    with service(tmp_path, "simulated") as url:
+        call, objects = (blocks(page, "python")[1].replace("wss://localhost:8443", url) for page in (README, PYTHON))
+        assert "Level(price=Decimal(" in first_lines(call, tmp_path, 1)[0]
+        bars, book, spread, trade = first_lines(objects, tmp_path, 4)
+    assert bars.startswith("300 bars, the last close ")
+    assert book.startswith("live ")
+    assert " spread " in spread
+    assert " 20" in f" {trade}"
+
+
 def test_the_notebook_collects_rows(tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        code = blocks(PYTHON, "python")[1].replace("wss://localhost:8443", url)
+        code = blocks(PYTHON, "python")[2].replace("wss://localhost:8443", url)
         assert url in code
         (line,) = first_lines(code, tmp_path, 1)
     assert "rows, the last one: {'at': datetime" in line
@@ -90,7 +101,7 @@ def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
     flags = ("--token-key", str(tmp_path / "token-public.pem"))
     with service(tmp_path, "simulated?symbols=EURUSD", flags=flags) as url:
         assert '"EURUSD"' in ticker(watch.replace("wss://127.0.0.1:8445", url) + " --json --duration 1")
-        snippet = blocks(PYTHON, "python")[2].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
+        snippet = blocks(PYTHON, "python")[3].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
         assert "EURUSD" in first_lines(snippet, tmp_path, 1)[0]
 
 
@@ -99,7 +110,7 @@ def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:
 
 
 def test_the_feed_of_the_readme_is_served_and_has_about_fifteen_lines(tmp_path: Path) -> None:
-    code = blocks(README, "python")[1]
+    code = blocks(README, "python")[2]
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "dice.py").write_text(code)
     with service(tmp_path, "dice:Dice?sides=1") as url:
