@@ -19,7 +19,7 @@ from tests.support import update
 from ticker.commands import export
 from ticker.commands.export import Column, export_csv, export_parquet
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Publication, Value, Withdrawal
+from ticker.market import Instrument, Levels, Publication, Trade, Value, Withdrawal
 from ticker_feeds.recordings import Capture, CaptureWriter, Moment, Recording, Row
 
 TICKER = [sys.executable, "-m", "ticker"]
@@ -48,6 +48,49 @@ def test_a_csv_has_a_row_for_each_update_and_a_column_for_each_field(tmp_path: P
         '6000000,GOLD,,123456.5,,"a, b",,\n'
         "6000000,EUR/USD,,,,,3,\n"
     )
+
+
+TRADED = Moment(
+    7 * SECOND,
+    [
+        Levels("GOLD", [(1, 1)], [(2, 1)], complete=True),
+        Trade("GOLD", "1.50", "0.25", "buy", 6 * SECOND, "=x"),
+        Trade("GOLD", 2, 3),
+        Trade("EUR/USD", "1.1", 0, "sell", 5 * SECOND, 7),
+    ],
+)
+
+
+def test_trades_are_exported_as_a_table_of_their_own(tmp_path: Path) -> None:
+    out = tmp_path / "trades.csv"
+    assert export_csv(recorded(tmp_path, *DAY, TRADED), out, trades=True) == 3
+    assert out.read_text() == (
+        "time,symbol,exchange_time,price,size,side,id\n"
+        "7000000,GOLD,6000000,1.50,0.25,buy,'=x\n"
+        "7000000,GOLD,,2,3,,\n"
+        "7000000,EUR/USD,5000000,1.1,0,sell,7\n"
+    )
+
+
+def test_in_the_table_of_updates_a_trade_is_the_fields_that_it_changed(tmp_path: Path) -> None:
+    out = tmp_path / "day.csv"
+    capture = recorded(tmp_path, Moment(SECOND, [GOLD]), TRADED, Moment(8 * SECOND, [update("GOLD", bid="1.4")]))
+    assert export_csv(capture, out) == 3
+    header, first, second, *_ = out.read_text().splitlines()
+    assert header == "time,symbol,exchange_time,last,last_size,bid,withdrawn"
+    assert first == "7000000,GOLD,6000000,1.50,0.25,,"
+    assert second == "7000000,GOLD,,2,3,,"
+
+
+def test_trades_are_exported_to_parquet_with_exact_decimals(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "trades.parquet"
+    assert export_parquet(recorded(tmp_path, *DAY, TRADED), out, trades=True) == 3
+    table = import_module("pyarrow.parquet").read_table(out)
+    assert table.column_names == ["time", "symbol", "exchange_time", "price", "size", "side", "id"]
+    assert table["price"].to_pylist() == [Decimal("1.50"), Decimal("2.00"), Decimal("1.10")]
+    assert table["id"].to_pylist() == ["=x", None, "7"]
+    assert table["exchange_time"][0].as_py() == datetime.fromtimestamp(6, UTC)
 
 
 def test_what_was_withdrawn_has_a_column(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from tests.conftest import Logs, alarms, serving
 from tests.proxy import Proxy
 from tests.support import update
 from ticker.commands.recorder import Tally, record_feed, record_service
-from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
+from ticker.core.last_value import LastValueCache
+from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
 from ticker_feeds.recordings import Replay
 from ticker_feeds.recordings.capture import Capture, CaptureWriter, segments
 
@@ -300,9 +301,99 @@ async def test_while_the_connection_is_lost_nothing_is_live(tmp_path: Path) -> N
     ]
 
 
+def tables(cache: LastValueCache, symbol: str) -> tuple[object, ...]:
+    """The book, the prints without their numbers, and the bars of an instrument."""
+    book, prints, bars = cache.book_of(symbol), cache.trades_of(symbol), cache.candles_of(symbol, "1m")
+    assert book is not None
+    assert prints is not None
+    assert bars is not None
+    return book.top(10), book.reason, [row[1:] for row in prints.latest(10)], bars.latest(10)
+
+
+def played(path: Path) -> LastValueCache:
+    """The market as a recording brings it."""
+    cache = LastValueCache("replayed")
+    for chunk in Capture(str(path)).chunks():
+        for moment in chunk:
+            for each in moment.publications:
+                assert not cache.publish(each)
+            cache.close_cut(moment.time)
+    return cache
+
+
+def has_grown(path: Path, count: int) -> bool:
+    return len(publications(path)) > count
+
+
+MINUTE = 1_700_000_040
+BEFORE: list[Publication] = [
+    Instrument("GOLD"),
+    update("GOLD", bid="1.50"),
+    Candle("GOLD", "1m", MINUTE - 60, 1, 2, 1, 2, 5, 3),
+    Levels("GOLD", [("1.50", 5), ("1.40", 7), ("1.30", 1)], [("1.60", 2)], complete=True),
+    Trade("GOLD", "1.55", 3, "buy", MINUTE * 1_000_000, 1),
+]
+AFTER: list[list[Publication]] = [
+    [
+        Levels("GOLD", [("1.50", 0), ("1.45", 2)], [("1.60", 3)]),
+        Trade("GOLD", "1.50", 1, "sell", MINUTE * 1_000_000 + 1),
+    ],
+    [Trade("GOLD", "1.50", 1, "sell", MINUTE * 1_000_000 + 2, "x"), update("GOLD", bid="1.45")],
+    [Trade("GOLD", "1.50", 0, "sell", MINUTE * 1_000_000 + 2, "x")],
+    [Stale("GOLD", "gap", book_only=True)],
+    [Levels("GOLD", [("1.45", 2)], [("1.70", "3.5")], complete=True)],
+]
+
+
+async def test_tables_of_a_service_are_recorded_as_they_are_played_again(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    names = ["GOLD", "GOLD book:10", "GOLD trades:10", "GOLD candles:1m:10"]
+    source = LastValueCache("source")
+    for each in itertools.chain(BEFORE, *AFTER):
+        source.publish(each)
+    source.close_cut(MINUTE * 1_000_000 + 10)
+    async with serving(*BEFORE) as service, recording(service.url, "--out", out, "--symbols", *names) as process:
+        await until(
+            lambda: _is_begun(out) and {Levels, Trade, Candle, Update} <= {type(each) for each in publications(out)}
+        )
+        for batch in AFTER:
+            count = len(publications(out))
+            await service.publish(*batch)
+            await until(partial(has_grown, out, count))
+        await until(lambda: played(out).book_of("GOLD").reason is None)  # type: ignore[union-attr]  # there is one
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0, await told(process)
+    assert tables(played(out), "GOLD") == tables(source, "GOLD")
+    assert played(out).instrument("GOLD").values == source.instrument("GOLD").values  # type: ignore[union-attr]
+
+
+async def test_after_a_lost_connection_books_are_recorded_whole_and_no_trade_twice(tmp_path: Path) -> None:
+    out = tmp_path / "day"
+    writer = CaptureWriter(out)
+    async with serving(*BEFORE) as service, trio.open_nursery() as nursery:
+        proxy = Proxy(service.url)
+        await nursery.start(proxy.run)
+        connect = partial(ticker.connect, proxy.url)
+        names = ["GOLD book:10", "GOLD trades:10"]
+        nursery.start_soon(record_service, connect, names, lambda _event: None, Tally(writer))
+        await until(lambda: {Levels, Trade} <= {type(each) for each in publications(out)})
+        proxy.cut()
+        await until(lambda: publications(out)[-1] != publications(out)[0] and Stale in map(type, publications(out)))
+        await until(lambda: isinstance(publications(out)[-1], Levels))
+        await service.publish(Trade("GOLD", "1.55", 3, "buy", MINUTE * 1_000_000, 2))
+        await until(lambda: isinstance(publications(out)[-1], Trade))
+        nursery.cancel_scope.cancel()
+    writer.close()
+    held = publications(out)
+    assert [each.id for each in held if isinstance(each, Trade)] == [1, 2]
+    assert held[-3:-1] == [Stale("GOLD", "reconnecting"), next(each for each in held if isinstance(each, Levels))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
+        (["wss://localhost:1", "--symbols", "A book:10", "B book:25"], "book:10 and book:25 hold the same rows"),
+        (["wss://localhost:1", "--symbols", "A candles:1m:10,* candles:1m:50"], "candles:1m:10 and candles:1m:50"),
         (["nothing"], "there is no feed 'nothing'"),
         (["simulated", "--rotate-mb", "0"], "--rotate-mb 0.0: give a number above 0"),
         (["simulated", "--rotate-mb", "inf"], "--rotate-mb inf: give a number above 0"),

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from tests.support import update
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
+from ticker.market import FeedItem, Instrument, Publication, Stale, Trade, Update, Withdrawal
 from ticker_feeds.loading import load_feed
 from ticker_feeds.recordings import CaptureWriter, Moment
 from ticker_feeds.recordings.replay import Replay, merged
@@ -146,6 +146,18 @@ async def test_what_the_end_of_the_file_said_is_not_current_in_the_next_pass(
         update("A", time=0, bid="1"),
     ]
     assert len(received) == 3, "in one moment, so that nobody sees it stale"
+
+
+async def test_trades_of_a_later_pass_do_not_correct_those_of_the_first(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    path = tmp_path / "trades"
+    writer = CaptureWriter(path)
+    writer.write([Moment(SECOND, [Instrument("A"), Trade("A", 1, 1, id=7), Trade("A", 1, 1)])])
+    writer.close()
+    received = await batches(autojump_clock, Replay(path=str(path), loop=True), seconds=0.012)
+    ids = [each.id for each in flat(received) if isinstance(each, Trade)]
+    assert ids[:6] == [7, None, "2:7", None, "3:7", None]
 
 
 async def test_a_loop_over_one_moment_does_not_spin(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -34,6 +34,7 @@ def export(
     *,
     parquet: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     csv: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    trades: Annotated[bool, Parameter(negative=())] = False,
     force: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Write a recording as a table: a row for each update, in order, and a column for each field.
@@ -42,6 +43,10 @@ def export(
     fields that are no texts have their kind behind the name (`rate.decimal`, `trades.integer`). An empty cell is a
     field that did not change; `withdrawn` has the names of those that were withdrawn. `replay` plays both formats, as
     the market that was recorded. In CSV, texts that a spreadsheet would run as a formula begin with an apostrophe.
+
+    With --trades, a row for each trade instead: `time`, `symbol`, `exchange_time`, `price`, `size`, `side`, `id`; one
+    that was corrected has another row with its id. Order books and candles are not exported: `replay` plays them from
+    the recording itself.
 
     Parameters
     ----------
@@ -52,15 +57,17 @@ def export(
         sizes are decimals.
     csv
         The CSV file to write, or - for stdout.
+    trades
+        Write the trades.
     force
         Replace files that exist.
     """
     check_outputs(parquet, csv, force=force)
     source = Capture(str(capture))
     if parquet is not None:
-        print_result(export_parquet(source, parquet, force=force), parquet)
+        print_result(export_parquet(source, parquet, force=force, trades=trades), parquet)
     if csv is not None:
-        print_result(export_csv(source, csv, force=force), csv)
+        print_result(export_csv(source, csv, force=force, trades=trades), csv)
 
 
 class Column:
@@ -114,9 +121,35 @@ class Table:
         return cells
 
 
-def export_csv(capture: Capture, path: Path, *, force: bool = False) -> int:
+class TradesTable:
+    """The trades of a recording, with the columns that all of them have."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.columns = {
+            "price": Column("last", "0"),
+            "size": Column("last_size", "0"),
+            "side": Column("note", ""),
+            "id": Column("note", ""),
+        }
+        market = RecordedMarket(capture)
+        for _, trade in market.trades():
+            self.columns["price"].add(trade.price)
+            self.columns["size"].add(trade.size)
+        self.instruments = market.instruments
+        self.names = [TIME, SYMBOL, EXCHANGE_TIME, *self.columns]
+        """All columns, in order."""
+        self._capture = capture
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield the values of each row, None where there is none."""
+        for time, trade in RecordedMarket(self._capture).trades():
+            venue_id = None if trade.id is None else str(trade.id)
+            yield [time, trade.symbol, trade.time, trade.price, trade.size, trade.side, venue_id]
+
+
+def export_csv(capture: Capture, path: Path, *, force: bool = False, trades: bool = False) -> int:
     """Write a CSV file in the layout that `replay` plays; return the number of rows. Raises `ConfigError`."""
-    table = Table(capture)
+    table = TradesTable(capture) if trades else Table(capture)
     texts = {1, *(at for at, name in enumerate(table.names, 0) if name in table.columns and _is_text(table, name))}
     count = 0
     with writing(path, force=force) as file:
@@ -130,15 +163,15 @@ def export_csv(capture: Capture, path: Path, *, force: bool = False) -> int:
     return count
 
 
-def _is_text(table: Table, name: str) -> bool:
+def _is_text(table: Table | TradesTable, name: str) -> bool:
     column = table.columns[name]
     return not column.decimal and column.type is not int
 
 
-def export_parquet(capture: Capture, path: Path, *, force: bool = False) -> int:
+def export_parquet(capture: Capture, path: Path, *, force: bool = False, trades: bool = False) -> int:
     """Write a Parquet file; return the number of rows. Raises `ConfigError`, also if pyarrow is not installed."""
     arrow, parquet = load_arrow()
-    table = Table(capture)
+    table = TradesTable(capture) if trades else Table(capture)
     schema = _schema(arrow, table)
     count = 0
     with writing(path, force=force) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -152,15 +185,16 @@ def export_parquet(capture: Capture, path: Path, *, force: bool = False) -> int:
     return count
 
 
-def _schema(arrow: Any, table: Table) -> Any:  # noqa: ANN401  # pyarrow has no types
-    time = arrow.timestamp("us", tz="UTC")
-    types = [time, arrow.string(), time]
-    for column in table.columns.values():
-        if column.decimal and column.whole + column.places <= _DIGITS:
+def _schema(arrow: Any, table: Table | TradesTable) -> Any:  # noqa: ANN401  # pyarrow has no types
+    types = []
+    for name in table.names:
+        column = table.columns.get(name)
+        if column is None:
+            types.append(arrow.timestamp("us", tz="UTC") if name in {TIME, EXCHANGE_TIME} else arrow.string())
+        elif column.decimal and column.whole + column.places <= _DIGITS:
             types.append(arrow.decimal128(max(1, column.whole) + column.places, column.places))
         else:
             types.append(arrow.int64() if column.type is int and not column.decimal else arrow.string())
-    types.append(arrow.string())
     described = json.dumps([asdict(each) for each in table.instruments.values()], ensure_ascii=False)
     fields = [arrow.field(name, each) for name, each in zip(table.names, types, strict=True)]
     return arrow.schema(fields, metadata={"instruments": described})

@@ -16,9 +16,11 @@ from ticker.core.record import Record
 from ticker.errors import BadPublication
 from ticker.market import (
     Field,
+    FieldKey,
     Instrument,
     Kind,
     Publication,
+    Trade,
     Update,
     Value,
     WireValue,
@@ -66,6 +68,16 @@ class RecordedMarket:
                     if row is not None:
                         yield row
 
+    def trades(self) -> Iterator[tuple[int, Trade]]:
+        """Yield the trades of the recording, each with the time of its moment."""
+        for moments in self._capture.chunks():
+            for time, publications in moments:
+                for publication in publications:
+                    if isinstance(publication, Instrument):
+                        self.instruments[publication.symbol] = publication
+                    elif isinstance(publication, Trade):
+                        yield time, publication
+
     def _row(self, time: int, publication: Publication) -> ExportedRow | None:
         cache, cut = self._cache, self._cache.cut
         known = cache.instrument(publication.symbol)
@@ -80,7 +92,8 @@ class RecordedMarket:
             if isinstance(publication, Instrument):
                 self.instruments[publication.symbol] = publication
             return None
-        said = publication.fields if isinstance(publication, Update) else {}
+        changed = record.changes_since(cut)[0] if cache.cut > cut else {}
+        said = publication.fields if isinstance(publication, Update) else _brought(publication, changed)
         fields: dict[str, Value] = {}
         for name, value in said.items():
             key = _key(name)
@@ -91,9 +104,16 @@ class RecordedMarket:
             mark = record.values.get(key)
             if mark is not None and mark != before:
                 fields[field_name(key)] = str(mark)
-        changed = record.changes_since(cut)[0] if cache.cut > cut else {}
         withdrawn = tuple(field_name(key) for key, value in changed.items() if value is None)
         return ExportedRow(time, publication.symbol, fields, withdrawn) if fields or withdrawn else None
+
+
+def _brought(publication: Publication, changed: Mapping[FieldKey, object]) -> Mapping[str, Value]:
+    """Return the fields that a trade changed."""
+    if not isinstance(publication, Trade):
+        return {}
+    fields: dict[str, Value] = {"last": publication.price, "last_size": publication.size, "time": publication.time}
+    return {name: value for name, value in fields.items() if field_key(name) in changed}
 
 
 def _marks(record: Record | None) -> tuple[object, ...]:

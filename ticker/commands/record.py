@@ -8,14 +8,16 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import trio
+from cyclopts import Parameter
 
 from ticker.client.client import connect
 from ticker.client.events import Event
 from ticker.commands.flags import seconds_or_forever, token_reader
 from ticker.commands.logs import configure_logging
+from ticker.commands.recorded_tables import check_tables
 from ticker.commands.recorder import Tally, record_feed, record_service
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.watch import event_text
@@ -35,14 +37,14 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     out: Path,
     rotate_mb: float | None = None,
     duration: float | None = None,
-    symbols: str | None = None,
+    symbols: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     ca: Path | None = None,
     token_file: Path | None = None,
 ) -> None:
     """Record a feed or a running service, for `replay?path=FILE` and `ticker export`.
 
     An existing recording is continued. Ctrl-C ends it; however it ends, all reported publications are in the file. A
-    recording without any is not left behind.
+    recording without any is not left behind. A feed is recorded with its order books, trades and candles.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     duration
         Stop after this many seconds. [default: never]
     symbols
-        Of a service: symbols and patterns, separated by commas. [default: *]
+        Of a service: symbols, patterns and tables, as in `--symbols BTC-USD 'BTC-USD book:25' '*-USD trades:1000'`, or
+        separated by commas; tables only where they are named. [default: *]
     ca
         Of a service: trusted authorities instead of the system's, a PEM file; a development authority is found.
     token_file
@@ -87,11 +90,12 @@ async def _record_to(writer: CaptureWriter, record_source: Callable[[Tally], Awa
 
 
 def _recorder(
-    source: str, symbols: str | None, ca: Path | None, token_file: Path | None
+    source: str, symbols: list[str] | None, ca: Path | None, token_file: Path | None
 ) -> Callable[[Tally], Awaitable[None]]:
     """Return the function that records the source. Raises `ConfigError`."""
     if "://" in source.partition("?")[0]:
-        names = (symbols or "*").split(",")
+        names = [name for some in symbols or ["*"] for name in some.split(",")]
+        check_tables(names)
         connect_to_it = partial(connect, source, ca=ca, token=token_reader(token_file))
         return partial(record_service, connect_to_it, names, _print_event)
     for flag, value in (("--symbols", symbols), ("--ca", ca), ("--token-file", token_file)):

@@ -20,7 +20,8 @@ from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.fields import by_name
 from ticker.client.subscription import Change
-from ticker.market import Instrument, Publication, Reason, Stale, Update, is_symbol
+from ticker.commands.recorded_tables import RecordedTables
+from ticker.market import Instrument, Levels, Publication, Reason, Stale, Trade, Update, is_symbol
 from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
 from ticker.server.feed_runner import FeedRunner
@@ -113,7 +114,7 @@ class CaptureSink:
     def _note(self, publication: Publication, feed_state: FeedState) -> None:
         if type(publication) is Instrument:
             feed_state.symbols.setdefault(publication.symbol, 0)
-        elif isinstance(publication, Update) and is_symbol(publication.symbol):
+        elif isinstance(publication, Update | Levels | Trade) and is_symbol(publication.symbol):
             feed_state.symbols.setdefault(publication.symbol, 0)
             self._updates[publication.symbol] += 1
 
@@ -164,13 +165,14 @@ class _ChangeWriter:
     """Records the changes of a client's copy as publications.
 
     Without a connection every instrument is `Stale`; with the next one, each is recorded anew with all its values once
-    they are current.
+    they are current, and so is each book.
     """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._declared: dict[str, Instrument] = {}
         self._stale: dict[str, None] = {}
+        self._tables = RecordedTables()
         self._lost = False
 
     def note(self, event: Event) -> None:
@@ -178,33 +180,50 @@ class _ChangeWriter:
         if isinstance(event, Disconnected) and not self._lost:
             self._lost = True
             self._stale = dict.fromkeys(self._declared)
-            self._write(wall_clock(), [Stale(symbol, Reason.RECONNECTING) for symbol in self._declared])
+            self._tables.lose()
+            symbols = dict.fromkeys([*self._declared, *sorted(self._tables.symbols)])
+            self._write(wall_clock(), [Stale(symbol, Reason.RECONNECTING) for symbol in symbols])
         elif isinstance(event, Connected):
             self._lost = False
 
     def record(self, client: Client, change: Change) -> None:
-        """Record a change, behind the declarations of instruments that are new or have changed."""
-        publications: list[Publication] = []
-        for symbol, changed in change.changes.items():
-            instrument = client.instrument(symbol)
-            if instrument is not None and instrument != self._declared.get(symbol):
-                self._declared[symbol] = instrument
-                publications.append(instrument)
+        """Record a change: declarations of instruments that are new or have changed, then trades, values and rows.
+
+        A trade brings `last`, and the bar that it changed is recorded as it is behind it.
+        """
+        declared: list[Publication] = []
+        said: list[Publication] = []
+        rows: list[Publication] = []
+        for name, changed in change.changes.items():
+            if " " in name:
+                if not self._lost:
+                    rows += self._tables.changed(name, by_name(changed), by_name(client.values(name)))
+                continue
+            instrument = client.instrument(name)
+            if instrument is not None and instrument != self._declared.get(name):
+                self._declared[name] = instrument
+                declared.append(instrument)
             if self._lost:
-                self._stale[symbol] = None  # it is from before
-            elif symbol in self._stale:
-                del self._stale[symbol]
-                publications.append(Update(symbol, by_name(client.values(symbol))))
+                self._stale[name] = None  # it is from before
+            elif name in self._stale:
+                del self._stale[name]
+                said.append(Update(name, by_name(client.values(name))))
             else:
-                publications.append(Update(symbol, by_name(changed)))
-        self._write((change.time - _EPOCH) // timedelta(microseconds=1), publications)
+                said.append(Update(name, by_name(changed)))
+        trades = [each for each in rows if isinstance(each, Trade)]
+        others = [each for each in rows if not isinstance(each, Trade)]
+        self._write((change.time - _EPOCH) // timedelta(microseconds=1), [*declared, *trades, *said, *others])
 
     def restore(self, client: Client) -> None:
         """Record the values that did not change while the connection was lost, once the copy is complete again."""
-        if self._stale and not self._lost and client.complete:
-            symbols, self._stale = self._stale, {}
-            values = {symbol: by_name(client.values(symbol)) for symbol in symbols}
-            self._write(wall_clock(), [Update(symbol, fields) for symbol, fields in values.items() if fields])
+        if self._lost or not client.complete:
+            return
+        symbols, self._stale = self._stale, {}
+        values = {symbol: by_name(client.values(symbol)) for symbol in symbols}
+        said: list[Publication] = [Update(symbol, fields) for symbol, fields in values.items() if fields]
+        for name in self._tables.books():
+            said += self._tables.whole(name, by_name(client.values(name)))
+        self._write(wall_clock(), said)
 
     def _write(self, time: int, publications: Sequence[Publication]) -> None:
         if publications:

@@ -20,7 +20,19 @@ from typing import TypeAlias
 import trio
 
 from ticker.errors import ConfigError
-from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Reason, Stale, Trade, Update, is_symbol
+from ticker.market import (
+    MAX_TEXT,
+    Candle,
+    FeedItem,
+    Instrument,
+    Levels,
+    Publication,
+    Reason,
+    Stale,
+    Trade,
+    Update,
+    is_symbol,
+)
 from ticker_feeds.file_thread import Closer, FileThread
 from ticker_feeds.parsing import guessed_instrument
 from ticker_feeds.recordings.capture import Capture, is_capture
@@ -133,15 +145,22 @@ class Replay:
         count = await self._play(updates, announced)
         skipped = ", ".join(f"{cause} ({count})" for cause, count in self.skipped.items())
         _log.info("%s: %d rows played, skipped: %s", self._paths, count, skipped or "none")
+        passes = 1
         while self._loop and count:
             await trio.sleep(WAKE_UP_SECONDS if self._speed else 0)
+            passes += 1
             # The values at the end of the file are not current at its beginning.
-            await self._play(updates, announced, [Stale(symbol, Reason.RECONNECTING) for symbol in sorted(announced)])
+            begin = [Stale(symbol, Reason.RECONNECTING) for symbol in sorted(announced)]
+            await self._play(updates, announced, begin, passes)
 
     async def _play(
-        self, updates: trio.abc.SendChannel[FeedItem], announced: set[str], begin: Sequence[Publication] = ()
+        self,
+        updates: trio.abc.SendChannel[FeedItem],
+        announced: set[str],
+        begin: Sequence[Publication] = (),
+        number: int = 1,
     ) -> int:
-        """Play once, behind `begin`; returns how many publications and signs of life there were."""
+        """Play once, behind `begin`, for the `number`-th time; return the number of publications and signs of life."""
         pace: Pace | None = None
         count = 0
         async with self._chunks() as read:
@@ -151,6 +170,8 @@ class Replay:
                 if pace is None:
                     pace = Pace(self._paths, self._speed, moments[0].time, self.skipped)
                     moments[0] = moments[0]._replace(publications=[*begin, *moments[0].publications])
+                if number > 1:
+                    moments = [Moment(time, [_of_pass(each, number) for each in said]) for time, said in moments]
                 within = self._within(moments, pace.first)
                 sent = 0
                 while sent < len(within):
@@ -289,6 +310,13 @@ def _moments(source: Recording | ParquetRecording) -> Chunks:
     if time is not None:
         moments.append(Moment(time, held))
     yield moments
+
+
+def _of_pass(publication: Publication, number: int) -> Publication:
+    """Return a publication of a later pass: its trades are no corrections of those that were played before."""
+    if isinstance(publication, Trade) and publication.id is not None:
+        return publication._replace(id=f"{number}:{publication.id}"[:MAX_TEXT])
+    return publication
 
 
 def _renamed(tape: Tape, prefix: str) -> Chunks:

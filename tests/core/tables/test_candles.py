@@ -267,6 +267,13 @@ def test_a_bar_that_a_feed_publishes_is_taken_as_it_is_and_prints_continue_it() 
     assert watched(cache, "candles:5m:3").present() != {}
 
 
+def test_within_a_cut_a_bar_replaces_the_prints_before_it_and_is_continued_by_those_behind() -> None:
+    cache = a_market()
+    record = opened(cache, at(0), "candles:1m:3")
+    cut(cache, at(1, "2"), Candle("A", "1m", START, "1", "3", "1", "2", "7", 3), at(2, "4", "2"))
+    assert rows(record) == [bar(0, 100, 400, 100, 400, volume=9, count=4)]
+
+
 @pytest.mark.parametrize(
     ("bad", "text"),
     [

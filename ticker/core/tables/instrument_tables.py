@@ -220,6 +220,9 @@ class InstrumentTables:
             kept = ", ".join(period.name for period in self._config.periods) or "none"
             raise refused(candle, "period", f"{shown(candle.period)}: bars are kept of {kept}")
         read = read_candle(candle, found.period)
+        # Prints before it in this cut are in it already: it is taken as it is, and later ones continue it.
+        bars.follow(self.record.price_scale, self.record.size_scale, cut)
+        self._fold_prints(bars, cut, None)
         bars.put(candle.period, read.row, (read.price_scale, read.size_scale), cut)
         self._agenda.due.add(self.record.id)
 
@@ -248,15 +251,22 @@ class InstrumentTables:
 
     def _settle_bars(self, bars: Bars, cut: int, time: int) -> None:
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
-        for fold in self._folds:
-            second = (time if fold.time is None else fold.time) // 1_000_000
-            if fold.former is None:
-                bars.take_print(second, fold.price, fold.size, cut, late=fold.late)
-            else:
-                bars.take_correction(second, fold.former, fold.size, cut)
-        self._folds.clear()
+        self._fold_prints(bars, cut, time)
         if self.watched:
             bars.flush()
+
+    def _fold_prints(self, bars: Bars, cut: int, time: int | None) -> None:
+        """Bring prints into the bars; without the time of the cut, those wait that have none of their own."""
+        waiting = []
+        for fold in self._folds:
+            its_time = time if fold.time is None else fold.time
+            if its_time is None:
+                waiting.append(fold)
+            elif fold.former is None:
+                bars.take_print(its_time // 1_000_000, fold.price, fold.size, cut, late=fold.late)
+            else:
+                bars.take_correction(its_time // 1_000_000, fold.former, fold.size, cut)
+        self._folds = waiting
 
     def _note_bars(self, bars: Bars) -> None:
         """Remember the bars that have changed for the history, if there is one."""
