@@ -258,8 +258,11 @@ MAX_WAITING_BARS = 200_000
 BARS_PER_TRANSACTION = 20_000
 """Bars written in one transaction; the others follow in the next one."""
 
-BARS_PER_STEP = 1_000
+BARS_PER_STEP = 250
 """Bars taken from the cache between two yields: about a millisecond."""
+
+RESTORED_PER_STEP = 250
+"""Bars of an earlier run that the publisher puts into the cache at once: about a millisecond."""
 
 SERIES_PER_LOAD = 20
 """Symbols and periods whose bars are loaded at once; they are in memory twice until they are restored."""

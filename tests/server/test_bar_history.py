@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,12 +76,12 @@ def write(path: Path, bars: list[ChangedBar]) -> None:
     file.close()
 
 
-def spoil(path: Path) -> None:
-    """Overwrite all but the first pages."""
-    size = path.stat().st_size
+def spoil(path: Path, first: int = 8, end: int | None = None) -> None:
+    """Overwrite pages, all from the first on."""
+    end = path.stat().st_size // 4_096 if end is None else end
     with path.open("r+b") as raw:
-        raw.seek(8 * 4_096)
-        raw.write(os.urandom(size - 8 * 4_096))
+        raw.seek(first * 4_096)
+        raw.write(os.urandom((end - first) * 4_096))
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -165,13 +166,26 @@ async def test_a_full_disk_costs_nothing_but_time(path: Path, logs: Logs) -> Non
         await service.proves_alive()
 
 
-async def test_a_file_that_is_spoiled_while_it_is_in_use_is_replaced(path: Path, logs: Logs) -> None:
+async def test_a_file_that_is_spoiled_while_it_is_in_use_is_replaced_by_one_with_all_bars_in_memory(
+    path: Path, logs: Logs
+) -> None:
+    now = int(time.time()) // 60 * 60
+    write(path, [("A", "1m", 2, 0, [now - 60 * number, 1, 1, 1, 1, 1, 1]) for number in range(20_000)])
+    spoil(path, 20, 60)  # the latest bars are behind: the damage shows once old ones are deleted
+    async with serving(Instrument("A"), history=History(file=str(path), keep_bars=2_000)) as service:
+        await service.publish(Trade("A", 2, 1, time=(now + 60) * 1_000_000))
+        await until(lambda: list(path.parent.glob("history.sqlite.damaged-*")) and len(kept(path)) > 1_000)
+        assert kept(path)[-2:] == [1, 200]
+        assert await metric(service, "ticker_history_failures_total") == 1
+    assert sum("new history" in entry["event"] for entry in logs) == 1
+
+
+async def test_a_file_that_is_spoiled_before_it_is_loaded_is_replaced(path: Path, logs: Logs) -> None:
     write(path, [("OLD", "1m", 2, 0, [60 * number, 1, 1, 1, 1, 1, 1]) for number in range(20_000)])
     spoil(path)
     async with serving(Instrument("OLD"), Instrument("A"), history=settings(path)) as service:
         await service.publish(*prints(3))
         await until(lambda: list(path.parent.glob("history.sqlite.damaged-*")) and kept(path) == [100, 200, 300])
-        assert len((await ask(service, "/v1/candles?symbol=A&period=1m")).json["candles"]) == 3
         assert await metric(service, "ticker_history_failures_total") == 1
     told = [entry for entry in logs if "new history" in entry["event"]]
     assert len(told) == 1

@@ -219,6 +219,10 @@ class LastValueCache:
         """Yield the bars that have changed since the last call, in lists of about so many."""
         return self.tables.take_changed_bars(most)
 
+    def all_bars(self) -> Iterator[list[ChangedBar]]:
+        """Yield all bars, those of one instrument and period at a time."""
+        return self.tables.all_bars()
+
     def restore_bars(self, symbol: str, period: str, price_scale: int, size_scale: int, rows: Sequence[Rows]) -> None:
         """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later."""
         bars = RestoredBars(period, price_scale, size_scale, rows)

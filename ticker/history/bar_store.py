@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ticker.history.database import number, transaction
 from ticker.market import Cell
@@ -28,6 +28,7 @@ COLUMNS = "start, price_scale, size_scale, open, high, low, close, volume, count
 _PLACES = ", ".join("?" * 10)
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 """The years 1 to 9999, in seconds since 1970 UTC."""
+_INTEGERS = {int}
 _SERIES_PER_PRUNE = 100
 _FULL_AT = 0.9
 """Bars are deleted when so much of the file's limit is used."""
@@ -209,9 +210,17 @@ def _at_one_scale(rows: Sequence[StoredBar]) -> Bars:
     return Bars(price_scale, size_scale, at_scale)
 
 
-def is_usable(row: Sequence[object]) -> bool:
+def is_usable(row: Sequence[Any]) -> bool:
     """Return whether the values of a row have the types of a bar: a file may have been edited."""
     start, price_scale, size_scale, *prices, volume, count = row
+    if set(map(type, row)) == _INTEGERS:
+        return bool(
+            _FIRST <= start <= _LAST
+            and 0 <= price_scale <= MAX_SCALE
+            and 0 <= size_scale <= MAX_SCALE
+            and min(row) >= -MAX_INTEGER
+            and max(row) <= MAX_INTEGER
+        )
     return (
         type(start) is int
         and _FIRST <= start <= _LAST
@@ -221,7 +230,7 @@ def is_usable(row: Sequence[object]) -> bool:
         and 0 <= size_scale <= MAX_SCALE
         and all(_is_number(price) for price in prices)
         and (volume is None or _is_number(volume))
-        and (count is None or type(count) is int)
+        and (count is None or (type(count) is int and abs(count) <= MAX_INTEGER))
     )
 
 

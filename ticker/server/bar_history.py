@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from ticker.config import (
     MAX_HISTORY_READERS,
     MAX_HISTORY_READS,
     MAX_WAITING_BARS,
+    RESTORED_PER_STEP,
     SERIES_PER_LOAD,
     History,
     Tables,
@@ -62,11 +63,13 @@ class BarHistory:
         """The file, once it can be read."""
         self._waiting: dict[tuple[str, str, object], ChangedBar] = {}
         """Bars to be written, by symbol, period and start, in the order in which they changed first."""
+        self._under_way = 0
+        """Number of bars that are being written."""
         self._turn = trio.Lock()
         self._thread, self._readers = trio.CapacityLimiter(1), trio.CapacityLimiter(MAX_HISTORY_READERS)
         self._reads = 0
         self._next_try = self._next_prune = -math.inf
-        self._failing = self._dropping = False
+        self._failing = self._dropping = self._refill = False
         self.written = 0
         """Number of bars written, each time they were."""
         self.lost = 0
@@ -82,7 +85,7 @@ class BarHistory:
     @property
     def waiting(self) -> int:
         """Number of bars that wait to be written."""
-        return len(self._waiting)
+        return len(self._waiting) + self._under_way
 
     @property
     def writes(self) -> bool:
@@ -135,6 +138,9 @@ class BarHistory:
             while True:
                 await trio.sleep(HISTORY_WRITE_SECONDS)
                 await self._take()
+                if self._refill:
+                    self._refill = False
+                    nursery.start_soon(self._fill)
                 if not self._turn.locked() and trio.current_time() >= self._next_try:
                     nursery.start_soon(self._write)
 
@@ -169,8 +175,9 @@ class BarHistory:
 
     async def _restore(self, symbol: str, period: str, bars: Bars) -> None:
         """Have the publisher put bars into the cache, and wait until it has: nothing may be written before."""
-        if bars.rows:
-            restored = RestoredBars(symbol, period, bars.price_scale, bars.size_scale, bars.rows, trio.Event())
+        for at in range(0, len(bars.rows), RESTORED_PER_STEP):
+            rows = bars.rows[at : at + RESTORED_PER_STEP]
+            restored = RestoredBars(symbol, period, bars.price_scale, bars.size_scale, rows, trio.Event())
             await self._messages.send((_FEED, restored))
             await restored.done.wait()
 
@@ -179,13 +186,13 @@ class BarHistory:
     async def _take(self) -> None:
         """Take the bars that have changed, in steps."""
         for bars in self._cache.take_changed_bars(BARS_PER_STEP):
-            self._waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
-            self._bound()
+            self._add(bars)
             await trio.lowlevel.checkpoint()
 
-    def _bound(self) -> None:
-        """Drop the oldest of too many bars that wait."""
+    def _add(self, bars: Iterable[ChangedBar]) -> None:
+        """Have bars wait; of too many, the oldest are dropped."""
         waiting = self._waiting
+        waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
         excess = len(waiting) - MAX_WAITING_BARS
         if excess > 0:
             for key in list(islice(waiting, excess)):
@@ -201,6 +208,7 @@ class BarHistory:
         async with self._turn:
             while self._waiting:
                 batch = {key: self._waiting.pop(key) for key in list(islice(self._waiting, BARS_PER_TRANSACTION))}
+                self._under_way = len(batch)
                 try:
                     if not await self._blocking(self._file.reopen):
                         self._waiting.clear()  # the other service writes them itself
@@ -212,9 +220,12 @@ class BarHistory:
                     self.failures[fault.cause] += 1
                     if fault.cause not in MOVED or not await self._moved_aside(fault):
                         self._report_failure(fault)
-                        return
+                    self._delay()
+                    return
                 else:
                     self._report_success(len(batch))
+                finally:
+                    self._under_way = 0
 
     def _store(self, bars: Sequence[ChangedBar]) -> None:
         """Write bars, in the thread; delete old ones now and then."""
@@ -233,7 +244,16 @@ class BarHistory:
             self.failures[further.cause] += 1
             return False
         self._report_moved()
+        self._refill = True
         return True
+
+    async def _fill(self) -> None:
+        """Have all bars in memory written to a new file."""
+        for bars in self._cache.all_bars():
+            self._add(bars)
+            while self.waiting > MAX_WAITING_BARS // 2:  # noqa: ASYNC110  # the writer goes by the clock, too
+                await trio.sleep(HISTORY_WRITE_SECONDS)
+            await trio.lowlevel.checkpoint()
 
     def _delay(self) -> None:
         self._next_try = trio.current_time() + HISTORY_RETRY_SECONDS
@@ -250,7 +270,6 @@ class BarHistory:
             _log.warning("a new history was begun", cause=self._file.moved_for, moved_to=str(moved))
 
     def _report_failure(self, fault: HistoryFault) -> None:
-        self._delay()
         if not self._failing:
             self._failing = True
             text = "the history cannot be written: bars wait in memory, and further attempts follow"

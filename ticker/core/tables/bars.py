@@ -28,6 +28,9 @@ Parsed: TypeAlias = tuple[int, int]
 _RANK = {None: 0, MADE_OF_BID: 1, MADE_OF_LAST: 2, MADE_OF_TRADES: 3}
 
 
+_INTEGERS = {int}
+
+
 class Bars:
     """The bars of one instrument."""
 
@@ -156,6 +159,8 @@ class Bars:
 
     def _at_our_scales(self, row: Rows, scales: tuple[int, int]) -> Rows:
         """Return a row of the wire at our scales there; its numbers can be held."""
+        if scales == (self.prices.wire, self.sizes.wire) and set(map(type, row)) == _INTEGERS:
+            return row
         start, *prices, volume, count = row
         numbers = [rescaled_number(price, scales[0], self.prices.wire) for price in prices if price is not None]
         if volume is not None:

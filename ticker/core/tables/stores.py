@@ -179,6 +179,14 @@ class TableStores:
                 taken = []
         yield taken
 
+    def all_bars(self) -> Iterator[list[ChangedBar]]:
+        """Yield all bars, those of one instrument and period at a time."""
+        for tables in list(self._of.values()):
+            symbol = tables.record.symbol
+            for period, candles in {} if tables.bars is None else tables.bars.by_period.items():
+                scales = candles.price_scale, candles.size_scale
+                yield [(symbol, period, *scales, row) for row in candles.latest(2 * self._config.kept_bars)]
+
     def restore_bars(self, symbol: str, record: Record | None, bars: RestoredBars, cut: int) -> None:
         """Take in bars of an earlier run; without a record, for the time when the instrument is declared."""
         config = self._config
