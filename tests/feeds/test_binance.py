@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, VenueServer, followed, option_ca, venue
 from ticker.errors import ConfigError
-from ticker.market import FeedItem, Publication, Stale, Update, Value
+from ticker.market import FeedItem, Publication, Stale, Trade, Update, Value
 from ticker_feeds.venues import BadMessage, VenueClosed, VenueRefused, VenueState, binance
 from ticker_feeds.venues.binance import Binance, BinanceTracker, parse
 
@@ -60,6 +61,13 @@ def day(symbol: str, **more: object) -> dict[str, object]:
     return combined("miniTicker", symbol, {**data, "v": "1000.00100000", "q": "150000", **more})
 
 
+def stated(message: object) -> Mapping[str, Value]:
+    """The fields of the only update in a message."""
+    [update] = parse(json.dumps(message))
+    assert isinstance(update, Update)
+    return update.fields
+
+
 def test_a_quote_of_spot_states_prices_and_sizes_as_they_are_written() -> None:
     fields = {"bid": "7.40000000", "bid_size": "0.00100000", "ask": "7.60000000", "ask_size": "2.5"}
     assert parse(json.dumps(quote("BTCUSDT", 7))) == [Update("BTCUSDT", fields)]
@@ -67,22 +75,29 @@ def test_a_quote_of_spot_states_prices_and_sizes_as_they_are_written() -> None:
 
 def test_a_quote_of_the_futures_states_the_time_as_well() -> None:
     message = quote("BTCUSDT", 7, e="bookTicker", T=MILLISECONDS, E=MILLISECONDS + 5)
-    assert parse(json.dumps(message))[0].fields["time"] == 1_000 * MILLISECONDS
+    assert stated(message)["time"] == 1_000 * MILLISECONDS
 
 
 @pytest.mark.parametrize(("key", "name"), [("b", "bid"), ("B", "bid_size"), ("a", "ask"), ("A", "ask_size")])
 def test_a_quote_without_a_value_withdraws_its_field(key: str, name: str) -> None:
     message = quote("BTCUSDT", 7)
     del message["data"][key]  # type: ignore[attr-defined]
-    (update,) = parse(json.dumps(message))
-    assert update.fields[name] is None
-    assert sum(value is not None for value in update.fields.values()) == 3
+    fields = stated(message)
+    assert fields[name] is None
+    assert sum(value is not None for value in fields.values()) == 3
 
 
-def test_a_trade_states_the_last_price() -> None:
-    fields: dict[str, Value] = {"last": "7.50000000", "last_size": "0.25000000", "time": 1_000 * MILLISECONDS}
-    assert parse(json.dumps(trade("BTCUSDT", 7))) == [Update("BTCUSDT", fields)]
-    assert parse(json.dumps(trade("BTCUSDT", 7, X="MARKET")["data"])) == [Update("BTCUSDT", fields)]
+@pytest.mark.parametrize(("buyer_made", "side"), [(True, "sell"), (False, "buy"), (None, None), ("yes", None)])
+def test_a_trade_is_a_print_with_the_side_that_took(buyer_made: object, side: str | None) -> None:
+    printed = Trade("BTCUSDT", "7.50000000", "0.25000000", side, 1_000 * MILLISECONDS, 7)
+    assert parse(json.dumps(trade("BTCUSDT", 7, m=buyer_made))) == [printed]
+    assert parse(json.dumps(trade("BTCUSDT", 7, m=buyer_made, X="MARKET")["data"])) == [printed]
+
+
+def test_a_trade_with_a_time_that_cannot_be_read_has_none() -> None:
+    assert parse(json.dumps(trade("BTCUSDT", 7, T="now")))[0] == Trade(
+        "BTCUSDT", "7.50000000", "0.25000000", "sell", None, 7
+    )
 
 
 def test_what_is_no_trade_on_the_market_states_nothing() -> None:
@@ -90,15 +105,15 @@ def test_what_is_no_trade_on_the_market_states_nothing() -> None:
 
 
 def test_statistics_of_the_day_are_stated() -> None:
-    stated: dict[str, Value] = {"last": "150.0", "open": "140.5", "high": "160", "low": "130.25"}
-    stated |= {"volume": "1000.00100000", "time": 1_000 * MILLISECONDS}
-    assert parse(json.dumps(day("BTCUSDT"))) == [Update("BTCUSDT", stated)]
+    day_of: dict[str, Value] = {"last": "150.0", "open": "140.5", "high": "160", "low": "130.25"}
+    day_of |= {"volume": "1000.00100000", "time": 1_000 * MILLISECONDS}
+    assert parse(json.dumps(day("BTCUSDT"))) == [Update("BTCUSDT", day_of)]
     full = day("BTCUSDT", e="24hrTicker", Q="0.5", n=77, b="1", a="2")
-    assert parse(json.dumps(full)) == [Update("BTCUSDT", {**stated, "last_size": "0.5", "trade_count": 77})]
+    assert parse(json.dumps(full)) == [Update("BTCUSDT", {**day_of, "last_size": "0.5", "trade_count": 77})]
 
 
 def test_a_side_without_offers_is_none() -> None:
-    fields = parse(json.dumps(quote("BTCUSDT", 7, a="0.00000000", A="0.00000000")))[0].fields
+    fields = stated(quote("BTCUSDT", 7, a="0.00000000", A="0.00000000"))
     assert (fields["bid"], fields["ask"], fields["ask_size"]) == ("7.40000000", None, None)
 
 
@@ -117,6 +132,7 @@ def test_messages_without_prices_state_nothing() -> None:
         (trade("A", 1, s=None), None),
         (quote("A", 1, b=None, a=None), "A"),
         (trade("A", 1, p=None), "A"),
+        (trade("A", 1, q=None), "A"),
         (trade("A", 1, p=float("inf")), None),
         (day("A", c=None), "A"),
     ],
@@ -128,7 +144,7 @@ def test_a_message_that_is_not_as_documented_is_refused_and_names_its_symbol(mes
 
 
 def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one() -> None:
-    assert parse(json.dumps(quote("A", 1, b="oops", B=None, T="now")))[0].fields == {
+    assert stated(quote("A", 1, b="oops", B=None, T="now")) == {
         "bid": "oops",
         "bid_size": None,
         "ask": "1.60000000",
@@ -138,15 +154,18 @@ def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one() -> 
 
 
 def test_a_symbol_that_was_not_traded_within_the_day_has_no_prices_of_it() -> None:
-    fields = parse(json.dumps(day("A", o="0.00000000", h="0", l="0.0", v="0")))[0].fields
+    fields = stated(day("A", o="0.00000000", h="0", l="0.0", v="0"))
     assert (fields["last"], fields["open"], fields["high"], fields["low"]) == ("150.0", None, None, None)
     assert fields["volume"] == "0"
 
 
 def test_times_in_microseconds_are_recognised() -> None:
     microseconds = 1_000 * MILLISECONDS + 456
-    for message in (trade("A", 1, T=microseconds), day("A", E=microseconds), quote("A", 1, T=microseconds)):
-        assert parse(json.dumps(message))[0].fields["time"] == microseconds
+    for message in (day("A", E=microseconds), quote("A", 1, T=microseconds)):
+        assert stated(message)["time"] == microseconds
+    [printed] = parse(json.dumps(trade("A", 1, T=microseconds)))
+    assert isinstance(printed, Trade)
+    assert printed.time == microseconds
 
 
 KEYS = {
@@ -154,6 +173,14 @@ KEYS = {
     "trade": {"p": "last", "q": "last_size"},
     "depth": {},
 }
+
+
+def values(publication: Update | Trade) -> dict[str, object]:
+    """The fields that a publication brings; of a print, with its side and number."""
+    if isinstance(publication, Update):
+        return {name: Decimal(value) for name, value in publication.fields.items() if value is not None}
+    _, price, size, side, time, number = publication
+    return {"last": Decimal(price), "last_size": Decimal(size), "side": side, "time": time, "id": number}
 
 
 def check(raw: str) -> str:
@@ -164,13 +191,15 @@ def check(raw: str) -> str:
     if kind in {"depth", "snapshot"}:
         assert updates == []
         return kind
-    [(symbol, fields)] = updates
+    [publication] = updates
     data = message["data"]
-    assert symbol == data["s"]
-    stated = {field: Decimal(data[key]) for key, field in KEYS[kind].items()}
+    assert publication.symbol == data["s"]
+    wanted: dict[str, object] = {field: Decimal(data[key]) for key, field in KEYS[kind].items()}
     if "T" in data:
-        stated["time"] = Decimal(data["T"] * 1000)
-    assert {name: Decimal(value) for name, value in fields.items() if value is not None} == stated
+        wanted["time"] = data["T"] * 1000
+    if kind == "trade":
+        wanted |= {"side": "sell" if data["m"] else "buy", "id": data["t"]}
+    assert values(publication) == wanted
     return kind
 
 
@@ -249,9 +278,9 @@ def test_a_quote_whose_number_falls_because_the_venue_has_started_again_is_new()
 def test_a_trade_whose_number_falls_at_a_later_time_is_new() -> None:
     tracked, counters = tracker("A")
     take(tracked, trade("A", 5_000))
-    [update] = take(tracked, trade("A", 4_000, T=1_000 * (MILLISECONDS + 60_000)))
-    assert isinstance(update, Update)
-    assert update.fields["last"] == "4000.50000000"
+    [printed] = take(tracked, trade("A", 4_000, T=1_000 * (MILLISECONDS + 60_000)))
+    assert isinstance(printed, Trade)
+    assert printed.price == "4000.50000000"
     assert counters == {"renumbered": 1}
 
 
@@ -298,12 +327,15 @@ def test_a_market_that_there_is_not_is_refused() -> None:
     ],
 )
 def test_each_market_has_its_address_and_an_option_url_keeps_its_parameters(
-    options: dict[str, str], address: str
+    options: dict[str, Any], address: str
 ) -> None:
     assert Binance(symbols="BTCUSD_PERP", **options)._address("/stream") == address
 
 
 SPEC = "ticker_feeds.venues.binance:Binance?symbols=btcusdt,ETHUSDT"
+
+SPOT = ("bookTicker", "trade", "miniTicker", "depth20@100ms")
+"""Streams of spot, with a server of which no REST is known."""
 
 
 async def begin(connection: ServedConnection, *streams: str) -> None:
@@ -316,7 +348,7 @@ async def begin(connection: ServedConnection, *streams: str) -> None:
 
 async def begin_spot(connection: ServedConnection) -> None:
     assert connection.path == "/stream"
-    await begin(connection, "bookTicker", "trade", "miniTicker")
+    await begin(connection, *SPOT)
     for symbol in ("BTCUSDT", "ETHUSDT"):
         await connection.send(day(symbol), quote(symbol, 100), trade(symbol, 100))
 
@@ -334,7 +366,7 @@ async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
 async def test_the_day_gives_the_last_price_only_until_there_is_a_trade() -> None:
     async with followed(SPEC, "*") as (server, watcher):
         connection = await server.accept()
-        await begin(connection, "bookTicker", "trade", "miniTicker")
+        await begin(connection, *SPOT)
         await connection.send(day("BTCUSDT"))
         await watcher.until("BTCUSDT", last="150")
         await connection.send(trade("BTCUSDT", 7), day("BTCUSDT", c="1", h="170"))
@@ -345,7 +377,7 @@ async def begin_futures(server: VenueServer) -> tuple[ServedConnection, ServedCo
     """The connections to both entries, with their first data of BTCUSDT."""
     lines = {connection.path: connection for connection in (await server.accept(), await server.accept())}
     public, market = lines["/public/stream"], lines["/market/stream"]
-    await begin(public, "bookTicker", "trade")
+    await begin(public, "bookTicker", "trade", "depth20@100ms")
     await begin(market, "miniTicker")
     await market.send(day("BTCUSDT"))
     await public.send(quote("BTCUSDT", 100, e="bookTicker", T=MILLISECONDS), trade("BTCUSDT", 7, X="MARKET"))
@@ -381,7 +413,7 @@ async def test_after_a_reconnect_in_which_only_the_mini_ticker_speaks_the_old_qu
         await watcher.until("usdm:BTCUSDT", bid="100.4", last="7.5", high="160", status="live")
         await public.close(1001)
         await watcher.until("usdm:BTCUSDT", status="stale", reason="reconnecting")
-        await begin(await server.accept(), "bookTicker", "trade")
+        await begin(await server.accept(), "bookTicker", "trade", "depth20@100ms")
         await market.send(day("BTCUSDT", h="170"))
         await watcher.until("usdm:BTCUSDT", status="live", reason=None, bid=None, ask=None, last="150", high="170")
 
@@ -393,14 +425,14 @@ async def test_spot_after_a_reconnect_in_which_only_the_mini_ticker_speaks_shows
         await watcher.until("BTCUSDT", bid="100.4", last="100.5", status="live")
         await connection.close(1001)
         again = await server.accept()
-        await begin(again, "bookTicker", "trade", "miniTicker")
+        await begin(again, *SPOT)
         await watcher.until("BTCUSDT", status="stale")
         await again.send(day("BTCUSDT", h="170"))
         await watcher.until("BTCUSDT", status="live", reason=None, bid=None, ask=None, last="150", high="170")
 
 
 async def test_one_broken_connection_makes_only_its_own_symbols_stale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binance, "_STREAMS", 3)  # one symbol for each connection
+    monkeypatch.setattr(binance, "_STREAMS", 4)  # one symbol for each connection
     async with followed(SPEC, "*") as (server, watcher):
         lines = {}
         for connection in (await server.accept(), await server.accept()):
@@ -445,7 +477,12 @@ async def test_coin_margined_futures_have_one_entry_for_all_streams() -> None:
         connection = await server.accept()
         assert connection.path == "/stream"
         request = await connection.request()
-        assert request["params"] == ["btcusd_perp@bookTicker", "btcusd_perp@trade", "btcusd_perp@miniTicker"]
+        assert request["params"] == [
+            "btcusd_perp@bookTicker",
+            "btcusd_perp@trade",
+            "btcusd_perp@miniTicker",
+            "btcusd_perp@depth20@100ms",
+        ]
         pair = {"ps": "BTCUSD", "T": MILLISECONDS, "E": MILLISECONDS}
         await connection.send({"result": None, "id": request["id"]}, quote("BTCUSD_PERP", 5, e="bookTicker", **pair))
         await connection.send(trade("BTCUSD_PERP", 5, X="MARKET"), day("BTCUSD_PERP", ps="BTCUSD"))
@@ -488,7 +525,7 @@ async def test_what_comes_twice_or_late_changes_nothing() -> None:
 async def test_a_symbol_that_the_venue_does_not_have_is_stale_and_the_others_go_on(fast_clock: MockClock) -> None:
     async with followed(SPEC, "*") as (server, watcher):
         connection = await server.accept()
-        await begin(connection, "bookTicker", "trade", "miniTicker")
+        await begin(connection, *SPOT)
         await connection.send(quote("BTCUSDT", 100))
         await watcher.until("BTCUSDT", bid="100.4", status="live")
         fast_clock.jump(6)
@@ -514,7 +551,7 @@ async def test_a_new_connection_takes_over_before_the_old_one_ends(
         new = await server.accept()
         await old.send(quote("BTCUSDT", 101), trade("BTCUSDT", 101))
         await watcher.until("BTCUSDT", bid="101.4", last="101.5")
-        await begin(new, "bookTicker", "trade", "miniTicker")
+        await begin(new, *SPOT)
         await old.closed.wait()
         await new.send(
             quote("BTCUSDT", 101, b="1"), trade("BTCUSDT", 101), quote("BTCUSDT", 102), trade("BTCUSDT", 102)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed
-from ticker.market import Publication, Stale, Update
+from ticker.market import Publication, Stale, Trade, Update, Value
 from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.coinbase import CoinbaseTracker, parse
 
@@ -30,6 +31,8 @@ SUBSCRIBE = {
 
 
 STATES = {"type": "subscribe", "channels": [{"name": "status"}]}
+
+BOOKS = {"type": "subscribe", "product_ids": ["BTC-USD", "ETH-USD"], "channels": ["level2_batch"]}
 
 
 def ticker(symbol: str, trade: int, *, sequence: int | None = None, **more: object) -> dict[str, object]:
@@ -81,6 +84,13 @@ def subscriptions(*symbols: str) -> dict[str, object]:
     return {"type": "subscriptions", "channels": [{"name": name, "product_ids": list(symbols)} for name in names]}
 
 
+def fields_of(message: object) -> Mapping[str, Value]:
+    """The fields of the only update in a message."""
+    [update] = parse(json.dumps(message))
+    assert isinstance(update, Update)
+    return update.fields
+
+
 def test_a_ticker_states_quotes_the_last_trade_the_day_and_the_time() -> None:
     assert parse(json.dumps(ticker("BTC-USD", 100))) == [
         Update(
@@ -102,14 +112,16 @@ def test_a_ticker_states_quotes_the_last_trade_the_day_and_the_time() -> None:
     ]
 
 
-def test_a_match_states_the_last_trade() -> None:
-    assert parse(json.dumps(match("BTC-USD", 100, type="last_match"))) == [
-        Update("BTC-USD", {"last": "100.50", "last_size": "0.25", "time": MICROSECONDS})
+@pytest.mark.parametrize("kind", ["match", "last_match"])
+@pytest.mark.parametrize(("maker", "taker"), [("sell", "buy"), ("buy", "sell"), (None, None), ("x", None)])
+def test_a_match_is_a_print_with_the_side_that_took(kind: str, maker: str | None, taker: str | None) -> None:
+    assert parse(json.dumps(match("BTC-USD", 100, type=kind, side=maker))) == [
+        Trade("BTC-USD", "100.50", "0.25", taker, MICROSECONDS, 100)
     ]
 
 
 def test_a_side_without_offers_is_none() -> None:
-    fields = parse(json.dumps(ticker("BTC-USD", 100, best_bid="0", best_bid_size="0.00000000")))[0].fields
+    fields = fields_of(ticker("BTC-USD", 100, best_bid="0", best_bid_size="0.00000000"))
     assert (fields["bid"], fields["bid_size"], fields["ask"]) == (None, None, "100.60")
 
 
@@ -138,9 +150,8 @@ def test_a_message_that_is_not_as_documented_is_refused_and_names_its_product(ra
 
 
 def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one() -> None:
-    [update] = parse(json.dumps(ticker("A-B", 1, best_bid="1.5x", price=[], time="yesterday", last_size=None)))
-    assert update.fields == {
-        **parse(json.dumps(ticker("A-B", 1)))[0].fields,
+    assert fields_of(ticker("A-B", 1, best_bid="1.5x", price=[], time="yesterday", last_size=None)) == {
+        **fields_of(ticker("A-B", 1)),
         "bid": "1.5x",
         "last": [],
         "time": "'yesterday'",
@@ -152,7 +163,7 @@ def test_a_product_without_a_trade_yet_has_no_last_price() -> None:
     new = ticker("A-B", 1, price="0", last_size="0", open_24h="0", high_24h="0.00", low_24h="0", volume_24h="0")
     for key in ("sequence", "time", "trade_id"):
         del new[key]
-    fields = parse(json.dumps(new))[0].fields
+    fields = fields_of(new)
     assert {name: value for name, value in fields.items() if value is not None} == {
         "bid": "1.40",
         "bid_size": "0.00100000",
@@ -160,6 +171,9 @@ def test_a_product_without_a_trade_yet_has_no_last_price() -> None:
         "ask_size": "2",
         "volume": "0",
     }
+
+
+TAKERS = {"buy": "sell", "sell": "buy"}
 
 
 def stated(message: dict[str, Any]) -> dict[str, object]:
@@ -176,11 +190,16 @@ def test_every_recorded_message_parses_to_what_it_states(kind: str, rows: int) -
     assert len(lines) == rows
     for connection in lines:
         message = json.loads(connection)
-        [update] = parse(connection)
-        fields = dict(update.fields)
-        time = fields.pop("time")
+        [publication] = parse(connection)
+        if isinstance(publication, Trade):
+            assert (publication.side, publication.id) == (TAKERS[message["side"]], message["trade_id"])
+            fields: dict[str, Value] = {"last": publication.price, "last_size": publication.size}
+            time: Value = publication.time
+        else:
+            fields = dict(publication.fields)
+            time = fields.pop("time")
         assert isinstance(time, int)
-        assert update.symbol == message["product_id"]
+        assert publication.symbol == message["product_id"]
         assert str(time)[-6:] == message["time"][-7:-1]
         assert {name: Decimal(value) for name, value in fields.items() if value is not None} == stated(message)
 
@@ -219,10 +238,13 @@ def test_a_ticker_that_was_overtaken_by_a_match_brings_its_quotes_only() -> None
     assert not late.fields.keys() & {"last", "last_size", "time"}
 
 
-def test_a_match_that_was_overtaken_by_a_ticker_does_not_bring_the_last_price_back() -> None:
+def test_a_ticker_that_overtakes_matches_leaves_the_last_price_to_them() -> None:
     tracked, _ = tracker("A-B")
-    take(tracked, match("A-B", 5), ticker("A-B", 7))
-    assert take(tracked, match("A-B", 6)) == [Update("cb:A-B", {})]
+    *_, update = take(tracked, match("A-B", 5), ticker("A-B", 7))
+    assert isinstance(update, Update)
+    assert update.fields["bid"] == "7.40"
+    assert not update.fields.keys() & {"last", "last_size"}
+    assert take(tracked, match("A-B", 6)) == [Trade("cb:A-B", "6.50", "0.25", "buy", MICROSECONDS, 6)]
 
 
 def test_a_product_that_has_just_been_listed_needs_neither_sequence_nor_time_nor_trade() -> None:
@@ -238,9 +260,10 @@ def test_a_product_that_has_just_been_listed_needs_neither_sequence_nor_time_nor
 
 def test_a_match_without_a_number_is_a_match() -> None:
     tracked, counters = tracker("A-B")
-    [update] = take(tracked, match("A-B", 5, trade_id=None))
-    assert isinstance(update, Update)
-    assert update.fields["last"] == "5.50"
+    assert take(tracked, match("A-B", 5, trade_id=None)) == [
+        Update("cb:A-B", {"status": "live", "reason": None}),
+        Trade("cb:A-B", "5.50", "0.25", "buy", MICROSECONDS, None),
+    ]
     assert counters == {}
 
 
@@ -349,11 +372,13 @@ def test_products_that_were_not_asked_for_are_nothing_to_us() -> None:
 SPEC = "ticker_feeds.venues.coinbase:Coinbase?symbols=BTC-USD,ETH-USD"
 
 
-async def begin(connection: ServedConnection) -> None:
+async def begin(connection: ServedConnection, *, books: bool = True) -> None:
     """A subscription that is answered, and the first ticker and match of each product."""
     assert await connection.request() == SUBSCRIBE
     await connection.send(subscriptions("BTC-USD", "ETH-USD"))
     assert await connection.request() == STATES
+    if books:
+        assert await connection.request() == BOOKS
     for symbol in ("BTC-USD", "ETH-USD"):
         await connection.send(ticker(symbol, 100), match(symbol, 100, type="last_match"))
 
@@ -362,6 +387,7 @@ async def test_prices_arrive_exactly_as_the_venue_wrote_them() -> None:
     async with followed(SPEC, "*") as (venue, watcher):
         connection = await venue.accept()
         await begin(connection)
+        await connection.send(match("BTC-USD", 101))
         await connection.send(ticker("BTC-USD", 101, best_bid="0.00001306", volume_24h="94381.28000000"))
         await watcher.until("BTC-USD", bid="0.00001306", volume="94381.28", last="101.5", status="live")
         await watcher.until("ETH-USD", bid="100.4", ask_size="2", time=MICROSECONDS, status="live")
@@ -384,9 +410,9 @@ async def test_a_missing_match_makes_its_product_alone_stale_until_the_next_tick
 
 
 async def test_a_product_that_stays_quiet_after_a_gap_is_asked_for_anew_once(fast_clock: MockClock) -> None:
-    async with followed(SPEC, "*") as (venue, watcher):
+    async with followed(f"{SPEC}&book=no", "*") as (venue, watcher):
         connection = await venue.accept()
-        await begin(connection)
+        await begin(connection, books=False)
         await connection.send(heartbeat("BTC-USD", 101))
         await watcher.until("BTC-USD", status="stale", reason="gap")
         for _ in range(4):

@@ -13,7 +13,7 @@ import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed
-from ticker.market import Instrument, Publication, Stale, Update, Value
+from ticker.market import Instrument, Publication, Stale, Trade, Update, Value
 from ticker_feeds.venues import BadMessage, VenueRefused, VenueState
 from ticker_feeds.venues.kraken import KrakenTracker, parse
 from ticker_feeds.venues.venue import first_instruments
@@ -93,8 +93,11 @@ def test_a_ticker_states_quotes_the_last_price_the_day_and_the_time_exactly() ->
     ]
 
 
-def test_each_trade_of_a_message_is_stated() -> None:
-    assert [update.fields["last"] for update in parse(trades("BTC/USD", 7, 8))] == [Decimal("7.5"), Decimal("8.5")]
+def test_each_trade_of_a_message_is_a_print_with_the_side_that_took() -> None:
+    assert parse(trades("BTC/USD", 7, 8)) == [
+        Trade("BTC/USD", Decimal(price), Decimal("0.25"), "sell", MICROSECONDS, number)
+        for price, number in (("7.5", 7), ("8.5", 8))
+    ]
 
 
 def test_messages_without_prices_state_nothing() -> None:
@@ -127,7 +130,9 @@ def test_a_message_that_is_not_as_documented_is_refused_and_names_its_pair(raw: 
     [("null", None), ("0", None), ("true", True), ('"NaN"', "NaN"), ("1e400", Decimal("1e400"))],
 )
 def test_a_value_that_cannot_be_read_is_handed_over_and_costs_no_other_one(written: str, handed_over: Value) -> None:
-    fields = parse(ticker("A/B", written, more=',"timestamp":"noon"'))[0].fields
+    [update] = parse(ticker("A/B", written, more=',"timestamp":"noon"'))
+    assert isinstance(update, Update)
+    fields = update.fields
     assert (fields["bid"], fields["ask"], fields["time"]) == (handed_over, Decimal("200.5"), "'noon'")
 
 
@@ -150,6 +155,7 @@ def test_every_recorded_message_parses_to_what_it_states(session: str, tickers: 
             continue
         seen += 1
         [element], [update] = message["data"], updates
+        assert isinstance(update, Update)
         fields = dict(update.fields)
         assert str(fields.pop("time"))[-6:] == element["timestamp"][-7:-1]
         assert update.symbol == element["symbol"]
@@ -228,7 +234,7 @@ def test_a_ticker_without_a_last_price_after_a_trade_is_a_quote_like_any_other(l
     tracked, counters = tracker("A/B")
     raw = ticker("A/B", "101").replace('"last":150,', "" if last is None else f'"last":{last},')
     [before] = take(tracked, raw)
-    _, after = take(tracked, trades("A/B", 7), raw)
+    *_, after = take(tracked, trades("A/B", 7), raw)
     assert isinstance(before, Update)
     assert isinstance(after, Update)
     assert before.fields["bid"] == after.fields["bid"] == 101
@@ -241,10 +247,11 @@ def test_an_element_that_cannot_be_read_costs_the_others_of_its_message_nothing(
     tracked, counters = tracker("A/B", "C/D")
     bad, good = json.loads(trades("A/B", 1))["data"], json.loads(trades("C/D", 1))["data"]
     del bad[0]["price"]
-    stale, update = take(tracked, {"channel": "trade", "data": [*bad, *good]})
+    stale, live, printed = take(tracked, {"channel": "trade", "data": [*bad, *good]})
     assert stale == Stale("A/B", "bad_message")
-    assert isinstance(update, Update)
-    assert (update.symbol, update.fields["last"]) == ("C/D", Decimal("1.5"))
+    assert live == Update("C/D", {"status": "live", "reason": None})
+    assert isinstance(printed, Trade)
+    assert (printed.symbol, printed.price) == ("C/D", Decimal("1.5"))
     assert counters == {"parse_errors": 1}
 
 

@@ -310,8 +310,8 @@ async def test_raw_messages_are_played_by_their_time_of_receipt(tmp_path: Path, 
     feed = Replay(path=str(path), format="binance")
     received = await batches(autojump_clock, feed)
     assert [at for at, _ in received] == pytest.approx([0, 1, 2, 3]), "one without a time comes with the line before"
-    assert [each for each in flat(received) if isinstance(each, Update)] == [
-        update("BTCUSDT", last=f"{at}.50", last_size="0.10", time=at * 1_000) for at in (5, 6, 7, 8)
+    assert [each for each in flat(received) if isinstance(each, Trade)] == [
+        Trade("BTCUSDT", f"{at}.50", "0.10", time=at * 1_000) for at in (5, 6, 7, 8)
     ]
     assert feed.counters["bad message"] >= 1
 

@@ -12,13 +12,26 @@ from typing import Any
 import pytest
 
 from tests.feeds import test_binance as b
+from tests.feeds import test_binance_depth as bd
 from tests.feeds import test_coinbase as c
+from tests.feeds import test_coinbase_book as cb
 from tests.feeds import test_kraken as k
+from tests.feeds import test_kraken_book as kb
 from tests.feeds import test_template as t
 from ticker.core.last_value import LastValueCache
-from ticker.market import Instrument
+from ticker.market import Instrument, Levels, Update
 from ticker_feeds.kit.template import TemplateTracker
-from ticker_feeds.venues import BadMessage, Tracker, VenueRefused, VenueState, binance, coinbase, decode_object, kraken
+from ticker_feeds.venues import (
+    BadMessage,
+    Books,
+    Tracker,
+    VenueRefused,
+    VenueState,
+    binance,
+    coinbase,
+    decode_object,
+    kraken,
+)
 from ticker_feeds.venues.venue import first_instruments
 
 ANYTHING: list[object] = [None, True, 1, -1, 1.5, 10**30, "", "x", [], {}, [[]], [None], [{}], "A-B", "1e5", {"a": 1}]
@@ -34,6 +47,8 @@ GOOD: dict[str, list[object]] = {
         c.states(A_B="online", C_D="delisted"),
         c.error("A-B is not a valid product"),
         c.error("Too many requests"),
+        cb.snapshot(2),
+        cb.update(["buy", "1000.00", "2"]),
     ],
     "kraken": [
         json.loads(k.ticker("A-B", "5")),
@@ -43,6 +58,7 @@ GOOD: dict[str, list[object]] = {
         k.answer("ticker", "A-B", 1),
         k.answer("ticker", "A-B", 1, "Currency pair not supported A-B"),
         {**k.FAILED, "req_id": 1},
+        json.loads(kb.snapshot(kb.BIDS[:2], kb.ASKS[:1]).replace(kb.SYMBOL, "A-B")),
     ],
     "template": [
         t.quote("A-B", 5),
@@ -57,6 +73,8 @@ GOOD: dict[str, list[object]] = {
         b.day("A-B"),
         {"result": None, "id": 1},
         {"error": {"code": 2, "msg": "Invalid request"}, "id": 1},
+        b.combined("depth@100ms", "A-B", {**bd.event(10, 12, [["99", "1"]], [["101", "1"]])["data"], "s": "A-B"}),  # type: ignore[dict-item]
+        b.combined("depth5@100ms", "A-B", {"lastUpdateId": 7, "bids": [["99", "1"]], "asks": []}),
     ],
 }
 
@@ -68,16 +86,24 @@ PARSE: dict[str, Callable[[str], object]] = {
 }
 
 
-def tracker(name: str) -> Tracker:
+def trackers(name: str) -> list[Tracker]:
+    """The venue's trackers with books: of Binance one for each of its two ways to follow them."""
     names = {"A-B": "A-B", "C-D": "C-D"}
     state = VenueState(names, Counter())
     if name == "coinbase":
-        return coinbase.CoinbaseTracker(state)
+        return [coinbase.CoinbaseTracker(state, Books(state, 1_000))]
     if name == "kraken":
-        return kraken.KrakenTracker(state, first_instruments(names, {}))
+        return [kraken.KrakenTracker(state, first_instruments(names, {}), Books(state, cut=10))]
     if name == "template":
-        return TemplateTracker(state)
-    return binance.BinanceTracker(state, list(names), ["bookTicker", "trade"])
+        return [TemplateTracker(state)]
+    made: list[Tracker] = []
+    for depth in (5, 500):
+        state = VenueState(names, Counter())
+        books = Books(state, depth, keeps=True)
+        books.follow(names, asked=depth == 5)
+        books.snapshot("A-B", [("99", "1")], [("100", "1")], 9)
+        made.append(binance.BinanceTracker(state, list(names), ["bookTicker", "trade", "depth"], books))
+    return made
 
 
 def mutated(message: object) -> Iterator[str]:
@@ -103,6 +129,18 @@ def paths(value: object) -> Iterator[tuple[Any, ...]]:
             yield (key, *path)
 
 
+def read(tracked: Tracker, messages: list[str]) -> None:
+    """Read messages; the service would take everything that follows from them."""
+    cache = LastValueCache("epoch")
+    for symbol in tracked.names.values():
+        cache.publish(Instrument(symbol))
+        cache.publish(Levels(symbol, [("99", "1")], [("100", "1")], complete=True))
+    for message in messages:
+        for publication in tracked.take(message):
+            unusable = cache.publish(publication)
+            assert not unusable or isinstance(publication, Update)
+
+
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("before", [False, True], ids=["first", "after all others"])
 def test_no_message_makes_an_adapter_raise_or_publish_what_is_no_market_data(name: str, *, before: bool) -> None:
@@ -111,15 +149,11 @@ def test_no_message_makes_an_adapter_raise_or_publish_what_is_no_market_data(nam
     for good in GOOD[name]:
         for raw in mutated(good):
             seen += 1
-            tracked, cache = tracker(name), LastValueCache("epoch")
-            for symbol in tracked.names.values():
-                cache.publish(Instrument(symbol))
-            try:
-                for each in (*others, raw, json.dumps(good), raw):
-                    for publication in tracked.take(each):
-                        cache.publish(publication)
-            except VenueRefused:
-                bad += 1
+            for tracked in trackers(name):
+                try:
+                    read(tracked, [*others, raw, json.dumps(good), raw])
+                except VenueRefused:
+                    bad += 1
             try:
                 PARSE[name](raw)
             except BadMessage:

@@ -1,8 +1,8 @@
 """Binance: prices of its public WebSocket streams (no key): spot, USD-margined or COIN-margined futures.
 
 `binance?symbols=BTCUSDT,ETHUSDT&market=spot` (or `usdm`, or `coinm` with symbols as `BTCUSD_PERP`). Binance.US speaks
-as spot does: `url=wss://stream.binance.us:9443`. Streams of each symbol: `bookTicker` (quotes), `trade`, and
-`miniTicker` (the day). Rules:
+as spot does: `url=wss://stream.binance.us:9443&rest=https://api.binance.us`. Streams of each symbol: `bookTicker`
+(quotes), `trade`, `miniTicker` (the day), and one of its order book (`ticker_feeds.venues.binance_depth`). Rules:
 
 - Spot and COIN-margined futures have one entry for all streams. USD-margined futures have two: `/public` for events of
   the matching engine, `/market` for computed values. A subscription to a stream of the other entry, or to an unknown
@@ -29,37 +29,68 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+from urllib.parse import urlsplit
 
 import trio
 
 from ticker.errors import ConfigError, TickerError
-from ticker.market import FeedItem, Publication, Update, Value
+from ticker.market import FeedItem, Publication, Trade, Update, Value
 from ticker_feeds.venues import (
-    BadMessage,
-    Frame,
+    Books,
     Message,
     Tracker,
     Venue,
     VenueState,
-    decode_object,
     read_kind,
     read_sequence,
     read_text,
     read_unix_time,
-    read_values,
-    without_zero_prices,
 )
+from ticker_feeds.venues.binance_depth import PARTIAL, Snapshots, read_change, read_partial, stream_name
+from ticker_feeds.venues.binance_messages import FIELDS, event_in, parse, stated_in
 
-_MARKETS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
-    "spot": ("wss://stream.binance.com:9443", {"/stream": ["bookTicker", "trade", "miniTicker"]}),
-    "usdm": (
+__all__ = ["Binance", "BinanceTracker", "parse"]
+
+
+class _Market(NamedTuple):
+    """Where a market is."""
+
+    url: str
+    entries: Mapping[str, Sequence[str]]
+    """The paths of its entries, with the streams of each."""
+    rest: str
+    depth_path: str
+    depths: Sequence[int]
+    """Depths of a book that it gives."""
+
+
+_MARKETS: Mapping[str, _Market] = {
+    "spot": _Market(
+        "wss://stream.binance.com:9443",
+        {"/stream": ["bookTicker", "trade", "miniTicker"]},
+        "https://api.binance.com",
+        "/api/v3/depth",
+        (*PARTIAL, 100, 500, 1000, 5000),
+    ),
+    "usdm": _Market(
         "wss://fstream.binance.com",
         {"/public/stream": ["bookTicker", "trade"], "/market/stream": ["miniTicker"]},
+        "https://fapi.binance.com",
+        "/fapi/v1/depth",
+        (*PARTIAL, 100, 500, 1000),
     ),
-    "coinm": ("wss://dstream.binance.com", {"/stream": ["bookTicker", "trade", "miniTicker"]}),
+    "coinm": _Market(
+        "wss://dstream.binance.com",
+        {"/stream": ["bookTicker", "trade", "miniTicker"]},
+        "https://dapi.binance.com",
+        "/dapi/v1/depth",
+        (*PARTIAL, 100, 500, 1000),
+    ),
 }
-"""Where each market is, its entries, and the streams of each."""
+
+_DEPTH = 500
+"""Levels of a snapshot by REST: enough for minutes of a moving market, at a weight that hundreds of symbols can pay."""
 
 _STREAMS = 200
 """Most streams of one connection, by the strictest of its documents."""
@@ -67,58 +98,17 @@ _STREAMS = 200
 _REQUEST = 50
 """The most streams in one request, which may be 4 KiB long."""
 
-_FIELDS = {
-    "bookTicker": {"b": "bid", "B": "bid_size", "a": "ask", "A": "ask_size"},
-    "trade": {"p": "last", "q": "last_size"},
-    "24hrMiniTicker": {"c": "last", "o": "open", "h": "high", "l": "low", "v": "volume"},
-    "24hrTicker": {"c": "last", "Q": "last_size", "o": "open", "h": "high", "l": "low", "v": "volume"},
-}
-
-
-def parse(raw: Frame) -> list[Update]:
-    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
-    return _stated(_event(decode_object(raw)))
-
-
-def _event(message: Message) -> Message:
-    """The event in a message of a combined stream, or of a single one; with its kind, which spot leaves out in one."""
-    stream = message.get("stream")
-    if stream is None:
-        event = message
-    else:
-        event = message.get("data")  # type: ignore[assignment]  # it is looked at right here
-        if not isinstance(event, dict):
-            raise BadMessage("data: no object")
-    # The stream tells the kind as well: of a quote without one of its values, nothing else does.
-    if "e" not in event and (str(stream).endswith("@bookTicker") or event.keys() >= {"u", "s", "b", "B", "a", "A"}):
-        return {**event, "e": "bookTicker"}
-    return event
-
-
-def _stated(event: Message) -> list[Update]:
-    names = _FIELDS.get(read_kind(event, "e"))
-    if names is None:
-        return []
-    symbol = read_text(event, "s")
-    if event.get("X", "MARKET") != "MARKET":
-        return []
-    fields = read_values(event, names)
-    if not any(fields.get(name) is not None for name in ("bid", "ask", "last")):
-        raise BadMessage(f"a {event['e']} without prices", symbol)
-    if event["e"] == "24hrTicker":
-        fields["trade_count"] = event.get("n")
-    key = "T" if "T" in event else "E"
-    if key in event:
-        fields["time"] = read_unix_time(event, key)
-    return [Update(symbol, without_zero_prices(fields))]
-
 
 class BinanceTracker(Tracker):
     """One connection to Binance: these streams of these symbols."""
 
-    def __init__(self, state: VenueState, symbols: Sequence[str], streams: Sequence[str]) -> None:
+    def __init__(
+        self, state: VenueState, symbols: Sequence[str], streams: Sequence[str], depths: Books | None = None
+    ) -> None:
+        """`depths` are the order books of the run, if there is a stream of them."""
         super().__init__(state)
         self._symbols = symbols
+        self._depths = depths
         self._streams = streams
         self._requests: dict[int, list[str]] = {}
         self._last_request = 0
@@ -133,19 +123,23 @@ class BinanceTracker(Tracker):
         """Return the publications that follow from a message. Raises `BadMessage`."""
         if "id" in message and "stream" not in message and "e" not in message:
             return self._answer(message)
-        event = _event(message)
+        event = event_in(message)
         kind = read_kind(event, "e")
         if kind == "serverShutdown":
             self.ending = True
+        if kind == "depthUpdate" or "lastUpdateId" in event:
+            return self._depth(message, event)
         if kind == "trade" and read_text(event, "s") in self.names and not self._is_new_trade(event):
             return []
-        return [each for update in _stated(event) for each in self._price(kind, event, update)]
+        return [each for stated in stated_in(event) for each in self._publish(kind, event, stated)]
 
     def lost(self) -> list[Publication]:
         """Return the publications after this connection was lost; one without quotes only withdraws its own fields."""
         if "bookTicker" in self._streams:
+            if self._depths is not None:
+                self._depths.forget(self._symbols)
             return super().lost()
-        names = _FIELDS["24hrMiniTicker"].values()
+        names = FIELDS["24hrMiniTicker"].values()
         return [
             each
             for symbol in self._symbols
@@ -167,6 +161,8 @@ class BinanceTracker(Tracker):
             return []
         self.pending.discard(number)
         if "error" not in message and "code" not in message:
+            if self._depths is not None:
+                self._depths.follow(symbols, asked=self._depths.depth in PARTIAL)
             return []
         groups, told = self.divide(symbols, str(message.get("error") or message.get("msg")))
         for group in groups:
@@ -177,14 +173,24 @@ class BinanceTracker(Tracker):
         symbol = event["s"]
         return self.state.is_new_trade(symbol, read_sequence(event, "t", symbol), read_unix_time(event, "T"))
 
-    def _price(self, kind: str, event: Message, update: Update) -> list[Publication]:
-        symbol, fields = update.symbol, update.fields
+    def _depth(self, message: Message, event: Message) -> list[Publication]:
+        # An event with a whole book of spot has its symbol only in the name of its stream.
+        symbol = read_kind(event, "s") or read_kind(message, "stream").partition("@")[0].upper()
+        if self._depths is None or symbol not in self.names:
+            return []
+        return (read_partial if self._depths.depth in PARTIAL else read_change)(self._depths, event, symbol)
+
+    def _publish(self, kind: str, event: Message, stated: Update | Trade) -> list[Publication]:
+        symbol = stated.symbol
         if symbol not in self.names:
             return []
+        if isinstance(stated, Trade):
+            return self.state.trade(symbol, stated._replace(symbol=self.names[symbol]))
+        fields = stated.fields
         if kind == "bookTicker":
             if not self.state.is_new_quote(symbol, read_sequence(event, "u", symbol), fields.get("time")):
                 return []
-        elif kind != "trade" and self.state.has_trade(symbol):
+        elif self.state.has_trade(symbol):
             # It was computed up to a second ago: the trades themselves are newer.
             fields = _without(fields, "last", "last_size", "time")
         return self.state.update(symbol, fields, full_quote=kind == "bookTicker")
@@ -198,8 +204,14 @@ class Binance(Venue):
     """Binance: spot, USD-margined or COIN-margined futures; and Binance.US.
 
     `symbols` are the venue's, separated by commas; `market` is `spot`, `usdm` or `coinm`; `prefix` is put before the
-    symbols here, so that another market or venue can have the same ones. `url` and `ca` (a PEM file of authorities) are
-    for another server than the venue's own: `url=wss://stream.binance.us:9443` is Binance.US.
+    symbols here, so that another market or venue can have the same ones. With `trades=no` there are no trades, and the
+    last price is that of the day's statistics, each second. With `book=no` there are no order books. `depth` is the
+    number of their levels on each side: 500 of a snapshot by REST, which 100, 1000 or 5000 change (futures: up to
+    1000), or 5, 10 or 20 without REST.
+
+    `url`, `rest` and `ca` (a PEM file of authorities) are for another server than the venue's own:
+    `url=wss://stream.binance.us:9443&rest=https://api.binance.us` is Binance.US. With a `url` and no `rest`, the order
+    books are 20 deep.
 
     Raises `ConfigError` for options that cannot be used.
     """
@@ -211,14 +223,32 @@ class Binance(Venue):
     lifetime_seconds = (82_000.0, 85_000.0)
     """A connection is replaced at a random moment between these: some time before its 24 hours are over."""
 
-    def __init__(
-        self, *, symbols: str, market: str = "spot", prefix: str = "", url: str | None = None, ca: str | None = None
+    def __init__(  # noqa: PLR0913  # one parameter per option
+        self,
+        *,
+        symbols: str,
+        market: str = "spot",
+        prefix: str = "",
+        trades: bool = True,
+        book: bool = True,
+        depth: int | None = None,
+        url: str | None = None,
+        rest: str | None = None,
+        ca: str | None = None,
     ) -> None:
         if market not in _MARKETS:
             raise ConfigError(f"market {market!r}: give spot, usdm or coinm")
         self._market = market
-        own, self._entries = _MARKETS[market]
-        super().__init__(symbols, prefix, url or own, ca)
+        at = _MARKETS[market]
+        super().__init__(symbols, prefix, url or at.url, ca)
+        self._rest = _checked_rest(rest or (None if url else at.rest))
+        self._depth = _checked_depth(depth, at, with_rest=self._rest is not None) if book else None
+        self._entries = {path: self._streams(streams, trades=trades) for path, streams in at.entries.items()}
+
+    def _streams(self, streams: Sequence[str], *, trades: bool) -> list[str]:
+        """The streams of an entry that these options want; books come with the quotes."""
+        wanted = [stream for stream in streams if trades or stream != "trade"]
+        return wanted if self._depth is None or "bookTicker" not in wanted else [*wanted, stream_name(self._depth)]
 
     def metadata(self) -> Mapping[str, str]:
         """Metadata of all instruments."""
@@ -226,10 +256,17 @@ class Binance(Venue):
 
     async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """As many connections as the streams need; the loss of one makes its own symbols stale."""
+        numbered = self._depth is not None and self._depth not in PARTIAL
+        books = Books(state, self._depth, keeps=numbered) if self._depth is not None else None
         async with trio.open_nursery() as nursery:
+            if books is not None:
+                nursery.start_soon(self.keep_books, books, updates)
+            if books is not None and numbered:
+                address = f"{self._rest}{_MARKETS[self._market].depth_path}"
+                nursery.start_soon(Snapshots(address, self._depth or 0, self.ssl_context).run, books, updates)
             for path, streams in self._entries.items():
                 for symbols in _chunks(list(self.names), _STREAMS // len(streams)):
-                    new_tracker = partial(BinanceTracker, state, symbols, streams)
+                    new_tracker = partial(BinanceTracker, state, symbols, streams, books)
                     follow = partial(self._follow_one, path, new_tracker, updates)
                     nursery.start_soon(self.keep, follow, new_tracker().lost, updates)
 
@@ -278,3 +315,19 @@ class Binance(Venue):
 def _chunks(items: Sequence[str], size: int) -> list[list[str]]:
     """Split into lists of at most `size` items."""
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def _checked_rest(rest: str | None) -> str | None:
+    if rest is not None and (urlsplit(rest).scheme != "https" or not urlsplit(rest).hostname):
+        raise ConfigError(f"rest {rest!r}: give https://HOST or https://HOST:PORT")
+    return None if rest is None else rest.rstrip("/")
+
+
+def _checked_depth(depth: int | None, market: _Market, *, with_rest: bool) -> int:
+    if depth is None:
+        return _DEPTH if with_rest else max(PARTIAL)
+    if depth not in market.depths:
+        raise ConfigError(f"depth {depth}: give one of {', '.join(map(str, market.depths))}, or book=no")
+    if depth not in PARTIAL and not with_rest:
+        raise ConfigError(f"depth {depth}: give rest=https://HOST, for snapshots, or a depth of 5, 10 or 20")
+    return depth

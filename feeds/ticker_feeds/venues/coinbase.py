@@ -13,6 +13,10 @@
   and in `heartbeat` against the last match of all ([2], "Heartbeat", "Matches").
 - A `ticker` message says everything, so the next one repairs a product of which a match was missed. A subscription
   begins with one, so a product that stays quiet is subscribed anew.
+- `level2_batch` gives a whole order book, and then its changes, every 50 ms; `level2`, with a message for each change,
+  needs a key ([2], "Level2"). They have no numbers: the venue guarantees that none is missing. A book can have tens of
+  thousands of levels, of which the best are kept. Books are subscribed last, so that an error about them is no other's.
+- `side` of a match is that of the maker ([2], "Matches").
 - Sizes of the best bid and ask are in newer `ticker` messages only. An `open` is that of 24 hours ago. A price of zero
   is none.
 - A product's `status` is `online`, `offline`, `internal` or `delisted`; while `trading_disabled`, `cancel_only`,
@@ -32,9 +36,12 @@ from typing import ClassVar
 
 import trio
 
-from ticker.market import FeedItem, Publication, Update
+from ticker.errors import ConfigError
+from ticker.market import FeedItem, Level, Publication, Side, Trade, Update
 from ticker_feeds.venues import (
     BadMessage,
+    Books,
+    Change,
     Frame,
     Message,
     Request,
@@ -44,6 +51,8 @@ from ticker_feeds.venues import (
     decode_object,
     named_symbols,
     read_kind,
+    read_levels,
+    read_positive,
     read_sequence,
     read_text,
     read_utc,
@@ -65,36 +74,60 @@ _TICKER = {
     "low_24h": "low",
     "volume_24h": "volume",
 }
-_MATCH = {"price": "last", "size": "last_size"}
-_CHANNELS = ["ticker", "matches", "heartbeat"]
+_TAKERS = {"buy": str(Side.SELL), "sell": str(Side.BUY)}
+"""The side that took, by that of the maker."""
+_BOOK = "level2_batch"
+_DEPTHS = range(100, 10_001)
 _UNMATCHED = ("trading_disabled", "cancel_only", "post_only", "auction_mode")
 """Flags of a product whose orders are not matched."""
 
 
-def parse(raw: Frame) -> list[Update]:
-    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
+def parse(raw: Frame) -> list[Update | Trade]:
+    """Return the updates and trades in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
     return _stated(decode_object(raw))
 
 
-def _stated(message: Message) -> list[Update]:
+def _stated(message: Message) -> list[Update | Trade]:
     kind = read_kind(message, "type")
-    if kind not in {"ticker", "match", "last_match"}:
+    if kind in {"match", "last_match"}:
+        return [_trade(message)]
+    if kind != "ticker":
         return []
     symbol = read_text(message, "product_id")
-    names = _TICKER if kind == "ticker" else _MATCH
-    fields = read_values(message, names)
+    fields = read_values(message, _TICKER)
     if all(fields.get(name) is None for name in ("bid", "ask", "last")):
-        raise BadMessage(f"a {kind} without prices", symbol)
+        raise BadMessage("a ticker without prices", symbol)
     fields["time"] = read_utc(message, "time")
     return [Update(symbol, without_zero_prices(fields))]
+
+
+def _trade(message: Message) -> Trade:
+    symbol = read_text(message, "product_id")
+    price, size = read_positive(message, "price", symbol), read_positive(message, "size", symbol)
+    side, time = _TAKERS.get(read_kind(message, "side")), read_utc(message, "time")
+    number = read_sequence(message, "trade_id", symbol)
+    return Trade(symbol, price, size, side, time if isinstance(time, int) else None, number)
+
+
+def _change(message: Message, symbol: str) -> Change:
+    """The changed levels in an `l2update`: arrays of side, price and size."""
+    sides: dict[str, list[Level]] = {"buy": [], "sell": []}
+    changes = message.get("changes")
+    try:
+        for side, price, size in changes:  # type: ignore[union-attr]  # anything else is caught below
+            sides[side].append((price, size))
+    except (TypeError, ValueError, LookupError):
+        raise BadMessage("changes: no list of changed levels", symbol) from None
+    return Change(sides["buy"], sides["sell"])
 
 
 class CoinbaseTracker(Tracker):
     """One connection to Coinbase."""
 
-    def __init__(self, state: VenueState) -> None:
-        super().__init__(state)
-        self._ticker_trades: dict[str, int] = {}
+    def __init__(self, state: VenueState, books: Books | None = None, *, trades: bool = True) -> None:
+        """`books` are the order books, if they are wanted."""
+        super().__init__(state, books)
+        self._channels = ["ticker", *(["matches"] if trades else []), "heartbeat"]
         self._requests: deque[list[str]] = deque([list(state.names)])
         """Products still to be subscribed, those of one request together."""
         self._asked: list[str] = []
@@ -113,6 +146,10 @@ class CoinbaseTracker(Tracker):
             {"type": kind, "product_ids": [symbol], "channels": ["ticker"]} for kind in ("unsubscribe", "subscribe")
         ]
 
+    def book_requests(self, symbol: str) -> list[Request]:
+        """Leave the book of this product and subscribe to it anew."""
+        return [{"type": kind, "product_ids": [symbol], "channels": [_BOOK]} for kind in ("unsubscribe", "subscribe")]
+
     def read(self, message: Message) -> list[Publication]:
         """Return the publications that follow from a message. Raises `BadMessage` and `VenueRefused`."""
         kind = read_kind(message, "type")
@@ -124,21 +161,27 @@ class CoinbaseTracker(Tracker):
             return self._beat(message)
         elif kind == "status":
             return self._states(message)
+        elif kind in {"snapshot", "l2update"}:
+            return self._book(kind, message)
         else:
-            return [each for update in _stated(message) for each in self._data(kind, message, update)]
+            return [each for stated in _stated(message) for each in self._data(message, stated)]
         return []
 
     def _subscribe_next(self) -> None:
-        """Send the next request, once the one before it is answered; the states are the last."""
+        """Send the next request, once the one before it is answered; the states and the books are the last."""
         if self.pending:
             return
         self._asked = self._requests.popleft() if self._requests else []
         if self._asked:
             self.pending.update(self._asked)
-            self.outbox.append({"type": "subscribe", "product_ids": self._asked, "channels": _CHANNELS})
-        elif not self._follows_states:
+            self.outbox.append({"type": "subscribe", "product_ids": self._asked, "channels": self._channels})
+            return
+        if not self._follows_states:
             self._follows_states = True
             self.outbox.append({"type": "subscribe", "channels": [{"name": "status"}]})
+        if self.books is not None and (new := self.books.unfollowed(self.symbols())):
+            self.books.follow(new, asked=True)
+            self.outbox.append({"type": "subscribe", "product_ids": new, "channels": [_BOOK]})
 
     def _answered(self, message: Message) -> None:
         channels = message.get("channels")
@@ -166,12 +209,12 @@ class CoinbaseTracker(Tracker):
         self._subscribe_next()
         return told
 
-    def _data(self, kind: str, message: Message, update: Update) -> list[Publication]:
-        if update.symbol not in self.names:
+    def _data(self, message: Message, stated: Update | Trade) -> list[Publication]:
+        if stated.symbol not in self.names:
             return []
-        self.pending.discard(update.symbol)
+        self.pending.discard(stated.symbol)
         self._subscribe_next()
-        return self._ticker(message, update) if kind == "ticker" else self._match(message, update)
+        return self._ticker(message, stated) if isinstance(stated, Update) else self._match(stated)
 
     def _ticker(self, message: Message, update: Update) -> list[Publication]:
         symbol, fields = update.symbol, dict(update.fields)
@@ -181,18 +224,29 @@ class CoinbaseTracker(Tracker):
         last = self.state.last_trade(symbol)
         behind = last is not None and trade is not None and trade < last
         if behind:
-            fields = {name: value for name, value in fields.items() if name not in {"last", "last_size", "time"}}
-        elif trade is not None:
-            self._ticker_trades[symbol] = trade
+            del fields["time"]
+        # Matches come by themselves, each with its price: a ticker of a later one would be overtaken by them.
+        if behind or self.state.has_trade(symbol):
+            del fields["last"], fields["last_size"]
         return self.state.update(symbol, fields, full_quote=not behind)
 
-    def _match(self, message: Message, update: Update) -> list[Publication]:
-        symbol, trade = update.symbol, read_sequence(message, "trade_id", update.symbol)
-        if not self.state.is_new_trade(symbol, trade, update.fields["time"]):
+    def _match(self, trade: Trade) -> list[Publication]:
+        symbol = trade.symbol
+        if not self.state.is_new_trade(symbol, trade.id if isinstance(trade.id, int) else None, trade.time):
             return []
-        # A ticker may have told of a later trade already.
-        fields = update.fields if trade is None or trade >= self._ticker_trades.get(symbol, 0) else {}
-        return self.state.update(symbol, fields, full_quote=False)
+        return self.state.trade(symbol, trade._replace(symbol=self.names[symbol]))
+
+    def _book(self, kind: str, message: Message) -> list[Publication]:
+        symbol = read_text(message, "product_id")
+        if self.books is None or symbol not in self.names:
+            return []
+        try:
+            if kind == "l2update":
+                return self.books.change(symbol, _change(message, symbol))
+            bids, asks = read_levels(message, "bids", symbol), read_levels(message, "asks", symbol)
+        except BadMessage:
+            return self.books.bad(symbol)
+        return self.books.snapshot(symbol, bids, asks)
 
     def _beat(self, message: Message) -> list[Publication]:
         symbol, trade = read_text(message, "product_id"), message.get("last_trade_id")
@@ -232,7 +286,9 @@ class Coinbase(Venue):
     """Coinbase Exchange.
 
     `symbols` are its products, separated by commas; `prefix` is put before them here, so that another venue can have
-    the same ones. `url` and `ca` (a PEM file of authorities) are for another server than the venue's own.
+    the same ones. With `trades=no` there are no trades, and the last price is that of the quotes. With `book=no` there
+    are no order books; `depth` is the number of their levels on each side, 100 to 10000. `url` and `ca` (a PEM file of
+    authorities) are for another server than the venue's own.
 
     Raises `ConfigError` for options that cannot be used.
     """
@@ -240,9 +296,23 @@ class Coinbase(Venue):
     NAME: ClassVar[str] = "coinbase"
     SEPARATOR: ClassVar[str] = "-"
 
-    def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
+    def __init__(  # noqa: PLR0913  # one parameter per option
+        self,
+        *,
+        symbols: str,
+        prefix: str = "",
+        trades: bool = True,
+        book: bool = True,
+        depth: int = 1_000,
+        url: str = URL,
+        ca: str | None = None,
+    ) -> None:
         super().__init__(symbols, prefix, url, ca)
+        if depth not in _DEPTHS:
+            raise ConfigError(f"depth {depth}: give {_DEPTHS[0]} to {_DEPTHS[-1]}, or book=no")
+        self._trades, self._depth = trades, depth if book else None
 
     async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """One connection for all."""
-        await self.connect(self.url, CoinbaseTracker(state), updates)
+        books = None if self._depth is None else Books(state, self._depth)
+        await self.connect(self.url, CoinbaseTracker(state, books, trades=self._trades), updates)

@@ -135,24 +135,25 @@ async def open_connection(
                         receive_buffer_size=_RECEIVE_BUFFER,
                     )
             except (OSError, HandshakeError, trio.BrokenResourceError, trio.TooSlowError) as failure:
-                raise _unreachable(parts, failure) from failure
+                raise unreachable(parts, failure) from failure
             yield VenueConnection(connection, address, silence_seconds)
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         error = failure_in(group)
         if isinstance(error, HandshakeError):  # an answer that goes on while the handshake is given up
-            error = _unreachable(parts, error)
+            error = unreachable(parts, error)
         raise error from error.__cause__
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)
 
 
-def _unreachable(parts: SplitResult, failure: BaseException) -> VenueUnreachable:
-    return VenueUnreachable(f"{_address(parts)}{parts.path}: {_cause(failure)}")
+def unreachable(parts: SplitResult, failure: BaseException) -> VenueUnreachable:
+    """Return the error to raise for a connection that could not be made."""
+    return VenueUnreachable(f"{_address(parts)}{parts.path}: {cause_of(failure)}")
 
 
-def _cause(failure: BaseException) -> str:
+def cause_of(failure: BaseException) -> str:
     """The first reason of a failed connection, in one line."""
     if isinstance(failure, trio.TooSlowError):
         return f"no connection within {CONNECT_SECONDS:g} s"

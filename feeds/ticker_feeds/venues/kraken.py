@@ -9,6 +9,9 @@ Rules:
 - Prices and sizes are JSON numbers, with the digits that they have in Kraken's engine. A value that a pair has not,
   such as a last price before its first trade, can be null or missing (as observed).
 - `heartbeat` comes about once a second when nothing else does; `ping` is answered by `pong` ([1], "Heartbeat", "Ping").
+- `book` gives the best levels of a book, as many as were asked for. A level that falls out of them is not mentioned:
+  the client cuts its book ([2]). A checksum over the best ten levels comes with each message, on digits at the decimal
+  places of the pair; so a book is subscribed once these are known. A book that differs is subscribed anew.
 - There is no sequence, but a trade's `trade_id` counts a book's trades one by one ([1], "Trade"). The next `ticker`
   message, which says everything, repairs a symbol of which trades were missed. A subscription begins with one, so a
   symbol that stays quiet is subscribed anew.
@@ -16,34 +19,44 @@ Rules:
   not traded ([1], "Instrument": `status` of a pair). A pair that was refused is subscribed when it appears there.
 
 [1] https://docs.kraken.com/exchange/api-reference/spot-websocket-v2
+[2] https://docs.kraken.com/exchange/guides/websockets/book-checksum-v2
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import ClassVar
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Publication, Update, Value
+from ticker.errors import ConfigError
+from ticker.market import FeedItem, Instrument, Level, Publication, Side, Trade, Update, Value
 from ticker.numbers import MAX_SCALE
 from ticker_feeds.venues import (
     BadMessage,
+    Books,
+    Change,
     Frame,
     Message,
+    OrderBook,
     Request,
     Tracker,
     Venue,
     VenueState,
     decode_object,
     named_symbols,
+    read_integer,
     read_kind,
+    read_positive,
     read_sequence,
     read_text,
     read_utc,
     read_values,
     without_zero_prices,
 )
+from ticker_feeds.venues.order_book import checksum_text
 
 URL = "wss://ws.kraken.com/v2"
 
@@ -57,31 +70,28 @@ _TICKER = {
     "low": "low",
     "volume": "volume",
 }
-_TRADE = {"price": "last", "qty": "last_size"}
-_CHANNELS = ("ticker", "trade", "instrument")
+_SIDES = tuple(str(side) for side in Side)
+_DEPTHS = (10, 25, 100, 500, 1000)
+_CHECKED = 10
+"""Levels of each side in a checksum."""
 _PING = 4
 """Number of every ping; those of subscriptions are others."""
+_BOOK = 1_000_000
+"""Number of every request of books: an error about one is none about the symbol."""
 _MORE: Mapping[str, Message] = {"ticker": {"event_trigger": "bbo"}, "trade": {"snapshot": True}}
 _TRADED = {"online", "limit_only", "reduce_only"}
 
 
-def parse(raw: Frame) -> list[Update]:
-    """Return the updates in a message, by the venue's symbols; none without prices. Raises `BadMessage`.
-
-    A message of several trades gives an update for each.
-    """
-    return [update for _, update in _stated(decode_object(raw))]
-
-
-def _stated(message: Message) -> list[tuple[Message, Update]]:
-    """Return the updates in a message, each with its element of `data`."""
+def parse(raw: Frame) -> list[Update | Trade]:
+    """Return the updates and trades in a message, by the venue's symbols; none without prices. Raises `BadMessage`."""
+    message = decode_object(raw)
     channel = read_kind(message, "channel")
     if channel not in {"ticker", "trade"}:
         return []
-    return [(each, _update(channel, each)) for each in _data(message)]
+    return [_stated(channel, each) for each in _data(message)]
 
 
-def _update(channel: str, each: Message) -> Update:
+def _stated(channel: str, each: Message) -> Update | Trade:
     return _ticker(each) if channel == "ticker" else _trade(each)
 
 
@@ -101,26 +111,53 @@ def _ticker(each: Message) -> Update:
     return Update(symbol, without_zero_prices(fields))
 
 
-def _trade(each: Message) -> Update:
+def _trade(each: Message) -> Trade:
     symbol = read_text(each, "symbol")
-    fields = read_values(each, _TRADE)
-    if fields["last"] is None:
-        raise BadMessage("a trade without a price", symbol)
-    return Update(symbol, {**fields, "time": read_utc(each, "timestamp")})
+    price, size = read_positive(each, "price", symbol), read_positive(each, "qty", symbol)
+    side, time = read_kind(each, "side"), read_utc(each, "timestamp")
+    number = read_sequence(each, "trade_id", symbol)
+    return Trade(symbol, price, size, side if side in _SIDES else None, time if isinstance(time, int) else None, number)
+
+
+def _levels(each: Message, key: str, symbol: str) -> list[Level]:
+    levels = each.get(key)
+    if not isinstance(levels, list) or not all(isinstance(level, dict) for level in levels):
+        raise BadMessage(f"{key}: no list of levels", symbol)
+    return [(level.get("price"), level.get("qty")) for level in levels]
+
+
+def checksum(book: OrderBook, places: tuple[int, int]) -> int:
+    """Return the checksum of a book ([2]), for a pair whose prices and sizes have so many decimal places."""
+    bids, asks = book.top(_CHECKED)
+    digits = [checksum_text(price, places[0]) + checksum_text(size, places[1]) for price, size in (*asks, *bids)]
+    return zlib.crc32("".join(digits).encode())
 
 
 class KrakenTracker(Tracker):
     """The connection to Kraken."""
 
-    def __init__(self, state: VenueState, instruments: dict[str, Instrument]) -> None:
-        """`instruments` are those known so far, by the venue's symbols; their definitions are updated in place."""
-        super().__init__(state)
+    def __init__(
+        self,
+        state: VenueState,
+        instruments: dict[str, Instrument],
+        books: Books | None = None,
+        *,
+        trades: bool = True,
+    ) -> None:
+        """`instruments` are those known so far, by the venue's symbols; their definitions are updated in place.
+
+        `books` are the order books, if they are wanted.
+        """
+        super().__init__(state, books)
         self._instruments = instruments
+        self._places: dict[str, tuple[int, int]] = {}
+        """Decimal places of prices and sizes, of pairs whose books are subscribed."""
+        self._prices = ("ticker", "trade") if trades else ("ticker",)
         self._online = True
         self._states: dict[str, str] = {}
         self._requests: dict[int, tuple[str, list[str]]] = {}
         self._last_request = 0
-        for channel in _CHANNELS:
+        for channel in (*self._prices, "instrument"):
             self._subscribe(channel, [] if channel == "instrument" else list(self.names))
 
     def symbols(self) -> Iterable[str]:
@@ -136,6 +173,8 @@ class KrakenTracker(Tracker):
             return self._status(message)
         if channel == "instrument":
             return self._instrument(message)
+        if channel == "book":
+            return [each for element in _data(message) for each in self._book(read_kind(message, "type"), element)]
         if channel not in {"ticker", "trade"}:
             return []
         return [each for element in _data(message) for each in self._read_price(channel, element)]
@@ -144,6 +183,17 @@ class KrakenTracker(Tracker):
         """Leave the ticker of this symbol and subscribe to it anew: it begins with a snapshot."""
         params = {"channel": "ticker", **_MORE["ticker"], "symbol": [symbol]}
         return [{"method": method, "params": params, "req_id": 1} for method in ("unsubscribe", "subscribe")]
+
+    def book_requests(self, symbol: str) -> list[Request]:
+        """Leave the book of this symbol and subscribe to it anew: it begins with a snapshot."""
+        return [self._ask_for_books(method, [symbol]) for method in ("unsubscribe", "subscribe")]
+
+    def _ask_for_books(self, method: str, symbols: list[str]) -> Message:
+        depth = self.books.cut if self.books else None
+        params = {"channel": "book", "depth": depth, "snapshot": True, "symbol": symbols}
+        if method == "unsubscribe":
+            del params["snapshot"]
+        return {"method": method, "params": params, "req_id": _BOOK}
 
     def _subscribe(self, channel: str, symbols: list[str]) -> None:
         self._last_request += 2 if self._last_request + 1 == _PING else 1
@@ -156,6 +206,10 @@ class KrakenTracker(Tracker):
 
     def _answer(self, message: Message) -> list[Publication]:
         number = message.get("req_id")
+        if number == _BOOK:
+            # Without a book, another attempt follows by itself.
+            self.state.counters["errors"] += message.get("success") is False
+            return []
         channel, asked = self._requests.get(number, ("", [])) if type(number) is int else ("", [])
         symbol, result = message.get("symbol"), message.get("result")
         if isinstance(result, dict):
@@ -177,7 +231,7 @@ class KrakenTracker(Tracker):
         groups, told = self.divide(unanswered, f"{channel}: {error}")
         for group in groups:
             self._subscribe(channel, group)
-        self.pending.difference_update(() if groups else [("ticker", unanswered[0]), ("trade", unanswered[0])])
+        self.pending.difference_update(() if groups else [(each, unanswered[0]) for each in self._prices])
         return told
 
     def _refused(self, symbol: str) -> list[Publication]:
@@ -190,26 +244,44 @@ class KrakenTracker(Tracker):
 
     def _read_price(self, channel: str, element: Message) -> list[Publication]:
         try:
-            return self._price(channel, element, _update(channel, element))
+            return self._price(channel, _stated(channel, element))
         except BadMessage as error:
             return self.reject(error)
 
-    def _price(self, channel: str, element: Message, update: Update) -> list[Publication]:
-        symbol = update.symbol
+    def _price(self, channel: str, stated: Update | Trade) -> list[Publication]:
+        symbol = stated.symbol
         if symbol not in self.names:
             return []
         self.pending.discard((channel, symbol))
-        if channel == "ticker":
-            fields: dict[str, Value] = dict(update.fields)
+        if isinstance(stated, Update):
+            fields: dict[str, Value] = dict(stated.fields)
             # Trades come by themselves, with their sizes: a ticker's `last` is as old as the ticker.
             if self.state.has_trade(symbol):
                 fields.pop("last", None)
                 fields.pop("last_size", None)
             return self.state.update(symbol, fields, full_quote=True)
-        number = read_sequence(element, "trade_id", symbol)
-        if not self.state.is_new_trade(symbol, number, update.fields["time"]):
+        if not self.state.is_new_trade(symbol, stated.id if isinstance(stated.id, int) else None, stated.time):
             return []
-        return self.state.update(symbol, update.fields, full_quote=False)
+        return self.state.trade(symbol, stated._replace(symbol=self.names[symbol]))
+
+    def _book(self, kind: str, element: Message) -> list[Publication]:
+        symbol = read_text(element, "symbol")
+        if self.books is None or symbol not in self.names:
+            return []
+        try:
+            check = partial(self._is_right, symbol, read_integer(element, "checksum", symbol))
+            bids, asks = _levels(element, "bids", symbol), _levels(element, "asks", symbol)
+        except BadMessage:
+            return self.books.bad(symbol)
+        if kind == "snapshot":
+            return self.books.snapshot(symbol, bids, asks, check=check)
+        return self.books.change(symbol, Change(bids, asks), check)
+
+    def _is_right(self, symbol: str, wanted: int, book: OrderBook) -> bool:
+        try:
+            return symbol not in self._places or checksum(book, self._places[symbol]) == wanted
+        except BadMessage:
+            return False
 
     def _status(self, message: Message) -> list[Publication]:
         for each in _data(message):
@@ -231,7 +303,15 @@ class KrakenTracker(Tracker):
         if not isinstance(pairs, list):
             raise BadMessage("an instrument message without pairs")
         ours = [each for each in pairs if isinstance(each, dict) and self._is_ours(each.get("symbol"))]
-        return [each for pair in ours for each in self._pair(pair["symbol"], pair)]
+        told = [each for pair in ours for each in self._pair(pair["symbol"], pair)]
+        self._subscribe_books([pair["symbol"] for pair in ours])
+        return told
+
+    def _subscribe_books(self, symbols: list[str]) -> None:
+        new = [each for each in symbols if each in self._places and each not in self.state.refused]
+        if self.books is not None and (unfollowed := self.books.unfollowed(new)):
+            self.books.follow(unfollowed, asked=True)
+            self.outbox.append(self._ask_for_books("subscribe", unfollowed))
 
     def _is_ours(self, name: object) -> bool:
         return isinstance(name, str) and name in self.names
@@ -241,12 +321,14 @@ class KrakenTracker(Tracker):
         before = self._instruments[symbol]
         scales = _places(pair, "price_precision", before.price_scale), _places(pair, "qty_precision", before.size_scale)
         self._instruments[symbol] = Instrument(before.symbol, *scales, before.metadata)
+        if all(type(pair.get(key)) is int for key in ("price_precision", "qty_precision")):
+            self._places[symbol] = scales
         state = read_kind(pair, "status")
         if state:
             self._states[symbol] = state
         if symbol in self.state.refused and state in _TRADED:
             self.state.refused.discard(symbol)
-            for channel in ("ticker", "trade"):
+            for channel in self._prices:
                 self._subscribe(channel, [symbol])
         return [self._instruments[symbol], *self._follow_state(symbol)]
 
@@ -261,7 +343,9 @@ class Kraken(Venue):
     """Kraken, spot.
 
     `symbols` are its pairs, separated by commas; `prefix` is put before them here, so that another venue can have the
-    same ones. `url` and `ca` (a PEM file of authorities) are for another server than the venue's own.
+    same ones. With `trades=no` there are no trades, and the last price is that of the quotes. With `book=no` there are
+    no order books; `depth` is the number of their levels on each side: 10, 25, 100, 500 or 1000. `url` and `ca` (a PEM
+    file of authorities) are for another server than the venue's own.
 
     Raises `ConfigError` for options that cannot be used.
     """
@@ -271,9 +355,24 @@ class Kraken(Venue):
     UPPER_CASE: ClassVar[bool] = False
     PING: ClassVar[Message] = {"method": "ping", "req_id": _PING}
 
-    def __init__(self, *, symbols: str, prefix: str = "", url: str = URL, ca: str | None = None) -> None:
+    def __init__(  # noqa: PLR0913  # one parameter per option
+        self,
+        *,
+        symbols: str,
+        prefix: str = "",
+        trades: bool = True,
+        book: bool = True,
+        depth: int = 100,
+        url: str = URL,
+        ca: str | None = None,
+    ) -> None:
         super().__init__(symbols, prefix, url, ca)
+        if depth not in _DEPTHS:
+            raise ConfigError(f"depth {depth}: give one of {', '.join(map(str, _DEPTHS))}, or book=no")
+        self._trades, self._depth = trades, depth if book else None
 
     async def follow(self, updates: trio.abc.SendChannel[FeedItem], state: VenueState) -> None:
         """One connection for all."""
-        await self.connect(self.url, KrakenTracker(state, self.instruments), updates)
+        books = None if self._depth is None else Books(state, cut=self._depth)
+        tracker = KrakenTracker(state, self.instruments, books, trades=self._trades)
+        await self.connect(self.url, tracker, updates)

@@ -23,8 +23,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ticker.errors import TickerError
-from ticker.market import Value
+from ticker.errors import BadPublication, TickerError
+from ticker.market import Level, Value
+from ticker.numbers import parse_decimal
 from ticker.texts import shown
 
 Message: TypeAlias = dict[str, Any]
@@ -122,9 +123,35 @@ def read_value(message: Message | Sequence[Any], key: str | int) -> Value:
     return value
 
 
+def read_positive(message: Message, key: str, symbol: str | None = None) -> str | Decimal | int:
+    """Return the price or size of a trade as it came. Raises `BadMessage` unless it is a number above 0.
+
+    A trade is all of one piece: without one of them there is no print to publish.
+    """
+    value: str | Decimal | int = message.get(key, "")
+    try:
+        if parse_decimal(value)[0] > 0:
+            return value
+    except BadPublication as error:
+        raise BadMessage(f"{key}: {error}", symbol) from None
+    raise BadMessage(f"{key}: {shown(value)} is not above 0", symbol)
+
+
 def read_values(message: Message, fields: Mapping[str, str]) -> dict[str, Value]:
     """Return the values of these keys as they came, by field; `fields` maps keys to fields. None for one not there."""
     return {field: message.get(key) for key, field in fields.items()}
+
+
+def read_levels(message: Message, key: str, symbol: str | None = None) -> list[Level]:
+    """Return levels of an order book, each an array that begins with price and size, as they came.
+
+    Raises `BadMessage` if there are none; whether they are numbers is for `OrderBook` to check.
+    """
+    levels = message.get(key)
+    try:
+        return [(each[0], each[1]) for each in levels]  # type: ignore[union-attr]  # anything else is caught below
+    except (TypeError, LookupError):
+        raise BadMessage(f"{key}: no list of levels", symbol) from None
 
 
 def read_utc(message: Message | Sequence[Any], key: str | int) -> Value:

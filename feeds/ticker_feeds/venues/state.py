@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ticker.market import Publication, Reason, Stale, Status, Update, Value
+from ticker.market import Publication, Reason, Stale, Status, Trade, Update, Value
 
 _STATUSES: Mapping[str, Status] = {Reason.EXCHANGE_HALT: Status.HALTED, Reason.DELISTED: Status.CLOSED}
 
@@ -61,6 +61,8 @@ class VenueState:
         self._trades: dict[str, _Sequence] = {}
         self._quotes: dict[str, _Sequence] = {}
         self._repairs: Counter[str] = Counter()
+        self.stales: Counter[str] = Counter()
+        """How often each symbol was said to be stale, which its book then is as well."""
 
     def __repr__(self) -> str:
         notes = [("unrepaired", self._unrepaired), ("refused", self.refused), ("not traded", self._halts)]
@@ -73,22 +75,38 @@ class VenueState:
         `full_quote`: the fields are all of the symbol's quote, so that nothing missed before matters any more. Other
         data of a symbol with a gap or a bad message is followed by another `Stale`: its quote is still missing.
         """
-        self.without_data.discard(symbol)
-        self.refused.discard(symbol)
-        halt = self._halts.get(symbol)
-        if not fields and symbol not in self._current and halt == self._said.get(symbol):
+        if not fields and symbol not in self._current and self._halts.get(symbol) == self._said.get(symbol):
             return []  # it would make the symbol live again with nothing
-        if symbol not in self._said or self._said[symbol] != halt:
-            self._said[symbol] = halt
-            fields = {**fields, "status": _STATUSES[halt] if halt else Status.LIVE, "reason": halt}
-        self._current.add(symbol)
         if fields.get("last") is not None:
             self._with_last.add(symbol)
-        update = Update(self.names[symbol], fields)
+        news = self._news(symbol)
+        update = Update(self.names[symbol], {**fields, **news} if news else fields)
         if full_quote and self._unrepaired.pop(symbol, None) is not None:
             self._repairs[symbol] += 1
+        return [update, *self._still_stale(symbol)]
+
+    def trade(self, symbol: str, trade: Trade) -> list[Publication]:
+        """Return a print of a symbol, which brings its last price, its size and its time as well; else as `update`."""
+        news = self._news(symbol)
+        self._with_last.add(symbol)
+        told: list[Publication] = [Update(trade.symbol, news)] if news else []
+        return [*told, trade, *self._still_stale(symbol)]
+
+    def _news(self, symbol: str) -> Mapping[str, Value]:
+        """Good data of a symbol have come: the fields that say its status, if the service does not know it."""
+        self.without_data.discard(symbol)
+        self.refused.discard(symbol)
+        self._current.add(symbol)
+        halt = self._halts.get(symbol)
+        if symbol in self._said and self._said[symbol] == halt:
+            return {}
+        self._said[symbol] = halt
+        return {"status": _STATUSES[halt] if halt else Status.LIVE, "reason": halt}
+
+    def _still_stale(self, symbol: str) -> list[Publication]:
+        """Data of a symbol whose quote is not repaired leave it stale."""
         reason = self._unrepaired.get(symbol)
-        return [update] if reason is None else [update, *self.mark_stale(symbol, reason)]
+        return [] if reason is None else self.mark_stale(symbol, reason)
 
     def mark_stale(self, symbol: str, reason: str) -> list[Publication]:
         """The values of this symbol are no longer current; a full quote repairs that. Reasons: `Reason`."""
@@ -96,7 +114,11 @@ class VenueState:
         self._current.discard(symbol)
         self._with_last.discard(symbol)
         self._unrepaired[symbol] = reason
-        return [Stale(self.names[symbol], reason)]
+        return [self._stale(symbol, reason)]
+
+    def is_unrepaired(self, symbol: str) -> bool:
+        """Whether this symbol is stale until its next full quote."""
+        return symbol in self._unrepaired
 
     def withdraw(self, symbol: str, fields: Iterable[str]) -> list[Publication]:
         """These fields are no longer current; the symbol's others are."""
@@ -126,7 +148,7 @@ class VenueState:
     def mark_without_data(self, symbols: Iterable[str]) -> list[Publication]:
         """Return `Stale` (`no_data`) for those of these symbols that had no data yet, unless they are not traded."""
         missing = [each for each in symbols if each in self.without_data and each not in self._halts]
-        return [Stale(self.names[each], Reason.NO_DATA) for each in missing]
+        return [self._stale(each, Reason.NO_DATA) for each in missing]
 
     def mark_gap(self, symbol: str) -> list[Publication]:
         """Messages of a symbol are missing."""
@@ -194,6 +216,10 @@ class VenueState:
         them: the venue has no data of it to send.
         """
         return {each: self._repairs[each] for each in symbols if each in self._unrepaired and each not in self.refused}
+
+    def _stale(self, symbol: str, reason: str) -> Stale:
+        self.stales[symbol] += 1
+        return Stale(self.names[symbol], reason)
 
     def _mark_not_traded(self, symbol: str, reason: str) -> list[Publication]:
         self._halts[symbol] = reason

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from ticker.errors import TickerError
 from ticker.market import Publication, Reason
 from ticker.texts import excerpt
+from ticker_feeds.venues.books import Books
 from ticker_feeds.venues.messages import BadMessage, Frame, Message, decode_object
 from ticker_feeds.venues.state import VenueState
 
@@ -35,8 +36,10 @@ class Tracker(ABC):
     `outbox` in `__init__`, and any later request (an answer to the venue's ping, say) in `read`.
     """
 
-    def __init__(self, state: VenueState) -> None:
+    def __init__(self, state: VenueState, books: Books | None = None) -> None:
         self.state = state
+        self.books = books
+        """The order books whose snapshots are requested on this connection, by `book_requests`."""
         self.names = state.names
         """Published symbols by the venue's symbols."""
         self.outbox: list[Request] = []
@@ -75,6 +78,10 @@ class Tracker(ABC):
 
     def snapshot_requests(self, symbol: str) -> list[Request]:  # noqa: ARG002  # for venues that offer it
         """Requests that make the venue send a symbol's full quote at once; none where it has no such request."""
+        return []
+
+    def book_requests(self, symbol: str) -> list[Request]:  # noqa: ARG002  # for venues that offer it
+        """Requests that make the venue send a symbol's whole order book at once; none where it has no such request."""
         return []
 
     def take(self, raw: Frame) -> list[Publication]:

@@ -21,6 +21,7 @@ import trio
 from ticker.errors import ConfigError, TickerError
 from ticker.market import FeedItem, Instrument, Publication, batches, is_symbol
 from ticker_feeds.parsing import encode_symbol
+from ticker_feeds.venues.books import Books
 from ticker_feeds.venues.connection import VenueClosed, VenueConnection, VenueSilent, failure_in, open_connection
 from ticker_feeds.venues.state import VenueState
 from ticker_feeds.venues.tracker import Request, Tracker
@@ -56,6 +57,8 @@ class Venue(ABC):
     """Time for the answer to a subscription, and for the first data of each symbol."""
     request_seconds = 0.25
     """Shortest time between two requests."""
+    book_seconds = 1.0
+    """Time between two looks at the order books: crossed for too long, to be stated again, or to be asked for."""
     retry_seconds = (0.5, 30.0)
     """Longest wait before one of several connections is made again: after its first failure, and after many."""
 
@@ -154,8 +157,8 @@ class Venue(ABC):
         """Run one connection to its end: send the tracker's requests, publish the result of each message.
 
         It pings every `ping_seconds`, wants all subscriptions answered within `answer_seconds`, and requests a
-        snapshot of a symbol with a gap. It counts as started (`nursery.start`) when all subscriptions are answered;
-        `ending` is set when the tracker is `ending`.
+        snapshot of a symbol with a gap, and of an order book that is not current. It counts as started
+        (`nursery.start`) when all subscriptions are answered; `ending` is set when the tracker is `ending`.
 
         Raises `VenueUnreachable`, `VenueClosed`, `VenueSilent` or `VenueRefused`, and never returns.
         """
@@ -167,6 +170,9 @@ class Venue(ABC):
                 nursery.start_soon(self._await_answers, tracker, updates)
                 nursery.start_soon(self._keep_alive, connection, requests, updates)
                 nursery.start_soon(self._request_snapshots, tracker, requests)
+                if tracker.books is not None:
+                    nursery.start_soon(self.keep_books, tracker.books, updates)
+                    nursery.start_soon(self._request_books, tracker, tracker.books, requests)
                 started = False
                 publications: list[Publication] | None = None
                 while True:
@@ -216,6 +222,27 @@ class Venue(ABC):
                     for request in tracker.snapshot_requests(symbol):
                         requests.send_nowait(request)
             before = unrepaired
+
+    async def keep_books(self, books: Books, updates: trio.abc.SendChannel[FeedItem]) -> None:
+        """Look at these order books every `book_seconds`, and publish what follows.
+
+        Who waits for a full channel first is served first, so these never come before what a message said before.
+        """
+        while True:
+            await trio.sleep(self.book_seconds)
+            if told := books.tick(trio.current_time()):
+                await _send_all(updates, told)
+
+    async def _request_books(self, tracker: Tracker, books: Books, requests: trio.MemorySendChannel[Request]) -> None:
+        """Request the order books that are not current, from a venue that sends them on this connection."""
+        while True:
+            await trio.sleep(self.book_seconds)
+            while requests.statistics().current_buffer_used < _MAX_WAITING_REQUESTS:
+                symbol = books.next_request(trio.current_time())
+                if symbol is None:
+                    break
+                for request in tracker.book_requests(symbol):
+                    requests.send_nowait(request)
 
     async def _send_requests(self, connection: VenueConnection, waiting: trio.MemoryReceiveChannel[Request]) -> None:
         async for request in waiting:
