@@ -111,4 +111,5 @@ class Reading:
                     del side[Decimal(price)]
 
     def top(self, count: int = 10) -> Top:
-        return heapq.nlargest(count, self.bids.items()), heapq.nsmallest(count, self.asks.items())
+        bids, asks = heapq.nlargest(count, self.bids), heapq.nsmallest(count, self.asks)
+        return [(price, self.bids[price]) for price in bids], [(price, self.asks[price]) for price in asks]
