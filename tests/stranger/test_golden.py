@@ -1,68 +1,94 @@
-"""The golden frames through an independent client (tests/stranger/client.py)."""
+"""The golden frames through an independent client (tests/stranger/held_copy.py)."""
 
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stranger.client import Copy, Message, Refused, decode
+from tests.golden.__main__ import text
+from tests.stranger.client import decode
+from tests.stranger.held_copy import Copy
+from tests.stranger.values import Message, Refused
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden_frames.json").read_text(encoding="utf-8"))
+FILE = Path(__file__).parents[1] / "golden_frames.json"
+CONVERSATIONS = json.loads(FILE.read_text(encoding="utf-8"))["conversations"]
+EACH = pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda each: each["name"])
+ENCODINGS = pytest.mark.parametrize("encoding", ["msgpack", "json"])
 
 
-def golden(frame: dict[str, Any], encoding: str) -> Message:
+def message(frame: dict[str, Any], encoding: str) -> Message:
     return decode(bytes.fromhex(frame["msgpack"]) if encoding == "msgpack" else frame["json"])
 
 
-def after_the_conversation(encoding: str, see: Callable[[Copy, dict[str, Any]], None] | None = None) -> Copy:
+def sorted_names(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Requests without ids, names in the order of the alphabet: both are the client's own choice."""
+    return [
+        {key: sorted(value) if isinstance(value, list) else value for key, value in each.items() if key != "id"}
+        for each in requests
+    ]
+
+
+def after(conversation: dict[str, Any], encoding: str) -> Copy:
+    """The copy at the end; on the way, each step is compared with the file."""
     copy = Copy()
-    for frame in GOLDEN["conversation"]:
-        message = golden(frame, encoding)
-        copy.apply(message)
-        if message[0] == 1:
-            copy.epoch, copy.cursor = message[2], message[4]
-            copy.ask(1, ["*"])
-        if see:
-            see(copy, frame)
+    due: list[dict[str, Any]] = []
+    for step in conversation["steps"]:
+        if "wants" in step:
+            copy.wanted = step["wants"]
+        elif "sends" in step:
+            assert not due or sorted_names(due) == sorted_names(step["sends"])
+            due = []
+            for request in step["sends"]:
+                copy.sent(request)
+        elif "closed" in step:
+            copy.lost()
+        elif step.get("refused"):
+            with pytest.raises(Refused):
+                copy.apply(message(step, encoding))
+            copy.refusals += 1
+        elif "receives" in step:
+            assert due == []
+            received = message(step, encoding)
+            copy.apply(received)
+            if received[0] == 1:
+                due = copy.begin(received)
+        if "receives" in step:
+            state = {"cursor": copy.cursor, "copy": copy.view(), "digest": copy.checksum()}
+            assert state == {key: step[key] for key in state}, step["receives"]
+            assert copy.limits == step.get("limits", copy.limits)
+            proved = [digest for cut, digest, _ in copy.digests if cut == copy.cursor]
+            copy.digests.clear()
+            assert (proved == [copy.checksum()]) == ("mismatch" not in step) or proved == []
     return copy
 
 
-@pytest.mark.parametrize("encoding", ["msgpack", "json"])
-def test_every_golden_message_leaves_the_cursor_and_the_copy_that_stand_beside_it(encoding: str) -> None:
-    def see(copy: Copy, frame: dict[str, Any]) -> None:
-        expected = {
-            symbol: {name: value for name, value in record.items() if not re.fullmatch(r"field_\d+", name)}
-            for symbol, record in frame["copy"].items()
-        }
-        assert (frame["name"], copy.cursor, copy.view()) == (frame["name"], frame["cursor"], expected)
-
-    assert after_the_conversation(encoding, see).names == {"*": None}
+@EACH
+@ENCODINGS
+def test_every_golden_message_leaves_the_state_that_stands_beside_it(
+    conversation: dict[str, Any], encoding: str
+) -> None:
+    after(conversation, encoding)
 
 
 @pytest.mark.parametrize(
-    ("frame", "encoding"),
+    ("conversation", "frame", "encoding"),
     [
-        pytest.param(frame, encoding, id=f"{frame['name']} ({encoding})")
-        for frame in GOLDEN["refused"]
+        pytest.param(each, frame, encoding, id=f"{frame['name']} ({encoding})")
+        for each in CONVERSATIONS
+        for frame in each["refused"]
         for encoding in ("msgpack", "json")
         if encoding in frame
     ],
 )
-def test_a_refused_golden_payload_leaves_the_copy_as_it_was(frame: dict[str, Any], encoding: str) -> None:
-    copy = after_the_conversation(encoding)
+def test_a_refused_golden_payload_leaves_the_copy_as_it_was(
+    conversation: dict[str, Any], frame: dict[str, Any], encoding: str
+) -> None:
+    copy = after(conversation, encoding)
     with pytest.raises(Refused):
-        copy.apply(golden(frame, encoding))
-    assert copy == after_the_conversation(encoding)
+        copy.apply(message(frame, encoding))
+    assert copy == after(conversation, encoding)
 
 
-def test_a_heartbeat_moves_the_cursor_unless_a_resume_is_unanswered() -> None:
-    copy = Copy(cursor=5, names={"*": None}, resuming=1)
-    copy.apply([7, 9, 0])
-    assert copy.cursor == 5
-    copy.apply([2, 1, {"outcomes": [["*", 0, ""]], "interval_ms": 0}])
-    copy.apply([7, 9, 0])
-    copy.apply([7, 8, 0])
-    assert copy.cursor == 9
+def test_the_file_is_the_one_that_its_source_makes() -> None:
+    assert FILE.read_text(encoding="utf-8") == text(), "run `python -m tests.golden`"

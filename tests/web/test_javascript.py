@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.test_golden_frames import CONVERSATION, copy
+from tests.client.golden import CONVERSATIONS
 from tests.web.javascript import SCRIPTS, Batch, batch, node
 from ticker.client.session import ClientSession
 from ticker.commands.cells import shown
@@ -71,6 +71,11 @@ class Copy:
             "cursor": self.session.replica.cursor,
             "copy": copy(self.session),
         }
+
+
+def copy(session: ClientSession) -> dict[str, dict[str, Any]]:
+    """The copy as a user sees it."""
+    return {each.definition.symbol: _texts(each.present()) for each in session.replica}
 
 
 def _texts(fields: dict[str, Any]) -> dict[str, Any]:
@@ -310,7 +315,7 @@ def test_both_clients_take_or_refuse_the_same_damaged_messages(
     assert_agreed(javascript, before, data.draw(damaged(last)))
 
 
-GOLDEN = [bytes.fromhex(frame["msgpack"]) for frame in CONVERSATION]
+GOLDEN = [bytes.fromhex(step["msgpack"]) for step in CONVERSATIONS[0]["steps"] if "receives" in step]
 
 
 @given(st.data(), st.integers(1, len(GOLDEN) - 1))
