@@ -360,6 +360,9 @@ class Tables:
     day: str = "UTC"
     """Where and when a day of `1d` begins: a zone of the IANA database, and perhaps HH:MM in it
     (`America/New_York 17:00`)."""
+    max_instruments: int = 5_000
+    """Instruments that have a book, prints or bars: those that are first with any. Of others only quotes are served,
+    and their tables get outcome 13. One with 1,000 prints and four periods of 1,000 bars takes 0.5 MB."""
     max_open: int = 100_000
     """Tables that anybody has asked for since the start; those beyond it get outcome 13. One that nobody watches takes
     some 500 bytes."""
@@ -375,8 +378,9 @@ class Tables:
                 raise ConfigError(
                     f"tables.periods = {list(self.periods)}: give each once, a number and s, m, h or d (5m, 1h)"
                 )
-        if self.max_open < 1:
-            raise ConfigError(f"tables.max_open = {self.max_open}: give a number above 0")
+        for name in ("max_open", "max_instruments"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"tables.{name} = {getattr(self, name)}: give a number above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,10 @@ class TableIndex:
 
     def open(self, symbol: str, table: TableName) -> bool:
         """Open a table of an instrument in the open cut; False, and nothing, if it is open or there is no room."""
-        if self._cache.find(f"{symbol} {table}") is not None or self.room <= 0:
+        instrument = self._cache.instrument(symbol)
+        if instrument is None or self.room <= 0 or not self._cache.tables.has_room(instrument):
+            return False
+        if self._cache.find(f"{symbol} {table}") is not None:
             return False
         record = self._cache.open_table(symbol, table)
         self.bits |= 1 << record.id

@@ -124,6 +124,16 @@ class Metrics:
         )
         yield GaugeMetricFamily("ticker_tables_watched", "Tables that are kept up to date.", tables.watched_count)
         yield CounterMetricFamily("ticker_book_levels", "Price levels that were applied to books.", tables.levels)
+        yield CounterMetricFamily(
+            "ticker_book_levels_dropped",
+            "Price levels that were dropped because a side had too many.",
+            tables.levels_dropped,
+        )
+        yield CounterMetricFamily(
+            "ticker_tables_left_out",
+            "Levels, prints and bars left out because too many instruments have tables (tables.max_instruments).",
+            tables.left_out,
+        )
         yield CounterMetricFamily("ticker_prints", "Prints and corrections that were applied.", tables.prints)
         yield CounterMetricFamily(
             "ticker_book_resyncs", "Complete books for a book that was not known.", tables.resyncs

@@ -12,7 +12,7 @@ from ticker.core.tables.bars import Bars
 from ticker.core.tables.instrument_tables import Agenda, InstrumentTables, TableConfig
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
-from ticker.errors import count_cause
+from ticker.errors import BadPublication, count_cause
 from ticker.market import Candle, Field, Levels, Reason, Rows, Trade, plain
 from ticker.protocol.tables import TableName
 
@@ -43,6 +43,8 @@ class TableStores:
         """Number of price levels that were applied."""
         self.prints = 0
         """Number of prints and corrections that were applied."""
+        self.left_out = 0
+        """Number of publications, and of instruments with quotes only, that had no room for tables."""
         self.resyncs = 0
         """Number of complete `Levels` for a book that was not known."""
         self.stale_causes = self._agenda.stale_causes
@@ -57,10 +59,18 @@ class TableStores:
         """Return the tables of an instrument, if it has any."""
         return self._of.get(record.id)
 
+    def has_room(self, record: Record) -> bool:
+        """Return whether the instrument has tables, or may have some."""
+        return record.id in self._of or len(self._of) < self.config.max_instruments
+
     def of(self, record: Record) -> InstrumentTables:
-        """Return the tables of an instrument."""
+        """Return the tables of an instrument. Raises `BadPublication` if there is no room for them."""
         tables = self._of.get(record.id)
         if tables is None:
+            if not self.has_room(record):
+                self.left_out += 1
+                text = f"{record.symbol}: {self.config.max_instruments} instruments have tables; no more can have some"
+                raise BadPublication(text, "too many instruments with tables")
             tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
         return tables
 
@@ -70,6 +80,12 @@ class TableStores:
         return sum(len(self._of[number].watched) for number in self._agenda.watched)
 
     @property
+    def levels_dropped(self) -> int:
+        """Number of price levels that were dropped because a side of a book had too many."""
+        books = [tables.book for tables in self._of.values() if tables.book is not None]
+        return sum(book.bids.dropped + book.asks.dropped for book in books)
+
+    @property
     def makes_bars(self) -> bool:
         """Whether any period is configured."""
         return bool(self._config.periods)
@@ -77,7 +93,7 @@ class TableStores:
     def declare(self, record: Record) -> None:
         """An instrument was declared: its bars of an earlier run are those of this one."""
         bars = self._restored.pop(record.symbol, None)
-        if bars is not None:
+        if bars is not None and self.has_room(record):
             self.of(record).restore(bars)
 
     def open(self, record: Record, table: TableName, number: int, cut: int) -> TableRecord:
@@ -117,9 +133,13 @@ class TableStores:
     def publish_trade(self, record: Record, trade: Trade, cut: int) -> Print | None:
         """Add or correct a print; return it if it is the latest one, and so brings the instrument's fields.
 
-        Raises `BadPublication`, and changes nothing, if it cannot be read or is a bust of one that is not kept.
+        Where there is no room for the instrument's prints, each is the latest one. Raises `BadPublication`, and changes
+        nothing, if it cannot be read or is a bust of one that is not kept.
         """
         new = read_trade(trade)
+        if not self.has_room(record):
+            self.left_out += 1
+            return new if new.size[0] else None
         latest = self.of(record).publish_trade(new, cut)
         self.prints += 1
         return new if latest else None
@@ -148,6 +168,10 @@ class TableStores:
 
     def _begin_bar(self, record: Record, quotes: QuoteMove, second: int, cut: int) -> None:
         """Take in values that are the first of their bar, or that are not simply more of the same."""
+        if not self.has_room(record):
+            self.left_out += 1
+            record.quotes = None
+            return
         fresh, last = quotes.fresh[:], record.values.get(LAST)
         quotes.fresh.clear()
         bars = self.of(record).the_bars()
@@ -191,6 +215,8 @@ class TableStores:
         """Take in bars of an earlier run; without a record, for the time when the instrument is declared."""
         config = self._config
         if bars.period not in {period.name for period in config.periods}:
+            return
+        if not (len(self._restored) < self.config.max_instruments if record is None else self.has_room(record)):
             return
         scales = bars.price_scale, bars.size_scale
         found = self._restored.get(symbol) if record is None else self.of(record).the_bars()
