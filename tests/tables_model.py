@@ -12,7 +12,11 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
-from ticker.market import Candle, Level, Levels, Trade
+from ticker.client.table_state import TableState
+from ticker.market import Candle, Levels, Trade, field_name
+from ticker.protocol.tables import COLUMNS
+
+_MINUTE_US = 60_000_000
 
 CROSSED_US = 5_000_000
 """A book that is crossed for longer than this is stale."""
@@ -36,7 +40,7 @@ def number(value: str | Decimal | int) -> Decimal | None:
 
 
 @dataclass(frozen=True)
-class Past:
+class TablesPast:
     """One instrument's tables at one cut, and its own status and reason."""
 
     bids: tuple[Row, ...] = ()
@@ -73,6 +77,7 @@ class BookModel:
         self.reason = "no_data"
         self.giver: object = None
         self.crossed_since: int | None = None
+        self.said_crossed = False
         self.marks: dict[str, str] = {}
         self.close(0)
 
@@ -93,7 +98,7 @@ class BookModel:
             if levels.depth is not None and len(self.sides[name]) >= levels.depth:
                 self.worst[name] = (min if name == "bids" else max)(self.sides[name])
         if levels.complete:
-            self.known, self.reason, self.giver = True, "", giver
+            self.known, self.reason, self.giver, self.said_crossed = True, "", giver, False
         return True
 
     def _set(self, name: str, price: Decimal, size: Decimal) -> None:
@@ -107,6 +112,11 @@ class BookModel:
         """Nothing that is known is current until the whole book comes again."""
         self.known, self.reason, self.crossed_since = False, reason, None
 
+    def stale_of(self, giver: object, reason: str) -> None:
+        """A feed says that nothing it gave is current."""
+        if self.giver is not None and giver == self.giver:
+            self.stale(reason)
+
     def clear(self) -> None:
         """The instrument is withdrawn."""
         for name in self.sides:
@@ -119,9 +129,10 @@ class BookModel:
         bids, asks = self.sides["bids"], self.sides["asks"]
         crossed = self.known and bool(bids) and bool(asks) and max(bids) >= min(asks)
         self.crossed_since = (time if self.crossed_since is None else self.crossed_since) if crossed else None
-        reason = self.reason
-        if self.crossed_since is not None and time - self.crossed_since > CROSSED_US:
-            reason = "crossed"
+        # Once it is said, it stays until that ends: the clock may be set back.
+        said = self.said_crossed and self.crossed_since is not None
+        self.said_crossed = said or (self.crossed_since is not None and time - self.crossed_since > CROSSED_US)
+        reason = "crossed" if self.said_crossed else self.reason
         self.marks = {"status": "stale", "reason": reason} if reason else {"status": "live"}
 
     def best(self, name: str) -> tuple[Row, ...]:
@@ -130,16 +141,18 @@ class BookModel:
 
 
 class TapeModel:
-    """Prints: the last `kept`, numbered from 1."""
+    """Prints: the last `kept`, numbered from 1. They are late if they come from before the minute of the newest one."""
 
     def __init__(self, kept: int) -> None:
         self.kept = kept
+        self._newest: int | None = None
+        """The latest time of a print."""
         self.rows: dict[int, Row] = {}
         """Price, size, time, side and id by number."""
         self.count = 0
         self._untimed: list[int] = []
 
-    def apply(self, trade: Trade) -> Correction | None:
+    def apply(self, trade: Trade) -> Printed | None:
         """Take a print or a correction; None if it has no effect."""
         price, size = number(trade.price), number(trade.size)
         if price is None or size is None or size < 0:
@@ -152,13 +165,17 @@ class TapeModel:
             before = self.rows[key]
             time = before[2] if trade.time is None else trade.time
             self.rows[key] = (price, size, time, trade.side, trade.id)
-            return Correction(key, key == self.count, before)
+            return Printed(price, size, before[2], latest=key == self.count and bool(size), before=before[1])
+        late = False
+        if trade.time is not None:
+            late = self._newest is not None and trade.time < self._newest // _MINUTE_US * _MINUTE_US
+            self._newest = trade.time if self._newest is None else max(self._newest, trade.time)
         self.count += 1
         self.rows[self.count] = (price, size, trade.time, trade.side, trade.id)
         self.rows.pop(self.count - self.kept, None)
         if trade.time is None:
             self._untimed.append(self.count)
-        return Correction(self.count, latest=True)
+        return Printed(price, size, trade.time, latest=not late)
 
     def close(self, time: int) -> None:
         """A cut is closed at this time, which prints without one have."""
@@ -166,16 +183,23 @@ class TapeModel:
             if key in self.rows and self.rows[key][2] is None:
                 price, size, _, side, id_ = self.rows[key]
                 self.rows[key] = (price, size, time, side, id_)
+        if self._untimed:
+            self._newest = time if self._newest is None else max(self._newest, time)
         self._untimed.clear()
 
 
 @dataclass(frozen=True)
-class Correction:
-    """The effect of a trade: the number of its print, whether that is the last one, and the row that it replaces."""
+class Printed:
+    """The effect of a trade on the bars and the instrument."""
 
-    number: int
+    price: Decimal
+    size: Decimal
+    time: int | None
+    """That of its print; None for the time of the cut."""
     latest: bool
-    before: Row | None = None
+    """Whether it brings fields of the instrument: it is not late, and no correction of an earlier print or a bust."""
+    before: Decimal | None = None
+    """The size of the print that it corrects."""
 
 
 class InstrumentModel:
@@ -185,10 +209,19 @@ class InstrumentModel:
         self.book = BookModel()
         self.tape = TapeModel(kept_trades)
         self.bars = {period: BarsModel(PERIODS[period], kept_bars) for period in periods}
+        self._printed: list[Printed] = []
+        """Of the open cut: bars are made as it is closed."""
 
-    def past(self, marks: Mapping[str, str]) -> Past:
+    def print(self, trade: Trade) -> Printed | None:
+        """Take a print or a correction; None if it has no effect."""
+        printed = self.tape.apply(trade)
+        if printed is not None:
+            self._printed.append(printed)
+        return printed
+
+    def past(self, marks: Mapping[str, str]) -> TablesPast:
         """All tables as they are now; `marks` are the instrument's status and reason."""
-        return Past(
+        return TablesPast(
             self.book.best("bids"),
             self.book.best("asks"),
             self.book.marks,
@@ -201,6 +234,11 @@ class InstrumentModel:
         """A cut is closed at this time."""
         self.book.close(time)
         self.tape.close(time)
+        for printed in self._printed:
+            second = (time if printed.time is None else printed.time) // 1_000_000
+            for bars in self.bars.values():
+                bars.print(second, printed)
+        self._printed.clear()
 
 
 class BarsModel:
@@ -217,7 +255,30 @@ class BarsModel:
 
     def replace(self, candle: Candle) -> None:
         """Take a bar of the past."""
-        self._keep(candle.start, [*map(number, candle[3:7]), candle.volume, candle.trades])
+        volume = None if candle.volume is None else number(candle.volume)
+        self._keep(candle.start, [*map(number, candle[3:7]), volume, candle.trades])
+
+    def print(self, second: int, printed: Printed) -> None:
+        """Take a print, or a correction, which changes volume and count alone."""
+        start = second // self.seconds * self.seconds
+        bar, size = self._bars.get(start), printed.size
+        if printed.before is not None:
+            if bar is not None and bar[4] is not None:
+                bar[4] = max(bar[4] + size - printed.before, Decimal(0))
+                count = bar[5]
+                bar[5] = count and max(count + bool(size) - bool(printed.before), 0)
+        elif bar is None:
+            self._keep(start, [printed.price] * 4 + [size, 1])
+        else:
+            _, high, low, close, volume, count = bar
+            late = not printed.latest or start < max(self._bars)
+            bar[1:] = [
+                max(high, printed.price),
+                min(low, printed.price),
+                close if late else printed.price,
+                None if volume is None else volume + size,
+                None if count is None else count + 1,
+            ]
 
     def _keep(self, start: int, bar: list[Any]) -> None:
         self._bars[start] = bar
@@ -233,6 +294,13 @@ def covers(name: str, record: str) -> bool:
     pattern, _, wanted = name.partition(" ")
     symbol, _, table = record.partition(" ")
     return wanted == table and fnmatchcase(symbol, pattern)
+
+
+def opens(entitlement: str, record: str) -> bool:
+    """Whether an entry of a token's `symbols` lets its bearer see a record; the table's part is a pattern, too."""
+    pattern, _, tables = entitlement.partition(" ")
+    symbol, _, table = record.partition(" ")
+    return fnmatchcase(symbol, pattern) and bool(tables) == bool(table) and fnmatchcase(table, tables)
 
 
 # A client's copy, read from what it holds of the wire
@@ -260,4 +328,17 @@ def shown_row(field_name: str, row: Sequence[Any], scales: tuple[int, int]) -> R
     return start, *(exact(each, prices) for each in numbers), exact(volume, sizes), count
 
 
-__all__ = ["BarsModel", "BookModel", "InstrumentModel", "Level", "Past", "TapeModel", "covers", "shown_row"]
+def table_fields(state: TableState) -> TableFields:
+    """A client's copy of a table, with numbers as such."""
+    definition = state.definition
+    scales = definition.price_scale, definition.size_scale
+    fields: TableFields = {}
+    for key, value in state.wire().items():
+        name = field_name(key)
+        if isinstance(value, list):
+            width = len(COLUMNS[key])  # type: ignore[index]  # only ids of the standard have rows
+            rows = [shown_row(name, value[at : at + width], scales) for at in range(0, len(value), width)]
+            fields[name] = {row[0]: row[1] if width == 2 else row[1:] for row in rows}
+        elif value is not None:
+            fields[name] = value
+    return fields

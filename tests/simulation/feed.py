@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from random import Random
@@ -11,7 +11,21 @@ from typing import TypeAlias
 
 import trio
 
-from ticker.market import FeedItem, Instrument, Publication, Reason, Stale, Update, Value, Withdrawal
+from tests.simulation.history import TABLES
+from tests.tables_model import TapeModel
+from ticker.market import (
+    FeedItem,
+    Instrument,
+    Level,
+    Levels,
+    Publication,
+    Reason,
+    Stale,
+    Trade,
+    Update,
+    Value,
+    Withdrawal,
+)
 
 Command: TypeAlias = FeedItem | Exception | None
 """Publications to send, an exception to fail with, or None to end."""
@@ -62,18 +76,24 @@ def readable(name: str, value: object) -> Decimal | str | None:
 class ScriptedFeed:
     """One feed over all its restarts."""
 
-    def __init__(self, name: str, symbols: tuple[str, ...], chance: Random) -> None:
+    def __init__(self, name: str, symbols: tuple[str, ...], chance: Random, clock: Callable[[], int]) -> None:
+        """`clock` is the server's, in microseconds since 1970 UTC."""
         self.name = name
         self.symbols = symbols
         self._chance = chance
+        self._clock = clock
         self.shown: defaultdict[str, Shown] = defaultdict(Shown)
         """By symbol, for the service's present run."""
+        self.tapes: defaultdict[str, TapeModel] = defaultdict(lambda: TapeModel(max(TABLES.trades)))
+        """By symbol, likewise."""
         self.state = State.DOWN
         self.told, self._commands = trio.open_memory_channel[Command](1000)
         self.declared: dict[str, Instrument] = {}
         """Definitions, sent first after each start."""
         self.latest: dict[str, dict[str, Value]] = {}
         """Values, sent next: the latest of each field, without refused ones."""
+        self.books: dict[str, Levels] = {}
+        """Whole books, sent last: a venue's snapshot after a new connection."""
 
     def tell(self, command: Command) -> None:
         """Queue a command."""
@@ -87,10 +107,16 @@ class ScriptedFeed:
         self.latest.setdefault(symbol, {}).update(fields)
         return Update(symbol, fields)
 
+    def book(self, symbol: str, bids: list[Level], asks: list[Level], depth: int | None) -> Levels:
+        """Make a whole book, which the feed sends again after a restart."""
+        self.books[symbol] = Levels(symbol, bids, asks, complete=True, depth=depth)
+        return self.books[symbol]
+
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         self.state = State.RUNNING
         again: list[Publication] = list(self.declared.values())
         again += [self._partly(symbol, fields) for symbol, fields in self.latest.items()]
+        again += self.books.values()
         await self._send(updates, again)
         async for command in self._commands:
             if isinstance(command, Exception):
@@ -108,6 +134,11 @@ class ScriptedFeed:
                 del fields[name]
         return Update(symbol, dict(fields))
 
+    def forget(self) -> None:
+        """The service begins a new run."""
+        self.shown.clear()
+        self.tapes.clear()
+
     async def _send(self, updates: trio.abc.SendChannel[FeedItem], item: FeedItem) -> None:
         await updates.send(item)
         for each in item if isinstance(item, list) else [item]:
@@ -115,8 +146,19 @@ class ScriptedFeed:
                 self.shown[each.symbol].update(each.fields)
             elif isinstance(each, Withdrawal):
                 self.shown[each.symbol] = Shown()
-            elif isinstance(each, Stale):
+            elif isinstance(each, Stale) and not each.book_only:
                 self.shown[each.symbol].outdated = True
+            elif isinstance(each, Trade):
+                self._print(each)
+
+    def _print(self, trade: Trade) -> None:
+        """The last print brings fields of its instrument, unless it is busted."""
+        tape = self.tapes[trade.symbol]
+        printed = tape.apply(trade)
+        tape.close(self._clock())
+        if printed is not None and printed.latest:
+            time = {} if trade.time is None else {"time": trade.time}
+            self.shown[trade.symbol].update({"last": trade.price, "last_size": trade.size, **time})
 
     def _stop(self, state: State) -> None:
         self.state = state

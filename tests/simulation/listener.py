@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import trio
 
-from tests.simulation.history import Market, same
+from tests.simulation.history import Market, same, shown_state
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
+from tests.tables_model import covers
 from ticker.client.connector import Unreachable
-from ticker.client.replica import Replica
+from ticker.client.replica import InstrumentState, Replica
+from ticker.client.table_state import TableState
 from ticker.errors import ProtocolError
 from ticker.protocol.messages import (
     Delta,
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 _AGAIN_SECONDS = 0.5
+
+
+def held(replica: Replica, name: str) -> InstrumentState | TableState | None:
+    """A record of a copy, of an instrument or a table."""
+    return replica.find(name) or replica.find_table(name)
 
 
 class Listener:
@@ -64,9 +70,9 @@ class Listener:
             return "not connected, or the snapshot is not complete"
         market = self._world.server.cache.history[-1]
         for symbol in self._due(market):
-            state = self.replica.find(symbol)
-            if state is None or not same(state, market[symbol]):
-                return f"{symbol} is {state and state.values}, and should be {market[symbol]}"
+            state = held(self.replica, symbol)
+            if state is None or not same(state, market):
+                return f"{symbol} is {shown_state(state)}, and should be {market.shown(symbol)}"
         return ""
 
     async def _listen(self) -> None:
@@ -139,18 +145,16 @@ class Listener:
         market = self._world.past(self.replica.epoch)[self.replica.cursor]
         for state in self.replica:
             symbol = state.definition.symbol
-            if symbol not in market or not same(state, market[symbol]):
-                self._blame(f"{symbol} is {state.values}, and should be {market.get(symbol)}")
+            if not same(state, market):
+                self._blame(f"{symbol} is {shown_state(state)}, and should be {market.shown(symbol)}")
         for symbol in self._due(market) if self._whole else []:
-            if self.replica.find(symbol) is None:
+            if held(self.replica, symbol) is None:
                 self._blame(f"{symbol} is missing at cut {self.replica.cursor}")
 
     def _due(self, market: Market) -> list[str]:
         entitled = self._world.entitled(self._link)
         return [
-            symbol
-            for symbol in market
-            if sees(entitled, symbol) and any(fnmatchcase(symbol, name) for name in self._names)
+            name for name in market.names if sees(entitled, name) and any(covers(each, name) for each in self._names)
         ]
 
     def _blame(self, problem: str) -> None:

@@ -14,13 +14,27 @@ from tests.simulation.link import Link
 from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.world import BOUND_SECONDS, World
-from ticker.market import Instrument, Stale, Update, Withdrawal
+from ticker.market import Candle, Instrument, Level, Levels, Stale, Trade, Update, Withdrawal
 
-_NAMES = ("AA", "AB", "AC", "BA", "BB", "CA", "ZZ", "A*", "B*", "*B", "?A", "[AC]*", "*")
-_ENTITLEMENTS = (None, ["*"], ["A*"], ["A*", "BA"], ["AA", "AB", "CB"], ["*B", "C*"], ["B*"])
+_SYMBOLS = ("AA", "AB", "AC", "BA", "BB", "CA", "ZZ")
+_BARS = ("candles:1m:1", "candles:1m:4", "candles:5m:2")
+_TRADED = frozenset({"AD", "CB"})
+"""Instruments with no quotes of a price: their bars are those of prints alone."""
+_TABLES = ("book:1", "book:2", "book:3", "trades:1", "trades:2", "trades:4")
+_NAMES = (
+    *(*_SYMBOLS, "A*", "B*", "*B", "?A", "[AC]*", "*"),
+    *(f"{symbol} {table}" for symbol in ("AA", "BA", "ZZ") for table in _TABLES),
+    *(f"{symbol} {bars}" for symbol in sorted(_TRADED) for bars in _BARS),
+    *("A* book:1", "* book:2", "*B book:3", "?A trades:2", "* trades:4"),
+)
+_ENTITLEMENTS = (
+    *(None, None, ["*"], ["A*"], ["A*", "BA"], ["AA", "AB", "CB"], ["*B", "C*"], ["B*"]),
+    *(["*", "* *"], ["A*", "A* book:*"], ["* trades:4", "AA"], ["*", "B* book:2", "AA trades:*"]),
+)
 _STATUSES = ("live", "halted", "closed")
 _NONSENSE = ("oops", "NaN", "1e99", Decimal("Infinity"), True, 1.5, None, "")
 _ODD_NUMBERS = ("0.0000000001", "2000000.5", "1127313210.00855204", "5.000000000000001", "1.5E+12", "9" * 40, "1e-40")
+_ODD_SIZES = ("0.5", "5.125", "0.000004", str(2**60))
 _PING = b"\x89\x80\x00\x00\x00\x00"
 """A client's whole ping, masked with zeros (RFC 6455, section 5.5.2)."""
 
@@ -38,6 +52,12 @@ class Script:
         self._weights: dict[Callable[[], None], int] = {
             self._update: 30,
             self._batch: 8,
+            self._change_levels: 20,
+            self._publish_a_book: 6,
+            self._lose_a_book: 2,
+            self._print: 12,
+            self._tell_of_the_past: 2,
+            self._correct_a_print: 3,
             self._declare: 4,
             self._withdraw: 3,
             self._give_nonsense: 4,
@@ -60,6 +80,7 @@ class Script:
             self._let_readers_go_on: 2,
             self._set_the_clock: 2,
             self._change_an_entitlement: 1,
+            self._verify: 3,
         }
 
     # The run
@@ -70,6 +91,8 @@ class Script:
         for feed in world.feeds:
             for symbol in chance.sample(feed.symbols, chance.randint(1, len(feed.symbols))):
                 feed.tell([self._instrument(symbol, 0), self._values(feed, symbol)])
+                if chance.random() < 0.7:
+                    feed.tell(self._book(feed, symbol))
         for number in range(chance.randint(3, 6)):
             user = User(world, f"user{number}", chance.choice(_ENTITLEMENTS), renews=number != 1)
             user.life = chance.choice([1.0, 5.0, 20.0] if number == 1 else [-4.0, 5.0, 600.0])
@@ -147,6 +170,42 @@ class Script:
         feed = self._feed()
         feed.tell([self._values(feed, self._declared(feed)) for _ in range(self._chance.randint(2, 12))])
 
+    def _change_levels(self) -> None:
+        """Change levels of one book, often within the same cut."""
+        feed = self._feed()
+        symbol = self._declared(feed)
+        for _ in range(self._chance.randint(1, 4)):
+            feed.tell(Levels(symbol, self._side(5, 2), self._side(8, 2)))
+
+    def _publish_a_book(self) -> None:
+        feed = self._feed()
+        feed.tell(self._book(feed, self._declared(feed)))
+
+    def _lose_a_book(self) -> None:
+        feed = self._feed()
+        feed.tell(Stale(self._declared(feed), "checksum", book_only=True))
+
+    def _tell_of_the_past(self) -> None:
+        """Publish a bar of the last minutes."""
+        feed = self._feed()
+        period, seconds = self._chance.choice([("1m", 60), ("5m", 300)])
+        start = (self._world.clock() // 1_000_000 // seconds - self._chance.randint(0, 4)) * seconds
+        volume, count = self._chance.choice([(None, None), ("3", 2), ("0.5", None)])
+        feed.tell(Candle(self._declared(feed), period, start, "4", "6.5", "2", "5", volume, count))
+
+    def _print(self) -> None:
+        """Print some trades of one instrument; now and then more than a ring holds."""
+        feed = self._feed()
+        symbol = self._declared(feed)
+        for _ in range(self._chance.choice([1, 1, 2, 3, 9])):
+            feed.tell(self._trade(symbol, None))
+
+    def _correct_a_print(self) -> None:
+        """Print a trade with an id, or correct it, or bust it."""
+        feed = self._feed()
+        numbers: list[int | str] = [1, 2, "x"]
+        feed.tell(self._trade(self._declared(feed), self._chance.choice(numbers)))
+
     def _declare(self) -> None:
         """Declare a new instrument, or a known one with finer scales or other metadata."""
         feed = self._feed()
@@ -168,6 +227,8 @@ class Script:
         if self._chance.random() < 0.5:
             bad["last"] = "7"
         symbol = self._declared(feed)
+        if symbol in _TRADED:
+            bad = {"ask" if name in {"bid", "last"} else name: value for name, value in bad.items()}
         for name in bad:
             feed.latest.get(symbol, {}).pop(name, None)
         feed.tell(Update(symbol, bad))
@@ -241,6 +302,9 @@ class Script:
     def _let_readers_go_on(self) -> None:
         self._user().go_on()
 
+    def _verify(self) -> None:
+        self._user().verify()
+
     def _change_an_entitlement(self) -> None:
         """The issuer grants other symbols from now on."""
         self._user().entitled = self._chance.choice(_ENTITLEMENTS)
@@ -267,10 +331,36 @@ class Script:
         scale = min(4, scale + self._chance.choice([0, 0, 1, 2]))
         return Instrument(symbol, scale, 0, {"name": self._chance.choice(["Acme", "Umbrella", "Hooli"])})
 
+    def _side(self, middle: int, most: int) -> list[Level]:
+        """Levels around a price: some are gone, a few have a price or size that is finer or longer than the others."""
+        chance = self._chance
+        levels: list[Level] = []
+        for _ in range(chance.randint(0, most)):
+            price = str(chance.randint(middle - 4, middle + 4)) if chance.random() < 0.95 else "5.125"
+            size = str(chance.randint(0, 3)) if chance.random() < 0.9 else chance.choice(_ODD_SIZES)
+            levels.append((price, size))
+        return levels
+
+    def _book(self, feed: ScriptedFeed, symbol: str) -> Levels:
+        depth = self._chance.choice([None, None, None, 2, 4])
+        return feed.book(symbol, self._side(5, 6), self._side(8, 6), depth)
+
+    def _trade(self, symbol: str, number: int | str | None) -> Trade:
+        """A print of now, of some time ago, or without a time; a size of 0 busts an earlier one."""
+        chance = self._chance
+        price = str(chance.randint(1, 9)) if chance.random() < 0.9 else chance.choice(_ODD_SIZES)
+        size = chance.randint(0 if number is not None else 1, 3)
+        age = chance.choice([None, 0, 0, 1, 61, 400])
+        time = None if age is None else self._world.clock() - age * 1_000_000
+        return Trade(symbol, price, size, chance.choice([None, "buy", "sell"]), time, number)
+
     def _values(self, feed: ScriptedFeed, symbol: str) -> Update:
         """Some values of an instrument; now and then one finer than the scale, a withdrawn one, or a status."""
         chance, places = self._chance, self._chance.choice([0, 1, 2, 2, 2, 3])
-        fields = chance.sample(("bid", "ask", "last", "bid_size", "note", "funding"), chance.randint(1, 3))
+        names = ("bid", "ask", "last", "bid_size", "note", "funding")
+        if symbol in _TRADED:
+            names = ("ask", "open", "high", "bid_size", "note", "funding")
+        fields = chance.sample(names, chance.randint(1, 3))
         values: dict[str, str | Decimal | int | None] = {
             name: str(Decimal(chance.randint(1, 99_999)).scaleb(-places)) for name in fields
         }

@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulation.run import command, run
 from tests.simulation.world import Violation
+from tests.table_faults import TABLE_FAULTS
 from ticker.core.audiences import Audience, Sink, Subscriber, SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.protocol.wire import Encoding
@@ -74,9 +75,15 @@ def resume_from_where_the_server_is(patch: pytest.MonkeyPatch) -> None:
     subscribe = Hub.subscribe
 
     def forgetful(
-        hub: Hub, subscriber: Subscriber, wanted: SubscriptionSet, now: int, *, resume_from: int | None = None
+        hub: Hub,
+        subscriber: Subscriber,
+        wanted: SubscriptionSet,
+        now: int,
+        *,
+        resume_from: int | None = None,
+        forget: int = 0,
     ) -> None:
-        subscribe(hub, subscriber, wanted, now, resume_from=resume_from and subscriber.cursor)
+        subscribe(hub, subscriber, wanted, now, resume_from=resume_from and subscriber.cursor, forget=forget)
 
     patch.setattr(Hub, "subscribe", forgetful)
 
@@ -117,6 +124,7 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     push_whether_there_is_room_or_not: "whose socket does not take it",
     never_forget_who_has_gone: "when all have gone, this is kept",
     do_not_catch_up: "is missing at cut",
+    **dict.fromkeys(TABLE_FAULTS, "and should be"),
 }
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 
-from tests.simulation.history import Market, same
+from tests.simulation.history import Market, same, shown_state
 from tests.simulation.link import Link
+from tests.simulation.listener import held
+from tests.simulation.readers import Reader, TapeReader
 from tests.simulation.witness import sees
+from tests.tables_model import covers
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
-from ticker.client.fields import by_name
 from ticker.client.received import Received
-from ticker.client.replica import Fields
 from ticker.client.session import ClientSession
-from ticker.client.subscription import Subscription
 from ticker.errors import ConnectionFailed, ProtocolError
+from ticker.market import is_symbol
 from ticker.protocol.wire import MSGPACK
 
 if TYPE_CHECKING:
@@ -46,29 +47,10 @@ class CheckedSession(ClientSession):
         except ProtocolError as error:
             self._blame(f"the server broke the protocol: {error}")
             raise
+        if received.verified is False:
+            self._blame(f"the checksum of the copy differs at cut {self.replica.cursor}")
         self._check()
         return received
-
-
-class Reader:
-    """One subscription, and the view built from its changes alone."""
-
-    def __init__(self, subscription: Subscription) -> None:
-        self.subscription = subscription
-        self.view: dict[str, Fields] = {}
-        self.reading = trio.Event()
-        self.reading.set()
-
-    async def run(self) -> None:
-        try:
-            async for change in self.subscription:
-                for symbol, fields in change.changes.items():
-                    view = self.view.setdefault(symbol, {})
-                    view.update(by_name(fields))
-                    self.view[symbol] = {name: value for name, value in view.items() if value is not None}
-                await self.reading.wait()
-        except ConnectionFailed:
-            pass  # the client has ended for good; `_judge` decides whether it may
 
 
 class User:
@@ -84,7 +66,7 @@ class User:
         """Life of a token, in seconds."""
         self.interval_ms: int | None = None
         self.wanted: list[str] = []
-        self.readers: dict[str, Reader] = {}
+        self.readers: dict[str, Reader | TapeReader] = {}
         self.link: Link | None = None
         self.connected = False
         self._was_connected = False
@@ -115,7 +97,16 @@ class User:
     def unsubscribe(self, name: str) -> None:
         self.wanted.remove(name)
         if self._client is not None:
-            self.readers.pop(name).subscription.close()
+            self.readers.pop(name).close()
+
+    def verify(self) -> None:
+        """Compare the copy's checksum with the server's."""
+        if self._nursery is not None and self._client is not None:
+            self._nursery.start_soon(self._verify, self._client)
+
+    async def _verify(self, client: Client) -> None:
+        with suppress(ConnectionFailed):
+            await client.verify()
 
     def pause(self) -> None:
         """The program stops reading changes; its client still receives them."""
@@ -133,18 +124,19 @@ class User:
         market = self.world.past(replica.epoch)[replica.cursor]
         for holding in replica:
             symbol = holding.definition.symbol
-            if symbol not in market or not same(holding, market[symbol]):
-                self._blame(f"{symbol} is {holding.values} at cut {replica.cursor}, and should be {market.get(symbol)}")
+            if not same(holding, market):
+                is_now = f"{symbol} is {shown_state(holding)} at cut {replica.cursor}"
+                self._blame(f"{is_now}, and should be {market.shown(symbol)}")
         if self.session.complete:
             for symbol in self.due(market):
-                if replica.find(symbol) is None:
+                if held(replica, symbol) is None:
                     self._blame(f"{symbol} is missing at cut {replica.cursor}")
 
     def due(self, market: Market) -> list[str]:
-        """Return the symbols of a market that an up-to-date copy has."""
+        """Return the names of a market's records that an up-to-date copy has."""
         entitled = self.world.entitled(self.link)
         names = self.session.served
-        return [symbol for symbol in market if sees(entitled, symbol) and any(fnmatchcase(symbol, n) for n in names)]
+        return [name for name in market.names if sees(entitled, name) and any(covers(each, name) for each in names)]
 
     def lag(self) -> str:
         """Return the first difference of the copy, or of a reader's view, from the present market; empty if none."""
@@ -153,20 +145,17 @@ class User:
         market, replica = self.world.server.cache.history[-1], self.session.replica
         due = self.due(market)
         for symbol in due:
-            holding = replica.find(symbol)
-            if holding is None or not same(holding, market[symbol]):
-                return f"{symbol} is {holding and holding.values}, and should be {market[symbol]}"
+            holding = held(replica, symbol)
+            if holding is None or not same(holding, market):
+                return f"{symbol} is {shown_state(holding)}, and should be {market.shown(symbol)}"
             record = self.world.server.cache.find(symbol)
-            if record is None or holding.definition.metadata != record.instrument.metadata:
+            if record is None or holding.definition.metadata != record.metadata:
                 return f"{symbol} has old metadata"
         if extra := {holding.definition.symbol for holding in replica} - set(due):
             return f"there are also {sorted(extra)}"
-        for name, reader in self.readers.items():
-            want = {symbol: self._client.values(symbol) for symbol in due if fnmatchcase(symbol, name)}  # type: ignore[union-attr]
-            have = {symbol: fields for symbol, fields in reader.view.items() if fields}
-            if have != {symbol: fields for symbol, fields in want.items() if fields}:
-                return f"the reader of {name} has {have}, and should have {want}"
-        return ""
+        assert self._client is not None
+        lags = (reader.lag(self._client, due, self.world.server.cache.models) for reader in self.readers.values())
+        return next(filter(None, lags), "")
 
     async def _run_once(self) -> None:
         self.session, self._was_connected = self._new_session(), False
@@ -194,7 +183,13 @@ class User:
     def _read(self, name: str) -> None:
         assert self._client is not None
         assert self._nursery is not None
-        reader = self.readers[name] = Reader(self._client.subscribe(name))
+        symbol, _, table = name.partition(" ")
+        reader: Reader | TapeReader
+        if table.startswith("trades:") and is_symbol(symbol):
+            reader = TapeReader(self._client.trades(symbol, int(table.rpartition(":")[2])), self._blame)
+        else:
+            reader = Reader(self._client.subscribe(name))
+        self.readers[name] = reader
         self._nursery.start_soon(reader.run)
 
     def _new_session(self) -> CheckedSession:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jwt
 
+from tests.tables_model import opens
 from ticker.config import TOKEN_LEEWAY_US
 from ticker.core.last_value import LastValueCache
-from ticker.protocol.messages import Delta, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
+from ticker.protocol.messages import Delta, Error, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
 from ticker.protocol.wire import JSON, MSGPACK
 
 _BINARY, _CLOSE = 0x82, 0x88
@@ -39,9 +39,29 @@ def frames(data: bytes) -> tuple[list[Frame], bytes]:
     return whole, data
 
 
+def masked_frames(data: bytes) -> tuple[list[Frame], bytes]:
+    """Return the complete masked frames at the start of `data`, without their masks, and the rest."""
+    whole: list[Frame] = []
+    while len(data) >= 2:
+        short = data[1] & 0x7F
+        size = {126: 2, 127: 8}.get(short, 0)
+        start = 2 + size + 4
+        length = int.from_bytes(data[2 : 2 + size], "big") if size else short
+        if len(data) < start + length:
+            break
+        mask, payload = data[start - 4 : start], data[start : start + length]
+        whole.append(Frame(data[0], bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))))
+        data = data[start + length :]
+    return whole, data
+
+
+def _entitlement(claims: dict[str, Any]) -> frozenset[str] | None:
+    return frozenset(claims["symbols"]) if "symbols" in claims else None
+
+
 def sees(entitled: frozenset[str] | None, symbol: str) -> bool:
-    """Whether a token with this claim `symbols` lets its bearer see a symbol."""
-    return entitled is None or any(fnmatchcase(symbol, name) for name in entitled)
+    """Whether a token with this claim `symbols` lets its bearer see an instrument or a table."""
+    return entitled is None or any(opens(name, symbol) for name in entitled)
 
 
 class Witness:
@@ -61,6 +81,9 @@ class Witness:
         self._expired_since: int | None = None
         self._looked_at = 0
         self.entitled: frozenset[str] | None = None
+        self._asked: dict[int, frozenset[str] | None] = {}
+        """The claims of tokens in requests without a reply."""
+        self._requests = b""
         self.expires = 0
         self.largest = 0
         """Bytes of the longest push."""
@@ -68,13 +91,25 @@ class Witness:
     def request(self, data: bytes) -> None:
         """The client sends these bytes."""
         if b"\r\n\r\n" in self._head:
+            self._read_requests(data)
             return
         self._head += data
         token = self._head.partition(b"Bearer ")[2].partition(b"\r\n")[0]
         if b"\r\n\r\n" in self._head and token:
             claims = jwt.decode(token, options={"verify_signature": False})
-            self.entitled = frozenset(claims["symbols"]) if "symbols" in claims else None
+            self.entitled = _entitlement(claims)
             self.expires = int(claims["exp"] * 1_000_000) + TOKEN_LEEWAY_US
+
+    def _read_requests(self, data: bytes) -> None:
+        """Note the tokens that the client presents."""
+        read, self._requests = masked_frames(self._requests + data)
+        for frame in read:
+            if frame.first_byte != _BINARY:
+                continue
+            request = MSGPACK.decode_request(frame.payload)
+            if isinstance(request, dict) and request.get("op") == "auth":
+                claims = jwt.decode(request["token"], options={"verify_signature": False})
+                self._asked[request["id"]] = _entitlement(claims)
 
     def said(self, data: bytes) -> bool:
         """The server sends these bytes. Return whether they contain market data."""
@@ -140,9 +175,12 @@ class Witness:
                 self._judge(self._cache.records[number].symbol)
             return True
         elif isinstance(message, Reply) and "expires" in message.result:
-            self.expires = message.result["expires"]
+            self.expires = message.result["expires"] + TOKEN_LEEWAY_US
+            self.entitled = self._asked.pop(message.id)
+        elif isinstance(message, Error) and message.id is not None:
+            self._asked.pop(message.id, None)
         return False
 
     def _judge(self, symbol: str) -> None:
-        if not sees(self.entitled, symbol):
+        if not any(sees(entitled, symbol) for entitled in (self.entitled, *self._asked.values())):
             self._blame(f"{symbol} is on the wire of a client that may see {sorted(self.entitled or ())}")

@@ -114,7 +114,7 @@ class World:
         self._witnesses: dict[Link, Witness] = {}
         self._behind: Counter[Link] = Counter()
         """Data messages sent on a link since its socket last had no unsent bytes."""
-        self.feeds = [ScriptedFeed(name, symbols, chance) for name, symbols in SYMBOLS.items()]
+        self.feeds = [ScriptedFeed(name, symbols, chance, self.clock) for name, symbols in SYMBOLS.items()]
         self.users: list[User] = []
         self.listeners: list[Listener] = []
         self.reachable = True
@@ -158,7 +158,7 @@ class World:
         self._lives += 1
         cache = RememberingCache(f"epoch{self._lives}")
         for feed in self.feeds:
-            feed.shown.clear()
+            feed.forget()
         self._pasts[cache.epoch] = cache.history
         hub = Hub(cache, snapshot_part=LIMITS.snapshot_part, burst=self.chance.choice([1, 2, 64]))
         auth = Auth(Config(tokens=Tokens(key="token-public.pem"), limits=LIMITS), self.clock)
@@ -289,6 +289,9 @@ class World:
 
     def _check_stale(self, feed: ScriptedFeed) -> None:
         for symbol in feed.declared:
+            book = self.server.cache.book_of(symbol)
+            if book is not None and book.status()[0] != "stale":
+                self.blame(f"the book of {symbol} is {book.status()}, and its feed is down")
             record = self.server.cache.instrument(symbol)
             status = record.values.get(Field.STATUS) if record is not None else "stale"
             if status != "stale":

@@ -1,0 +1,171 @@
+"""The clients of the invariant test: a real session over a played socket, and the checks of its copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tests.core.invariant_market import Market
+from tests.tables_model import covers, table_fields
+from ticker.client.session import ClientSession
+from ticker.client.table_state import TableState
+from ticker.config import Limits
+from ticker.core.hub import Hub
+from ticker.core.session import ServerSession, Terms
+from ticker.protocol.wire import Encoding
+
+
+class World(Protocol):
+    """The part of the world that a client needs."""
+
+    hub: Hub
+    now: int
+
+    def market_at(self, cut: int) -> Market: ...
+
+    def known(self, cut: int) -> Iterator[str]: ...
+
+
+def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The payloads of the whole unmasked WebSocket frames at the start of `data`, and the rest."""
+    payloads = []
+    while len(data) >= 2:
+        length, start = data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4], "big"), 4
+        if len(data) < start + length:
+            break
+        payloads.append(data[start : start + length])
+        data = data[start + length :]
+    return payloads, data
+
+
+class Pipe:
+    """A socket's buffer: bytes in order, of which only `room` are taken at once."""
+
+    def __init__(self) -> None:
+        self.room = 10**9
+        self.unsent = b""
+        self.arrived = b""
+
+    def push(self, frame: bytes) -> bool:
+        self.unsent += frame
+        return self.flush()
+
+    def catch_up_later(self) -> None:
+        """Nothing: `Client.progress` does that."""
+
+    def flush(self) -> bool:
+        taken = min(self.room, len(self.unsent))
+        self.room -= taken
+        self.arrived += self.unsent[:taken]
+        self.unsent = self.unsent[taken:]
+        return not self.unsent
+
+
+class Client:
+    """One client over all its connections: its own state machine, and the connection of the moment."""
+
+    def __init__(self, world: World, encoding: Encoding, interval_ms: int | None) -> None:
+        self.world = world
+        self.encoding = encoding
+        self.wanted: set[str] = set()
+        self.session = ClientSession(encoding, interval_ms)
+        self.verified = 0
+        """Times that its copy's checksum was the server's."""
+        self.connect()
+
+    def connect(self) -> None:
+        world = self.world
+        self.pipe = Pipe()
+        self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
+        self.server = ServerSession(world.hub, self.subscriber, "s", Terms(Limits()))
+        self.unsent_answers: list[bytes] = []
+        self.welcomed = False
+        self.last_cut = 0
+        self.send(self.server.welcome())
+        self.read()
+
+    def reconnect(self) -> None:
+        """The connection breaks, and all bytes on their way are lost."""
+        self.world.hub.disconnect(self.subscriber)
+        self.connect()
+
+    def subscribe(self, names: set[str]) -> None:
+        new = names - self.wanted
+        self.wanted |= new
+        self.session.add_names(new)
+        self.ask()
+
+    def unsubscribe(self, names: set[str]) -> None:
+        gone = names & self.wanted
+        self.wanted -= gone
+        self.session.remove_names(gone)
+        self.ask()
+
+    def verify(self) -> None:
+        """Compare the copy's checksum with the server's."""
+        self.session.verify()
+        self.ask()
+
+    def ask(self) -> None:
+        """Send the pending requests; the server answers each before it takes the next."""
+        if not self.welcomed or self.unsent_answers:
+            return
+        for payload in self.session.requests():
+            answer = self.server.receive(payload, self.world.now)
+            assert answer.close is None
+            self.unsent_answers.append(answer.frame)
+            self.progress()
+
+    def send(self, frame: bytes) -> None:
+        if not self.pipe.push(frame):
+            self.world.hub.pause_delivery(self.subscriber)
+
+    def progress(self) -> None:
+        """The part of the connection's own task: catch up while the socket is free, then send the answers."""
+        while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
+            pass
+        while self.unsent_answers and self.subscriber.is_member:
+            self.send(self.unsent_answers.pop(0))
+
+    def read(self) -> None:
+        """Apply every whole frame that has arrived."""
+        payloads, self.pipe.arrived = whole_frames(self.pipe.arrived)
+        for each in payloads:
+            payload = each.decode() if self.encoding.text else each
+            if not self.welcomed:
+                self.session.begin(payload)
+                self.session.take_withdrawn()
+                self.welcomed = True
+                self.ask()
+                continue
+            received = self.session.receive(payload)
+            assert received.error is None
+            assert received.verified is not False, f"the checksum differs at cut {self.session.replica.cursor}"
+            assert received.unverified is None, received.unverified
+            self.verified += received.verified is True
+            if received.moved:
+                assert self.session.replica.cursor >= self.last_cut, "cuts only grow"
+                self.last_cut = self.session.replica.cursor
+                self.check()
+
+    def check(self) -> None:
+        """Every record of the copy is the market's at the cursor's cut, and none that was confirmed is missing."""
+        replica = self.session.replica
+        self.compare(self.world.market_at(replica.cursor))
+        held = {state.definition.symbol for state in replica}
+        if self.session.complete:
+            for name in self.world.known(replica.cursor):
+                covered = any(covers(each, name) for each in self.wanted)
+                assert (name in held) == covered, f"{name} at cut {replica.cursor}: held {not covered}"
+
+    def compare(self, market: Market) -> None:
+        """Every record of the copy is that of this market."""
+        cursor = self.session.replica.cursor
+        for state in self.session.replica:
+            name = state.definition.symbol
+            if isinstance(state, TableState):
+                assert table_fields(state) == market.table(name), f"{name} at cut {cursor}"
+            else:
+                assert state.fields(state.values) == market.fields[name], f"{name} at cut {cursor}"
