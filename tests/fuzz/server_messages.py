@@ -12,25 +12,45 @@ from tests.fuzz import Target
 from tests.fuzz.values import ANYTHING, DAMAGE, as_json, as_msgpack, changed
 from ticker.client.received import Received
 from ticker.client.session import ClientSession
+from ticker.client.table_state import TableState
 from ticker.errors import ProtocolError
-from ticker.market import MAX_SYMBOL
+from ticker.protocol.tables import MAX_NAME
 from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
 LIMITS = {"max_message_bytes": 65_536}
-SYMBOLS = ["A", "AB", "B", "C"]
+SYMBOLS = ["A", "AB", "B", "C", "A book:2", "A trades:2", "A candles:1m:2"]
 
 _CUT = st.integers(0, 12)
-_NUMBER = st.integers(0, 4)
+_NUMBER = st.integers(0, 7)
 _SCALE = st.integers(0, 4)
 _KEY = st.one_of(st.integers(1, 16), st.sampled_from(["note", "bid", "x" * 40, ""]))
 _VALUE = st.one_of(st.integers(-(2**53), 2**53), st.text(max_size=3), st.none(), st.integers(0, 99))
 _FIELDS = st.dictionaries(_KEY, _VALUE, max_size=4)
 _PRICES = st.dictionaries(st.sampled_from([1, 2, 3]), st.integers(0, 9999), max_size=3)
-_ENTRIES = st.lists(st.tuples(_NUMBER, st.one_of(_PRICES, _FIELDS)), max_size=3).map(
-    lambda pairs: [each for pair in pairs for each in pair]
+_CELL = st.one_of(st.integers(0, 3), st.integers(0, 3), st.sampled_from([None, "1.5", "x", 2**53, -1, True]))
+
+
+def _rows(field: int, *columns: SearchStrategy[Any]) -> SearchStrategy[dict[Any, Any]]:
+    """A field with rows, most of them right."""
+    right = st.lists(st.tuples(*columns), max_size=3).map(lambda rows: [cell for row in rows for cell in row])
+    return st.dictionaries(st.just(field), st.one_of(right, right, st.lists(_CELL, max_size=7)), min_size=1)
+
+
+_KEYED = st.integers(0, 4)
+_BOOK = st.one_of(
+    _rows(16, _KEYED, st.sampled_from([None, 1, 2])), _rows(17, st.sampled_from([1, "1.5", "0.25"]), _KEYED)
 )
+_TRADES = _rows(18, _KEYED, _KEYED, _KEYED, _KEYED, st.sampled_from([1, -1, None]), st.sampled_from([1, "x", None]))
+_CANDLES = _rows(19, _KEYED, *[_KEYED] * 4, st.sampled_from([None, 1]), st.sampled_from([None, 1]))
+_ENTRY = st.one_of(
+    st.tuples(_NUMBER, st.one_of(_PRICES, _FIELDS)),
+    st.tuples(st.just(4), _BOOK),
+    st.tuples(st.just(5), _TRADES),
+    st.tuples(st.just(6), _CANDLES),
+)
+_ENTRIES = st.lists(_ENTRY, max_size=3).map(lambda pairs: [each for pair in pairs for each in pair])
 _DEFINITION = st.tuples(_NUMBER, st.sampled_from(SYMBOLS), _SCALE, _SCALE, st.just({})).map(list)
-_RIGHT = st.tuples(_NUMBER.filter(lambda number: number < 4), _SCALE).map(
+_RIGHT = st.tuples(_NUMBER.filter(lambda number: number < len(SYMBOLS)), _SCALE).map(
     lambda pair: [pair[0], SYMBOLS[pair[0]], pair[1], pair[1], {}]
 )
 _OUTCOMES = st.lists(
@@ -44,11 +64,13 @@ _MESSAGES: SearchStrategy[list[Any]] = st.one_of(
     st.tuples(st.just(6), _CUT, _CUT, _CUT, _ENTRIES).map(list),
     st.tuples(st.just(7), _CUT, _CUT).map(list),
     st.tuples(st.just(2), st.integers(1, 5), st.fixed_dictionaries({"outcomes": _OUTCOMES})).map(list),
+    st.tuples(st.just(2), st.integers(1, 5), st.fixed_dictionaries({"cut": _CUT, "digest": _CUT})).map(list),
     st.tuples(
         st.just(3), st.one_of(st.none(), st.integers(1, 5)), st.integers(0, 11), st.just("no"), st.booleans()
     ).map(list),
     st.tuples(st.just(8), st.just("bye"), st.integers(0, 9), st.booleans()).map(list),
     st.tuples(st.just(9), _CUT).map(list),
+    st.tuples(st.just(10), _CUT, _CUT, st.lists(_NUMBER, max_size=3)).map(list),
 )
 
 _ANY: SearchStrategy[Any] = st.one_of(
@@ -91,15 +113,16 @@ def connect(session: ClientSession, encoding: Encoding, epoch: str, cut: int) ->
 def copy_of(session: ClientSession) -> object:
     """Return the state that a refused message must not change."""
     replica = session.replica
-    instruments = {held.definition.symbol: (held.definition, held.values) for held in replica}
-    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, instruments)
+    records = {held.definition.symbol: (held.definition, held.wire()) for held in replica}
+    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, replica._rows, records)
     return deepcopy(state)
 
 
 def check(case: Case) -> None:
     encoding = case.encoding
     session = ClientSession(encoding)
-    session.add_names(["A", "B*", "AB"])
+    session.add_names(["A", "B*", "AB", "A book:2", "* trades:2"])
+    session.verify()
     connect(session, encoding, "epoch", 3)
     for payload in case.payloads:
         if payload is None:
@@ -114,8 +137,20 @@ def check(case: Case) -> None:
         else:
             assert isinstance(received, Received)
             assert session.replica.cursor >= cursor or received.error is not None
-        assert all(len(held.definition.symbol) <= MAX_SYMBOL for held in session.replica)
+        check_tables(session)
     recovers(session, encoding)
+
+
+def check_tables(session: ClientSession) -> None:
+    """Names and numbers of rows are within their limits; the room that is counted is that of the tables."""
+    room = 0
+    for held in session.replica:
+        assert len(held.definition.symbol) <= MAX_NAME
+        if isinstance(held, TableState):
+            assert all(len(rows) <= held.table.rows for rows in held.rows.values())
+            room += held.table.rows * len(held.rows)
+    assert session.replica._rows == room
+    assert 0 <= session.replica.digest() < 2**32
 
 
 def recovers(session: ClientSession, encoding: Encoding) -> None:
