@@ -10,7 +10,7 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
@@ -42,20 +42,13 @@ from ticker_feeds.recordings.parquet_files import MAGIC as PARQUET
 from ticker_feeds.recordings.parquet_files import ParquetRecording
 from ticker_feeds.recordings.row_layout import TableOptions
 from ticker_feeds.recordings.text_files import Messages, Recording
-from ticker_feeds.venues import binance, coinbase, kraken
+from ticker_feeds.recordings.venue_files import VENUES
 
 MAX_BATCH = 1_000
 """The most publications of several moments in one batch."""
 
 LARGEST_BATCH = 10_000
 """The most publications of one moment in one batch, as the service takes them: a larger moment is split."""
-
-VENUES: Mapping[str, Callable[[str], Sequence[Publication]]] = {
-    "binance": binance.parse,
-    "coinbase": coinbase.parse,
-    "kraken": kraken.parse,
-}
-"""For each venue with playable raw messages, the parser of a message."""
 
 _FORMATS = f"give one of csv, parquet, capture, {', '.join(VENUES)}, or leave it out for the first three"
 

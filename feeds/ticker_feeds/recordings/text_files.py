@@ -1,8 +1,8 @@
 """Files of recorded market data, read as a stream: plain, or the one `.csv` inside a `.zip`, or a `.gz`.
 
-`Recording` reads rows, which are described in `ticker_feeds.recordings.row_layout`; `Messages` reads raw
-messages of a venue through its `parse`. A line that does not parse is counted by its cause, logged the first time for
-each cause, and skipped.
+`Recording` reads rows, which are described in `ticker_feeds.recordings.row_layout`; `Messages` reads raw messages of a
+venue (`ticker_feeds.recordings.venue_files`). A line that does not parse is counted by its cause, logged the first time
+for each cause, and skipped.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ticker.market import Publication
 from ticker_feeds.parsing import BadInput
 from ticker_feeds.recordings.capture_format import Moment
 from ticker_feeds.recordings.row_layout import Row, TableOptions, find_layout
+from ticker_feeds.recordings.venue_files import VenueFile
 
 CHUNK_LINES = 250
 """Lines that are read and parsed in one go: about two milliseconds."""
@@ -103,16 +104,16 @@ class Messages:
     """A file of raw messages of a venue, one per line, read from its beginning by each call of `chunks`.
 
     A line is `<time of receipt, in nanoseconds since 1970 UTC> <message>`; without the time it belongs to the line
-    before. `parse` makes publications of a message; its exceptions are the message's fault. `skipped` counts the lines
-    that could not be used, by cause.
+    before. `make` makes a reader for each time that the file is read, which counts in its argument; its exceptions are
+    the message's fault. `skipped` counts the lines that could not be used, by cause.
 
     Raises `ConfigError` for a file that cannot be read.
     """
 
-    def __init__(self, path: str, parse: Callable[[str], Sequence[Publication]]) -> None:
+    def __init__(self, path: str, make: Callable[[Counter[str]], VenueFile]) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
-        self._parse = parse
+        self._make = make
         try:
             with _opened(path) as (_, text):
                 text.read(1)
@@ -122,6 +123,7 @@ class Messages:
     def chunks(self) -> Generator[list[Moment], None, None]:
         """The moments in order; each list has those of up to `CHUNK_LINES` lines. Raises as `Recording`."""
         time = 0
+        read = self._make(self.skipped).read
         with _opened(self.path) as (_, text):
             lines = enumerate(_until_it_breaks_off(text, self._skip), 1)
             while chunk := list(islice(lines, CHUNK_LINES)):
@@ -129,14 +131,16 @@ class Messages:
                 for number, line in chunk:
                     stamp, message = _stamped(line)
                     time = time if stamp is None else stamp // 1_000
-                    moments.append(Moment(time, self._publications(number, message)))
+                    moments.append(Moment(time, self._publications(read, number, message)))
                 yield [moment for moment in moments if moment.publications]
 
-    def _publications(self, number: int, message: str) -> Sequence[Publication]:
+    def _publications(
+        self, read: Callable[[str], Sequence[Publication]], number: int, message: str
+    ) -> Sequence[Publication]:
         if not message:
             return ()
         try:
-            return self._parse(message)
+            return read(message)
         except (TickerError, ValueError, TypeError, LookupError) as error:
             self._skip(number, BadInput("bad message", str(error)))
             return ()
