@@ -46,10 +46,14 @@ def test_an_error_that_is_not_fatal_leaves_the_connection_usable(
 def test_a_resume_behind_a_subscribe_is_a_bad_request(service: Service) -> None:
     with Client(service) as client:
         client.request("subscribe", symbols=["EURUSD"])
+        resume = {"op": "resume", "epoch": client.welcome[2], "cursor": client.copy.cursor, "symbols": ["MSFT"]}
+        client.send_as_it_is(resume | {"id": 99})
         with pytest.raises(RequestFailed) as failed:
-            client.request("resume", epoch=client.welcome[2], cursor=client.copy.cursor, symbols=["MSFT"])
+            client.answer(99)
         assert (failed.value.code, failed.value.fatal) == (5, False)
         assert client.request("subscriptions")["symbols"] == ["EURUSD"]
+        client.read(3)
+        client.verify()
 
 
 @pytest.mark.parametrize("number", [None, "7", -1, 2**53, True, 7.5])
