@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.feeds.venue_server import ServedConnection, followed, option_ca, venue_that_talks
-from ticker.market import Publication, Stale, Update
+from ticker.market import Levels, Publication, Stale, Trade, Update
 from ticker_feeds.kit import check_feed
 from ticker_feeds.kit.template import Template, TemplateTracker, parse
 from ticker_feeds.venues import BadMessage, VenueState
@@ -72,7 +72,13 @@ async def test_the_template_answers_pings_and_gives_up_a_silent_connection(fast_
         for number in range(3):
             fast_clock.jump(10)
             await connection.send({"type": "ping", "id": number})
-            assert await connection.request() == {"type": "pong", "id": number}
+            answers = [await connection.request()]
+            while answers[-1] == {"type": "whole", "symbol": "GOLD"} or answers[-1] == {
+                "type": "whole",
+                "symbol": "LEAD",
+            }:
+                answers.append(await connection.request())  # the books have not come
+            assert answers[-1] == {"type": "pong", "id": number}
         server.proxy.stall()
         await wait_all_tasks_blocked(0.1)
         fast_clock.jump(26)
@@ -85,7 +91,7 @@ def test_repeated_quotes_are_dropped_and_a_missing_trade_is_a_gap_until_the_next
     tracked, counters = tracker()
     assert len(read(tracked, quote("GOLD", 5), quote("GOLD", 5), quote("GOLD", 4))) == 1
     [first, _, gap] = read(tracked, trade("GOLD", 1), trade("GOLD", 3))
-    assert first == Update("x:GOLD", {"last": "1.20", "last_size": 3, "time": 1_000 * MILLISECONDS})
+    assert first == Trade("x:GOLD", "1.20", 3, None, 1_000 * MILLISECONDS, 1)
     assert gap == Stale("x:GOLD", "gap")
     assert tracked.state.unrepaired(["GOLD"])
     [repaired] = read(tracked, quote("GOLD", 6))
@@ -95,6 +101,28 @@ def test_repeated_quotes_are_dropped_and_a_missing_trade_is_a_gap_until_the_next
     assert counters == {"duplicates": 2, "gaps": 1}
 
 
+def book(number: int, bids: list[list[object]], *, whole: bool = False) -> dict[str, object]:
+    return {"type": "book", "symbol": "GOLD", "seq": number, "whole": whole, "bids": bids, "asks": [["9", 1]]}
+
+
+def test_a_book_follows_its_messages_and_one_left_out_makes_it_alone_stale() -> None:
+    tracked, counters = tracker()
+    read(tracked, {"type": "subscribed", "symbols": ["GOLD", "LEAD"]}, quote("GOLD", 1))
+    assert read(tracked, book(7, [["2", 5]])) == [], "it is not known yet"
+    whole, changed = read(tracked, book(8, [["2", 5]], whole=True), book(9, [["2", 6]]))
+    assert isinstance(whole, Levels)
+    assert whole.complete
+    assert changed == Levels("x:GOLD", [("2", 6)], [("9", 1)])
+    assert read(tracked, book(11, [])) == [Stale("x:GOLD", "gap", book_only=True)]
+    assert tracked.book_requests("GOLD") == [{"type": "whole", "symbol": "GOLD"}]
+    [repaired] = read(tracked, book(12, [["2", 1]], whole=True))
+    assert isinstance(repaired, Levels)
+    assert repaired.complete
+    assert read(tracked, book(13, [["x", 1]])) == [Stale("x:GOLD", "bad_message", book_only=True)]
+    assert not tracked.state.unrepaired(["GOLD"]), "its quote goes on"
+    assert counters["book_gap"] == 1
+
+
 def test_kinds_and_symbols_that_were_not_requested_are_ignored() -> None:
     tracked, counters = tracker()
     assert read(tracked, {"type": "news", "symbol": "GOLD"}, {}, quote("TIN", 1), trade("TIN", 1)) == []
@@ -102,8 +130,11 @@ def test_kinds_and_symbols_that_were_not_requested_are_ignored() -> None:
 
 
 def test_an_empty_side_is_withdrawn_and_a_value_that_cannot_be_read_is_handed_over() -> None:
-    assert parse(quote("GOLD", 1, bid="0")).fields["bid"] is None
-    assert parse(quote("GOLD", 1, bid="x", ms=None)).fields == {"bid": "x", "ask": "1.30", "time": None}
+    empty, bad = parse(quote("GOLD", 1, bid="0")), parse(quote("GOLD", 1, bid="x", ms=None))
+    assert isinstance(empty, Update)
+    assert isinstance(bad, Update)
+    assert empty.fields["bid"] is None
+    assert bad.fields == {"bid": "x", "ask": "1.30", "time": None}
 
 
 def test_a_message_without_a_symbol_or_with_a_bad_number_is_refused() -> None:

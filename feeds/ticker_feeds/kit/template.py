@@ -5,12 +5,15 @@ feeds/README.md walks through it. The venue is invented; its API:
     -> {"type": "subscribe", "symbols": ["GOLD", "LEAD"]}
     <- {"type": "subscribed", "symbols": ["GOLD"], "unknown": ["LEAD"]}
     <- {"type": "quote", "symbol": "GOLD", "seq": 17, "bid": "2350.10", "ask": "2350.30", "ms": 1700000000000}
-    <- {"type": "trade", "symbol": "GOLD", "id": 4, "price": "2350.20", "size": 3, "ms": 1700000000000}
+    <- {"type": "trade", "symbol": "GOLD", "id": 4, "price": "2350.20", "size": 3, "side": "buy", "ms": 1700000000000}
+    <- {"type": "book", "symbol": "GOLD", "seq": 8, "whole": true, "bids": [["2350.10", 7]], "asks": [["2350.30", 5]]}
+    <- {"type": "book", "symbol": "GOLD", "seq": 9, "whole": false, "bids": [["2350.10", 0]], "asks": []}
+    -> {"type": "whole", "symbol": "GOLD"}, to be answered by the whole book
     <- {"type": "halt", "symbol": "GOLD"}, and {"type": "resume", "symbol": "GOLD"} when trading goes on
     <- {"type": "ping", "id": 7}, every ten seconds, to be answered by
     -> {"type": "pong", "id": 7}
 
-`seq` only rises; trade ids count a symbol's trades one by one.
+`seq` of a quote only rises; that of a book counts its messages one by one, and so do the ids of trades.
 """
 
 from __future__ import annotations
@@ -20,14 +23,20 @@ from typing import ClassVar
 
 import trio
 
-from ticker.market import FeedItem, Publication, Update
+from ticker.market import FeedItem, Publication, Trade, Update
 from ticker_feeds.venues import (
+    BadMessage,
+    Books,
+    Change,
     Message,
+    Request,
     Tracker,
     Venue,
     VenueState,
     read_integer,
     read_kind,
+    read_levels,
+    read_positive,
     read_sequence,
     read_text,
     read_unix_time,
@@ -37,16 +46,26 @@ from ticker_feeds.venues import (
 
 URL = "wss://stream.nowhere.example/v1"
 
-_FIELDS = {"quote": {"bid": "bid", "ask": "ask"}, "trade": {"price": "last", "size": "last_size"}}
-"""For each kind of message, its keys and the fields of `ticker.market` that they hold."""
+_FIELDS = {"bid": "bid", "ask": "ask"}
+"""The keys of a quote, and the fields of `ticker.market` that they hold."""
 
 
 # 1. The values in a message: no I/O and no state, so the easiest part to test on recorded messages.
-def parse(message: Message) -> Update:
-    """Return the update in a quote or a trade; the service checks its values. Raises `BadMessage`."""
-    symbol = read_text(message, "symbol")
-    fields = read_values(message, _FIELDS[message["type"]])
-    return Update(symbol, without_empty_sides(fields) | {"time": read_unix_time(message, "ms")})
+def parse(message: Message) -> Update | Trade:
+    """Return the update in a quote, or a trade; the service checks its values. Raises `BadMessage`."""
+    symbol, time = read_text(message, "symbol"), read_unix_time(message, "ms")
+    if message["type"] == "quote":
+        return Update(symbol, without_empty_sides(read_values(message, _FIELDS)) | {"time": time})
+    price, size = read_positive(message, "price", symbol), read_positive(message, "size", symbol)
+    # A number left out is a gap.
+    number = read_sequence(message, "id", symbol)
+    return Trade(symbol, price, size, message.get("side"), time if isinstance(time, int) else None, number)
+
+
+def parse_book(message: Message, symbol: str) -> Change:
+    """Return the levels in a message of a book. Raises `BadMessage`."""
+    number = read_integer(message, "seq", symbol)
+    return Change(read_levels(message, "bids", symbol), read_levels(message, "asks", symbol), number - 1, number)
 
 
 # 2. The protocol: requests, answers, sequence numbers. Still no I/O.
@@ -54,7 +73,7 @@ class TemplateTracker(Tracker):
     """The protocol of one connection."""
 
     def __init__(self, state: VenueState) -> None:
-        super().__init__(state)
+        super().__init__(state, Books(state))
         self.outbox.append({"type": "subscribe", "symbols": list(self.names)})
         self.pending.update(self.names)
 
@@ -70,9 +89,13 @@ class TemplateTracker(Tracker):
         if kind == "ping":
             self.outbox.append({"type": "pong", "id": read_integer(message, "id")})
             return []
-        if kind not in {"quote", "trade", "halt", "resume"} or read_text(message, "symbol") not in self.names:
+        if kind not in {"quote", "trade", "book", "halt", "resume"} or read_text(message, "symbol") not in self.names:
             return []  # a kind that the venue added, or a symbol that was not requested
         return self._event(kind, message["symbol"], message)
+
+    def book_requests(self, symbol: str) -> list[Request]:
+        """Return the request for a whole book: `Books` says when, after a gap for example."""
+        return [{"type": "whole", "symbol": symbol}]
 
     def _event(self, kind: str, symbol: str, message: Message) -> list[Publication]:
         if kind == "halt":
@@ -80,17 +103,31 @@ class TemplateTracker(Tracker):
         if kind == "resume":
             self.state.resume(symbol)
             return self.state.update(symbol, {}, full_quote=False)
-        update = parse(message)
-        if kind == "quote":
-            new = self.state.is_new_quote(symbol, read_sequence(message, "seq", symbol))
-        else:
-            new = self.state.is_new_trade(symbol, read_sequence(message, "id", symbol))  # a number left out is a gap
-        return self.state.update(symbol, update.fields, full_quote=kind == "quote") if new else []
+        if kind == "book":
+            return self._book(symbol, message)
+        stated = parse(message)
+        if isinstance(stated, Trade):
+            new = self.state.is_new_trade(symbol, stated.id if isinstance(stated.id, int) else None)
+            return self.state.trade(symbol, stated._replace(symbol=self.names[symbol])) if new else []
+        new = self.state.is_new_quote(symbol, read_sequence(message, "seq", symbol))
+        return self.state.update(symbol, stated.fields, full_quote=True) if new else []
+
+    def _book(self, symbol: str, message: Message) -> list[Publication]:
+        assert self.books is not None  # noqa: S101  # for the type checker
+        try:
+            change = parse_book(message, symbol)
+        except BadMessage:
+            return self.books.bad(symbol)  # it costs the book alone
+        if message.get("whole") is True:
+            return self.books.snapshot(symbol, change.bids, change.asks, change.last)
+        return self.books.change(symbol, change)
 
     def _answer(self, message: Message) -> list[Publication]:
         self.pending.clear()
         unknown = message.get("unknown")
         refused = [symbol for symbol in self.names if isinstance(unknown, list) and symbol in unknown]
+        assert self.books is not None  # noqa: S101  # for the type checker
+        self.books.follow([symbol for symbol in self.names if symbol not in refused], asked=True)
         return [each for symbol in refused for each in self.state.mark_refused(symbol)]
 
 
