@@ -20,6 +20,7 @@ from tests.feeds.market_reader import Market, Reading, read
 from tests.feeds.venue_server import ServedConnection, option_ca, venue
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Stale
+from ticker_feeds.recordings.venue_files import KrakenFile
 from ticker_feeds.venues import Books, OrderBook, VenueState, books
 from ticker_feeds.venues.kraken import Kraken, KrakenTracker, checksum
 from ticker_feeds.venues.venue import first_instruments
@@ -254,3 +255,19 @@ def test_options_choose_what_is_subscribed() -> None:
     assert tracked.take(snapshot()) == []
     with pytest.raises(ConfigError, match="depth 11: give one of 10, 25, 100, 500, 1000, or book=no"):
         Kraken(symbols="A/B", depth=11)
+
+
+def test_in_a_recording_as_well_a_level_that_comes_into_the_depth_is_there() -> None:
+    file, market = KrakenFile(Counter()), Market()
+    market.take([Instrument(SYMBOL, 0, 0)])
+    better, whole = Reading([*BIDS[:10], ("1000.9", "1")], ASKS[:10]), Reading(BIDS[:10], ASKS[:10])
+    deeper = Reading(BIDS[1:11], ASKS[:10])
+    subscribed = {"method": "subscribe", "result": {"channel": "book", "depth": 10, "symbol": SYMBOL}, "success": True}
+    for raw, reading in (
+        (snapshot(), whole),
+        (message("update", [("1000.9", "1")], [], better), better),
+        (message("update", [("1000.9", "0"), (BIDS[0][0], "0"), BIDS[9], BIDS[10]], [], deeper), deeper),
+    ):
+        file.read(json.dumps(subscribed))
+        market.take(file.read(raw))
+        assert market.top(SYMBOL, 100) == reading.top()

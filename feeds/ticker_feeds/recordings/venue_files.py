@@ -107,7 +107,7 @@ class KrakenFile(VenueFile):
         message = decode_object(raw)
         if message.get("method") == "subscribe" and isinstance(message.get("result"), dict):
             if message["result"].get("channel") == "book":
-                self._books.cut = self._books.depth = read_integer(message["result"], "depth")
+                self._books.cut = read_integer(message["result"], "depth")
             return []
         if message.get("channel") != "book":
             return kraken.parse(raw)
