@@ -8,7 +8,7 @@ from tests.client.network import Script, scripted, settle
 from tests.conftest import CLOSE
 from tests.net.pair import Contexts
 from ticker import Connected, Disconnected, Event, connect
-from ticker.protocol.messages import Definition, Delta, Instruments, Reply, Snapshot
+from ticker.protocol.messages import Definition, Delta, Heartbeat, Instruments, Reply, Snapshot
 
 A = Definition(0, "A", 2, 0, {})
 GAP = Delta(99, 99, 99, [])
@@ -60,7 +60,7 @@ async def test_a_server_that_greets_and_then_fails_is_asked_more_and_more_rarely
     contexts: Contexts, fast_clock: MockClock
 ) -> None:
     events: list[Event] = []
-    script = Script()
+    script = Script(Heartbeat(0, 0))
     async with scripted(contexts, script) as url, connect(url, on_event=events.append):
         await settle(fast_clock, events, Disconnected, 6)
     tops = [0.25, 0.5, 1, 2, 4, 8]

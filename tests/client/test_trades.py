@@ -143,6 +143,12 @@ async def test_a_copy_that_starts_afresh_brings_no_print_again() -> None:
     talk.record(8, {TRADES: tape(2, 3), STATUS: "live"})
     talk.answer()
     assert await told(reader) == [(3, 0)]
+    talk.session.forget_copy()
+    talk.connect()
+    talk.define(TAPE)
+    talk.record(8, {TRADES: tape(9, 10), STATUS: "live"})
+    talk.answer()
+    assert await told(reader) == [(9, 5), (10, 0)]
 
 
 async def test_a_service_that_starts_anew_counts_anew_and_says_so_once() -> None:
