@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.client.golden import CONVERSATIONS
 from tests.web.javascript import SCRIPTS, Batch, batch, node
+from ticker.client.replica import InstrumentState, State
 from ticker.client.session import ClientSession
 from ticker.commands.cells import shown
 from ticker.errors import ProtocolError
@@ -54,10 +55,11 @@ class Copy:
 
     def take(self, payload: bytes | str) -> dict[str, Any]:
         """The result of a payload."""
-        changes, refused = None, False
+        changes, tables, refused = None, set[str](), False
         try:
             if self._begun:
-                changes = self.session.receive(payload).changes
+                received = self.session.receive(payload)
+                changes, tables = received.changes, received.tables
             else:
                 self.session.begin(payload)
                 self.session.requests()
@@ -68,14 +70,18 @@ class Copy:
         return {
             "refused": refused,
             "changes": named,
+            "tables": sorted(tables, key=lambda name: name.encode("utf-16-be")),  # JavaScript's order
             "cursor": self.session.replica.cursor,
-            "copy": copy(self.session),
+            "copy": {state.definition.symbol: _copy_of(state) for state in self.session.replica},
+            "digest": self.session.replica.digest(),
         }
 
 
-def copy(session: ClientSession) -> dict[str, dict[str, Any]]:
-    """The copy as a user sees it."""
-    return {each.definition.symbol: _texts(each.present()) for each in session.replica}
+def _copy_of(state: State) -> dict[str, Any]:
+    """The values of an instrument, and the fields of a table as on the wire."""
+    if isinstance(state, InstrumentState):
+        return _texts(state.present())
+    return {str(key): value for key, value in state.wire().items() if value != []}
 
 
 def _texts(fields: dict[str, Any]) -> dict[str, Any]:
@@ -155,12 +161,42 @@ PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
     st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
     | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())
-    | st.tuples(st.just(14), st.sampled_from([*Status]) | st.none())
+    | st.tuples(st.just(14), st.sampled_from([*Status, "auction"]) | st.none())
     | st.tuples(st.just(15), TEXTS | st.none())
     | st.tuples(st.sampled_from(UNKNOWN), INTEGERS | TEXTS | st.none() | st.lists(INTEGERS, max_size=3))
     | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none() | st.tuples(PLAIN).map(list)),
     max_size=20,
 ).map(dict)
+NUMBER = INTEGERS | PLAIN
+NATURAL = st.integers(0, MAX_INTEGER)
+SHORT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def rows(*columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Rows of these columns, each key once, as a flat array."""
+    whole = st.lists(st.tuples(*columns), max_size=4, unique_by=lambda row: (type(row[0]), row[0]))
+    return whole.map(lambda found: [cell for row in found for cell in row])
+
+
+LEVELS = rows(NUMBER, NUMBER | st.none())
+STATUSES = st.sampled_from([*Status, "auction"])
+TABLES = {
+    "book:100": st.fixed_dictionaries({}, optional={16: LEVELS, 17: LEVELS | st.none(), 14: STATUSES}),
+    "trades:3": st.fixed_dictionaries(
+        {},
+        optional={
+            18: rows(NATURAL, NUMBER, NUMBER, INTEGERS, st.sampled_from([1, -1, None]), INTEGERS | SHORT | st.none()),
+            15: SHORT,
+        },
+    ),
+    "candles:1m:3": st.fixed_dictionaries(
+        {},
+        optional={
+            19: rows(st.integers(0, 10**11), *[NUMBER] * 4, NUMBER | st.none(), NATURAL | st.none()),
+            14: STATUSES,
+        },
+    ),
+}
 LATER = st.lists(
     INTEGERS | TEXTS | st.none() | st.booleans() | st.dictionaries(TEXTS, INTEGERS, max_size=3), max_size=2
 )
@@ -182,16 +218,19 @@ def conversations(draw: st.DrawFn) -> Made:
     cut = draw(st.integers(0, 2**40))
     messages: list[Message] = [[1, 1, "epoch", draw(TEXTS), cut, 5, 10_000, {}]]
     symbols = draw(st.lists(SYMBOLS, min_size=1, max_size=6, unique=True))
+    tables = {symbol: draw(st.sampled_from([None, *TABLES])) for symbol in symbols}
+    symbols = [f"{symbol} {tables[symbol]}" if tables[symbol] else symbol for symbol in symbols]
     ids = draw(st.lists(st.integers(0, MAX_INTEGER), min_size=len(symbols), max_size=len(symbols), unique=True))
     scales = {number: [draw(st.integers(0, 8)), draw(st.integers(0, 8))] for number in ids}
 
     def define(number: int, symbol: str) -> Message:
         return [number, symbol, *scales[number], draw(st.dictionaries(TEXTS, TEXTS, max_size=2)), *draw(LATER)]
 
-    messages.append([4, [define(*each) for each in zip(ids, symbols, strict=True)], *draw(LATER)])
+    named = dict(zip(ids, symbols, strict=True))
+    messages.append([4, [define(*each) for each in named.items()], *draw(LATER)])
     for _ in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from(["scale", "heartbeat", "delta", "snapshot", "unknown"]))
-        if kind in {"heartbeat", "delta", "snapshot"}:
+        kind = draw(st.sampled_from(["scale", "heartbeat", "delta", "snapshot", "snapshot", "removed", "unknown"]))
+        if kind in {"heartbeat", "delta", "snapshot", "removed"}:
             since, cut = cut - draw(st.integers(0, min(cut, 3))), cut + draw(st.integers(0, 2**20))
         else:
             since = cut
@@ -203,18 +242,20 @@ def conversations(draw: st.DrawFn) -> Made:
         elif kind == "heartbeat":
             messages.append([7, cut, moment, *draw(LATER)])
         elif kind == "delta":
-            messages.append([6, since, cut, moment, draw(entries(ids)), *draw(LATER)])
+            messages.append([6, since, cut, moment, draw(entries(named)), *draw(LATER)])
         elif kind == "snapshot":
-            messages.append([5, since, cut, moment, draw(entries(ids)), draw(entries(ids)), *draw(LATER)])
+            messages.append([5, since, cut, moment, draw(entries(named)), draw(entries(named)), *draw(LATER)])
+        elif kind == "removed":
+            messages.append([10, since, cut, draw(st.lists(st.sampled_from(ids) | NATURAL, max_size=3)), *draw(LATER)])
         else:
             messages.append([draw(st.integers(11, MAX_INTEGER) | st.integers(-MAX_INTEGER, 0)), *draw(LATER)])
     return Made(messages, draw(st.randoms(use_true_random=False)))
 
 
 @st.composite
-def entries(draw: st.DrawFn, ids: list[int]) -> list[Any]:
-    chosen = draw(st.lists(st.sampled_from(ids), unique=True))
-    return [part for number in chosen for part in (number, draw(FIELDS))]
+def entries(draw: st.DrawFn, named: dict[int, str]) -> list[Any]:
+    chosen = draw(st.lists(st.sampled_from([*named]), unique=True))
+    return [part for number in chosen for part in (number, draw(TABLES.get(named[number].partition(" ")[2], FIELDS)))]
 
 
 @given(conversations())

@@ -77,13 +77,25 @@ async def test_a_fresh_token_for_events_goes_on_from_the_cursor(tokens: Tokens) 
         assert "waiting" not in [state for state, _ in client.states()[2:]]
 
 
-async def test_a_fresh_token_for_other_symbols_connects_anew(tokens: Tokens) -> None:
-    given = [token(exp=soon()), token(symbols=["B"])]
-    async with serving(*MARKET, tokens=tokens) as service, program(service.url, tokens=given) as client:
-        await subscribed(client, "*")
+async def test_a_fresh_token_for_other_symbols_takes_away_what_it_does_not_name(tokens: Tokens) -> None:
+    given = [token(exp=soon()), token(symbols=["B", "B book:*"])]
+    async with (
+        serving(*MARKET, tokens=tokens) as service,
+        proxied(service) as proxy,
+        program(proxy.url, tokens=given) as client,
+    ):
+        await subscribed(client, "*", "A book:10", "B book:10")
         await client.until(lambda told: told.get("changes", {}).get("A") == {"bid": None})
         assert await client.tell("values", symbol="A") == {}
+        assert await client.tell("values", symbol="A book:10") == {}
         assert await client.tell("values", symbol="B") == {"bid": "5.00"}
+        assert (await client.tell("values", symbol="B book:10"))["status"] == "stale"
+        assert await client.tell("verify") is True
+        assert client.states() == [("connecting", None), ("connected", False)]
+        proxy.cut()  # the epoch is now that of the other symbols
+        await client.until_state("waiting")
+        assert (await client.until_state("connected"))["resumed"] is True
+        assert await client.tell("verify") is True
 
 
 @BOTH

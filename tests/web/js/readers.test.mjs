@@ -223,6 +223,17 @@ test("in another life of the service the numbers begin anew", async () => {
   assert.deepEqual(later.map(({ restarted }) => restarted), [true, false]);
 });
 
+test("a token for other symbols gives the same service another epoch, and no trade comes twice", async () => {
+  const { market, trades } = withTrades(5, print(1), print(2));
+  await some(trades, 2);
+  market.begin({ epoch: "e/2" });
+  market.define(8, trades.name);
+  market.records(8, { 18: [...print(1), ...print(2), ...print(3)] });
+  market.take(2, 2, { outcomes: [[trades.name, 0, ""]] });
+  const [next] = await some(trades, 1);
+  assert.deepEqual([next.number, next.missed, next.restarted], [3, 0, false]);
+});
+
 // Candles
 
 const MINUTE = 60;

@@ -75,11 +75,11 @@ test("prints and bars keep the rows with the highest keys", () => {
 
 test("numbers may be texts, also as keys, and are put in order as numbers", () => {
   const { market, replica } = holding();
-  market.delta(6, 7, { 16: ["0.995", "0.5", "1127313210.00855204", 1, "-0.5", 3], 17: [103, null] });
+  market.delta(6, 7, { 16: ["-0.5", 3, "1.005", "0.5", "1127313210.00855204", 1, "1.0049", 2], 17: [103, null] });
   assert.deepEqual(plain(replica.values()[BOOK].bids), [
-    ["1127313210.00855204", "1"], ["1.01", "5"], ["1.00", "7"], ["0.995", "0.5"], ["-0.5", "3"],
+    ["1127313210.00855204", "1"], ["1.01", "5"], ["1.005", "0.5"], ["1.0049", "2"], ["1.00", "7"], ["-0.5", "3"],
   ]);
-  market.delta(7, 7, { 16: ["0.995", null, "1127313210.00855204", null, "-0.5", null] });
+  market.delta(7, 7, { 16: ["1.005", null, "1127313210.00855204", null, "-0.5", null, "1.0049", null] });
   assert.deepEqual(plain(replica.values()[BOOK].bids), [["1.01", "5"], ["1.00", "7"]]);
 });
 

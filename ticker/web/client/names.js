@@ -91,11 +91,6 @@ export class Names {
     return this.#requested.size === this.#wanted.size && this.wanted.every((name) => this.#requested.has(name));
   }
 
-  /** Whether no request for names waits for its reply. */
-  get settled() {
-    return this.#unanswered.size === 0;
-  }
-
   /** Names that the server keeps, which may be without an instrument so far. */
   get kept() {
     return this.wanted.filter(
