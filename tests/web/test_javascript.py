@@ -180,6 +180,8 @@ def rows(*columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 LEVELS = rows(NUMBER, NUMBER | st.none())
 STATUSES = st.sampled_from([*Status, "auction"])
+WHOLE = rows(NUMBER, NUMBER)
+BOOKS = st.fixed_dictionaries({}, optional={16: WHOLE | st.none(), 17: WHOLE, 14: STATUSES})
 TABLES = {
     "book:100": st.fixed_dictionaries({}, optional={16: LEVELS, 17: LEVELS | st.none(), 14: STATUSES}),
     "trades:3": st.fixed_dictionaries(
@@ -244,7 +246,8 @@ def conversations(draw: st.DrawFn) -> Made:
         elif kind == "delta":
             messages.append([6, since, cut, moment, draw(entries(named)), *draw(LATER)])
         elif kind == "snapshot":
-            messages.append([5, since, cut, moment, draw(entries(named)), draw(entries(named)), *draw(LATER)])
+            records = draw(entries(named, TABLES | {"book:100": BOOKS}))
+            messages.append([5, since, cut, moment, draw(entries(named)), records, *draw(LATER)])
         elif kind == "removed":
             messages.append([10, since, cut, draw(st.lists(st.sampled_from(ids) | NATURAL, max_size=3)), *draw(LATER)])
         else:
@@ -253,9 +256,11 @@ def conversations(draw: st.DrawFn) -> Made:
 
 
 @st.composite
-def entries(draw: st.DrawFn, named: dict[int, str]) -> list[Any]:
+def entries(
+    draw: st.DrawFn, named: dict[int, str], tables: dict[str, st.SearchStrategy[dict[int, Any]]] = TABLES
+) -> list[Any]:
     chosen = draw(st.lists(st.sampled_from([*named]), unique=True))
-    return [part for number in chosen for part in (number, draw(TABLES.get(named[number].partition(" ")[2], FIELDS)))]
+    return [part for number in chosen for part in (number, draw(tables.get(named[number].partition(" ")[2], FIELDS)))]
 
 
 @given(conversations())

@@ -5,12 +5,12 @@
  *     for await (const change of client.subscribe("EURUSD", "XAU*")) console.log(change.changes);
  *
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
- * (`errors`, `texts`, `msgpack`, `tables`, `symbols`, `messages`, `fields`, `rows`, `record`, `digest`, `replica`, `features`,
- * `vanished`, `batches`, `names`, `verdict`, `session`), the parts of a connection (`http`, `unreachable`, `transports`,
- * `connection`), those that make one after another (`reconnector`, `tokens`, `transport_choice`, `visibility`), and `client`
- * with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`; what users read from,
- * `subscription` (with `iterators`, `table_changes`, `pending`), `book`, `trades` and `candles` (with `table_reader`, `given`,
- * `bar_times`); and `snapshot`.
+ * (`errors`, `texts`, `msgpack`, `tables`, `symbols`, `messages`, `fields`, `rows`, `record`, `digest`, `replica`,
+ * `features`, `vanished`, `batches`, `names`, `verdict`, `session`), the parts of a connection (`http`, `unreachable`,
+ * `transports`, `connection`), those that make one after another (`reconnector`, `tokens`, `transport_choice`,
+ * `visibility`), and `client` with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`;
+ * what users read from, in `readers`: `subscription` (with `iterators`, `completion`, `table_changes`, `pending`), `book`,
+ * `trades` and `candles` (with `table_reader`, `given`, `bar_times`); and `snapshot`.
  */
 
 export { connect } from "./client/client.js";

@@ -54,6 +54,7 @@ test("a client never trims a book, and refuses one with more levels than it may 
   market.delta(7, 7, { 16: [200, 1, 99, null] });
   assert.equal(replica.values()[BOOK].bids[0][0], "2.00");
   refuses(market, 5, 7, 8, 8, [], [7, { 17: levels(300, 11) }]);
+  refuses(market, 5, 7, 8, 8, [], [7, { 17: [300, null] }]);
 });
 
 test("prints and bars keep the rows with the highest keys", () => {
@@ -126,12 +127,12 @@ test("rows that are not whole, or have a value that they cannot have, are refuse
   const other = (row, column, cell) => row.map((each, index) => (index === column ? cell : each));
   for (const [id, fields] of [
     [7, { 16: [100] }], [7, { 16: [100, 1, 100, 1] }], [7, { 16: 100 }], [7, { 16: "100" }], [7, { 16: [1.5, 1] }], [7, { 16: [100, true] }], [7, { 16: [null, 1] }],
-    [7, { 16: ["1e3", 1] }], [7, { 18: [] }], [7, { 19: bar }], [0, { 16: [100, 1] }], [1, { 16: [] }], [1, { 18: trade.slice(1) }],
+    [7, { 16: ["1e3", 1] }], [7, { 18: [] }], [7, { 18: null }], [7, { 19: bar }], [7, { 1: 100 }], [7, { note: "x" }], [0, { 16: [100, 1] }], [1, { 16: [] }], [1, { 18: trade.slice(1) }],
     [1, { 18: other(trade, 0, -1) }], [1, { 18: other(trade, 1, null) }], [1, { 18: other(trade, 3, null) }],
     [1, { 18: other(trade, 4, 0) }], [1, { 18: other(trade, 5, "x".repeat(257)) }], [2, { 19: other(bar, 0, "60") }],
     [2, { 19: other(bar, 1, null) }], [2, { 19: other(bar, 6, "1") }], [2, { 19: other(bar, 0, 1e12) }],
   ]) refuses(market, 6, 5, 6, 6, [0, { 1: 107 }, id, fields]);
-  market.delta(6, 7, { 18: null, 16: null }, 1, { 18: trade }, 2, { 19: bar });
+  market.delta(6, 7, { 99: 1, 16: null }, 1, { 18: trade }, 2, { 19: bar });
   assert.deepEqual(plain(market.session.replica.values()[BOOK].bids), []);
 });
 

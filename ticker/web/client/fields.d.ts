@@ -52,7 +52,7 @@ export type ChangedFields = {
     [name: string]: Value | Rows | readonly ChangedLevel[] | null | undefined;
 };
 export declare const OWN: number, PRICE: number, SIZE: number, INTEGER: number, TEXT: number, ROWS: number;
-export declare const STATUS: number, BIDS: number, ASKS: number, TRADES: number, CANDLES: number;
+export declare const STATUS: number, REASON: number, BIDS: number, ASKS: number, TRADES: number, CANDLES: number;
 /**
  * The status of a record: a word of a later version counts as stale.
  * @param {string} word

@@ -44,7 +44,7 @@ import { isShort } from "./messages.js";
 const MAX_FIELD_NAME = 32;
 
 export const [OWN, PRICE, SIZE, INTEGER, TEXT, ROWS] = [0, 1, 2, 3, 4, 5];
-export const [STATUS, BIDS, ASKS, TRADES, CANDLES] = [14, 16, 17, 18, 19];
+export const [STATUS, REASON, BIDS, ASKS, TRADES, CANDLES] = [14, 15, 16, 17, 18, 19];
 /**
  * Names and kinds by id.
  * @type {[string, number][]}

@@ -23,8 +23,6 @@ export declare class Names {
     get resumable(): string[];
     /** Whether the wanted names, and no others, were requested on this connection. */
     get current(): boolean;
-    /** Whether no request for names waits for its reply. */
-    get settled(): boolean;
     /** Names that the server keeps, which may be without an instrument so far. */
     get kept(): string[];
     /** Wanted names for which the server has not answered on this connection. */

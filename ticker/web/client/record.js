@@ -1,8 +1,8 @@
 /** One record of the copy, of an instrument or of a table: its definition and its present values, still scaled. */
 
 import { malformed } from "./errors.js";
-import { PRICE, SIZE, STATUS, decimalText, isKnown, isValid, kindOf, knownStatus, nameOf, rescaled } from "./fields.js";
-import { TableRows, checkedRows, isRowField } from "./rows.js";
+import { PRICE, REASON, SIZE, STATUS, decimalText, isKnown, isValid, kindOf, knownStatus, nameOf, rescaled } from "./fields.js";
+import { TableRows, checkedRows, isRowField, isRowFieldOf } from "./rows.js";
 
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./fields.js").Fields} Fields */
@@ -31,7 +31,8 @@ export function checkedFields(definition, table, fields) {
   const checked = new Map();
   for (const [key, value] of fields) {
     if (!isKnown(key)) continue;
-    if (table && isRowField(key)) checked.set(key, checkedRows(definition, table, Number(key), value));
+    if (table && isRowFieldOf(table, key)) checked.set(key, checkedRows(definition, Number(key), value));
+    else if (table && key !== STATUS && key !== REASON) throw malformed(`${definition.symbol}: a table has no field ${key}`);
     else if (isValid(key, value)) checked.set(key, value);
     else throw malformed(`instrument ${definition.id}: a field has a value that it cannot have`);
   }

@@ -36,14 +36,19 @@ export type Row = {
 export type RowsByKey = Map<Cell, Row>;
 export type Check = (cell: unknown) => boolean;
 /**
+ * Whether a field has the rows of this kind of table.
+ * @param {TableName} table
+ * @param {unknown} key
+ */
+export declare const isRowFieldOf: ({ kind }: TableName, key: unknown) => boolean;
+/**
  * Rows of the wire, checked, by their key; null if the field is withdrawn.
  * @param {Definition} definition
- * @param {TableName} table
  * @param {number} field
  * @param {unknown} flat
  * @returns {RowsByKey | null}
  */
-export declare function checkedRows({ symbol }: Definition, table: TableName, field: number, flat: unknown): RowsByKey | null;
+export declare function checkedRows({ symbol }: Definition, field: number, flat: unknown): RowsByKey | null;
 /**
  * Whether a field can have rows.
  * @param {unknown} key

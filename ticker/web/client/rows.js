@@ -83,16 +83,21 @@ const COLUMNS = {
 };
 
 /**
+ * Whether a field has the rows of this kind of table.
+ * @param {TableName} table
+ * @param {unknown} key
+ */
+export const isRowFieldOf = ({ kind }, key) => typeof key === "number" && FIELDS_OF[kind].includes(key);
+
+/**
  * Rows of the wire, checked, by their key; null if the field is withdrawn.
  * @param {Definition} definition
- * @param {TableName} table
  * @param {number} field
  * @param {unknown} flat
  * @returns {RowsByKey | null}
  */
-export function checkedRows({ symbol }, table, field, flat) {
+export function checkedRows({ symbol }, field, flat) {
   if (flat === null) return null;
-  if (!FIELDS_OF[table.kind].includes(field)) throw malformed(`${symbol}: rows of another kind of table`);
   const columns = COLUMNS[field];
   const width = columns.length;
   if (!Array.isArray(flat) || flat.length % width) throw malformed(`${symbol}: rows are an array of ${width} columns each`);
@@ -188,6 +193,7 @@ export class TableRows {
     const held = anew ? new Map() : /** @type {RowsByKey} */ (this.#rows.get(field));
     let count = held.size;
     for (const [key, row] of changes) {
+      if (anew && !isLevel(row)) throw malformed(`${this.#definition.symbol}: a level without a size in a complete book`);
       if (isLevel(row) && !held.has(key)) count++;
       else if (!isLevel(row) && held.has(key)) count--;
     }
@@ -200,8 +206,7 @@ export class TableRows {
    * @param {RowsByKey | null} changes
    */
   merge(field, changes) {
-    const rows = this.#rows.get(field);
-    if (!rows) return; // a withdrawn field of another kind of table
+    const rows = /** @type {RowsByKey} */ (this.#rows.get(field));
     this.#shown.delete(field);
     if (changes === null) return rows.clear();
     for (const [key, row] of changes) {
