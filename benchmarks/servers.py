@@ -66,6 +66,7 @@ def _ticker(start: Start, *program: str) -> list[str]:
         "-m",
         *(program or ("ticker",)),
         "serve",
+        "--no-history",
         *(part for flag in flags.items() for part in flag),
     ]
 

@@ -114,7 +114,14 @@ class FollowingReader(TableReader):
 
     def read(self, payloads: Sequence[bytes]) -> list[tuple[int, int]]:
         """Return the instruments whose tables changed, each with its latest message."""
-        super().read(payloads)
+        prices: dict[int, int] = {}
+        for payload in payloads:  # one by one: the next may raise a scale
+            super().read([payload])
+            prices |= self._found()
+        return list(prices.items())
+
+    def _found(self) -> dict[int, int]:
+        """Return the latest messages in what a message has changed."""
         changed, self.changed = self.changed, []
         prices: dict[int, int] = {}
         for table, field, rows in changed:
@@ -125,7 +132,7 @@ class FollowingReader(TableReader):
             found = self._book(table)
             if found:
                 prices[table.instrument] = self.at[table.instrument] = found
-        return list(prices.items())
+        return prices
 
     def _book(self, table: Table) -> int:
         number = table.instrument

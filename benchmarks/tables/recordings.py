@@ -57,7 +57,7 @@ class Recording(NamedTuple):
 
     def start(self, number: int) -> int:
         """Return the event with which the symbol of this number begins: symbols begin at different ones."""
-        return number * _BOOK_EVERY % (_BOOK_EVERY * len(self.books) // 2)
+        return number % (len(self.books) // 2) * _BOOK_EVERY
 
     def book_before(self, event: int) -> bytes:
         """Return the whole book before an event that `start` has given."""

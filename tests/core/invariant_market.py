@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.tables_model import InstrumentModel, TableFields, TablesPast
 from ticker.config import Tables
-from ticker.market import Trade
+from ticker.market import Levels, Trade
 
 SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
 FIELDS = ["bid", "ask", "bid_size", "last", "note"]
@@ -86,6 +86,15 @@ class Shown:
         self.reason = "live" if self.outdated else ""
         self.outdated.clear()
         self.tables.book.clear()
+
+    def take_levels(self, feed: str, levels: Levels) -> bool:
+        """Take levels; return whether they have any effect. A whole book is a sign of life of a feed without fields."""
+        taken = self.tables.book.apply(levels, feed)
+        silent = feed not in {giver for _, giver in self.said.values()}
+        if taken and levels.complete and not self.tables.book.reason and silent and feed in self.outdated:
+            del self.outdated[feed]
+            self.reason = self.reason if self.outdated else "live"
+        return taken
 
     def print(self, feed: str, trade: Trade) -> bool:
         """Take a trade; return whether it has any effect."""

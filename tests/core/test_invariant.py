@@ -218,7 +218,7 @@ class World(RuleBasedStateMachine):
         except BadPublication:
             assert levels.symbol not in self.open or not self.open[levels.symbol].tables.book.apply(levels, feed)
         else:
-            assert self.open[levels.symbol].tables.book.apply(levels, feed)
+            assert self.open[levels.symbol].take_levels(feed, levels)
 
     @rule(
         symbol=st.sampled_from(SYMBOLS),

@@ -150,6 +150,10 @@ class ScriptedFeed:
                 self.shown[each.symbol].outdated = True
             elif isinstance(each, Trade):
                 self._print(each)
+            elif isinstance(each, Levels) and each.complete:
+                # Where the feed gives nothing else, its whole book makes the instrument current again.
+                shown = self.shown[each.symbol]
+                shown.outdated = shown.outdated and bool(shown.values)
 
     def _print(self, trade: Trade) -> None:
         """The last print brings fields of its instrument, unless it is busted."""
