@@ -26,7 +26,7 @@ _BOOK_EVERY = 50
 Level: TypeAlias = tuple[int, int]
 
 
-class Missing(Exception):
+class Missing(FileNotFoundError):
     """The recordings are not there."""
 
 
