@@ -196,7 +196,7 @@ async def test_watch_prints_a_line_for_each_frame_the_snapshot_first() -> None:
 
 
 async def test_watch_tells_of_refused_names_and_lost_connections_on_stderr() -> None:
-    async with serving(*DECLARED) as service, started("watch", "--url", service.url, "A", "Z", "a b") as process:
+    async with serving(*DECLARED) as service, started("watch", "--url", service.url, "A", "Z", "a,b") as process:
         await lines(process, 1)
         service.stop.set()
         assert process.stderr is not None
@@ -208,7 +208,7 @@ async def test_watch_tells_of_refused_names_and_lost_connections_on_stderr() -> 
     connected, unknown, bad, lost = told.splitlines()[:4]
     assert connected == f"connected {service.url}"
     assert unknown.startswith("Z: there is no such instrument")
-    assert bad.startswith("a b: neither a symbol")
+    assert bad.startswith("a,b: neither a symbol")
     assert re.fullmatch(r"disconnected: the server is stopping; trying again in [0-9]\.[0-9] s", lost)
 
 
