@@ -49,13 +49,18 @@ def describe(make: Callable[..., Feed]) -> Description:
     return Description(paragraphs[0], options)
 
 
+def _names(clause: str, option: str) -> bool:
+    """Whether a clause names an option, alone or with a value: `book` or `book=no`."""
+    return f"`{option}`" in clause or f"`{option}=" in clause
+
+
 def _texts(paragraphs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """Return the text of each option; several share it where one clause is the first to name them all."""
     said: dict[str, list[str]] = {}
     for paragraph in paragraphs:
         about: list[str] = []
         for clause in _CLAUSE_END.split(paragraph):
-            about = [name for name in names if f"`{name}`" in clause and name not in said] or about
+            about = [name for name in names if _names(clause, name) and name not in said] or about
             for name in about:
                 said.setdefault(name, []).append(clause)
     return {name: " ".join(clauses).rstrip(";:") for name, clauses in said.items()}
