@@ -15,6 +15,7 @@ from tests.conftest import serving
 from tests.net.pair import Contexts
 from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
 from ticker.commands.watch import event_text, line_of
+from ticker.market import Levels, Trade
 from ticker.protocol.messages import Definition, Goodbye, Instruments, Reply, Snapshot
 
 HOSTILE = "\x1b[2J\x9b31m\u202eDSU\x07\x7f\U000e0041\ud800"
@@ -69,3 +70,18 @@ async def test_watch_says_which_names_no_instrument_has() -> None:
             while "Q*: no instrument" not in text or "ZZZ: no instrument" not in text:
                 assert process.stderr is not None
                 text += (await process.stderr.receive_some()).decode()
+
+
+async def test_watch_prints_the_rows_of_tables_that_changed() -> None:
+    book = Levels("A", [("10.50", "2")], [("11", "3")], complete=True)
+    names = ("A book:10", "A trades:10")
+    async with serving(*DECLARED) as service, started("watch", "--json", "--url", service.url, *names) as process:
+        await lines(process, 1)
+        await service.publish(book, Trade("A", "10.75", 5, "buy", 1_000_000, 7))
+        changes: dict[str, dict[str, object]] = {}
+        while "A book:10" not in changes or "A trades:10" not in changes:
+            (line,) = await lines(process, 1)
+            changes |= json.loads(line)["changes"]
+    assert (changes["A book:10"]["bids"], changes["A book:10"]["asks"]) == ([["10.50", "2"]], [["11.00", "3"]])
+    printed = {"number": 1, "price": "10.75", "size": "5", "time": 1_000_000, "side": "buy", "id": 7}
+    assert changes["A trades:10"]["trades"] == [printed]
