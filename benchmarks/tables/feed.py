@@ -30,6 +30,9 @@ class _Message(msgspec.Struct):
 class VenueLines:
     """`symbols` instruments named S0, S1, ..., whose books and prints come on stdin."""
 
+    size_scale = 0
+    """A first guess, as that of the prices: finer ones raise it."""
+
     def __init__(self, *, symbols: int = 1) -> None:
         self._names = [f"S{number}" for number in range(symbols)]
         self._decoder = msgspec.json.Decoder(_Message)
@@ -47,7 +50,7 @@ class VenueLines:
     def before(self) -> Iterator[Publication]:
         """Yield the publications before the first message."""
         for name in self._names:
-            yield Instrument(name, price_scale=2)
+            yield Instrument(name, price_scale=2, size_scale=self.size_scale)
 
     def _publication(self, line: bytes) -> Publication:
         number, _, text = line.partition(b" ")
@@ -60,6 +63,9 @@ class VenueLines:
 
 class PastAndPresent(VenueLines):
     """The same for instruments that have a past: a book, and so many bars of each period."""
+
+    size_scale = 3
+    """That of all sizes: a scale that rises would bring whole tables on the resume."""
 
     def __init__(self, *, symbols: int = 1, bars: int = 300, levels: int = 500) -> None:
         super().__init__(symbols=symbols)
