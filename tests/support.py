@@ -14,6 +14,9 @@ from ticker.net.fair_queue import FairQueue
 from ticker.protocol.messages import ServerMessage, parse_server_message
 from ticker.protocol.wire import MSGPACK, Encoding
 
+CLOCK = 2_000_000_000_000_000
+"""A time after those of all prints, quotes and bars of the tests, in microseconds since 1970 UTC."""
+
 
 def market(*instruments: Instrument | str) -> LastValueCache:
     """A cache in which these were declared in cut 1; a symbol stands for an instrument with the default scales."""
@@ -23,10 +26,10 @@ def market(*instruments: Instrument | str) -> LastValueCache:
 
 
 def cut(cache: LastValueCache, *publications: Publication) -> int:
-    """Publish these as one cut, with its number times 1,000 as time; return the present cut."""
+    """Publish these as one cut, a millisecond after the last one; return the present cut."""
     for publication in publications:
         cache.publish(publication)
-    cache.close_cut((cache.cut + 1) * 1000)
+    cache.close_cut(cache.time + 1000)
     return cache.cut
 
 

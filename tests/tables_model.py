@@ -17,6 +17,7 @@ from ticker.market import Candle, Levels, Trade, field_name
 from ticker.protocol.tables import COLUMNS
 
 _MINUTE_US = 60_000_000
+_HOUR_US = 60 * _MINUTE_US
 
 CROSSED_US = 5_000_000
 """A book that is crossed for longer than this is stale."""
@@ -151,6 +152,7 @@ class TapeModel:
         """Price, size, time, side and id by number."""
         self.count = 0
         self._untimed: list[int] = []
+        self._printed = False
 
     def apply(self, trade: Trade) -> Printed | None:
         """Take a print or a correction; None if it has no effect."""
@@ -160,6 +162,7 @@ class TapeModel:
         known = [key for key, row in self.rows.items() if trade.id is not None and row[4] == trade.id]
         if not known and not size:
             return None
+        self._printed = True
         if known:
             key = max(known)
             before = self.rows[key]
@@ -186,6 +189,9 @@ class TapeModel:
         if self._untimed:
             self._newest = time if self._newest is None else max(self._newest, time)
         self._untimed.clear()
+        if self._printed and self._newest is not None and self._newest > time + _HOUR_US:
+            self._newest = time
+        self._printed = False
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,8 @@ class InstrumentModel:
         self.book.close(time)
         self.tape.close(time)
         for printed in self._printed:
-            second = (time if printed.time is None else printed.time) // 1_000_000
+            ahead = printed.time is not None and printed.before is None and printed.time > time + _HOUR_US
+            second = (time if printed.time is None or ahead else printed.time) // 1_000_000
             for bars in self.bars.values():
                 bars.print(second, printed)
         self._printed.clear()

@@ -238,6 +238,9 @@ MAX_KNOWN_FIELDS = 1_000
 MAX_LEVELS = 10_000
 """Price levels of each side of a book; beyond it the worst are dropped and counted, and not known from then on."""
 
+AHEAD_SECONDS = 3_600
+"""A print, quote or bar whose time lies more than this ahead of its cut's does not hold up what comes after it."""
+
 CROSSED_SECONDS = 5
 """A book whose best bid is not below its best ask for longer than this is shown as stale until that ends."""
 

@@ -263,7 +263,8 @@ class Levels(NamedTuple):
     """Levels of an instrument's order book that have changed, or with `complete` the whole book.
 
     The first one of a book, and the first one after `Stale`, has to be complete: until then what is known of the book
-    cannot be shown. A complete one is compared with the book that is known, so it costs only what differs.
+    cannot be shown. A complete one is compared with the book that is known, so it costs only what differs. A side
+    has at most 10,000 levels.
 
     `depth` goes with `complete`: the venue gives only so many levels of each side. What lies beyond the worst level of
     a side that has so many is unknown, and never shown.
@@ -286,7 +287,8 @@ class Side(StrEnum):
 class Trade(NamedTuple):
     """A print: a trade of the instrument. It also brings the fields `last`, `last_size` and `time`.
 
-    `time` is the exchange's, in microseconds since 1970 UTC; without one, the time of its cut is taken. `id` is the
+    `time` is the exchange's, in microseconds since 1970 UTC; without one, the time of its cut is taken, and bars take
+    that of the cut, too, where a time lies more than an hour ahead. `size` is below 10 to the power of 30. `id` is the
     venue's, an integer or a short text. A second trade with the `id` of a recent one corrects that; a size of 0 means
     that the trade was busted.
     """

@@ -22,7 +22,7 @@ from ticker.history.history_file import HistoryFile
 from ticker.market import Instrument, Publication, Trade
 
 MINUTE = 60_000_000
-START = 1_795_877_700
+START = 1_699_999_980
 
 
 def prints(count: int, symbol: str = "A", first: int = 0) -> list[Publication]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -14,8 +15,9 @@ from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
-from ticker.market import FeedItem, Field, Instrument, Publication, Update, Withdrawal
+from ticker.market import FeedItem, Field, Instrument, Level, Levels, Publication, Trade, Update, Withdrawal
 from ticker.protocol.messages import Delta, Heartbeat, Snapshot
+from ticker.protocol.tables import BOOK, TableName
 from ticker.protocol.wire import MSGPACK
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
 from ticker.server.publisher import DelayHistogram, Publisher
@@ -188,6 +190,62 @@ async def test_an_idle_client_gets_a_heartbeat(fast_clock: MockClock) -> None:
         await wait_all_tasks_blocked()
         assert [type(message) for message in desk.sink.take()] == [Heartbeat]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_crossed_book_becomes_stale_although_nothing_else_comes(fast_clock: MockClock) -> None:
+    desk = Desk(limits=Limits(heartbeat_seconds=8))
+    async with trio.open_nursery() as nursery:
+        desk.publisher = Publisher(desk.hub, Limits(heartbeat_seconds=8), lambda: int(trio.current_time() * 1_000_000))
+        nursery.start_soon(desk.publisher.run, desk.items)
+        await desk.updates.send(Instrument("A"))
+        await wait_all_tasks_blocked()
+        record = desk.hub.cache.open_table("A", TableName(BOOK, 10))
+        record.watch()
+        await desk.updates.send(Levels("A", [("2", "1")], [("1", "1")], complete=True))
+        await wait_all_tasks_blocked()
+        before = desk.hub.cache.cut
+        assert record.present()[Field.STATUS] == "live"
+        for _ in range(5):
+            fast_clock.jump(2.1)
+            await wait_all_tasks_blocked()
+        assert (record.present()[Field.STATUS], record.present()[Field.REASON]) == ("stale", "crossed")
+        assert desk.hub.cache.cut == before + 1
+        nursery.cancel_scope.cancel()
+
+
+class Raising(list[Level]):
+    """Levels that fail while they are read."""
+
+    def __iter__(self) -> Iterator[Level]:
+        raise RuntimeError("no levels")
+
+
+async def test_a_book_whose_levels_fail_while_they_are_read_is_not_live(logs: Logs) -> None:
+    desk = Desk()
+    whole = Levels("A", [("1", "1")], [], complete=True)
+    await desk.play(Instrument("A"), whole, Levels("A", Raising(), []), Levels("B", Raising(), []))
+    book = desk.hub.cache.book_of("A")
+    assert book is not None
+    assert book.status() == ("stale", "bad_data")
+    assert desk.publisher.refused == 2
+    assert len(logs) == 2
+
+
+async def test_a_cut_is_closed_when_it_holds_enough_levels() -> None:
+    desk = Desk(limits=Limits(updates_per_cut=10))
+    many = [(str(price), "1") for price in range(1, 101)]
+    whole = Levels("A", many, [], complete=True)
+    await desk.play(Instrument("A"), whole, update("A", bid=1), whole, update("A", bid=2))
+    assert desk.hub.cache.cut == 3
+
+
+@pytest.mark.parametrize("data", [Trade("A", "1", "1"), Levels("A", [], [], complete=True)])
+async def test_prints_and_levels_are_data_and_signs_of_life(data: Publication) -> None:
+    desk = Desk()
+    await desk.play(Instrument("A"), data)
+    assert desk.source.alive_at is not None
+    assert desk.source.condition == "live"
+    assert desk.source.updates_of("A") == (type(data) is Trade)
 
 
 async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: MockClock) -> None:

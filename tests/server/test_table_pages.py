@@ -20,8 +20,8 @@ MARKET: tuple[Publication, ...] = (
     Instrument("QUIET"),
     update("BTC-USD", bid="61659.70", status="live"),
     BOOK,
-    Trade("BTC-USD", "61659.70", "0.5", "buy", 1_795_877_737_738_516, "a1"),
-    Trade("BTC-USD", "61659.75", "12345678901234567.125", None, 1_795_877_737_738_517),
+    Trade("BTC-USD", "61659.70", "0.5", "buy", 1_695_877_737_738_516, "a1"),
+    Trade("BTC-USD", "61659.75", "12345678901234567.125", None, 1_695_877_737_738_517),
 )
 
 
@@ -78,7 +78,7 @@ async def test_prints_have_the_names_of_their_columns_the_latest_last() -> None:
             "number": 1,
             "price": "61659.70",
             "size": "0.500",
-            "time": 1_795_877_737_738_516,
+            "time": 1_695_877_737_738_516,
             "side": "buy",
             "id": "a1",
         }
@@ -86,7 +86,7 @@ async def test_prints_have_the_names_of_their_columns_the_latest_last() -> None:
             "number": 2,
             "price": "61659.75",
             "size": "12345678901234567.125",
-            "time": 1_795_877_737_738_517,
+            "time": 1_695_877_737_738_517,
             "side": None,
         }
         assert content["trades"] == [first, second]
@@ -158,7 +158,7 @@ async def test_a_snapshot_takes_tables_beside_instruments_at_one_cut() -> None:
         assert found["QUIET trades:10"] == {"trades": []}
         (candle,) = found["BTC-USD candles:1m:10"]["candles"]
         assert candle == {
-            "start": 1_795_877_737 // 60 * 60,
+            "start": 1_695_877_737 // 60 * 60,
             "open": "61659.70",
             "high": "61659.75",
             "low": "61659.70",

@@ -16,7 +16,7 @@ import trio
 
 from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
-from ticker.market import FeedItem, Rows, Update, Withdrawal
+from ticker.market import FeedItem, Levels, Rows, Trade, Update, Withdrawal
 from ticker.net.clocks import hub_time
 
 
@@ -41,11 +41,12 @@ class FeedState:
         self.started_at = 0
         """Start of its present run, on the hub's clock."""
         self.data_at: int | None = None
-        """Time of its last data that was applied: an update or a withdrawal."""
+        """Time of its last data that was applied: an update, a withdrawal, levels or a print."""
         self.alive_at: int | None = None
         """Time of its last data or sign of life. Declarations are neither: a feed makes them before it connects."""
         self.symbols: dict[str, int] = {}
-        """The instruments that it declared or updated, in that order, and how many of its updates were applied."""
+        """The instruments that it declared or updated, in that order, and how many of its updates and prints were
+        applied."""
         self.publications = 0
         """Number of publications received."""
         self.heard_at: int | None = None
@@ -58,7 +59,7 @@ class FeedState:
         """The feed's own counts, by name."""
 
     def updates_of(self, symbol: str) -> int:
-        """Return the number of this feed's updates of an instrument that were applied."""
+        """Return the number of this feed's updates and prints of an instrument that were applied."""
         return self.symbols.get(symbol, 0)
 
     @property
@@ -131,7 +132,7 @@ _BATCHES = {list, tuple}
 """Exact types: an `Update` is a tuple, too."""
 
 
-DATA = {Update, Withdrawal}
+DATA = {Update, Withdrawal, Levels, Trade}
 """Publications that come from the venue; a feed declares, and marks as stale, without it."""
 
 

@@ -23,13 +23,19 @@ from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.field_reading import Unusable
 from ticker.core.hub import Hub
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Publication, Reason, Update
+from ticker.market import Levels, Publication, Reason, Trade, Update
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, RestoredBars, batch_of
 from ticker.texts import shown
 
 _CHECKS_PER_HEARTBEAT = 4
 """Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""
+
+_LEVELS = 10
+"""So many price levels take as long as an update."""
+
+_OF_FIELDS = {Update, Trade}
+"""Publications with new values of an instrument's fields."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.publisher")
 
@@ -90,6 +96,8 @@ class Publisher:
                             return
                         await trio.sleep(math.inf)
             now = hub_time()
+            if now >= next_beat:
+                self._hub.cache.close_cut(self._clock())  # a crossed book becomes stale although nothing comes
             received, self._received = self._received, None
             await _yield_between(hub.publish(now, refresh))
             if received is not None:
@@ -106,8 +114,9 @@ class Publisher:
     def _fold(self, messages: trio.MemoryReceiveChannel[FeedMessage], message: FeedMessage) -> None:
         """Fold this message and those that wait behind it into one cut."""
         self._received = self._received or hub_time()
-        room = self._limits.updates_per_cut
+        room, tables = self._limits.updates_per_cut, self._hub.cache.tables
         while True:
+            levels = tables.levels
             feed_state, item = message
             if type(item) is MarkStale:
                 for symbol in item.symbols_of(feed_state):
@@ -123,6 +132,7 @@ class Publisher:
                 for publication in batch:
                     self._apply(publication, feed_state)
                 room -= len(batch)
+            room -= (tables.levels - levels) // _LEVELS
             if room <= 0:
                 break
             try:
@@ -143,6 +153,8 @@ class Publisher:
         except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
             cause = f"{type(error).__name__} while it was read"
             self._refuse(publication, cause, f"{cause}: {shown(error)}", feed_state)
+            if type(publication) is Levels:
+                self._mark_book_stale(publication, feed_state)
         else:
             self.applied += 1
             if type(publication) in DATA:
@@ -150,12 +162,18 @@ class Publisher:
             if unusable:
                 self._note_unusable(unusable, feed_state)
             symbols, symbol = feed_state.symbols, publication.symbol
-            symbols[symbol] = symbols.get(symbol, 0) + (type(publication) is Update)
+            symbols[symbol] = symbols.get(symbol, 0) + (type(publication) in _OF_FIELDS)
 
     def _mark_stale(self, symbol: str, reason: str, feed_state: FeedState) -> None:
         record = self._hub.cache.instrument(symbol)
         if record is not None:
             self._hub.cache.mark_stale(record, feed_state, reason)
+
+    def _mark_book_stale(self, levels: Levels, feed_state: FeedState) -> None:
+        symbol: object = levels.symbol
+        record = self._hub.cache.instrument(symbol) if isinstance(symbol, str) else None
+        if record is not None:
+            self._hub.cache.tables.mark_stale(record, feed_state, Reason.BAD_DATA)
 
     def _note_unusable(self, unusable: Sequence[Unusable], feed_state: FeedState) -> None:
         for cause, detail in unusable:

@@ -20,6 +20,7 @@ from tests.core.tables.books import (
     whole,
 )
 from tests.support import cut, market, update
+from ticker.config import MAX_LEVELS
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables import book_side
 from ticker.core.tables.book import Book
@@ -411,6 +412,28 @@ def test_a_depth_that_cannot_be_leaves_a_book_that_is_not_known(depth: int) -> N
 def test_sides_that_are_no_sequences_of_pairs_are_told_of(side: list[Level]) -> None:
     (unusable,) = a_market().publish(Levels("A", side, [], complete=True))
     assert "pairs, price and size" in unusable.detail or "not a decimal" in unusable.detail
+
+
+def test_more_levels_than_a_side_may_have_are_not_even_read() -> None:
+    cache = a_market()
+    (unusable,) = cache.publish(whole([("9", 1)] * (MAX_LEVELS + 1)))
+    assert unusable.detail.startswith(f"A: {MAX_LEVELS + 1} levels of a side: give the best {MAX_LEVELS}")
+    assert the_book(cache).status() == ("stale", "bad_data")
+
+
+def test_unreadable_levels_of_another_feed_do_nothing_to_a_book() -> None:
+    cache = a_market()
+    record = opened(cache, FULL)
+    assert refusal(cache, whole([("oops", 1)]), "another") == "unreadable levels"
+    assert record.present()[STATUS] == "live"
+
+
+@pytest.mark.parametrize("reason", ["x" * 10_000_000, 5, None])
+def test_a_reason_of_any_kind_is_counted_as_it_is_shown(reason: str) -> None:
+    cache = a_market()
+    opened(cache, FULL)
+    cut(cache, Stale("A", reason))
+    assert cache.tables.stale_causes == {"bad_data": 1}
 
 
 def test_a_reason_that_is_no_text_is_bad_data() -> None:

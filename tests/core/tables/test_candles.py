@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.tables.books import CANDLES, STATUS, TableCopy, number, opened, watched
-from tests.support import cut, update
+from tests.support import CLOCK, cut, update
 from ticker.config import Tables
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables.table_record import TableRecord
 from ticker.errors import BadPublication
-from ticker.market import Candle, Cell, Field, Instrument, Stale, Trade
+from ticker.market import Candle, Cell, Field, Instrument, Publication, Stale, Trade
 from ticker.numbers import MAX_INTEGER
 
 LAST = int(Field.LAST)
@@ -25,6 +25,7 @@ START = 1_699_999_980
 
 def a_market(*, bars: int = 1000, periods: tuple[str, ...] = ("1m", "5m"), places: int = 2) -> LastValueCache:
     cache = LastValueCache("epoch", tables=Tables(bars=(3, bars), periods=periods))
+    cache.time = CLOCK
     cut(cache, Instrument("A", places, 0))
     return cache
 
@@ -117,7 +118,7 @@ def test_the_rows_that_a_copy_of_any_age_lacks_are_those_that_changed() -> None:
             assert copy.flat(CANDLES) == record.present()[CANDLES]
 
 
-@pytest.mark.parametrize("size", ["9007199254740991", str(2**60), "1e30"])
+@pytest.mark.parametrize("size", ["9007199254740991", str(2**60), "1e29"])
 def test_a_volume_beyond_53_bits_is_a_plain_text(size: str) -> None:
     cache = a_market()
     record = opened(cache, at(0, "1", size), "candles:1m:3")
@@ -187,6 +188,59 @@ def test_nothing_is_built_without_a_period() -> None:
     assert cache.candles_of("A", "1m") is None
     with pytest.raises(BadPublication, match="bars are kept of none"):
         cache.publish(Candle("A", "1m", 0, 1, 1, 1, 1))
+
+
+def close(cache: LastValueCache, second: float, *publications: Publication) -> None:
+    """Publish these in a cut that is closed so many seconds after `START`."""
+    for publication in publications:
+        cache.publish(publication)
+    cache.close_cut(int((START + second) * 1_000_000))
+
+
+FAR = 1_000 * 3_600
+"""So many seconds ahead, no time can be true."""
+
+
+def test_a_print_from_far_ahead_is_in_the_bar_of_its_cut_and_holds_up_nothing() -> None:
+    cache = a_market()
+    record = watched(cache, "candles:1m:10")
+    close(cache, 0, at(0, "1"))
+    close(cache, 5, at(FAR, "9"))
+    assert rows(record) == [bar(0, 100, 900, 100, 900, volume=2, count=2)]
+    close(cache, 10, at(10, "2"))
+    close(cache, 60, at(60, "3"))
+    assert rows(record) == [bar(0, 100, 900, 100, 200, volume=3, count=3), bar(60, 300, 300, 300, 300)]
+    instrument = cache.instrument("A")
+    assert instrument is not None
+    assert instrument.values[LAST] == 300
+
+
+def test_a_print_up_to_an_hour_ahead_is_taken_at_its_word() -> None:
+    cache = a_market()
+    record = watched(cache, "candles:1m:10")
+    close(cache, 0, at(3_600, "1"))
+    assert rows(record) == [bar(3_600, 100, 100, 100, 100)]
+
+
+def test_a_quote_from_far_ahead_is_in_the_bar_of_its_cut_and_holds_up_nothing() -> None:
+    cache = a_market()
+    record = watched(cache, "candles:1m:10")
+    close(cache, 0, update("A", last="1", time=START * 1_000_000))
+    close(cache, 5, update("A", last="9", time=(START + FAR) * 1_000_000))
+    close(cache, 10, update("A", last="2", time=(START + 10) * 1_000_000))
+    assert rows(record) == [bar(0, 100, 900, 100, 200, volume=None, count=None)]
+
+
+def test_a_bar_from_far_ahead_is_dropped_and_the_others_stay() -> None:
+    cache = a_market()
+    record = watched(cache, "candles:1m:10")
+    ahead, past = START + FAR // 60 * 60, START - 60
+    close(cache, 0, at(0, "1"), Candle("A", "1m", ahead, 9, 9, 9, 9), Candle("A", "1m", past, 3, 3, 3, 3))
+    close(cache, 10, at(10, "2"))
+    assert rows(record) == [
+        bar(-60, 300, 300, 300, 300, volume=None, count=None),
+        bar(0, 100, 200, 100, 200, volume=2, count=2),
+    ]
 
 
 # Quotes
@@ -290,6 +344,7 @@ def test_within_a_cut_a_bar_replaces_the_prints_before_it_and_is_continued_by_th
         (Candle("A", "1m", START, 1, "0.9", 1, 1), "high: open and close have to lie between low and high"),
         (Candle("A", "1m", START, 1, 2, "1.1", 1), "high: "),
         (Candle("A", "1m", START, 1, 1, 1, 1, -1), "volume: -1: give 0 or more"),
+        (Candle("A", "1m", START, 1, 1, 1, 1, 10**30), "volume: 1000000000000000000000000000000: it is too large"),
         (Candle("A", "1m", START, 1, 1, 1, 1, 1, -1), "trades: -1"),
         (Candle("A", "1m", START, 1, 1, 1, 1, 1, 1.5), "trades: 1.5"),  # type: ignore[arg-type]
     ],
@@ -306,6 +361,7 @@ def test_a_bar_that_cannot_be_is_refused_whole(bad: Candle, text: str) -> None:
 @pytest.mark.parametrize("declared", [True, False])
 def test_bars_of_an_earlier_run_are_there_before_the_first_print_and_go_on(*, declared: bool) -> None:
     cache = LastValueCache("epoch", tables=Tables(periods=("1m",)))
+    cache.time = CLOCK
     instrument = Instrument("A", 2, 0)
     if declared:
         cut(cache, instrument)
@@ -403,8 +459,8 @@ def test_bars_equal_a_naive_reading_of_all_prints(prints: list[tuple[int, int, i
             bars[start] = NaiveBar(start, on_time, amended, found.volume + size)
         cache.publish(at(second, str(price), str(size)))
         if closes:
-            cache.close_cut(5)
-    cache.close_cut(6)
+            cache.close_cut(CLOCK)
+    cache.close_cut(CLOCK)
     for length, bars in naive.items():
         expected = []
         for _, each in sorted(bars.items()):

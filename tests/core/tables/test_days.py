@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.core.tables.books import CANDLES, watched
-from tests.support import cut
+from tests.support import CLOCK, cut
 from ticker.config import Tables
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables.days import Days
@@ -83,6 +83,7 @@ def test_bars_of_several_days_follow_each_other() -> None:
 
 def test_a_bar_of_a_day_may_have_23_hours() -> None:
     cache = LastValueCache("epoch", tables=Tables(periods=("1d",), day="America/New_York"))
+    cache.time = CLOCK
     cut(cache, Instrument("A", 0, 0))
     record = watched(cache, "candles:1d:10")
     times = ["2026-03-08T05:00", "2026-03-09T03:59:59", "2026-03-09T04:00"]

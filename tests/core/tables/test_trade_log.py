@@ -118,6 +118,7 @@ def test_a_late_print_is_a_print_and_brings_no_field() -> None:
         (Trade("A", 1.5, 1), "price"),  # type: ignore[arg-type]
         (Trade("A", "1", "NaN"), "size"),
         (Trade("A", "1", -1), "size"),
+        (Trade("A", "1", 10**30), "size"),
         (Trade("A", "1", 1, "Buy"), "side"),
         (Trade("A", "1", 1, ["buy"]), "side"),  # type: ignore[arg-type]
         (Trade("A", "1", 1, None, 1.5), "time"),  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ class Bars:
     """The bars of one instrument."""
 
     __slots__ = (
+        "_given",
         "_made_since",
         "_quotes",
         "by_period",
@@ -55,6 +56,8 @@ class Bars:
         self._made_since: int | None = None
         """The time of the first bar made of this source, in seconds, if that is a quote."""
         self._quotes: QuoteMove | None = None
+        self._given = False
+        """Whether there are bars from elsewhere whose times nobody has looked at."""
         self.updates = 0
         """Number of prints and corrections, or of changes of a quote."""
 
@@ -73,6 +76,16 @@ class Bars:
                 candles.remove_quotes(candles.period.bounds(self._made_since)[0], cut)
         self.source, self._made_since, self._quotes = source, None, None
         return True
+
+    def drop_after(self, second: int, cut: int) -> None:
+        """Drop bars from elsewhere that begin after this time: all that comes would lie before them."""
+        if not self._given:
+            return
+        self._given = False
+        for candles in self.by_period.values():
+            last = candles.last
+            if last is not None and last > second:
+                candles.remove_after(second, cut)
 
     # Numbers
 
@@ -148,11 +161,13 @@ class Bars:
     def put(self, period: str, row: Rows, scales: tuple[int, int], cut: int) -> None:
         """Add or replace a bar, given at these scales of the wire."""
         self.flush()
+        self._given = True
         self.by_period[period].put(self._at_our_scales(row, scales), cut)
 
     def restore(self, period: str, rows: Iterable[Rows], scales: tuple[int, int], cut: int) -> None:
         """Take in bars of an earlier run, given at these scales of the wire."""
         self.flush()
+        self._given = True
         self.follow(*scales, cut)
         for row in rows:
             self.by_period[period].merge(self._at_our_scales(row, scales), cut)

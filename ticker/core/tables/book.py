@@ -7,15 +7,16 @@ The rules:
    as stale, so that the next complete `Levels` cost only what differs.
 2. Beyond the worst level of a side that its feed gave only so deep, or from which levels had to be dropped
    (`MAX_LEVELS`), nothing is known, and nothing is shown, wherever the market moves.
-3. A change that cannot be read leaves a book that cannot be known: it is stale, with the reason `bad_data`.
+3. Levels that cannot be read, or are more than `MAX_LEVELS` of a side, leave a book that cannot be known: it is stale,
+   with the reason `bad_data`. Those of another feed than the one that gave the book do nothing to it.
 4. A book whose best bid is not below its best ask for longer than `CROSSED_SECONDS` is stale until that ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from ticker.config import CROSSED_SECONDS
+from ticker.config import CROSSED_SECONDS, MAX_LEVELS
 from ticker.core.record import Source
 from ticker.core.tables.book_side import BookSide
 from ticker.core.tables.book_view import BookView
@@ -83,9 +84,12 @@ class Book:
         if not levels.complete:
             self._expect(levels, source)
         try:
+            _check_sides(levels)
             depth = _depth_of(levels)
             bids, asks = self._read(levels)
         except BadPublication as error:
+            if self.known and source is not self.source:
+                raise BadPublication(f"{levels.symbol}: {error}", "unreadable levels") from None
             self.outdate(Reason.BAD_DATA)
             return f"{levels.symbol}: {error}"
         if levels.complete:
@@ -180,6 +184,15 @@ def unknown_book(levels: Levels) -> BadPublication:
     """Return the error for changes that have no effect, because the levels that they change are not known."""
     text = f"{levels.symbol}: changed levels of a book that is not known: publish complete Levels first"
     return BadPublication(text, "levels of an unknown book")
+
+
+def _check_sides(levels: Levels) -> None:
+    sides: tuple[object, object] = levels.bids, levels.asks
+    for side in sides:
+        if not isinstance(side, Sequence) or isinstance(side, str):
+            raise BadPublication("bids and asks are sequences of pairs, price and size")
+        if len(side) > MAX_LEVELS:
+            raise BadPublication(f"{len(side)} levels of a side: give the best {MAX_LEVELS}, and that as the depth")
 
 
 def _depth_of(levels: Levels) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ticker.core.tables.periods import Period
+from ticker.core.tables.trade_log import too_large
 from ticker.errors import BadPublication
 from ticker.market import Candle, Rows
 from ticker.numbers import MAX_INTEGER, MAX_SCALE, parse_decimal, scaled_number
@@ -27,6 +28,8 @@ def read_candle(candle: Candle, period: Period) -> ReadCandle:
     volume = None if candle.volume is None else _number(candle, "volume")
     if volume is not None and volume[0] < 0:
         raise refused(candle, "volume", f"{shown(candle.volume)}: give 0 or more, or None")
+    if volume is not None and too_large(*volume):
+        raise refused(candle, "volume", f"{shown(candle.volume)}: it is too large")
     count = candle.trades
     if count is not None and (type(count) is not int or not 0 <= count <= MAX_INTEGER):
         raise refused(candle, "trades", f"{shown(count)}: give their number, or None")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ticker.config import Tables
+from ticker.config import AHEAD_SECONDS, Tables
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import MADE_OF_TRADES, Bars, Parsed
@@ -24,6 +24,9 @@ from ticker.texts import shown
 
 _OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
 """States of an instrument that its book shows as well, where it is current itself."""
+
+
+_AHEAD_US = AHEAD_SECONDS * 1_000_000
 
 
 class TableConfig:
@@ -251,6 +254,7 @@ class InstrumentTables:
 
     def _settle_bars(self, bars: Bars, cut: int, time: int) -> None:
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
+        bars.drop_after(time // 1_000_000 + AHEAD_SECONDS, cut)
         self._fold_prints(bars, cut, time)
         if self.watched:
             bars.flush()
@@ -259,7 +263,9 @@ class InstrumentTables:
         """Bring prints into the bars; without the time of the cut, those wait that have none of their own."""
         waiting = []
         for fold in self._folds:
-            its_time = time if fold.time is None else fold.time
+            its_time = fold.time
+            if its_time is None or (time is not None and fold.former is None and its_time > time + _AHEAD_US):
+                its_time = time
             if its_time is None:
                 waiting.append(fold)
             elif fold.former is None:
@@ -274,14 +280,14 @@ class InstrumentTables:
             if candles.settle(keep=self._agenda.keep_bars):
                 self._agenda.with_bars.add(self.record.id)
 
-    def outdate_book(self, source: Source, reason: object) -> bool:
-        """The book is not current, if it is this feed's; return whether it was."""
+    def outdate_book(self, source: Source, reason: object) -> str | None:
+        """The book is not current, if it is this feed's; return the reason that is shown then, None if it is not."""
         book = self.book
         if book is None or book.source is not source or not book.updates:
-            return False
+            return None
         self._agenda.due.add(self.record.id)
         book.outdate(reason)
-        return True
+        return book.reason
 
     def withdraw_book(self) -> None:
         """Nothing is known of the book any more."""

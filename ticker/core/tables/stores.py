@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from ticker.config import Tables
+from ticker.config import AHEAD_SECONDS, Tables
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars
@@ -13,7 +13,7 @@ from ticker.core.tables.instrument_tables import Agenda, InstrumentTables, Table
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import BadPublication, count_cause
-from ticker.market import Candle, Field, Levels, Reason, Rows, Trade, plain
+from ticker.market import Candle, Field, Levels, Reason, Rows, Trade
 from ticker.protocol.tables import TableName
 
 LAST, TIME = int(Field.LAST), int(Field.TIME)
@@ -159,6 +159,8 @@ class TableStores:
             if record.changed_at.get(TIME) == cut:
                 given = values[TIME]
                 second = given // 1_000_000 if isinstance(given, int) else now
+                if second > now + AHEAD_SECONDS:
+                    second = now
             if not quotes.take(second, record.price_scale, cut, of_last=last is not None):
                 self._begin_bar(record, quotes, second, cut)
             if agenda.keep_bars:
@@ -229,8 +231,9 @@ class TableStores:
     def mark_stale(self, record: Record, source: Source, reason: object) -> None:
         """What this feed gave of the instrument's book is not current any more."""
         tables = self._of.get(record.id)
-        if tables is not None and tables.outdate_book(source, reason):
-            self._count_stale(plain(reason))
+        shown = None if tables is None else tables.outdate_book(source, reason)
+        if shown is not None:
+            self._count_stale(shown)
 
     def withdraw(self, record: Record) -> None:
         """Nothing is known of the instrument's book any more."""
@@ -238,5 +241,5 @@ class TableStores:
         if tables is not None:
             tables.withdraw_book()
 
-    def _count_stale(self, reason: object) -> None:
+    def _count_stale(self, reason: str) -> None:
         count_cause(self.stale_causes, str(reason))

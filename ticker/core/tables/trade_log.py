@@ -4,7 +4,8 @@ The rules:
 
 1. Prints are numbered from 1 without a gap, so a client that skipped some sees how many from their numbers.
 2. A print with the venue's id of one that is kept corrects its row, which keeps its number; a size of 0 busts it.
-3. A print without a time has that of its cut.
+3. A print without a time has that of its cut. One from more than `AHEAD_SECONDS` after its cut does not make later ones
+   late.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from ticker.config import AHEAD_SECONDS
 from ticker.core.tables.compact_rows import CompactRows
 from ticker.errors import BadPublication
 from ticker.market import MAX_TEXT, Field, Rows, Side, Trade, is_text, plain
@@ -20,6 +22,8 @@ from ticker.protocol.tables import BUY, COLUMNS, SELL
 from ticker.texts import shown
 
 _PRICE, _SIZE, _TIME = (COLUMNS[Field.TRADES].index(name) for name in ("price", "size", "time"))
+_LARGEST = 30
+"""A size has at most so many digits before the decimal point: bars have sums of them."""
 _SIDES = {None: None, str(Side.BUY): BUY, str(Side.SELL): SELL}
 
 
@@ -94,7 +98,7 @@ class TradeLog:
         return time, (size, self.size_scale) if isinstance(size, int) else parse_decimal(size)
 
     def settle(self, time: int, cut: int) -> None:
-        """Give the prints without a time that of their cut."""
+        """Give the prints without a time that of their cut; none is newer than that can be."""
         for number in self._untimed:
             row = self._rows.get(number)
             if row is not None and row[_TIME] is None:
@@ -103,6 +107,8 @@ class TradeLog:
         if self._untimed:
             self.newest = time if self.newest is None else max(time, self.newest)
             self._untimed.clear()
+        if self.highest_changed and self.newest is not None and self.newest > time + AHEAD_SECONDS * 1_000_000:
+            self.newest = time
 
     def changes_since(self, cut: int, count: int) -> tuple[Rows, int]:
         """Return those of the latest `count` rows that changed after a cut, and their number."""
@@ -141,6 +147,8 @@ def read_trade(trade: Trade) -> Print:
     price, size = (_number(symbol, name, getattr(trade, name)) for name in ("price", "size"))
     if size[0] < 0:
         raise _refused(symbol, "size", f"{shown(trade.size)}: give 0 or more")
+    if too_large(*size):
+        raise _refused(symbol, "size", f"{shown(trade.size)}: give less than 10 to the power of {_LARGEST}")
     side = plain(trade.side)
     if type(side) not in (str, type(None)) or side not in _SIDES:
         raise _refused(symbol, "side", f"{shown(trade.side)}: give buy, sell or None")
@@ -153,6 +161,12 @@ def read_trade(trade: Trade) -> Print:
     elif venue_id is not None and type(venue_id) is not int and not is_text(venue_id):
         raise _refused(symbol, "id", f"{shown(venue_id)}: give an int, or a printable text, or None")
     return Print(price, size, _SIDES[side], time, venue_id)
+
+
+def too_large(digits: int, places: int) -> bool:
+    """Return whether a size is so large that the sum of many would not be a number of the wire (`MAX_DIGITS`)."""
+    limit: int = 10 ** (_LARGEST + places)
+    return digits >= limit
 
 
 def _number(symbol: str, name: str, value: object) -> tuple[int, int]:
