@@ -183,6 +183,21 @@ def test_what_an_unsubscribe_takes_away_is_said_before_its_reply_also_to_a_full_
     assert removed.ids == [table(talk, "A book:10").id]
 
 
+@pytest.mark.parametrize(("given_up", "left", "stays"), [("*", 0, 1), ("A book:10", 1, 0)])
+def test_of_everything_and_a_table_either_can_be_given_up_alone(given_up: str, left: int, stays: int) -> None:
+    talk = Talk(books("A"))
+    codes(talk, "subscribe", "*", "A book:10")
+    talk.sink.take()
+    codes(talk, "unsubscribe", given_up)
+    (removed,) = talk.sink.take()
+    assert isinstance(removed, Removed)
+    assert list(removed.ids) == [left]
+    publish(talk, update("A", bid="1.00"), Levels("A", [("1.00", 8)], []))
+    (delta,) = talk.sink.take()
+    assert isinstance(delta, Delta)
+    assert delta.changes[::2] == [stays]
+
+
 def test_a_resume_says_what_only_forgotten_names_had() -> None:
     talk = Talk(books("A", "B"))
     cursor = talk.cache.cut
