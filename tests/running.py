@@ -18,7 +18,9 @@ import pytest
 TESTS = Path(__file__).parent
 UNTRACED = (
     "core/test_invariant.py",
+    "core/tables/test_recorded_depth.py",
     "hostile",
+    "mutants",
     "simulation",
     "stranger",
     "web",

@@ -11,7 +11,7 @@ from ticker.client.session import ClientSession
 from ticker.client.table_state import TableState
 from ticker.config import Limits
 from ticker.core.hub import Hub
-from ticker.core.session import ServerSession, Terms
+from ticker.core.session import NotUpToDate, ServerSession, Terms
 from ticker.protocol.wire import Encoding
 
 
@@ -80,6 +80,8 @@ class Client:
         self.pipe = Pipe()
         self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
         self.server = ServerSession(world.hub, self.subscriber, "s", Terms(Limits()))
+        self.requests: list[bytes | str] = []
+        """Those that the server has not carried out."""
         self.unsent_answers: list[bytes] = []
         self.welcomed = False
         self.last_cut = 0
@@ -112,8 +114,13 @@ class Client:
         """Send the pending requests; the server answers each before it takes the next."""
         if not self.welcomed or self.unsent_answers:
             return
-        for payload in self.session.requests():
-            answer = self.server.receive(payload, self.world.now)
+        self.requests += self.session.requests()
+        while self.requests:
+            try:
+                answer = self.server.receive(self.requests[0], self.world.now)
+            except NotUpToDate:
+                return  # carried out again once the socket has taken everything
+            del self.requests[0]
             assert answer.close is None
             self.unsent_answers.append(answer.frame)
             self.progress()

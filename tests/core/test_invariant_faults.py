@@ -1,4 +1,4 @@
-"""tests/core/test_invariant.py finds each of these planted faults of tables."""
+"""tests/core/test_invariant.py finds each of these planted faults of tables: `pytest -m planted`, some minutes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.core.test_invariant import World
 from tests.table_faults import TABLE_FAULTS
+
+pytestmark = pytest.mark.planted
 
 FOUND_WITHIN = 3000
 """Examples; the rarest fault takes some hundreds."""
