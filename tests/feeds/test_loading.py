@@ -191,8 +191,9 @@ def test_an_unknown_name_is_told_the_names_there_are() -> None:
 
 
 def test_an_unknown_option_is_told_the_options_with_their_types(venue: str) -> None:
-    assert "its options are symbols: str | None, rate: float, seed: int, faults: bool | None" in refusal(
-        "simulated?speed=1"
+    assert (
+        "its options are symbols: str | None, rate: float, seed: int, depth: int, past: int, faults: bool | None"
+        in refusal("simulated?speed=1")
     )
     assert "limit: int | None" in refusal(f"{venue}:Venue?uri=x")
     assert "it has no options" in refusal(f"{venue}:Plain?url=x")

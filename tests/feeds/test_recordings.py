@@ -44,5 +44,6 @@ def test_a_recording_is_played_with_no_value_refused(path: str, kind: str | None
                     count += 1
                     assert not cache.publish(publication), publication
                 cache.close_cut(time)
-    assert not feed.skipped
+    # A recording has one REST snapshot. In this one the market moves beyond it: the book is then not known any more.
+    assert feed.skipped == ({"book_no_data": 1} if "spot-btcusdt" in path else {})
     assert count or any(quiet in path for quiet in QUIET), "something of it is played"

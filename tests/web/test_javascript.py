@@ -161,7 +161,7 @@ PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
     st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
     | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())
-    | st.tuples(st.just(14), st.sampled_from([*Status, "auction"]) | st.none())
+    | st.tuples(st.just(14), st.sampled_from([*Status]) | st.none())
     | st.tuples(st.just(15), TEXTS | st.none())
     | st.tuples(st.sampled_from(UNKNOWN), INTEGERS | TEXTS | st.none() | st.lists(INTEGERS, max_size=3))
     | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none() | st.tuples(PLAIN).map(list)),
@@ -179,7 +179,7 @@ def rows(*columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 LEVELS = rows(NUMBER, NUMBER | st.none())
-STATUSES = st.sampled_from([*Status, "auction"])
+STATUSES = st.sampled_from([*Status])
 WHOLE = rows(NUMBER, NUMBER)
 BOOKS = st.fixed_dictionaries({}, optional={16: WHOLE | st.none(), 17: WHOLE, 14: STATUSES})
 TABLES = {

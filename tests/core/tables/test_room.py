@@ -44,12 +44,14 @@ def test_prints_without_room_still_bring_the_last_price() -> None:
 
 def test_quotes_without_room_make_no_bars_and_go_on() -> None:
     cache = full()
+    cache.keep_changed_bars()
     for number in range(3):
         cut(cache, update("B", bid=f"1.0{number}"))
     record = cache.instrument("B")
     assert record is not None
     assert record.values[1] == 102
     assert cache.candles_of("B", "1m") is None
+    assert list(cache.take_changed_bars(10)) == [[]]
     assert cache.tables.left_out == 1
 
 

@@ -163,6 +163,8 @@ class TableStores:
                     second = now
             if not quotes.take(second, record.price_scale, cut, of_last=last is not None):
                 self._begin_bar(record, quotes, second, cut)
+                if record.quotes is None:
+                    continue
             if agenda.keep_bars:
                 agenda.with_bars.add(record.id)
             if record.id in agenda.watched:
