@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.core.tables.books import CANDLES, STATUS, Ladder, TableCopy, watched
-from tests.support import cut, market
+from tests.support import CLOCK, cut, market
 from ticker.market import Instrument, Levels, Stale, Trade
 
 RECORDINGS = os.environ.get("TICKER_RECORDINGS")
@@ -86,6 +86,7 @@ def test_copies_of_any_temper_equal_an_independent_reading_of_recorded_depth(nam
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 def test_recorded_prints_make_the_bars_that_a_plain_reading_makes() -> None:
     cache = market(Instrument("A", 2, 0))
+    cache.time = CLOCK
     record = watched(cache, "candles:1m:100")
     bars: dict[int, list[Decimal]] = {}
     count = 0
