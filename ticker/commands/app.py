@@ -8,17 +8,9 @@ from importlib import metadata
 
 from cyclopts import App, CycloptsError
 
-from ticker.commands.export import export
-from ticker.commands.feeds import feeds_app
-from ticker.commands.history import history_app
-from ticker.commands.record import record
-from ticker.commands.serve import serve
 from ticker.commands.signals import unwinding_on_signals
 from ticker.commands.streams import discard_stdout
-from ticker.commands.tokens import token_app
-from ticker.commands.watch import watch
 from ticker.errors import ConfigError, ConnectionFailed
-from ticker.net.clocks import on_running_clock
 from ticker.texts import printable
 
 app = App(
@@ -29,15 +21,24 @@ app = App(
     backend="trio",
     result_action="return_value",
 )
-for lasting in (serve, watch, record):
-    app.command(on_running_clock(lasting))
-for command in (export, history_app, feeds_app, token_app):
-    app.command(command)
+COMMANDS = {
+    "serve": "ticker.commands.serve:command",
+    "watch": "ticker.commands.watch:command",
+    "record": "ticker.commands.record:command",
+    "export": "ticker.commands.export:export",
+    "history": "ticker.commands.history:history_app",
+    "feeds": "ticker.commands.feeds:feeds_app",
+    "token": "ticker.commands.tokens:token_app",
+}
+"""Where each command is. Only the one that runs is imported: all of them take a second."""
+for _name, _place in COMMANDS.items():
+    app.command(_place, name=_name)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command to its end, with all of its output written; return its exit code."""
     code = 0
+    _import(arguments)
     try:
         with unwinding_on_signals():
             result = app(arguments, exit_on_error=False, print_error=False)
@@ -52,6 +53,14 @@ def run(arguments: Sequence[str]) -> int:
         discard_stdout()
         code = 1 if group.subgroup(BrokenPipeError) is not None else _print_error(group, 1)
     return code
+
+
+def _import(arguments: Sequence[str]) -> None:
+    """Import the command to run, or all of them for help: a signal within an import has to end the process at once."""
+    chosen = arguments[0] if arguments else ""
+    if chosen not in app.version_flags:
+        for name in [chosen] if chosen in COMMANDS else COMMANDS:
+            app[name]
 
 
 def _print_error(group: BaseExceptionGroup[Exception], code: int) -> int:

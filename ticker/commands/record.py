@@ -22,6 +22,7 @@ from ticker.commands.recorder import Tally, record_feed, record_service
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.watch import event_text
 from ticker.errors import ConfigError
+from ticker.net.clocks import on_running_clock
 from ticker_feeds.loading import load_feed
 from ticker_feeds.recordings import CaptureWriter
 
@@ -74,6 +75,9 @@ async def record(  # noqa: PLR0913  # one parameter per flag
             # Opened within, so that no signal leaves it behind empty.
             writer = CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000)))
             await _record_to(writer, record_source)
+
+
+command = on_running_clock(record)
 
 
 async def _record_to(writer: CaptureWriter, record_source: Callable[[Tally], Awaitable[None]]) -> None:

@@ -18,6 +18,7 @@ from ticker.commands.settings import load_config
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import announce, write_stdout_later
 from ticker.config import Config, TlsFiles, Tokens
+from ticker.net.clocks import on_running_clock
 from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
 
@@ -95,6 +96,9 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     configure_logging(settings.log_format)
     tune_memory()
     await _run_until_stopped(settings)
+
+
+command = on_running_clock(serve)
 
 
 async def _run_until_stopped(settings: Config) -> None:

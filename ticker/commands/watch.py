@@ -26,6 +26,7 @@ from ticker.commands.screen import Present, Screen
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
 from ticker.errors import ConfigError
+from ticker.net.clocks import on_running_clock
 from ticker.texts import printable
 
 REDRAW_SECONDS = 0.1
@@ -72,6 +73,9 @@ async def watch(
             await follow(
                 symbols, partial(connect, url, ca=ca, token=token_reader(token_file), interval_ms=interval), url
             )
+
+
+command = on_running_clock(watch)
 
 
 class _Connect(Protocol):
