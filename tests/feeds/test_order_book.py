@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ticker.market import Levels
+from ticker.core.last_value import LastValueCache
+from ticker.market import Instrument, Levels, Rows
 from ticker_feeds.venues import BadMessage, OrderBook
 from ticker_feeds.venues.order_book import ENOUGH, PLACES, checksum_text, scaled
 
@@ -69,11 +70,28 @@ def test_beyond_the_worst_level_of_a_snapshot_that_is_not_all_nothing_is_known()
     )
     # The worst level that is known goes: what lies beyond it is as unknown as before.
     book.change([("98", "0"), ("97.9", "1")], [])
-    assert book.complete("A") == Levels(
-        "A", [("100", "3"), ("99", "1")], [("101", "1"), ("500", "1")], complete=True, depth=2
-    )
+    assert [price for price, _ in book.top(9)[0]] == [100 * ONE, 99 * ONE]
     book.change([("99", "0"), ("98.5", "1"), ("98.4", "1")], [])
     assert book.complete("A").depth == 3
+
+
+def test_a_book_that_is_stated_again_ends_for_both_sides_where_the_service_has_its_end() -> None:
+    book = OrderBook([("9", "1"), ("8", "1"), ("6", "1")], [("11", "1"), ("13", "1")], 3)
+    cache = LastValueCache("epoch")
+    cache.publish(Instrument("A", 0, 0))
+
+    def served(levels: Levels) -> tuple[Rows, Rows]:
+        cache.publish(levels)
+        found = cache.book_of("A")
+        assert found is not None
+        return found.top(10)
+
+    known = book.change([("6", "0")], [])
+    assert served(book.complete("A")) == ([9, 1, 8, 1], [11, 1, 13, 1]), "two bids of three are known, and all asks"
+    assert known == ([("6", "0")], [])
+    known = book.change([("7", "1")], [("12", "2"), ("14", "1")])
+    assert known == ([], [("12", "2")])
+    assert served(Levels("A", *known)) == ([9, 1, 8, 1], [11, 1, 12, 2, 13, 1])
 
 
 def test_a_side_that_the_venue_gave_whole_is_never_short_and_one_with_an_edge_is() -> None:

@@ -112,6 +112,10 @@ class _Side:
         del self._keys[depth:]
         return [(self._price(key), 0) for key in gone]
 
+    def end(self) -> None:
+        """Nothing is known beyond the worst level any more."""
+        self.edge = self._keys[-1]
+
     def levels(self) -> list[Level]:
         return [(self._price(key), self._sizes[key]) for key in self._keys]
 
@@ -166,9 +170,16 @@ class OrderBook:
         return self._bids.top(count), self._asks.top(count)
 
     def complete(self, symbol: str) -> Levels:
-        """Return all that is known as a publication."""
+        """Return all that is known as a publication.
+
+        It has one depth for both sides. A side with so many levels ends for the service with the worst of them, so from
+        now on it does here as well: levels beyond would be known here alone, and missing there without a sign.
+        """
         sides = (self._bids, self._asks)
         depth = min((len(side) for side in sides if side.edge != math.inf), default=None)
+        for side in sides:
+            if depth is not None and len(side) >= depth:
+                side.end()
         return Levels(symbol, self._bids.levels(), self._asks.levels(), complete=True, depth=depth)
 
     @property
