@@ -117,6 +117,9 @@ def test_values_that_are_none_are_left_out(connection: sqlite3.Connection) -> No
         (("2", "'12e5'", "1", "1"), ("2", "1", "1.5", "1"), ("99", "1", "1", "1"), ("2", "1", "1", "'x'"))
     ):
         connection.execute(made.format(start + 100, *values))
+    made = "INSERT INTO bars SELECT series, {}, 2, 0, 1, 1, 1, 1, {}, {} FROM open_bars"
+    for start, sums in enumerate((("-1", "1"), ("1", "-1"), ("1", str(2**53 - 1)), ("NULL", "-1"))):
+        connection.execute(made.format(start + 1, *sums))
     assert starts(connection) == [0, 60]
 
 

@@ -118,6 +118,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "zeros": lambda path: _overwrite(path, 4_096, bytes(path.stat().st_size - 4_096)),
     "other tables": lambda path: _execute(path, "DROP TABLE open_bars"),
     "a trigger": lambda path: _execute(path, "CREATE TRIGGER t AFTER INSERT ON bars BEGIN DELETE FROM bars; END"),
+    "a schema that is no text": lambda path: _overwrite(path, path.read_bytes().index(b"symbol TEXT"), b"\xd5"),
+    "a symbol that is no text": lambda path: _execute(path, "UPDATE series SET symbol = x'41'"),
+    "a symbol that is not UTF-8": lambda path: _execute(path, "UPDATE series SET symbol = CAST(x'ff' AS TEXT)"),
+    "a period that is none": lambda path: _execute(path, "UPDATE series SET period = 'm'"),
+    "an open bar without a start": lambda path: _execute(path, "UPDATE open_bars SET start = NULL"),
     "an older version": lambda path: _execute(path, "PRAGMA user_version = 0"),
 }
 
@@ -173,6 +178,18 @@ def test_damage_that_shows_later_is_a_fault_and_the_file_can_be_moved_then(file:
     again.move_aside(found.value)
     again.write([bar(0)], NOW)
     assert starts(again) == [0]
+    again.close()
+
+
+def test_a_bar_whose_text_is_not_utf_8_is_damage(file: HistoryFile, path: Path) -> None:
+    file.write([bar(0), bar(60)], NOW)
+    file.close()
+    _execute(path, "UPDATE bars SET high = CAST(x'31ff' AS TEXT)")
+    again = opened(path)
+    with pytest.raises(HistoryFault) as found:
+        again.latest(again.series(), 9)
+    assert found.value.cause is FaultCause.DAMAGED
+    assert str(found.value).isprintable()
     again.close()
 
 

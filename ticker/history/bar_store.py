@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ticker.history.database import number, transaction
-from ticker.market import Cell
+from ticker.market import MAX_TRADES, Cell
 from ticker.numbers import MAX_INTEGER, MAX_SCALE, is_plain_decimal, rescaled_number
 
 ChangedBar: TypeAlias = tuple[str, str, int, int, Sequence[Cell]]
@@ -21,6 +22,7 @@ StoredBar: TypeAlias = tuple[int, int, int, Cell, Cell, Cell, Cell, Cell, Cell]
 """The same without the series."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_PERIOD = re.compile(r"[1-9][0-9]{0,3}[smhd]")
 
 COLUMNS = "start, price_scale, size_scale, open, high, low, close, volume, count"
 """Those of a `StoredBar`."""
@@ -60,9 +62,13 @@ def seconds_of(period: str) -> int:
 
 
 def all_series(connection: sqlite3.Connection) -> list[Series]:
-    """Return the symbols and periods in the file, by symbol."""
+    """Return the symbols and periods in the file, by symbol. Raises `sqlite3.DatabaseError` for one that cannot be."""
     found = connection.execute("SELECT number, symbol, period, day FROM series ORDER BY symbol, period, day")
-    return [Series(*each) for each in found.fetchall()]
+    series = [Series(*each) for each in found.fetchall()]
+    for each in series:
+        if not all(type(text) is str for text in each[1:]) or _PERIOD.fullmatch(each.period) is None:
+            raise sqlite3.DatabaseError(f"series {each.number}: its symbol, period or day cannot be one")
+    return series
 
 
 def find_series(connection: sqlite3.Connection, symbol: str, period: str, day: str) -> Series | None:
@@ -157,6 +163,8 @@ class BarStore:
         series = all_series(self._connection)
         self._numbers = {(each.symbol, each.period, each.day): each.number for each in series}
         self._open = dict[int, int](self._connection.execute("SELECT series, start FROM open_bars").fetchall())
+        if not all(type(start) is int for start in self._open.values()):
+            raise sqlite3.DatabaseError("an open bar without a start")
 
     def _write(self, bars: Iterable[ChangedBar]) -> int:
         by_series: dict[int, list[_Stored]] = {}
@@ -220,6 +228,8 @@ def is_usable(row: Sequence[Any]) -> bool:
             and 0 <= size_scale <= MAX_SCALE
             and min(row) >= -MAX_INTEGER
             and max(row) <= MAX_INTEGER
+            and volume >= 0
+            and 0 <= count <= MAX_TRADES
         )
     return (
         type(start) is int
@@ -230,7 +240,7 @@ def is_usable(row: Sequence[Any]) -> bool:
         and 0 <= size_scale <= MAX_SCALE
         and all(_is_number(price) for price in prices)
         and (volume is None or _is_number(volume))
-        and (count is None or (type(count) is int and abs(count) <= MAX_INTEGER))
+        and (count is None or (type(count) is int and 0 <= count <= MAX_TRADES))
     )
 
 

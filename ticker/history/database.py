@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ticker.config import HISTORY_BUSY_SECONDS
 from ticker.errors import FaultCause, HistoryFault
+from ticker.texts import printable
 
 VERSION = 1
 """The schema's version, as `user_version` in the file; a file of a later one is not touched."""
@@ -81,14 +82,21 @@ def faults(path: Path) -> Iterator[None]:
     """Raise the errors of SQLite and the system as `HistoryFault`."""
     try:
         yield
+    except UnicodeDecodeError as error:  # the text of an error, or of the schema
+        raise HistoryFault(FaultCause.DAMAGED, f"{path}: a text that is not UTF-8") from error
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0)
-        cause = _CAUSES.get(code & 0xFF, FaultCause.UNUSABLE)
-        if code == sqlite3.SQLITE_IOERR_SHORT_READ:
-            cause = FaultCause.DAMAGED
-        raise HistoryFault(cause, f"{path}: {error}") from error
+        raise HistoryFault(_cause(error), f"{path}: {printable(str(error))}") from error
     except OSError as error:
         raise HistoryFault(FaultCause.UNUSABLE, f"{error.filename or path}: {error.strerror}") from error
+
+
+def _cause(error: sqlite3.Error) -> FaultCause:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # one that is not SQLite's: a value that cannot be, in a file that it could read
+        return FaultCause.DAMAGED
+    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
+        return FaultCause.DAMAGED
+    return _CAUSES.get(code & 0xFF, FaultCause.UNUSABLE)
 
 
 @contextmanager
