@@ -301,11 +301,15 @@ class Trade(NamedTuple):
     id: int | str | None = None
 
 
+MAX_TRADES = 10**15
+"""The most trades of a bar that a feed gives: those that continue it are counted as well."""
+
+
 class Candle(NamedTuple):
     """A bar of the past, for the time before the first trade that this service has seen; it replaces what is there.
 
     `period` is `1m`, `5m`, `1h`, `1d` or another one of the service's; `start` is the bar's start in seconds since 1970
-    UTC.
+    UTC. `trades` is their number, up to `MAX_TRADES`.
     """
 
     symbol: str

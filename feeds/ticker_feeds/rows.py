@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 
 from ticker.errors import BadPublication
-from ticker.market import Candle, Levels, Side, Trade, is_text
+from ticker.market import MAX_TRADES, Candle, Levels, Side, Trade, is_text
 from ticker.numbers import MAX_INTEGER, parse_decimal
 from ticker.texts import shown
 
@@ -71,8 +71,8 @@ def check_candle(candle: Candle) -> None:
     if candle.volume is not None:
         _size("volume", candle.volume, "leave it out if it is not known")
     trades: object = candle.trades
-    if trades is not None and (type(trades) is not int or not 0 <= trades <= MAX_INTEGER):
-        raise BadPublication(f"trades {shown(trades)}: give a whole number, 0 or more, or leave it out")
+    if trades is not None and (type(trades) is not int or not 0 <= trades <= MAX_TRADES):
+        raise BadPublication(f"trades {shown(trades)}: give a whole number, 0 to {MAX_TRADES}, or leave it out")
 
 
 def start_step(period: object) -> int:

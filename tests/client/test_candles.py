@@ -98,6 +98,15 @@ async def test_a_late_trade_brings_a_closed_bar_again() -> None:
     assert closes(await ready(reader, 9)) == [(60, 99, True), (120, 98, True)]
 
 
+async def test_bars_from_before_1970_are_bars() -> None:
+    talk = Talk()
+    reader = opened(talk, [*bar(-120), *bar(-60), *bar(0)], 30)
+    assert [each.start for each in reader.bars] == [at(-120), at(-60), at(0)]
+    assert [each.start for each in await ready(reader, 9)] == [at(-120), at(-60)]
+    talk.change(9, {CANDLES: bar(-60, 98)}, 31 * SECOND)
+    assert closes(await ready(reader, 9)) == [(-60, 98, True)]
+
+
 async def test_a_service_that_starts_anew_brings_no_bar_again_that_is_the_same() -> None:
     talk = Talk()
     reader = opened(talk, [*bar(60), *bar(120)], 125)

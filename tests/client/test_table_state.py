@@ -183,7 +183,7 @@ def test_what_no_trade_has_is_refused(row: list[Cell]) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        bar(-60),
+        bar(-(10**12)),
         bar(10**12),
         bar(60, open=None),
         bar(60, count=-1),

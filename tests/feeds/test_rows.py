@@ -93,7 +93,8 @@ def test_bad_trades_are_named_with_their_field(bad: Trade, text: str) -> None:
         (bar(high=2.5), "high: 2.5 is a float"),
         (bar(high="1.99"), "high 1.99 and low 1: open 1 and close 2 lie between them"),
         (bar(volume=-1), "volume -1: a size is not negative"),
-        (bar(trades="1"), "trades '1': give a whole number, 0 or more"),
+        (bar(trades="1"), "trades '1': give a whole number, 0 to 1000000000000000"),
+        (bar(trades=10**15 + 1), "trades 1000000000000001: give a whole number"),
         (bar(trades=-1), "trades -1: give a whole number"),
     ],
 )

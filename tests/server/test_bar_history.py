@@ -237,6 +237,8 @@ async def test_a_file_that_cannot_be_read_for_a_moment_gets_503(path: Path) -> N
         ("symbol=A&period=2m", 400, "period=2m: there are 1m, 5m, 1h, 1d"),
         ("symbol=A&period=1m&count=2001", 400, "count=2001: give a number from 1 to 2000"),
         ("symbol=A&period=1m&before=now", 400, "before=now: give a time in seconds since 1970 UTC"),
+        ("symbol=A&period=1m&before=--1", 400, "before=--1: give a time in seconds since 1970 UTC"),
+        ("symbol=NOPE&period=1m&before=-60", 404, "there is no such table of 'NOPE'; /v1/instruments has the symbols"),
         ("symbol=A&period=1m&from=1", 400, "unknown key 'from' in the query; there are before, count, period, symbol"),
         ("symbol=NOPE&period=1m", 404, "there is no such table of 'NOPE'; /v1/instruments has the symbols"),
     ],

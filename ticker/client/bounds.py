@@ -28,7 +28,7 @@ MAX_ROWS = 4_000_000
 """Rows for which the tables of a copy have room, together."""
 
 MAX_START = 10**11
-"""The latest start of a bar, in seconds since 1970 UTC: what lies beyond has no date."""
+"""The most seconds between the start of a bar and 1970 UTC, before or after: what lies beyond has no date."""
 
 MAX_FIELD_NAME = 32
 """Characters of the name of a feed's own field."""

@@ -6,6 +6,7 @@ reader costs a copy of the table, however much has happened meanwhile.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, cast
 
 from ticker.client.rows import Row, TableValues
@@ -92,7 +93,7 @@ class GivenLog:
         self._field = field
         self._definition: Definition | None = None
         self._rows: RowsByKey = {}
-        self._first = 0
+        self._first: float = -math.inf
         """The lowest key that can be owed: those before it were not asked for."""
         self._last: int | None = None
         self._begun = False
@@ -110,7 +111,7 @@ class GivenLog:
         if self._definition is not None and self._definition is not definition:
             given = rescaled(self._field, given, self._definition, definition)
         if run != self._run and self._last is not None and all(rows.get(key) != row for key, row in given.items()):
-            self._restarted, given, self._last, self._first = True, {}, None, 0
+            self._restarted, given, self._last, self._first = True, {}, None, -math.inf
         self._rows, self._definition, self._run = dict(rows), definition, run
         keys = sorted(cast("dict[int, Row]", rows))
         if not self._begun:

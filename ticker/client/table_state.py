@@ -218,7 +218,7 @@ def _is_natural_or_nil(cell: Any) -> bool:  # noqa: ANN401
 
 
 def _is_start(cell: Any) -> bool:  # noqa: ANN401
-    return type(cell) is int and 0 <= cell <= MAX_START
+    return type(cell) is int and -MAX_START <= cell <= MAX_START
 
 
 def _is_side(cell: Any) -> bool:  # noqa: ANN401

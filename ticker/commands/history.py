@@ -82,7 +82,7 @@ def export(  # noqa: PLR0913  # one parameter per flag
         Replace files that exist.
     """
     check_outputs(parquet, csv, force=force)
-    span = Span(_seconds("--from", from_, 0), _seconds("--to", to, MAX_INTEGER))
+    span = Span(_seconds("--from", from_, -MAX_INTEGER), _seconds("--to", to, MAX_INTEGER))
     if span.start >= span.end:
         raise ConfigError("--from is not before --to: there is no time between them")
     path = file if file is not None else history_path(History())

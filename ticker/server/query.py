@@ -54,7 +54,8 @@ def parse_time(query: Query, key: str) -> int:
     text = query.get(key)
     if text is None:
         return MAX_INTEGER
-    if not (text.isascii() and text.isdigit() and len(text) <= 11):
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 11):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{key}={text[:MAX_SYMBOL]}: give a time in seconds since 1970 UTC")
     return int(text)
 

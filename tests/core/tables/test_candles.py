@@ -346,6 +346,7 @@ def test_within_a_cut_a_bar_replaces_the_prints_before_it_and_is_continued_by_th
         (Candle("A", "1m", START, 1, 1, 1, 1, -1), "volume: -1: give 0 or more"),
         (Candle("A", "1m", START, 1, 1, 1, 1, 10**30), "volume: 1000000000000000000000000000000: it is too large"),
         (Candle("A", "1m", START, 1, 1, 1, 1, 1, -1), "trades: -1"),
+        (Candle("A", "1m", START, 1, 1, 1, 1, 1, 10**15 + 1), "trades: 1000000000000001: give their number, 10"),
         (Candle("A", "1m", START, 1, 1, 1, 1, 1, 1.5), "trades: 1.5"),  # type: ignore[arg-type]
     ],
 )

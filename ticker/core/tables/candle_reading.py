@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ticker.core.tables.periods import Period
 from ticker.core.tables.trade_log import too_large
 from ticker.errors import BadPublication
-from ticker.market import Candle, Rows
+from ticker.market import MAX_TRADES, Candle, Rows
 from ticker.numbers import MAX_INTEGER, MAX_SCALE, parse_decimal, scaled_number
 from ticker.texts import shown
 
@@ -31,8 +31,8 @@ def read_candle(candle: Candle, period: Period) -> ReadCandle:
     if volume is not None and too_large(*volume):
         raise refused(candle, "volume", f"{shown(candle.volume)}: it is too large")
     count = candle.trades
-    if count is not None and (type(count) is not int or not 0 <= count <= MAX_INTEGER):
-        raise refused(candle, "trades", f"{shown(count)}: give their number, or None")
+    if count is not None and (type(count) is not int or not 0 <= count <= MAX_TRADES):
+        raise refused(candle, "trades", f"{shown(count)}: give their number, {MAX_TRADES} at most, or None")
     start = candle.start
     if type(start) is not int or abs(start) > MAX_INTEGER // 1_000_000:
         raise refused(candle, "start", f"{shown(start)}: give an int of seconds since 1970 UTC")

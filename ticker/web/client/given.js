@@ -39,7 +39,7 @@ export class GivenLog {
   /** @type {Map<number, Row>} */
   #rows = new Map();
   /** The lowest key that can be owed: those before it were not asked for. */
-  #first = 0;
+  #first = -Infinity;
   /** @type {number | undefined} */
   #last;
   #run = 0;
@@ -67,14 +67,14 @@ export class GivenLog {
         this.#restarted = true;
         given = new Map();
         this.#last = undefined;
-        this.#first = 0;
+        this.#first = -Infinity;
       }
     }
     this.#rows = now;
     this.#run = run;
     const first = this.#last === undefined && !this.#restarted;
     const candidates = first ? rows.slice(-firstCount) : rows;
-    if (first) this.#first = candidates.length > 0 ? this.#keyOf(candidates[0]) : 0;
+    if (first) this.#first = candidates.length > 0 ? this.#keyOf(candidates[0]) : -Infinity;
     return candidates.flatMap((row) => this.#owedOf(row, given.get(this.#keyOf(row))));
   }
 
