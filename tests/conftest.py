@@ -336,11 +336,16 @@ async def serving(
     feed: str = "Scripted",
     settings_of_feed: str = "",
     more_feeds: Sequence[str] = (),
+    name: str | None = None,
     **settings: Any,  # noqa: ANN401  # further keys of `Config`
 ) -> AsyncIterator[Running]:
-    """A service in whose cache these publications are; it is stopped, and has to end, when the block is left."""
-    name = f"script{next(_numbers)}"
-    script, SCRIPTS[name] = trio.open_memory_channel[Step](0)
+    """A service in whose cache these publications are; it is stopped, and has to end, when the block is left.
+
+    `name` is that of its feed: the same in two runs of one service.
+    """
+    name = name or f"script{next(_numbers)}"
+    script, received = trio.open_memory_channel[Step](0)
+    SCRIPTS[name] = received
     feeds = [f"tests.feeds_for_tests:{feed}?name={name}&{settings_of_feed}".rstrip("&"), *more_feeds]
     config = Config(
         listen=listen,
@@ -371,4 +376,5 @@ async def serving(
         stop.set()
         with trio.fail_after(60):
             await done.wait()
-        SCRIPTS.pop(name).close()
+        SCRIPTS.pop(name, None)
+        received.close()

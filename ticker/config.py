@@ -247,6 +247,17 @@ CROSSED_SECONDS = 5
 EVENT_ENCODINGS = 256
 """Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
 
+# Restarts
+
+STATE_SECONDS = 3600
+"""An earlier state of the market than that is not gone on from."""
+
+PARTS_PER_STEP = 200
+"""So many instruments and tables are written to it between two turns of other tasks."""
+
+RESUME_SECONDS = 60
+"""For so long after a restart, the tables that were watched are kept for the clients that come back."""
+
 # History
 
 HISTORY_WRITE_SECONDS = 1.0
@@ -502,6 +513,9 @@ class Config:
     """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
     tables: Tables = field(default_factory=Tables)
     history: History = field(default_factory=History)
+    keep_state: bool = True
+    """Whether the market is kept over a clean stop, in a file in the data folder (`$TICKER_HOME`): clients resume after
+    the next start on this address as after a lost connection."""
     limits: Limits = field(default_factory=Limits)
     metrics_listen: str | None = None
     """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows

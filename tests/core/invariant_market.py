@@ -16,6 +16,8 @@ SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
 FIELDS = ["bid", "ask", "bid_size", "last", "note"]
 FEEDS = ["one", "other"]
 
+EARLIER = "an earlier run"
+
 TABLES = Tables(depths=(1, 2, 3), trades=(1, 2, 4), bars=(1, 2, 4), periods=("1m", "5m"))
 """Small ones, so that levels leave views, rings lap and changes are forgotten all the time."""
 
@@ -80,6 +82,15 @@ class Shown:
         if not book_only and (not givers or feed in givers):
             self.outdated[feed] = self.reason = reason
         self.tables.book.stale_of(feed, reason)
+
+    def restart(self) -> None:
+        """The service goes on from its state: all that was said is of an earlier run."""
+        self.said = {name: (value, EARLIER) for name, (value, _) in self.said.items()}
+        self.outdated = {EARLIER: "feed_down"}
+        self.reason = "feed_down"
+        book = self.tables.book
+        book.giver = book.giver and EARLIER
+        book.stale_of(EARLIER, self.reason)
 
     def withdraw(self) -> None:
         self.said.clear()

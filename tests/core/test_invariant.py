@@ -38,8 +38,10 @@ from tests.core.invariant_market import (
 from tests.tables_model import PERIODS, covers
 from ticker.core.audience_index import Step
 from ticker.core.hub import Hub
+from ticker.core.keyframe import parts_of, restore
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
+from ticker.core.state import packed, unpacked
 from ticker.core.tables.table_record import TableRecord
 from ticker.errors import BadPublication
 from ticker.market import Candle, Instrument, Levels, Side, Stale, Trade, Update, Withdrawal
@@ -95,7 +97,8 @@ class World(RuleBasedStateMachine):
         self.open: dict[str, Shown] = {}
         self.history: dict[int, Market] = {0: Market({}, {})}
         self.cache = RememberingCache(self)
-        self.hub = Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=Step(1, 1, broad))
+        self.broad = broad
+        self.hub = self.new_hub()
         self.all_clients: list[Client] = []
         self.cut_is_open = False
         """In the service no client acts between an update and the close of its cut: that is one synchronous step."""
@@ -107,6 +110,9 @@ class World(RuleBasedStateMachine):
         self.an_instrument_is_declared("AA", 0, "")
         self.a_whole_book_is_published("AA", bids, asks, None, FEEDS[0])
         self.a_cut_is_closed(0)
+
+    def new_hub(self) -> Hub:
+        return Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=Step(1, 1, self.broad))
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(
@@ -305,6 +311,24 @@ class World(RuleBasedStateMachine):
     @rule(client=clients)
     def a_client_verifies_its_copy(self, client: Client) -> None:
         client.verify()
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule()
+    def the_service_restarts(self) -> None:
+        """A new cache goes on from the keyframe of this one, and every client comes back to it."""
+        self.finish_pass()
+        data = b"".join(map(packed, parts_of(self.cache)))
+        told_at = self.cache.told_at
+        self.cache = RememberingCache(self)
+        self.cache.told_at = told_at
+        for shown in self.open.values():
+            shown.restart()
+        held = restore(self.cache, unpacked(data), self.now)
+        self.hub = self.new_hub()
+        for client in self.all_clients:
+            client.connect()
+        for table in held:
+            table.unwatch()
 
     @rule(client=clients)
     def a_client_reads(self, client: Client) -> None:

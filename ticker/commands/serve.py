@@ -37,6 +37,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     interval: int | None = None,
     history: bool | None = None,
     history_file: Path | None = None,
+    state: bool | None = None,
     log_format: Literal["console", "json"] | None = None,
 ) -> None:
     """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
@@ -70,6 +71,9 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         Keep candles in a file, for charts after a restart and /v1/candles. [default: --history]
     history_file
         That file, an SQLite database. [default: history.sqlite in the data folder]
+    state
+        Keep the market over a clean stop, in the data folder, so that clients resume after a restart as after a lost
+        connection. [default: --state]
     log_format
         Format of the logs on stderr: text, or one JSON object per line. [default: console]
     """
@@ -86,6 +90,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
             file=_path(history_file) or settings.history.file,
         ),
         interval_ms=settings.interval_ms if interval is None else interval,
+        keep_state=settings.keep_state if state is None else state,
         log_format=log_format or settings.log_format,
         tls=TlsFiles(_path(tls_cert) or settings.tls.cert, _path(tls_key) or settings.tls.key),
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),

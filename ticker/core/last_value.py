@@ -88,6 +88,8 @@ class LastValueCache:
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
         self._recency: dict[int, int] = {}
         self._reader = FieldReader()
+        # Records below this id have all their bars of earlier runs.
+        self._with_bars = 0
 
     def __repr__(self) -> str:
         return f"<LastValueCache {self.epoch} at cut {self.cut}: {len(self.instruments)} instruments>"
@@ -113,9 +115,7 @@ class LastValueCache:
         name = f"{symbol} {table}"
         record = self._tables.get(name)
         if record is None:
-            record = self.tables.open(self._by_symbol[symbol], table, len(self.records), self.cut + 1)
-            self._tables[name] = record
-            self.records.append(record)
+            record = self.add_table(self._by_symbol[symbol], table)
             self._redefine(record)
         return record
 
@@ -224,9 +224,15 @@ class LastValueCache:
         return self.tables.all_bars()
 
     def restore_bars(self, symbol: str, period: str, price_scale: int, size_scale: int, rows: Sequence[Rows]) -> None:
-        """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later."""
+        """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later.
+
+        Nothing of an instrument that is there with its bars since `go_on_from`.
+        """
+        record = self._by_symbol.get(symbol)
+        if record is not None and record.id < self._with_bars:
+            return
         bars = RestoredBars(period, price_scale, size_scale, rows)
-        self.tables.restore_bars(symbol, self._by_symbol.get(symbol), bars, self.cut + 1)
+        self.tables.restore_bars(symbol, record, bars, self.cut + 1)
 
     def _tables_of(self, symbol: str) -> InstrumentTables | None:
         record = self._by_symbol.get(symbol)
@@ -245,12 +251,7 @@ class LastValueCache:
             if len(self.instruments) >= self._max_instruments:
                 text = f"{instrument.symbol}: the limit of {self._max_instruments} instruments is reached"
                 raise BadPublication(text, "too many instruments")
-            record = Record(len(self.records), instrument, self.cut + 1)
-            self.records.append(record)
-            self.instruments.append(record)
-            self._by_symbol[instrument.symbol] = record
-            if self.tables.makes_bars:
-                record.quotes = QuoteMove()
+            record = self.add_instrument(instrument)
             self.tables.declare(record)
         elif instrument == record.instrument:
             return
@@ -258,6 +259,30 @@ class LastValueCache:
             self._raise_scales(record, instrument.price_scale, instrument.size_scale)
             record.instrument = instrument
         self._redefine(record)
+
+    def add_instrument(self, instrument: Instrument) -> Record:
+        """Add a record without a mark in the open cut. For others `publish` does it."""
+        record = Record(len(self.records), instrument, self.cut + 1)
+        self.records.append(record)
+        self.instruments.append(record)
+        self._by_symbol[instrument.symbol] = record
+        if self.tables.makes_bars:
+            record.quotes = QuoteMove()
+        return record
+
+    def add_table(self, instrument: Record, table: TableName) -> TableRecord:
+        """Add the record of a table without a mark in the open cut. For others `open_table` does it."""
+        record = self.tables.open(instrument, table, len(self.records), self.cut + 1)
+        self._tables[record.symbol] = record
+        self.records.append(record)
+        return record
+
+    def go_on_from(self, cut: int, time: int, last_definition: int) -> None:
+        """The records, as they were at this cut of the same epoch, are all there: they may change."""
+        self.cut, self.time, self.last_definition = cut, time, last_definition
+        self._with_bars = len(self.records)
+        changed = sorted((record for record in self.records if record.last_change), key=lambda each: each.last_change)
+        self._recency = {record.id: record.last_change for record in changed}
 
     def _redefine(self, record: Record | TableRecord) -> None:
         record.defined_at = self.last_definition = self.cut + 1

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import Protocol, TypeAlias
 
 from ticker.core.quotes import QuoteMove
+from ticker.core.state import State
 from ticker.market import FieldKey, Instrument, RecordValue, WireValue
 
 Source: TypeAlias = Hashable
@@ -112,6 +113,20 @@ class Record:
     def metadata(self) -> Mapping[str, str]:
         """The instrument's metadata."""
         return self.instrument.metadata
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts, without the feeds that gave its values."""
+        fields = [[key, value, self.changed_at[key]] for key, value in self.values.items()]
+        cuts = [self.whole_at, self.defined_at, self.last_change]
+        return [self.price_scale, self.size_scale, fields, cuts, self.updates]
+
+    def restore(self, state: State, source: Source) -> None:
+        """Take over such data, as a new object; this source has given all of it."""
+        self.price_scale, self.size_scale, fields, cuts, self.updates = state
+        self.whole_at, self.defined_at, self.last_change = cuts
+        self.values = {key: tuple(value) if isinstance(value, list) else value for key, value, _ in fields}
+        self.changed_at = {key: cut for key, _, cut in fields}
+        self.source = source if self.values else None
 
     def changes_since(self, cut: int) -> tuple[dict[FieldKey, WireValue], int]:
         """The fields that changed after `cut`, with their present values, and their number."""

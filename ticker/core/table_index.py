@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from ticker.core.bitmaps import numbers_in
+from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables.table_record import TableRecord
 from ticker.protocol.symbols import Match, matcher
@@ -25,7 +25,7 @@ class TableIndex:
 
     def __init__(self, cache: LastValueCache) -> None:
         self._cache = cache
-        self.bits = 0
+        self.bits = bitmap_of([record.id for record in cache.records if isinstance(record, TableRecord)])
         """The bitmap of their ids."""
         self._patterns: dict[str, tuple[Match, TableName]] = {}
         """The subscribed patterns with a table: a test of symbols, and the table."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -17,7 +16,6 @@ import trio
 
 from ticker.config import GOODBYES_PER_BURST, Config
 from ticker.core.hub import Hub
-from ticker.core.last_value import LastValueCache
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError
 from ticker.net.blocking import NameLookups
@@ -31,6 +29,7 @@ from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
+from ticker.server.kept_state import KeptState, release_later
 from ticker.server.listener import QueuedListener, handle_connection, listen, page_url, parse_address, url_of
 from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
@@ -62,7 +61,6 @@ async def serve(
     host = _check_addresses(config)
     feeds = [load_feed(spec) for spec in config.feeds]
     limits = config.limits
-    cache = LastValueCache(secrets.token_hex(8), max_instruments=limits.max_instruments, tables=config.tables)
     auth = Auth(config)
     if auth.keys is not None:
         await auth.keys.start()
@@ -70,6 +68,8 @@ async def serve(
     listeners, metrics_listeners = await _open_listeners(config)
     warn_if_anonymous(config, host)
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
+    kept_state = KeptState(config)
+    cache, held = kept_state.begin()
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
     context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
@@ -78,10 +78,11 @@ async def serve(
     feed_states = _feed_states(config.feeds)
     metrics = Metrics(context, publisher, feed_states, history)
     operator_pages = OperatorPages(auth, feed_states, limits.ready_seconds, metrics)
-    open_to_all = not config.tokens.wanted and is_loopback(host)
-    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=open_to_all)
+    metrics_open = not config.tokens.wanted and is_loopback(host)
+    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=metrics_open)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(publisher.run, received)
+        publishing: trio.CancelScope = await nursery.start(_publish, publisher, received)
+        nursery.start_soon(release_later, held)
         nursery.start_soon(history.run)
         nursery.start_soon(check_connections, context)
         nursery.start_soon(context.fair_queue.hand_out)
@@ -91,8 +92,7 @@ async def serve(
             nursery.start_soon(auth.keys.refresh)
         nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
         for feed_state, feed in zip(feed_states, feeds, strict=True):
-            runner = FeedRunner(feed_state, feed, messages, feed_state.updates_of, limits.max_batch)
-            nursery.start_soon(runner.run)
+            nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.updates_of, limits.max_batch).run)
         for listener in metrics_listeners:
             metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
             nursery.start_soon(
@@ -102,11 +102,12 @@ async def serve(
         async with trio.open_nursery() as listening:
             queued = [QueuedListener(listener, auth.connection_limits, context.fair_queue) for listener in listeners]
             await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
-            url = url_of(listeners[0])
             _log.info("the dashboard is there", url=page_url(listeners[0], "/"))
-            task_status.started(url)
+            task_status.started(url_of(listeners[0]))
             await stop.wait()
             listening.cancel_scope.cancel()
+        publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
+        await kept_state.save(cache)
         await _drain(context, config, history)
         nursery.cancel_scope.cancel()
 
@@ -118,6 +119,18 @@ async def _drain(context: ServerContext, config: Config, history: BarHistory) ->
         await _send_goodbyes(context, config.retry_ms)
     await history.finish()
     _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
+
+
+async def _publish(
+    publisher: Publisher,
+    received: trio.MemoryReceiveChannel[FeedMessage],
+    *,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    """Run the publisher until the started value, its scope, is cancelled."""
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        await publisher.run(received)
 
 
 def _feed_states(specs: Sequence[str]) -> list[FeedState]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from ticker.core.quotes import QuoteMove
+from ticker.core.state import State
 from ticker.core.tables.candles import Candles, Move
 from ticker.core.tables.decimals import Scale, scaled
 from ticker.core.tables.periods import Period
@@ -86,6 +87,21 @@ class Bars:
             last = candles.last
             if last is not None and last > second:
                 candles.remove_after(second, cut)
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts."""
+        self.flush()
+        periods = [[name, candles.state()] for name, candles in self.by_period.items()]
+        scales = self.prices.state(), self.sizes.state()
+        return [*scales, self.source, self._made_since, self._given, self.updates, periods]
+
+    def restore_state(self, state: State) -> None:
+        """Take over such data, as a new object with the same periods."""
+        prices, sizes, self.source, self._made_since, self._given, self.updates, periods = state
+        self.prices.restore(prices)
+        self.sizes.restore(sizes)
+        for name, candles in periods:
+            self.by_period[name].restore(candles)
 
     # Numbers
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from ticker.config import CROSSED_SECONDS, MAX_LEVELS
 from ticker.core.record import Source
+from ticker.core.state import State
 from ticker.core.tables.book_side import BookSide
 from ticker.core.tables.book_view import BookView
 from ticker.core.tables.decimals import Scale
@@ -57,6 +58,20 @@ class Book:
     def size_scale(self) -> int:
         """Decimal places of its sizes on the wire."""
         return self.sizes.wire
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts."""
+        parts = [each.state() for each in (self.prices, self.sizes, self.bids, self.asks)]
+        return [*parts, self.reason, self.updates]
+
+    def restore(self, state: State, source: Source) -> None:
+        """Take over such data, as a new object. Nothing is known of it until this or another feed gives it anew."""
+        prices, sizes, bids, asks, self.reason, self.updates = state
+        self.prices.restore(prices)
+        self.sizes.restore(sizes)
+        self.bids.restore(bids)
+        self.asks.restore(asks)
+        self.source = source if self.updates else None
 
     def status(self) -> tuple[str, str | None]:
         """Return the status and reason of the book itself, without those of its instrument."""

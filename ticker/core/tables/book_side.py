@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 
 from ticker.config import MAX_LEVELS
+from ticker.core.state import State
 from ticker.core.tables.level_reading import NumberedLevel
 
 
@@ -79,6 +80,15 @@ class BookSide:
         self.sizes = {key * price_factor: size * size_factor for key, size in self.sizes.items()}
         self.floor = None if self.floor is None else self.floor * price_factor
         self.touched = None if self.touched is None else self.touched * price_factor
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts."""
+        return [self.keys, [self.sizes[key] for key in self.keys], self.floor, self.dropped]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
+        self.keys, sizes, self.floor, self.dropped = state
+        self.sizes = dict(zip(self.keys, sizes, strict=True))
 
     def _bound(self) -> None:
         excess = len(self.keys) - MAX_LEVELS

@@ -10,6 +10,7 @@ The rules:
 
 from __future__ import annotations
 
+from ticker.core.state import State
 from ticker.core.tables.book_side import BookSide
 from ticker.core.tables.decimals import Scale
 from ticker.market import Field, FieldKey, RecordValue, Rows
@@ -81,6 +82,15 @@ class SideView:
         """Hold these numbers at finer scales."""
         self.shown = {key * price_factor: size * size_factor for key, size in self.shown.items()}
         self.changed_at = {key * price_factor: cut for key, cut in self.changed_at.items()}
+
+    def state(self) -> State:
+        """Return as plain data what its side does not tell, between two cuts."""
+        return [list(self.changed_at), list(self.changed_at.values()), self.forgotten]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object of the same side."""
+        keys, cuts, self.forgotten = state
+        self.changed_at = dict(zip(keys, cuts, strict=True))
 
     def _row(self, key: int) -> Rows:
         size = self.shown.get(key)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ticker.core.state import State
 from ticker.core.tables.compact_rows import CompactRows
 from ticker.core.tables.decimals import Scale
 from ticker.core.tables.periods import Period
@@ -208,6 +209,16 @@ class Candles:
         """Return those of the latest `count` rows that changed after a cut, and their number."""
         self._write_bar()
         return self._rows.changes_since(cut, count)
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts."""
+        self._write_bar()
+        return [self._rows.state(), self.removed_at]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
+        rows, self.removed_at = state
+        self._rows.restore(rows)
 
     def take_unsaved(self) -> list[Rows]:
         """Return the rows that have changed since the history took them."""

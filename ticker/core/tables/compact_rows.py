@@ -6,16 +6,32 @@ the array; the texts stand beside it.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable
 
+from ticker.core.state import State
 from ticker.market import Cell, Rows
 
 _MISSING = -(2**63)
 _TEXT = _MISSING + 1
 _SPARE = 4
 """The array grows by a quarter beyond its capacity before the oldest rows are dropped, all at once."""
+
+
+def _bytes_of(numbers: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _array_of(data: bytes) -> array[int]:
+    numbers = array("q", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 class CompactRows:
@@ -131,6 +147,18 @@ class CompactRows:
         for row, changed in kept:
             self.put(row, changed)
         return True
+
+    def state(self) -> State:
+        """Return all of it as plain data; arrays are little-endian."""
+        texts = [[key, column, text] for (key, column), text in self._texts.items()]
+        arrays = [_bytes_of(each) for each in (self._keys, self._cells, self._changed)]
+        return [*arrays, texts, self._irregular, self._revised_at]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
+        keys, cells, changed, texts, self._irregular, self._revised_at = state
+        self._keys, self._cells, self._changed = (_array_of(each) for each in (keys, cells, changed))
+        self._texts = {(key, column): text for key, column, text in texts}
 
     def _drop(self, count: int) -> None:
         if self._texts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ticker.core.state import State
 from ticker.core.tables.bars import MADE_OF_TRADES, Bars
 from ticker.core.tables.book import Book
 from ticker.core.tables.book_view import BookView
@@ -67,6 +68,21 @@ class BookContent:
             self._book.views.remove(self._view)
             self._view = None
 
+    def state(self) -> State:
+        """Return the memory of the view, if there is one, as plain data."""
+        view = self._view
+        return [] if view is None else [self._whole_at, view.bids.state(), view.asks.state()]
+
+    def restore(self, state: State) -> None:
+        """Take over such data: the view remembers what has changed."""
+        if not state:
+            return
+        self.settle(0)
+        self._whole_at, bids, asks = state
+        if self._view is not None:
+            self._view.bids.restore(bids)
+            self._view.asks.restore(asks)
+
     def changes_since(self, cut: int) -> Changes:
         """Return the levels that changed after a cut."""
         return ({}, 0) if self._view is None else self._view.changes_since(cut)
@@ -112,6 +128,13 @@ class TradesContent:
 
     def release(self) -> None:
         """The log is kept anyway."""
+
+    def state(self) -> State:
+        """Nothing: the instrument has it all."""
+        return []
+
+    def restore(self, state: State) -> None:
+        """Nothing to take over."""
 
     def changes_since(self, cut: int) -> Changes:
         """Return the prints that changed after a cut."""
@@ -168,6 +191,13 @@ class CandlesContent:
 
     def release(self) -> None:
         """The bars are kept anyway."""
+
+    def state(self) -> State:
+        """Nothing: the instrument has it all."""
+        return []
+
+    def restore(self, state: State) -> None:
+        """Nothing to take over."""
 
     def changes_since(self, cut: int) -> Changes:
         """Return the bars that changed after a cut."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from ticker.core.scales import risen_scale
+from ticker.core.state import State
 from ticker.numbers import MAX_DIGITS, MAX_INTEGER, decimal_text, fewest_places, parse_decimal
 
 _POWERS: list[int] = [10**places for places in range(MAX_DIGITS + 1)]
@@ -30,6 +31,15 @@ class Scale:
 
     def __repr__(self) -> str:
         return f"<Scale {self.wire}, held at {self.held}>"
+
+    def state(self) -> State:
+        """Return it as plain data."""
+        return [self.held, self.wire, self._refused]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
+        self.held, self.wire, self._refused = state
+        self.unit = _POWERS[self.held - self.wire]
 
     def cell(self, number: int) -> int | str:
         """Return a number of ours as a cell of the wire."""

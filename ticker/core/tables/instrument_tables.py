@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ticker.config import AHEAD_SECONDS, Tables
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record, Source
+from ticker.core.state import State
 from ticker.core.tables.bars import MADE_OF_TRADES, Bars, Parsed
 from ticker.core.tables.book import Book, unknown_book
 from ticker.core.tables.candle_reading import read_candle, refused
@@ -232,6 +233,21 @@ class InstrumentTables:
     def restore(self, bars: Bars) -> None:
         """Have these bars, of an earlier run, before anything else is known of the instrument."""
         self.bars = bars
+
+    def state(self) -> State:
+        """Return book, prints and bars as plain data, between two cuts."""
+        return [None if each is None else each.state() for each in (self.book, self.trades, self.bars)]
+
+    def restore_state(self, state: State, source: Source) -> None:
+        """Take over such data, as a new object."""
+        book, trades, bars = state
+        if book is not None:
+            self.the_book().restore(book, source)
+        if trades is not None:
+            self.the_trades().restore(trades)
+        its_bars = None if bars is None else self.the_bars()
+        if its_bars is not None:
+            its_bars.restore_state(bars)
 
     def take_changed_bars(self) -> Iterator[tuple[str, int, int, Rows]]:
         """Yield period, scales and row of the bars that have changed since the last time."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record
+from ticker.core.state import State
 from ticker.market import FieldKey, RecordValue
 from ticker.protocol.tables import TableName
 
@@ -52,6 +53,14 @@ class Content(Protocol):
 
     def changes_since(self, cut: int) -> Changes:
         """Return the rows that changed after a cut, at or after the record's `whole_at`."""
+        ...
+
+    def state(self) -> State:
+        """Return as plain data what the instrument does not tell of it."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
         ...
 
     def present(self) -> dict[FieldKey, RecordValue]:
@@ -170,6 +179,21 @@ class TableRecord:
     def present(self) -> dict[FieldKey, RecordValue]:
         """Return the complete record."""
         return self.content.present() | {key: mark for key, mark in self._marks.items() if mark is not None}
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts; the rows are those of the instrument."""
+        marks = [[key, value, self._changed_at[key]] for key, value in self._marks.items()]
+        cuts = [self.whole_at, self.defined_at, self.last_change]
+        return [marks, cuts, self.updates, self.content.state()]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object whose instrument has the rows."""
+        marks, cuts, self.updates, content = state
+        self.whole_at, self.defined_at, self.last_change = cuts
+        self._marks = {key: value for key, value, _ in marks}
+        self._changed_at = {key: cut for key, _, cut in marks}
+        self.content.restore(content)
+        self._defined = self.definition()
 
     def mark(self, status: RecordValue, reason: RecordValue, cut: int) -> bool:
         """Set status and reason; return whether they have changed."""

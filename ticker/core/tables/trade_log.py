@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ticker.config import AHEAD_SECONDS
+from ticker.core.state import State
 from ticker.core.tables.compact_rows import CompactRows
 from ticker.errors import BadPublication
 from ticker.market import MAX_TEXT, Field, Rows, Side, Trade, is_text, plain
@@ -21,7 +22,7 @@ from ticker.numbers import MAX_INTEGER, parse_decimal, rescaled_number, scaled_n
 from ticker.protocol.tables import BUY, COLUMNS, SELL
 from ticker.texts import shown
 
-_PRICE, _SIZE, _TIME = (COLUMNS[Field.TRADES].index(name) for name in ("price", "size", "time"))
+_PRICE, _SIZE, _TIME, _ID = (COLUMNS[Field.TRADES].index(name) for name in ("price", "size", "time", "id"))
 _LARGEST = 30
 """A size has at most so many digits before the decimal point: bars have sums of them."""
 _SIDES = {None: None, str(Side.BUY): BUY, str(Side.SELL): SELL}
@@ -125,6 +126,17 @@ class TradeLog:
         after = self.price_scale, self.size_scale
         if after != before:
             self._rows.rewrite(partial(_rescaled, before=before, after=after), cut)
+
+    def state(self) -> State:
+        """Return it as plain data, between two cuts."""
+        return [self.price_scale, self.size_scale, self._rows.state(), self.newest, self.count, self.updates]
+
+    def restore(self, state: State) -> None:
+        """Take over such data, as a new object."""
+        self.price_scale, self.size_scale, rows, self.newest, self.count, self.updates = state
+        self._rows.restore(rows)
+        kept = zip(self._rows.column(_ID), self._rows.column(0), strict=True)
+        self._numbers = {venue_id: number for venue_id, number in kept if venue_id is not None}  # type: ignore[misc]
 
     def _put(self, number: int, new: Print, cut: int) -> None:
         price, size = scaled_number(*new.price, self.price_scale), scaled_number(*new.size, self.size_scale)

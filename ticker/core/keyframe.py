@@ -1,0 +1,95 @@
+"""The whole cache as plain data, and a cache that goes on from it: with its epoch, its cuts and all their memory.
+
+The rules:
+
+1. A keyframe is made between two cuts. It has everything from which pending changes are computed (`changed_at`,
+   `whole_at`, withdrawn fields, levels that left a view), so that any cursor of the epoch stays one.
+2. It does not have the feeds. All that they said was said in an earlier life: it is outdated until one says it again
+   (`freshness`).
+3. The tables that were watched have a watcher in the new cache, so that their clients find them as they were. The
+   caller takes it back after a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from ticker.core.last_value import BID, LAST, LastValueCache
+from ticker.core.offer import offers
+from ticker.core.record import Record
+from ticker.core.state import State
+from ticker.core.tables.bars import MADE_OF_TRADES
+from ticker.core.tables.table_record import TableRecord
+from ticker.market import Instrument, Reason
+from ticker.protocol.tables import parse_table
+
+EARLIER: Final = "an earlier run"
+"""The source of all values of a keyframe."""
+
+
+def parts_of(cache: LastValueCache) -> Iterator[State]:
+    """Yield a keyframe in parts: first the cache's own, then one for each record. No cut may be closed meanwhile."""
+    yield [cache.cut, cache.time, cache.last_definition, len(cache.records)]
+    for record in cache.records:
+        if isinstance(record, TableRecord):
+            yield [record.instrument.id, str(record.table), bool(record.watchers), record.state()]
+        else:
+            tables, instrument = cache.tables.find(record), record.instrument
+            definition = [instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata)]
+            yield [definition, record.state(), None if tables is None else tables.state()]
+
+
+def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[TableRecord]:
+    """Fill a new cache of the keyframe's epoch, and close its next cut at `time`; return the tables it watches.
+
+    Raises `ValueError`, `TypeError` or another ordinary error for data that no cache with these settings gave; the
+    cache cannot be used then.
+    """
+    reading = iter(parts)
+    cut, closed_at, last_definition, count = next(reading)
+    watched = []
+    for part in reading:
+        if len(part) == 3:
+            _restore_instrument(cache, *part)
+        elif _restore_table(cache, *part):
+            watched.append(cache.records[-1])
+    if len(cache.records) != count:
+        raise ValueError(f"{len(cache.records)} records, {count} expected")
+    cache.go_on_from(cut, closed_at, last_definition)
+    held = [record for record in watched if isinstance(record, TableRecord)]
+    for table in held:
+        table.watch()
+    for record in cache.instruments:
+        cache.mark_stale(record, EARLIER, Reason.FEED_DOWN)
+    cache.close_cut(time)
+    return held
+
+
+def _restore_instrument(cache: LastValueCache, definition: State, state: State, tables: State | None) -> None:
+    symbol, price_scale, size_scale, metadata = definition
+    if not isinstance(metadata, Mapping) or cache.instrument(symbol) is not None:
+        raise ValueError(f"{symbol} is no new instrument")
+    record = cache.add_instrument(Instrument(symbol, price_scale, size_scale, metadata))
+    record.restore(state, EARLIER)
+    if tables is not None:
+        cache.tables.of(record).restore_state(tables, EARLIER)
+    _follow_quotes(cache, record)
+
+
+def _follow_quotes(cache: LastValueCache, record: Record) -> None:
+    """Have the next value of a quote count for the bars, and not the one that was there before."""
+    tables = cache.tables.find(record)
+    if tables is not None and tables.bars is not None and tables.bars.source == MADE_OF_TRADES:
+        record.quotes = None
+    elif record.quotes is not None:
+        value = record.values.get(LAST)
+        record.quotes.seen = record.values.get(BID) if value is None else value
+
+
+def _restore_table(cache: LastValueCache, instrument: int, name: str, watched: bool, state: State) -> bool:  # noqa: FBT001
+    record, table = cache.records[instrument], parse_table(name)
+    if table is None or not isinstance(record, Record) or not offers(cache.tables.config, table):
+        raise ValueError(f"{name} is no table of this service")
+    cache.add_table(record, table).restore(state)
+    return watched
