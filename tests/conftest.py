@@ -30,6 +30,7 @@ from ticker.net.tls import client_context, server_context
 from ticker.protocol.messages import Delta, Error, Reply, ServerMessage, Snapshot, Welcome, parse_server_message
 from ticker.protocol.wire import ENCODINGS, Encoding
 from ticker.server.service import serve
+from ticker.server.service_manager import NO_MANAGER, ServiceManager
 
 pytest_plugins = ("tests.running",)
 
@@ -333,6 +334,7 @@ async def serving(
     listen: str = "127.0.0.1:0",
     tls: TlsFiles | None = None,
     hangups: AsyncIterator[object] | None = None,
+    manager: ServiceManager = NO_MANAGER,
     feed: str = "Scripted",
     settings_of_feed: str = "",
     more_feeds: Sequence[str] = (),
@@ -358,7 +360,7 @@ async def serving(
     stop, done = trio.Event(), trio.Event()
 
     async def run(*, task_status: trio.TaskStatus[str]) -> None:
-        await serve(config, stop, hangups, task_status=task_status)
+        await serve(config, stop, hangups, manager, task_status=task_status)
         done.set()
 
     async with trio.open_nursery() as nursery:

@@ -218,6 +218,15 @@ EXHAUSTION_LOG_SECONDS = 10.0
 MAX_METRICS_CONNECTIONS = 100
 """Connections to `metrics_listen` at once; further ones are closed without an answer."""
 
+NOTIFY_SECONDS = 5.0
+"""Time for a message to the service manager; then it is lost, with a line in the log."""
+
+STATUS_SECONDS = 10.0
+"""Time between two messages to the service manager about clients and feeds."""
+
+NOTIFY_FEEDS_NAMED = 10
+"""Feeds without data that such a message names; of further ones it has the number."""
+
 METRICS_SAMPLE_INSTRUMENTS = 20_000
 """Instruments of these connections whose updates are counted; then the sample ends."""
 

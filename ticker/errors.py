@@ -84,6 +84,17 @@ class RefusalCause(StrEnum):
     """Too many requests over HTTP from one subject, or else one address."""
 
 
+class DropCause(StrEnum):
+    """Why an admitted client was dropped."""
+
+    STALLED = "stalled"
+    """Its socket took nothing for `stall_seconds`."""
+    SILENT = "silent"
+    """It did not answer a ping."""
+    MEMORY = "memory"
+    """The bytes kept for it, for its address or for all clients exceeded their limit."""
+
+
 class FaultCause(StrEnum):
     """Why the file of the history cannot be used."""
 

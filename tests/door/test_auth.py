@@ -14,6 +14,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import JSON, KEY, MSGPACK, Logs, Running, serving, upgrade
+from tests.server.test_operator_pages import measures
 from tests.support import update
 from tests.tokens import KEYS, bearer, key_file, token
 from ticker.config import CHECK_SECONDS, Limits, Tokens
@@ -329,6 +330,7 @@ async def test_a_client_that_does_not_answer_is_pinged_and_dropped(fast_clock: M
         while first_byte != 0x88:
             first_byte, payload = await peer.frame()
         assert int.from_bytes(payload[:2], "big") == 4008
+        assert (await measures(service))["ticker_clients_dropped_total{cause=silent}"] == 1
     assert any(entry["event"] == "client dropped: it does not answer" for entry in logs)
 
 

@@ -17,6 +17,7 @@ from ticker.client.events import Connected, Event
 from ticker.config import TlsFiles
 from ticker.market import Instrument, Publication
 from ticker.server.cert_reload import reload_on_change
+from ticker.server.service_manager import ServiceManager
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -137,7 +138,7 @@ class Broken:
 
 async def test_a_renewal_that_fails_in_any_way_ends_nothing_and_has_one_traceback(logs: Logs) -> None:
     async with hangups() as (send, receive), trio.open_nursery() as nursery:
-        nursery.start_soon(reload_on_change, [Broken()], receive)
+        nursery.start_soon(reload_on_change, [Broken()], receive, ServiceManager())
         for _ in range(4):
             await send.send(None)
         nursery.cancel_scope.cancel()

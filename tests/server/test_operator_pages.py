@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -16,9 +17,10 @@ from tests.server.test_pages import MARKET, ask
 from tests.support import update
 from tests.tokens import bearer, key_file, token
 from ticker.config import Limits, Tokens
-from ticker.errors import ConfigError
+from ticker.errors import ConfigError, DropCause
 from ticker.market import Instrument, Stale, Update
 from ticker.protocol.messages import Delta
+from ticker.server.blocked_loop import FeedBlocked
 
 SCRIPTED = "tests.feeds_for_tests:Scripted"
 COUNTING = "tests.feeds_for_tests:Counting"
@@ -164,6 +166,27 @@ async def test_metrics_count_what_happened(fast_clock: MockClock) -> None:
         assert found["ticker_turns_waiting"] == 0
         assert found["ticker_cut_seconds_count"] == found["ticker_cut_seconds_bucket{le=+Inf}"] == 9
         assert found["ticker_resident_memory_bytes"] > 1e6
+
+
+async def test_metrics_say_whether_it_is_ready_when_its_certificate_ends_and_how_full_the_queue_is(
+    ticker_home: Path, fast_clock: MockClock
+) -> None:
+    certificate = x509.load_pem_x509_certificate((ticker_home / "server.pem").read_bytes())
+    async with serving(limits=Limits(feed_queue=77)) as service:
+        found = await measures(service)
+        assert found["ticker_ready"] == 0
+        assert found["ticker_certificate_expires_timestamp_seconds"] == certificate.not_valid_after_utc.timestamp()
+        assert found["ticker_feed_queue_limit"] == 77
+        assert found["ticker_feed_queue_items"] == found["ticker_feed_queue_senders_waiting"] == 0
+        assert {found[f"ticker_clients_dropped_total{{cause={cause}}}"] for cause in DropCause} == {0}
+        await service.publish(*MARKET)
+        await service.publish(update("EURUSD", bid=1))
+        await service.proves_alive()
+        assert (await measures(service))["ticker_ready"] == 1
+        await service.script.send(FeedBlocked("it blocked the service"))
+        await service.proves_alive()
+        fast_clock.jump(1)
+        assert (await measures(service))[f"ticker_feed_blocked_total{{feed={SCRIPTED}}}"] == 1
 
 
 async def test_refusals_are_counted_by_feed_and_cause_and_stale_instruments_are_a_gauge() -> None:

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import CLOSE, JSON, PING, PONG, TEXT, EndOfStream, Logs, alarms, client_frame, serving
+from tests.server.test_operator_pages import measures
 from tests.support import update
 from ticker.config import Limits
 from ticker.market import Instrument, Publication
@@ -107,6 +108,7 @@ async def test_a_client_whose_socket_takes_nothing_for_too_long_is_dropped(fast_
         with pytest.raises(EndOfStream):
             await slow.until_cut(1000)
         await service.proves_alive()
+        assert (await measures(service))["ticker_clients_dropped_total{cause=stalled}"] == 1
     (dropped,) = alarms(logs)
     assert dropped["event"] == "client dropped: its socket took nothing"
     assert dropped["unsent_bytes"] > 0

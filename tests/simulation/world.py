@@ -38,6 +38,7 @@ from ticker.server.metrics import Metrics
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.publisher import Publisher
+from ticker.server.readiness import Readiness
 
 SYMBOLS = {"one": ("AA", "AB", "AC", "AD"), "two": ("BA", "BB", "CA", "CB")}
 """By feed. Sets of so few ids have the same order in every process."""
@@ -169,7 +170,8 @@ class World:
         publisher = Publisher(hub, LIMITS, self.clock)
         feed_states = [FeedState(feed.name) for feed in self.feeds]
         metrics = Metrics(service, publisher, feed_states)
-        operator_pages = OperatorPages(auth, feed_states, LIMITS.ready_seconds, metrics)
+        readiness = Readiness(feed_states, LIMITS.ready_seconds)
+        operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
         pages = Pages(service, Files(Path(__file__).parent), operator_pages, metrics_open=False)
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ticker.config import Config, TlsFiles, Tokens
 from ticker.net.clocks import on_running_clock
 from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
+from ticker.server.service_manager import ServiceManager
 
 
 async def serve(  # noqa: PLR0913  # one parameter per flag
@@ -107,12 +109,14 @@ command = on_running_clock(serve)
 
 
 async def _run_until_stopped(settings: Config) -> None:
-    stop = trio.Event()
+    stop, manager = trio.Event(), ServiceManager.from_environment()
+    if manager.watchdog_seconds is not None:
+        faulthandler.enable(2)  # its SIGABRT then leaves in the log where the loop was blocked
     with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with on_stop_signal(stop.set), trio.open_nursery() as background:
             background.start_soon(watchdog.keep_turning)
             async with trio.open_nursery() as nursery:
-                url = await nursery.start(run_service, settings, stop, hangups)
+                url = await nursery.start(run_service, settings, stop, hangups, manager)
                 raise_descriptor_limit(settings.limits.max_connections)
                 announce(f"ready {url}")
             background.cancel_scope.cancel()

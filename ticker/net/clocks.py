@@ -40,6 +40,11 @@ class RunningClock(trio.abc.Clock):
     def __repr__(self) -> str:
         return f"<RunningClock: {self._paused:g} s of pauses>"
 
+    @property
+    def paused(self) -> float:
+        """The seconds of all pauses that were left out."""
+        return self._paused
+
     def start_clock(self) -> None:
         """Nothing to do: it has always run."""
 

@@ -59,6 +59,11 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def expiry(cert: Path) -> int:
+    """Return the end of a certificate (of a chain, the first one), in seconds since 1970 UTC. Raises `ConfigError`."""
+    return int(_load_certificate(cert).not_valid_after_utc.timestamp())
+
+
 def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
     """Return a client's context that verifies the server at `host`, by the authorities in `ca` (PEM) only if given.
 

@@ -6,6 +6,7 @@ the log, and the previous one stays in use. A connection keeps the certificate o
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,8 @@ import trio
 from ticker.config import CERT_POLL_SECONDS
 from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog
-from ticker.net.tls import server_context
+from ticker.net.tls import expiry, server_context
+from ticker.server.service_manager import ServiceManager
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.cert_reload")
 
@@ -28,14 +30,19 @@ class Certificate:
         """Raises `ConfigError` if the two cannot be used."""
         self.files: Sequence[Path] = (cert, key)
         self.source = str(cert)
-        self.context = server_context(cert, key)
+        self.context, self.expires = _load(cert, key)
+        """`expires` is the certificate's end, in seconds since 1970 UTC."""
 
     def __repr__(self) -> str:
         return f"<Certificate {self.source}>"
 
     async def reload(self) -> None:
         """Read both files anew. Raises `ConfigError`, and then keeps the certificate in use."""
-        self.context = await read_files(server_context, *self.files)
+        self.context, self.expires = await read_files(_load, *self.files)
+
+
+def _load(cert: Path, key: Path) -> tuple[ssl.SSLContext, int]:
+    return server_context(cert, key), expiry(cert)
 
 
 class Reloadable(Protocol):
@@ -55,8 +62,10 @@ class Reloadable(Protocol):
         """Read it anew. Raises `ConfigError`, and then keeps the former content."""
 
 
-async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIterator[object]) -> None:
-    """Reload each of these when its files have changed, and all of them whenever `hangups` yields."""
+async def reload_on_change(
+    reloadables: Sequence[Reloadable], hangups: AsyncIterator[object], manager: ServiceManager
+) -> None:
+    """Reload each of these when its files have changed, and all whenever `hangups` yields; then `manager` is told."""
     stamps: list[list[object]] = [_read_stamp(each.files) for each in reloadables]  # as they were just read
     failures = FailureLog(_log)
     while True:
@@ -64,11 +73,15 @@ async def reload_on_change(reloadables: Sequence[Reloadable], hangups: AsyncIter
         with trio.move_on_after(CERT_POLL_SECONDS):
             await anext(hangups)
             asked = True
+        if asked:
+            await manager.reloading()
         for number, each in enumerate(reloadables):
             stamp = await _stamp(each.files)
             if asked or stamp != stamps[number]:
                 stamps[number] = stamp
                 await _reload(each, failures)
+        if asked:
+            await manager.ready()
 
 
 async def _reload(reloadable: Reloadable, failures: FailureLog) -> None:

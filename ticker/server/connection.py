@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from ticker.core.hub import Hub, Traffic
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.door.auth import Auth
 from ticker.door.sender import Sender
-from ticker.errors import RefusalCause
+from ticker.errors import DropCause, RefusalCause
 from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.net.fair_queue import FairQueue
@@ -49,6 +50,8 @@ class ServerContext:
     """Turns for long work. The service runs its `hand_out`."""
     failures: FailureLog = field(default_factory=partial(FailureLog, _log), repr=False)
     """Faults of code that ended a connection."""
+    dropped: Counter[DropCause] = field(default_factory=Counter)
+    """Numbers of clients that were dropped, by cause."""
     record_rate: RecordRate = field(default_factory=RecordRate)
     """The rate at which TLS records of a connection are read."""
 
@@ -190,6 +193,7 @@ class ClientConnection(ABC):
     async def _catch_up(self, slow_consumer: SlowConsumer) -> None:
         try:
             if not await slow_consumer.catch_up(self._context.fair_queue, self._goes_on):
+                self._context.dropped[DropCause.STALLED] += slow_consumer.stalled
                 self._cancel()
         finally:
             if not self.closing:
@@ -207,6 +211,7 @@ class ClientConnection(ABC):
         if self._account.hold(self._session.held + self._stream.unsent + answer):
             return True
         self._context.auth.connection_limits.refusals[RefusalCause.MEMORY] += 1
+        self._context.dropped[DropCause.MEMORY] += 1
         self._cancel()
         return False
 

@@ -53,6 +53,8 @@ class FeedState:
         """Time of its last publication or sign of life, on the hub's clock."""
         self.failures = 0
         """Number of failures."""
+        self.blocked = 0
+        """Number of those in which it blocked the service, and was interrupted."""
         self.refusals: Counter[str] = Counter()
         """Numbers of publications, or parts of them, that could not be used, by cause."""
         self.counters: Mapping[str, int] = {}

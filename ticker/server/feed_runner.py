@@ -77,6 +77,7 @@ class FeedRunner:
                 if trio.current_time() - began > LONGEST_RESTART_SECONDS:
                     bound = FIRST_RESTART_SECONDS
                 self._state.failures += 1
+                self._state.blocked += isinstance(sole(error), FeedBlocked)
                 self._state.phase = FeedPhase.DOWN
                 wait = random.uniform(0, bound)  # noqa: S311  # spread, not secret
                 self._failures.write("feed failed", sole(error), feed=self._state.name, retry_seconds=round(wait, 1))

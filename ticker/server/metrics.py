@@ -13,11 +13,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ticker.config import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
 from ticker.core.hub import Traffic
+from ticker.errors import DropCause
 from ticker.net.clocks import hub_time
 from ticker.net.queued_file import lines_lost
 from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
+from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
 
 _PAGE_BYTES = 4096
@@ -34,9 +36,11 @@ class Metrics:
         publisher: Publisher,
         feed_states: Sequence[FeedState],
         history: BarHistory | None = None,
+        process: ProcessMetrics | None = None,
     ) -> None:
         self._context = context
         self._history = history
+        self._process = process
         self._publisher = publisher
         self._feed_states = feed_states
         self._started_at = hub_time()
@@ -60,6 +64,8 @@ class Metrics:
             yield from _history(self._history)
         yield from self._clients()
         yield from self._door()
+        if self._process is not None:
+            yield from self._process.collect()
         yield CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
         )
@@ -77,6 +83,9 @@ class Metrics:
             labels=["feed"],
         )
         up = GaugeMetricFamily("ticker_feed_up", "1 if a feed has brought data since its last start.", labels=["feed"])
+        blocked = CounterMetricFamily(
+            "ticker_feed_blocked", "How often a feed blocked the service, and was interrupted.", labels=["feed"]
+        )
         events = CounterMetricFamily("ticker_feed_events", "What a feed counts itself.", labels=["feed", "event"])
         refusals = CounterMetricFamily(
             "ticker_feed_refusals", "Publications, or parts of them, that could not be used.", labels=["feed", "cause"]
@@ -85,6 +94,7 @@ class Metrics:
             name = feed_state.label
             publications.add_metric([name], feed_state.publications)
             failures.add_metric([name], feed_state.failures)
+            blocked.add_metric([name], feed_state.blocked)
             alive_at = self._started_at if feed_state.alive_at is None else feed_state.alive_at
             age.add_metric([name], (now - alive_at) / 1e6)
             up.add_metric([name], feed_state.condition == "live")
@@ -92,7 +102,7 @@ class Metrics:
                 events.add_metric([name, event], count)
             for cause, count in feed_state.refusals.items():
                 refusals.add_metric([name, cause], count)
-        yield from (publications, failures, age, up, events, refusals)
+        yield from (publications, failures, blocked, age, up, events, refusals)
         applied, refused = self._publisher.applied, self._publisher.refused
         yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
         yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
@@ -150,6 +160,10 @@ class Metrics:
         clients.add_metric(["in_step"], len(connections) - behind)
         clients.add_metric(["behind"], behind)
         yield clients
+        dropped = CounterMetricFamily("ticker_clients_dropped", "Clients dropped, by cause.", labels=["cause"])
+        for cause in DropCause:
+            dropped.add_metric([str(cause)], self._context.dropped[cause])
+        yield dropped
         slow = sum(connection.was_slow for connection in connections)
         yield GaugeMetricFamily("ticker_slow_consumers", "Clients whose delivery was paused at least once.", slow)
         yield GaugeMetricFamily(

@@ -16,7 +16,6 @@ from http import HTTPStatus
 
 import h11
 import msgspec
-import trio
 
 from ticker.door.auth import Auth
 from ticker.door.grants import ANYONE, Grant
@@ -25,6 +24,7 @@ from ticker.net.http1 import Refusal, Response, path_of
 from ticker.server.feed_channel import FeedState
 from ticker.server.metrics import Metrics
 from ticker.server.query import check_keys, check_method, parse_query
+from ticker.server.readiness import Readiness
 
 METRICS_PATH = "/metrics"
 
@@ -34,19 +34,18 @@ _UNCACHED = {"Cache-Control": "no-store"}
 class OperatorPages:
     """The pages for operators of one service; they have to be made when it starts."""
 
-    def __init__(self, auth: Auth, feed_states: Sequence[FeedState], ready_seconds: float, metrics: Metrics) -> None:
+    def __init__(self, auth: Auth, feed_states: Sequence[FeedState], readiness: Readiness, metrics: Metrics) -> None:
         self._auth = auth
         self._feed_states = feed_states
-        self._until = trio.current_time() + ready_seconds
-        self._metrics = metrics
+        self._readiness = readiness
         self._pages: Mapping[str, Callable[[], Response]] = {
             "/healthz": lambda: Response(msgspec.json.encode({"status": "ok"}), headers=_UNCACHED),
-            "/readyz": self._readiness,
+            "/readyz": self._ready_page,
             METRICS_PATH: lambda: Response(metrics.text(), metrics.content_type, headers=_UNCACHED),
         }
 
     def __repr__(self) -> str:
-        return f"<OperatorPages: {'not ready' if self._waiting_for() else 'ready'}>"
+        return f"<OperatorPages: {self._readiness!r}>"
 
     @property
     def paths(self) -> list[str]:
@@ -66,20 +65,9 @@ class OperatorPages:
         check_keys(parse_query(request), set())
         return page()
 
-    def _waiting_for(self) -> list[str]:
-        """Return the names of the feeds that the service still waits for."""
-        without = [each.label for each in self._feed_states if each.data_at is None]
-        if len(without) < len(self._feed_states) and trio.current_time() >= self._until:
-            return []  # one has brought data, and the others have had their time
-        return without
-
-    def _readiness(self) -> Response:
-        """Return whether every feed has brought data. A feed that is down later leaves the service ready.
-
-        Then clients still get its last prices, as stale, and those of the other feeds; another instance would have
-        the same feeds.
-        """
-        waiting = self._waiting_for()
+    def _ready_page(self) -> Response:
+        """Return whether the service has data to serve, and the state of each feed."""
+        waiting = self._readiness.waiting_for()
         feeds = {each.label: each.condition for each in self._feed_states}
         if not waiting:
             return Response(msgspec.json.encode({"status": "ready", "feeds": feeds}), headers=_UNCACHED)

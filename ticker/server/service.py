@@ -14,7 +14,13 @@ from pathlib import Path
 import structlog
 import trio
 
-from ticker.config import GOODBYES_PER_BURST, Config
+from ticker.config import (
+    CLOSE_SECONDS,
+    GOODBYES_PER_BURST,
+    HISTORY_FINISH_SECONDS,
+    OUTPUT_FINISH_SECONDS,
+    Config,
+)
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError
@@ -35,7 +41,10 @@ from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
+from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
+from ticker.server.readiness import Readiness
+from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_line
 from ticker_feeds.loading import load_feed, without_secrets
 
 _WEB = Path(__file__).parents[1] / "web"
@@ -48,12 +57,14 @@ async def serve(
     config: Config,
     stop: trio.Event,
     hangups: AsyncIterator[object] | None = None,
+    manager: ServiceManager = NO_MANAGER,
     *,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the service until `stop` is set and clients have their goodbye. The started value is the stream's URL.
 
-    Certificates and keys are read anew when their files change, and whenever `hangups` yields.
+    Certificates and keys are read anew when their files change, and whenever `hangups` yields. `manager` is told of the
+    service's state.
 
     Raises `ConfigError` for a configuration that cannot be used.
     """
@@ -76,8 +87,9 @@ async def serve(
     publisher = Publisher(hub, limits)
     history = BarHistory(cache, config.history, config.tables, messages)
     feed_states = _feed_states(config.feeds)
-    metrics = Metrics(context, publisher, feed_states, history)
-    operator_pages = OperatorPages(auth, feed_states, limits.ready_seconds, metrics)
+    readiness = Readiness(feed_states, limits.ready_seconds)
+    metrics = Metrics(context, publisher, feed_states, history, ProcessMetrics(readiness, certificate, messages))
+    operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
     metrics_open = not config.tokens.wanted and is_loopback(host)
     pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=metrics_open)
     async with trio.open_nursery() as nursery:
@@ -86,11 +98,7 @@ async def serve(
         nursery.start_soon(history.run)
         nursery.start_soon(check_connections, context)
         nursery.start_soon(context.fair_queue.hand_out)
-        reloadables: list[Reloadable] = [certificate]
-        if auth.keys is not None:
-            reloadables.append(auth.keys)
-            nursery.start_soon(auth.keys.refresh)
-        nursery.start_soon(reload_on_change, reloadables, hangups or _NoHangups())
+        _start_reloading(nursery, certificate, auth, hangups or _NoHangups(), manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.updates_of, limits.max_batch).run)
         for listener in metrics_listeners:
@@ -104,12 +112,30 @@ async def serve(
             await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
             _log.info("the dashboard is there", url=page_url(listeners[0], "/"))
             task_status.started(url_of(listeners[0]))
-            await stop.wait()
+            nursery.start_soon(manager.keep_informed, messages, partial(status_line, context.connections, feed_states))
+            await _until(stop, manager, config)
             listening.cancel_scope.cancel()
         publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
         await kept_state.save(cache)
         await _drain(context, config, history)
         nursery.cancel_scope.cancel()
+
+
+def _start_reloading(
+    nursery: trio.Nursery, certificate: Certificate, auth: Auth, hangups: AsyncIterator[object], manager: ServiceManager
+) -> None:
+    """Read the certificate and the keys of tokens anew when they change, and when `hangups` yields."""
+    reloadables: list[Reloadable] = [certificate]
+    if auth.keys is not None:
+        reloadables.append(auth.keys)
+        nursery.start_soon(auth.keys.refresh)
+    nursery.start_soon(reload_on_change, reloadables, hangups, manager)
+
+
+async def _until(stop: trio.Event, manager: ServiceManager, config: Config) -> None:
+    """Wait until the service is to stop, and tell its manager."""
+    await stop.wait()
+    await manager.stopping(config.drain_seconds + HISTORY_FINISH_SECONDS + OUTPUT_FINISH_SECONDS + CLOSE_SECONDS)
 
 
 async def _drain(context: ServerContext, config: Config, history: BarHistory) -> None:

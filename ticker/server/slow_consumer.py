@@ -24,7 +24,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.slow_co
 class SlowConsumer:
     """One client while its delivery is paused."""
 
-    __slots__ = ("_began", "_cursor", "_hub", "_limits", "_name", "_progress", "_stream", "_subscriber")
+    __slots__ = ("_began", "_cursor", "_hub", "_limits", "_name", "_progress", "_stream", "_subscriber", "stalled")
 
     def __init__(self, stream: PushStream, subscriber: Subscriber, hub: Hub, limits: Limits, name: str) -> None:
         """`name` identifies the client's session in logs."""
@@ -36,6 +36,8 @@ class SlowConsumer:
         self._began = trio.current_time()
         self._cursor = subscriber.cursor
         self._progress: trio.Event | None = None
+        self.stalled = False
+        """Whether its socket took nothing for `stall_seconds`."""
 
     def __repr__(self) -> str:
         return f"<SlowConsumer {self._name}: {self._stream.unsent} bytes unsent, since cut {self._cursor}>"
@@ -64,6 +66,7 @@ class SlowConsumer:
                 await fair_queue.take_another()
         except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             if isinstance(error, trio.TooSlowError):
+                self.stalled = True
                 self._log_stall()
             await fair_queue.take()
             return False

@@ -22,7 +22,7 @@ from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_
 from ticker.core.session import Answer, NotUpToDate
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
-from ticker.errors import UnknownKey
+from ticker.errors import DropCause, UnknownKey
 from ticker.net.clocks import hub_time
 from ticker.net.http1 import Upgrade
 from ticker.net.transport import PushStream
@@ -267,6 +267,7 @@ class WebSocketClientConnection(ClientConnection):
             self.send_control(_PING)
         elif now >= self._pinged_at + limits.pong_seconds:
             _log.warning("client dropped: it does not answer", session=self._session.name, seconds=round(silent, 1))
+            self._context.dropped[DropCause.SILENT] += 1
             self.closing = True
             self._stream.push(close_frame(Close.STALLED, "no answer to a ping"))
             self._nursery.cancel_scope.cancel()
