@@ -85,7 +85,7 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     ),
     "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
     **dict.fromkeys(("attackers-5k", "attackers-50k"), ("cpu", *_LATENCY, "attacks_per_second", "peak_memory", "load")),
-    "depth": ("cpu", *_COST, "bytes_per_delta", "memory", "load"),
+    **dict.fromkeys(("depth", "depth-20"), ("cpu", *_COST, "bytes_per_delta", "memory", "load")),
     "tape": ("cpu", *_COST, "bytes_per_delta", "bytes_per_print", "missed", "load"),
     "bars": ("memory", "open_ms", "open_bytes", "resume_rows", "resume_bytes", "cpu"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),

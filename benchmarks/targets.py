@@ -113,6 +113,8 @@ def _tables(measured: Measured) -> Iterator[Row]:
     for name, workload, metric, limit, unit in (
         ("CPU of a core", "depth", "cpu", 60, "%"),
         ("p99", "depth", "p99", 50, "ms"),
+        ("CPU of a core, refresh 20 ms", "depth-20", "cpu", 60, "%"),
+        ("p99, refresh 20 ms", "depth-20", "p99", 50, "ms"),
         ("bytes per book:10 in a delta", "depth", "bytes_per_delta", 100, "bytes"),
         ("bytes per print", "tape", "bytes_per_print", 30, "bytes"),
         ("prints missed by clients that keep up", "tape", "missed", 0, ""),

@@ -177,6 +177,18 @@ WORKLOADS: Mapping[str, Workload] = {
         ticker_only=True,
         feed="benchmarks.tables.feed:VenueLines",
     ),
+    "depth-20": Workload(
+        "100 clients of ten books of 100 instruments with recorded depth, ten events a second each; refresh 20 ms",
+        clients=100,
+        symbols=100,
+        watched=10,
+        phases=(Phase(1000, 20.0),),
+        budget_ms=20,
+        scenario="depth",
+        probes=0.1,
+        ticker_only=True,
+        feed="benchmarks.tables.feed:VenueLines",
+    ),
     "tape": Workload(
         "100 clients of ten tapes of 100 instruments with recorded prints, 20 a second each",
         clients=100,

@@ -89,7 +89,17 @@ def test_the_server_answers_floods_and_their_latency_is_compared_with_that_befor
 def test_workloads_that_run_by_name_only_are_listed_as_such_and_are_in_no_other_campaign() -> None:
     listed = benchmarks("--list").stdout.splitlines()
     by_name = {line.split()[0] for line in listed if line.endswith("by name only)")}
-    assert by_name == {"soak", "floods", "outside", "depth", "tape", "bars", "attackers-5k", "attackers-50k"}
+    assert by_name == {
+        "soak",
+        "floods",
+        "outside",
+        "depth",
+        "depth-20",
+        "tape",
+        "bars",
+        "attackers-5k",
+        "attackers-50k",
+    }
     assert by_name.isdisjoint({*USUAL, *QUICK})
 
 
