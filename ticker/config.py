@@ -261,8 +261,11 @@ EVENT_ENCODINGS = 256
 STATE_SECONDS = 3600
 """An earlier state of the market than that is not gone on from."""
 
-PARTS_PER_STEP = 200
-"""So many instruments and tables are written to it between two turns of other tasks."""
+STATE_WRITE_SECONDS = 20
+"""For so long a stop writes it at most, before the goodbyes."""
+
+STATE_PIECE_BYTES = 1_048_576
+"""So much of it is encoded between two turns of other tasks."""
 
 RESUME_SECONDS = 60
 """For so long after a restart, the tables that were watched are kept for the clients that come back."""

@@ -9,6 +9,7 @@ The model is kept apart from the code under test: as a cut is closed, the test c
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -323,7 +324,7 @@ class World(RuleBasedStateMachine):
         self.cache.told_at = told_at
         for shown in self.open.values():
             shown.restart()
-        held = restore(self.cache, unpacked(data), self.now)
+        held = restore(self.cache, unpacked(io.BytesIO(data)), self.now)
         self.hub = self.new_hub()
         for client in self.all_clients:
             client.connect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgpack
 
@@ -19,11 +19,9 @@ def packed(state: State) -> bytes:
     return _PACKER.pack(state)
 
 
-def unpacked(data: bytes) -> Iterator[State]:
+def unpacked(file: BinaryIO) -> Iterator[State]:
     """Yield the plain data that were packed one behind the other. Raises `ValueError` for anything else."""
-    unpacker = msgpack.Unpacker(ext_hook=_from_large, strict_map_key=False, max_buffer_size=max(1, len(data)))
-    unpacker.feed(data)
-    yield from unpacker
+    yield from msgpack.Unpacker(file, ext_hook=_from_large, strict_map_key=False, max_buffer_size=2**31 - 1)
 
 
 def _large(number: object) -> msgpack.ExtType:

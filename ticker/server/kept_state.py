@@ -15,12 +15,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import structlog
 import trio
 
-from ticker.config import PARTS_PER_STEP, RESUME_SECONDS, STATE_SECONDS, Config
+from ticker.config import RESUME_SECONDS, STATE_PIECE_BYTES, STATE_SECONDS, STATE_WRITE_SECONDS, Config
 from ticker.core.keyframe import parts_of, restore
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import State, packed, unpacked
@@ -31,7 +31,9 @@ from ticker.net.devcert import check_folder, data_folder
 from ticker.texts import shown
 
 _MAGIC = b"ticker state 1\n"
-"""Begins the file. The number is that of the format, and of what the parts mean."""
+"""Begins the file. The number is that of the format, and of what the parts mean. Behind it are the checksum of all that
+follows, and the parts.
+"""
 
 _CHECKSUM = struct.Struct(">I")
 
@@ -66,29 +68,29 @@ class KeptState:
         """Return the cache of an earlier run, if there is one to go on from, else a new one. Blocks while it reads."""
         if self._enabled:
             try:
-                data = self._take_file()
-                if data is not None:
-                    return self._restored(data)
+                taken = self._take_file()
+                if taken is not None:
+                    begun = self._restored(taken)
+                    taken.unlink()
+                    return begun
             except (Unusable, OSError, ConfigError) as error:
                 _log.warning("the state of the earlier run is not used: clients begin anew", cause=str(error))
         return Begun(self._new_cache(secrets.token_hex(8)), [])
 
     async def save(self, cache: LastValueCache) -> None:
-        """Write the file. No cut may be closed meanwhile."""
+        """Write the file, as long as there is time for it. No cut may be closed meanwhile."""
         if not self._enabled or not cache.cut:
             return
-        data = bytearray(_MAGIC)
-        for number, part in enumerate(self._parts(cache), 1):
-            data += packed(part)
-            if number % PARTS_PER_STEP == 0:
-                await trio.lowlevel.checkpoint()
-        data += _CHECKSUM.pack(zlib.crc32(data))
-        try:
-            await trio.to_thread.run_sync(self._write, data)
-        except (OSError, ConfigError) as error:
-            _log.warning("the state cannot be kept: after the next start, clients begin anew", cause=str(error))
-        else:
-            _log.info("the state is kept for the next start", cut=cache.cut, bytes=len(data))
+        cause = f"{STATE_WRITE_SECONDS} seconds were not enough"
+        with trio.move_on_after(STATE_WRITE_SECONDS):
+            try:
+                written = await self._write(cache)
+            except (OSError, ConfigError) as error:
+                cause = str(error)
+            else:
+                _log.info("the state is kept for the next start", cut=cache.cut, bytes=written)
+                return
+        _log.warning("the state is not kept: after the next start, clients begin anew", cause=cause)
 
     def _parts(self, cache: LastValueCache) -> Iterator[State]:
         yield [self._clock(), self._settings(), cache.epoch]
@@ -109,19 +111,24 @@ class KeptState:
         check_folder(folder)
         return folder / f"state-{re.sub('[^A-Za-z0-9.-]', '_', self._config.listen)}"
 
-    def _take_file(self) -> bytes | None:
-        """Return the file's content, and take it away for every other start."""
+    def _take_file(self) -> Path | None:
+        """Take the file away for every other start; return where it is now."""
         path = self._path()
         taken = path.with_name(f"{path.name}.taken")
         try:
             path.replace(taken)
         except FileNotFoundError:
             return None
-        return taken.read_bytes()
+        return taken
 
-    def _restored(self, data: bytes) -> Begun:
-        """Return the cache that goes on from this content. Raises `Unusable`."""
-        reading = _read(data)
+    def _restored(self, path: Path) -> Begun:
+        """Return the cache that goes on from this file. Raises `Unusable` and `OSError`."""
+        with path.open("rb") as file:
+            return self._read(file)
+
+    def _read(self, file: BinaryIO) -> Begun:
+        _check(file)
+        reading = unpacked(file)
         saved_at, settings, epoch = next(reading)
         now = self._clock()
         if settings != self._settings():
@@ -138,14 +145,28 @@ class KeptState:
         _log.info("goes on from the earlier run", epoch=epoch, cut=cache.cut, instruments=cache.instrument_count)
         return Begun(cache, held)
 
-    def _write(self, data: bytearray) -> None:
+    async def _write(self, cache: LastValueCache) -> int:
+        """Write the file part by part; return its length."""
         path = self._path()
         new = path.with_name(f"{path.name}.new")
-        with open(new, "wb", opener=_private) as file:
+        checksum, data = 0, bytearray()
+        with _new_file(new) as file:
+            file.write(_MAGIC + _CHECKSUM.pack(0))
+            for part in self._parts(cache):
+                data += packed(part)
+                if len(data) >= STATE_PIECE_BYTES:
+                    checksum = zlib.crc32(data, checksum)
+                    await trio.to_thread.run_sync(file.write, data)
+                    data = bytearray()
+            checksum = zlib.crc32(data, checksum)
             file.write(data)
+            length = file.tell()
+            file.seek(len(_MAGIC))
+            file.write(_CHECKSUM.pack(checksum))
             file.flush()
-            os.fsync(file.fileno())
+            await trio.to_thread.run_sync(os.fsync, file.fileno())
         new.replace(path)
+        return length
 
 
 async def release_later(held: Sequence[TableRecord]) -> None:
@@ -156,15 +177,19 @@ async def release_later(held: Sequence[TableRecord]) -> None:
             table.unwatch()
 
 
-def _read(data: bytes) -> Iterator[State]:
-    """Yield the parts of a file. Raises `Unusable` for one that is not whole, or of another format."""
-    if not data.startswith(_MAGIC):
+def _check(file: BinaryIO) -> None:
+    """Check the beginning of a file and all of its content, and have it read from the first part on."""
+    if file.read(len(_MAGIC)) != _MAGIC:
         raise Unusable("it is of another version, or no state at all")
-    body, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
-    if len(data) < len(_MAGIC) + _CHECKSUM.size or checksum != _CHECKSUM.pack(zlib.crc32(body)):
+    wanted, checksum = file.read(_CHECKSUM.size), 0
+    while piece := file.read(STATE_PIECE_BYTES):
+        checksum = zlib.crc32(piece, checksum)
+    if wanted != _CHECKSUM.pack(checksum):
         raise Unusable("it is damaged")
-    yield from unpacked(body[len(_MAGIC) :])
+    file.seek(len(_MAGIC) + _CHECKSUM.size)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _new_file(path: Path) -> BinaryIO:
+    """Return a file for the user alone; a link in its place is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")

@@ -1,7 +1,7 @@
 # The part of msgpack that Ticker uses; the package ships no types.
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 class ExtType(NamedTuple):
     code: int
@@ -29,8 +29,13 @@ def unpackb(
 
 class Unpacker:
     def __init__(
-        self, *, ext_hook: Callable[[int, bytes], object] = ..., strict_map_key: bool = ..., max_buffer_size: int = ...
+        self,
+        file_like: BinaryIO,
+        /,
+        *,
+        ext_hook: Callable[[int, bytes], object] = ...,
+        strict_map_key: bool = ...,
+        max_buffer_size: int = ...,
     ) -> None: ...
-    def feed(self, data: bytes) -> None: ...
     def __iter__(self) -> Iterator[list[Any]]: ...
     def __next__(self) -> object: ...
