@@ -89,11 +89,13 @@ def export(  # noqa: PLR0913  # one parameter per flag
     if not path.exists():
         raise ConfigError(f"{path}: no history there; name the file of `history.file` with --file")
     try:
-        with closing(open_to_read(path)) as connection, faults(path):
-            chosen = _chosen(all_series(connection), symbols, period)
-            source = _Source(chosen, lambda each: bars_in(connection, each, span, ROWS))
+        with closing(open_to_read(path)) as connection:
+            with faults(path):
+                chosen = _chosen(all_series(connection), symbols, period)
+            source = _Source(chosen, lambda each: _bars(path, bars_in(connection, each, span, ROWS)))
             if parquet is not None:
-                widths = [widths_of(connection, each, span) for each in chosen]
+                with faults(path):
+                    widths = [widths_of(connection, each, span) for each in chosen]
                 print_result(_write_parquet(source, widths, parquet, force=force), parquet)
             if csv is not None:
                 print_result(_write_csv(source, csv, force=force), csv)
@@ -118,6 +120,12 @@ class _Source(NamedTuple):
                     print(f"\r{count} rows", end="", file=sys.stderr, flush=True)
         if shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _bars(path: Path, bars: Iterator[list[StoredBar]]) -> Iterator[list[StoredBar]]:
+    """Yield bars that are read from this file; what goes wrong with them elsewhere is no fault of it."""
+    with faults(path):
+        yield from bars
 
 
 def _seconds(flag: str, text: str | None, default: int) -> int:
