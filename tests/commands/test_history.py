@@ -83,12 +83,8 @@ def test_stdout_takes_a_table(file: HistoryFile) -> None:
 def test_a_reader_that_goes_away_ends_it_without_a_word(file: HistoryFile) -> None:
     file.write([bar(60 * number) for number in range(20_000)], 0)
     shell = 'exec "$@" | head -n 1'
-    done = subprocess.run(
-        ["sh", "-c", shell, "sh", *TICKER, "history", "export", "--csv", "-"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["sh", "-c", shell, "sh", *TICKER, "history", "export", "--csv", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 

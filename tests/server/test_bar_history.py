@@ -180,6 +180,23 @@ async def test_a_file_that_is_spoiled_while_it_is_in_use_is_replaced_by_one_with
     assert sum("new history" in entry["event"] for entry in logs) == 1
 
 
+@pytest.mark.parametrize("ends", [("", "-wal", "-shm"), ("",)])
+async def test_in_place_of_a_file_that_is_deleted_while_it_is_in_use_there_is_one_with_all_bars_in_memory(
+    ends: tuple[str, ...], path: Path, logs: Logs
+) -> None:
+    async with serving(Instrument("A"), history=settings(path)) as service:
+        await service.publish(*prints(3))
+        await until(lambda: kept(path) == [100, 200, 300])
+        for end in ends:
+            await trio.Path(f"{path}{end}").unlink()
+        await service.publish(*prints(1, first=3))
+        await until(lambda: path.exists() and kept(path) == [100, 200, 300, 400])
+    told = [entry for entry in logs if "new history" in entry["event"]]
+    assert [(entry["cause"], entry["moved_to"]) for entry in told] == [
+        (f"{path}: it was deleted while it was in use", "nowhere")
+    ]
+
+
 async def test_a_file_that_is_spoiled_before_it_is_loaded_is_replaced(path: Path, logs: Logs) -> None:
     write(path, [("OLD", "1m", 2, 0, [60 * number, 1, 1, 1, 1, 1, 1]) for number in range(20_000)])
     spoil(path)

@@ -43,7 +43,7 @@ class HistoryFile:
         self._connection: sqlite3.Connection | None = None
         self._store: BarStore | None = None
         self.moved_to: Path | None = None
-        """Where a file was moved by the latest `open`, and why."""
+        """Where a file was moved, and why; None if it was gone."""
         self.moved_for = ""
 
     def __repr__(self) -> str:
@@ -81,18 +81,20 @@ class HistoryFile:
         return self.writes
 
     def move_aside(self, fault: HistoryFault) -> None:
-        """Move the file aside because of this fault, and begin a new one."""
+        """Move the file aside because of this fault, if it is still there, and begin a new one."""
         self._close_connection()
         time = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         target = self._path.with_name(f"{self._path.name}.{fault.cause}-{time}")
         with faults(self._path):
-            self._path.replace(target)
+            there = self._path.exists()
+            if there:
+                self._path.replace(target)
             wal, index = (Path(f"{self._path}{end}") for end in ("-wal", "-shm"))
             if wal.exists():
                 wal.replace(f"{target}-wal")
             index.unlink(missing_ok=True)
             self._forget_oldest_aside()
-        self.moved_to, self.moved_for = target, str(fault)
+        self.moved_to, self.moved_for = target if there else None, str(fault)
         self._open_to_write()
 
     def series(self) -> Sequence[Series]:
@@ -110,6 +112,8 @@ class HistoryFile:
         """Write bars, in one transaction, and make room for them where there is none. `now` is in seconds."""
         store, settings = self._writing, self._settings
         with faults(self._path):
+            if not self._path.exists():
+                raise HistoryFault(FaultCause.DAMAGED, f"{self._path}: it was deleted while it was in use")
             try:
                 store.write(bars)
             except sqlite3.Error as error:

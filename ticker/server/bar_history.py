@@ -265,9 +265,9 @@ class BarHistory:
     # The log
 
     def _report_moved(self) -> None:
-        moved, self._file.moved_to = self._file.moved_to, None
-        if moved is not None:
-            _log.warning("a new history was begun", cause=self._file.moved_for, moved_to=str(moved))
+        cause, self._file.moved_for = self._file.moved_for, ""
+        if cause:
+            _log.warning("a new history was begun", cause=cause, moved_to=str(self._file.moved_to or "nowhere"))
 
     def _report_failure(self, fault: HistoryFault) -> None:
         if not self._failing:
