@@ -45,7 +45,7 @@ MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
 _SESSION = ("session", "received", "results", "resume", "replica", "bounds", "features")
-_TABLES = ("table_state", "given", "rows", "bar_times")
+_TABLES = ("table_state", "given", "rows", "statuses", "bar_times")
 
 PURE = (
     {"ticker.core", "ticker.protocol"}

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.client.tables import ASKS, BIDS, REASON, STATUS, Talk, book, ready
-from ticker import Book, Level
+from ticker import Book, Level, Refused
 from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import Rows
 from ticker.protocol.messages import Heartbeat, Removed, Reply
@@ -50,6 +50,7 @@ async def test_a_status_of_a_later_service_counts_as_stale_and_none_as_live() ->
     reader = opened(talk)
     talk.change(7, {STATUS: "auction"})
     assert reader.status == "stale"
+    assert talk.client.values("A book:2").get("status") == "stale"
     talk.change(7, {STATUS: None})
     assert reader.status == "live"
 
@@ -200,8 +201,22 @@ async def test_a_service_without_tables_says_so() -> None:
         client.book("A")
     with pytest.raises(ConfigError, match="period: '1m'; the service has no candles"):
         client.candles("A")
-    with pytest.raises(ConfigError, match="names: 'A trades:3': the service has no trades"):
-        client.subscribe("A trades:3")
+
+
+async def test_of_a_subscription_a_table_that_is_not_offered_is_refused_and_the_rest_goes_on() -> None:
+    talk = Talk()
+    subscription = talk.client.subscribe("A book:7", "A book:2")
+    (request,) = talk.asked()
+    assert request["symbols"] == ["A book:7", "A book:2"]
+    talk.define(book())
+    talk.record(7, {BIDS: BID, STATUS: "live"})
+    offer = "this service offers book:2, book:10, book:25"
+    outcomes = [["A book:7", int(Code.UNKNOWN_TABLE), offer], ["A book:2", 0, ""]]
+    talk.says(Reply(request["id"], {"outcomes": outcomes}))
+    assert talk.events[1:] == [Refused("A book:7", Code.UNKNOWN_TABLE, offer)]
+    assert (await anext(subscription)).changes.keys() == {"A book:2"}
+    talk.change(7, {STATUS: "stale"})
+    assert (await anext(subscription)).changes == {"A book:2": {"bids": [], "asks": [], "status": "stale"}}
 
 
 async def test_more_tables_than_a_connection_may_have_are_refused() -> None:

@@ -34,11 +34,8 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is() -> None:
         features.trades_name(51)
     with pytest.raises(ConfigError, match=r"depth: True; give a whole number"):
         features.book_name(True)  # noqa: FBT003  # what a user may do
-    with pytest.raises(ConfigError, match="names: 'A book:11': the service's book: 10, 25, 100"):
-        features.check(["B", "A book:11"])
-    with pytest.raises(ConfigError, match=r"names: 'A\* candles:5m:10': the service's candles: 1m, 1h"):
-        features.check(["A* candles:5m:10"])
-    features.check(["A", "A*", "A book:25", "? candles:1m:300", "a b", "A trades:10"])
+    with pytest.raises(ConfigError, match="period: '5m'; the service's candles: 1m, 1h"):
+        features.candles_name("5m", 10)
 
 
 def test_a_service_that_says_nothing_has_no_tables() -> None:

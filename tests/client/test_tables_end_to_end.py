@@ -13,8 +13,8 @@ from trio.testing import MockClock
 
 from tests.client.network import proxied, settle
 from tests.conftest import Running, serving
-from ticker import Book, Connected, Disconnected, Event, Print, connect, snapshot, watch
-from ticker.errors import ConfigError
+from ticker import Book, Connected, Disconnected, Event, Print, Refused, connect, snapshot, watch
+from ticker.errors import Code
 from ticker.market import Candle, Instrument, Level, Levels, Publication, Stale, Trade, Update
 
 D = Decimal
@@ -276,8 +276,12 @@ async def test_one_call_returns_the_values_of_instruments_and_tables() -> None:
             assert (bar.start, bar.close, bar.trades) == (MINUTE, D("100.01"), 1)
             assert values.keys() == {"A", "A book:10", "B book:10", "A trades:50", "A candles:1m:10"}
             assert snapshot(service.url, ["NONE"]) == {}
-            with pytest.raises(ConfigError, match="'A book:11': the service's book: 10, 25, 100"):
-                snapshot(service.url, ["A book:11"])
+            events: list[Event] = []
+            assert snapshot(service.url, ["A book:11", "A book:10"], on_event=events.append).keys() == {"A book:10"}
+            offer = "this service offers book:10, book:25, book:100"
+            assert [each for each in events if isinstance(each, Refused)] == [
+                Refused("A book:11", Code.UNKNOWN_TABLE, offer)
+            ]
 
         await trio.to_thread.run_sync(script, abandon_on_cancel=True)
 

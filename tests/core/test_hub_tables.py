@@ -16,6 +16,9 @@ from ticker.market import Instrument, Levels, Publication
 from ticker.protocol.digest import record_checksum, total
 from ticker.protocol.messages import Delta, Instruments, Removed, Reply, Snapshot
 
+BOOKS, CANDLES_OFFERED = "book:10, book:25, book:100", "candles:1m|5m|1h|1d:10|50|100|300|500|1000"
+PRINTS = "trades:10, trades:20, trades:50, trades:100, trades:200, trades:500, trades:1000"
+ALL = f"{BOOKS}, {PRINTS}, {CANDLES_OFFERED}"
 OK, UNKNOWN, NO_TABLE, TOO_MANY = Code.OK, Code.UNKNOWN_SYMBOL, Code.UNKNOWN_TABLE, Code.TOO_MANY_TABLES
 
 
@@ -117,13 +120,32 @@ def test_a_table_of_an_unknown_symbol_joins_when_its_instrument_appears() -> Non
     assert snapshot.records == [table(talk, "Z book:10").id, {14: "stale", 15: "no_data"}]
 
 
-@pytest.mark.parametrize("name", ["A book:11", "A book:0", "A books:10", "A candles:2m:300", "A trades", "* book:9"])
-def test_a_table_that_is_not_offered_has_an_outcome_that_says_which_are(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "offer"),
+    [
+        ("A book:11", BOOKS),
+        ("A book:0", ALL),
+        ("A books:10", ALL),
+        ("A candles:2m:300", CANDLES_OFFERED),
+        ("A candles:1m:3", CANDLES_OFFERED),
+        ("A trades", ALL),
+        ("* book:9", BOOKS),
+    ],
+)
+def test_a_table_that_is_not_offered_has_an_outcome_that_says_which_are(name: str, offer: str) -> None:
     talk = Talk(books("A"))
     ((_, code, text),) = talk.ask("subscribe", symbols=[name])["outcomes"]
     assert code == NO_TABLE
-    assert "book:10|25|100" in text
+    assert text == f"this service offers {offer}"
     assert talk.subscribed() == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "kind", "rest"), [(Tables(depths=()), "book", ":10"), (Tables(periods=()), "candles", ":1m:10")]
+)
+def test_a_service_without_tables_of_a_kind_says_so(tables: Tables, kind: str, rest: str) -> None:
+    ((_, code, text),) = Talk(books("A", tables=tables)).ask("subscribe", symbols=[f"A {kind}{rest}"])["outcomes"]
+    assert (code, text) == (NO_TABLE, f"this service offers no tables {kind}:N")
 
 
 @pytest.mark.parametrize("name", ["* book:*", "A book:*", "A  book:10", "A book:10 x", " book:10"])

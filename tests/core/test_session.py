@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.talk import Talk
+from tests.core.test_hub_tables import ALL
 from tests.support import cut, market, messages
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.last_value import LastValueCache
@@ -16,8 +17,7 @@ from ticker.protocol.wire import ENCODINGS, MSGPACK, Encoding
 both = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=["msgpack", "json"])
 
 UNKNOWN = [Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"]
-OFFER = "book:10|25|100, trades:10|20|50|100|200|500|1000 and candles:1m|5m|1h|1d:10|50|100|300|500|1000"
-NO_TABLE = [Code.UNKNOWN_TABLE, f"there is no such table; there are {OFFER}"]
+NO_TABLE = [Code.UNKNOWN_TABLE, f"this service offers {ALL}"]
 BAD = [Code.BAD_SYMBOL, "neither a symbol (1 to 128 printable characters) nor a pattern"]
 OK = [Code.OK, ""]
 

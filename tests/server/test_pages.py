@@ -129,7 +129,7 @@ def tokens(tmp_path: Path) -> Tokens:
         ("/package.json", 404, "nothing here"),
         ("/v1/snapshot", 400, "give symbols="),
         ("/v1/snapshot?symbols=", 400, "give symbols="),
-        ("/v1/snapshot?symbols=a%20b", 400, "there is no such table as 'a b'; there are book:"),
+        ("/v1/snapshot?symbols=a%20b", 400, "there is no such table as 'a b'; this service offers book:"),
         ("/v1/snapshot?symbols=" + "x" * 129, 400, "neither a symbol nor a pattern"),
         ("/v1/snapshot?symbols=%FF", 400, "UTF-8"),
         ("/v1/snapshot?symbols=A&symbols=B", 400, "twice"),

@@ -210,10 +210,18 @@ async def test_a_snapshot_has_only_the_tables_that_the_token_names(tmp_path: Pat
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["A%20book:11", "*%20candles:2m:10", "A%20nothing", "A%20", "A%20book:10%20x"])
-async def test_a_table_that_the_service_does_not_have_is_refused_with_those_that_it_has(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "offer"),
+    [
+        ("A%20book:11", "book:10, book:25, book:100"),
+        ("*%20candles:2m:10", "candles:1m|5m|1h|1d:10|50|"),
+        ("A%20nothing", "book:10, book:25, book:100, trades:10,"),
+        ("A%20", "book:10, book:25, book:100, trades:10,"),
+        ("A%20book:10%20x", "book:10, book:25, book:100, trades:10,"),
+    ],
+)
+async def test_a_table_that_the_service_does_not_have_is_refused_with_those_that_it_has(name: str, offer: str) -> None:
     async with serving(*MARKET) as service:
         got = await ask(service, f"/v1/snapshot?symbols=BTC-USD,{name}")
         assert got.status == 400
-        assert "there are book:10|25|100, trades:10|20|" in got.json["message"]
-        assert "candles:1m|5m|1h|1d:10|50|" in got.json["message"]
+        assert f"; this service offers {offer}" in got.json["message"]

@@ -157,11 +157,13 @@ SYMBOLS = st.text(st.characters(categories=["L", "N", "S"]), min_size=1, max_siz
 )
 OWN_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True) | st.sampled_from(["constructor", "valueof"])
 NUMBERS, UNKNOWN = [*range(1, 12)], [0, 20, 99, 65_535]
+STATUSES: st.SearchStrategy[Any] = st.sampled_from([*Status]) | st.text("abé😀 ", max_size=20)
+"""Words that this version knows, and those of a later one."""
 PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?", fullmatch=True)
 FIELDS = st.lists(
     st.tuples(st.sampled_from([12, 13]), INTEGERS | st.none())
     | st.tuples(st.sampled_from(NUMBERS), INTEGERS | PLAIN | st.none())
-    | st.tuples(st.just(14), st.sampled_from([*Status]) | st.none())
+    | st.tuples(st.just(14), STATUSES | st.none())
     | st.tuples(st.just(15), TEXTS | st.none())
     | st.tuples(st.sampled_from(UNKNOWN), INTEGERS | TEXTS | st.none() | st.lists(INTEGERS, max_size=3))
     | st.tuples(OWN_NAMES, INTEGERS | TEXTS | st.none() | st.tuples(PLAIN).map(list)),
@@ -179,10 +181,9 @@ def rows(*columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 LEVELS = rows(NUMBER, NUMBER | st.none())
-STATUSES = st.sampled_from([*Status])
 WHOLE = rows(NUMBER, NUMBER)
 BOOKS = st.fixed_dictionaries({}, optional={16: WHOLE | st.none(), 17: WHOLE, 14: STATUSES})
-TABLES = {
+TABLES: dict[str, st.SearchStrategy[dict[int, Any]]] = {
     "book:100": st.fixed_dictionaries({}, optional={16: LEVELS, 17: LEVELS | st.none(), 14: STATUSES}),
     "trades:3": st.fixed_dictionaries(
         {},

@@ -121,6 +121,12 @@ async def test_what_the_server_does_not_take_is_told_and_the_rest_is_served(tran
         assert codes == {"LATER": 6, "no,name": 7, "A book:7": 12}
         await service.publish(Instrument("LATER"), update("LATER", bid="5.00"))
         await client.until_value("LATER", "bid", "5.00")
+        # Now that it is known which tables there are, it is the same.
+        await client.tell("subscribe", **{"as": "more", "names": ["A book:8", "A book:10"]})
+        told = await client.until(lambda told: told.get("refused") == "A book:8")
+        assert (told["code"], told["text"]) == (12, "this service offers book:10, book:25, book:100")
+        while not await client.tell("values", symbol="A book:10"):
+            await trio.sleep(0.02)
 
 
 async def test_names_beyond_the_limit_end_their_subscription_and_the_others_are_served() -> None:

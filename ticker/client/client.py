@@ -33,6 +33,7 @@ from ticker.client.received import Received
 from ticker.client.reconnect import Backoff
 from ticker.client.session import ClientSession
 from ticker.client.subscription import Subscription
+from ticker.client.table_reader import TableReader
 from ticker.client.trades import Trades
 from ticker.client.verification import Verification
 from ticker.errors import Code, ConfigError, ConnectionFailed
@@ -147,12 +148,13 @@ class Client:
     def subscribe(self, *names: str) -> Subscription:
         """Subscribe to symbols, tables (`EURUSD book:10`) and patterns (with `*`, `?` or `[...]`).
 
-        Iterate over the result for their changes. Raises `ConfigError` for anything but texts, for a table that the
-        service does not have, and for more names than one connection may have. Should the service lower its limits
-        later, subscriptions with names that it refuses end with `ConfigError`.
+        Iterate over the result for their changes. A name that the service refuses, such as a table that it does not
+        offer, is told of with `Refused`, and the others go on. Raises `ConfigError` for anything but texts, and for
+        more names than one connection may have. Should the service lower its limits later, subscriptions with names
+        for which it has no room end with `ConfigError`.
         """
         check_names(names)
-        self._check_new(names)
+        self._check_room(names)
         held = not self._session.has_all_of(names)
         replica = self._session.replica
         subscription = Subscription(names, self._unsubscribe, replica.find_table, held=held)
@@ -166,7 +168,7 @@ class Client:
         """Subscribe to the best levels of an instrument's order book.
 
         The service has books of certain depths; the next larger one is taken, and `depth` levels of it are shown.
-        Raises `ConfigError` if there is none, as `subscribe` does.
+        Raises `ConfigError` if there is none; a service that has none any more later ends the book with that.
         """
         name = self._table_name("book", symbol, self.features.book_name(depth))
         return self._start_reading(Book(name, depth, self._unsubscribe, self._session.replica, held=self._lacks(name)))
@@ -174,7 +176,7 @@ class Client:
     def trades(self, symbol: str, count: int = 50) -> Trades:
         """Subscribe to the trades of an instrument, beginning with the latest `count`.
 
-        Raises `ConfigError` for more than the service keeps, as `subscribe` does.
+        Raises `ConfigError` for more than the service keeps, as `book` does.
         """
         name = self._table_name("trades", symbol, self.features.trades_name(count))
         return self._start_reading(
@@ -185,8 +187,8 @@ class Client:
         """Subscribe to the latest `count` bars of an instrument.
 
         `period` is one of those that the service has (`1m`, `1h`). With `fill`, periods without a trade have bars as
-        well. Raises `ConfigError` for a period that does not exist and for more bars than the service keeps, as
-        `subscribe` does.
+        well. Raises `ConfigError` for a period that does not exist and for more bars than the service keeps, as `book`
+        does.
         """
         name = self._table_name("candles", symbol, self.features.candles_name(period, count))
         held = self._lacks(name)
@@ -237,16 +239,15 @@ class Client:
             subscription.end(failure)
         self._verification.fail(failure or ConnectionFailed(f"{self.url}: the client is closed"))
 
-    def _check_new(self, names: tuple[str, ...]) -> None:
-        """Check further names against the service's tables and limits. Raises `ConfigError`."""
-        self.features.check(names)
+    def _check_room(self, names: tuple[str, ...]) -> None:
+        """Check further names against the limits of the connection. Raises `ConfigError`."""
         check_counts({*self._session.names, *names}, self._session.limits)
 
     def _table_name(self, method: str, symbol: str, table: TableName) -> str:
         """Return the name of a table that a user wants. Raises `ConfigError`."""
         check_symbol(symbol, method)
         name = f"{symbol} {table}"
-        self._check_new((name,))
+        self._check_room((name,))
         return name
 
     def _lacks(self, name: str) -> bool:
@@ -299,14 +300,16 @@ class Client:
         self._verification.process(received)
 
     def _end_unserved(self, refused: list[Refused]) -> None:
-        """End the subscriptions of names for which the server has no room, and of tables that it does not have."""
-        errors: dict[str, ConfigError] = {}
+        """End what has names for which the server has no room, and readers of a single table that it does not have."""
+        no_room: dict[str, ConfigError] = {}
+        no_table: dict[str, ConfigError] = {}
         for each in refused:
             if each.code in _NO_ROOM:
-                errors[each.name] = too_many(f"{shown(each.name)} was refused: {each.text}")
+                no_room[each.name] = too_many(f"{shown(each.name)} was refused: {each.text}")
             elif each.code == Code.UNKNOWN_TABLE:
-                errors[each.name] = ConfigError(f"names: {shown(each.name)}: {each.text}")
-        for subscription in list(self._subscriptions) if errors else ():
+                no_table[each.name] = ConfigError(f"names: {shown(each.name)}: {each.text}")
+        for subscription in list(self._subscriptions) if no_room or no_table else ():
+            errors = no_room | no_table if isinstance(subscription, TableReader) else no_room
             error = next((errors[name] for name in subscription.names if name in errors), None)
             if error is not None:
                 self._unsubscribe(subscription)

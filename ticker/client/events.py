@@ -34,9 +34,10 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server declined a symbol or pattern, or does not know it yet; `code` is a `Code` (PROTOCOL.md, section 7).
+    """The server declined a name, or does not know it yet; `code` is a `Code` (PROTOCOL.md, section 7).
 
-    With TOO_MANY_SYMBOLS, the subscriptions with this name end with `ConfigError`.
+    The other names of its subscriptions go on. With TOO_MANY_SYMBOLS and TOO_MANY_TABLES the subscriptions with this
+    name end with `ConfigError`, and with UNKNOWN_TABLE a book, trades or candles of it; `text` says what there is.
     """
 
     name: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ticker.errors import Code, ConfigError, ProtocolError
-from ticker.protocol.tables import BOOK, CANDLES, TRADES, TableName, parse_table
+from ticker.protocol.tables import BOOK, CANDLES, TRADES, TableName
 from ticker.texts import shown
 
 _MAX_OFFERS = 1_000
@@ -58,19 +58,6 @@ class Features:
         if period not in self.periods:
             raise ConfigError(f"period: {shown(period)}; {_there_are(self.periods, 'candles')}")
         return TableName(CANDLES, _at_least("count", count, self.bars, "candles"), period)
-
-    def check(self, names: Iterable[str]) -> None:
-        """Check the tables of names. Raises `ConfigError` for one that the service does not offer."""
-        for name in names:
-            text = name.partition(" ")[2]
-            table = parse_table(text) if text else None
-            if table is None:
-                continue  # no table, or no name at all: the server says so
-            rows = {BOOK: self.book, TRADES: self.trades, CANDLES: self.bars}[table.kind]
-            if table.kind == CANDLES and table.period not in self.periods:
-                raise ConfigError(f"names: {shown(name)}: {_there_are(self.periods, 'candles')}")
-            if table.rows not in rows:
-                raise ConfigError(f"names: {shown(name)}: {_there_are(rows, table.kind)}")
 
 
 def features_of(offer: dict[str, Any]) -> Features:

@@ -32,7 +32,7 @@ class Fields(TypedDict, total=False):
     time: int
     """Exchange time in microseconds since 1970 UTC."""
     status: str
-    """`live`, `stale`, `halted` or `closed`; any other word is of a later service, and counts as `stale`."""
+    """`live`, `stale`, `halted` or `closed`; any other word of a later service is shown as `stale`."""
     reason: str
     """The cause in a word, unless the status is `live`."""
     bids: list[Level]

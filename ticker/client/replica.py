@@ -27,6 +27,7 @@ from ticker.client.bounds import (
     check_rows,
     text_size,
 )
+from ticker.client.statuses import known_status
 from ticker.client.table_state import (
     FIELDS_OF,
     TableFields,
@@ -93,6 +94,8 @@ class InstrumentState:
             text = self.text(key, value)
             decimal = isinstance(value, tuple) or field_kind(key) in {Kind.PRICE, Kind.SIZE}
             named[field_name(key)] = Decimal(text) if decimal and text is not None else text
+        if named.get("status") is not None:
+            named["status"] = known_status(named["status"])
         return named
 
     def present(self) -> Fields:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
+from ticker.client.statuses import known_status
 from ticker.market import Cell, Field, FieldKey, WireValue, field_name
 from ticker.numbers import decimal_text
 from ticker.protocol.messages import Definition
@@ -130,7 +131,7 @@ def _shown(
     make_levels: Callable[[list[Row], Definition], object],
 ) -> object:
     if not isinstance(value, list):
-        return value
+        return known_status(value) if key == Field.STATUS and value is not None else value
     if key == Field.TRADES:
         return [trade_row(row, definition) for row in value]
     if key == Field.CANDLES:

@@ -9,14 +9,12 @@ from typing import Any, Self, TypeVar
 
 from ticker.client.reader import Reader, moment
 from ticker.client.replica import Fields, Replica
+from ticker.client.statuses import known_status
 from ticker.client.table_state import TableState
 from ticker.errors import TickerError
 from ticker.market import Field, Reason, Status
 
 T = TypeVar("T")
-
-_STATUSES = frozenset(status.value for status in Status)
-
 
 class TableReader(Reader[T]):
     """A table of one instrument, as a reader sees it.
@@ -115,8 +113,7 @@ class TableReader(Reader[T]):
         if self._shown == (state, state.version):
             return
         self._shown = state, state.version
-        status, reason = state.values.get(Field.STATUS, Status.LIVE.value), state.values.get(Field.REASON)
-        self._status = status if isinstance(status, str) and status in _STATUSES else Status.STALE.value
+        self._status, reason = known_status(state.values.get(Field.STATUS, Status.LIVE)), state.values.get(Field.REASON)
         self._reason = reason if isinstance(reason, str) else None
         self._build(state)
 

@@ -15,12 +15,22 @@ def offers(tables: Tables, table: TableName) -> bool:
     return table.rows in (tables.depths if table.kind == BOOK else tables.trades)
 
 
-def offer_text(tables: Tables) -> str:
-    """Return the tables that there are, for people."""
-    return (
-        f"there are {BOOK}:{_one_of(tables.depths)}, {TRADES}:{_one_of(tables.trades)}"
-        f" and {CANDLES}:{_one_of(tables.periods)}:{_one_of(tables.bars)}"
-    )
+def offer_text(tables: Tables, wanted: TableName | None) -> str:
+    """Return the tables that there are in place of one that there is not, for people: those of its kind, if any."""
+    offer = _offer(tables)
+    if wanted is None:
+        return f"this service offers {', '.join(each for some in offer.values() for each in some) or 'no tables'}"
+    return f"this service offers {', '.join(offer[wanted.kind]) or f'no tables {wanted.kind}:N'}"
+
+
+def _offer(tables: Tables) -> dict[str, list[str]]:
+    """Return the tables by kind; of candles, all in one text."""
+    candles = tables.periods and tables.bars
+    return {
+        BOOK: [f"{BOOK}:{depth}" for depth in tables.depths],
+        TRADES: [f"{TRADES}:{count}" for count in tables.trades],
+        CANDLES: [f"{CANDLES}:{_one_of(tables.periods)}:{_one_of(tables.bars)}"] if candles else [],
+    }
 
 
 def features(tables: Tables) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class SubscribedNames:
             if not is_symbol(symbol) and not is_pattern(symbol):
                 return Code.BAD_SYMBOL, _NO_NAME
             if parsed is None or not offers(self._hub.cache.tables.config, parsed):
-                return Code.UNKNOWN_TABLE, f"there is no such table; {offer_text(self._hub.cache.tables.config)}"
+                return Code.UNKNOWN_TABLE, offer_text(self._hub.cache.tables.config, parsed)
         elif pattern and not is_pattern(name):
             return Code.BAD_SYMBOL, _NO_NAME
         names, patterns = len(self) + 1, len(self.patterns) + pattern

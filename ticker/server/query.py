@@ -65,7 +65,7 @@ def check_tables(names: Sequence[str], tables: Tables) -> None:
     for name in names:
         table = parse_table(split_name(name)[1])
         if " " in name and (table is None or not offers(tables, table)):
-            text = f"there is no such table as {name[:MAX_NAME]!r}; {offer_text(tables)}"
+            text = f"there is no such table as {name[:MAX_NAME]!r}; {offer_text(tables, table)}"
             raise Refusal(HTTPStatus.BAD_REQUEST, text)
 
 

@@ -67,9 +67,10 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     get features(): import("./features.js").Features | undefined;
     /**
      * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
-     * if the limit is not known yet, the subscription ends with that error.
+     * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
+     * that it does not offer, is told of with `refused`, and the others go on.
      * @param {...string} names
-     * @throws {TickerError} for anything but texts, for a table that the service does not have, and for too many names
+     * @throws {TickerError} for anything but texts, and for too many names
      */
     subscribe(...names: string[]): Subscription;
     /**

@@ -5,7 +5,6 @@ import { Book } from "./book.js";
 import { Candles } from "./candles.js";
 import { TickerError } from "./errors.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
-import { checkOffer } from "./features.js";
 import { errorOf } from "./http.js";
 import { describe, foundInAnswer, foundInReply } from "./instruments.js";
 import { Notices } from "./notices.js";
@@ -136,13 +135,13 @@ export class Client extends TypedEventTarget {
 
   /**
    * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
-   * if the limit is not known yet, the subscription ends with that error.
+   * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
+   * that it does not offer, is told of with `refused`, and the others go on.
    * @param {...string} names
-   * @throws {TickerError} for anything but texts, for a table that the service does not have, and for too many names
+   * @throws {TickerError} for anything but texts, and for too many names
    */
   subscribe(...names) {
     checkNames(names);
-    if (this.features) checkOffer(this.features, names);
     checkCounts(new Set([...this.#session.wanted, ...names]), this.#session.limits);
     const held = !this.#session.hasAllOf(names);
     const subscription = new Subscription(names, this.#session.replica, held, (closed) => this.#giveUp(closed));

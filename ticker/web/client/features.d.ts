@@ -23,9 +23,3 @@ export declare function featuresOf(offer: Map<string, unknown> | undefined): Fea
  * @throws {TickerError} if the service has none; it says what there is
  */
 export declare function offered(features: Features, wanted: TableName): TableName;
-/**
- * Check the tables of names. Raises TickerError for one that the service does not have.
- * @param {Features} features
- * @param {string[]} names
- */
-export declare function checkOffer(features: Features, names: string[]): void;

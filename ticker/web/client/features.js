@@ -1,7 +1,6 @@
 /** The tables that a service offers, as its WELCOME says, and the choice of the one that serves a user. */
 
 import { Code, TickerError, malformed } from "./errors.js";
-import { tableOf } from "./tables.js";
 import { excerpt } from "./texts.js";
 
 /** @typedef {import("./tables.js").TableName} TableName */
@@ -73,19 +72,4 @@ export function offered(features, wanted) {
 function unknownTable(wanted, offer, kind) {
   const there = offer.length > 0 ? `the service has ${kind} of ${offer.map(excerpt).join(", ")}` : `the service has no ${kind}`;
   return new TickerError(`${wanted}: ${there}`, Code.UNKNOWN_TABLE);
-}
-
-/**
- * Check the tables of names. Raises TickerError for one that the service does not have.
- * @param {Features} features
- * @param {string[]} names
- */
-export function checkOffer(features, names) {
-  for (const name of names) {
-    const table = tableOf(name);
-    if (table && offered(features, table).rows !== table.rows) {
-      const { kind, rows } = table;
-      throw unknownTable(`${kind} with ${rows} rows`, kind === "candles" ? features.candles.rows : features[kind], kind);
-    }
-  }
 }
