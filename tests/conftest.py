@@ -271,12 +271,17 @@ class Running:
         """Have the feed send these as one moment."""
         await self.script.send(list(publications))
 
-    async def dial(self, *, buffer: int | None = None, encoding: str = MSGPACK) -> Peer:
-        """A TLS connection with nothing said on it; `buffer` is the most that its socket keeps unread."""
+    async def dial(self, *, buffer: int | None = None, encoding: str = MSGPACK, source: str | None = None) -> Peer:
+        """A TLS connection with nothing said on it; `buffer` is the most that its socket keeps unread.
+
+        `source` is its own address: 127.0.0.2, say.
+        """
         with trio.fail_after(60):
             sock = trio.socket.socket(socket.AF_INET6 if self.host == "::1" else socket.AF_INET)
             if buffer is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            if source is not None:
+                await sock.bind((source, 0))
             await sock.connect((self.host, self.port))
             context = client_context(self.host, data_folder() / AUTHORITY_FILE)
             stream = trio.SSLStream(trio.SocketStream(sock), context, server_hostname=self.host, https_compatible=True)
@@ -285,9 +290,11 @@ class Running:
             await stream.do_handshake()
         return peer
 
-    async def peer(self, subprotocol: str = MSGPACK, *, buffer: int | None = None, more: str = "") -> Peer:
+    async def peer(
+        self, subprotocol: str = MSGPACK, *, buffer: int | None = None, more: str = "", source: str | None = None
+    ) -> Peer:
         """A WebSocket client that has been welcomed; `more` are further lines of its request."""
-        peer = await self.dial(buffer=buffer, encoding=subprotocol)
+        peer = await self.dial(buffer=buffer, encoding=subprotocol, source=source)
         with trio.fail_after(60):
             await peer.send(upgrade(subprotocol, more=more))
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")

@@ -33,7 +33,7 @@ NETWORKS_REMEMBERED = 65_536
 
 SHARED_ALLOWANCE = 10
 """All streams from one address, or of one subject, may together make so many times the work of one; beyond it they are
-read later. A request's first unit does not count."""
+read later. A request's first unit does not count. Likewise, so many times the tables of one may be opened for them."""
 
 SHARED_WAIT_SECONDS = 60.0
 """The longest wait for this reason, whatever the others have spent: a thousand dashboards that come back at once, or an
@@ -391,7 +391,8 @@ class Tables:
     and their tables get outcome 13. One with 1,000 prints and four periods of 1,000 bars takes 0.5 MB."""
     max_open: int = 100_000
     """Tables that anybody has asked for since the start; those beyond it get outcome 13. One that nobody watches takes
-    some 500 bytes."""
+    some 500 bytes. One subject, or else address, may have so many of them opened as `SHARED_ALLOWANCE` connections may
+    have (`max_tables`), but at most half; of instruments that appear later, tables only open into the first half."""
 
     def __post_init__(self) -> None:
         for name, most in (("depths", 5_000), ("trades", 10_000), ("bars", 10_000)):
@@ -499,6 +500,11 @@ class Limits:
                 raise ConfigError(f"limits.{each.name} = {value}: give a number above 0")
         if self.max_batch < MAX_BATCH:
             raise ConfigError(f"limits.max_batch = {self.max_batch}: give {MAX_BATCH} or more; feeds rely on it")
+
+
+def most_opened(limits: Limits, tables: Tables) -> int:
+    """Return how many tables may be opened for one subject, or else address, since the start; beyond it, outcome 13."""
+    return max(1, min(SHARED_ALLOWANCE * limits.max_tables, tables.max_open // 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import Answer, ServerSession, Terms
+from ticker.core.table_index import ANYBODY, Opener
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import Code
 from ticker.protocol.messages import Close, Error, Reply, ServerMessage
@@ -26,6 +27,7 @@ class Talk:
         limits: Limits = Limits(max_symbols=4),  # noqa: B008  # it is frozen
         floor_ms: int = 0,
         grant: Grant = ANYONE,
+        opener: Opener = ANYBODY,
     ) -> None:
         if cache is None:
             cache = market("A", "AB", "B")
@@ -34,12 +36,14 @@ class Talk:
         self.hub = Hub(cache)
         self.sink = Sink(encoding)
         self.subscriber = self.hub.connect(self.sink, encoding, 0)
-        self._terms = Terms(limits, floor_ms, grant)
+        self._terms = Terms(limits, floor_ms, grant, opener=opener)
         self.session = ServerSession(self.hub, self.subscriber, "s1", self._terms)
         self.requests = 0
 
-    def reconnect(self) -> None:
-        """Another connection of the same client, after the hub has seen the end of this one."""
+    def reconnect(self, opener: Opener | None = None) -> None:
+        """Another connection of the same client, or of another sender, after the hub has seen the end of this one."""
+        if opener is not None:
+            self._terms = self._terms._replace(opener=opener)
         self.subscriber = self.hub.connect(self.sink, self.sink.encoding, 0)
         self.session = ServerSession(self.hub, self.subscriber, "s2", self._terms)
 

@@ -9,6 +9,7 @@ from tests.support import cut, market, update
 from ticker.config import Limits, Tables
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import NotUpToDate
+from ticker.core.table_index import Opener
 from ticker.core.tables.table_record import TableRecord
 from ticker.door.grants import Grant
 from ticker.errors import Code
@@ -167,6 +168,32 @@ def test_the_service_has_a_limited_number_of_open_tables() -> None:
     talk = Talk(books("A", tables=Tables(max_open=2)))
     assert codes(talk, "subscribe", "A book:10", "A book:25", "A book:100") == [OK, OK, TOO_MANY]
     assert codes(talk, "subscribe", "A book:25") == [OK]
+
+
+def test_a_sender_has_a_limited_number_of_tables_opened_over_all_its_connections() -> None:
+    talk = Talk(books("A", "B"), opener=Opener("one", 2), limits=Limits())
+    assert codes(talk, "subscribe", "A book:10", "A book:25", "A book:100") == [OK, OK, TOO_MANY]
+    talk.hub.disconnect(talk.subscriber)
+    talk.reconnect()
+    ((_, code, text),) = talk.ask("subscribe", symbols=["A trades:10"])["outcomes"]
+    assert (code, text) == (TOO_MANY, "2 tables were opened for this subject or address; no more can be")
+    assert codes(talk, "subscribe", "A book:10") == [OK], "those that are open are for all"
+    talk.hub.disconnect(talk.subscriber)
+    talk.reconnect(Opener("two", 2))
+    assert codes(talk, "subscribe", "A trades:10", "B trades:10", "* book:100") == [OK] * 3
+    assert talk.cache.find("A book:100") is None
+    assert talk.hub.index.tables.refused == {"sender": 4}
+
+
+def test_as_instruments_appear_tables_open_into_the_first_half_of_the_room() -> None:
+    talk = Talk(books("A", tables=Tables(max_open=4)), limits=Limits())
+    assert codes(talk, "subscribe", "* book:10", "C trades:10") == [OK, UNKNOWN]
+    publish(talk, Instrument("B"), Instrument("C"))
+    publish(talk, Instrument("D"))
+    opened = [record.symbol for record in talk.cache.records if " " in record.symbol]
+    assert opened == ["A book:10", "B book:10"]
+    assert codes(talk, "subscribe", "C trades:20", "D trades:20", "A book:25") == [OK, OK, TOO_MANY]
+    assert talk.hub.index.tables.refused == {"service": 4}
 
 
 def test_somebody_who_asks_for_every_depth_opens_only_those_that_there_are() -> None:

@@ -110,6 +110,26 @@ cost:
   clients that leave in the middle of a request's steps
     test_of_clients_that_leave_in_the_middle_of_a_step_nothing_is_kept
 
+tables:
+  every table of every instrument, over many connections of an address
+    test_a_sender_has_its_share_of_the_tables_and_leaves_others_theirs
+  thousands of depths, counts and periods that there are not
+    test_thousands_of_tables_that_there_are_not_open_nothing
+  tables of thousands of unknown symbols
+    test_tables_of_thousands_of_unknown_symbols_are_taken_to_the_limit
+  a resume that names and forgets thousands of them
+    test_a_resume_may_name_and_forget_thousands_of_tables_that_there_are_not
+  a resume that forgets thousands of patterns
+    test_a_resume_that_forgets_patterns_without_end_is_refused_whole
+  checksums of everything
+    test_checksums_over_and_over_are_paid_for
+  pages of tables: numbers beyond all measure, keys twice, unknown or by the thousand, texts that are no names
+    test_an_odd_request_for_a_page_of_a_table_is_refused_in_brief
+  large pages of tables, over and over
+    test_a_flood_of_pages_of_many_rows_is_paid_for
+  pages of tables of many instruments
+    test_pages_of_tables_of_many_symbols_leave_nothing_open
+
 messages:
   msgpack: nesting, width, lengths that lie, extensions
     test_a_bomb_of_msgpack_is_refused_and_ends_its_connection
@@ -151,7 +171,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "cost", "messages", "tokens", "feeds")
+FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "feeds")
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",

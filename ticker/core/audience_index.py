@@ -23,7 +23,7 @@ from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
 from ticker.core.record import MarketRecord
-from ticker.core.table_index import TableIndex
+from ticker.core.table_index import Opener, TableIndex
 from ticker.market import is_symbol
 from ticker.protocol.symbols import Match, is_pattern, is_table, is_table_pattern
 from ticker.protocol.tables import TableName, parse_table, split_name
@@ -118,8 +118,8 @@ class AudienceIndex:
                 self._spare.pop(key, None)
                 self._spare[key] = matches
 
-    def open_tables(self, names: Collection[str], sees: Match) -> Iterator[None]:
-        """Open the tables that these names need and `sees` allows, yielding between steps.
+    def open_tables(self, names: Collection[str], sees: Match, opener: Opener) -> Iterator[None]:
+        """Open the tables that these names need and `sees` allows, for this sender, yielding between steps.
 
         They are in the open cut. So after each step new records have to be made visible, and a cut be closed.
         """
@@ -137,7 +137,7 @@ class AudienceIndex:
                 wanted += [(records[number].symbol, table) for number in numbers_in(self.matching(symbol))]
         for number, (symbol, table) in enumerate(wanted, 1):
             if self.find(symbol) is not None and sees(f"{symbol} {table}"):
-                self.tables.open(symbol, table)
+                self.tables.open(symbol, table, opener)
             if number % TABLES_PER_STEP == 0:
                 yield
 

@@ -55,6 +55,7 @@ from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.lacking import LackingData
 from ticker.core.last_value import LastValueCache
 from ticker.core.offer import features
+from ticker.core.table_index import ANYBODY, Opener
 from ticker.protocol.messages import Heartbeat
 from ticker.protocol.symbols import Match
 from ticker.protocol.wire import Encoding
@@ -133,9 +134,11 @@ class Hub:
             self._discard(audience)
         self._departed.add(subscriber)
 
-    def prepare(self, tabled: Collection[str], keys: Collection[str | frozenset[str]], sees: Match) -> Iterator[None]:
+    def prepare(
+        self, tabled: Collection[str], keys: Collection[str | frozenset[str]], sees: Match, opener: Opener = ANYBODY
+    ) -> Iterator[None]:
         """Open those tables that these names need and `sees` allows, and match patterns and entitlements, in steps."""
-        for _ in self.index.open_tables(tabled, sees):
+        for _ in self.index.open_tables(tabled, sees, opener):
             self._adopt()
             yield
         while self.index.tables.bits and self.index.behind:

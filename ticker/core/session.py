@@ -28,6 +28,7 @@ from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
 from ticker.core.subscribed_names import SubscribedNames, is_any_pattern, most_names
+from ticker.core.table_index import ANYBODY, Opener
 from ticker.core.work import at_once, metered
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import BadToken, Code, ProtocolError, UnknownKey
@@ -95,6 +96,8 @@ class Terms(NamedTuple):
     """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if the key may be among those not yet loaded."""
     link: Callable[[], dict[str, int]] = dict
     """Figures of the connection for `stats`."""
+    opener: Opener = ANYBODY
+    """The sender for which its tables are opened."""
 
 
 class ServerSession:
@@ -124,7 +127,7 @@ class ServerSession:
         self._check = terms.check
         self._link = terms.link
         self.grant = terms.grant
-        self._names = SubscribedNames(hub, terms.limits)
+        self._names = SubscribedNames(hub, terms.limits, terms.opener)
         self._interval_ms = self._least_interval()
         self._resumed = False
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ticker.config import BYTES_PER_NAME, NAMES_PER_STEP, Limits
 from ticker.core.hub import Hub
 from ticker.core.offer import offer_text, offers
+from ticker.core.table_index import Opener
 from ticker.door.grants import Grant
 from ticker.errors import Code
 from ticker.market import MAX_SYMBOL, is_symbol
@@ -41,11 +42,12 @@ def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> s
 class SubscribedNames:
     """The names of one client."""
 
-    __slots__ = ("_characters", "_hub", "_limits", "_tables", "patterns", "symbols")
+    __slots__ = ("_characters", "_hub", "_limits", "_opener", "_tables", "patterns", "symbols")
 
-    def __init__(self, hub: Hub, limits: Limits) -> None:
+    def __init__(self, hub: Hub, limits: Limits, opener: Opener) -> None:
         self._hub = hub
         self._limits = limits
+        self._opener = opener
         self.symbols: dict[str, None] = {}
         """Symbols, and names of single tables."""
         self.patterns: dict[str, None] = {}
@@ -81,7 +83,7 @@ class SubscribedNames:
         keys += [name for name in tabled if is_table_pattern(name)]
         if grant.symbols is not None and (keys or self.patterns):
             keys.append(grant.symbols)
-        yield from self._hub.prepare(tabled, keys, grant.sees)
+        yield from self._hub.prepare(tabled, keys, grant.sees, self._opener)
         return set(tabled)
 
     def _tables_with_room(
@@ -147,9 +149,14 @@ class SubscribedNames:
                 return Code.TOO_MANY_TABLES, f"a connection may have {self._limits.max_tables} tables"
             known = self._hub.index.find(symbol) is not None and grant.sees(name)
             if not pattern and known and self._hub.index.find(name) is None:
-                return Code.TOO_MANY_TABLES, "the service has no room for further tables"
+                return Code.TOO_MANY_TABLES, self._no_room()
             self._tables[name] = self._hub.index.matching(symbol).bit_count() if pattern else 1
         return Code.OK, ""
+
+    def _no_room(self) -> str:
+        if self._hub.index.tables.has_share(self._opener):
+            return "the service has no room for further tables"
+        return f"{self._opener.most} tables were opened for this subject or address; no more can be"
 
     def remove(self, names: Sequence[str]) -> Generator[None, None, Outcomes]:
         """Take names back; return the outcome of each."""

@@ -6,18 +6,33 @@ The rules:
 2. While a pattern with a table is subscribed (`*-USD book:10`), each new instrument that it matches has its table
    opened.
 3. A table's rows are only kept up to date while somebody watches it.
+4. Nobody can take all the room: the tables that are opened for a sender are counted, and limited, and as instruments
+   appear, tables are opened only into the first half of the room.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables.table_record import TableRecord
 from ticker.protocol.symbols import Match, matcher
 from ticker.protocol.tables import TableName, parse_table, split_name
+
+
+class Opener(NamedTuple):
+    """The sender for which tables are opened, and how many these may be since the start."""
+
+    name: str = ""
+    most: int = sys.maxsize
+
+
+ANYBODY = Opener()
+"""Without a limit of its own."""
 
 
 class TableIndex:
@@ -31,6 +46,10 @@ class TableIndex:
         """The subscribed patterns with a table: a test of symbols, and the table."""
         self._awaited: dict[str, Counter[TableName]] = {}
         """Tables of symbols that are not there yet, with the number of audiences that wait for each."""
+        self._opened: Counter[str] = Counter()
+        """By name of the opener: the number of tables that were opened for it."""
+        self.refused: Counter[str] = Counter()
+        """How often a table was not opened, by whose limit was reached: `service` or `sender`."""
 
     def __repr__(self) -> str:
         return f"<TableIndex of {self.bits.bit_count()} open tables, {len(self._patterns)} patterns>"
@@ -40,25 +59,37 @@ class TableIndex:
         """The number of tables that may still be opened."""
         return self._cache.tables.config.max_open - self.bits.bit_count()
 
-    def open(self, symbol: str, table: TableName) -> bool:
-        """Open a table of an instrument in the open cut; False, and nothing, if it is open or there is no room."""
+    def has_share(self, opener: Opener) -> bool:
+        """Return whether further tables may be opened for it."""
+        return self._opened[opener.name] < opener.most
+
+    def open(self, symbol: str, table: TableName, opener: Opener = ANYBODY, *, spare: int = 0) -> bool:
+        """Open a table of an instrument in the open cut; False, and nothing, if it is open or there is no room.
+
+        `spare` is the room that has to be left.
+        """
         instrument = self._cache.instrument(symbol)
-        if instrument is None or self.room <= 0 or not self._cache.tables.has_room(instrument):
+        if instrument is None or self._cache.find(f"{symbol} {table}") is not None:
             return False
-        if self._cache.find(f"{symbol} {table}") is not None:
+        if self.room <= spare or not self._cache.tables.has_room(instrument):
+            self.refused["service"] += 1
+            return False
+        if not self.has_share(opener):
+            self.refused["sender"] += 1
             return False
         record = self._cache.open_table(symbol, table)
         self.bits |= 1 << record.id
+        self._opened[opener.name] += 1
         return True
 
     def appear(self, symbol: str) -> bool:
         """Open the tables that are wanted of a new instrument; return whether there were any."""
-        opened = False
+        opened, spare = False, self._cache.tables.config.max_open // 2
         for table in self._awaited.pop(symbol, ()):
-            opened |= self.open(symbol, table)
+            opened |= self.open(symbol, table, spare=spare)
         for match, table in self._patterns.values():
             if match(symbol):
-                opened |= self.open(symbol, table)
+                opened |= self.open(symbol, table, spare=spare)
         return opened
 
     def await_table(self, name: str) -> None:

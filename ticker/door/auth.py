@@ -15,7 +15,7 @@ from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECO
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource
-from ticker.door.memory import MemoryLedger, network_of
+from ticker.door.memory import MemoryLedger
 from ticker.door.origins import Origin, origin_allowed, parse_origin
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
@@ -113,7 +113,7 @@ class Auth:
     def _spend(
         self, limiters: dict[str, RateLimiter], sender: Sender, cost: float, allowance: int, longest_wait: float
     ) -> float:
-        key = sender.grant.subject or network_of(sender.address)
+        key = sender.payer
         now, limits = trio.current_time(), self._limits
         limiter = limiters.pop(key, None)
         if limiter is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ticker.door.grants import ANYONE, Grant
+from ticker.door.memory import network_of
 
 
 class Sender(NamedTuple):
@@ -12,3 +13,8 @@ class Sender(NamedTuple):
 
     address: str
     grant: Grant = ANYONE
+
+    @property
+    def payer(self) -> str:
+        """The text by which shares are counted: its subject, or else its address (of IPv6, the /64)."""
+        return self.grant.subject or network_of(self.address)

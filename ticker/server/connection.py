@@ -16,10 +16,11 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import TOKEN_LEEWAY_US, Limits
+from ticker.config import TOKEN_LEEWAY_US, Limits, most_opened
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub, Traffic
 from ticker.core.session import Answer, ServerSession, Terms
+from ticker.core.table_index import Opener
 from ticker.door.auth import Auth
 from ticker.door.sender import Sender
 from ticker.errors import DropCause, RefusalCause
@@ -97,7 +98,12 @@ class ClientConnection(ABC):
         self._account = context.auth.memory.account(sender.address)
         self._subscriber = context.hub.connect(self, encoding, hub_time())
         terms = Terms(
-            context.limits, context.min_interval_ms, sender.grant, context.auth.check_token, self._connection_stats
+            context.limits,
+            context.min_interval_ms,
+            sender.grant,
+            context.auth.check_token,
+            self._connection_stats,
+            Opener(sender.payer, most_opened(context.limits, context.hub.cache.tables.config)),
         )
         self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
 

@@ -132,6 +132,14 @@ class Metrics:
             "Tables that anybody has asked for.",
             len(hub.cache.records) - hub.cache.instrument_count,
         )
+        not_opened = CounterMetricFamily(
+            "ticker_tables_not_opened",
+            "Tables that were not opened because there was no room: of the service, or of the sender's share.",
+            labels=["limit"],
+        )
+        for limit, count in hub.index.tables.refused.items():
+            not_opened.add_metric([limit], count)
+        yield not_opened
         yield GaugeMetricFamily("ticker_tables_watched", "Tables that are kept up to date.", tables.watched_count)
         yield CounterMetricFamily("ticker_book_levels", "Price levels that were applied to books.", tables.levels)
         yield CounterMetricFamily(
