@@ -20,7 +20,8 @@ None`. Its publications are described in `ticker.market`, the one module of the 
 - An empty batch, `await updates.send([])`, is a sign of life without data.
 - `silence_seconds`, if the feed has such an attribute: when nothing came from it for so long, not even a sign of life,
   its instruments become `stale` (`feed_silent`), and `run` is cancelled and called again.
-- `instrument_silence_seconds`: an instrument that had no update for so long becomes `stale` (`instrument_silent`).
+- `instrument_silence_seconds`: an instrument that had no update or trade for so long (no `Levels`, if it has only a
+  book) becomes `stale` (`instrument_silent`).
 - `counters`, a mapping of names to numbers: the feed's own counts (gaps, parse errors, ...), for the metrics.
 - The channel is bounded: a `send` that waits is the service asking the feed to slow down.
 - When `run` returns or raises, the service marks the feed's instruments `stale`, until they are updated again.

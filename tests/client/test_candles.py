@@ -191,6 +191,16 @@ def test_days_of_23_and_25_hours_are_no_gaps() -> None:
     assert len(filled(rows_at(*over), DAY, over[-1], 9)) == 6
 
 
+@pytest.mark.parametrize(("change", "where"), [(HOUR, 1), (HOUR, 2), (HOUR, 3), (-HOUR, 1), (-HOUR, 2), (-HOUR, 3)])
+def test_empty_days_are_filled_across_one_of_23_or_25_hours(change: int, where: int) -> None:
+    begin = 20_000 * DAY + 4 * HOUR
+    true = [begin + number * DAY + (change if number >= where else 0) for number in range(5)]
+    found = starts(filled(rows_at(true[0], true[-1]), DAY, true[-1], 9))
+    assert len(found) == 5
+    assert all(abs(start - its) <= HOUR for start, its in zip(found, true, strict=True)), "at most an hour off"
+    assert starts(filled(rows_at(*true), DAY, true[-1], 9)) == true, "a day that is there is where it is"
+
+
 def test_a_day_that_may_have_25_hours_is_over_when_they_are() -> None:
     assert bar_end(60, 60) == 120
     assert bar_end(5 * DAY, DAY) == 6 * DAY

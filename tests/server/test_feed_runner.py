@@ -21,13 +21,13 @@ from tests.conftest import Peer, serving
 from tests.support import update
 from ticker import connect
 from ticker.errors import BadPublication
-from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
+from ticker.market import FeedItem, FieldKey, Instrument, Levels, Publication, Stale, Update, Withdrawal
 from ticker.protocol.messages import Delta
-from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
+from ticker.server.feed_channel import Applied, FeedChannel, FeedMessage, FeedState, MarkStale
 from ticker.server.feed_runner import FeedRunner
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A", bid="1.00"), update("B", bid="2.00"))
-BID, ASK, STATUS, REASON = 1, 3, 14, 15
+BID, ASK, STATUS, REASON, BIDS = 1, 3, 14, 15, 16
 
 
 async def test_what_a_failed_feed_declared_is_stale_until_it_is_updated(fast_clock: MockClock) -> None:
@@ -95,6 +95,55 @@ async def test_an_instrument_that_falls_silent_is_stale_while_others_are_live(fa
         assert seen == {0: "instrument_silent"}
         await service.publish(update("A", bid="1.10"))
         assert await statuses(peer, 0, 1) == [("live", None)]
+
+
+async def test_values_that_fall_silent_are_stale_while_their_book_goes_on(fast_clock: MockClock) -> None:
+    book = Levels("A", [("1.00", 5)], [("1.01", 6)], complete=True)
+    settings = "instrument_silence_seconds=10"
+    async with serving(*MARKET, book, feed="Watched", settings_of_feed=settings) as service:
+        peer = await service.watcher("A", "A book:10")
+        for number in range(2, 7):
+            await service.publish(Levels("A", [("1.00", number)], []))
+            await wait_all_tasks_blocked()
+            fast_clock.jump(5)
+            await wait_all_tasks_blocked()
+        seen: list[dict[FieldKey, object]] = []
+        with trio.fail_after(100):
+            while not any(REASON in fields for fields in seen):
+                seen += (await peer.until(Delta)).changes[1::2]
+        assert [fields[REASON] for fields in seen if REASON in fields] == ["instrument_silent"]
+        await service.publish(Levels("A", [("1.00", 9)], []))
+        of_book: dict[FieldKey, object] = {}
+        with trio.fail_after(100):
+            while of_book.get(BIDS) != [100, 9]:
+                changes = (await peer.until(Delta)).changes
+                of_book = dict(zip(changes[::2], changes[1::2], strict=True)).get(2, {})
+                assert STATUS not in of_book, "the book is live"
+
+
+async def test_an_instrument_with_a_book_only_is_live_while_levels_come(fast_clock: MockClock) -> None:
+    book = Levels("A", [("1.00", 5)], [("1.01", 6)], complete=True)
+    settings = "instrument_silence_seconds=10"
+    async with serving(Instrument("A"), book, feed="Watched", settings_of_feed=settings) as service:
+        peer = await service.watcher("A", "A book:10")
+        for number in range(2, 7):
+            await service.publish(Levels("A", [("1.00", number)], []))
+            await wait_all_tasks_blocked()
+            fast_clock.jump(5)
+            await wait_all_tasks_blocked()
+            assert (await peer.until(Delta)).changes == [1, {BIDS: [100, number]}]
+        fast_clock.jump(5)
+        await wait_all_tasks_blocked()
+        fast_clock.jump(5)
+        marks = (await peer.until(Delta)).changes
+        assert sorted(marks[::2]) == [0, 1]
+        assert [fields[REASON] for fields in marks[1::2]] == ["instrument_silent"] * 2
+        await service.publish(Levels("A", [("1.00", 9)], []))
+        changes = (await peer.until(Delta)).changes
+        assert dict(zip(changes[::2], changes[1::2], strict=True)) == {
+            0: {STATUS: "live", REASON: None},
+            1: {BIDS: [100, 9], STATUS: "live", REASON: None},
+        }
 
 
 async def test_what_a_silent_feed_said_of_an_instrument_is_withdrawn_however_much_another_says() -> None:
@@ -262,7 +311,7 @@ async def test_what_outlives_a_run_of_its_feed_says_nothing_more() -> None:
 
     send, received = trio.open_memory_channel[FeedMessage](100)
     async with trio.open_nursery() as nursery:
-        runner = FeedRunner(FeedState("leaky"), Leaky(), send, lambda _: 0, max_batch=10)
+        runner = FeedRunner(FeedState("leaky"), Leaky(), send, lambda _: Applied(0, 0), max_batch=10)
         nursery.start_soon(runner.run)
         with trio.fail_after(60):
             while not isinstance((await received.receive())[1], MarkStale):

@@ -14,7 +14,7 @@ from tests.conftest import Logs
 from tests.support import update
 from ticker.market import FeedItem, Instrument
 from ticker.server.blocked_loop import FeedBlocked
-from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale
+from ticker.server.feed_channel import Applied, FeedMessage, FeedState, MarkStale
 from ticker.server.feed_runner import FeedRunner, FeedSilent
 
 Life = Callable[[trio.abc.SendChannel[FeedItem]], Awaitable[None]]
@@ -51,6 +51,9 @@ class Sink:
         elif item:
             self.updates[item.symbol] += 1  # type: ignore[union-attr]  # these feeds send single updates
 
+    def applied_of(self, symbol: str) -> Applied:
+        return Applied(self.updates[symbol], 0)
+
     @property
     def reasons(self) -> list[str]:
         return [reason for _, reason, _ in self.marks]
@@ -58,7 +61,7 @@ class Sink:
 
 def runner(feed: Lives, sink: Sink) -> tuple[FeedRunner, FeedState]:
     state = FeedState("lives")
-    return FeedRunner(state, feed, sink, sink.updates.__getitem__, 10), state
+    return FeedRunner(state, feed, sink, sink.applied_of, 10), state
 
 
 async def fail(_updates: object) -> None:

@@ -15,7 +15,7 @@ from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
-from ticker.market import FeedItem, Field, Instrument, Level, Levels, Publication, Trade, Update, Withdrawal
+from ticker.market import Candle, FeedItem, Field, Instrument, Level, Levels, Publication, Trade, Update, Withdrawal
 from ticker.protocol.messages import Delta, Heartbeat, Snapshot
 from ticker.protocol.tables import BOOK, TableName
 from ticker.protocol.wire import MSGPACK
@@ -245,7 +245,18 @@ async def test_prints_and_levels_are_data_and_signs_of_life(data: Publication) -
     await desk.play(Instrument("A"), data)
     assert desk.source.alive_at is not None
     assert desk.source.condition == "live"
-    assert desk.source.updates_of("A") == (type(data) is Trade)
+    assert desk.source.applied_of("A").values == (type(data) is Trade)
+
+
+async def test_bars_from_far_ahead_are_counted_with_their_cause(logs: Logs) -> None:
+    desk = Desk()
+    ahead = [Candle("A", "1m", 60 * (70_000_000 + number), 1, 1, 1, 1) for number in range(3)]
+    await desk.play(Instrument("A"), Instrument("B"), *ahead, Candle("B", "1h", 0, 1, 1, 1, 1))
+    assert desk.source.refusals == {"bars from far ahead": 3}
+    assert [entry["cause"] for entry in logs] == ["A: 3 bars begin more than 3600 s after now: dropped"]
+    bars = desk.hub.cache.candles_of("A", "1m")
+    assert bars is not None
+    assert bars.latest(10) == []
 
 
 async def test_a_publication_is_not_lost_when_a_deadline_passes(fast_clock: MockClock) -> None:
@@ -338,9 +349,9 @@ async def test_a_mark_counts_as_a_whole_part_of_instruments_in_its_cut() -> None
 
 async def test_updates_are_counted_by_instrument() -> None:
     desk = Desk()
-    assert desk.source.updates_of("A") == 0
+    assert desk.source.applied_of("A").values == 0
     await desk.play(Instrument("A"), Instrument("B"), update("A", bid=1), update("A", bid=1), update("B", bid=1))
-    assert (desk.source.updates_of("A"), desk.source.updates_of("B")) == (2, 1)
+    assert (desk.source.applied_of("A").values, desk.source.applied_of("B").values) == (2, 1)
 
 
 def test_a_delay_counts_up_to_the_bound_that_it_does_not_exceed() -> None:

@@ -179,7 +179,7 @@ class World:
             nursery.start_soon(check_connections, service)
             nursery.start_soon(service.fair_queue.hand_out)
             for feed_state, feed in zip(feed_states, self.feeds, strict=True):
-                runner = FeedRunner(feed_state, feed, messages, feed_state.updates_of, LIMITS.max_batch)
+                runner = FeedRunner(feed_state, feed, messages, feed_state.applied_of, LIMITS.max_batch)
                 nursery.start_soon(runner.run)
             task_status.started()
             await trio.sleep_forever()

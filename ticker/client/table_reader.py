@@ -16,6 +16,7 @@ from ticker.market import Field, Reason, Status
 
 T = TypeVar("T")
 
+
 class TableReader(Reader[T]):
     """A table of one instrument, as a reader sees it.
 

@@ -23,7 +23,7 @@ from ticker.client.subscription import Change
 from ticker.commands.recorded_tables import RecordedTables
 from ticker.market import Instrument, Levels, Publication, Reason, Stale, Trade, Update, is_symbol
 from ticker.net.clocks import wall_clock
-from ticker.server.feed_channel import FeedMessage, FeedState, MarkStale, batch_of
+from ticker.server.feed_channel import Applied, FeedMessage, FeedState, MarkSilent, MarkStale, batch_of
 from ticker.server.feed_runner import FeedRunner
 from ticker_feeds import Feed
 from ticker_feeds.recordings import CaptureWriter, Moment
@@ -65,7 +65,7 @@ async def record_feed(feed: Feed, tally: Tally) -> None:
     """
     with trio.CancelScope() as scope:
         sink = CaptureSink(tally, scope.cancel)
-        await FeedRunner(FeedState(type(feed).__name__), feed, sink, sink.updates_of, max_batch=sys.maxsize).run()
+        await FeedRunner(FeedState(type(feed).__name__), feed, sink, sink.applied_of, max_batch=sys.maxsize).run()
     if sink.failure is not None:
         raise sink.failure
 
@@ -79,14 +79,15 @@ class CaptureSink:
         """The error of the capture, which is not the feed's fault."""
         self._tally = tally
         self._cancel = cancel
-        self._updates: Counter[str] = Counter()
+        self._values: Counter[str] = Counter()
+        self._levels: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<CaptureSink of {self._tally!r}, failure: {self.failure!r}>"
 
-    def updates_of(self, symbol: str) -> int:
-        """Return the number of updates of an instrument that were recorded."""
-        return self._updates[symbol]
+    def applied_of(self, symbol: str) -> Applied:
+        """Return the numbers of publications of an instrument that were recorded."""
+        return Applied(self._values[symbol], self._levels[symbol])
 
     async def send(self, value: FeedMessage, /) -> None:
         """Record a publication, a batch as one moment, or a mark."""
@@ -99,7 +100,9 @@ class CaptureSink:
         """Record a publication, a batch as one moment, or a mark."""
         feed_state, item = value
         if isinstance(item, MarkStale):
-            symbols = item.symbols_of(feed_state) if item.reason not in _NOT_RECORDED else ()
+            # A recording has no word for values that are silent while the book goes on.
+            left_out = item.reason in _NOT_RECORDED or (isinstance(item, MarkSilent) and not item.books)
+            symbols = () if left_out else item.symbols_of(feed_state)
             marks = [Stale(symbol, item.reason) for symbol in symbols]
             if marks:
                 self._write(marks)
@@ -116,7 +119,7 @@ class CaptureSink:
             feed_state.symbols.setdefault(publication.symbol, 0)
         elif isinstance(publication, Update | Levels | Trade) and is_symbol(publication.symbol):
             feed_state.symbols.setdefault(publication.symbol, 0)
-            self._updates[publication.symbol] += 1
+            (self._levels if type(publication) is Levels else self._values)[publication.symbol] += 1
 
     def _write(self, publications: Sequence[Publication]) -> None:
         if self.failure is not None:

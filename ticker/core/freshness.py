@@ -8,7 +8,7 @@ The rules:
 3. The next update that brings a value, from any feed, withdraws every outdated value that it does not name. The status
    is then the one that this update gives, or else the last one given that is not outdated, or else `live`.
 4. A feed of whose values none is shown makes nothing stale where another feed speaks for the instrument. Where none
-   does, the instrument is current again with the feed's next complete `Levels`.
+   does, the instrument is current again with the feed's next `Levels` that tell what its book is.
 
 The functions return or complete changes of fields, which the cache stores.
 """

@@ -143,7 +143,7 @@ class LastValueCache:
         elif type(publication) is Trade:
             return self._trade(self._declared(publication.symbol), publication, source)
         elif type(publication) is Candle:
-            self.tables.publish_candle(self._declared(publication.symbol), publication, self.cut + 1)
+            self.tables.publish_candle(self._declared(publication.symbol), publication, source, self.cut + 1)
         elif type(publication) is Stale:
             record = self._declared(publication.symbol)
             if publication.book_only:
@@ -163,6 +163,13 @@ class LastValueCache:
         self._store(record, freshness.outdate(record, source, reason))
         self._note_stale(record)
         self.tables.mark_stale(record, source, reason)
+
+    def mark_silent(self, record: Record, source: Source, reason: str, *, book: bool) -> None:
+        """This feed says nothing of an instrument any more, nor, if so, of its book: each is current when it does."""
+        self._store(record, freshness.outdate(record, source, reason))
+        self._note_stale(record)
+        if book:
+            self.tables.mark_silent(record, source, reason)
 
     def redeclare(self, records: Sequence[Record | TableRecord]) -> None:
         """Count these records as declared in the open cut: nobody was told of them before."""
@@ -330,7 +337,7 @@ class LastValueCache:
         error = self.tables.publish_levels(record, levels, source)
         if error is not None:
             return [Unusable("unreadable levels", error)]
-        if levels.complete and record.outdated:
+        if record.outdated:
             self._store(record, freshness.restore(record, source))
             self._note_stale(record)
         return _ALL_USED

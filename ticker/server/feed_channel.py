@@ -16,7 +16,7 @@ import trio
 
 from ticker.config import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
-from ticker.market import FeedItem, Levels, Rows, Trade, Update, Withdrawal
+from ticker.market import FeedItem, Levels, Reason, Rows, Trade, Update, Withdrawal
 from ticker.net.clocks import hub_time
 
 
@@ -27,6 +27,14 @@ class FeedPhase(StrEnum):
     DOWN = "down"
     """It failed, and waits to be started again."""
     ENDED = "ended"
+
+
+class Applied(NamedTuple):
+    """How many publications of an instrument were applied: signs of life of its values, and of its book."""
+
+    values: int
+    """Updates and prints."""
+    levels: int
 
 
 class FeedState:
@@ -47,6 +55,8 @@ class FeedState:
         self.symbols: dict[str, int] = {}
         """The instruments that it declared or updated, in that order, and how many of its updates and prints were
         applied."""
+        self.levels: dict[str, int] = {}
+        """The instruments of which it gave levels, and how many of these were applied."""
         self.publications = 0
         """Number of publications received."""
         self.heard_at: int | None = None
@@ -60,9 +70,9 @@ class FeedState:
         self.counters: Mapping[str, int] = {}
         """The feed's own counts, by name."""
 
-    def updates_of(self, symbol: str) -> int:
-        """Return the number of this feed's updates and prints of an instrument that were applied."""
-        return self.symbols.get(symbol, 0)
+    def applied_of(self, symbol: str) -> Applied:
+        """Return the numbers of this feed's publications of an instrument that were applied."""
+        return Applied(self.symbols.get(symbol, 0), self.levels.get(symbol, 0))
 
     @property
     def condition(self) -> str:
@@ -101,6 +111,17 @@ class MarkStale:
         if self._symbols is not None:
             return self._symbols
         return list(islice(feed_state.symbols, self._start, self._start + STALE_PER_MESSAGE))
+
+
+class MarkSilent(MarkStale):
+    """Of these instruments the feed gives no values any more. Those that it gave are not current.
+
+    `books`: nor does it give levels. Otherwise their books go on.
+    """
+
+    def __init__(self, symbols: Sequence[str], *, books: bool) -> None:
+        super().__init__(Reason.INSTRUMENT_SILENT, symbols=symbols)
+        self.books = books
 
 
 class RestoredBars(NamedTuple):

@@ -5,7 +5,9 @@ The rules:
 1. A feed that raises, even `SystemExit`, is started again after a random wait. The bound of that wait doubles from
    failure to failure, from `FIRST_RESTART_SECONDS` to `LONGEST_RESTART_SECONDS`, and starts low after a long life.
 2. `silence_seconds` without a publication or a sign of life is a failure.
-3. An instrument without an update by this feed for `instrument_silence_seconds` is marked stale; the feed goes on.
+3. An instrument of which this feed gave values, and none for `instrument_silence_seconds`, is marked stale; so is one
+   of which it gave only the book, or nothing, and no levels for so long. Its book goes stale with it only if no levels
+   came either. The feed goes on.
 4. When a feed fails or ends, all its instruments are marked stale, behind everything it sent.
 
 The service and the recorder run their feeds with this. They differ in the sink that takes the messages.
@@ -25,7 +27,8 @@ from ticker.market import Reason
 from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.server.blocked_loop import FeedBlocked, interruptible
-from ticker.server.feed_channel import FeedChannel, FeedPhase, FeedSink, FeedState, MarkStale
+from ticker.server.feed_channel import Applied, FeedChannel, FeedPhase, FeedSink, FeedState, MarkStale
+from ticker.server.silence import InstrumentSilence
 from ticker_feeds import Feed
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
@@ -51,13 +54,13 @@ class FeedRunner:
     """
 
     def __init__(
-        self, state: FeedState, feed: Feed, sink: FeedSink, updates_of: Callable[[str], int], max_batch: int
+        self, state: FeedState, feed: Feed, sink: FeedSink, applied_of: Callable[[str], Applied], max_batch: int
     ) -> None:
-        """`updates_of` gives the number of updates of an instrument by this feed that the sink has applied."""
+        """`applied_of` gives the numbers of publications of an instrument by this feed that the sink has applied."""
         self._state = state
         self._feed = feed
         self._sink = sink
-        self._updates_of = updates_of
+        self._applied_of = applied_of
         self._max_batch = max_batch
         self._failures = FailureLog(_log)
         state.counters = getattr(feed, "counters", state.counters)
@@ -120,29 +123,14 @@ class FeedRunner:
                 raise FeedSilent(f"nothing came from it for {seconds:g} s, not even a sign of life")
 
     async def _watch_instruments(self, seconds: float) -> None:
-        """Mark instruments stale whose number of updates has not changed for this long, as seen twice in that time."""
-        seen: dict[str, tuple[int, float]] = {}
-        marked: dict[str, int] = {}
-        """The number of updates of each instrument when it was marked: once for each silence."""
-
-        def is_silent(symbol: str, now: float) -> bool:
-            updates = self._updates_of(symbol)
-            before, since = seen.get(symbol, (-1, now))
-            if updates != before:
-                seen[symbol] = updates, now
-            elif now - since >= seconds and marked.get(symbol) != updates:
-                marked[symbol] = updates
-                return True
-            return False
-
+        """Mark instruments stale that have been silent for this long, as seen twice in that time."""
+        silence = InstrumentSilence(self._applied_of, seconds)
         while True:
             await trio.sleep(seconds / 2)
             now, symbols = trio.current_time(), list(self._state.symbols)
             for start in range(0, len(symbols), STALE_PER_MESSAGE):
-                part = symbols[start : start + STALE_PER_MESSAGE]
-                silent = [symbol for symbol in part if is_silent(symbol, now)]
-                if silent:
-                    await self._sink.send((self._state, MarkStale(Reason.INSTRUMENT_SILENT, symbols=silent)))
+                for marks in silence.look(symbols[start : start + STALE_PER_MESSAGE], now):
+                    await self._sink.send((self._state, marks))
                 await trio.lowlevel.checkpoint()  # however many instruments there are, prices are sent in between
 
     async def _mark_stale(self, reason: str) -> None:

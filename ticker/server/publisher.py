@@ -22,10 +22,12 @@ import trio
 from ticker.config import STALE_PER_MESSAGE, Limits
 from ticker.core.field_reading import Unusable
 from ticker.core.hub import Hub
+from ticker.core.record import Source
+from ticker.core.tables.instrument_tables import Dropped
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Levels, Publication, Reason, Trade, Update
 from ticker.net.clocks import hub_time, wall_clock
-from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkStale, RestoredBars, batch_of
+from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkSilent, MarkStale, RestoredBars, batch_of
 from ticker.texts import shown
 
 _CHECKS_PER_HEARTBEAT = 4
@@ -118,9 +120,8 @@ class Publisher:
         while True:
             levels = tables.levels
             feed_state, item = message
-            if type(item) is MarkStale:
-                for symbol in item.symbols_of(feed_state):
-                    self._mark_stale(symbol, item.reason, feed_state)
+            if isinstance(item, MarkStale):
+                self._mark(item, feed_state)
                 room -= STALE_PER_MESSAGE
                 item.done.set()
             elif type(item) is RestoredBars:
@@ -140,6 +141,8 @@ class Publisher:
             except (trio.WouldBlock, trio.EndOfChannel):
                 break
         self._hub.cache.close_cut(self._clock())
+        for source, dropped in tables.take_dropped().items():
+            self._note_dropped(source, dropped)
 
     def _restore(self, bars: RestoredBars) -> None:
         self._hub.cache.restore_bars(bars.symbol, bars.period, bars.price_scale, bars.size_scale, bars.rows)
@@ -163,6 +166,17 @@ class Publisher:
                 self._note_unusable(unusable, feed_state)
             symbols, symbol = feed_state.symbols, publication.symbol
             symbols[symbol] = symbols.get(symbol, 0) + (type(publication) in _OF_FIELDS)
+            if type(publication) is Levels:
+                feed_state.levels[symbol] = feed_state.levels.get(symbol, 0) + 1
+
+    def _mark(self, item: MarkStale, feed_state: FeedState) -> None:
+        for symbol in item.symbols_of(feed_state):
+            if isinstance(item, MarkSilent):
+                record = self._hub.cache.instrument(symbol)
+                if record is not None:
+                    self._hub.cache.mark_silent(record, feed_state, item.reason, book=item.books)
+            else:
+                self._mark_stale(symbol, item.reason, feed_state)
 
     def _mark_stale(self, symbol: str, reason: str, feed_state: FeedState) -> None:
         record = self._hub.cache.instrument(symbol)
@@ -180,6 +194,11 @@ class Publisher:
             if count_cause(feed_state.refusals, cause):
                 text = "part of an update left out; others like it are only counted"
                 _log.warning(text, feed=feed_state.name, cause=detail)
+
+    def _note_dropped(self, source: Source, dropped: Dropped) -> None:
+        """Count each bar of a feed that began too far ahead; those of the history are nobody's."""
+        if isinstance(source, FeedState):
+            self._note_unusable([Unusable("bars from far ahead", dropped.detail)] * dropped.bars, source)
 
     def _refuse(self, publication: object, cause: str, detail: str, feed_state: FeedState) -> None:
         self.refused += 1

@@ -100,7 +100,7 @@ async def serve(
         nursery.start_soon(context.fair_queue.hand_out)
         _start_reloading(nursery, certificate, auth, hangups or _NoHangups(), manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
-            nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.updates_of, limits.max_batch).run)
+            nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
         for listener in metrics_listeners:
             metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
             nursery.start_soon(

@@ -366,6 +366,28 @@ def test_a_current_book_shows_that_its_instrument_is_halted_or_closed(status: st
     assert REASON not in record.present()
 
 
+@pytest.mark.parametrize("by", ["a", "b"])
+def test_a_book_that_was_only_silent_goes_on_with_its_next_levels(by: str) -> None:
+    cache = a_market()
+    record = watched(cache)
+    cache.publish(whole([("1", 1)], [("2", 1)]), "a")
+    close(cache, 1)
+    instrument = cache.instrument("A")
+    assert instrument is not None
+    cache.mark_silent(instrument, by, "instrument_silent", book=True)
+    close(cache, 2)
+    silent = {STATUS: "stale", REASON: "instrument_silent"} if by == "a" else {STATUS: "live", REASON: None}
+    assert {key: record.present().get(key) for key in (STATUS, REASON)} == silent
+    cache.publish(levels([("1", 2)]), "a")
+    close(cache, 3)
+    assert record.present()[STATUS] == "live"
+    cache.publish(Stale("A", "gap", book_only=True), "a")
+    cache.mark_silent(instrument, "a", "instrument_silent", book=True)
+    close(cache, 4)
+    assert record.present()[REASON] == "gap", "a book that is not known has that reason"
+    assert refusal(cache, levels([("1", 3)]), "a") == "levels of an unknown book"
+
+
 def test_a_withdrawal_empties_the_book() -> None:
     cache = a_market()
     record = opened(cache, FULL)

@@ -81,14 +81,25 @@ def test_bars_of_several_days_follow_each_other() -> None:
     assert end - start == 7 * 86_400 - 3600
 
 
-def test_a_bar_of_a_day_may_have_23_hours() -> None:
-    cache = LastValueCache("epoch", tables=Tables(periods=("1d",), day="America/New_York"))
+@pytest.mark.parametrize(
+    ("begin", "last", "following", "hours"),
+    [
+        ("2026-03-08T05:00", "2026-03-09T03:59:59", "2026-03-09T04:00", 23),
+        ("2026-11-01T04:00", "2026-11-02T04:59:59", "2026-11-02T05:00", 25),
+    ],
+)
+def test_a_bar_of_a_day_may_have_23_or_25_hours(begin: str, last: str, following: str, hours: int) -> None:
+    assert second(following) - second(begin) == hours * 3600
+    cache = LastValueCache("epoch", tables=Tables(periods=("1d", "1h"), day="America/New_York"))
     cache.time = CLOCK
     cut(cache, Instrument("A", 0, 0))
-    record = watched(cache, "candles:1d:10")
-    times = ["2026-03-08T05:00", "2026-03-09T03:59:59", "2026-03-09T04:00"]
-    cut(cache, *[Trade("A", 1, 1, time=second(time) * 1_000_000) for time in times])
-    assert record.present()[CANDLES] == [
-        *(second("2026-03-08T05:00"), 1, 1, 1, 1, 2, 2),
-        *(second("2026-03-09T04:00"), 1, 1, 1, 1, 1, 1),
+    days, hourly = watched(cache, "candles:1d:10"), watched(cache, "candles:1h:50")
+    times = [second(begin) + 3600 * number for number in range(hours)]
+    cut(cache, *[Trade("A", 1, 1, time=time * 1_000_000) for time in (*times, second(last), second(following))])
+    assert days.present()[CANDLES] == [
+        *(second(begin), 1, 1, 1, 1, hours + 1, hours + 1),
+        *(second(following), 1, 1, 1, 1, 1, 1),
     ]
+    rows = hourly.present()[CANDLES]
+    assert isinstance(rows, list)
+    assert rows[::7] == [*times, second(following)], "each hour has its bar, also the one that the clocks show twice"

@@ -319,6 +319,25 @@ test("a day that is an hour longer is not filled, and is over when the next begi
   assert.deepEqual((await taken(candles)).map(({ start }) => start), days.slice(0, 2));
 });
 
+test("empty days are filled across one of 23 or 25 hours, at most an hour off", () => {
+  const [hour, day] = [3600, 86_400];
+  for (const change of [hour, -hour]) {
+    for (const where of [1, 2, 3]) {
+      const days = [0, 1, 2, 3, 4].map((number) => 20_000 * day + 4 * hour + number * day + (number >= where ? change : 0));
+      for (const held of [[days[0], days[4]], days]) {
+        const market = open({ time: 0 });
+        const candles = market.candles("EURUSD", "1d", 10, true);
+        market.define(9, candles.name);
+        market.take(5, 5, 5, days[4] * SECOND, [], [9, { 19: held.flatMap((start) => [start, 1, 1, 1, 1, 1, 1]) }]);
+        market.answer();
+        const found = candles.bars.map(({ start }) => start);
+        assert.equal(found.length, 5);
+        assert.ok(found.every((start, index) => Math.abs(start - days[index]) <= (held === days ? 0 : hour)), `${found}`);
+      }
+    }
+  }
+});
+
 // Charts
 
 class Chart {

@@ -78,15 +78,17 @@ class Bars:
         self.source, self._made_since, self._quotes = source, None, None
         return True
 
-    def drop_after(self, second: int, cut: int) -> None:
-        """Drop bars from elsewhere that begin after this time: all that comes would lie before them."""
+    def drop_after(self, second: int, cut: int) -> int:
+        """Drop bars from elsewhere that begin after this time: what comes would lie before them. Return how many."""
         if not self._given:
-            return
+            return 0
         self._given = False
+        dropped = 0
         for candles in self.by_period.values():
             last = candles.last
             if last is not None and last > second:
-                candles.remove_after(second, cut)
+                dropped += candles.remove_after(second, cut)
+        return dropped
 
     def state(self) -> State:
         """Return it as plain data, between two cuts."""

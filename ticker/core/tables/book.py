@@ -9,7 +9,8 @@ The rules:
    (`MAX_LEVELS`), nothing is known, and nothing is shown, wherever the market moves.
 3. Levels that cannot be read, or are more than `MAX_LEVELS` of a side, leave a book that cannot be known: it is stale,
    with the reason `bad_data`. Those of another feed than the one that gave the book do nothing to it.
-4. A book whose best bid is not below its best ask for longer than `CROSSED_SECONDS` is stale until that ends.
+4. A book of which nothing came for too long is stale until the next levels, of any kind: none of it was lost.
+5. A book whose best bid is not below its best ask for longer than `CROSSED_SECONDS` is stale until that ends.
 """
 
 from __future__ import annotations
@@ -114,6 +115,8 @@ class Book:
         else:
             self.bids.apply(bids)
             self.asks.apply(asks)
+            if self.reason is not None and self.reason != Reason.CROSSED:  # it was only silent
+                self.reason = None
         self._raise_scales(bids, asks)
         self.updates += 1
         return None
@@ -124,6 +127,13 @@ class Book:
         self.known = False
         self.reason = text if is_text(text) else str(Reason.BAD_DATA)
         self.crossed_since = None
+
+    def pause(self, reason: str) -> bool:
+        """The book is not current until its next levels, of whatever kind; return False where it is not current now."""
+        if not self.known or self.reason not in {None, str(Reason.CROSSED)}:
+            return False
+        self.reason = reason
+        return True
 
     def withdraw(self) -> None:
         """Nothing is known of the book any more."""

@@ -5,7 +5,8 @@ The rules:
 1. A bar is true to the time of its prints, not to that of their arrival. A late print, from before the current bar of
    the smallest period, amends high, low, volume and count of its bar, and leaves the close as it was.
 2. A bar made of quotes has neither volume nor count, and quotes never touch one that has.
-3. A bar from elsewhere more than `AHEAD_SECONDS` after its cut is dropped; a print from then is in the bar of its cut.
+3. A bar from elsewhere more than `AHEAD_SECONDS` after its cut is dropped, and counted; a print from then is in the bar
+   of its cut.
 4. A bar that a feed publishes, or that was kept over a restart, is taken as it is; later prints continue it.
 """
 
@@ -162,9 +163,9 @@ class Candles:
         """Remove the bars made of quotes from this time on, in seconds."""
         self._remove(lambda row: row[_VOLUME] is None and _integer(row[0]) >= since, cut)
 
-    def remove_after(self, second: int, cut: int) -> None:
-        """Remove the bars that begin after this time, in seconds."""
-        self._remove(lambda row: _integer(row[0]) > second, cut)
+    def remove_after(self, second: int, cut: int) -> int:
+        """Remove the bars that begin after this time, in seconds; return how many there were."""
+        return self._remove(lambda row: _integer(row[0]) > second, cut)
 
     def rescale(self, price_factor: int, size_factor: int) -> None:
         """The numbers are held at finer scales."""
@@ -242,11 +243,13 @@ class Candles:
         self._write_bar()
         return self._rows.rank(max(self.changed)) < count
 
-    def _remove(self, unwanted: Callable[[Rows], bool], cut: int) -> None:
+    def _remove(self, unwanted: Callable[[Rows], bool], cut: int) -> int:
         self._write_bar()
-        if self._rows.remove(unwanted):
+        removed = self._rows.remove(unwanted)
+        if removed:
             self._bar = None
             self.removed_at = cut
+        return removed
 
     def _amend(self, start: int, end: int, move: Move, cut: int) -> None:
         """Take in what happened within a bar that is not the last one."""

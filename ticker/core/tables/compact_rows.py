@@ -138,15 +138,16 @@ class CompactRows:
         for row in self.latest(len(self)):
             self.put(change(row), cut)
 
-    def remove(self, unwanted: Callable[[Rows], bool]) -> bool:
-        """Remove rows; return whether there were any. Copies of older cuts are owed everything then."""
+    def remove(self, unwanted: Callable[[Rows], bool]) -> int:
+        """Remove rows; return how many there were. Copies of older cuts are owed everything then."""
         kept = [(row, self._changed[at]) for at, row in enumerate(self.latest(len(self))) if not unwanted(row)]
-        if len(kept) == len(self):
-            return False
+        removed = len(self) - len(kept)
+        if not removed:
+            return 0
         self._keys, self._cells, self._changed, self._texts = array("q"), array("q"), array("q"), {}
         for row, changed in kept:
             self.put(row, changed)
-        return True
+        return removed
 
     def state(self) -> State:
         """Return all of it as plain data; arrays are little-endian."""

@@ -56,13 +56,23 @@ class _Fold(NamedTuple):
     late: bool
 
 
+class Dropped(NamedTuple):
+    """Bars of a feed that were dropped when their cut was closed."""
+
+    bars: int
+    detail: str
+    """The latest of them, for people."""
+
+
 class Agenda:
     """The instruments, by id, whose tables have work when the open cut closes, and those with watched tables."""
 
-    __slots__ = ("due", "keep_bars", "stale_causes", "watched", "with_bars")
+    __slots__ = ("dropped", "due", "keep_bars", "stale_causes", "watched", "with_bars")
 
     def __init__(self) -> None:
         self.due: set[int] = set()
+        self.dropped: dict[Source, Dropped] = {}
+        """By feed, its bars that were dropped."""
         self.stale_causes: Counter[str] = Counter()
         """By reason, how often a book became stale."""
         self.keep_bars = False
@@ -78,7 +88,19 @@ class Agenda:
 class InstrumentTables:
     """The stores of one instrument. They are made when they are first needed."""
 
-    __slots__ = ("_agenda", "_config", "_folds", "_renewed", "bars", "book", "record", "tables", "trades", "watched")
+    __slots__ = (
+        "_agenda",
+        "_bar_source",
+        "_config",
+        "_folds",
+        "_renewed",
+        "bars",
+        "book",
+        "record",
+        "tables",
+        "trades",
+        "watched",
+    )
 
     def __init__(self, record: Record, config: TableConfig, agenda: Agenda) -> None:
         self.record = record
@@ -87,6 +109,8 @@ class InstrumentTables:
         self.book: Book | None = None
         self.trades: TradeLog | None = None
         self.bars: Bars | None = None
+        self._bar_source: Source = None
+        """The feed that gave the latest bar."""
         self._folds: list[_Fold] = []
         """Prints and corrections that are not in the bars yet."""
         self.tables: dict[TableName, TableRecord] = {}
@@ -216,7 +240,7 @@ class InstrumentTables:
             self._folds.append(_Fold(time, new.price, new.size, former, late=False))
         return number == log.count and new.size[0] != 0
 
-    def publish_candle(self, candle: Candle, cut: int) -> None:
+    def publish_candle(self, candle: Candle, source: Source, cut: int) -> None:
         """Add or replace a bar. Raises `BadPublication`, and changes nothing, if it cannot be used."""
         bars = self.the_bars()
         found = None if bars is None or type(candle.period) is not str else bars.by_period.get(candle.period)
@@ -228,6 +252,7 @@ class InstrumentTables:
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
         self._fold_prints(bars, cut, None)
         bars.put(candle.period, read.row, (read.price_scale, read.size_scale), cut)
+        self._bar_source = source
         self._agenda.due.add(self.record.id)
 
     def restore(self, bars: Bars) -> None:
@@ -270,7 +295,10 @@ class InstrumentTables:
 
     def _settle_bars(self, bars: Bars, cut: int, time: int) -> None:
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
-        bars.drop_after(time // 1_000_000 + AHEAD_SECONDS, cut)
+        if dropped := bars.drop_after(time // 1_000_000 + AHEAD_SECONDS, cut):
+            before, _ = self._agenda.dropped.get(self._bar_source, (0, ""))
+            text = f"{self.record.symbol}: {dropped} bars begin more than {AHEAD_SECONDS} s after now: dropped"
+            self._agenda.dropped[self._bar_source] = Dropped(before + dropped, text)
         self._fold_prints(bars, cut, time)
         if self.watched:
             bars.flush()
@@ -304,6 +332,14 @@ class InstrumentTables:
         self._agenda.due.add(self.record.id)
         book.outdate(reason)
         return book.reason
+
+    def pause_book(self, source: Source, reason: str) -> bool:
+        """The book is not current until its next levels, if it is this feed's, and was; return whether it is so."""
+        book = self.book
+        if book is None or book.source is not source or not book.pause(reason):
+            return False
+        self._agenda.due.add(self.record.id)
+        return True
 
     def withdraw_book(self) -> None:
         """Nothing is known of the book any more."""

@@ -9,7 +9,7 @@ from ticker.config import AHEAD_SECONDS, Tables
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars
-from ticker.core.tables.instrument_tables import Agenda, InstrumentTables, TableConfig
+from ticker.core.tables.instrument_tables import Agenda, Dropped, InstrumentTables, TableConfig
 from ticker.core.tables.table_record import TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import BadPublication, count_cause
@@ -144,9 +144,14 @@ class TableStores:
         self.prints += 1
         return new if latest else None
 
-    def publish_candle(self, record: Record, candle: Candle, cut: int) -> None:
+    def publish_candle(self, record: Record, candle: Candle, source: Source, cut: int) -> None:
         """Add or replace a bar. Raises `BadPublication`, and changes nothing, if it cannot be used."""
-        self.of(record).publish_candle(candle, cut)
+        self.of(record).publish_candle(candle, source, cut)
+
+    def take_dropped(self) -> dict[Source, Dropped]:
+        """Return, by feed, the bars that were dropped since the last call because they began too far ahead."""
+        dropped, self._agenda.dropped = self._agenda.dropped, {}
+        return dropped
 
     def take_quotes(self, records: Iterable[Record], cut: int, time: int) -> None:
         """Take in the values of these instruments' quotes in this cut, of which their bars are made."""
@@ -236,6 +241,12 @@ class TableStores:
         shown = None if tables is None else tables.outdate_book(source, reason)
         if shown is not None:
             self._count_stale(shown)
+
+    def mark_silent(self, record: Record, source: Source, reason: str) -> None:
+        """Nothing comes of the instrument's book, if it is this feed's: it is not current until something does."""
+        tables = self._of.get(record.id)
+        if tables is not None and tables.pause_book(source, reason):
+            self._count_stale(reason)
 
     def withdraw(self, record: Record) -> None:
         """Nothing is known of the instrument's book any more."""
