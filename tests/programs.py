@@ -1,4 +1,4 @@
-"""Node, npm and Chromium for the tests of the JavaScript client and the dashboard: finding and installing them.
+"""Programs for tests, found and installed: Node, npm and Chromium for JavaScript, promtool and systemd for deploy/.
 
 `python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
 fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
@@ -47,6 +47,8 @@ CHROMIUM = Program(
     ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
     "chromium",
 )
+PROMTOOL = Program("promtool", "TICKER_PROMTOOL", ("promtool",), "prometheus")
+SYSTEMD_ANALYZE = Program("systemd-analyze", "TICKER_SYSTEMD_ANALYZE", ("systemd-analyze",), "systemd")
 
 
 def require(program: Program) -> str:
@@ -67,7 +69,7 @@ def missing(reason: str) -> NoReturn:
 def install() -> None:
     """Install missing programs, one by one; print a warning for each that could not be installed."""
     apt = shutil.which("apt-get") if os.geteuid() == 0 else None
-    absent = [program for program in (NODE, NPM, CHROMIUM) if program.path() is None]
+    absent = [program for program in (NODE, NPM, CHROMIUM, PROMTOOL, SYSTEMD_ANALYZE) if program.path() is None]
     if apt is not None and absent:
         _apt_get(apt, "update")
     for program in absent:

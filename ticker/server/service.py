@@ -19,6 +19,7 @@ from ticker.config import (
     GOODBYES_PER_BURST,
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
+    STATE_WRITE_SECONDS,
     Config,
 )
 from ticker.core.hub import Hub
@@ -135,7 +136,10 @@ def _start_reloading(
 async def _until(stop: trio.Event, manager: ServiceManager, config: Config) -> None:
     """Wait until the service is to stop, and tell its manager."""
     await stop.wait()
-    await manager.stopping(config.drain_seconds + HISTORY_FINISH_SECONDS + OUTPUT_FINISH_SECONDS + CLOSE_SECONDS)
+    seconds = (
+        STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + HISTORY_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
+    )
+    await manager.stopping(seconds)
 
 
 async def _drain(context: ServerContext, config: Config, history: BarHistory) -> None:
