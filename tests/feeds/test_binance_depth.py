@@ -156,13 +156,14 @@ async def test_after_an_answer_that_says_how_long_to_wait_nothing_is_asked_befor
             ("429 Too Many Requests", {"Retry_After": 33}),
             ("418 I'm a teapot", {"Retry_After": 7200}),
             ("429 Too Many Requests", {}),
+            ("429 Too Many Requests", {"Retry_After": 0}),
             ("400 Bad Request", {}),
         ):
             waits.append(await wait_after(snapshots, made, at.rest, status, **headers))
-        assert waits == [33, 7200, 60, Snapshots.seconds]
+        assert waits == [33, 7200, 60, Snapshots.seconds, Snapshots.seconds]
         # A server in trouble is asked at longer and longer distances.
         assert await wait_after(snapshots, made, at.rest, "503 Service Unavailable") > 16 * Snapshots.seconds
-        assert made.state.counters["rate_limited"] == 3
+        assert made.state.counters["rate_limited"] == 4
 
 
 async def wait_after(snapshots: Snapshots, made: Books, rest: RestServer, status: str, **headers: object) -> float:

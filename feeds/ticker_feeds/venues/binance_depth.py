@@ -120,7 +120,7 @@ class Snapshots:
         wait = min(self.seconds * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE)
         if isinstance(error, HttpRefused) and error.status in _LIMITED:
             books.state.counters["rate_limited"] += 1
-            wait = _LONGEST_PAUSE if error.retry_after is None else error.retry_after
+            wait = _LONGEST_PAUSE if error.retry_after is None else max(error.retry_after, self.seconds)
         elif isinstance(error, HttpRefused) and error.status < 500:
             wait = self.seconds  # it is about this symbol alone
         if self._failures == 1 or wait > _LONGEST_PAUSE:

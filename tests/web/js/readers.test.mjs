@@ -372,6 +372,16 @@ test("candles bind to a chart: setData once, then update for each bar that chang
   assert.equal(volumes.calls.length, 5);
 });
 
+test("a chart does not keep bars that are gone", () => {
+  const { market, candles } = withCandles(10, false, 12.5 * MINUTE * SECOND, bar(10), bar(11), bar(12));
+  const chart = new Chart();
+  candles.bindTo(chart);
+  market.records(9, { 19: bar(12, 101) });
+  market.records(9, { 19: [...bar(12, 101), ...bar(13)] });
+  const starts = chart.calls.map(([call, data]) => [call, [data].flat().map(({ time }) => time / MINUTE)]);
+  assert.deepEqual(starts, [["setData", [10, 11, 12]], ["setData", [12]], ["update", [13]]]);
+});
+
 test("a chart that is bound before there are bars gets them all at once", () => {
   const market = open({ time: 12.5 * MINUTE * SECOND });
   const candles = market.candles("EURUSD", "1m", 300);

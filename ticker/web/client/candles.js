@@ -116,13 +116,16 @@ export class Candles extends TableReader {
    */
   bindTo(series, dataOf = /** @type {(bar: Candle) => Data} */ (/** @type {unknown} */ (pointOf))) {
     let last = -Infinity;
+    let count = 0;
     /** @param {readonly Candle[]} changed */
     const show = (changed) => {
       if (changed.length === 0) return;
-      // Libraries update the last bar or add one behind it: for an earlier one the data are set again.
-      if (changed[0].start < last || last === -Infinity) series.setData(this.bars.map(dataOf));
+      // Libraries update the last bar or add one behind it: for an earlier one, or after some are gone (those made of quotes,
+      // with the first trade), the data are set again.
+      if (changed[0].start < last || last === -Infinity || this.bars.length < count) series.setData(this.bars.map(dataOf));
       else for (const bar of changed) series.update(dataOf(bar));
-      last = changed[changed.length - 1].start < last ? last : changed[changed.length - 1].start;
+      last = this.bars[this.bars.length - 1].start;
+      count = this.bars.length;
     };
     show(this.bars);
     /** @param {CandlesEvent} event */
