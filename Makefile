@@ -16,7 +16,7 @@ help:
 serve: $(VENV)/installed
 	@exec $(BIN)/ticker serve $(ARGS)
 
-# Node and Chromium are installed where that needs no password; without them their tests are skipped.
+# Node, Chromium, nginx and HAProxy are installed where that needs no password; without them their tests are skipped.
 # PYTEST_ARGS names a part of the tests (PYTEST_ARGS=tests/web); a part has no report on coverage.
 test: check
 	@$(BIN)/python -m tests.programs

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -141,7 +142,7 @@ class EndOfStream(Exception):
 class Peer:
     """The other end of one connection, made of bytes: it can do whatever a client should not."""
 
-    def __init__(self, stream: trio.SSLStream[trio.SocketStream], encoding: Encoding) -> None:
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream] | trio.SocketStream, encoding: Encoding) -> None:
         self.stream = stream
         self.encoding = encoding
         self.welcome: Welcome | None = None
@@ -150,7 +151,8 @@ class Peer:
 
     @property
     def socket(self) -> trio.socket.SocketType:
-        return self.stream.transport_stream.socket
+        stream = self.stream
+        return (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
 
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
@@ -264,8 +266,10 @@ class Running:
         """Set when the service has ended."""
         self.script = script
         self.peers: list[Peer] = []
+        parts = urlsplit(url)
         self.host = "::1" if "[" in url else "127.0.0.1"
-        self.port = int(url.removesuffix("/v1/stream").rpartition(":")[2])
+        self.port = parts.port or 0
+        self.prefix = parts.path.removesuffix("/v1/stream")
 
     async def publish(self, *publications: Publication) -> None:
         """Have the feed send these as one moment."""
@@ -290,13 +294,24 @@ class Running:
             await stream.do_handshake()
         return peer
 
+    async def dial_plain(self, address: str | int) -> Peer:
+        """A connection without TLS to a Unix socket or a port, with nothing said on it."""
+        with trio.fail_after(60):
+            if isinstance(address, int):
+                stream = await trio.open_tcp_stream("127.0.0.1", address)
+            else:
+                stream = await trio.open_unix_socket(address)
+        peer = Peer(stream, ENCODINGS[MSGPACK])
+        self.peers.append(peer)
+        return peer
+
     async def peer(
         self, subprotocol: str = MSGPACK, *, buffer: int | None = None, more: str = "", source: str | None = None
     ) -> Peer:
         """A WebSocket client that has been welcomed; `more` are further lines of its request."""
         peer = await self.dial(buffer=buffer, encoding=subprotocol, source=source)
         with trio.fail_after(60):
-            await peer.send(upgrade(subprotocol, more=more))
+            await peer.send(upgrade(subprotocol, path=f"{self.prefix}/v1/stream", more=more))
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
             message = await peer.message()
         assert isinstance(message, Welcome)
@@ -338,7 +353,7 @@ async def serving(
     *publications: Publication,
     limits: Limits | None = None,
     interval_ms: int = 0,
-    listen: str = "127.0.0.1:0",
+    listen: str | list[str] = "127.0.0.1:0",
     tls: TlsFiles | None = None,
     hangups: AsyncIterator[object] | None = None,
     manager: ServiceManager = NO_MANAGER,

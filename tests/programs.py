@@ -1,4 +1,4 @@
-"""Programs for tests, found and installed: Node, npm and Chromium for JavaScript, promtool and systemd for deploy/.
+"""Programs for tests, found and installed: Node and Chromium for JavaScript, proxies, promtool and systemd for deploy/.
 
 `python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
 fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
@@ -49,6 +49,8 @@ CHROMIUM = Program(
 )
 PROMTOOL = Program("promtool", "TICKER_PROMTOOL", ("promtool",), "prometheus")
 SYSTEMD_ANALYZE = Program("systemd-analyze", "TICKER_SYSTEMD_ANALYZE", ("systemd-analyze",), "systemd")
+NGINX = Program("nginx", "TICKER_NGINX", ("nginx", "/usr/sbin/nginx"), "nginx")
+HAPROXY = Program("HAProxy", "TICKER_HAPROXY", ("haproxy", "/usr/sbin/haproxy"), "haproxy")
 
 
 def require(program: Program) -> str:
@@ -69,7 +71,8 @@ def missing(reason: str) -> NoReturn:
 def install() -> None:
     """Install missing programs, one by one; print a warning for each that could not be installed."""
     apt = shutil.which("apt-get") if os.geteuid() == 0 else None
-    absent = [program for program in (NODE, NPM, CHROMIUM, PROMTOOL, SYSTEMD_ANALYZE) if program.path() is None]
+    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE)
+    absent = [program for program in programs if program.path() is None]
     if apt is not None and absent:
         _apt_get(apt, "update")
     for program in absent:

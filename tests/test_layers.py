@@ -16,7 +16,18 @@ FEEDS = ROOT / "feeds" / "ticker_feeds"
 VOCABULARY = {"ticker.market", "ticker.numbers", "ticker.errors", "ticker.config", "ticker.texts"}
 PURE_DOOR = {
     f"ticker.door.{name}"
-    for name in ("grants", "tokens", "origins", "key_ring", "connection_limits", "rate_limit", "memory", "sender")
+    for name in (
+        "grants",
+        "tokens",
+        "origins",
+        "key_ring",
+        "connection_limits",
+        "rate_limit",
+        "memory",
+        "sender",
+        "proxies",
+        "callers",
+    )
 }
 _PURE = VOCABULARY | {"ticker.protocol"}
 _NET = _PURE | {"ticker.net"}
@@ -134,7 +145,7 @@ def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path:
         ("ticker.market", "from ticker.commands.cli import main"),
         ("ticker.errors", "from ticker.client.client import Client"),
         ("ticker.config", "from ticker.protocol.symbols import matcher"),
-        ("ticker.client.session", "from ticker.net.transport import TlsStream"),
+        ("ticker.client.session", "from ticker.net.tls_stream import TlsStream"),
         ("ticker.client.replica", "from ticker.client.connection import Connection"),
         ("ticker.door.grants", "from ticker.door.auth import Auth"),
         ("ticker.door.tokens", "from ticker.net.tls import server_context"),

@@ -31,6 +31,19 @@ LISTEN_BACKLOG = 4_096
 NETWORKS_REMEMBERED = 65_536
 """Addresses of which the network is remembered; that of others is computed anew."""
 
+MAX_PROXY_HEADER_BYTES = 4_096
+"""Bytes of a header of the PROXY protocol: a connection with a longer one is closed."""
+
+MAX_PROXY_HOPS = 16
+"""Proxies in front of each other that are followed in X-Forwarded-For or Forwarded; beyond it, the last one counts as
+the client."""
+
+REPEAT_LOG_SECONDS = 60.0
+"""Time in which a line about the same mistake of a client or a proxy is logged once."""
+
+REPEAT_LOG_LINES = 10
+"""Lines about different ones in that time; further ones are only counted."""
+
 SHARED_ALLOWANCE = 10
 """All streams from one address, or of one subject, may together make so many times the work of one; beyond it they are
 read later. A request's first unit does not count. Likewise, so many times the tables of one may be opened for them."""
@@ -341,6 +354,24 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxies:
+    """Proxies in front of the service, by the way in which they tell a client's address. Each is a network
+    (`10.1.0.0/16`), an address, or `unix` for the peers at Unix sockets."""
+
+    proxy_protocol: list[str] = field(default_factory=list)
+    """Their connections begin with a header of the PROXY protocol, version 1 or 2; without one they are closed."""
+    x_forwarded_for: list[str] = field(default_factory=list)
+    """They append the client's address to the header X-Forwarded-For of a request."""
+    forwarded: list[str] = field(default_factory=list)
+    """They append the client's address to the header Forwarded (RFC 7239)."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there are any."""
+        return bool(self.proxy_protocol or self.x_forwarded_for or self.forwarded)
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """The issuer of tokens. One of `key`, `jwks` and `secret` switches authentication on."""
 
@@ -511,8 +542,9 @@ def most_opened(limits: Limits, tables: Tables) -> int:
 class Config:
     """All of `ticker serve`."""
 
-    listen: str = "127.0.0.1:8443"
-    """HOST:PORT, an IPv6 host in brackets; port 0 takes a free one."""
+    listen: str | list[str] = "127.0.0.1:8443"
+    """One address or several: HOST:PORT, an IPv6 host in brackets; port 0 takes a free one; or unix:PATH. With http://
+    in front it has no TLS, which is for a proxy on this machine that ends it."""
     feeds: list[str] = field(default_factory=lambda: ["simulated"])
     """Feed specs, `NAME?option=value&option=value`."""
     interval_ms: int = 0
@@ -522,7 +554,8 @@ class Config:
     tls: TlsFiles = field(default_factory=TlsFiles)
     tokens: Tokens = field(default_factory=Tokens)
     origins: list[str] = field(default_factory=list)
-    """Origins besides the service's own from which pages may connect, such as https://dash.example.com."""
+    """Origins besides the service's own from which pages may connect: https://dash.example.com, an application's
+    (capacitor://localhost), or `null`, which is every page without an origin."""
     allow_anyone: bool = False
     """Serve an address that other machines can reach without tokens."""
     drain_seconds: float = 10.0
@@ -538,6 +571,9 @@ class Config:
     metrics_listen: str | None = None
     """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows
     metrics without a token."""
+    path_prefix: str = ""
+    """What stands before every path of the service, such as /ticker, where a proxy leaves it there."""
+    proxies: Proxies = field(default_factory=Proxies)
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
@@ -548,5 +584,14 @@ class Config:
             raise ConfigError(
                 f"retry_ms = {list(self.retry_ms)}: give two numbers of milliseconds, the lower one first"
             )
+        if not self.addresses:
+            raise ConfigError("listen: give at least one address")
+        if re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*", self.path_prefix) is None:
+            raise ConfigError(f"path_prefix {self.path_prefix!r}: give a path without a slash at its end: /ticker")
         if not self.feeds:
             raise ConfigError("feeds: give at least one feed spec")
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of `listen`."""
+        return [self.listen] if isinstance(self.listen, str) else self.listen

@@ -2,6 +2,7 @@
 
     TickerError
     ├── ConfigError          a flag, a config file or a feed spec that cannot be used; the text names it and the remedy
+    ├── BadProxyHeader       a proxy's connection without the PROXY header that it has to begin with
     ├── BadPublication       a feed handed over something that is not market data
     ├── BadToken             a token that is not accepted
     │   └── UnknownKey       it is signed with an unknown key
@@ -28,6 +29,10 @@ class TickerError(Exception):
 
 class ConfigError(TickerError):
     """A flag, a key of the config file or a feed spec that cannot be used."""
+
+
+class BadProxyHeader(TickerError):
+    """A connection of a proxy without the PROXY header that it has to begin with, or with a malformed one."""
 
 
 class BadPublication(TickerError):
@@ -62,6 +67,8 @@ class RefusalCause(StrEnum):
 
     OVERRUN = "overrun"
     """Beyond the connections whose requests are read: closed at once."""
+    PROXY = "proxy"
+    """A connection of a proxy does not begin with a valid PROXY header."""
     TLS = "tls"
     """The TLS handshake failed."""
     TIMEOUT = "timeout"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from ticker.commands.cli import main
-from ticker.net.transport import TlsStream
+from ticker.net.tls_stream import TlsStream
 
 EVERY = 97
 DELTA = b"\x95\x06"  # how a msgpack DELTA begins (PROTOCOL.md, section 3.1)

@@ -115,7 +115,7 @@ async def test_serve_takes_its_settings_from_a_file_and_flags_win(tmp_path: Path
     config = tmp_path / "ticker.toml"
     config.write_text('listen = "127.0.0.1:1"\nlog_format = "json"\nfeeds = ["tests.feeds_for_tests:Counting"]\n')
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(serve, config=config, listen="localhost:0", interval=5))
+        nursery.start_soon(partial(serve, config=config, listen=["localhost:0"], interval=5))
         await output.until(lambda: output.stdout.startswith("ready wss://"))
         signal.raise_signal(signal.SIGTERM)
     output.read()
@@ -146,7 +146,7 @@ async def test_a_feed_whose_code_is_at_fault_has_one_traceback_without_decoratio
 ) -> None:
     feed = "tests.feeds_for_tests:Faulty"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(serve, feed=[feed], listen="127.0.0.1:0", log_format=log_format))
+        nursery.start_soon(partial(serve, feed=[feed], listen=["127.0.0.1:0"], log_format=log_format))
         await output.until(lambda: output.stderr.count("feed failed") >= 3)
         signal.raise_signal(signal.SIGTERM)
     output.read()
@@ -167,7 +167,7 @@ async def test_a_venue_that_cannot_be_reached_is_one_line_with_feed_cause_and_ne
     failing = "tests.feeds_for_tests:Failing"
     feeds = [refused, unknown, failing]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(serve, feed=feeds, listen="127.0.0.1:0", log_format="json"))
+        nursery.start_soon(partial(serve, feed=feeds, listen=["127.0.0.1:0"], log_format="json"))
         await output.until(lambda: all(output.stderr.count(f'"feed": "{feed}"') >= 2 for feed in feeds))
         signal.raise_signal(signal.SIGTERM)
     output.read()

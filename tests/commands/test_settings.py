@@ -97,7 +97,7 @@ def test_every_limit_can_be_given_by_its_name(tmp_path: Path) -> None:
         ("[history]\nkeep_bar = 1", "unknown key 'history.keep_bar'; did you mean 'keep_bars'?"),
         ("[history]\nmax_bytes = 5", "history.max_bytes = 5: give 1048576 bytes (1 MiB) or more"),
         ("[tls]\nxyz = 1", "unknown key 'tls.xyz'; there are cert, key"),
-        ("listen = 8443", "Expected `str`, got `int` - at `$.listen`"),
+        ("listen = 8443", "Expected `str | array`, got `int` - at `$.listen`"),
         ("feeds = 'simulated'", "Expected `array`, got `str` - at `$.feeds`"),
         ("feeds = [1]", "Expected `str`, got `int` - at `$.feeds["),
         ("log_format = 'xml'", "Invalid enum value 'xml' - at `$.log_format`"),

@@ -104,9 +104,9 @@ async def test_a_page_of_an_allowed_origin_may_read_responses_and_others_may_not
 
 async def test_a_request_of_another_origin_is_refused_with_its_cause() -> None:
     with pytest.raises(Refusal) as caught:
-        await auth().authorize({b"origin": b"https://evil.example", b"host": b"localhost"})
+        await auth().authorize({b"origin": b"https://evil.example", b"host": b"localhost"}, "192.0.2.1")
     assert refusal(caught) == (HTTPStatus.FORBIDDEN, RefusalCause.ORIGIN, None)
-    assert await auth().authorize({b"host": b"localhost"}) is ANYONE
+    assert await auth().authorize({b"host": b"localhost"}, "192.0.2.1") is ANYONE
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ async def test_a_token_in_a_cookie_counts_only_for_a_page_that_may_send_it(
     await door.keys.start()
     whole = {b"host": b"localhost", b"cookie": b"ticker_token=" + token(sub="alice").encode(), **headers}
     if cause is None:
-        assert (await door.authorize(whole)).subject == "alice"
+        assert (await door.authorize(whole, "192.0.2.1")).subject == "alice"
     else:
         with pytest.raises(Refusal) as caught:
-            await door.authorize(whole)
+            await door.authorize(whole, "192.0.2.1")
         assert refusal(caught) == (HTTPStatus.FORBIDDEN, cause, None)
 
 
@@ -145,7 +145,7 @@ async def test_without_tokens_none_is_good() -> None:
     assert repr(door) == "<Auth: no tokens, <ConnectionLimits: 0 admitted of 0 open>>"
 
 
-@pytest.mark.parametrize("text", ["null", "dash.example.com", "https://dash.example.com/"])
+@pytest.mark.parametrize("text", ["Null", "dash.example.com", "https://dash.example.com/"])
 def test_an_origin_in_the_configuration_that_is_none_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigError, match=f"^origins '{text}': give scheme and host"):
         Auth(Config(origins=[text]))

@@ -139,7 +139,7 @@ async def judged(stream: Pieces, auth: Auth) -> tuple[object, ...]:
     try:
         request, rest = await receive_request(stream, ROOM)
         upgrade = route(request)
-        grant = await auth.authorize(headers_of(request))
+        grant = await auth.authorize(headers_of(request), "192.0.2.1")
     except Refusal as refusal:
         return (int(refusal.status),)
     except trio.BrokenResourceError:

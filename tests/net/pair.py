@@ -13,7 +13,7 @@ import trio
 
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
-from ticker.net.transport import TlsStream
+from ticker.net.tls_stream import TlsStream
 
 
 class Contexts(NamedTuple):

@@ -17,7 +17,7 @@ from tests.conftest import ACCEPT, BINARY, JSON, KEY, MSGPACK, Peer, Running, cl
 from tests.net.pair import Contexts, connected
 from ticker.config import Limits
 from ticker.net.http1 import Refusal, Upgrade, receive_request, route
-from ticker.net.transport import TlsStream
+from ticker.net.tls_stream import TlsStream
 from ticker.protocol.messages import Reply, Welcome
 from ticker.protocol.wire import MSGPACK as MSGPACK_ENCODING
 

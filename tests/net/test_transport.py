@@ -16,7 +16,8 @@ from tests.net.pair import BLOCK, Contexts, Pair, connected, sockets
 from tests.support import hold_turns
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
-from ticker.net.transport import RECORD, TlsStream
+from ticker.net.tls_stream import TlsStream
+from ticker.net.transport import RECORD
 
 # Handshake
 

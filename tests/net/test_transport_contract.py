@@ -11,7 +11,7 @@ from trio.testing import check_one_way_stream, check_two_way_stream, wait_all_ta
 from tests.net.pair import Contexts, Pair, sockets
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
-from ticker.net.transport import TlsStream
+from ticker.net.tls_stream import TlsStream
 
 Ends = tuple[TlsStream, trio.SSLStream[trio.SocketStream]]
 Maker = Callable[[], Awaitable[Ends]]

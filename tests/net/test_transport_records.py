@@ -18,7 +18,7 @@ from tests.support import hold_turns
 from ticker.config import RECORDS_PER_TURN
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
-from ticker.net.transport import TlsStream
+from ticker.net.tls_stream import TlsStream
 
 ALLOWED = 100
 SENT = 300

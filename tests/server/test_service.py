@@ -23,9 +23,10 @@ from ticker.client.client import connect
 from ticker.config import Config, Limits, TlsFiles, Tokens
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication, Update
+from ticker.net.addresses import parse_host_port
 from ticker.protocol.messages import Delta, Snapshot
-from ticker.server.listener import parse_address
-from ticker.server.service import serve, warn_if_anonymous
+from ticker.server.exposure import warn_if_anonymous
+from ticker.server.service import serve
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -59,7 +60,7 @@ def config(
     ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) -> None:
-    assert parse_address(text) == address
+    assert parse_host_port(text, "listen") == address
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
 )
 def test_what_is_no_address_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_address(text)
+        parse_host_port(text, "listen")
     assert repr(text) in str(caught.value)
 
 
@@ -75,7 +76,7 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
 @example("localhost:" + "9" * 5000)
 def test_any_text_is_an_address_or_a_config_error(text: str) -> None:
     try:
-        host, port = parse_address(text)
+        host, port = parse_host_port(text, "listen")
     except ConfigError:
         return
     assert host
@@ -175,12 +176,12 @@ async def test_beyond_this_machine_a_certificate_and_authentication_are_needed(t
 
 
 async def test_an_origin_that_is_none_is_refused_by_name() -> None:
-    assert "origins 'null': give scheme and host" in await refused(replace(config(), origins=["null"]))
+    assert "origins 'none': give scheme and host" in await refused(replace(config(), origins=["none"]))
 
 
 def test_serving_everybody_is_said_loudly(logs: Logs) -> None:
-    warn_if_anonymous(config("127.0.0.1:1"), "127.0.0.1")
-    warn_if_anonymous(config("0.0.0.0:1", allow_anyone=True), "0.0.0.0")  # noqa: S104  # it is not listened on
+    warn_if_anonymous(config("127.0.0.1:1"), local=True)
+    warn_if_anonymous(config("0.0.0.0:1", allow_anyone=True), local=False)
     assert [entry["log_level"] for entry in logs] == ["warning"] * 2
     assert "every program on this machine may see all prices" in logs[0]["event"]
     assert "EVERYBODY WHO CAN REACH IT may see all prices" in logs[1]["event"]

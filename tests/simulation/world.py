@@ -26,6 +26,7 @@ from ticker.client.connector import Unreachable
 from ticker.config import TOKEN_LEEWAY_US, Config, Limits, Tokens
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
+from ticker.door.callers import Caller
 from ticker.door.key_ring import public_key
 from ticker.market import Field, field_name
 from ticker.server.connection import ClientConnection, ServerContext
@@ -213,14 +214,15 @@ class World:
 
     async def _handle(self, link: Link, address: str, server: Server) -> None:
         """As `ticker.server.service` does, but exceptions are raised."""
-        connection_limits = server.service.auth.connection_limits
+        auth = server.service.auth
+        caller = Caller(address, auth.proxies, auth.connection_limits)
         try:
-            if connection_limits.connected(address):
-                await dispatch(link.server, address, server.service, server.pages)
+            if caller.connected():
+                await dispatch(link.server, caller, server.service, server.pages)
         except CONNECTION_LOST:
             pass
         finally:
-            connection_limits.disconnected(address)
+            caller.disconnected()
             with trio.CancelScope(shield=True):
                 await link.server.aclose()
 

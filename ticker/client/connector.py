@@ -55,7 +55,7 @@ def stream_url(url: str) -> tuple[str, str]:
         raise ConfigError(f"url {url!r}: {error}") from None
     if parts.scheme != "wss" or not host:
         raise ConfigError(f"url {url!r}: give wss://HOST:PORT; prices travel over TLS only")
-    path = parts.path if parts.path not in {"", "/"} else _STREAM_PATH
+    path = parts.path.rstrip("/").removesuffix(_STREAM_PATH) + _STREAM_PATH
     return urlunsplit(("wss", parts.netloc, path, parts.query, "")), host
 
 

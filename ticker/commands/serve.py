@@ -28,7 +28,8 @@ from ticker.server.service_manager import ServiceManager
 async def serve(  # noqa: PLR0913  # one parameter per flag
     *,
     config: Path | None = None,
-    listen: str | None = None,
+    listen: Annotated[list[str] | None, Parameter(negative=())] = None,
+    path_prefix: str | None = None,
     metrics_listen: str | None = None,
     feed: Annotated[list[str] | None, Parameter(negative=())] = None,
     tls_cert: Path | None = None,
@@ -51,7 +52,11 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     config
         A TOML file with these settings and more, such as limits. Flags override it.
     listen
-        Address HOST:PORT, an IPv6 host in brackets; port 0 takes a free one. [default: 127.0.0.1:8443]
+        Address HOST:PORT, an IPv6 host in brackets, or unix:PATH; port 0 takes a free one; repeatable.
+        http://HOST:PORT on loopback and http://unix:PATH have no TLS, for a proxy on this machine that ends it.
+        [default: 127.0.0.1:8443]
+    path_prefix
+        What stands before every path, such as /ticker, where a proxy leaves it there.
     metrics_listen
         A further address HOST:PORT for /metrics, /healthz and /readyz only; on loopback it needs no token.
     feed
@@ -64,7 +69,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     token_key
         Public key of the token issuer, a PEM file: clients then need a token. More ways: [tokens] in the config file.
     origin
-        Allowed origin of web pages besides the service's own, such as https://dash.example.com; repeatable.
+        Allowed origin of web pages besides the service's own: https://dash.example.com, an application's
+        (capacitor://localhost), or null; repeatable.
     insecure_allow_anyone
         Accept clients without tokens on an address that other machines can reach.
     interval
@@ -83,7 +89,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     check_interval(interval)
     settings = replace(
         settings,
-        listen=settings.listen if listen is None else listen,
+        listen=listen or settings.listen,
+        path_prefix=settings.path_prefix if path_prefix is None else path_prefix,
         metrics_listen=settings.metrics_listen if metrics_listen is None else metrics_listen,
         feeds=feed or settings.feeds,
         history=replace(

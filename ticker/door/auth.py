@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+import structlog
 import trio
 
 from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS, Config
@@ -16,20 +17,25 @@ from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource
 from ticker.door.memory import MemoryLedger
-from ticker.door.origins import Origin, origin_allowed, parse_origin
+from ticker.door.origins import OPAQUE, Origin, origin_allowed, parse_origin
+from ticker.door.proxies import TrustedProxies
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
 from ticker.door.tokens import Verifier, find_token
 from ticker.errors import BadToken, ConfigError, RefusalCause, UnknownKey
 from ticker.net.clocks import wall_clock
 from ticker.net.http1 import Refusal
+from ticker.net.seldom import Seldom
+from ticker.texts import excerpt
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.auth")
 
 
 class Auth:
     """Decides on the requests of one service."""
 
     def __init__(self, config: Config, clock: Callable[[], int] = wall_clock) -> None:
-        """`clock` returns microseconds since 1970 UTC. Raises `ConfigError` for texts that are not origins."""
+        """`clock` returns microseconds since 1970 UTC. Raises `ConfigError` for a bad origin or network."""
         self.connection_limits = ConnectionLimits(config.limits)
         self.keys = KeySource(config.tokens) if config.tokens.wanted else None
         self.clock = clock
@@ -38,7 +44,9 @@ class Auth:
         self._rate_limiters: dict[str, RateLimiter] = {}
         self._shared_limiters: dict[str, RateLimiter] = {}
         self.memory = MemoryLedger(config.limits)
+        self.proxies = TrustedProxies(config.proxies)
         self._origins = {_origin(text) for text in config.origins}
+        self._refused_origins = Seldom()
 
     def __repr__(self) -> str:
         return f"<Auth: {self.keys or 'no tokens'}, {self.connection_limits}>"
@@ -56,10 +64,24 @@ class Auth:
         if self.keys is not None:
             await self.keys.find_unknown()
 
-    def check_origin(self, headers: Mapping[bytes, bytes]) -> None:
+    def check_origin(self, headers: Mapping[bytes, bytes], address: str) -> None:
         """Raises `Refusal` for a page of an origin that is not allowed."""
         if not origin_allowed(headers, self._origins):
+            self._log_origin(headers, address)
             raise Refusal(HTTPStatus.FORBIDDEN, "pages of that origin may not connect", RefusalCause.ORIGIN)
+
+    def _log_origin(self, headers: Mapping[bytes, bytes], address: str) -> None:
+        origin = excerpt(headers[b"origin"].decode("latin-1"))
+        if not self._refused_origins.allows(origin, trio.current_time()):
+            return
+        if parse_origin(origin) is None:
+            remedy = "none: that is no origin of a page"
+        else:
+            remedy = (
+                f'--origin {origin}, or origins = ["{origin}"]; of a page of this service, a proxy has to keep Host'
+            )
+        host = excerpt(headers.get(b"host", b"").decode("latin-1"))
+        _log.warning("a page was refused", origin=origin, host=host, peer=address, remedy=remedy)
 
     def cors_headers(self, headers: Mapping[bytes, bytes]) -> dict[str, str]:
         """Return the headers that let a page of an allowed origin read a response (the Fetch standard's CORS)."""
@@ -68,21 +90,22 @@ class Auth:
             return {}
         return {
             "Access-Control-Allow-Origin": text,
-            "Access-Control-Allow-Credentials": "true",
+            **({} if text in OPAQUE else {"Access-Control-Allow-Credentials": "true"}),
             "Access-Control-Expose-Headers": "ETag, Retry-After",
             "Vary": "Origin",
         }
 
-    async def authorize(self, headers: Mapping[bytes, bytes]) -> Grant:
+    async def authorize(self, headers: Mapping[bytes, bytes], address: str) -> Grant:
         """Return the grant of a request's sender. Raises `Refusal`. `headers` are by lower-cased name."""
-        self.check_origin(headers)
+        self.check_origin(headers, address)
         if self.keys is None:
             return ANYONE
         token, by_cookie = find_token(headers, self._tokens.cookie)
         if token is None:
             text = "a token is needed: Authorization: Bearer, the subprotocol bearer.TOKEN, or a cookie"
             raise Refusal(HTTPStatus.UNAUTHORIZED, text, RefusalCause.TOKEN, WWW_Authenticate="Bearer")
-        if by_cookie and b"origin" not in headers and headers.get(b"sec-fetch-site") != b"same-origin":
+        origin = headers.get(b"origin", b"null").decode("latin-1")
+        if by_cookie and origin in OPAQUE and headers.get(b"sec-fetch-site") != b"same-origin":
             # Any page can make a browser send its cookies along. (Only a page's own GET has no Origin.)
             raise Refusal(HTTPStatus.FORBIDDEN, "a token in a cookie needs an Origin", RefusalCause.ORIGIN)
         try:
@@ -153,5 +176,8 @@ def _refused(bad: BadToken) -> Refusal:
 def _origin(text: str) -> Origin:
     origin = parse_origin(text)
     if origin is None:
-        raise ConfigError(f"origins {text!r}: give scheme and host, and the port if any: https://dash.example.com:8443")
+        raise ConfigError(
+            f"origins {text!r}: give scheme and host, and the port if any: https://dash.example.com:8443,"
+            " capacitor://localhost; or null"
+        )
     return origin

@@ -29,24 +29,29 @@ class ConnectionLimits:
     def __repr__(self) -> str:
         return f"<ConnectionLimits: {self.admitted} admitted of {self.open} open>"
 
-    def connected(self, address: str) -> bool:
-        """Count an accepted connection, until `disconnected`. False if it is to be closed without an answer."""
-        address = network_of(address)
+    def connected(self, address: str | None) -> bool:
+        """Count an accepted connection, until `disconnected`. False if it is to be closed without an answer.
+
+        `address` is None for a connection of a proxy, until it is `identified`.
+        """
         self.open += 1
-        self._addresses[address] += 1
-        limits = self._limits
-        if (
-            self.open <= limits.max_connections + MAX_PENDING_CONNECTIONS
-            and self._addresses[address] <= limits.max_per_address + MAX_PENDING_CONNECTIONS
-        ):
+        identified = address is None or self.identified(address)
+        if identified and self.open <= self._limits.max_connections + MAX_PENDING_CONNECTIONS:
             return True
         self.refusals[RefusalCause.OVERRUN] += 1
         return False
 
-    def disconnected(self, address: str) -> None:
-        """Count a connection's end."""
+    def identified(self, address: str) -> bool:
+        """Count a connection for the address that its client turned out to have; False if that has far too many."""
+        address = network_of(address)
+        self._addresses[address] += 1
+        return self._addresses[address] <= self._limits.max_per_address + MAX_PENDING_CONNECTIONS
+
+    def disconnected(self, address: str | None) -> None:
+        """Count a connection's end; `address` is None if it was never identified."""
         self.open -= 1
-        _count_down(self._addresses, network_of(address))
+        if address is not None:
+            _count_down(self._addresses, network_of(address))
 
     def admit(self, address: str, subject: str | None) -> RefusalCause | None:
         """Admit a connection, until `release`; or return the limit that it exceeds."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,6 +23,9 @@ from ticker.net.transport import PushStream
 from ticker.protocol.wire import ENCODINGS, Encoding
 
 STREAM_PATH = "/v1/stream"
+
+_ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)(.*)", re.IGNORECASE)
+"""A target in the absolute form."""
 
 _ALWAYS = {
     "Connection": "close",
@@ -94,7 +98,7 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
         except h11.RemoteProtocolError as error:
             raise Refusal(HTTPStatus(error.error_status_hint), str(error)) from None
         if isinstance(event, h11.Request):
-            return event, connection.trailing_data[0]
+            return _in_origin_form(event), connection.trailing_data[0]
         if not room:
             text = f"a request may have {max_head_bytes} bytes of headers"
             raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
@@ -103,6 +107,39 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
             raise trio.BrokenResourceError("the peer left before its request was complete")
         room -= len(data)
         connection.receive_data(data)
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """Return the same request with a target that is a path; its host replaces Host (RFC 9112, section 3.2.2).
+
+    Raises `Refusal` for a target in the absolute form without a host.
+    """
+    parts = _ABSOLUTE.fullmatch(request.target)
+    if parts is None:
+        return request
+    authority, path = parts[1], parts[2]
+    if not authority or b"@" in authority:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the target of the request has no host, or a name of a user")
+    headers = [(name, value) for name, value in request.headers.raw_items() if name.lower() != b"host"]
+    return h11.Request(
+        method=request.method,
+        target=path if path.startswith(b"/") else b"/" + path,
+        headers=[(b"Host", authority), *headers],
+        http_version=request.http_version,
+    )
+
+
+def below(request: h11.Request, prefix: str) -> h11.Request:
+    """Return the same request with its path below `prefix`; of the prefix itself, that is empty. Raises `Refusal`."""
+    rest = request.target.removeprefix(prefix.encode())
+    if len(rest) == len(request.target) or rest[:1] not in {b"/", b"?", b""}:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here; everything is below {prefix}/")
+    return h11.Request(
+        method=request.method,
+        target=rest or b"?",
+        headers=request.headers.raw_items(),
+        http_version=request.http_version,
+    )
 
 
 def route(request: h11.Request) -> Upgrade:

@@ -30,22 +30,52 @@ class RecordRate:
     """How often a connection was read later, because it had sent more."""
 
 
+class RecordAllowance:
+    """The records of one connection that may be read now. Times are seconds of a monotonic clock."""
+
+    __slots__ = ("_charged_at", "_left", "_rate")
+
+    def __init__(self, rate: RecordRate, now: float) -> None:
+        self._rate = rate
+        self._left = rate.burst
+        self._charged_at = now
+
+    def __repr__(self) -> str:
+        return f"<RecordAllowance: {self._left:g} records>"
+
+    @property
+    def left(self) -> float:
+        """Records that may be read at once."""
+        return self._left
+
+    def delay(self) -> float:
+        """Return the seconds to wait before more is read; 0 while the rate is kept."""
+        if self._left >= 0:
+            return 0.0
+        self._rate.exceeded += 1
+        return -self._left / self._rate.per_second
+
+    def charge(self, records: float, now: float) -> None:
+        """Count records that were read."""
+        earned = (now - self._charged_at) * self._rate.per_second
+        self._left = min(self._rate.burst, self._left + earned) - records
+        self._charged_at = now
+
+
 class RecordQueue:
     """The received ciphertext of one connection that OpenSSL has not got yet: at most the bytes added at once."""
 
-    __slots__ = ("_allowance", "_charged_at", "_data", "_left", "_rate")
+    __slots__ = ("_allowance", "_data", "_left")
 
     def __init__(self, rate: RecordRate, now: float) -> None:
         """Times are seconds of a monotonic clock."""
-        self._rate = rate
-        self._allowance = rate.burst
-        self._charged_at = now
+        self._allowance = RecordAllowance(rate, now)
         self._data = b""
         self._left = 0
         """Bytes of the current record that are still to come."""
 
     def __repr__(self) -> str:
-        return f"<RecordQueue of {len(self._data)} bytes, {self._allowance:g} records allowed now>"
+        return f"<RecordQueue of {len(self._data)} bytes, {self._allowance.left:g} records allowed now>"
 
     @property
     def waiting(self) -> bool:
@@ -58,10 +88,7 @@ class RecordQueue:
 
     def delay(self) -> float:
         """Return the seconds to wait before more is taken, or added; 0 while the rate is kept."""
-        if self._allowance >= 0:
-            return 0.0
-        self._rate.exceeded += 1
-        return -self._allowance / self._rate.per_second
+        return self._allowance.delay()
 
     def take(self, now: float) -> bytes:
         """Take the bytes of `RECORDS_PER_TURN` records at most; empty if no more than a part of a header is there."""
@@ -73,10 +100,5 @@ class RecordQueue:
         cut = min(end, size)
         self._left = end - cut
         self._data = data[cut:]
-        self._charge(records or (_PART if data else 0), now)
+        self._allowance.charge(records or (_PART if data else 0), now)
         return data[:cut]
-
-    def _charge(self, records: float, now: float) -> None:
-        earned = (now - self._charged_at) * self._rate.per_second
-        self._allowance = min(self._rate.burst, self._allowance + earned) - records
-        self._charged_at = now

@@ -9,8 +9,10 @@ from ticker.config import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEO
 
 def send_at_once(sock: socket.socket) -> None:
     """Send at once, and keep the bytes that wait in the kernel few: a slow client's stale prices are among them."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return  # a Unix socket
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
     if user_timeout is not None:
         sock.setsockopt(socket.IPPROTO_TCP, user_timeout, TCP_USER_TIMEOUT_MS)

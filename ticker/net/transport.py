@@ -1,17 +1,17 @@
-"""A TLS stream with `push`: send at once as much as the socket accepts, without waiting, and keep the rest.
+"""Streams with `push`: send at once as much as the socket accepts, without waiting, and keep the rest.
 
 Theory of operation
 ===================
 
-The stream stands on a non-blocking socket and an `ssl.SSLObject` with two memory BIOs, as `trio.SSLStream` does. The
-difference is sending. Encryption into a memory BIO never blocks and never fails halfway, so `push` is an ordinary
-function: encrypt, try to send, append the remainder to `_unsent`. It has no locks and no checkpoints, so a publisher
-can call it for a thousand clients in a row (3 to 12 µs each; `SSLStream.send_all` takes 37).
+A stream stands on a non-blocking socket. `push` is an ordinary function: try to send, append the remainder to
+`_unsent`. It has no locks and no checkpoints, so a publisher can call it for a thousand clients in a row.
+`tls_stream.TlsStream` is the stream of almost all connections; `plain_stream.PlainStream` that of a proxy on this
+machine that ends TLS.
 
 Contract: `trio.abc.Stream`, as `trio.testing.check_two_way_stream` checks it. One task at a time sends with `send_all`,
 and one receives; a second one gets `trio.BusyResourceError`. `push` and `drain` may be called meanwhile.
 
-Order: ciphertext leaves in the order of the calls of `push` and `send_all`, because both append to the same `_unsent`
+Order: bytes leave in the order of the calls of `push` and `send_all`, because both append to the same `_unsent`
 before anything is sent. So frames never interleave, and a cancelled `send_all` leaves nothing half done: its bytes keep
 their place, and only the waiting ends.
 
@@ -23,10 +23,6 @@ others wait until it has sent some or given up.
 
 Turns: bytes are taken from the socket, and its end is noticed, in this connection's turn of the `fair_queue`.
 
-Charges: each TLS record counts, plain text or not. A connection that exceeds the `RecordRate` is read later, so the
-excess waits at its sender; its deadlines run meanwhile. An answer of TLS itself, such as to a KeyUpdate, is sent before
-more is read: a peer that does not read cannot make them pile up.
-
 Failure: after any error of the socket or of TLS the stream is broken. `push` then returns False, and every waiting task
 gets `trio.BrokenResourceError`.
 """
@@ -37,7 +33,6 @@ import contextlib
 import math
 import operator
 import socket
-import ssl
 from abc import abstractmethod
 from collections.abc import Iterator
 
@@ -45,11 +40,10 @@ import trio
 
 from ticker.config import LINGER_READS, TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
-from ticker.net.records import RecordQueue, RecordRate
 from ticker.net.sockets import send_at_once
 
 RECORD = 16_384
-"""Largest plain text of one TLS record, in bytes (RFC 8446, section 5.1)."""
+"""Bytes of one read; largest plain text of one TLS record (RFC 8446, section 5.1)."""
 
 
 class PushStream(trio.abc.Stream):
@@ -82,103 +76,60 @@ class PushStream(trio.abc.Stream):
         """
 
 
-class TlsStream(PushStream):
-    """The server's end of one TLS connection. Owns the socket."""
+class SocketStream(PushStream):
+    """What all streams over a socket have in common. Owns the socket."""
 
     __slots__ = (
-        "_answer_unsent",
         "_broken",
         "_closed",
         "_closing",
-        "_encrypt",
         "_fair_queue",
-        "_incoming",
-        "_outgoing",
         "_progress",
         "_receiving",
-        "_records",
         "_send",
         "_sending",
         "_sock",
-        "_take_encrypted",
-        "_tls",
         "_unsent",
         "_waiter",
     )
 
-    def __init__(
-        self, sock: socket.socket, context: ssl.SSLContext, fair_queue: FairQueue, record_rate: RecordRate
-    ) -> None:
-        """All connections of a service share one `fair_queue` and one `record_rate`."""
+    def __init__(self, sock: socket.socket, fair_queue: FairQueue) -> None:
+        """All connections of a service share one `fair_queue`."""
         sock.settimeout(0)
-        self._fair_queue = fair_queue
         send_at_once(sock)
+        self._fair_queue = fair_queue
         self._sock = sock
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        # Bound once: looking these up for each frame of each client would cost a tenth of sending it.
-        self._encrypt = self._tls.write
-        self._take_encrypted = self._outgoing.read
         self._send = sock.send
         self._unsent = b""
-        self._answer_unsent = False
-        self._records = RecordQueue(record_rate, trio.current_time())
         self._broken = False
         self._closing = False
         self._closed = False
         self._sending = False
         self._receiving = False
         self._waiter: trio.Event | None = None
-        # Bytes of waiting ciphertext that the kernel accepted: the progress of a slow peer.
+        # Bytes of waiting data that the kernel accepted: the progress of a slow peer.
         self._progress = 0
 
     def __repr__(self) -> str:
         state = "closed" if self._closing else "broken" if self._broken else f"{len(self._unsent)} bytes unsent"
-        return f"<TlsStream {self._sock.fileno()}: {state}>"
+        return f"<{type(self).__name__} {self._sock.fileno()}: {state}>"
+
+    @abstractmethod
+    async def handshake(self) -> None:
+        """Do what comes before the first bytes. Raises `trio.BrokenResourceError` if it fails."""
+
+    @abstractmethod
+    async def _receive(self, max_bytes: int) -> bytes:
+        """Return the next bytes of the peer; empty at the end."""
+
+    @abstractmethod
+    def _push_end(self) -> None:
+        """Push what the peer is told when this side ends the stream."""
 
     @property
     def unsent(self) -> int:
-        """Number of bytes of ciphertext that wait for the socket."""
+        """Number of bytes, encrypted if the stream is, that wait for the socket."""
         return len(self._unsent)
-
-    async def handshake(self) -> None:
-        """Do the TLS handshake. Raises `trio.BrokenResourceError` if it fails."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._send_pending()
-                await self._receive_ciphertext()
-            except ssl.SSLError as error:
-                await self._send_alert()
-                raise self._broke(error) from error
-            else:
-                await self._send_pending()
-                return
-
-    def push(self, data: bytes) -> bool:
-        """Encrypt, and send as much as the socket accepts now; return whether that was all.
-
-        False means that bytes wait for `drain`, or that the stream is broken or closed.
-        """
-        if self._unsent or self._broken or self._closing:
-            return self._push_behind(data)
-        # Python 3.11 calls a method quickly, and reads a slot quickly, but not `self._encrypt(data)`, which is both.
-        encrypt, take_encrypted, send = self._encrypt, self._take_encrypted, self._send
-        try:
-            encrypt(data)
-            data = take_encrypted()
-            sent = send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # of the socket, or of TLS
-            self._broken = True
-            return False
-        if sent == len(data):
-            return True
-        self._unsent = data[sent:]
-        return False
 
     async def drain(self, stall_seconds: float = math.inf) -> None:
         """Wait until the kernel has accepted everything.
@@ -208,7 +159,7 @@ class TlsStream(PushStream):
             await self.drain()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Return the next plain text; empty at the end of the stream (close_notify, or the socket's own end)."""
+        """Return the next bytes; empty at the end of the stream."""
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be positive")
         if self._receiving:
@@ -217,19 +168,16 @@ class TlsStream(PushStream):
         try:
             await trio.lowlevel.checkpoint()
             self._check_open()
-            return await self._receive_plaintext(max_bytes or RECORD)
+            return await self._receive(max_bytes or RECORD)
         finally:
             self._receiving = False
 
     async def aclose(self) -> None:
-        """Send the unsent bytes and close_notify, for `TLS_CLOSE_SECONDS` at most, and close the socket."""
+        """Send the unsent bytes and the stream's end, for `TLS_CLOSE_SECONDS` at most, and close the socket."""
         try:
             if not self._closing and not self._broken:
                 self._closing = True
-                # OpenSSL then wants the peer's close_notify, but no waiting is needed (RFC 8446, section 6.1).
-                with contextlib.suppress(ssl.SSLError):
-                    self._tls.unwrap()
-                self._flush()
+                self._push_end()
                 with trio.move_on_after(TLS_CLOSE_SECONDS), contextlib.suppress(trio.BrokenResourceError):
                     await self.drain()
                     await self._linger()
@@ -245,23 +193,9 @@ class TlsStream(PushStream):
             self._unsent = b""
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
-            # OpenSSL's objects are most of a connection's memory: free them before the garbage collector runs.
-            del self._tls, self._incoming, self._outgoing, self._encrypt, self._take_encrypted
 
-    def _push_behind(self, data: bytes) -> bool:
-        """`push` to a stream with unsent bytes, or to a broken or closed one."""
-        if self._broken or self._closing:
-            return False
-        try:
-            self._encrypt(data)
-        except ssl.SSLError:
-            self._broken = True
-            return False
-        return self._flush()
-
-    def _flush(self) -> bool:
-        """Send ciphertext as far as the socket accepts it; return whether nothing is left."""
-        data = self._take_encrypted()
+    def _flush(self, data: bytes = b"") -> bool:
+        """Send these bytes behind the unsent ones as far as the socket accepts them; return whether nothing is left."""
         if self._unsent:
             data = self._unsent + data
         elif not data:
@@ -307,66 +241,18 @@ class TlsStream(PushStream):
                     if not self._sock.recv(RECORD):
                         return
 
-    async def _send_pending(self) -> None:
-        if not self._flush():
-            await self.drain()
-
-    async def _send_alert(self) -> None:
-        """Send the alert of a failed handshake, if the socket accepts a few bytes."""
-        self._flush()
-        await trio.lowlevel.checkpoint()
-
-    async def _receive_plaintext(self, max_bytes: int) -> bytes:
-        while True:
-            try:
-                data = self._tls.read(max_bytes)
-            except ssl.SSLWantReadError:
-                self._flush_answer()
-                if not await self._receive_ciphertext():
-                    return b""
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLError as error:
-                raise self._broke(error) from error
-            else:
-                self._flush_answer()
-                return data
-
-    def _flush_answer(self) -> None:
-        """Send the bytes that a read has produced, such as the answer to a KeyUpdate."""
-        if self._outgoing.pending and not self._flush():
-            self._answer_unsent = True
-
-    async def _receive_ciphertext(self) -> bool:
-        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; False at the end."""
-        if self._answer_unsent:
-            await self.drain()
-            self._answer_unsent = False
-        if delay := self._records.delay():
-            await trio.sleep(delay)
-        if self._records.waiting:
-            await self._take_turn()
-        while not (records := self._records.take(trio.current_time())):
-            if not await self._receive_records():
-                self._incoming.write_eof()
-                return False
-        self._incoming.write(records)
-        return True
-
-    async def _receive_records(self) -> bool:
-        """Take the next bytes from the socket in this connection's turn; False at its end."""
+    async def _receive_bytes(self, max_bytes: int) -> bytes:
+        """Take the next bytes from the socket in this connection's turn; empty at its end."""
         while True:
             with contextlib.suppress(trio.ClosedResourceError):
                 await trio.lowlevel.wait_readable(self._sock)
             await self._take_turn()
             try:
-                data = self._sock.recv(RECORD)
+                return self._sock.recv(max_bytes)
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise self._broke(error) from error
-            self._records.add(data)
-            return bool(data)
 
     async def _take_turn(self) -> None:
         await self._fair_queue.take()

@@ -55,6 +55,8 @@ class ServerContext:
     """Numbers of clients that were dropped, by cause."""
     record_rate: RecordRate = field(default_factory=RecordRate)
     """The rate at which TLS records of a connection are read."""
+    path_prefix: str = ""
+    """What stands before every path."""
 
 
 class ClientConnection(ABC):
@@ -130,11 +132,16 @@ class ClientConnection(ABC):
         if expires is None:
             return
         if time >= expires + TOKEN_LEEWAY_US:
-            _log.info("client's token has expired", session=self._session.name)
+            _log.info("client's token has expired", **self._who)
             self._nursery.start_soon(self.close_with, self._session.expired())
         elif time >= expires - self._context.limits.expiry_warning_seconds * 1e6 and self._warned_expiry != expires:
             self._warned_expiry = expires
             self.send_control(self._session.expiring())
+
+    @property
+    def _who(self) -> dict[str, str]:
+        """What log lines about this client name."""
+        return {"session": self._session.name, "peer": self._sender.address}
 
     @property
     def behind(self) -> bool:
@@ -188,9 +195,7 @@ class ClientConnection(ABC):
         """Return the slow consumer that a task brings up to date; start that task unless it runs."""
         if self._slow_consumer is None:
             context = self._context
-            slow_consumer = SlowConsumer(
-                self._stream, self._subscriber, context.hub, context.limits, self._session.name
-            )
+            slow_consumer = SlowConsumer(self._stream, self._subscriber, context.hub, context.limits, self._who)
             self._slow_consumer = slow_consumer
             self.count_kept()
             self._nursery.start_soon(self._catch_up, slow_consumer)

@@ -13,6 +13,7 @@ import h11
 import trio
 
 from ticker.config import FULL_RETRY_SECONDS
+from ticker.door.callers import Caller
 from ticker.door.grants import Grant
 from ticker.door.sender import Sender
 from ticker.errors import RefusalCause
@@ -20,6 +21,7 @@ from ticker.net.http1 import (
     STREAM_PATH,
     Refusal,
     Upgrade,
+    below,
     headers_of,
     path_of,
     receive_request,
@@ -37,12 +39,12 @@ CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, 
 """Errors that mean that the peer has gone, or is too slow."""
 
 
-async def dispatch(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> None:
+async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> None:
     """Serve the connection from its first request to its end. Raises one of `CONNECTION_LOST` if it is lost."""
-    admitted = await _admit(stream, address, context, pages)
+    admitted = await _admit(stream, caller, context, pages)
     if admitted is None:
         return
-    sender = Sender(address, admitted.grant)
+    sender = Sender(caller.address, admitted.grant)
     try:
         if isinstance(admitted.wanted, Upgrade):
             await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
@@ -60,7 +62,7 @@ class _AdmittedStream(NamedTuple):
     grant: Grant
 
 
-async def _admit(stream: PushStream, address: str, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
+async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
     """Return a request for a stream that was given a place, or None if the request was answered."""
     limits, connection_limits = context.limits, context.auth.connection_limits
     head_only, cors_headers = False, dict[str, str]()
@@ -69,12 +71,16 @@ async def _admit(stream: PushStream, address: str, context: ServerContext, pages
             request, rest = await receive_request(stream, limits.max_head_bytes)
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
+            _identify(caller, headers)
+            address = caller.address
+            if context.path_prefix:
+                request = below(request, context.path_prefix)
             cors_headers = context.auth.cors_headers(headers)
             wanted = _stream_request(request, headers, cors_headers)
             if wanted is None:
                 response = await pages.answer(request, headers, address)
             else:
-                grant = await context.auth.authorize(headers)
+                grant = await context.auth.authorize(headers, address)
                 if isinstance(wanted, EventsRequest):
                     context.auth.check_rate(address, grant)
                     check_limits(wanted.names, limits, grant)
@@ -86,7 +92,7 @@ async def _admit(stream: PushStream, address: str, context: ServerContext, pages
     except (trio.TooSlowError, trio.BrokenResourceError):
         connection_limits.refusals[RefusalCause.TIMEOUT] += 1
         raise
-    account = context.auth.memory.account(address)
+    account = context.auth.memory.account(caller.address)
     if not account.hold(len(response.body)):
         connection_limits.refusals[RefusalCause.MEMORY] += 1
         text = "what is kept for the clients of this address, or of all, is at its limit"
@@ -97,6 +103,14 @@ async def _admit(stream: PushStream, address: str, context: ServerContext, pages
     finally:
         account.close()
     return None
+
+
+def _identify(caller: Caller, headers: dict[bytes, bytes]) -> None:
+    """Take the client's address from the headers of a proxy. Raises `Refusal` beyond its limit."""
+    if not caller.identify(headers):
+        text = "too many connections of this address"
+        retry = str(FULL_RETRY_SECONDS)
+        raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, RefusalCause.OVERRUN, Retry_After=retry)
 
 
 def _stream_request(

@@ -53,16 +53,16 @@ class Begun(NamedTuple):
 
 
 class KeptState:
-    """The file of one service, by its address: `state-127.0.0.1_8443` in the data folder."""
+    """The file of one service, by its first address: `state-127.0.0.1_8443` in the data folder."""
 
     def __init__(self, config: Config, clock: Callable[[], int] = wall_clock) -> None:
         """`clock` gives microseconds since 1970 UTC."""
         self._config = config
         self._clock = clock
-        self._enabled = config.keep_state and not config.listen.endswith(":0")
+        self._enabled = config.keep_state and not config.addresses[0].endswith(":0")
 
     def __repr__(self) -> str:
-        return f"<KeptState of {self._config.listen}>"
+        return f"<KeptState of {self._config.addresses[0]}>"
 
     def begin(self) -> Begun:
         """Return the cache of an earlier run, if there is one to go on from, else a new one. Blocks while it reads."""
@@ -109,7 +109,7 @@ class KeptState:
         folder = data_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_folder(folder)
-        return folder / f"state-{re.sub('[^A-Za-z0-9.-]', '_', self._config.listen)}"
+        return folder / f"state-{re.sub('[^A-Za-z0-9.-]', '_', self._config.addresses[0])}"
 
     def _take_file(self) -> Path | None:
         """Take the file away for every other start; return where it is now."""

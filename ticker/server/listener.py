@@ -1,4 +1,4 @@
-"""Listening and accepting: the address, the sockets, the TLS handshake, and the end of every connection.
+"""Accepting: the turns, the PROXY header and the TLS handshake, and the end of every connection.
 
 A connection is accepted in its turn. In a storm of new clients most wait in the kernel, and not half-way through a
 handshake.
@@ -9,16 +9,23 @@ from __future__ import annotations
 import errno
 import math
 import socket
+from functools import partial
 
 import structlog
 import trio
 
-from ticker.config import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS, LISTEN_BACKLOG
+from ticker.config import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS
+from ticker.door.callers import Caller
 from ticker.door.connection_limits import ConnectionLimits
-from ticker.errors import ConfigError, RefusalCause
+from ticker.door.proxies import UNIX
+from ticker.errors import BadProxyHeader, RefusalCause
 from ticker.net.fair_queue import FairQueue
-from ticker.net.http1 import STREAM_PATH
-from ticker.net.transport import TlsStream
+from ticker.net.listeners import Listener
+from ticker.net.plain_stream import PlainStream
+from ticker.net.proxy_protocol import receive_proxy_header
+from ticker.net.seldom import Seldom
+from ticker.net.tls_stream import TlsStream
+from ticker.net.transport import SocketStream
 from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, dispatch
@@ -30,57 +37,16 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.listener")
 
 
-def parse_address(text: str, key: str = "listen") -> tuple[str, int]:
-    """Split the HOST:PORT of a setting, with an IPv6 host in brackets. Raises `ConfigError`."""
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
-        raise ConfigError(f"{key} {text!r}: give HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
-    if len(port) > 5 or int(port) > 65_535:
-        raise ConfigError(f"{key} {text!r}: a port is a number from 0 to 65535")
-    return host.strip("[]"), int(port)
-
-
-def url_of(listener: trio.SocketListener) -> str:
-    """Return the URL of the stream at a listener."""
-    host, port = listener.socket.getsockname()[:2]
-    return f"wss://{f'[{host}]' if ':' in host else host}:{port}{STREAM_PATH}"
-
-
-def page_url(listener: trio.SocketListener, path: str) -> str:
-    """Return the URL of a page at a listener."""
-    return url_of(listener).replace("wss:", "https:").removesuffix(STREAM_PATH) + path
-
-
-async def listen(host: str, port: int, flag: str = "--listen") -> list[trio.SocketListener]:
-    """Open the listeners of an address. Raises `ConfigError`."""
-    try:
-        listeners = await trio.open_tcp_listeners(port, host=host, backlog=LISTEN_BACKLOG)
-    except (socket.gaierror, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "that is no host name"
-        raise ConfigError(f"cannot listen on {host!r}: {reason}; give an address of this machine") from None
-    except (OSError, ExceptionGroup) as error:
-        code = error.errno if isinstance(error, OSError) else None
-        reason = "the port is in use" if code == errno.EADDRINUSE else str(error)
-        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; give another address with {flag}") from None
-    if port == 0:
-        # A name with several addresses would get a different port on each; only the first is announced.
-        for other in listeners[1:]:
-            await other.aclose()
-        return listeners[:1]
-    return listeners
-
-
 class PatientListener(trio.abc.Listener[trio.SocketStream]):
     """Accepts connections; while the system has no descriptor for one, it waits and says so now and then."""
 
-    def __init__(self, listener: trio.SocketListener, connection_limits: ConnectionLimits) -> None:
+    def __init__(self, listener: Listener, connection_limits: ConnectionLimits) -> None:
         self._listener = listener
         self._connection_limits = connection_limits
         self._logged_at = -math.inf
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._listener.socket.getsockname()}>"
+        return f"<{type(self).__name__} of {self._listener!r}>"
 
     async def accept(self) -> trio.SocketStream:
         """Wait for a connection and accept it."""
@@ -114,9 +80,7 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 class QueuedListener(PatientListener):
     """Accepts each connection in its turn in the fair queue."""
 
-    def __init__(
-        self, listener: trio.SocketListener, connection_limits: ConnectionLimits, fair_queue: FairQueue
-    ) -> None:
+    def __init__(self, listener: Listener, connection_limits: ConnectionLimits, fair_queue: FairQueue) -> None:
         super().__init__(listener, connection_limits)
         self._fair_queue = fair_queue
 
@@ -127,35 +91,99 @@ class QueuedListener(PatientListener):
         return await super().accept()
 
 
-async def handle_connection(
-    accepted: trio.SocketStream, *, certificate: Certificate, context: ServerContext, pages: Pages
-) -> None:
-    """Serve one connection. Raises nothing but cancellation."""
-    address = "?"
-    connection_limits = context.auth.connection_limits
-    sock = socket.socket(fileno=accepted.socket.detach())
-    try:
-        address = sock.getpeername()[0]
-        room = connection_limits.connected(address)
+class Connections:
+    """Serves the connections of clients."""
+
+    def __init__(self, certificate: Certificate | None, context: ServerContext, pages: Pages) -> None:
+        """Without a certificate, all listeners have to be plain."""
+        self._certificate = certificate
+        self._context = context
+        self._pages = pages
+        self._bad_headers = Seldom()
+
+    def __repr__(self) -> str:
+        return f"<Connections: {self._context.auth.connection_limits}>"
+
+    async def serve(
+        self,
+        listener: Listener,
+        nursery: trio.Nursery,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept connections until cancelled; `nursery` serves them."""
+        queued = QueuedListener(listener, self._context.auth.connection_limits, self._context.fair_queue)
+        handler = partial(self.handle, plain=listener.plain)
+        _log.info("the dashboard is there", url=listener.page_url(f"{self._context.path_prefix}/"))
+        async with trio.open_nursery() as accepting:
+            await accepting.start(partial(trio.serve_listeners, handler, [queued], handler_nursery=nursery))
+            task_status.started()
+
+    async def handle(self, accepted: trio.SocketStream, *, plain: bool) -> None:
+        """Serve one connection, without TLS if `plain`. Raises nothing but cancellation."""
+        auth = self._context.auth
+        sock = socket.socket(fileno=accepted.socket.detach())
+        sock.settimeout(0)
+        caller = Caller("?", auth.proxies, auth.connection_limits)
         try:
-            if room:
-                stream = TlsStream(sock, certificate.context, context.fair_queue, context.record_rate)
-                await _serve_tls(stream, address, context, pages)
+            caller.address = _peer_of(sock)
+            room = caller.connected()
+            try:
+                if room:
+                    await self._serve(sock, caller, plain=plain)
+            finally:
+                caller.disconnected()
+        except CONNECTION_LOST as error:
+            _log.debug("connection lost", peer=caller.address, cause=str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
+            self._context.failures.write("connection failed", error, peer=caller.address)
         finally:
-            connection_limits.disconnected(address)
-    except CONNECTION_LOST as error:
-        _log.debug("connection lost", peer=address, cause=str(error) or type(error).__name__)
-    except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
-        context.failures.write("connection failed", error, peer=address)
-    finally:
-        sock.close()
+            sock.close()
 
-
-async def _serve_tls(stream: TlsStream, address: str, context: ServerContext, pages: Pages) -> None:
-    refusals = context.auth.connection_limits.refusals
-    try:
+    async def _serve(self, sock: socket.socket, caller: Caller, *, plain: bool) -> None:
+        context = self._context
+        deadline = trio.current_time() + context.limits.handshake_seconds
+        received = await self._receive_proxy_header(sock, caller, deadline) if caller.sends_proxy_header else b""
+        if received is None:
+            return
+        stream: SocketStream
+        if plain:
+            stream = PlainStream(sock, context.fair_queue, context.record_rate, received)
+        else:
+            assert self._certificate is not None  # noqa: S101  # for the type checker
+            tls = self._certificate.context
+            stream = TlsStream(sock, tls, context.fair_queue, context.record_rate, received)
         try:
-            with trio.fail_after(context.limits.handshake_seconds):
+            await self._shake_hands(stream, deadline)
+            await dispatch(stream, caller, context, self._pages)
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.aclose()
+
+    async def _receive_proxy_header(self, sock: socket.socket, caller: Caller, deadline: float) -> bytes | None:
+        """Return the bytes received behind the PROXY header; None if the connection is to be closed."""
+        refusals = self._context.auth.connection_limits.refusals
+        try:
+            with trio.fail_at(deadline):
+                header = await receive_proxy_header(sock, self._context.fair_queue)
+        except BadProxyHeader as error:
+            refusals[RefusalCause.PROXY] += 1
+            if self._bad_headers.allows(caller.address, trio.current_time()):
+                remedy = "have it send one (send-proxy-v2), or take it out of proxies.proxy_protocol"
+                _log.warning("a proxy's connection was closed", cause=str(error), peer=caller.address, remedy=remedy)
+            return None
+        except (trio.TooSlowError, trio.BrokenResourceError):
+            refusals[RefusalCause.TIMEOUT] += 1
+            raise
+        if not caller.came_from(header.address):
+            refusals[RefusalCause.OVERRUN] += 1
+            return None
+        return header.rest
+
+    async def _shake_hands(self, stream: SocketStream, deadline: float) -> None:
+        refusals = self._context.auth.connection_limits.refusals
+        try:
+            with trio.fail_at(deadline):
                 await stream.handshake()
         except trio.BrokenResourceError:
             refusals[RefusalCause.TLS] += 1
@@ -163,7 +191,7 @@ async def _serve_tls(stream: TlsStream, address: str, context: ServerContext, pa
         except trio.TooSlowError:
             refusals[RefusalCause.TIMEOUT] += 1
             raise
-        await dispatch(stream, address, context, pages)
-    finally:
-        with trio.CancelScope(shield=True):
-            await stream.aclose()
+
+
+def _peer_of(sock: socket.socket) -> str:
+    return UNIX if sock.family == socket.AF_UNIX else sock.getpeername()[0]

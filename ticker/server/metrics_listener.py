@@ -12,11 +12,12 @@ import trio
 
 from ticker.config import MAX_METRICS_CONNECTIONS
 from ticker.net.http1 import Refusal, headers_of, receive_request, respond
-from ticker.net.transport import TlsStream
+from ticker.net.listeners import Listener
+from ticker.net.tls_stream import TlsStream
 from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST
-from ticker.server.listener import PatientListener, page_url
+from ticker.server.listener import PatientListener
 from ticker.server.operator_pages import METRICS_PATH, OperatorPages
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.metrics_listener")
@@ -38,9 +39,9 @@ class MetricsListener:
     def __repr__(self) -> str:
         return f"<MetricsListener: {self._connections} connections, {self._pages!r}>"
 
-    async def serve(self, listener: trio.SocketListener) -> None:
+    async def serve(self, listener: Listener) -> None:
         """Serve connections until cancelled."""
-        _log.info("metrics are there", url=page_url(listener, METRICS_PATH))
+        _log.info("metrics are there", url=listener.page_url(METRICS_PATH))
         await trio.serve_listeners(self._handle, [PatientListener(listener, self._context.auth.connection_limits)])
 
     async def _handle(self, accepted: trio.SocketStream) -> None:
@@ -50,7 +51,10 @@ class MetricsListener:
         try:
             if self._connections <= MAX_METRICS_CONNECTIONS:
                 context = self._context
-                await self._answer(TlsStream(sock, self._certificate.context, context.fair_queue, context.record_rate))
+                peer = sock.getpeername()[0]
+                await self._answer(
+                    peer, TlsStream(sock, self._certificate.context, context.fair_queue, context.record_rate)
+                )
         except CONNECTION_LOST as error:
             _log.debug("connection lost", cause=str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
@@ -59,7 +63,7 @@ class MetricsListener:
             self._connections -= 1
             sock.close()
 
-    async def _answer(self, stream: TlsStream) -> None:
+    async def _answer(self, address: str, stream: TlsStream) -> None:
         limits = self._context.limits
         try:
             with trio.fail_after(limits.handshake_seconds):
@@ -70,7 +74,7 @@ class MetricsListener:
                     request, _ = await receive_request(stream, limits.max_head_bytes)
                     head_only = request.method == b"HEAD"
                     headers = headers_of(request)
-                    response = await self._pages.answer(request, headers, metrics_open=self._metrics_open)
+                    response = await self._pages.answer(request, headers, address, metrics_open=self._metrics_open)
                 except Refusal as refusal:
                     response = refusal.response
                 await respond(stream, response, head_only=head_only)

@@ -52,16 +52,18 @@ class OperatorPages:
         """The paths of the pages."""
         return list(self._pages)
 
-    async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], *, metrics_open: bool) -> Response:
+    async def answer(
+        self, request: h11.Request, headers: Mapping[bytes, bytes], address: str, *, metrics_open: bool
+    ) -> Response:
         """Return a page. `metrics_open` shows metrics without a token. Raises `Refusal`."""
         path = path_of(request)
         page = self._pages.get(path)
         if page is None:
             raise Refusal(HTTPStatus.NOT_FOUND, f"there is nothing here but {', '.join(self._pages)}")
         check_method(request.method)
-        self._auth.check_origin(headers)
+        self._auth.check_origin(headers, address)
         if path == METRICS_PATH and not metrics_open:
-            _check_right(await self._auth.authorize(headers))
+            _check_right(await self._auth.authorize(headers, address))
         check_keys(parse_query(request), set())
         return page()
 

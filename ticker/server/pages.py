@@ -56,17 +56,19 @@ class Pages:
     async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
         """Return the response to a request. Raises `Refusal`."""
         path = path_of(request)
+        prefix = self._context.path_prefix
+        if not path:  # the links of the dashboard need the slash
+            return Response(b"", status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": f"{prefix}/"})
         auth = self._context.auth
         market = path in self._market or path == EVENTS_PATH
         operators = path in self._operator_pages.paths
         if (market or operators) and request.method == b"OPTIONS":
-            return self._preflight(headers)
+            return self._preflight(headers, address)
         if operators:
-            return await self._operator_pages.answer(request, headers, metrics_open=self._metrics_open)
+            return await self._operator_pages.answer(request, headers, address, metrics_open=self._metrics_open)
         if market:
             check_method(request.method)
-            auth.check_origin(headers)
-            grant = await auth.authorize(headers)
+            grant = await auth.authorize(headers, address)
             auth.check_rate(address, grant)
             if path == EVENTS_PATH:  # only its head is asked for
                 check_limits(parse_events_request(request, headers, {}).names, self._context.limits, grant)
@@ -76,14 +78,14 @@ class Pages:
             return _not_modified_or(response, headers)
         file = self._files.find(path, headers)
         if file is None:
-            text = f"there is nothing here; the dashboard is at /, the stream at {STREAM_PATH}"
+            text = f"there is nothing here; the dashboard is at {prefix}/, the stream at {prefix}{STREAM_PATH}"
             raise Refusal(HTTPStatus.NOT_FOUND, text)
         check_method(request.method)
         return _not_modified_or(file, headers)
 
-    def _preflight(self, headers: Mapping[bytes, bytes]) -> Response:
+    def _preflight(self, headers: Mapping[bytes, bytes], address: str) -> Response:
         """Return the rights of web pages of an allowed origin (the Fetch standard's CORS protocol)."""
-        self._context.auth.check_origin(headers)
+        self._context.auth.check_origin(headers, address)
         allowed = {
             "Allow": "GET, HEAD, OPTIONS",
             "Access-Control-Allow-Methods": "GET, HEAD",

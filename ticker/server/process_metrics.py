@@ -17,7 +17,7 @@ class ProcessMetrics:
     """The metrics of one process."""
 
     def __init__(
-        self, readiness: Readiness, certificate: Certificate, messages: trio.MemorySendChannel[FeedMessage]
+        self, readiness: Readiness, certificate: Certificate | None, messages: trio.MemorySendChannel[FeedMessage]
     ) -> None:
         """`messages` is the channel from the feeds to the publisher."""
         self._readiness = readiness
@@ -30,11 +30,12 @@ class ProcessMetrics:
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         yield GaugeMetricFamily("ticker_ready", "1 if /readyz is 200.", not self._readiness.waiting_for())
-        yield GaugeMetricFamily(
-            "ticker_certificate_expires_timestamp_seconds",
-            "End of the certificate in use, in seconds since 1970 UTC.",
-            self._certificate.expires,
-        )
+        if self._certificate is not None:
+            yield GaugeMetricFamily(
+                "ticker_certificate_expires_timestamp_seconds",
+                "End of the certificate in use, in seconds since 1970 UTC.",
+                self._certificate.expires,
+            )
         queue = self._messages.statistics()
         text = "Items that wait between the feeds and the publisher."
         yield GaugeMetricFamily("ticker_feed_queue_items", text, queue.current_buffer_used)

@@ -25,19 +25,23 @@ from ticker.config import (
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError
+from ticker.net.addresses import Address
 from ticker.net.blocking import NameLookups
-from ticker.net.devcert import NAMES_COVERED, data_folder, development_certificate
+from ticker.net.devcert import data_folder, development_certificate
+from ticker.net.http1 import STREAM_PATH
+from ticker.net.listeners import Listener, listen
 from ticker.net.records import RecordRate
 from ticker.net.tls import is_loopback
 from ticker.server.bar_history import BarHistory
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
+from ticker.server.exposure import check_addresses, is_local, metrics_address, needs_certificate, warn_if_anonymous
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
 from ticker.server.kept_state import KeptState, release_later
-from ticker.server.listener import QueuedListener, handle_connection, listen, page_url, parse_address, url_of
+from ticker.server.listener import Connections
 from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
 from ticker.server.operator_pages import OperatorPages
@@ -70,20 +74,23 @@ async def serve(
     Raises `ConfigError` for a configuration that cannot be used.
     """
     trio.socket.set_custom_hostname_resolver(NameLookups())
-    host = _check_addresses(config)
+    addresses = check_addresses(config)
     feeds = [load_feed(spec) for spec in config.feeds]
     limits = config.limits
     auth = Auth(config)
     if auth.keys is not None:
         await auth.keys.start()
-    certificate = _certificate(config)
-    listeners, metrics_listeners = await _open_listeners(config)
-    warn_if_anonymous(config, host)
+    certificate = _certificate(config) if needs_certificate(config) else None
+    listeners, metrics_listeners = await _open_listeners(config, addresses)
+    local = all(is_local(config, address) for address in addresses)
+    warn_if_anonymous(config, local=local)
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
     kept_state = KeptState(config)
     cache, held = kept_state.begin()
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
-    context = ServerContext(hub, limits, config.interval_ms, auth, record_rate=record_rate)
+    context = ServerContext(
+        hub, limits, config.interval_ms, auth, record_rate=record_rate, path_prefix=config.path_prefix
+    )
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
     history = BarHistory(cache, config.history, config.tables, messages)
@@ -91,7 +98,7 @@ async def serve(
     readiness = Readiness(feed_states, limits.ready_seconds)
     metrics = Metrics(context, publisher, feed_states, history, ProcessMetrics(readiness, certificate, messages))
     operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
-    metrics_open = not config.tokens.wanted and is_loopback(host)
+    metrics_open = not config.tokens.wanted and local
     pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=metrics_open)
     async with trio.open_nursery() as nursery:
         publishing: trio.CancelScope = await nursery.start(_publish, publisher, received)
@@ -103,16 +110,16 @@ async def serve(
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
         for listener in metrics_listeners:
+            assert certificate is not None  # noqa: S101  # for the type checker
             metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
             nursery.start_soon(
                 MetricsListener(operator_pages, certificate, context, metrics_open=metrics_open).serve, listener
             )
-        handler = partial(handle_connection, certificate=certificate, context=context, pages=pages)
+        connections = Connections(certificate, context, pages)
         async with trio.open_nursery() as listening:
-            queued = [QueuedListener(listener, auth.connection_limits, context.fair_queue) for listener in listeners]
-            await listening.start(partial(trio.serve_listeners, handler, queued, handler_nursery=nursery))
-            _log.info("the dashboard is there", url=page_url(listeners[0], "/"))
-            task_status.started(url_of(listeners[0]))
+            for listener in listeners:
+                await listening.start(connections.serve, listener, nursery)
+            task_status.started(listeners[0].url(config.path_prefix + STREAM_PATH))
             nursery.start_soon(manager.keep_informed, messages, partial(status_line, context.connections, feed_states))
             await _until(stop, manager, config)
             listening.cancel_scope.cancel()
@@ -123,10 +130,14 @@ async def serve(
 
 
 def _start_reloading(
-    nursery: trio.Nursery, certificate: Certificate, auth: Auth, hangups: AsyncIterator[object], manager: ServiceManager
+    nursery: trio.Nursery,
+    certificate: Certificate | None,
+    auth: Auth,
+    hangups: AsyncIterator[object],
+    manager: ServiceManager,
 ) -> None:
     """Read the certificate and the keys of tokens anew when they change, and when `hangups` yields."""
-    reloadables: list[Reloadable] = [certificate]
+    reloadables: list[Reloadable] = [] if certificate is None else [certificate]
     if auth.keys is not None:
         reloadables.append(auth.keys)
         nursery.start_soon(auth.keys.refresh)
@@ -179,22 +190,15 @@ def _unique(names: Sequence[str]) -> list[str]:
     return numbered
 
 
-def _check_addresses(config: Config) -> str:
-    """Return the host of `listen`. Raises `ConfigError` for addresses that cannot be used, or need more protection."""
-    host, _ = parse_address(config.listen)
-    require_secure_listener(config, host)
-    if config.metrics_listen is not None:
-        require_secure_listener(config, parse_address(config.metrics_listen, "metrics_listen")[0])
-    return host
-
-
-async def _open_listeners(config: Config) -> tuple[list[trio.SocketListener], list[trio.SocketListener]]:
+async def _open_listeners(config: Config, addresses: Sequence[Address]) -> tuple[list[Listener], list[Listener]]:
     """Open the listeners for clients, and those of `metrics_listen`, if any. Raises `ConfigError`."""
-    listeners = await listen(*parse_address(config.listen))
-    if config.metrics_listen is None:
-        return listeners, []
+    listeners: list[Listener] = []
     try:
-        return listeners, await listen(*parse_address(config.metrics_listen), "--metrics-listen")
+        for address in addresses:
+            listeners += await listen(address)
+        if config.metrics_listen is None:
+            return listeners, []
+        return listeners, await listen(metrics_address(config.metrics_listen), "--metrics-listen")
     except ConfigError:
         for each in listeners:
             await each.aclose()
@@ -209,27 +213,6 @@ class _NoHangups:
 
     async def __anext__(self) -> object:
         return await trio.sleep_forever()
-
-
-def require_secure_listener(config: Config, host: str) -> None:
-    """Raise `ConfigError` if others than this machine could connect, without a certificate or without tokens."""
-    missing = []
-    if host not in NAMES_COVERED and config.tls.cert is None and config.tls.key is None:
-        missing.append(
-            f"a certificate (--tls-cert FILE and --tls-key FILE; one for development covers only"
-            f" {', '.join(NAMES_COVERED)})"
-        )
-    if not config.tokens.wanted and not is_loopback(host) and not config.allow_anyone:
-        missing.append("authentication ([tokens] in the config file or --token-key FILE; or --insecure-allow-anyone)")
-    if missing:
-        raise ConfigError(f"listening on {host} needs {' and '.join(missing)}")
-
-
-def warn_if_anonymous(config: Config, host: str) -> None:
-    """Log a warning if clients need no token."""
-    if not config.tokens.wanted:
-        whom = "every program on this machine" if is_loopback(host) else "EVERYBODY WHO CAN REACH IT"
-        _log.warning(f"no tokens are asked for: {whom} may see all prices", listen=config.listen)
 
 
 def _certificate(config: Config) -> Certificate:

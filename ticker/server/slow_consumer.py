@@ -7,7 +7,7 @@ takes nothing for `stall_seconds` is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
@@ -24,15 +24,17 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.slow_co
 class SlowConsumer:
     """One client while its delivery is paused."""
 
-    __slots__ = ("_began", "_cursor", "_hub", "_limits", "_name", "_progress", "_stream", "_subscriber", "stalled")
+    __slots__ = ("_began", "_cursor", "_hub", "_limits", "_progress", "_stream", "_subscriber", "_who", "stalled")
 
-    def __init__(self, stream: PushStream, subscriber: Subscriber, hub: Hub, limits: Limits, name: str) -> None:
-        """`name` identifies the client's session in logs."""
+    def __init__(
+        self, stream: PushStream, subscriber: Subscriber, hub: Hub, limits: Limits, who: Mapping[str, str]
+    ) -> None:
+        """`who` identifies the client in logs: its session and address."""
         self._stream = stream
         self._subscriber = subscriber
         self._hub = hub
         self._limits = limits
-        self._name = name
+        self._who = who
         self._began = trio.current_time()
         self._cursor = subscriber.cursor
         self._progress: trio.Event | None = None
@@ -40,7 +42,7 @@ class SlowConsumer:
         """Whether its socket took nothing for `stall_seconds`."""
 
     def __repr__(self) -> str:
-        return f"<SlowConsumer {self._name}: {self._stream.unsent} bytes unsent, since cut {self._cursor}>"
+        return f"<SlowConsumer {self._who['session']}: {self._stream.unsent} bytes unsent, since cut {self._cursor}>"
 
     @property
     def seconds(self) -> float:
@@ -74,7 +76,7 @@ class SlowConsumer:
             self._notify()
         if self.seconds >= SLOW_CONSUMER_LOG_SECONDS:
             cuts = self._subscriber.cursor - self._cursor
-            _log.info("client caught up", session=self._name, seconds=round(self.seconds, 3), cuts=cuts)
+            _log.info("client caught up", **self._who, seconds=round(self.seconds, 3), cuts=cuts)
         return True
 
     def _notify(self) -> None:
@@ -85,7 +87,7 @@ class SlowConsumer:
     def _log_stall(self) -> None:
         _log.warning(
             "client dropped: its socket took nothing",
-            session=self._name,
+            **self._who,
             seconds=self._limits.stall_seconds,
             unsent_bytes=self._stream.unsent,
             cuts_behind=self._hub.cache.cut - self._cursor,

@@ -266,7 +266,7 @@ class WebSocketClientConnection(ClientConnection):
             self._pinged_at = now
             self.send_control(_PING)
         elif now >= self._pinged_at + limits.pong_seconds:
-            _log.warning("client dropped: it does not answer", session=self._session.name, seconds=round(silent, 1))
+            _log.warning("client dropped: it does not answer", **self._who, seconds=round(silent, 1))
             self._context.dropped[DropCause.SILENT] += 1
             self.closing = True
             self._stream.push(close_frame(Close.STALLED, "no answer to a ping"))

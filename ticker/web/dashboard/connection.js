@@ -35,7 +35,7 @@ export class ConnectionPanel extends EventTarget {
   open() {
     this.client?.close();
     const token = storedToken();
-    const client = connect(location.origin, { intervalMs: INTERVAL_MS, ...(token ? { token } : {}) });
+    const client = connect(new URL(".", location.href), { intervalMs: INTERVAL_MS, ...(token ? { token } : {}) });
     this.client = client;
     this.#updates = 0;
     this.#subscription = null;

@@ -1,0 +1,170 @@
+"""A `SocketStream` with TLS: the server's end of a client's connection.
+
+The stream stands on an `ssl.SSLObject` with two memory BIOs, as `trio.SSLStream` does. The difference is sending.
+Encryption into a memory BIO never blocks and never fails halfway, so `push` is an ordinary function (3 to 12 µs;
+`SSLStream.send_all` takes 37).
+
+Charges: each TLS record counts, plain text or not. A connection that exceeds the `RecordRate` is read later, so the
+excess waits at its sender; its deadlines run meanwhile. An answer of TLS itself, such as to a KeyUpdate, is sent before
+more is read: a peer that does not read cannot make them pile up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+
+import trio
+
+from ticker.net.fair_queue import FairQueue
+from ticker.net.records import RecordQueue, RecordRate
+from ticker.net.transport import RECORD, SocketStream
+
+
+class TlsStream(SocketStream):
+    """The server's end of one TLS connection."""
+
+    __slots__ = (
+        "_answer_unsent",
+        "_encrypt",
+        "_incoming",
+        "_outgoing",
+        "_records",
+        "_take_encrypted",
+        "_tls",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        fair_queue: FairQueue,
+        record_rate: RecordRate,
+        received: bytes = b"",
+    ) -> None:
+        """All connections of a service share one `record_rate`. `received` are bytes that were read already."""
+        super().__init__(sock, fair_queue)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # Bound once: looking these up for each frame of each client would cost a tenth of sending it.
+        self._encrypt = self._tls.write
+        self._take_encrypted = self._outgoing.read
+        self._answer_unsent = False
+        self._records = RecordQueue(record_rate, trio.current_time())
+        self._records.add(received)
+
+    async def handshake(self) -> None:
+        """Do the TLS handshake. Raises `trio.BrokenResourceError` if it fails."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._send_pending()
+                await self._receive_ciphertext()
+            except ssl.SSLError as error:
+                await self._send_alert()
+                raise self._broke(error) from error
+            else:
+                await self._send_pending()
+                return
+
+    def push(self, data: bytes) -> bool:
+        """Encrypt, and send as much as the socket accepts now; return whether that was all.
+
+        False means that bytes wait for `drain`, or that the stream is broken or closed.
+        """
+        if self._unsent or self._broken or self._closing:
+            return self._push_behind(data)
+        # Python 3.11 calls a method quickly, and reads a slot quickly, but not `self._encrypt(data)`, which is both.
+        encrypt, take_encrypted, send = self._encrypt, self._take_encrypted, self._send
+        try:
+            encrypt(data)
+            data = take_encrypted()
+            sent = send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # of the socket, or of TLS
+            self._broken = True
+            return False
+        if sent == len(data):
+            return True
+        self._unsent = data[sent:]
+        return False
+
+    def abort(self) -> None:
+        """Close the socket at once. Waiting tasks get `trio.ClosedResourceError`."""
+        closed = self._closed
+        super().abort()
+        if not closed:
+            # OpenSSL's objects are most of a connection's memory: free them before the garbage collector runs.
+            del self._tls, self._incoming, self._outgoing, self._encrypt, self._take_encrypted
+
+    def _push_end(self) -> None:
+        # OpenSSL then wants the peer's close_notify, but no waiting is needed (RFC 8446, section 6.1).
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self._flush_encrypted()
+
+    def _push_behind(self, data: bytes) -> bool:
+        """`push` to a stream with unsent bytes, or to a broken or closed one."""
+        if self._broken or self._closing:
+            return False
+        try:
+            self._encrypt(data)
+        except ssl.SSLError:
+            self._broken = True
+            return False
+        return self._flush_encrypted()
+
+    def _flush_encrypted(self) -> bool:
+        return self._flush(self._take_encrypted())
+
+    async def _send_pending(self) -> None:
+        if not self._flush_encrypted():
+            await self.drain()
+
+    async def _send_alert(self) -> None:
+        """Send the alert of a failed handshake, if the socket accepts a few bytes."""
+        self._flush_encrypted()
+        await trio.lowlevel.checkpoint()
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        while True:
+            try:
+                data = self._tls.read(max_bytes)
+            except ssl.SSLWantReadError:
+                self._flush_answer()
+                if not await self._receive_ciphertext():
+                    return b""
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                raise self._broke(error) from error
+            else:
+                self._flush_answer()
+                return data
+
+    def _flush_answer(self) -> None:
+        """Send the bytes that a read has produced, such as the answer to a KeyUpdate."""
+        if self._outgoing.pending and not self._flush_encrypted():
+            self._answer_unsent = True
+
+    async def _receive_ciphertext(self) -> bool:
+        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; False at the end."""
+        if self._answer_unsent:
+            await self.drain()
+            self._answer_unsent = False
+        if delay := self._records.delay():
+            await trio.sleep(delay)
+        if self._records.waiting:
+            await self._take_turn()
+        while not (records := self._records.take(trio.current_time())):
+            data = await self._receive_bytes(RECORD)
+            if not data:
+                self._incoming.write_eof()
+                return False
+            self._records.add(data)
+        self._incoming.write(records)
+        return True
