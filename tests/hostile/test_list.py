@@ -158,6 +158,18 @@ tokens:
   token in the query string
     test_a_token_in_the_query_is_not_taken
 
+proxies:
+  malformed, endless and missing headers of the PROXY protocol
+    test_a_malformed_header_of_a_proxy_ends_its_connection_at_once
+  the same, byte by byte
+    test_a_header_of_a_proxy_that_drips_in_is_cut_off_in_time
+  connections of proxies that end in the middle of their headers
+    test_headers_of_proxies_by_the_thousand_leave_nothing_behind
+  headers of proxies from elsewhere
+    test_a_client_that_claims_addresses_has_no_more_places
+  addresses, and what is none, in front of the one that a proxy appends
+    test_what_a_client_writes_before_its_proxy_does_not_move_its_address
+
 feeds:
   a page in a browser that POSTs lines to the port of a `jsonl` feed
     test_a_page_that_posts_to_the_port_of_a_feed_publishes_nothing
@@ -171,7 +183,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "feeds")
+FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "proxies", "feeds")
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",
