@@ -76,7 +76,7 @@ def patience() -> float:
 async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401
     """A service with a second client, which is still served when the block is left.
 
-    `more` are further lines of its request, and `settings` those of `serving`. The attack logs no warning of its own but
+    `more` are further lines of its request, and `settings` those of `serving`. The attack logs no warning but
     that it was refused.
     """
     logs: Logs
