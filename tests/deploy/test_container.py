@@ -86,7 +86,7 @@ def test_a_service_of_compose_is_locked_up_and_names_files_and_volumes_that_exis
 def test_the_service_of_compose_has_a_configuration_that_is_accepted_and_time_to_stop() -> None:
     config = load_config(ROOT / "deploy" / "compose" / "ticker.toml")
     service = COMPOSE["services"]["ticker"]
-    assert config.listen.endswith(":8443")
+    assert config.addresses[0].endswith(":8443")
     grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace > STATE_WRITE_SECONDS + config.drain_seconds + HISTORY_FINISH_SECONDS
     prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())

@@ -59,7 +59,7 @@ def test_mounts_and_ports_and_files_exist() -> None:
     assert Path(config.tokens.key).parent == Path(mounts["tokens"])
     assert Path(config.history.file).parent == Path(mounts["state"])
     (port,) = CONTAINER["ports"]
-    assert config.listen.endswith(f":{port['containerPort']}")
+    assert config.addresses[0].endswith(f":{port['containerPort']}")
     probes = [CONTAINER[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")]
     assert {(probe["port"], probe["scheme"]) for probe in probes} == {(port["name"], "HTTPS")}
     assert [probe["path"] for probe in probes] == ["/healthz", "/readyz", "/healthz"]
