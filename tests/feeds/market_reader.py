@@ -6,7 +6,6 @@ async with read(feed, "A") as market:
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -111,5 +110,5 @@ class Reading:
                     del side[Decimal(price)]
 
     def top(self, count: int = 10) -> Top:
-        bids, asks = heapq.nlargest(count, self.bids), heapq.nsmallest(count, self.asks)
+        bids, asks = sorted(self.bids, reverse=True)[:count], sorted(self.asks)[:count]
         return [(price, self.bids[price]) for price in bids], [(price, self.asks[price]) for price in asks]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import takewhile
 
@@ -30,30 +31,58 @@ FULL = {
 }
 
 
-def steps(symbol: str, until: float, seed: int = 1) -> list[tuple[float, Sequence[Publication]]]:
+class Schedule:
+    """The schedule of seed 1, which is made once for all tests of this process."""
+
+    def __init__(self) -> None:
+        self._made: list[Step] = []
+        self._coming = schedule(1)
+
+    def __iter__(self) -> Iterator[Step]:
+        for number in itertools.count():
+            if number == len(self._made):
+                self._made.append(next(self._coming))
+            yield self._made[number]
+
+
+SCHEDULE = Schedule()
+
+
+def steps(symbol: str, until: float) -> list[tuple[float, Sequence[Publication]]]:
     """Return the publications of one symbol before this second."""
     return [
         (step.at, step.batch)
-        for step in takewhile(lambda step: step.at < until, schedule(seed))
+        for step in takewhile(lambda step: step.at < until, SCHEDULE)
         if step.batch[0].symbol == symbol
     ]
 
 
-def at(second: float, *symbols: str) -> LastValueCache:
-    """The market as it is just after this second."""
-    cache = market()
-    for step in takewhile(lambda step: step.at <= second, schedule(1)):
-        for publication in step.batch:
-            if not symbols or publication.symbol in symbols:
+def passing(symbol: str, *seconds: float) -> Iterator[LastValueCache]:
+    """The market of one symbol as it is just after each of these seconds, which rise."""
+    cache, coming = market(), (step for step in SCHEDULE if step.batch[0].symbol == symbol)
+    step = next(coming)
+    for second in seconds:
+        while step.at <= second:
+            for publication in step.batch:
                 cache.publish(publication)
-    return cache
+            step = next(coming)
+        yield cache
 
 
-def values(symbol: str, second: float) -> dict[str, WireValue]:
-    record = at(second, symbol).instrument(symbol)
+def at(second: float, symbol: str) -> LastValueCache:
+    """The market of one symbol as it is just after this second."""
+    return next(passing(symbol, second))
+
+
+def values_of(cache: LastValueCache, symbol: str) -> dict[str, WireValue]:
+    record = cache.instrument(symbol)
     assert record is not None
     names = {name: field_key(name) for name in (*FULL, "reason")}
     return {name: record.values.get(key) for name, key in names.items() if record.values.get(key) is not None}
+
+
+def values(symbol: str, second: float) -> dict[str, WireValue]:
+    return values_of(at(second, symbol), symbol)
 
 
 def number(values: dict[str, WireValue], name: str) -> int:
@@ -82,8 +111,8 @@ def test_steps_come_in_order_and_each_symbol_is_declared_first() -> None:
 @pytest.mark.parametrize("symbol", SYMBOLS)
 @pytest.mark.parametrize("period", [0, 1, 5])
 def test_every_period_begins_with_ten_good_seconds(symbol: str, period: int) -> None:
-    for second in range(period * PERIOD, period * PERIOD + GOOD):
-        now = values(symbol, second)
+    for cache in passing(symbol, *range(period * PERIOD, period * PERIOD + GOOD)):
+        now = values_of(cache, symbol)
         assert now.keys() == FULL
         assert now["status"] == "live"
         assert number(now, "bid") < number(now, "last") < number(now, "ask")
@@ -241,7 +270,10 @@ def test_one_side_is_withdrawn_and_then_everything() -> None:
 
 @pytest.mark.untraced
 def test_nothing_is_ever_refused_in_an_hour_and_nothing_touches_the_limits() -> None:
-    cache = at(3_600)
+    cache = market()
+    for step in takewhile(lambda step: step.at <= 3_600, schedule(1)):
+        for publication in step.batch:
+            cache.publish(publication)
     assert {record.symbol for record in cache.instruments} == set(SYMBOLS)
     for record in cache.instruments:
         volume = record.values.get(field_key("volume"))

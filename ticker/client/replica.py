@@ -205,7 +205,8 @@ class Replica:
                 raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
             text += text_size(definition) - (text_size(known) if known is not None else 0)
             new[definition.id] = definition
-        check_definitions(len(self._definitions.keys() | new.keys()), text)
+        more = sum(number not in self._definitions for number in new)
+        check_definitions(len(self._definitions) + more, text)
         self._defined_text = text
         self._definitions |= new
         self._ids |= ids
