@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check bench clean
+# Hundreds of processes of the tests import the same modules: without .pyc files each would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help serve test check collect bench clean
 
 help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
@@ -18,7 +21,8 @@ serve: $(VENV)/installed
 
 # Node, Chromium, nginx and HAProxy are installed where that needs no password; without them their tests are skipped.
 # PYTEST_ARGS names a part of the tests (PYTEST_ARGS=tests/web); a part has no report on coverage.
-test: check
+test: $(VENV)/installed-test
+	@$(MAKE) --no-print-directory -j2 check collect
 	@$(BIN)/python -m tests.programs
 	$(BIN)/coverage erase
 	TICKER_SKIPPED=$(VENV)/skipped $(BIN)/coverage run -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
@@ -31,6 +35,10 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_layers.py
+
+# Once, beside the type checker: otherwise each worker rewrites the assertions of all tests when it begins.
+collect: $(VENV)/installed-test
+	@$(BIN)/pytest -q --collect-only > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 bench: $(VENV)/installed-bench
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies
 
 TESTS = Path(__file__).parent
 UNTRACED = (
@@ -51,7 +52,10 @@ def _is_in(item: pytest.Item, paths: tuple[str, ...]) -> bool:
     return any(item.path.is_relative_to(TESTS / path) for path in paths)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.collectonly:
+        # Hypothesis makes its table of characters in seconds, and keeps it on the disk for the workers of `make test`.
+        strategies.text().validate()
     for item in items:
         if _is_in(item, UNTRACED):
             item.add_marker(pytest.mark.untraced)
