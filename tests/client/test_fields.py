@@ -41,6 +41,7 @@ def test_every_standard_field_has_a_type(kind: type) -> None:
     assert get_type_hints(kind).keys() == {field.name.lower() for field in Field}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     ("before", "after", "error"),
     [

@@ -246,7 +246,7 @@ def test_a_reader_of_stdout_may_go(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1])
+@pytest.mark.parametrize("delay", [0.0, *(pytest.param(each, marks=pytest.mark.untraced) for each in (0.02, 0.1))])
 def test_ctrl_c_leaves_no_part_of_a_file(tmp_path: Path, delay: float) -> None:
     recorded(tmp_path, *(Moment(at, [update("A", last=at, note=str(at))]) for at in range(15_000)))
     with subprocess.Popen(

@@ -54,6 +54,7 @@ def test_books_are_subscribed_after_all_else_and_an_error_about_them_is_no_other
     assert tracked.outbox[-1] == {"type": "subscribe", "product_ids": ["C-D"], "channels": ["level2_batch"]}
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 def test_after_every_recorded_update_the_book_is_that_of_an_independent_reading() -> None:
     folder = Path(f"{RECORDINGS}/messages/coinbase-exchange")
