@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TICKER = ROOT / "ticker"
 FEEDS = ROOT / "feeds" / "ticker_feeds"
 
-VOCABULARY = {"ticker.market", "ticker.numbers", "ticker.errors", "ticker.config", "ticker.texts"}
+VOCABULARY = {"ticker.market", "ticker.numbers", "ticker.errors", "ticker.bounds", "ticker.config", "ticker.texts"}
 PURE_DOOR = {
     f"ticker.door.{name}"
     for name in (
@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.market": VOCABULARY,
     "ticker.numbers": VOCABULARY,
     "ticker.errors": VOCABULARY,
+    "ticker.bounds": VOCABULARY,
     "ticker.config": VOCABULARY,
     "ticker.texts": VOCABULARY,
     "ticker.protocol": _PURE,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import cut, market, messages, update
-from ticker.config import ENTRIES_PER_INSTRUMENT
+from ticker.bounds import ENTRIES_PER_INSTRUMENT
 from ticker.core.encode_cache import EncodeCache, definition_of
 from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Update, Value, Withdrawal

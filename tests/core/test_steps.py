@@ -12,7 +12,8 @@ import pytest
 from tests.core.harness import SECOND, Client, Harness
 from tests.core.talk import Talk
 from tests.support import cut, market, update
-from ticker.config import COMPARISONS_PER_STEP, ENCODED_PER_STEP, Limits
+from ticker.bounds import COMPARISONS_PER_STEP, ENCODED_PER_STEP
+from ticker.config import Limits
 from ticker.core.audience_index import BROAD_LEAST
 from ticker.core.session import Answer
 from ticker.core.work import at_once

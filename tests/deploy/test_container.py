@@ -13,8 +13,8 @@ import yaml
 
 from tests.conftest import serving
 from tests.support import update
+from ticker.bounds import HISTORY_FINISH_SECONDS, STATE_WRITE_SECONDS
 from ticker.commands.settings import load_config
-from ticker.config import HISTORY_FINISH_SECONDS, STATE_WRITE_SECONDS
 from ticker.market import Instrument
 from ticker.net.devcert import development_certificate
 

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from ticker.bounds import HISTORY_FINISH_SECONDS
 from ticker.commands.settings import load_config
-from ticker.config import HISTORY_FINISH_SECONDS
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUSTOMIZATION: dict[str, Any] = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.programs import SYSTEMD_ANALYZE, require
-from ticker.config import (
+from ticker.bounds import (
     HISTORY_FINISH_SECONDS,
     MAX_METRICS_CONNECTIONS,
     MAX_PENDING_CONNECTIONS,
     OUTPUT_FINISH_SECONDS,
     RESERVED_DESCRIPTORS,
     STATE_WRITE_SECONDS,
-    Config,
 )
+from ticker.config import Config
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "ticker.service"
 

@@ -17,7 +17,8 @@ from tests.conftest import JSON, KEY, MSGPACK, Logs, Running, serving, upgrade
 from tests.server.test_operator_pages import measures
 from tests.support import update
 from tests.tokens import KEYS, bearer, key_file, token
-from ticker.config import CHECK_SECONDS, Limits, Tokens
+from ticker.bounds import CHECK_SECONDS
+from ticker.config import Limits, Tokens
 from ticker.door.auth import Auth
 from ticker.errors import Code
 from ticker.market import Instrument, Publication

@@ -9,7 +9,8 @@ import pytest
 from trio.testing import MockClock
 
 from tests.tokens import key_file, token
-from ticker.config import SHARED_WAIT_SECONDS, Config, Limits, Tokens
+from ticker.bounds import SHARED_WAIT_SECONDS
+from ticker.config import Config, Limits, Tokens
 from ticker.door.auth import Auth
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.sender import Sender

@@ -19,7 +19,8 @@ from tests.conftest import Logs, serving, upgrade
 from tests.net.pair import Contexts
 from tests.support import hangups, update
 from tests.tokens import KEYS, SECRET, PrivateKey, bearer, jwk, key_file, token
-from ticker.config import KEY_FETCH_SECONDS, MAX_JWKS_BYTES, Tokens
+from ticker.bounds import KEY_FETCH_SECONDS, MAX_JWKS_BYTES
+from ticker.config import Tokens
 from ticker.door.key_source import KeySource
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Publication

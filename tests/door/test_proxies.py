@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ticker.config import MAX_PENDING_CONNECTIONS, MAX_PROXY_HOPS, Limits, Proxies
+from ticker.bounds import MAX_PENDING_CONNECTIONS, MAX_PROXY_HOPS
+from ticker.config import Limits, Proxies
 from ticker.door.callers import Caller
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.proxies import UNIX, Networks, TrustedProxies

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.history.test_bar_store import bar
-from ticker.config import MAX_FILES_ASIDE, History
+from ticker.bounds import MAX_FILES_ASIDE
+from ticker.config import History
 from ticker.errors import FaultCause, HistoryFault
 from ticker.history.bar_store import ChangedBar
 from ticker.history.database import VERSION, open_to_read

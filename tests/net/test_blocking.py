@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from ticker.config import MAX_FILE_THREADS, MAX_NAME_LOOKUPS
+from ticker.bounds import MAX_FILE_THREADS, MAX_NAME_LOOKUPS
 from ticker.net.blocking import NameLookups, read_files
 
 ADDRESSES = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]

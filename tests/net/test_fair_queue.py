@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import JSON, Peer, Running, serving, upgrade
 from tests.support import hold_turns, update
-from ticker.config import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
+from ticker.bounds import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
 from ticker.market import Instrument, Publication
 from ticker.net.fair_queue import FairQueue
 from ticker.protocol.messages import Delta, Goodbye, Reply

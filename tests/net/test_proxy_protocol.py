@@ -11,7 +11,7 @@ import trio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ticker.config import MAX_PROXY_HEADER_BYTES
+from ticker.bounds import MAX_PROXY_HEADER_BYTES
 from ticker.errors import BadProxyHeader
 from ticker.net.fair_queue import FairQueue
 from ticker.net.proxy_protocol import ProxyHeader, parse_proxy_header, receive_proxy_header

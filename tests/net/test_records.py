@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticker.config import RECORDS_PER_TURN
+from ticker.bounds import RECORDS_PER_TURN
 from ticker.net.records import RecordQueue, RecordRate
 
 

@@ -15,7 +15,7 @@ from benchmarks.tls13 import HANDSHAKE, KEY_UPDATE, KEY_UPDATE_REQUESTED, Record
 from tests.net.pair import BLOCK, Contexts, sockets
 from tests.net.tls13 import HandmadeClient, handshake
 from tests.support import hold_turns
-from ticker.config import RECORDS_PER_TURN
+from ticker.bounds import RECORDS_PER_TURN
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
 from ticker.net.tls_stream import TlsStream

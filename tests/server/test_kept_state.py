@@ -12,9 +12,10 @@ import trio
 
 from tests.conftest import Logs, Peer, Running, alarms, serving
 from tests.support import update
+from ticker.bounds import STATE_SECONDS
 from ticker.client.client import connect
 from ticker.client.events import Connected, Event
-from ticker.config import STATE_SECONDS, Config, Limits
+from ticker.config import Config, Limits
 from ticker.core.last_value import LastValueCache
 from ticker.market import Field, Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Goodbye, Heartbeat, Removed, Reply, Snapshot

@@ -11,7 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Logs
 from tests.support import Sink, update
-from ticker.config import STALE_PER_MESSAGE, Limits
+from ticker.bounds import STALE_PER_MESSAGE
+from ticker.config import Limits
 from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jwt
 
 from tests.tables_model import opens
-from ticker.config import TOKEN_LEEWAY_US
+from ticker.bounds import TOKEN_LEEWAY_US
 from ticker.core.last_value import LastValueCache
 from ticker.protocol.messages import Delta, Error, Instruments, Reply, ServerMessage, Snapshot, parse_server_message
 from ticker.protocol.wire import JSON, MSGPACK

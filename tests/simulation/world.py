@@ -22,8 +22,9 @@ from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.witness import Witness
 from tests.tokens import public_pem
+from ticker.bounds import TOKEN_LEEWAY_US
 from ticker.client.connector import Unreachable
-from ticker.config import TOKEN_LEEWAY_US, Config, Limits, Tokens
+from ticker.config import Config, Limits, Tokens
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.door.callers import Caller

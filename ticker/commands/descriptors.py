@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from ticker.config import MAX_METRICS_CONNECTIONS, MAX_PENDING_CONNECTIONS, RESERVED_DESCRIPTORS
+from ticker.bounds import MAX_METRICS_CONNECTIONS, MAX_PENDING_CONNECTIONS, RESERVED_DESCRIPTORS
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.commands.descriptors")
 

@@ -6,7 +6,7 @@ import faulthandler
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import trio
 from cyclopts import Parameter
@@ -18,7 +18,7 @@ from ticker.commands.memory import tune_memory
 from ticker.commands.settings import load_config
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import announce, write_stdout_later
-from ticker.config import Config, TlsFiles, Tokens
+from ticker.config import Config, Tokens
 from ticker.net.clocks import on_running_clock
 from ticker.server.blocked_loop import interrupt_blocking_feeds
 from ticker.server.service import serve as run_service
@@ -89,22 +89,12 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     check_interval(interval)
     settings = replace(
         settings,
-        listen=listen or settings.listen,
-        path_prefix=settings.path_prefix if path_prefix is None else path_prefix,
-        metrics_listen=settings.metrics_listen if metrics_listen is None else metrics_listen,
-        feeds=feed or settings.feeds,
-        history=replace(
-            settings.history,
-            enabled=settings.history.enabled if history is None else history,
-            file=_path(history_file) or settings.history.file,
-        ),
-        interval_ms=settings.interval_ms if interval is None else interval,
-        keep_state=settings.keep_state if state is None else state,
-        log_format=log_format or settings.log_format,
-        tls=TlsFiles(_path(tls_cert) or settings.tls.cert, _path(tls_key) or settings.tls.key),
+        history=replace(settings.history, **_given(enabled=history, file=_path(history_file))),
+        tls=replace(settings.tls, **_given(cert=_path(tls_cert), key=_path(tls_key))),
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
-        origins=origin or settings.origins,
-        allow_anyone=insecure_allow_anyone or settings.allow_anyone,
+        **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
+        **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
+        **_given(interval_ms=interval, keep_state=state, log_format=log_format),
     )
     write_stdout_later()
     configure_logging(settings.log_format)
@@ -127,6 +117,11 @@ async def _run_until_stopped(settings: Config) -> None:
                 raise_descriptor_limit(settings.limits.max_connections)
                 announce(f"ready {url}")
             background.cancel_scope.cancel()
+
+
+def _given(**flags: object) -> dict[str, Any]:
+    """Return the flags that were given; of the others, the settings stay."""
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def _path(flag: Path | None) -> str | None:

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import TextIO
 
-from ticker.config import OUTPUT_FINISH_SECONDS
+from ticker.bounds import OUTPUT_FINISH_SECONDS
 from ticker.net.queued_file import QueuedFile
 
 _ESCAPE = "backslashreplace"

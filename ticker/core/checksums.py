@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ticker.config import ENCODED_PER_STEP
+from ticker.bounds import ENCODED_PER_STEP
 from ticker.core.last_value import LastValueCache
 from ticker.protocol.digest import record_checksum, total
 

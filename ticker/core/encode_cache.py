@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from ticker.config import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
+from ticker.bounds import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import MarketRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ticker.config import MAX_KNOWN_FIELDS
+from ticker.bounds import MAX_KNOWN_FIELDS
 from ticker.core.freshness import MARKS, REASON, STATUS, Changes
 from ticker.core.record import Record
 from ticker.core.scales import Number

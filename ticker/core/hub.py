@@ -24,11 +24,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from copy import copy
-from itertools import chain
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from ticker.config import (
+from ticker.bounds import (
     AUDIENCES_PER_GROUP,
     BYTES_PER_WRITE,
     CHECKSUM_IN_JOINS,
@@ -49,32 +47,19 @@ from ticker.core.audiences import (
     TrafficCounters,
     pending_by_audience,
 )
-from ticker.core.bitmaps import selected
 from ticker.core.checksums import Checksums
 from ticker.core.encode_cache import EncodeCache, Preparation
 from ticker.core.lacking import LackingData
 from ticker.core.last_value import LastValueCache
 from ticker.core.offer import features
 from ticker.core.table_index import ANYBODY, Opener
+from ticker.core.traffic import Traffic, TrafficMeter
 from ticker.protocol.messages import Heartbeat
 from ticker.protocol.symbols import Match
 from ticker.protocol.wire import Encoding
 
 _Frame: TypeAlias = tuple[Audience, int, bytes]
 """A frame for an audience, with the number of updates in it."""
-
-
-class Traffic(NamedTuple):
-    """Sent data messages and heartbeats, their bytes, and the instrument updates in them.
-
-    `offered` is the number of updates that the feeds made of the client's instruments; `offered / updates` is its
-    conflation ratio.
-    """
-
-    frames: int
-    bytes: int
-    updates: int
-    offered: int
 
 
 class Hub:
@@ -108,8 +93,7 @@ class Hub:
         self._lacking = LackingData(cache, self._encode_caches, snapshot_part, step.encoded)
         self._encoding_uses: Counter[Encoding] = Counter()
         """Number of audiences with each encoding; the encode cache of an unused encoding is dropped."""
-        self._departed = TrafficCounters()
-        """Traffic of the clients that have disconnected."""
+        self._meter = TrafficMeter(cache, self.index)
         self._scheduler = ConflationScheduler(group_audiences)
 
     def __repr__(self) -> str:
@@ -132,7 +116,7 @@ class Hub:
         del audience.behind[subscriber]
         if audience.empty:
             self._discard(audience)
-        self._departed.add(subscriber)
+        self._meter.departed.add(subscriber)
 
     def prepare(
         self, tabled: Collection[str], keys: Collection[str | frozenset[str]], sees: Match, opener: Opener = ANYBODY
@@ -165,7 +149,7 @@ class Hub:
         held, socket_is_free = (before & ~subscriber.pending_snapshot) | forget, subscriber.is_member
         self._remove(subscriber, held & ~after)
         if before != after:
-            subscriber.offered += self._updates(former) - self._updates(audience)
+            subscriber.offered += self._meter.updates(former) - self._meter.updates(audience)
         self._lacking.forget(subscriber)
         self._remove_member(subscriber)
         del former.behind[subscriber]
@@ -229,16 +213,11 @@ class Hub:
 
     def traffic(self, subscriber: Subscriber) -> Traffic:
         """Return the traffic of a client so far."""
-        offered = subscriber.offered + self._updates(subscriber.audience)
-        return Traffic(subscriber.sent_frames, subscriber.sent_bytes, subscriber.sent_updates, offered)
+        return self._meter.of(subscriber)
 
     def total_traffic(self) -> TrafficCounters:
         """Return the traffic of all clients so far, with those that have disconnected."""
-        total = copy(self._departed)
-        for audience in self._audiences.values():
-            for subscriber in chain(audience.members, audience.behind):
-                total.add(subscriber)
-        return total
+        return self._meter.total(self._audiences.values())
 
     # Sending
 
@@ -406,14 +385,6 @@ class Hub:
             self._encode_caches.pop(audience.encoding).release()
             self._scheduler.release(audience.encoding)
         self.index.remove(audience)
-
-    def _updates(self, audience: Audience) -> int:
-        """Return the number of updates so far of an audience's instruments."""
-        records = self.cache.records
-        self.index.joins += audience.count // COUNTED_PER_JOIN
-        if audience.broad:
-            return sum([record.updates for record in selected(audience.bits, records)])
-        return sum([records[number].updates for number in audience.ids])
 
     def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1

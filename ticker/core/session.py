@@ -17,13 +17,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.config import (
-    ANSWER_BYTES_PER_REQUEST_UNIT,
-    BYTES_PER_JOIN,
-    FOUND_PER_REPLY,
-    MAX_INTERVAL_MS,
-    Limits,
-)
+from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT, BYTES_PER_JOIN, FOUND_PER_REPLY
+from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub

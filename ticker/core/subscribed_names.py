@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from typing import TypeAlias
 
-from ticker.config import BYTES_PER_NAME, NAMES_PER_STEP, Limits
+from ticker.bounds import BYTES_PER_NAME, NAMES_PER_STEP
+from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.offer import offer_text, offers
 from ticker.core.table_index import Opener

@@ -12,7 +12,8 @@ from http import HTTPStatus
 import structlog
 import trio
 
-from ticker.config import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS, Config
+from ticker.bounds import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS
+from ticker.config import Config
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource

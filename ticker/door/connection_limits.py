@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ticker.config import MAX_PENDING_CONNECTIONS, Limits
+from ticker.bounds import MAX_PENDING_CONNECTIONS
+from ticker.config import Limits
 from ticker.door.memory import network_of
 from ticker.errors import RefusalCause
 

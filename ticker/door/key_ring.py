@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from cryptography.x509 import load_der_x509_certificate
 from msgspec import Meta, Struct
 
-from ticker.config import MAX_JWKS_KEYS
+from ticker.bounds import MAX_JWKS_KEYS
 from ticker.errors import ConfigError, UnknownKey
 from ticker.texts import shown
 

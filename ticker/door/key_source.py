@@ -13,13 +13,8 @@ from urllib.parse import urlsplit
 import structlog
 import trio
 
-from ticker.config import (
-    KEY_FETCH_SECONDS,
-    KEY_REFRESH_SECONDS,
-    MAX_JWKS_BYTES,
-    UNKNOWN_KEY_SECONDS,
-    Tokens,
-)
+from ticker.bounds import KEY_FETCH_SECONDS, KEY_REFRESH_SECONDS, MAX_JWKS_BYTES, UNKNOWN_KEY_SECONDS
+from ticker.config import Tokens
 from ticker.door.key_ring import KeyRing, key_set, public_key, shared_secret
 from ticker.errors import ConfigError
 from ticker.net.blocking import read_files

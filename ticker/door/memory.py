@@ -10,7 +10,8 @@ from collections import Counter
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from ticker.config import NETWORKS_REMEMBERED, Limits
+from ticker.bounds import NETWORKS_REMEMBERED
+from ticker.config import Limits
 
 _IPV6_PREFIX = 64
 """One subscriber of an Internet provider has at least so many addresses (RFC 6177)."""

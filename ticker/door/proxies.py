@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from ticker.config import MAX_PROXY_HOPS, Proxies
+from ticker.bounds import MAX_PROXY_HOPS
+from ticker.config import Proxies
 from ticker.errors import ConfigError
 
 UNIX = "unix"

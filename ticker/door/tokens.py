@@ -15,7 +15,8 @@ import jwt
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ticker.config import MAX_INTERVAL_MS, MAX_TOKEN, MAX_TOKEN_SUBJECT, MAX_TOKEN_SYMBOLS, TOKEN_LEEWAY_US
+from ticker.bounds import MAX_TOKEN, MAX_TOKEN_SUBJECT, MAX_TOKEN_SYMBOLS, TOKEN_LEEWAY_US
+from ticker.config import MAX_INTERVAL_MS
 from ticker.door.grants import Grant
 from ticker.door.key_ring import KeyRing
 from ticker.errors import BadToken

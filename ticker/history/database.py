@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ticker.config import HISTORY_BUSY_SECONDS
+from ticker.bounds import HISTORY_BUSY_SECONDS
 from ticker.errors import FaultCause, HistoryFault
 from ticker.texts import printable
 

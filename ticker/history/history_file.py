@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ticker.config import MAX_FILES_ASIDE, History
+from ticker.bounds import MAX_FILES_ASIDE
+from ticker.config import History
 from ticker.errors import ConfigError, FaultCause, HistoryFault
 from ticker.history.bar_store import Bars, BarStore, ChangedBar, Series, all_series, latest_bars
 from ticker.history.database import faults, open_to_read, open_to_write

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from ticker.config import FILE_SECONDS, MAX_FILE_THREADS, MAX_NAME_LOOKUPS
+from ticker.bounds import FILE_SECONDS, MAX_FILE_THREADS, MAX_NAME_LOOKUPS
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import Never
 
 import trio
 
-from ticker.config import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
+from ticker.bounds import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
 
 
 class FairQueue:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from ticker.config import LISTEN_BACKLOG
+from ticker.bounds import LISTEN_BACKLOG
 from ticker.errors import ConfigError
 from ticker.net.addresses import Address
 from ticker.net.tls import is_loopback

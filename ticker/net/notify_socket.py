@@ -12,7 +12,7 @@ import socket
 import structlog
 import trio
 
-from ticker.config import NOTIFY_SECONDS
+from ticker.bounds import NOTIFY_SECONDS
 from ticker.net.failures import cause_of
 from ticker.texts import printable
 

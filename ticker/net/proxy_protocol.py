@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import trio
 
-from ticker.config import MAX_PROXY_HEADER_BYTES
+from ticker.bounds import MAX_PROXY_HEADER_BYTES
 from ticker.errors import BadProxyHeader
 from ticker.net.fair_queue import FairQueue
 

@@ -14,7 +14,7 @@ import select
 import threading
 from collections.abc import Callable
 
-from ticker.config import OUTPUT_QUEUE_BYTES
+from ticker.bounds import OUTPUT_QUEUE_BYTES
 
 _files: list[QueuedFile] = []
 

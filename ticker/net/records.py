@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ticker.config import RECORDS_PER_TURN
+from ticker.bounds import RECORDS_PER_TURN
 
 _HEADER = 5
 """Bytes before a record's content: its type, a version, and the length of the content in two bytes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ticker.config import REPEAT_LOG_LINES, REPEAT_LOG_SECONDS
+from ticker.bounds import REPEAT_LOG_LINES, REPEAT_LOG_SECONDS
 
 
 class Seldom:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from ticker.config import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEOUT_MS
+from ticker.bounds import NOTSENT_LOWAT_BYTES, SEND_BUFFER_BYTES, TCP_USER_TIMEOUT_MS
 
 
 def send_at_once(sock: socket.socket) -> None:

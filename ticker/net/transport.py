@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 import trio
 
-from ticker.config import LINGER_READS, TLS_CLOSE_SECONDS
+from ticker.bounds import LINGER_READS, TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
 from ticker.net.sockets import send_at_once
 

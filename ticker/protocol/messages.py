@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ticker.config import MAX_REQUEST_NAMES
+from ticker.bounds import MAX_REQUEST_NAMES
 from ticker.errors import Code, ProtocolError
 from ticker.market import MAX_SYMBOL
 from ticker.numbers import MAX_INTEGER, MAX_SCALE

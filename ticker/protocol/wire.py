@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgpack
 import msgspec
 
-from ticker.config import MAX_REQUEST_ITEMS
+from ticker.bounds import MAX_REQUEST_ITEMS
 from ticker.errors import Code, ProtocolError
 from ticker.market import FieldKey, RecordValue
 from ticker.protocol.messages import Definition, Heartbeat, MessageKind, ServerMessage

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ticker.config import ANSWER_BYTES_PER_REQUEST_UNIT
+from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT
 from ticker.core.work import metered
 from ticker.door.grants import Grant
 from ticker.net.http1 import Response

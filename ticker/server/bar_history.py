@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import structlog
 import trio
 
-from ticker.config import (
+from ticker.bounds import (
     BARS_PER_STEP,
     BARS_PER_TRANSACTION,
     HISTORY_FINISH_SECONDS,
@@ -32,9 +32,8 @@ from ticker.config import (
     MAX_WAITING_BARS,
     RESTORED_PER_STEP,
     SERIES_PER_LOAD,
-    History,
-    Tables,
 )
+from ticker.config import History, Tables
 from ticker.core.last_value import LastValueCache
 from ticker.errors import HistoryFault
 from ticker.history.bar_store import Bars, ChangedBar

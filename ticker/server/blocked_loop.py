@@ -15,7 +15,7 @@ from types import FrameType
 
 import trio
 
-from ticker.config import FEED_BLOCKED_SECONDS
+from ticker.bounds import FEED_BLOCKED_SECONDS
 
 _ALARMS = 2
 """Alarms in `FEED_BLOCKED_SECONDS`; so many without a turn of the loop between them mean that it is blocked."""

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from ticker.config import CERT_POLL_SECONDS
+from ticker.bounds import CERT_POLL_SECONDS
 from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog
 from ticker.net.tls import expiry, server_context

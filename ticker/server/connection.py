@@ -16,11 +16,13 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import TOKEN_LEEWAY_US, Limits, most_opened
+from ticker.bounds import TOKEN_LEEWAY_US
+from ticker.config import Limits, most_opened
 from ticker.core.audiences import Subscriber
-from ticker.core.hub import Hub, Traffic
+from ticker.core.hub import Hub
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.core.table_index import Opener
+from ticker.core.traffic import Traffic
 from ticker.door.auth import Auth
 from ticker.door.sender import Sender
 from ticker.errors import DropCause, RefusalCause

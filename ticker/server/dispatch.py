@@ -12,7 +12,7 @@ from typing import NamedTuple
 import h11
 import trio
 
-from ticker.config import FULL_RETRY_SECONDS
+from ticker.bounds import FULL_RETRY_SECONDS
 from ticker.door.callers import Caller
 from ticker.door.grants import Grant
 from ticker.door.sender import Sender

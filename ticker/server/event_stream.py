@@ -17,7 +17,7 @@ import h11
 import msgspec
 import trio
 
-from ticker.config import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
+from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
 from ticker.door.sender import Sender
 from ticker.net.clocks import hub_time

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import trio
 
-from ticker.config import STALE_PER_MESSAGE
+from ticker.bounds import STALE_PER_MESSAGE
 from ticker.errors import BadPublication
 from ticker.market import FeedItem, Levels, Reason, Rows, Trade, Update, Withdrawal
 from ticker.net.clocks import hub_time

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from ticker.config import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
+from ticker.bounds import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS, STALE_PER_MESSAGE
 from ticker.errors import sole
 from ticker.market import Reason
 from ticker.net.clocks import hub_time

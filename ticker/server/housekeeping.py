@@ -7,7 +7,7 @@ from collections import Counter
 import structlog
 import trio
 
-from ticker.config import CHECK_SECONDS, CHECKS_PER_BURST, REFUSAL_LOG_CHECKS
+from ticker.bounds import CHECK_SECONDS, CHECKS_PER_BURST, REFUSAL_LOG_CHECKS
 from ticker.errors import RefusalCause
 from ticker.server.connection import ServerContext
 

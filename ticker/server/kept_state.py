@@ -20,7 +20,8 @@ from typing import BinaryIO, NamedTuple
 import structlog
 import trio
 
-from ticker.config import RESUME_SECONDS, STATE_PIECE_BYTES, STATE_SECONDS, STATE_WRITE_SECONDS, Config
+from ticker.bounds import RESUME_SECONDS, STATE_PIECE_BYTES, STATE_SECONDS, STATE_WRITE_SECONDS
+from ticker.config import Config
 from ticker.core.keyframe import parts_of, restore
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import State, packed, unpacked

@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS
+from ticker.bounds import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS
 from ticker.door.callers import Caller
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.proxies import UNIX

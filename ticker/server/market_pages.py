@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from ticker.config import FOUND_PER_REPLY
+from ticker.bounds import FOUND_PER_REPLY
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
 from ticker.core.record import Record

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from ticker.config import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
-from ticker.core.hub import Traffic
+from ticker.bounds import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
+from ticker.core.traffic import Traffic
 from ticker.errors import DropCause
 from ticker.net.clocks import hub_time
 from ticker.net.queued_file import lines_lost

@@ -10,7 +10,7 @@ import socket
 import structlog
 import trio
 
-from ticker.config import MAX_METRICS_CONNECTIONS
+from ticker.bounds import MAX_METRICS_CONNECTIONS
 from ticker.net.http1 import Refusal, headers_of, receive_request, respond
 from ticker.net.listeners import Listener
 from ticker.net.tls_stream import TlsStream

@@ -19,7 +19,8 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.config import STALE_PER_MESSAGE, Limits
+from ticker.bounds import STALE_PER_MESSAGE
+from ticker.config import Limits
 from ticker.core.field_reading import Unusable
 from ticker.core.hub import Hub
 from ticker.core.record import Source

@@ -14,14 +14,14 @@ from pathlib import Path
 import structlog
 import trio
 
-from ticker.config import (
+from ticker.bounds import (
     CLOSE_SECONDS,
     GOODBYES_PER_BURST,
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
     STATE_WRITE_SECONDS,
-    Config,
 )
+from ticker.config import Config
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.errors import ConfigError

@@ -20,7 +20,7 @@ from itertools import islice
 import structlog
 import trio
 
-from ticker.config import NOTIFY_FEEDS_NAMED, STATUS_SECONDS
+from ticker.bounds import NOTIFY_FEEDS_NAMED, STATUS_SECONDS
 from ticker.net.notify_socket import NotifySocket
 from ticker.server.connection import ClientConnection
 from ticker.server.feed_channel import FeedSink, FeedState, MarkStale

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 import structlog
 import trio
 
-from ticker.config import SLOW_CONSUMER_LOG_SECONDS, Limits
+from ticker.bounds import SLOW_CONSUMER_LOG_SECONDS
+from ticker.config import Limits
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub
 from ticker.net.fair_queue import FairQueue

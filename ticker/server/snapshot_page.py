@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, TypeAlias
 
-from ticker.config import FOUND_PER_REPLY, ROWS_PER_ANSWER, WRITTEN_PER_STEP
+from ticker.bounds import FOUND_PER_REPLY, ROWS_PER_ANSWER, WRITTEN_PER_STEP
 from ticker.core.bitmaps import flags_of
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from ticker.config import ROWS_PER_ANSWER
+from ticker.bounds import ROWS_PER_ANSWER
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.door.grants import Grant

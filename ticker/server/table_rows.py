@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ticker.config import WRITTEN_PER_STEP
+from ticker.bounds import WRITTEN_PER_STEP
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.core.tables.bars import MADE_OF_TRADES

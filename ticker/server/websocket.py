@@ -18,7 +18,7 @@ import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
-from ticker.config import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
+from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer, NotUpToDate
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender

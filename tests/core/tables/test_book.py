@@ -20,7 +20,7 @@ from tests.core.tables.books import (
     whole,
 )
 from tests.support import cut, market, update
-from ticker.config import MAX_LEVELS
+from ticker.bounds import MAX_LEVELS
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables import book_side
 from ticker.core.tables.book import Book

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ticker.config import CROSSED_SECONDS, MAX_LEVELS
+from ticker.bounds import CROSSED_SECONDS, MAX_LEVELS
 from ticker.core.record import Source
 from ticker.core.state import State
 from ticker.core.tables.book_side import BookSide

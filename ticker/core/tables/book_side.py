@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from ticker.config import MAX_LEVELS
+from ticker.bounds import MAX_LEVELS
 from ticker.core.state import State
 from ticker.core.tables.level_reading import NumberedLevel
 

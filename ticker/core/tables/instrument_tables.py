@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ticker.config import AHEAD_SECONDS, Tables
+from ticker.bounds import AHEAD_SECONDS
+from ticker.config import Tables
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record, Source
 from ticker.core.state import State

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from ticker.config import AHEAD_SECONDS, Tables
+from ticker.bounds import AHEAD_SECONDS
+from ticker.config import Tables
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from ticker.config import AHEAD_SECONDS
+from ticker.bounds import AHEAD_SECONDS
 from ticker.core.state import State
 from ticker.core.tables.compact_rows import CompactRows
 from ticker.errors import BadPublication
