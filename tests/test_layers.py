@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.core": _PURE | PURE_DOOR | {"ticker.core"},
     "ticker.client": _NET | {"ticker.client"},
     "ticker.history": _NET | {"ticker.history"},
-    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.server"},
+    "ticker.usage": _NET | {"ticker.core.bitmaps", "ticker.usage"},
+    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.usage", "ticker.server"},
     "ticker.commands": {"ticker", "ticker_feeds"},
 }
 """For each folder of `ticker/` and each module beside them, the modules and packages that it may import."""
@@ -151,6 +152,7 @@ def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path:
         ("ticker.door.grants", "from ticker.door.auth import Auth"),
         ("ticker.door.tokens", "from ticker.net.tls import server_context"),
         ("ticker.history.history_file", "from ticker.core.last_value import LastValueCache"),
+        ("ticker.usage.writer", "from ticker.core.hub import Hub"),
     ],
 )
 def test_an_import_that_runs_upwards_is_found(module: str, planted: str) -> None:

@@ -316,6 +316,49 @@ ROWS_PER_ANSWER = 2_000
 MAX_FILES_ASIDE = 3
 """Damaged or newer files that are kept beside the present one; beyond it, the oldest is deleted."""
 
+# Usage log
+
+USAGE_CHECK_SECONDS = 1.0
+"""Time between two looks at the usage log: whether it is written, and whether its file is large or of yesterday."""
+
+USAGE_ALIVE_SECONDS = 10.0
+"""Time between two lines that say nothing but the time: after a kill, the ends of connections are known to this."""
+
+USAGE_STALL_SECONDS = 10.0
+"""Time without a written line while some wait; then the usage log counts as failing, and the service is not ready."""
+
+USAGE_RETRY_SECONDS = 1.0
+"""Time to the next attempt to write the usage log after a failure; meanwhile it waits in memory."""
+
+USAGE_FINISH_SECONDS = 5.0
+"""Time to write the rest of the usage log when the service stops; then that is lost, which the log says."""
+
+USAGE_QUEUE_BYTES = 67_108_864
+"""Bytes of the usage log that wait to be written, as an upper estimate: some 100,000 events. Further ones are lost and
+counted, until a new file begins with all that is open."""
+
+USAGE_BATCH_BYTES = 262_144
+"""Bytes of the usage log that are written at once."""
+
+USAGE_NAMES_PER_LINE = 200
+"""Names of instruments and tables in one line of the usage log; the others follow in further lines."""
+
+USAGE_IDLE_VIEWS = 256
+"""Sets of instruments that are remembered although nobody sees them; of others, clients that come back cost names."""
+
+USAGE_AGENT = 256
+"""Characters of a User-Agent in the usage log; the rest is cut off."""
+
+USAGE_HTTP_SECONDS = 60.0
+"""Requests over HTTP with less time than this between them are one connection in the usage log, which ends so long
+after the last of them."""
+
+USAGE_HTTP_CLIENTS = 10_000
+"""Clients over HTTP that are remembered for that; the one that was silent longest ends early, and begins anew."""
+
+USAGE_HTTP_NAMES = 250_000
+"""Names of instruments and tables that are remembered of them; likewise."""
+
 # Feeds
 
 FIRST_RESTART_SECONDS = 0.5

@@ -141,6 +141,26 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The usage log: which client saw which instruments and tables, from when to when."""
+
+    folder: str | None = None
+    """Where its files are; None: there is none. Several services may share a folder."""
+    max_bytes: int = 67_108_864
+    """Bytes of a file, besides what it repeats of others; then the next one begins, as it does at midnight UTC."""
+    keep_days: int = 1_100
+    """Days for which files are kept after their last line: three years. There is no limit to their size."""
+
+    def __post_init__(self) -> None:
+        if self.folder == "":
+            raise ConfigError("usage.folder is empty: name a folder, or leave it out")
+        if self.max_bytes < 65_536:
+            raise ConfigError(f"usage.max_bytes = {self.max_bytes}: give 65536 bytes (64 KiB) or more")
+        if not 1 <= self.keep_days <= 36_500:
+            raise ConfigError(f"usage.keep_days = {self.keep_days}: give 1 to 36500 days")
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of one client or one feed, each with its consequence."""
 
@@ -243,6 +263,7 @@ class Config:
     keep_state: bool = True
     """Whether the market is kept over a clean stop, in a file in the data folder (`$TICKER_HOME`): clients resume after
     the next start on this address as after a lost connection."""
+    usage: Usage = field(default_factory=Usage)
     limits: Limits = field(default_factory=Limits)
     metrics_listen: str | None = None
     """A further HOST:PORT with `/metrics`, `/healthz` and `/readyz` only, over TLS. On a loopback address it shows

@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "ticker.commands.export:export",
     "history": "ticker.commands.history:history_app",
     "feeds": "ticker.commands.feeds:feeds_app",
+    "usage": "ticker.commands.usage:usage",
     "token": "ticker.commands.tokens:token_app",
 }
 """Where each command is. Only the one that runs is imported: all of them take a second."""

@@ -15,10 +15,10 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ticker.bounds import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES, TABLES_PER_STEP
-from ticker.core.audiences import Audience, Group, WatchIndex
+from ticker.core.audiences import Audience, Group, Subscriber, WatchIndex
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
@@ -52,12 +52,25 @@ class Step(NamedTuple):
 USUAL_STEP = Step()
 
 
+class Observer(Protocol):
+    """Is told what subscribers see."""
+
+    def moved(self, subscriber: Subscriber) -> None:
+        """A subscriber has other subscriptions now."""
+        ...
+
+    def joined(self, audience: Audience, bits: int) -> None:
+        """These instruments and tables have appeared, and an audience watches them."""
+        ...
+
+
 class AudienceIndex:
     """The audiences of a hub by the instruments that they watch."""
 
     def __init__(self, cache: LastValueCache, step: Step) -> None:
         self._broad = step.broad
         self.tables = TableIndex(cache)
+        self.observer: Observer | None = None
         self.watch_index: list[WatchIndex] = []
         """By the ids of the visible instruments."""
         self.comparisons = 0
@@ -348,6 +361,8 @@ class AudienceIndex:
         return opened
 
     def _join(self, audience: Audience, bits: int) -> None:
+        if self.observer is not None:
+            self.observer.joined(audience, bits)
         if tables := bits & self.tables.bits:
             self.tables.watch(tables & ~audience.bitmap())
         if audience.broad:

@@ -157,6 +157,8 @@ class Hub:
         subscriber.audience = audience
         if former.empty:
             self._discard(former)
+        if self.index.observer is not None:
+            self.index.observer.moved(subscriber)
         if resume_from is None:
             subscriber.pending_snapshot = after & ~held
         else:

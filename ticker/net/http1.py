@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -62,6 +62,8 @@ class Response:
     content_type: str = "application/json"
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
+    shows: Sequence[str] = field(default=(), repr=False)
+    """Names of the instruments and tables of which it has data."""
 
 
 class Refusal(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,10 +25,10 @@ async def paid_for(
     return response
 
 
-def market_response(content: Mapping[str, Any]) -> Response:
-    """Return a response that is the same until the next cut."""
+def market_response(content: Mapping[str, Any], shows: Sequence[str]) -> Response:
+    """Return a response that is the same until the next cut. `shows` are the instruments and tables in it."""
     tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
-    return Response(msgspec.json.encode(content), headers=tag)
+    return Response(msgspec.json.encode(content), headers=tag, shows=shows)
 
 
 def uncached_json(content: Mapping[str, Any]) -> Response:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 import structlog
 import trio
@@ -34,6 +35,7 @@ from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.slow_consumer import SlowConsumer
 from ticker.server.turns import in_turns
+from ticker.server.usage_log import UsageLog
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.connection")
 
@@ -59,6 +61,7 @@ class ServerContext:
     """The rate at which TLS records of a connection are read."""
     path_prefix: str = ""
     """What stands before every path."""
+    usage: UsageLog | None = None
 
 
 class ClientConnection(ABC):
@@ -80,6 +83,9 @@ class ClientConnection(ABC):
         "push",
         "slowed",
     )
+
+    TRANSPORT: ClassVar[str]
+    """Its name in the usage log."""
 
     def __init__(
         self, stream: PushStream, encoding: Encoding, sender: Sender, context: ServerContext, nursery: trio.Nursery
@@ -110,6 +116,8 @@ class ClientConnection(ABC):
             Opener(sender.payer, most_opened(context.limits, context.hub.cache.tables.config)),
         )
         self._session = ServerSession(context.hub, self._subscriber, secrets.token_hex(8), terms)
+        if context.usage is not None:
+            context.usage.opened(self._subscriber, self._session.name, sender, self.TRANSPORT)
 
     def __repr__(self) -> str:
         if self.over:
@@ -168,6 +176,8 @@ class ClientConnection(ABC):
         """Leave the hub: the connection is over."""
         self.closing = True
         self._account.close()
+        if self._context.usage is not None:
+            self._context.usage.closed(self._subscriber)
         self._context.hub.disconnect(self._subscriber)
 
     def release(self) -> None:

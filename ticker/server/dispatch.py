@@ -14,8 +14,7 @@ import trio
 
 from ticker.bounds import FULL_RETRY_SECONDS
 from ticker.door.callers import Caller
-from ticker.door.grants import Grant
-from ticker.door.sender import Sender
+from ticker.door.sender import Sender, agent_of
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
     STREAM_PATH,
@@ -44,22 +43,22 @@ async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, p
     admitted = await _admit(stream, caller, context, pages)
     if admitted is None:
         return
-    sender = Sender(caller.address, admitted.grant)
+    sender = admitted.sender
     try:
         if isinstance(admitted.wanted, Upgrade):
             await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
         else:
             await serve_events(stream, admitted.wanted, sender, context)
     finally:
-        context.auth.connection_limits.release(admitted.grant.subject)
+        context.auth.connection_limits.release(sender.grant.subject)
 
 
 class _AdmittedStream(NamedTuple):
-    """A request for a stream that was let in: the request, the bytes received behind it, and its grant."""
+    """A request for a stream that was let in: the request, the bytes received behind it, and its sender."""
 
     wanted: Upgrade | EventsRequest
     rest: bytes
-    grant: Grant
+    sender: Sender
 
 
 async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
@@ -85,7 +84,7 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
                     context.auth.check_rate(address, grant)
                     check_limits(wanted.names, limits, grant)
                 context.auth.admit(address, grant)
-                return _AdmittedStream(wanted, rest, grant)
+                return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)))
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1
         response = refusal.response

@@ -74,7 +74,7 @@ async def serve_events(stream: PushStream, request: EventsRequest, sender: Sende
             context.connections.add(connection)
             try:
                 answer = await connection.begin(request)
-                context.auth.spend(*sender, answer.cost)
+                context.auth.spend(sender.address, sender.grant, answer.cost)
                 await connection.until_gone()
             finally:
                 context.connections.remove(connection)
@@ -93,6 +93,8 @@ class EventStreamConnection(ClientConnection):
     """One client's stream of events."""
 
     __slots__ = ("_encoding",)
+
+    TRANSPORT = "events"
 
     def __init__(
         self, stream: PushStream, encoding: Events, sender: Sender, context: ServerContext, nursery: trio.Nursery

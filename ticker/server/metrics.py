@@ -21,6 +21,7 @@ from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
 from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
+from ticker.server.usage_log import UsageLog
 
 _PAGE_BYTES = 4096
 
@@ -62,6 +63,8 @@ class Metrics:
         yield from self._tables()
         if self._history is not None:
             yield from _history(self._history)
+        if self._context.usage is not None:
+            yield from _usage(self._context.usage)
         yield from self._clients()
         yield from self._door()
         if self._process is not None:
@@ -232,6 +235,18 @@ def _history(history: BarHistory) -> Iterator[Metric]:
     for cause, count in history.failures.items():
         failures.add_metric([str(cause)], count)
     yield failures
+
+
+def _usage(usage: UsageLog) -> Iterator[Metric]:
+    writer = usage.writer
+    yield GaugeMetricFamily("ticker_usage_log_up", "1 if the usage log is written.", not usage.failing)
+    yield CounterMetricFamily("ticker_usage_log_lines", "Lines that were written to the usage log.", writer.lines)
+    yield GaugeMetricFamily(
+        "ticker_usage_log_waiting_bytes", "Upper estimate of what waits to be written there.", writer.waiting
+    )
+    yield CounterMetricFamily("ticker_usage_log_lost", "Events that are in no file of it.", usage.lost)
+    yield CounterMetricFamily("ticker_usage_log_failures", "Failed attempts to write it.", writer.failures)
+    yield GaugeMetricFamily("ticker_usage_log_file_bytes", "Its present file.", writer.file_bytes)
 
 
 def _info() -> Metric:

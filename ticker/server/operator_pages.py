@@ -1,7 +1,8 @@
 """The HTTP pages for operators: health, readiness and metrics, on the service's address and on `metrics_listen`.
 
     /healthz     200 as long as the process serves
-    /readyz      503 until the feeds have brought data; in both cases with each feed and its state
+    /readyz      503 until the feeds have brought data, and while the usage log, if there is one, is not written; in all
+                 cases with each feed and its state
     /metrics     the Prometheus text format
 
 They are exempt from the allowances of clients, so that a service under load can still be seen. Health and readiness
@@ -69,11 +70,11 @@ class OperatorPages:
 
     def _ready_page(self) -> Response:
         """Return whether the service has data to serve, and the state of each feed."""
-        waiting = self._readiness.waiting_for()
+        missing = self._readiness.missing()
         feeds = {each.label: each.condition for each in self._feed_states}
-        if not waiting:
+        if not missing:
             return Response(msgspec.json.encode({"status": "ready", "feeds": feeds}), headers=_UNCACHED)
-        status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"no data yet from {', '.join(waiting)}"
+        status, text = HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(missing)
         body = {"code": status, "message": text, "status": "not ready", "feeds": feeds}
         return Response(msgspec.json.encode(body), status=status, headers={**_UNCACHED, "Retry-After": "1"})
 

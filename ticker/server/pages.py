@@ -20,6 +20,7 @@ from http import HTTPStatus
 
 import h11
 
+from ticker.door.sender import Sender, agent_of
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
 from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
@@ -75,6 +76,9 @@ class Pages:
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
                 response = await self._market[path](parse_query(request), grant, address)
+                usage = self._context.usage
+                if usage is not None and response.shows and request.method != b"HEAD":
+                    usage.shown(Sender(address, grant, agent_of(headers)), response.shows)
             return _not_modified_or(response, headers)
         file = self._files.find(path, headers)
         if file is None:

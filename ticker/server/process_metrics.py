@@ -29,7 +29,7 @@ class ProcessMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
-        yield GaugeMetricFamily("ticker_ready", "1 if /readyz is 200.", not self._readiness.waiting_for())
+        yield GaugeMetricFamily("ticker_ready", "1 if /readyz is 200.", not self._readiness.missing())
         if self._certificate is not None:
             yield GaugeMetricFamily(
                 "ticker_certificate_expires_timestamp_seconds",

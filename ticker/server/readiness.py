@@ -1,4 +1,4 @@
-"""Whether the service has data to serve: what `/readyz` and `ticker_ready` say."""
+"""Whether the service has data to serve, and may serve them: what `/readyz` and `ticker_ready` say."""
 
 from __future__ import annotations
 
@@ -7,21 +7,32 @@ from collections.abc import Sequence
 import trio
 
 from ticker.server.feed_channel import FeedState
+from ticker.server.usage_log import UsageLog
 
 
 class Readiness:
     """The readiness of one service; made when it starts."""
 
-    def __init__(self, feed_states: Sequence[FeedState], ready_seconds: float) -> None:
+    def __init__(self, feed_states: Sequence[FeedState], ready_seconds: float, usage: UsageLog | None = None) -> None:
         """For `ready_seconds` it waits for feeds without data, once one has brought some."""
+        self._usage = usage
         self._feed_states = feed_states
         self._until = trio.current_time() + ready_seconds
 
     def __repr__(self) -> str:
-        return f"<Readiness: {'waiting' if self.waiting_for() else 'ready'}>"
+        return f"<Readiness: {'; '.join(self.missing()) or 'ready'}>"
 
-    def waiting_for(self) -> list[str]:
-        """Return the names of the feeds that the service still waits for; it is ready if there are none.
+    def missing(self) -> list[str]:
+        """Return what keeps the service from being ready; it is if that is nothing."""
+        missing = []
+        if waiting := self._waiting_for():
+            missing.append(f"no data yet from {', '.join(waiting)}")
+        if self._usage is not None and self._usage.failing:
+            missing.append("the usage log is not written")
+        return missing
+
+    def _waiting_for(self) -> list[str]:
+        """Return the names of the feeds that the service still waits for.
 
         A feed that is down later leaves the service ready: clients still get its last prices, as stale, and those of
         the other feeds; another instance would have the same feeds.

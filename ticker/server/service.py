@@ -20,6 +20,7 @@ from ticker.bounds import (
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
     STATE_WRITE_SECONDS,
+    USAGE_FINISH_SECONDS,
 )
 from ticker.config import Config
 from ticker.core.hub import Hub
@@ -50,6 +51,7 @@ from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
 from ticker.server.readiness import Readiness
 from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_line
+from ticker.server.usage_log import UsageLog
 from ticker_feeds.loading import load_feed, without_secrets
 
 _WEB = Path(__file__).parents[1] / "web"
@@ -81,6 +83,7 @@ async def serve(
     if auth.keys is not None:
         await auth.keys.start()
     certificate = _certificate(config) if needs_certificate(config) else None
+    usage = await _usage_log(config)
     listeners, metrics_listeners = await _open_listeners(config, addresses)
     local = all(is_local(config, address) for address in addresses)
     warn_if_anonymous(config, local=local)
@@ -89,13 +92,13 @@ async def serve(
     cache, held = kept_state.begin()
     hub = Hub(cache, snapshot_part=limits.snapshot_part)
     context = ServerContext(
-        hub, limits, config.interval_ms, auth, record_rate=record_rate, path_prefix=config.path_prefix
+        hub, limits, config.interval_ms, auth, record_rate=record_rate, path_prefix=config.path_prefix, usage=usage
     )
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = Publisher(hub, limits)
     history = BarHistory(cache, config.history, config.tables, messages)
     feed_states = _feed_states(config.feeds)
-    readiness = Readiness(feed_states, limits.ready_seconds)
+    readiness = Readiness(feed_states, limits.ready_seconds, usage)
     metrics = Metrics(context, publisher, feed_states, history, ProcessMetrics(readiness, certificate, messages))
     operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
     metrics_open = not config.tokens.wanted and local
@@ -104,6 +107,7 @@ async def serve(
         publishing: trio.CancelScope = await nursery.start(_publish, publisher, received)
         nursery.start_soon(release_later, held)
         nursery.start_soon(history.run)
+        await nursery.start(_keep_usage, usage, hub)
         nursery.start_soon(check_connections, context)
         nursery.start_soon(context.fair_queue.hand_out)
         _start_reloading(nursery, certificate, auth, hangups or _NoHangups(), manager)
@@ -147,18 +151,18 @@ def _start_reloading(
 async def _until(stop: trio.Event, manager: ServiceManager, config: Config) -> None:
     """Wait until the service is to stop, and tell its manager."""
     await stop.wait()
-    seconds = (
-        STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + HISTORY_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
-    )
-    await manager.stopping(seconds)
+    files = HISTORY_FINISH_SECONDS + USAGE_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
+    await manager.stopping(STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + files)
 
 
 async def _drain(context: ServerContext, config: Config, history: BarHistory) -> None:
-    """Have all clients leave, and write what the history still has to."""
+    """Have all clients leave, and write what the history and the usage log still have to."""
     _log.info("stopping", clients=len(context.connections), drain_seconds=config.drain_seconds)
     with trio.move_on_after(config.drain_seconds) as drain:
         await _send_goodbyes(context, config.retry_ms)
     await history.finish()
+    if context.usage is not None:
+        await context.usage.finish()
     _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
 
 
@@ -172,6 +176,24 @@ async def _publish(
     with trio.CancelScope() as scope:
         task_status.started(scope)
         await publisher.run(received)
+
+
+async def _usage_log(config: Config) -> UsageLog | None:
+    """Return the usage log with its first file, if there is to be one. Raises `ConfigError`."""
+    if config.usage.folder is None:
+        return None
+    usage = UsageLog(config.usage)
+    await usage.begin()
+    return usage
+
+
+async def _keep_usage(usage: UsageLog | None, hub: Hub, *, task_status: trio.TaskStatus[None]) -> None:
+    """Keep the usage log, if there is one; it is started once it knows the hub."""
+    if usage is not None:
+        usage.watch(hub)
+    task_status.started()
+    if usage is not None:
+        await usage.run()
 
 
 def _feed_states(specs: Sequence[str]) -> list[FeedState]:

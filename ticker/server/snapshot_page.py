@@ -44,7 +44,7 @@ def snapshot_steps(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> 
     held = [_held(cache, *entry) for entry in entries]
     content["instruments"] = yield from _texts(held)
     content |= {"unknown": [name for name in names if not found[name]], "more": more}
-    return market_response(content)
+    return market_response(content, list(content["instruments"]))
 
 
 class _Wanted:

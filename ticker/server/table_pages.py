@@ -49,8 +49,9 @@ class TablePages:
         depth = parse_count(query, "depth", depths[0] if depths else 0, 10**6)
         if depth not in depths:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"depth={depth}: there are {_listed(depths)}")
-        record = self._find(query, grant, [TableName(BOOK, depth)])
-        return await paid_for(self._context, self._rows(record, TableName(BOOK, depth), grant), grant, address)
+        table = TableName(BOOK, depth)
+        record = self._find(query, grant, [table])
+        return await paid_for(self._context, self._rows(record, table, table, grant), grant, address)
 
     async def trades(self, query: Query, grant: Grant, address: str) -> Response:
         """Return the latest prints. Raises `Refusal`."""
@@ -58,8 +59,10 @@ class TablePages:
         counts = self._tables.trades
         count = parse_count(query, "count", 50, max(counts, default=0))
         # A token that opens the latest 50 does not open more.
-        record = self._find(query, grant, [TableName(TRADES, each) for each in counts if each >= count])
-        return await paid_for(self._context, self._rows(record, TableName(TRADES, count), grant), grant, address)
+        tables = [TableName(TRADES, each) for each in counts if each >= count]
+        record = self._find(query, grant, tables)
+        table = TableName(TRADES, count)
+        return await paid_for(self._context, self._rows(record, table, tables[0], grant), grant, address)
 
     async def candles(self, query: Query, grant: Grant, address: str) -> Response:
         """Return the latest candles, or the latest of those that begin before a time. Raises `Refusal`."""
@@ -69,7 +72,9 @@ class TablePages:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"period={period[:MAX_TABLE]}: there are {_listed(periods)}")
         count = parse_count(query, "count", 300, ROWS_PER_ANSWER)
         before = parse_time(query, "before")
-        record = self._find(query, grant, [TableName(CANDLES, each, period) for each in self._tables.bars])
+        tables = [TableName(CANDLES, each, period) for each in self._tables.bars]
+        record = self._find(query, grant, tables)
+        offered = next((table for table in tables if table.rows >= count), tables[-1])
         content = _head(self._cache, record, grant) | {"period": period, "from": made_of(self._cache, record)}
         # One more than wanted tells whether there are more.
         parts = [candle_rows(self._cache, record, TableName(CANDLES, count + 1, period), before)]
@@ -78,7 +83,8 @@ class TablePages:
             before = _start(rows[0]) if rows else before
             older = await self._history.older(record.symbol, period, before, count + 1 - len(rows))
             parts.insert(0, TableRows({CANDLES: older.rows}, older.price_scale, older.size_scale, {}))
-        return await paid_for(self._context, _candles(content, parts, count), grant, address)
+        shows = [f"{record.symbol} {offered}"]
+        return await paid_for(self._context, _candles(content, parts, count, shows), grant, address)
 
     def _find(self, query: Query, grant: Grant, tables: Iterable[TableName]) -> Record:
         """Return the instrument that a query names, if its sender may see one of these tables of it."""
@@ -92,21 +98,25 @@ class TablePages:
             )
         return record
 
-    def _rows(self, record: Record, table: TableName, grant: Grant) -> Generator[None, None, Response]:
-        """Make the page of a book or of prints, in steps."""
+    def _rows(
+        self, record: Record, table: TableName, offered: TableName, grant: Grant
+    ) -> Generator[None, None, Response]:
+        """Make the page of a book or of prints, in steps; `offered` is the table that clients may subscribe to."""
         content, rows = _head(self._cache, record, grant), rows_of(self._cache, record, table)
         content |= yield from rows.texts()
-        return market_response(content)
+        return market_response(content, [f"{record.symbol} {offered}"])
 
 
-def _candles(content: dict[str, Any], parts: Sequence[TableRows], count: int) -> Generator[None, None, Response]:
+def _candles(
+    content: dict[str, Any], parts: Sequence[TableRows], count: int, shows: Sequence[str]
+) -> Generator[None, None, Response]:
     """Make the page of candles, in steps; `parts` ascend in time."""
     candles: list[Any] = []
     for part in parts:
         texts = yield from part.texts()
         candles += texts.pop(CANDLES)
         content |= texts
-    return market_response(content | {CANDLES: candles[-count:], "more": len(candles) > count})
+    return market_response(content | {CANDLES: candles[-count:], "more": len(candles) > count}, shows)
 
 
 def _start(row: Rows) -> int:

@@ -185,6 +185,8 @@ class WebSocketClientConnection(ClientConnection):
 
     __slots__ = ("_closed", "_heard_at", "_pinged_at", "_rate_limiter", "_unfinished", "_websocket")
 
+    TRANSPORT = "websocket"
+
     def __init__(
         self,
         stream: PushStream,
