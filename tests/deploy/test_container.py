@@ -42,6 +42,12 @@ async def test_the_health_check_sees_whether_the_service_answers() -> None:
     assert (code, text) == (1, f"{address}/healthz: [Errno 111] Connection refused\n")
 
 
+async def test_the_health_check_asks_an_address_without_tls() -> None:
+    async with serving(Instrument("A"), update("A", last=1), listen="http://127.0.0.1:0", allow_anyone=True) as service:
+        address = service.url.replace("ws:", "http:").removesuffix("/v1/stream")
+        assert await health(f"{address}/healthz") == (0, "")
+
+
 @pytest.mark.parametrize("url", ["https://127.0.0.1:notaport/", "https://[::1/"])
 async def test_a_bad_address_of_the_health_check_is_one_line(url: str) -> None:
     code, text = await health(url)

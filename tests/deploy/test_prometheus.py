@@ -16,6 +16,7 @@ from tests.conftest import serving
 from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
 from tests.support import update
+from ticker.config import Usage
 from ticker.market import Instrument
 
 pytestmark = pytest.mark.untraced
@@ -46,9 +47,9 @@ def expressions() -> list[str]:
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
 
 
-async def series() -> dict[str, set[str]]:
-    """The names of the series in /metrics of a service, with the metric that each belongs to."""
-    async with serving(Instrument("A"), update("A", last=1)) as service:
+async def series(folder: Path) -> dict[str, set[str]]:
+    """The names of the series in /metrics of a service with everything on, by the metric that each belongs to."""
+    async with serving(Instrument("A"), update("A", last=1), usage=Usage(str(folder / "usage"))) as service:
         text = (await ask(service, "/metrics")).body.decode()
     return {
         family.name: {family.name + suffix for suffix in _SERIES[family.type]}
@@ -56,16 +57,16 @@ async def series() -> dict[str, set[str]]:
     }
 
 
-async def test_every_metric_of_the_rules_and_of_the_dashboard_exists() -> None:
-    existing = set[str]().union(*(await series()).values())
+async def test_every_metric_of_the_rules_and_of_the_dashboard_exists(tmp_path: Path) -> None:
+    existing = set[str]().union(*(await series(tmp_path)).values())
     for text in [*(rule["expr"] for rule in rules()), *expressions()]:
         assert set(_NAME.findall(text)) <= existing, text
     assert set(_NAME.findall((PROMETHEUS / "rules_test.yml").read_text())) <= existing
 
 
-async def test_every_metric_is_on_the_dashboard() -> None:
+async def test_every_metric_is_on_the_dashboard(tmp_path: Path) -> None:
     shown = set(_NAME.findall(" ".join(expressions())))
-    missing = [name for name, names in (await series()).items() if not names & shown]
+    missing = [name for name, names in (await series(tmp_path)).items() if not names & shown]
     assert missing == [], "add them to a panel of deploy/grafana/ticker.json"
 
 

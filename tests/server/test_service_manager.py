@@ -82,7 +82,8 @@ async def test_a_manager_hears_of_the_start_of_clients_of_reloads_and_of_the_sto
             assert reloading == "RELOADING=1"
             assert before <= int(monotonic.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
             await manager.until("READY=1")
-        assert await manager.until("STOPPING=1") == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=128000000"]
+        _, extension = await manager.until("STOPPING=1")
+        assert int(extension.removeprefix("EXTEND_TIMEOUT_USEC=")) > 100_000_000
     assert environment == {"PATH": "/bin"}  # programs that a feed starts do not speak for the service
 
 
