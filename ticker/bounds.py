@@ -249,6 +249,9 @@ MAX_LEVELS = 10_000
 AHEAD_SECONDS = 3_600
 """A print, quote or bar whose time lies more than this ahead of its cut's does not hold up what comes after it."""
 
+MAX_ESTIMATES = 300_000
+"""So many estimated bars wait until the history is loaded; further ones are dropped: they are guesses."""
+
 CROSSED_SECONDS = 5
 """A book whose best bid is not below its best ask for longer than this is shown as stale until that ends."""
 

@@ -309,7 +309,8 @@ class Candle(NamedTuple):
     """A bar of the past, for the time before the first trade that this service has seen; it replaces what is there.
 
     `period` is `1m`, `5m`, `1h`, `1d` or another one of the service's; `start` is the bar's start in seconds since 1970
-    UTC. `trades` is their number, up to `MAX_TRADES`.
+    UTC. `trades` is their number, up to `MAX_TRADES`. An `estimate`, or an invention, replaces no bar of the service's
+    own, those of its earlier runs included.
     """
 
     symbol: str
@@ -321,6 +322,7 @@ class Candle(NamedTuple):
     close: str | Decimal | int
     volume: str | Decimal | int | None = None
     trades: int | None = None
+    estimate: bool = False
 
 
 Publication: TypeAlias = Instrument | Update | Withdrawal | Stale | Levels | Trade | Candle

@@ -143,7 +143,8 @@ async def test_of_too_many_bars_that_wait_the_oldest_are_dropped_and_counted(
                 await service.publish(*prints(1, first=number))
                 await trio.sleep(0.001)
             await until(lambda: any("dropped" in entry["event"] for entry in logs))
-            assert await metric(service, "ticker_history_bars_waiting") <= 10
+            # So many wait, and as many again may be under way to the file.
+            assert await metric(service, "ticker_history_bars_waiting") <= 20
         await until(lambda: kept(path)[-1] == 6_100)
         lost = await metric(service, "ticker_history_bars_lost_total")
         assert 0 < len(kept(path)) < 61

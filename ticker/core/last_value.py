@@ -222,6 +222,14 @@ class LastValueCache:
         """Remember from now on the bars that have changed, for `take_changed_bars`, or remember none any more."""
         self.tables.keep_changed_bars(keep=keep)
 
+    def hold_estimates(self) -> None:
+        """Bars of earlier runs are to come, by `restore_bars`: until `release_estimates`, estimated ones wait."""
+        self.tables.hold_estimates()
+
+    def release_estimates(self) -> None:
+        """All bars of earlier runs are there."""
+        self.tables.release_estimates(self.cut + 1)
+
     def take_changed_bars(self, most: int) -> Iterator[list[ChangedBar]]:
         """Yield the bars that have changed since the last call, in lists of about so many."""
         return self.tables.take_changed_bars(most)

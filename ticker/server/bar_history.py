@@ -57,6 +57,8 @@ class BarHistory:
         self._enabled = settings.enabled and bool(tables.periods and tables.bars)
         self._tables = tables
         self._messages = messages
+        if self._enabled:
+            cache.hold_estimates()
         self._file = HistoryFile(settings, tables.day)
         self._path: Path | None = None
         """The file, once it can be read."""
@@ -97,7 +99,9 @@ class BarHistory:
             return
         self._cache.keep_changed_bars()
         try:
-            if await self._load():
+            loaded = await self._load()
+            await self._messages.send((_FEED, RestoredBars("", "", 0, 0, (), trio.Event())))
+            if loaded:
                 await self._keep()
         except Exception:  # noqa: BLE001  # whatever it is, prices go on without a history
             self.failures["fault of code"] += 1
@@ -190,8 +194,11 @@ class BarHistory:
 
     def _add(self, bars: Iterable[ChangedBar]) -> None:
         """Have bars wait; of too many, the oldest are dropped."""
+        self._waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
+        self._bound()
+
+    def _bound(self) -> None:
         waiting = self._waiting
-        waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
         excess = len(waiting) - MAX_WAITING_BARS
         if excess > 0:
             for key in list(islice(waiting, excess)):
@@ -216,6 +223,7 @@ class BarHistory:
                     await self._blocking(self._store, list(batch.values()))
                 except HistoryFault as fault:
                     self._waiting = batch | self._waiting
+                    self._bound()
                     self.failures[fault.cause] += 1
                     if fault.cause not in MOVED or not await self._moved_aside(fault):
                         self._report_failure(fault)

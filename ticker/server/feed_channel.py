@@ -125,7 +125,10 @@ class MarkSilent(MarkStale):
 
 
 class RestoredBars(NamedTuple):
-    """Bars of an earlier run, from the history: not a feed's. `done` is set once they are in the cache."""
+    """Bars of an earlier run, from the history: not a feed's. `done` is set once they are in the cache.
+
+    No more follow those that have no symbol.
+    """
 
     symbol: str
     period: str

@@ -146,7 +146,10 @@ class Publisher:
             self._note_dropped(source, dropped)
 
     def _restore(self, bars: RestoredBars) -> None:
-        self._hub.cache.restore_bars(bars.symbol, bars.period, bars.price_scale, bars.size_scale, bars.rows)
+        if bars.symbol:
+            self._hub.cache.restore_bars(bars.symbol, bars.period, bars.price_scale, bars.size_scale, bars.rows)
+        else:
+            self._hub.cache.release_estimates()
         bars.done.set()
 
     def _apply(self, publication: Publication, feed_state: FeedState) -> None:

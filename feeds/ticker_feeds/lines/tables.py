@@ -18,7 +18,7 @@ TABLE_KEYS = frozenset({"bids", "asks", "trade", "candle"})
 
 _LEVELS = frozenset({"symbol", "bids", "asks", "complete", "depth"})
 _TRADE = ("price", "size", "side", "time", "id")
-_CANDLE = ("period", "start", "open", "high", "low", "close", "volume", "trades")
+_CANDLE = ("period", "start", "open", "high", "low", "close", "volume", "trades", "estimate")
 
 
 def read_table(symbol: str, item: Mapping[str, object]) -> Levels | Trade | Candle:

@@ -49,6 +49,7 @@ class RecordedCandle(msgspec.Struct, array_like=True, tag=6):
     close: Number
     volume: Number | None
     trades: int | None
+    estimate: bool = False
 
 
 RecordedRows: TypeAlias = RecordedLevels | RecordedTrade | RecordedCandle
@@ -68,10 +69,10 @@ def packed_rows(publication: Levels | Trade | Candle) -> RecordedRows:
         name = str(name) if isinstance(name, int) and abs(name) > MAX_INTEGER else name
         return RecordedTrade(symbol, price, size, side, time, name)
     check_candle(publication)
-    symbol, period, start, first, high, low, last, volume, trades = publication
+    symbol, period, start, first, high, low, last, volume, trades, estimate = publication
     first, high, low, last = (recorded_number(price) for price in (first, high, low, last))
     volume = None if volume is None else recorded_number(volume)
-    return RecordedCandle(symbol, period, start, first, high, low, last, volume, trades)
+    return RecordedCandle(symbol, period, start, first, high, low, last, volume, trades, estimate)
 
 
 def unpacked_rows(recorded: RecordedRows) -> Levels | Trade | Candle:

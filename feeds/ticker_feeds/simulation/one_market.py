@@ -70,7 +70,7 @@ class OneMarket:
     def _candle(self, period: str, bar: PastBar) -> Candle:
         start, *prices, lots, trades = bar
         first, high, low, last = map(self._price, prices)
-        return Candle(self._symbol, period, start, first, high, low, last, self._size(lots), trades)
+        return Candle(self._symbol, period, start, first, high, low, last, self._size(lots), trades, estimate=True)
 
     def event(self) -> list[Publication]:
         """The next thing that happens: mostly quotes, and of these mostly a size alone, as on real venues."""

@@ -182,6 +182,12 @@ class Bars:
         self._given = True
         self.by_period[period].put(self._at_our_scales(row, scales), cut)
 
+    def estimate(self, period: str, row: Rows, scales: tuple[int, int], cut: int) -> None:
+        """Take in a bar that may be an invention, given at these scales of the wire."""
+        self.flush()
+        self._given = True
+        self.by_period[period].estimate(self._at_our_scales(row, scales), cut)
+
     def restore(self, period: str, rows: Iterable[Rows], scales: tuple[int, int], cut: int) -> None:
         """Take in bars of an earlier run, given at these scales of the wire."""
         self.flush()

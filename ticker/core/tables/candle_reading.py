@@ -33,6 +33,8 @@ def read_candle(candle: Candle, period: Period) -> ReadCandle:
     count = candle.trades
     if count is not None and (type(count) is not int or not 0 <= count <= MAX_TRADES):
         raise refused(candle, "trades", f"{shown(count)}: give their number, {MAX_TRADES} at most, or None")
+    if type(candle.estimate) is not bool:
+        raise refused(candle, "estimate", f"{shown(candle.estimate)}: give True or False")
     start = candle.start
     if type(start) is not int or abs(start) > MAX_INTEGER // 1_000_000:
         raise refused(candle, "start", f"{shown(start)}: give an int of seconds since 1970 UTC")

@@ -73,7 +73,18 @@ class Bar:
 class Candles:
     """The latest bars of a period."""
 
-    __slots__ = ("_bar", "_prices", "_rows", "_sizes", "changed", "period", "removed_at", "saved", "unsaved")
+    __slots__ = (
+        "_bar",
+        "_prices",
+        "_rows",
+        "_sizes",
+        "changed",
+        "has_past",
+        "period",
+        "removed_at",
+        "saved",
+        "unsaved",
+    )
 
     def __init__(self, period: Period, prices: Scale, sizes: Scale, capacity: int) -> None:
         self.period = period
@@ -89,6 +100,8 @@ class Candles:
         """Starts of those among `changed` that came from the history, and are there as they are here."""
         self.removed_at = 0
         """The last cut at which bars were removed."""
+        self.has_past = False
+        """Whether there are bars of an earlier run, or estimates."""
 
     def __repr__(self) -> str:
         return f"<Candles of {self.period.name}: {len(self._rows)} bars>"
@@ -145,10 +158,21 @@ class Candles:
         self._write_bar()
         self._put(row, cut)
 
+    def estimate(self, row: Rows, cut: int) -> None:
+        """Take in a bar that may be an invention: it fills a gap, or begins the last bar where nothing was before."""
+        start = row[0]
+        assert isinstance(start, int)  # noqa: S101  # for the type checker
+        if self.row(start) is None:
+            self._put(row, cut)
+        elif start == self.last and not self.has_past:
+            self.merge(row, cut)
+        self.has_past = True
+
     def merge(self, row: Rows, cut: int) -> None:
         """Take in a bar of an earlier run; the last one goes on in this run, any other that is there already stays."""
         start = row[0]
         assert isinstance(start, int)  # noqa: S101  # for the type checker
+        self.has_past = True
         self._write_bar()
         newer = self._bar_from(start, start)
         if newer is None:
@@ -220,6 +244,7 @@ class Candles:
         """Take over such data, as a new object."""
         rows, self.removed_at = state
         self._rows.restore(rows)
+        self.has_past = True
 
     def take_unsaved(self) -> list[Rows]:
         """Return the rows that have changed since the history took them."""

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ticker.bounds import AHEAD_SECONDS
+from ticker.bounds import AHEAD_SECONDS, MAX_ESTIMATES
 from ticker.config import Tables
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record, Source
 from ticker.core.state import State
 from ticker.core.tables.bars import MADE_OF_TRADES, Bars, Parsed
 from ticker.core.tables.book import Book, unknown_book
-from ticker.core.tables.candle_reading import read_candle, refused
+from ticker.core.tables.candle_reading import ReadCandle, read_candle, refused
 from ticker.core.tables.contents import BookContent, CandlesContent, TradesContent
 from ticker.core.tables.days import Days
 from ticker.core.tables.periods import Period
@@ -68,7 +68,7 @@ class Dropped(NamedTuple):
 class Agenda:
     """The instruments, by id, whose tables have work when the open cut closes, and those with watched tables."""
 
-    __slots__ = ("dropped", "due", "keep_bars", "stale_causes", "watched", "with_bars")
+    __slots__ = ("dropped", "due", "estimates", "keep_bars", "stale_causes", "watched", "with_bars")
 
     def __init__(self) -> None:
         self.due: set[int] = set()
@@ -76,6 +76,8 @@ class Agenda:
         """By feed, its bars that were dropped."""
         self.stale_causes: Counter[str] = Counter()
         """By reason, how often a book became stale."""
+        self.estimates: list[tuple[InstrumentTables, str, ReadCandle, Source]] | None = None
+        """Bars that may be inventions, while those of earlier runs are still to come; None where none are to come."""
         self.keep_bars = False
         """Whether bars that have changed are remembered for the history."""
         self.with_bars: set[int] = set()
@@ -249,10 +251,26 @@ class InstrumentTables:
             kept = ", ".join(period.name for period in self._config.periods) or "none"
             raise refused(candle, "period", f"{shown(candle.period)}: bars are kept of {kept}")
         read = read_candle(candle, found.period)
+        if candle.estimate and self._agenda.estimates is not None:
+            if len(self._agenda.estimates) < MAX_ESTIMATES:
+                self._agenda.estimates.append((self, candle.period, read, source))
+        else:
+            self._put_candle(bars, candle.period, read, source, cut, estimate=candle.estimate)
+
+    def put_estimate(self, period: str, read: ReadCandle, source: Source, cut: int) -> None:
+        """Take in an estimate that had to wait."""
+        bars = self.the_bars()
+        if bars is not None:
+            self._put_candle(bars, period, read, source, cut, estimate=True)
+
+    def _put_candle(  # a bar with all that is known of it
+        self, bars: Bars, period: str, read: ReadCandle, source: Source, cut: int, *, estimate: bool
+    ) -> None:
         # Prints before it in this cut are in it already: it is taken as it is, and later ones continue it.
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
         self._fold_prints(bars, cut, None)
-        bars.put(candle.period, read.row, (read.price_scale, read.size_scale), cut)
+        put = bars.estimate if estimate else bars.put
+        put(period, read.row, (read.price_scale, read.size_scale), cut)
         self._bar_source = source
         self._agenda.due.add(self.record.id)
 

@@ -196,6 +196,16 @@ class TableStores:
 
     # Bars over a restart
 
+    def hold_estimates(self) -> None:
+        """Bars of earlier runs are to come: estimates wait for them."""
+        self._agenda.estimates = []
+
+    def release_estimates(self, cut: int) -> None:
+        """All bars of earlier runs are there."""
+        waiting, self._agenda.estimates = self._agenda.estimates or (), None
+        for tables, period, read, source in waiting:
+            tables.put_estimate(period, read, source, cut)
+
     def keep_changed_bars(self, *, keep: bool = True) -> None:
         """Remember from now on the bars that have changed, or remember none any more."""
         self._agenda.keep_bars = keep
