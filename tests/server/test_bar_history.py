@@ -19,7 +19,7 @@ from tests.server.test_pages import ask
 from ticker.config import History
 from ticker.history.bar_store import ChangedBar
 from ticker.history.history_file import HistoryFile
-from ticker.market import Instrument, Publication, Trade
+from ticker.market import Candle, Instrument, Publication, Trade
 
 MINUTE = 60_000_000
 START = 1_699_999_980
@@ -150,6 +150,26 @@ async def test_of_too_many_bars_that_wait_the_oldest_are_dropped_and_counted(
         assert 0 < len(kept(path)) < 61
         assert lost >= 61 - len(kept(path))
     assert sum("dropped" in entry["event"] for entry in logs) == 1
+
+
+def past(first: int, end: int) -> list[Publication]:
+    """An invented past, the current bar first, as the simulated feed says it."""
+    bars = [Candle("A", "1m", START + 60 * each, 900, 901, 899, 900, 5, 2, estimate=True) for each in range(first, end)]
+    return [bars[-1], *bars[:-1]]
+
+
+async def test_an_invented_past_replaces_nothing_of_an_earlier_run_however_early_it_comes(path: Path) -> None:
+    async with serving(Instrument("A"), history=settings(path)) as service:
+        await service.publish(*past(-3, 1))
+        await service.publish(*prints(2), *prints(1, first=3))
+        await until(lambda: kept(path) == [90_000, 90_000, 90_000, 100, 200, 400])
+    async with serving(history=settings(path)) as service:
+        await service.publish(Instrument("A"), *past(-4, 4))
+        await service.publish(*prints(1, first=3))
+        await service.publish(*past(-4, 4))  # as after a feed that was started anew
+        await until(lambda: kept(path) == [*[90_000] * 4, 100, 200, 90_000, 400])
+        content = (await ask(service, "/v1/candles?symbol=A&period=1m")).json
+        assert [bar["count"] for bar in content["candles"]] == [2, 2, 2, 2, 3, 1, 2, 2]
 
 
 async def test_a_full_disk_costs_nothing_but_time(path: Path, logs: Logs) -> None:
