@@ -161,6 +161,7 @@ def past(first: int, end: int) -> list[Publication]:
 async def test_an_invented_past_replaces_nothing_of_an_earlier_run_however_early_it_comes(path: Path) -> None:
     async with serving(Instrument("A"), history=settings(path)) as service:
         await service.publish(*past(-3, 1))
+        await until(lambda: kept(path) == [90_000] * 4)
         await service.publish(*prints(2), *prints(1, first=3))
         await until(lambda: kept(path) == [90_000, 90_000, 90_000, 100, 200, 400])
     async with serving(history=settings(path)) as service:
