@@ -127,6 +127,37 @@ def test_what_crosses_the_end_of_a_month_counts_in_both(tmp_path: Path) -> None:
     assert counted.row(DECEMBER, "alice") == seen(1)
 
 
+def test_a_connection_that_a_new_file_does_not_name_is_over(tmp_path: Path) -> None:
+    service = Service(tmp_path, Clock())
+    service.declare("A")
+    client = service.connect("s", "alice")
+    service.subscribe(client, ["A"])
+    service.clock.now += HOUR
+    del service.usage._connections[client]
+    service.usage._begin_file()
+    service.clock.now = END + HOUR
+    service.stop()
+    counted = Counted(tmp_path)
+    assert counted.row(NOVEMBER, "alice") == seen(1)
+    assert not counted.months[DECEMBER].rows
+
+
+def test_a_view_that_was_idle_and_is_used_again_is_in_the_next_file(tmp_path: Path) -> None:
+    service = Service(tmp_path, Clock())
+    service.declare("A")
+    for session in ("first", "second"):
+        client = service.connect(session, "alice")
+        service.subscribe(client, ["A"])
+        if session == "first":
+            service.disconnect(client)
+    service.usage._begin_file()
+    service.clock.now += HOUR
+    service.stop()
+    counted = Counted(tmp_path)
+    assert counted.problems == []
+    assert counted.row(NOVEMBER, "alice") == (2, 1, HOUR, (1, 1, 0, 0, 0))
+
+
 def test_connections_to_several_services_at_the_same_time_are_simultaneous(tmp_path: Path) -> None:
     clock = Clock()
     services = [Service(tmp_path, clock) for _ in range(3)]
