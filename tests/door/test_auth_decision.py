@@ -120,13 +120,16 @@ async def test_a_request_of_another_origin_is_refused_with_its_cause() -> None:
         ({b"sec-fetch-site": b"same-site"}, RefusalCause.ORIGIN),
         ({b"sec-fetch-site": b"cross-site"}, RefusalCause.ORIGIN),
         ({b"sec-fetch-site": b"none"}, RefusalCause.ORIGIN),
+        ({b"origin": b"null"}, RefusalCause.ORIGIN),
+        ({b"origin": b"file://", b"sec-fetch-site": b"cross-site"}, RefusalCause.ORIGIN),
     ],
-    ids=["own page", "own origin", "allowed origin", "unknown", "same site", "another site", "typed address"],
+    ids=["own page", "own origin", "allowed origin", "unknown", "same site", "another site", "typed", "null", "file"],
 )
 async def test_a_token_in_a_cookie_counts_only_for_a_page_that_may_send_it(
     headers: dict[bytes, bytes], cause: RefusalCause | None, tmp_path: Path
 ) -> None:
-    door = Auth(Config(origins=["https://dash.example.com"], tokens=Tokens(key=key_file(tmp_path))))
+    origins = ["https://dash.example.com", "null", "file://"]
+    door = Auth(Config(origins=origins, tokens=Tokens(key=key_file(tmp_path))))
     assert door.keys is not None
     await door.keys.start()
     whole = {b"host": b"localhost", b"cookie": b"ticker_token=" + token(sub="alice").encode(), **headers}

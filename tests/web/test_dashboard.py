@@ -57,6 +57,23 @@ def test_the_same_page_works_where_a_websocket_is_blocked(chrome: Browser, serve
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.15")
 
 
+def test_all_of_the_dashboard_is_below_the_path_of_a_proxy(chrome: Browser, tmp_path: Path) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        made.reset(PRICES)
+        made.start("--path-prefix", "/prices/eu")
+        page.goto(f"{made.url}prices/eu#ALPHA")  # without the slash
+        expect(page.locator("#transport")).to_have_text("WebSocket")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#latency")).to_contain_text("ms")
+        add(page, "BET*")
+        expect(cell(page, "BETA", "last")).to_contain_text("20.1")
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        page.reload()
+        expect(page.locator("#transport")).to_have_text("event stream")
+        made.set("ALPHA", bid="1.15")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.15")
+
+
 def test_a_service_that_wants_a_token_is_said_so_and_takes_one(chrome: Browser, tmp_path: Path) -> None:
     with market(tmp_path) as served, page_of(chrome) as page:
         served.set("ALPHA", bid="1.10")
