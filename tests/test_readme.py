@@ -87,7 +87,9 @@ def test_the_notebook_collects_rows(tmp_path: Path) -> None:
 
 
 def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
-    keys, issue, _, watch = re.findall(r"^    \.venv/bin/ticker (.*)$", (ROOT / OPERATING).read_text(), re.MULTILINE)
+    keys, issue, _, watch, *_ = re.findall(
+        r"^    \.venv/bin/ticker (.*)$", (ROOT / OPERATING).read_text(), re.MULTILINE
+    )
 
     def ticker(arguments: str) -> str:
         command = [sys.executable, "-m", "ticker", *shlex.split(arguments.replace("/tmp", str(tmp_path)))]  # noqa: S108
