@@ -10,6 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import pytest
@@ -38,6 +41,9 @@ class Program(NamedTuple):
             f"or set {self.variable} to the path of the program"
         )
 
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+"""Asked by the scripts of packages whether a service may be started."""
 
 NODE = Program("Node", "TICKER_NODE", ("node", "nodejs"), "nodejs")
 NPM = Program("npm", "TICKER_NPM", ("npm",), "npm")
@@ -78,9 +84,24 @@ def install() -> None:
     for program in absent:
         if apt is not None and program.path() is None:  # NodeSource's package of Node contains npm
             print(f"installing {program.name} with apt-get", flush=True)
-            _apt_get(apt, "install", "-y", "--no-install-recommends", program.package)
+            with _no_services():
+                _apt_get(apt, "install", "-y", "--no-install-recommends", program.package)
         if program.path() is None:
             print(f"warning: {program.remedy()}; the tests that need it are skipped", file=sys.stderr)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Have packages start no services (Debian Policy, section 9.3.3.1): the tests only need their programs."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
 
 
 def _apt_get(apt: str, *arguments: str) -> None:
