@@ -34,6 +34,7 @@ def definitions(first: int, count: int, metadata: dict[str, str]) -> Instruments
     return Instruments([Definition(number, f"S{number}", 0, 0, metadata) for number in range(first, first + count)])
 
 
+@pytest.mark.untraced
 def test_definitions_without_end_are_refused() -> None:
     talk, step = talking(), 50_000
     for first in range(1, MAX_DEFINITIONS - step, step):
@@ -43,6 +44,7 @@ def test_definitions_without_end_are_refused() -> None:
     talk.says(definitions(0, 10, {}))
 
 
+@pytest.mark.untraced
 def test_texts_of_definitions_without_end_are_refused_and_those_that_come_again_count_once() -> None:
     talk = talking()
     full = {f"{number:0{MAX_TEXT}}": "x" * MAX_TEXT for number in range(MAX_METADATA)}

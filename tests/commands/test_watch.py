@@ -46,7 +46,7 @@ async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
     hostile = HOSTILE[:-1]
     script = Script(
         Instruments([Definition(0, "A", 0, 0, {hostile: hostile})]),
-        Snapshot(0, 1, 1, [], [0, {1: 1, 14: hostile}]),
+        Snapshot(0, 1, 1, [], [0, {1: 1, 14: hostile, 15: hostile}]),
         Reply(1, {"outcomes": [["*", 0, ""], ["a b", 7, hostile]]}),
         Goodbye(hostile, 60_000, come_back=True),
         code=1001,
@@ -58,7 +58,7 @@ async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
             assert process.stderr is not None
             text += await process.stderr.receive_some()
     assert line.isprintable()
-    assert json.loads(line)["changes"] == {"A": {"bid": "1", "status": hostile}}
+    assert json.loads(line)["changes"] == {"A": {"bid": "1", "status": "stale", "reason": hostile}}
     assert all(each.isprintable() for each in text.decode().splitlines())
     assert "a b: \\x1b[2J\\x9b31m" in text.decode()
 

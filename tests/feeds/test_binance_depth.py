@@ -319,6 +319,7 @@ def tracked(symbol: str, depth: int) -> tuple[BinanceTracker, Books, Counter[str
 
 
 @pytest.mark.untraced
+@pytest.mark.untraced
 @NEEDS_RECORDINGS
 @pytest.mark.parametrize(
     ("file", "events", "requests"), [("spot-btcusdt", 3_449, 2), ("spot-ethusdt", 3_432, 1), ("usdm-ethusdt", 6_580, 1)]

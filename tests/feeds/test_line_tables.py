@@ -201,6 +201,7 @@ objects = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.untraced
 @given(st.lists(objects | st.lists(objects, max_size=3), max_size=8))
 def test_whatever_comes_only_rows_that_the_service_can_read_are_published(items: list[object]) -> None:
     reader = ObjectReader("test", Counter(), logging.getLogger("tests.objects"))

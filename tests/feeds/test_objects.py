@@ -197,6 +197,7 @@ objects = st.dictionaries(
 )
 
 
+@pytest.mark.untraced
 @given(st.lists(objects | st.lists(objects, max_size=4) | json_values, max_size=8))
 def test_whatever_comes_what_is_said_of_it_is_taken_by_the_cache(items: list[object]) -> None:
     run, cache = reader(), LastValueCache("epoch")

@@ -32,6 +32,7 @@ def specs() -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.untraced
+@pytest.mark.untraced
 @pytest.mark.skipif(RECORDINGS is None, reason="TICKER_RECORDINGS does not name a folder of recordings")
 @pytest.mark.parametrize(("path", "kind"), specs() or [("", None)], ids=lambda value: Path(value or "-").name)
 def test_a_recording_is_played_with_no_value_refused(path: str, kind: str | None) -> None:

@@ -145,7 +145,7 @@ ODD = {
     "no period": "candles?symbol=A",
     "a period that there is not": "candles?symbol=A&period=2m",
     "a long period": "candles?symbol=A&period=" + "1m" * 2000,
-    "a time before 1970": "candles?symbol=A&period=1m&before=-1",
+    "a time before all times": "candles?symbol=A&period=1m&before=-" + "9" * 30,
     "a time beyond all times": "candles?symbol=A&period=1m&before=" + "9" * 30,
     "a time that is none": "candles?symbol=A&period=1m&before=now",
     "too many candles": "candles?symbol=A&period=1m&count=2001",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from ticker.client.client import connect
 from ticker.client.events import Connected, Event
 from ticker.config import Config, Limits
 from ticker.core.last_value import LastValueCache
+from ticker.core.state import packed
 from ticker.market import Field, Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Goodbye, Heartbeat, Removed, Reply, Snapshot
-from ticker.server.kept_state import KeptState
+from ticker.protocol.tables import TableName
+from ticker.server.kept_state import KeptState, release_later
 
 STATUS, REASON, BID, ASK = int(Field.STATUS), int(Field.REASON), int(Field.BID), int(Field.ASK)
 BOOK, TAPE, BARS = "A book:10", "A trades:10", "A candles:1m:10"
@@ -179,6 +182,56 @@ async def test_a_file_that_cannot_be_used_costs_snapshots_and_is_said_once(
     assert await epoch_after(address) != epoch
     (alarm,) = alarms(logs)
     assert cause in alarm["cause"]
+
+
+def with_its_checksum(content: bytes) -> bytes:
+    """A file with this content behind its beginning, as another version might write it."""
+    return b"ticker state 1\n" + zlib.crc32(content).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-1],
+        lambda content: content.replace(b"book:10", b"book:11"),
+        lambda content: content + packed([1, 2]),
+        lambda content: content.replace(b"venue", b"ven\xffe"),
+        lambda content: content[: content.index(b"venue")],
+    ],
+)
+async def test_a_whole_file_that_no_cache_can_go_on_from_is_said_once(
+    address: str, home: Path, logs: Logs, change: Callable[[bytes], bytes]
+) -> None:
+    async with serving(*MARKET, listen=address, name="kept") as service:
+        peer = await service.watcher("*", BOOK)
+        assert peer.welcome is not None
+        epoch = peer.welcome.epoch
+        await stopped(service)
+    damage(lambda data: with_its_checksum(change(data[19:])), home)
+    logs.clear()
+    assert await epoch_after(address) != epoch
+    (alarm,) = alarms(logs)
+    assert alarm["event"].startswith("the state of the earlier run is not used")
+
+
+async def test_tables_are_given_up_when_their_clients_had_time_to_come_back(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticker.server.kept_state.RESUME_SECONDS", 0)
+    config = Config(listen=address)
+    state = KeptState(config)
+    cache = LastValueCache("e", tables=config.tables)
+    for publication in MARKET:
+        cache.publish(publication)
+    table = cache.open_table("A", TableName("book", 10))
+    table.watch()
+    cache.close_cut(1)
+    monkeypatch.setattr("ticker.server.kept_state.STATE_PIECE_BYTES", 1)
+    await state.save(cache)
+    begun = KeptState(config).begin()
+    assert [each.watchers for each in begun.held] == [1]
+    await release_later(begun.held)
+    assert [each.watchers for each in begun.held] == [0]
 
 
 async def test_the_file_serves_one_start_and_one_market(address: str, home: Path) -> None:

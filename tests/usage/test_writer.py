@@ -102,6 +102,7 @@ def test_a_new_file_repeats_what_is_open_and_can_be_read_alone(tmp_path: Path, c
     assert alone.row("2026-11", "subject1") == (1, 1, 3_600_000_000, (450, 450, 0, 0, 0))
 
 
+@pytest.mark.untraced
 def test_a_client_that_comes_back_a_thousand_times_costs_no_names(tmp_path: Path, clock: Clock) -> None:
     service = Service(tmp_path, clock)
     service.declare(*(f"S{number}" for number in range(300)))

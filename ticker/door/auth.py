@@ -6,6 +6,7 @@ The same for the stream and for everything else that is served. A refusal is an 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
@@ -73,7 +74,7 @@ class Auth:
 
     def _log_origin(self, headers: Mapping[bytes, bytes], address: str) -> None:
         origin = excerpt(headers[b"origin"].decode("latin-1"))
-        if not self._refused_origins.allows(origin, trio.current_time()):
+        if not self._refused_origins.allows(origin, time.monotonic()):
             return
         if parse_origin(origin) is None:
             remedy = "none: that is no origin of a page"

@@ -37,7 +37,7 @@ class Files:
             self._plain["/"], self._compressed["/"] = self._plain["/index.html"], self._compressed["/index.html"]
 
     def __repr__(self) -> str:
-        return f"<Files: {', '.join(self._plain)}>"
+        return f"<Files: {len(self._plain)} of them>"
 
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The file at a path, in the form that suits the client; None if there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.untraced
 @given(steps, st.integers(1, 4), st.randoms(use_true_random=False))
 def test_a_copy_of_any_age_becomes_the_best_levels_at_each_cut(
     given_steps: list[tuple[list[Level], list[Level], bool, int | None]], count: int, random: Random
