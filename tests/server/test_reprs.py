@@ -24,11 +24,14 @@ def shown() -> dict[type[Any], str]:
     found: dict[type[Any], str] = {}
     for each in gc.get_objects():
         its = type(each)
-        own = str(its.__module__).startswith(PACKAGES) and its not in found
-        if own and its.__repr__ is not object.__repr__ and not is_dataclass(its):
-            if not issubclass(its, tuple | msgspec.Struct | BaseException):
-                found[its] = repr(each)
+        if str(its.__module__).startswith(PACKAGES) and its not in found and _says_its_own(its):
+            found[its] = repr(each)
     return found
+
+
+def _says_its_own(its: type[Any]) -> bool:
+    generated = is_dataclass(its) or issubclass(its, tuple | msgspec.Struct | BaseException)
+    return its.__repr__ is not object.__repr__ and not generated
 
 
 async def test_every_object_says_in_one_line_what_it_is(home: Path) -> None:
@@ -39,8 +42,11 @@ async def test_every_object_says_in_one_line_what_it_is(home: Path) -> None:
         Trade("A", "1.01", 4),
     )
     more = ["simulated?symbols=2&past=0"]
-    settings = {"history": History(), "usage": Usage(folder=str(home / "usage"))}
-    async with serving(*market, more_feeds=more, **settings) as service, connect(service.url) as client:
+    usage = Usage(folder=str(home / "usage"))
+    async with (
+        serving(*market, more_feeds=more, history=History(), usage=usage) as service,
+        connect(service.url) as client,
+    ):
         changes = aiter(client.subscribe("*", "A book:10", "A trades:10", "A candles:1m:10"))
         await service.peer("ticker.v1.json")
         with trio.fail_after(60):
