@@ -31,7 +31,7 @@ def shown() -> dict[type[Any], str]:
 
 def _says_its_own(its: type[Any]) -> bool:
     generated = is_dataclass(its) or issubclass(its, tuple | msgspec.Struct | BaseException)
-    return its.__repr__ != object.__repr__ and not generated
+    return getattr(its, "__repr__", None) is not object.__repr__ and not generated
 
 
 async def test_every_object_says_in_one_line_what_it_is(home: Path) -> None:
