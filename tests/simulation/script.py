@@ -53,6 +53,7 @@ class Script:
             self._update: 30,
             self._batch: 8,
             self._change_levels: 20,
+            self._move_a_book: 3,
             self._publish_a_book: 6,
             self._lose_a_book: 2,
             self._print: 12,
@@ -176,6 +177,23 @@ class Script:
         symbol = self._declared(feed)
         for _ in range(self._chance.randint(1, 4)):
             feed.tell(Levels(symbol, self._side(5, 2), self._side(8, 2)))
+
+    def _move_a_book(self) -> None:
+        """Let the best price of a book wander, in many cuts: more changes than a view remembers.
+
+        Now and then a level is pushed out of the view and gone before it would come back.
+        """
+        feed = self._feed()
+        symbol, price = self._declared(feed), self._chance.randint(10, 90)
+        feed.tell(feed.book(symbol, [(price, 1), (price - 1, 2)], [(price + 1, 1)], None))
+        for _ in range(self._chance.randint(5, 20)):
+            step, size = self._chance.choice([-1, 1]), self._chance.randint(1, 9)
+            if self._chance.random() < 0.5:
+                feed.tell(Levels(symbol, [(price, 0), (price + step, size)], []))
+            else:
+                for bids in ([(price + 4, size)], [(price, 0)], [(price + 4, 0), (price + step, size)]):
+                    feed.tell(Levels(symbol, bids, []))
+            price += step
 
     def _publish_a_book(self) -> None:
         feed = self._feed()

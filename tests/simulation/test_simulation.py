@@ -12,7 +12,11 @@ import pytest
 
 from tests.simulation.run import command, run
 from tests.simulation.world import Violation
-from tests.table_faults import count_fields_instead_of_rows, overlook_the_worst_level_of_a_view
+from tests.table_faults import (
+    count_fields_instead_of_rows,
+    forget_that_changes_are_forgotten,
+    overlook_the_worst_level_of_a_view,
+)
 from ticker.core.audiences import Audience, Sink, Subscriber, SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.protocol.wire import Encoding
@@ -126,6 +130,7 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     do_not_catch_up: "is missing at cut",
     count_fields_instead_of_rows: "and should be",
     overlook_the_worst_level_of_a_view: "and should be",
+    forget_that_changes_are_forgotten: "levels on a side of a book of",
 }
 
 
