@@ -14,7 +14,7 @@ import socket
 import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -93,6 +93,19 @@ async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]
     # The service logs the number of refusals every ten seconds, in one line; and pages and proxies that it refused.
     told = {"turned away", "a page was refused", "a proxy's connection was closed"}
     assert [entry for entry in alarms(logs) if entry["event"] not in told] == []
+
+
+async def dripped(peer: Peer, data: bytes, clock: trio.testing.MockClock) -> int:
+    """Send a byte per second until the service ends the connection; the number of bytes sent."""
+    sent = 0
+    with suppress(trio.BrokenResourceError), trio.fail_after(100):
+        for byte in data:
+            await peer.send(bytes((byte,)))
+            sent += 1
+            await trio.testing.wait_all_tasks_blocked()
+            clock.jump(1)
+            await trio.testing.wait_all_tasks_blocked()
+    return sent
 
 
 def reset(sock: socket.socket) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from tests.conftest import BINARY, client_frame, upgrade
-from tests.hostile.support import attacked
+from tests.hostile.support import attacked, dripped
 from ticker.config import Limits
 from ticker.protocol.messages import Reply
 from ticker.protocol.wire import MSGPACK as MSGPACK_ENCODING
@@ -62,18 +62,7 @@ async def test_a_head_that_drips_in_is_cut_off_in_time(fast_clock: MockClock) ->
     """Each byte is in time; all of them are not."""
     async with attacked(limits=Limits(handshake_seconds=10)) as service:
         peer = await service.dial()
-        sent = 0
-        try:
-            with trio.fail_after(100):
-                for byte in upgrade():
-                    await peer.send(bytes((byte,)))
-                    sent += 1
-                    await wait_all_tasks_blocked()
-                    fast_clock.jump(1)
-                    await wait_all_tasks_blocked()
-        except trio.BrokenResourceError:
-            pass
-        assert sent <= 12
+        assert await dripped(peer, upgrade(), fast_clock) <= 12
         assert await peer.rest() == b""
 
 
