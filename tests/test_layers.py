@@ -49,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.client": _NET | {"ticker.client"},
     "ticker.history": _NET | {"ticker.history"},
     "ticker.usage": _NET | {"ticker.core.bitmaps", "ticker.usage"},
-    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.usage", "ticker.server"},
+    "ticker.bus": _NET | {"ticker.bus"},
+    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.usage", "ticker.bus", "ticker.server"},
     "ticker.commands": {"ticker", "ticker_feeds"},
 }
 """For each folder of `ticker/` and each module beside them, the modules and packages that it may import."""
