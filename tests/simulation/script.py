@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 import trio
 import trio.testing
 
+from tests.simulation.books import ODD_SIZES, moves, side
 from tests.simulation.feed import ScriptedFeed, State
 from tests.simulation.link import Link
 from tests.simulation.listener import Listener
 from tests.simulation.user import User
 from tests.simulation.world import BOUND_SECONDS, World
-from ticker.market import Candle, Instrument, Level, Levels, Stale, Trade, Update, Withdrawal
+from ticker.core.tables.table_record import TableRecord
+from ticker.market import Candle, Instrument, Levels, Stale, Trade, Update, Withdrawal
+from ticker.protocol.tables import BOOK
 
 _SYMBOLS = ("AA", "AB", "AC", "BA", "BB", "CA", "ZZ")
 _BARS = ("candles:1m:1", "candles:1m:4", "candles:5m:2")
@@ -34,7 +37,6 @@ _ENTITLEMENTS = (
 _STATUSES = ("live", "halted", "closed")
 _NONSENSE = ("oops", "NaN", "1e99", Decimal("Infinity"), True, 1.5, None, "")
 _ODD_NUMBERS = ("0.0000000001", "2000000.5", "1127313210.00855204", "5.000000000000001", "1.5E+12", "9" * 40, "1e-40")
-_ODD_SIZES = ("0.5", "5.125", "0.000004", str(2**60))
 _PING = b"\x89\x80\x00\x00\x00\x00"
 """A client's whole ping, masked with zeros (RFC 6455, section 5.5.2)."""
 
@@ -49,11 +51,11 @@ class Script:
         self._using = using
         self._serving = serving
         # Steps with their weights.
-        self._weights: dict[Callable[[], None], int] = {
+        self._weights: dict[Callable[[], Awaitable[None] | None], int] = {
             self._update: 30,
             self._batch: 8,
             self._change_levels: 20,
-            self._move_a_book: 3,
+            self._move_a_book: 5,
             self._publish_a_book: 6,
             self._lose_a_book: 2,
             self._print: 12,
@@ -116,7 +118,9 @@ class Script:
             else:
                 step = self._chance.choices(steps_of, weights)[0]
                 self._world.note(step.__name__.strip("_").replace("_", " "))
-                step()
+                done = step()
+                if done is not None:
+                    await done
             await self._wait()
             self._world.check()
             if self._world.violations:
@@ -176,24 +180,18 @@ class Script:
         feed = self._feed()
         symbol = self._declared(feed)
         for _ in range(self._chance.randint(1, 4)):
-            feed.tell(Levels(symbol, self._side(5, 2), self._side(8, 2)))
+            feed.tell(Levels(symbol, side(self._chance, 5, 2), side(self._chance, 8, 2)))
 
-    def _move_a_book(self) -> None:
-        """Let the best price of a book wander, in many cuts: more changes than a view remembers.
-
-        Now and then a level is pushed out of the view and gone before it would come back.
-        """
-        feed = self._feed()
-        symbol, price = self._declared(feed), self._chance.randint(10, 90)
-        feed.tell(feed.book(symbol, [(price, 1), (price - 1, 2)], [(price + 1, 1)], None))
-        for _ in range(self._chance.randint(5, 20)):
-            step, size = self._chance.choice([-1, 1]), self._chance.randint(1, 9)
-            if self._chance.random() < 0.5:
-                feed.tell(Levels(symbol, [(price, 0), (price + step, size)], []))
-            else:
-                for bids in ([(price + 4, size)], [(price, 0)], [(price + 4, 0), (price + step, size)]):
-                    feed.tell(Levels(symbol, bids, []))
-            price += step
+    async def _move_a_book(self) -> None:
+        """Let the best prices of a book wander, each move in a cut of its own: clients skip some of them, or many."""
+        feed, symbol = self._watched_book()
+        best = self._chance.randint(10, 90)
+        prices = [best - 3, best - 1, best]
+        feed.tell(feed.book(symbol, [(price, 1) for price in prices], [(best + 1, 1)], None))
+        await self._wait()
+        for level in moves(self._chance, prices):
+            feed.tell(Levels(symbol, [level], []))
+            await trio.testing.wait_all_tasks_blocked()
 
     def _publish_a_book(self) -> None:
         feed = self._feed()
@@ -338,6 +336,13 @@ class Script:
     def _declared(self, feed: ScriptedFeed) -> str:
         return self._chance.choice(list(feed.declared))
 
+    def _watched_book(self) -> tuple[ScriptedFeed, str]:
+        """An instrument whose book is watched, if there is one, and its feed."""
+        tables = (each for each in self._world.server.cache.records if isinstance(each, TableRecord) and each.watchers)
+        books = {each.instrument.symbol for each in tables if each.table.kind == BOOK}
+        declared = [(feed, symbol) for feed in self._world.feeds for symbol in feed.declared]
+        return self._chance.choice([each for each in declared if each[1] in books] or declared)
+
     def _user(self) -> User:
         return self._chance.choice(self._world.users)
 
@@ -349,24 +354,14 @@ class Script:
         scale = min(4, scale + self._chance.choice([0, 0, 1, 2]))
         return Instrument(symbol, scale, 0, {"name": self._chance.choice(["Acme", "Umbrella", "Hooli"])})
 
-    def _side(self, middle: int, most: int) -> list[Level]:
-        """Levels around a price: some are gone, a few have a price or size that is finer or longer than the others."""
-        chance = self._chance
-        levels: list[Level] = []
-        for _ in range(chance.randint(0, most)):
-            price = str(chance.randint(middle - 4, middle + 4)) if chance.random() < 0.95 else "5.125"
-            size = str(chance.randint(0, 3)) if chance.random() < 0.9 else chance.choice(_ODD_SIZES)
-            levels.append((price, size))
-        return levels
-
     def _book(self, feed: ScriptedFeed, symbol: str) -> Levels:
         depth = self._chance.choice([None, None, None, 2, 4])
-        return feed.book(symbol, self._side(5, 6), self._side(8, 6), depth)
+        return feed.book(symbol, side(self._chance, 5, 6), side(self._chance, 8, 6), depth)
 
     def _trade(self, symbol: str, number: int | str | None) -> Trade:
         """A print of now, of some time ago, or without a time; a size of 0 busts an earlier one."""
         chance = self._chance
-        price = str(chance.randint(1, 9)) if chance.random() < 0.9 else chance.choice(_ODD_SIZES)
+        price = str(chance.randint(1, 9)) if chance.random() < 0.9 else chance.choice(ODD_SIZES)
         size = chance.randint(0 if number is not None else 1, 3)
         age = chance.choice([None, 0, 0, 1, 61, 400])
         time = None if age is None else self._world.clock() - age * 1_000_000

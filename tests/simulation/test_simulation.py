@@ -15,6 +15,7 @@ from tests.simulation.world import Violation
 from tests.table_faults import (
     count_fields_instead_of_rows,
     forget_that_changes_are_forgotten,
+    let_clients_trim_books,
     overlook_the_worst_level_of_a_view,
 )
 from ticker.core.audiences import Audience, Sink, Subscriber, SubscriptionSet
@@ -131,6 +132,7 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     count_fields_instead_of_rows: "and should be",
     overlook_the_worst_level_of_a_view: "and should be",
     forget_that_changes_are_forgotten: "levels on a side of a book of",
+    let_clients_trim_books: "and should be",
 }
 
 
