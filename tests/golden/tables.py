@@ -116,7 +116,7 @@ BAD_BOOKS = [
     Bad("rows that are a number", [6, 62, 63, TIME, [8, {16: 1391260}]]),
     Bad("a bad side behind a good one", [6, 62, 63, TIME, [8, {16: [1391260, 2], 17: [1391915]}]]),
     Bad("REMOVED with an id that is a text", [10, 62, 62, ["8"]]),
-    Bad("REMOVED with a negative id", [10, 62, 62, [-8]]),
+    Bad("REMOVED with an id beyond 53 bits", [10, 62, 62, [-(2**53)]]),
     Bad("REMOVED without ids", [10, 62, 62]),
     Bad("REMOVED beyond a gap", [10, 63, 63, [8]]),
     Bad("REMOVED before the cursor", [10, 60, 61, [8]]),

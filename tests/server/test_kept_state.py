@@ -20,7 +20,7 @@ from ticker.config import Config, Limits
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import packed
 from ticker.market import Field, Instrument, Levels, Publication, Trade
-from ticker.protocol.messages import Delta, Goodbye, Heartbeat, Removed, Reply, Snapshot
+from ticker.protocol.messages import Delta, Goodbye, Heartbeat, Instruments, Removed, Reply, Snapshot
 from ticker.protocol.tables import TableName
 from ticker.server.kept_state import KeptState, release_later
 
@@ -104,7 +104,10 @@ async def test_clients_resume_after_a_restart_with_nothing_but_what_has_changed(
         assert peer.welcome.epoch == epoch
         seen = await resumed(peer, epoch, cut, *names)
         assert not any(isinstance(message, Snapshot | Removed) for message in seen), seen
-        for message in seen:
+        definitions, *deltas = seen
+        assert isinstance(definitions, Instruments)
+        assert all(each.id < 0 for each in definitions.definitions), "those of instruments are kept"
+        for message in deltas:
             assert isinstance(message, Delta)
             assert all(fields.keys() <= {STATUS, REASON} for fields in message.changes[1::2])
             cut = apply(copy, message)

@@ -120,7 +120,7 @@ class Copy:
             case [9, time, *_]:
                 check(integer(time), message)
             case [10, since, cut, list(ids), *_]:
-                check(all(integer(each, 0) for each in ids), message)
+                check(all(integer(each) for each in ids), message)
                 self._move(since, cut)
                 self.records = {each: record for each, record in self.records.items() if each not in ids}
             case [kind, *_]:
@@ -164,7 +164,7 @@ class Copy:
         for definition in definitions:
             match definition:
                 case [number, str(name), prices, sizes, dict(), *_]:
-                    check(integer(number, 0) and integer(prices, 0, 15) and integer(sizes, 0, 15), definition)
+                    check(integer(number) and integer(prices, 0, 15) and integer(sizes, 0, 15), definition)
                     new = Definition(name, prices, sizes)
                     old = known.get(number, new)
                     check(name == old.name and prices >= old.price_scale and sizes >= old.size_scale, definition)

@@ -79,6 +79,7 @@ class Subscriber:
         "cursor",
         "encoding",
         "offered",
+        "pending_definitions",
         "pending_removed",
         "pending_snapshot",
         "push",
@@ -96,6 +97,8 @@ class Subscriber:
         self.encoding = encoding
         self.audience = audience
         self.cursor = cursor
+        self.pending_definitions = 0
+        """Bitmap of the tables that the client may hold from an earlier connection, under other ids."""
         self.pending_snapshot = 0
         """Bitmap of the instruments still to be sent as complete records."""
         self.pending_removed = 0

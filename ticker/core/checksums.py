@@ -42,7 +42,7 @@ class Checksums:
         record = self._cache.records[number]
         changed, checksum = self._known.get(number, (-1, 0))
         if changed != record.last_change:
-            checksum = record_checksum(number, (record.price_scale, record.size_scale), record.present())
+            checksum = record_checksum(record.number, (record.price_scale, record.size_scale), record.present())
             self._known[number] = record.last_change, checksum
             self.made += 1
         return checksum

@@ -141,12 +141,17 @@ class EncodeCache:
         definitions = [*missing, *defined]
         frame = b""
         if definitions:
-            frame = encoding.instruments([self._definition(records[number]) for number in definitions])
+            frame = self.definitions(definitions)
         entries = [change_set[number] for number in changed]
         if complete:
             complete_records = [self._record(records[number]) for number in complete]
             return frame + encoding.snapshot(self._step(since), entries, complete_records)
         return frame + self.delta(since, entries)
+
+    def definitions(self, ids: Iterable[int]) -> bytes:
+        """Return the frame with the definitions of these records."""
+        records = self.cache.records
+        return self._encoding.instruments([self._definition(records[each]) for each in ids])
 
     def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
         """Return the frame that brings a copy from `since` to the present cut, without new or redefined instruments."""
@@ -165,7 +170,7 @@ class EncodeCache:
         changed, entry = self._selections.get(selection, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry(number, fields)
+            entry = self._encoding.entry(record.number, fields)
             self._selections[selection] = record.last_change, entry
         return entry
 
@@ -173,7 +178,7 @@ class EncodeCache:
         changed, entry = self._records.get(record.id, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry(record.id, record.present())
+            entry = self._encoding.entry(record.number, record.present())
             self._records[record.id] = record.last_change, entry
         return entry
 
@@ -227,4 +232,4 @@ class Preparation:
 
 def definition_of(record: MarketRecord) -> Definition:
     """Return the definition of an instrument as it is sent to clients."""
-    return Definition(record.id, record.symbol, record.price_scale, record.size_scale, dict(record.metadata))
+    return Definition(record.number, record.symbol, record.price_scale, record.size_scale, dict(record.metadata))

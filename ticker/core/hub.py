@@ -165,6 +165,7 @@ class Hub:
             subscriber.pending_snapshot = 0
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
+            subscriber.pending_definitions = after & self.index.tables.bits
         if socket_is_free:
             self.catch_up(subscriber)
         else:

@@ -38,6 +38,8 @@ class LackingData:
 
         Return whether it has everything then, and its socket is still free.
         """
+        if subscriber.pending_definitions and not self._send_definitions(subscriber):
+            return False
         if subscriber.pending_removed and not self._send_removed(subscriber):
             return False
         if not subscriber.pending_snapshot and not subscriber.resuming and subscriber.cursor >= through:
@@ -48,9 +50,16 @@ class LackingData:
         """Give up what was prepared for a subscriber."""
         self._preparer.forget(subscriber)
 
+    def _send_definitions(self, subscriber: Subscriber) -> bool:
+        """Tell a client the ids that its tables have on this connection."""
+        bits, subscriber.pending_definitions = subscriber.pending_definitions, 0
+        return subscriber.push(self._encode_caches[subscriber.encoding].definitions(numbers_in(bits)))
+
     def _send_removed(self, subscriber: Subscriber) -> bool:
         """Tell a client of the records that leave its copy."""
-        numbers, subscriber.pending_removed = numbers_in(subscriber.pending_removed), 0
+        records = self._cache.records
+        numbers = [records[each].number for each in numbers_in(subscriber.pending_removed)]
+        subscriber.pending_removed = 0
         return subscriber.push(subscriber.encoding.frame(Removed(subscriber.cursor, subscriber.cursor, numbers)))
 
     def _send_data(self, subscriber: Subscriber) -> bool:

@@ -31,7 +31,7 @@ from ticker.core.tables.book import Book
 from ticker.core.tables.candles import Candles
 from ticker.core.tables.instrument_tables import InstrumentTables
 from ticker.core.tables.stores import ChangedBar, RestoredBars, TableStores
-from ticker.core.tables.table_record import TableRecord
+from ticker.core.tables.table_record import Ids, TableRecord
 from ticker.core.tables.trade_log import TradeLog
 from ticker.errors import BadPublication
 from ticker.market import (
@@ -64,7 +64,8 @@ class LastValueCache:
 
     `epoch` is a random text that names this cache's life; a cut means something only within its epoch. `cut` is the
     last closed cut and `time` the moment it was closed, in microseconds since 1970 UTC. `records` is indexed by
-    id and holds instruments and tables.
+    id and holds instruments and tables. Their numbers on the wire are other ones: those of instruments count from 0,
+    and are the same in every cache of the epoch; those of tables count down from -1.
     """
 
     def __init__(self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None) -> None:
@@ -277,7 +278,7 @@ class LastValueCache:
 
     def add_instrument(self, instrument: Instrument) -> Record:
         """Add a record without a mark in the open cut. For others `publish` does it."""
-        record = Record(len(self.records), instrument, self.cut + 1)
+        record = Record(len(self.records), len(self.instruments), instrument, self.cut + 1)
         self.records.append(record)
         self.instruments.append(record)
         self._by_symbol[instrument.symbol] = record
@@ -287,7 +288,8 @@ class LastValueCache:
 
     def add_table(self, instrument: Record, table: TableName) -> TableRecord:
         """Add the record of a table without a mark in the open cut. For others `open_table` does it."""
-        record = self.tables.open(instrument, table, len(self.records), self.cut + 1)
+        ids = Ids(len(self.records), -1 - len(self._tables))
+        record = self.tables.open(instrument, table, ids, self.cut + 1)
         self._tables[record.symbol] = record
         self.records.append(record)
         return record

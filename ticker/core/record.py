@@ -17,6 +17,9 @@ class MarketRecord(Protocol):
     """An instrument or a table: that which has an id, a definition, and changes since a cut."""
 
     id: int
+    """Its place among the records of the cache."""
+    number: int
+    """Its id on the wire."""
     defined_at: int
     whole_at: int
     """A copy from before this cut is owed the complete record: it has none, or one that changes would not complete."""
@@ -65,6 +68,7 @@ class Record:
         "id",
         "instrument",
         "last_change",
+        "number",
         "outdated",
         "price_scale",
         "quotes",
@@ -76,8 +80,9 @@ class Record:
         "whole_at",
     )
 
-    def __init__(self, number: int, instrument: Instrument, cut: int) -> None:
-        self.id = number
+    def __init__(self, place: int, number: int, instrument: Instrument, cut: int) -> None:
+        self.id = place
+        self.number = number
         self.instrument = instrument
         self.price_scale = instrument.price_scale
         self.size_scale = instrument.size_scale

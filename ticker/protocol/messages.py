@@ -27,6 +27,9 @@ PROTOCOL_VERSION = 1
 Natural: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 """An integer from 0 to 2**53 - 1."""
 
+RecordId: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+"""Of an instrument 0 or more; of a table less than 0, and only on one connection."""
+
 Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 """A number of decimal places."""
 
@@ -108,7 +111,7 @@ class Error(Struct, array_like=True, tag=int(MessageKind.ERROR), frozen=True):
 class Definition(Struct, array_like=True, frozen=True):
     """One instrument: its id in this epoch, and how to read its numbers."""
 
-    id: Natural
+    id: RecordId
     symbol: Name
     price_scale: Scale
     size_scale: Scale
@@ -169,7 +172,7 @@ class Removed(Struct, array_like=True, tag=int(MessageKind.REMOVED), frozen=True
 
     since: Natural
     cut: Natural
-    ids: list[Natural]
+    ids: list[RecordId]
 
 
 ServerMessage: TypeAlias = (

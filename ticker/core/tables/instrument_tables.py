@@ -17,7 +17,7 @@ from ticker.core.tables.candle_reading import ReadCandle, read_candle, refused
 from ticker.core.tables.contents import BookContent, CandlesContent, TradesContent
 from ticker.core.tables.days import Days
 from ticker.core.tables.periods import Period
-from ticker.core.tables.table_record import Content, TableRecord
+from ticker.core.tables.table_record import Content, Ids, TableRecord
 from ticker.core.tables.trade_log import Print, TradeLog
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Candle, Levels, Rows, Status
@@ -127,9 +127,9 @@ class InstrumentTables:
 
     # Tables
 
-    def open(self, number: int, table: TableName, cut: int) -> TableRecord:
+    def open(self, ids: Ids, table: TableName, cut: int) -> TableRecord:
         """Make the record of a table."""
-        record = TableRecord(number, self.record, table, self._content(table), cut, self._on_watch)
+        record = TableRecord(ids, self.record, table, self._content(table), cut, self._on_watch)
         self.tables[table] = record
         return record
 

@@ -11,7 +11,7 @@ from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars
 from ticker.core.tables.instrument_tables import Agenda, Dropped, InstrumentTables, TableConfig
-from ticker.core.tables.table_record import TableRecord
+from ticker.core.tables.table_record import Ids, TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import BadPublication, count_cause
 from ticker.market import Candle, Field, Levels, Reason, Rows, Trade
@@ -97,9 +97,9 @@ class TableStores:
         if bars is not None and self.has_room(record):
             self.of(record).restore(bars)
 
-    def open(self, record: Record, table: TableName, number: int, cut: int) -> TableRecord:
-        """Make the record of a table with this id."""
-        return self.of(record).open(number, table, cut)
+    def open(self, record: Record, table: TableName, ids: Ids, cut: int) -> TableRecord:
+        """Make the record of a table."""
+        return self.of(record).open(ids, table, cut)
 
     def settle(self, cut: int, time: int, touched: set[int]) -> int:
         """Bring all tables up to date as this cut closes; add the ids of those that have changed to `touched`.

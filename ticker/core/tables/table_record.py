@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ticker.core.freshness import REASON, STATUS
 from ticker.core.record import Record
@@ -13,6 +13,13 @@ from ticker.protocol.tables import TableName
 
 Changes = tuple[dict[FieldKey, RecordValue], int]
 """Fields with the rows that changed, and the number of these rows."""
+
+
+class Ids(NamedTuple):
+    """A table's place among the records of the cache, and its id on the wire."""
+
+    place: int
+    number: int
 
 
 class Content(Protocol):
@@ -82,6 +89,7 @@ class TableRecord:
         "id",
         "instrument",
         "last_change",
+        "number",
         "symbol",
         "table",
         "updates",
@@ -91,14 +99,14 @@ class TableRecord:
 
     def __init__(
         self,
-        number: int,
+        ids: Ids,
         instrument: Record,
         table: TableName,
         content: Content,
         cut: int,
         on_watch: Callable[[TableRecord], None],
     ) -> None:
-        self.id = number
+        self.id, self.number = ids
         self.symbol = f"{instrument.symbol} {table}"
         self.table = table
         self.instrument = instrument

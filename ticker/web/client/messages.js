@@ -46,6 +46,8 @@ const MAX_METADATA = 32;
 
 /** @param {unknown} value @returns {value is number} */
 export const isNatural = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** @type {Check} */
+const isRecordId = (value) => Number.isSafeInteger(value);
 /** @param {unknown} value @returns {value is string} */
 export const isText = (value) => typeof value === "string";
 /** @param {unknown} value @returns {value is unknown[]} */
@@ -89,11 +91,11 @@ const SHAPES_BY_KIND = [
   ["heartbeat", { cut: isNatural, time: isNatural }],
   ["goodbye", { reason: isText, retryMs: isNatural, comeBack: isFlag }],
   ["expiring", { time: isNatural }],
-  ["removed", { since: isNatural, cut: isNatural, ids: (value) => isArray(value) && value.every(isNatural) }],
+  ["removed", { since: isNatural, cut: isNatural, ids: (value) => isArray(value) && value.every(isRecordId) }],
 ];
 const SHAPES = SHAPES_BY_KIND.map(([kind, checks]) => ({ kind, elements: Object.entries(checks) }));
 const DEFINITION = Object.entries({
-  id: isNatural, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: isMetadata,
+  id: isRecordId, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: isMetadata,
 });
 
 /**

@@ -66,7 +66,7 @@ export class Replica {
    * @param {string} symbol
    */
   definition(symbol) {
-    return this.definitions.get(this.ids.get(symbol) ?? -1);
+    return this.definitions.get(this.ids.get(symbol) ?? Number.NaN);
   }
 
   /**
@@ -74,7 +74,7 @@ export class Replica {
    * @param {string} symbol
    */
   find(symbol) {
-    return this.states.get(this.ids.get(symbol) ?? -1);
+    return this.states.get(this.ids.get(symbol) ?? Number.NaN);
   }
 
   /** The symbols of the instruments, and the names of the tables, in the copy. */
