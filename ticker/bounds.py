@@ -375,3 +375,34 @@ FEED_BLOCKED_SECONDS = 2.0
 
 STALE_PER_MESSAGE = 1_000
 """Instruments of a failed feed that are marked stale by one message; the others follow in the next ones."""
+
+# The bus between processes
+
+MAX_BUS_DATA_BYTES = 67_108_864
+"""Bytes of one entry, or one part of a keyframe, on the bus: a source with a larger one cannot go on, and says so."""
+
+MAX_BUS_ENTRIES = 65_536
+"""Entries that an engine keeps between two keyframes; then it drops the oldest. Those who still need them load a
+keyframe, or wait for the next."""
+
+MAX_BUS_LOG_BYTES = 268_435_456
+"""Bytes of those entries in the engine of one machine; likewise."""
+
+MAX_BUS_KEYFRAME_BYTES = 1_073_741_824
+"""Bytes of one keyframe in the engine of one machine: a larger one is refused and said, and who begins anew waits."""
+
+MAX_BUS_CONNECTIONS = 256
+"""Connections to the engine of one machine; further ones are closed at once."""
+
+BUS_BYTES_PER_READ = 1_048_576
+"""Bytes after which one read from the engine of one machine ends, if it has an entry."""
+
+BUS_ANSWER_SECONDS = 5.0
+"""Time for a connection to an engine, and for each of its answers besides the wait that was asked for; then the
+connection is given up for another."""
+
+BUS_PART_SECONDS = 30.0
+"""Time for an engine to take or give data: an entry or a part of a keyframe; likewise."""
+
+BUS_READ_SECONDS = 60.0
+"""The longest wait of one read for entries."""

@@ -6,8 +6,10 @@ The rules:
    takes a position that is greater than its last. A source appends cuts one by one, so an append is a compare-and-swap.
 2. A keyframe is a number of parts that were written while cuts went on; it counts once it is finished. The log is then
    trimmed to the keyframe before.
-3. A connection is used by one task, with one command at a time. After `Unavailable` it is of no use any more; the
-   outcome of the command is not known then.
+3. A connection is used by one task, with one command at a time. After `Unavailable`, or a command that was cancelled,
+   it is of no use any more; the outcome of the command is not known then.
+4. An engine has room for so many entries and bytes. Beyond it, it drops its oldest entries, or refuses new ones with
+   `Unavailable`. A read goes on with what there is: a follower sees by an entry's `since` that it lacks others.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class Unavailable(TickerError):
 
 
 class Refused(TickerError):
-    """The engine has an entry at this position or a later one."""
+    """The engine has an entry at this position or a later one (or a later keyframe)."""
 
 
 class Position(NamedTuple):
@@ -65,7 +67,7 @@ class Connection(Protocol):
         ...
 
     async def append(self, position: Position, data: bytes) -> None:
-        """Append an entry or a beat. Raises `Refused`."""
+        """Append an entry or a beat, of which only the last one has to be kept. Raises `Refused`."""
         ...
 
     async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
@@ -81,7 +83,11 @@ class Connection(Protocol):
         ...
 
     async def finish_keyframe(self, keyframe: Keyframe) -> None:
-        """Have this keyframe as the latest, drop all but the one before, and trim the log to that one's cut."""
+        """Have this keyframe as the latest, drop all but the one before, and trim the log to that one's cut.
+
+        Raises `Refused` if there is a later keyframe, or a part of this one is missing: a source that another one has
+        followed may have to hear it.
+        """
         ...
 
     async def keyframe(self) -> Keyframe | None:
