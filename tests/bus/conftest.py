@@ -1,20 +1,56 @@
-"""Every engine, fresh, for the tests that all of them pass."""
+"""Every engine, fresh, for the tests that all of them pass; and a Redis of one test."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 import trio
 
 from tests.bus.engines import local_engine
+from tests.bus.servers import Server, started
+from tests.programs import REDIS, VALKEY, Program
 from ticker.bus.engine import Engine
 
+_names = count()
 
-@pytest.fixture(params=["local"])
+
+def _shared(factory: pytest.TempPathFactory, program: Program) -> Iterator[Server]:
+    server = Server(factory.mktemp("server"), program=program)
+    with started(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis of all tests, each with keys of its own."""
+    yield from _shared(tmp_path_factory, REDIS)
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Valkey, likewise."""
+    yield from _shared(tmp_path_factory, VALKEY)
+
+
+@pytest.fixture(params=["local", "redis", "valkey"])
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
-    kinds = {"local": local_engine}
     with trio.fail_after(120):
-        async with kinds[request.param](tmp_path) as engine:
-            yield engine
+        if request.param == "local":
+            async with local_engine(tmp_path) as engine:
+                yield engine
+        else:
+            server: Server = request.getfixturevalue(f"shared_{request.param}")
+            await server.ready()
+            yield server.engine(options=f"?name=test{next(_names)}")
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[Server]:
+    """A Redis of this test."""
+    server = Server(tmp_path)
+    with started(server), trio.fail_after(120):
+        await server.ready()
+        yield server

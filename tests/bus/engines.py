@@ -17,6 +17,6 @@ from ticker.bus.log import Log, serve_log_at
 async def local_engine(folder: Path, log: Log | None = None) -> AsyncIterator[LocalEngine]:
     path = str(folder / "bus.sock")
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(serve_log_at, log or Log(), path))
+        await nursery.start(partial(serve_log_at, Log() if log is None else log, path))
         yield LocalEngine(path)
         nursery.cancel_scope.cancel()

@@ -62,6 +62,8 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
     root.setLevel(logging.INFO)
     # It logs every frame, and the connection logs its errors again.
     logging.getLogger("trio-websocket").setLevel(logging.CRITICAL)
+    # It logs a connection that fails with a traceback, and the bus logs it in a line.
+    logging.getLogger("coredis").setLevel(logging.CRITICAL)
     # It logs each URL in full, with a password in it.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 

@@ -1,0 +1,94 @@
+"""Servers of Redis or Valkey that belong to a test: a process, its port and its settings."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import trio
+
+from tests.programs import REDIS, Program, require
+from ticker.bus.addresses import engine_for
+from ticker.bus.engine import Engine
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A server; it can be stopped, killed and started again."""
+
+    def __init__(self, folder: Path, *settings: str, program: Program = REDIS, tls: bool = False) -> None:
+        self.port = free_port()
+        self.log = folder / f"{self.port}.log"
+        self._folder = folder
+        ports = ["--port", "0", "--tls-port"] if tls else ["--port"]
+        self._command = [require(program), *ports, str(self.port), "--bind", "127.0.0.1", *settings]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Server on port {self.port}>"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "--save", "", "--dir", str(self._folder)], stdout=log, stderr=log
+            )
+        self.log.touch()
+
+    async def ready(self) -> None:
+        """Wait until it accepts connections."""
+        while True:
+            assert self._process is not None
+            assert self._process.poll() is None, self.log.read_text()
+            with contextlib.suppress(OSError):
+                async with await trio.open_tcp_stream("127.0.0.1", self.port):
+                    return
+            await trio.sleep(0.02)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    async def run(self, *command: str) -> str:
+        """Run a command of an operator, on a connection of its own; return the answer as it is on the wire."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            await stream.send_all(b"*%d\r\n" % len(command))
+            for word in command:
+                await stream.send_all(b"$%d\r\n%b\r\n" % (len(word), word.encode()))
+            answer = bytes(await stream.receive_some(65_536))
+        text = answer.decode(errors="replace")
+        assert not text.startswith("-"), text
+        return text
+
+    def engine(self, user: str = "", options: str = "") -> Engine:
+        """The engine; `user` is `USER:PASSWORD@`, `options` what stands behind the port."""
+        return engine_for(f"redis://{user}{self.address}{options}")
+
+
+@contextlib.contextmanager
+def started(*servers: Server) -> Iterator[None]:
+    """Start servers, and kill them at the end."""
+    try:
+        for server in servers:
+            server.start()
+        yield
+    finally:
+        for server in servers:
+            server.kill()

@@ -1,0 +1,51 @@
+"""What a Redis or Valkey must be like, as it says itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ticker.bus.addresses import RedisAddress
+from ticker.bus.engine import Unavailable
+from ticker.bus.redis_link import Link
+
+_OLDEST = (6, 2)
+
+
+class Checked(NamedTuple):
+    """A server that can be used."""
+
+    run: str
+    """The server's life, and that of its data: a restart or a failover gives another."""
+    keeps_on_disk: bool
+    """Whether it has an append-only file."""
+
+
+async def check_server(link: Link, address: RedisAddress) -> Checked:
+    """Check the server's version, role and eviction. Raises `Unavailable` with the remedy."""
+    answer = await link.command(b"INFO")
+    lines = (answer if isinstance(answer, bytes) else b"").decode(errors="replace").splitlines()
+    info = dict(line.split(":", 1) for line in lines if ":" in line)
+    if (fault := _fault(info)) is not None:
+        raise Unavailable(f"the bus at {address.text}: {fault}")
+    return Checked(f"{info.get('run_id', '')}:{info.get('master_replid', '')}", info.get("aof_enabled") == "1")
+
+
+def _fault(info: dict[str, str]) -> str | None:
+    version = info.get("redis_version", "")
+    if _parsed(version) < _OLDEST:
+        return f"its version is {version or 'unknown'}: Redis 6.2 or newer is needed, or Valkey"
+    if info.get("redis_mode") == "cluster":
+        return "it is a cluster: name a server that is none, or the sentinels of one (redis+sentinel://)"
+    if info.get("redis_mode") == "sentinel":
+        return "it is a sentinel: redis+sentinel://HOST:26379/SERVICE"
+    if info.get("role") != "master":
+        primary = f"{info.get('master_host')}:{info.get('master_port')}"
+        return f"it is a read-only replica of {primary}: name that one, or the sentinels (redis+sentinel://)"
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        return f"its maxmemory-policy is {policy}, so it may delete the log: set maxmemory-policy noeviction"
+    return None
+
+
+def _parsed(version: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in version.split(".")[:2] if each.isdigit())

@@ -1,0 +1,105 @@
+"""What goes wrong with Redis or Valkey, each in one line with the remedy."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from coredis import exceptions
+
+from ticker.net.failures import cause_of
+from ticker.texts import excerpt
+
+FOLLOWING = "+info +type +xinfo|stream +xread +xrange +hgetall +hget"
+"""What the user of an edge must be allowed to, in the language of ACL SETUSER."""
+LEADING = f"{FOLLOWING} +xadd +xtrim +hset +hsetnx +hkeys +hdel +unlink"
+"""What the user of a source must be allowed to."""
+
+_CLUSTER = "it is a cluster: name a server that is none, or the sentinels of one (redis+sentinel://)"
+_REPLICA = "it is a read-only replica: name the primary, or the sentinels that know it (redis+sentinel://)"
+
+_BY_CLASS: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.AuthenticationFailureError, "the user or the password is wrong: rediss://USER:PASSWORD@HOST"),
+    (exceptions.AuthenticationRequiredError, "it wants a password: rediss://USER:PASSWORD@HOST"),
+    (exceptions.ReadOnlyError, _REPLICA),
+    (exceptions.UnblockedError, "it has become a replica: name the sentinels (redis+sentinel://), or the new primary"),
+    (exceptions.BusyLoadingError, "it is still loading its data: wait"),
+    (exceptions.AskError, _CLUSTER),
+    (exceptions.ClusterDownError, _CLUSTER),
+    (exceptions.UnknownCommandError, "it does not know a command: Redis 6.2 or newer is needed, or Valkey"),
+    (exceptions.InvalidResponse, "what answers there is no Redis: give the address of one"),
+)
+
+_BY_BEGINNING = {
+    "OOM": "it is out of memory: raise its maxmemory, or free memory",
+    "MISCONF": "it cannot write to its disk: free space there; its log says more",
+    "NOREPLICAS": "fewer replicas are connected than its min-replicas-to-write: connect them",
+    "MASTERDOWN": _REPLICA,
+    "DENIED": "it is in protected mode: give it a password, or bind it to an address of its own",
+    "max number of clients": "raise its maxclients",
+    "DB index is out of range": "it has fewer databases: give another number at the end of the address",
+}
+
+_TLS_HINTS = {
+    "WRONG_VERSION_NUMBER": "there is no TLS at that port: name its tls-port, or redis:// in a network of your own",
+    "CERTIFICATE_REQUIRED": "it wants a certificate of its clients: ?cert=FILE&key=FILE",
+    "UNKNOWN_CA": "it does not know the authority of ?cert=FILE",
+}
+
+
+def describe(error: BaseException, keys: str, user: str | None) -> str:
+    """Return a failure in a line: what is wrong, and what helps."""
+    for each in _causes(error):
+        if isinstance(each, exceptions.AuthorizationError):
+            return _not_allowed(each, keys, user)
+        if isinstance(each, exceptions.WrongTypeError):
+            return f"a key {keys}* has another type: another program uses it; delete it, or name yours: ?name="
+        if isinstance(each, ssl.SSLError):
+            return _tls(each)
+        for kind, remedy in _BY_CLASS:
+            if isinstance(each, kind):
+                return f"{remedy} ({excerpt(str(each))})"
+        text = str(each)
+        for beginning, remedy in _BY_BEGINNING.items():
+            if text.startswith(beginning):
+                return f"{remedy} ({excerpt(text)})"
+    return _lost(error)
+
+
+def _not_allowed(error: BaseException, keys: str, user: str | None) -> str:
+    name = user or "default"
+    return (
+        f"its user {name} may not do what is needed ({excerpt(str(error))}): for an edge, ACL SETUSER {name}"
+        f" resetkeys ~{keys}* -@all {FOLLOWING}; for a source, {LEADING}"
+    )
+
+
+def _tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not fit: {error.verify_message}; name its authority (?ca=FILE) and its own host"
+    hint = next((hint for reason, hint in _TLS_HINTS.items() if reason in str(error.reason)), "check its TLS settings")
+    return f"TLS failed: {error.reason or error}; {hint}"
+
+
+def _lost(error: BaseException) -> str:
+    last = list(_causes(error))[-1]
+    if isinstance(last, TimeoutError):
+        what = f" ({last})" if str(last) else ""
+        return f"no answer{what}: it is stopped or overloaded, or the network is cut"
+    if isinstance(last, OSError) and last.errno:
+        reason = os.strerror(last.errno) if last.errno > 0 else last.strerror
+        return f"it cannot be reached: {reason}; is it running, and is this its address?"
+    if isinstance(last, EOFError) or "Connection lost" in str(error) or "not usable" in str(error):
+        return "it closed the connection; its log may say why (a tls-port closes what is no TLS: rediss://)"
+    return cause_of(last)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception and those that it comes from, without groups of several."""
+    found = [error]
+    while True:
+        last = found[-1]
+        inner = last.exceptions[0] if isinstance(last, BaseExceptionGroup) else last.__cause__
+        if inner is None:
+            return found
+        found.append(inner)
