@@ -50,7 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.history": _NET | {"ticker.history"},
     "ticker.usage": _NET | {"ticker.core.bitmaps", "ticker.usage"},
     "ticker.bus": _NET | {"ticker.bus"},
-    "ticker.server": _DOOR | {"ticker.core", "ticker.history", "ticker.usage", "ticker.bus", "ticker.server"},
+    "ticker.supervisor": _DOOR | {"ticker.bus", "ticker.supervisor"},
+    "ticker.server": _DOOR
+    | {"ticker.core", "ticker.history", "ticker.usage", "ticker.bus", "ticker.server"}
+    | {"ticker.supervisor.channel", "ticker.supervisor.messages"},
     "ticker.commands": {"ticker", "ticker_feeds"},
 }
 """For each folder of `ticker/` and each module beside them, the modules and packages that it may import."""
@@ -153,6 +156,8 @@ def test_feeds_know_the_vocabulary_and_nothing_else_of_ticker(module: str, path:
         ("ticker.door.grants", "from ticker.door.auth import Auth"),
         ("ticker.door.tokens", "from ticker.net.tls import server_context"),
         ("ticker.history.history_file", "from ticker.core.last_value import LastValueCache"),
+        ("ticker.supervisor.pool", "from ticker.server.worker import Worker"),
+        ("ticker.server.worker", "from ticker.supervisor.pool import Pool"),
         ("ticker.usage.writer", "from ticker.core.hub import Hub"),
     ],
 )

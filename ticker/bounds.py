@@ -406,3 +406,45 @@ BUS_PART_SECONDS = 30.0
 
 BUS_READ_SECONDS = 60.0
 """The longest wait of one read for entries."""
+
+# Workers
+
+CHANNEL_PIECE_BYTES = 32_768
+"""Bytes of a message between the supervisor and a worker that are sent at once; the others follow."""
+
+CHANNEL_QUEUE_BYTES = 67_108_864
+"""Bytes of messages that wait for a worker or for the supervisor, and of one message; beyond it, the worker ends."""
+
+HAND_OVER_SECONDS = 5.0
+"""Time for which an accepted connection waits for a worker that takes it; then it is closed, and counted. The next ones
+wait in the kernel."""
+
+HAND_OVER_RETRY_SECONDS = 0.02
+"""Time to the next attempt to hand over a connection that no worker took."""
+
+WORKER_BEAT_SECONDS = 1.0
+"""Time between two signs of life of a worker."""
+
+WORKER_SILENT_SECONDS = 30.0
+"""Time without one, once it serves; then the worker is aborted, with a traceback in its log, and replaced."""
+
+WORKER_START_SECONDS = 120.0
+"""Time for a worker to start; then it is killed, and another one started."""
+
+WORKER_SHORT_LIFE_SECONDS = 60.0
+"""A worker that lived for less than this is replaced after a wait, which grows as that of a failing feed."""
+
+WORKER_READY_SECONDS = 60.0
+"""Time for a new worker to be ready where the one that it is to replace is; then it is ended instead of that one."""
+
+LEAVE_SECONDS = 3.0
+"""Time for connections that a worker has only just been given, before it says goodbye to its clients."""
+
+LEAVE_EXTRA_SECONDS = 10.0
+"""Time for a worker to end, beyond what a service needs to stop; then it is killed."""
+
+WORKER_METRICS_SECONDS = 5.0
+"""Time for a worker's metrics; then they are left out, and `ticker_worker_up` is 0."""
+
+RELOAD_SECONDS = 30.0
+"""Time for all workers to read certificates and keys anew; then the service manager is told that it is done."""

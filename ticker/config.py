@@ -17,6 +17,9 @@ from ticker.bounds import SHARED_ALLOWANCE
 from ticker.errors import ConfigError
 from ticker.market import MAX_BATCH
 
+MAX_WORKERS = 512
+"""The most workers: each has a copy of the market and takes tens of megabytes besides."""
+
 MAX_INTERVAL_MS = 60_000
 """The longest interval: a client that wants a frame more seldom than once a minute gets one a minute."""
 
@@ -271,6 +274,9 @@ class Config:
     path_prefix: str = ""
     """What stands before every path of the service, such as /ticker, where a proxy leaves it there."""
     proxies: Proxies = field(default_factory=Proxies)
+    workers: int | str = 1
+    """Processes that serve clients; `auto` is one for each core. With 1, one process does everything; with more, the
+    feeds have a process of their own, and a further one accepts connections and keeps all running."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
@@ -281,6 +287,8 @@ class Config:
             raise ConfigError(
                 f"retry_ms = {list(self.retry_ms)}: give two numbers of milliseconds, the lower one first"
             )
+        if self.workers != "auto" and not (isinstance(self.workers, int) and 1 <= self.workers <= MAX_WORKERS):
+            raise ConfigError(f"workers = {self.workers!r}: give 1 to {MAX_WORKERS} processes, or auto")
         if not self.addresses:
             raise ConfigError("listen: give at least one address")
         if re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*", self.path_prefix) is None:

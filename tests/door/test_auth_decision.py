@@ -12,6 +12,7 @@ from tests.tokens import key_file, token
 from ticker.bounds import SHARED_WAIT_SECONDS
 from ticker.config import Config, Limits, Tokens
 from ticker.door.auth import Auth
+from ticker.door.callers import Caller
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.sender import Sender
 from ticker.errors import BadToken, ConfigError, RefusalCause
@@ -74,19 +75,23 @@ async def test_only_the_latest_senders_are_remembered() -> None:
 
 async def test_each_limit_of_connections_has_its_status_and_a_time_to_try_again() -> None:
     door = auth(max_connections=3, max_per_address=2, max_per_subject=1)
+
+    def caller(address: str) -> Caller:
+        return Caller(address, door.proxies, door.connection_limits)
+
     for address in ("a", "a", "b", "c", "c", "c"):
         door.connection_limits.connected(address)
-    door.admit("a", Grant("alice"))
+    await door.admit(caller("a"), Grant("alice"))
     with pytest.raises(Refusal, match=r"^all places of this subject are taken$") as caught:
-        door.admit("b", Grant("alice"))
+        await door.admit(caller("b"), Grant("alice"))
     assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.SUBJECT, "5")
     with pytest.raises(Refusal, match=r"^all places of this address are taken$") as caught:
-        door.admit("c", ANYONE)
+        await door.admit(caller("c"), ANYONE)
     assert refusal(caught) == (HTTPStatus.TOO_MANY_REQUESTS, RefusalCause.ADDRESS, "5")
-    door.admit("a", ANYONE)
-    door.admit("b", ANYONE)
+    await door.admit(caller("a"), ANYONE)
+    await door.admit(caller("b"), ANYONE)
     with pytest.raises(Refusal, match=r"^all places are taken$") as caught:
-        door.admit("d", ANYONE)
+        await door.admit(caller("d"), ANYONE)
     assert refusal(caught) == (HTTPStatus.SERVICE_UNAVAILABLE, RefusalCause.FULL, "5")
 
 

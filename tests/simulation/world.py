@@ -173,7 +173,7 @@ class World:
         feed_states = [FeedState(feed.name) for feed in self.feeds]
         metrics = Metrics(service, publisher, feed_states)
         readiness = Readiness(feed_states, LIMITS.ready_seconds)
-        operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
+        operator_pages = OperatorPages(auth, feed_states, readiness, metrics.page)
         pages = Pages(service, Files(Path(__file__).parent), operator_pages, metrics_open=False)
         async with trio.open_nursery() as nursery:
             self._server = Server(cache, service, pages, nursery)

@@ -32,8 +32,12 @@ COMMANDS = {
     "token": "ticker.commands.tokens:token_app",
 }
 """Where each command is. Only the one that runs is imported: all of them take a second."""
+STARTED_BY_OTHERS = {"worker": "ticker.commands.worker:command"}
+"""Commands that only other commands start."""
 for _name, _place in COMMANDS.items():
     app.command(_place, name=_name)
+for _name, _place in STARTED_BY_OTHERS.items():
+    app.command(_place, name=_name, show=False)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -60,7 +64,7 @@ def _import(arguments: Sequence[str]) -> None:
     """Import the command to run, or all of them for help: a signal within an import has to end the process at once."""
     chosen = arguments[0] if arguments else ""
     if chosen not in app.version_flags:
-        for name in [chosen] if chosen in COMMANDS else COMMANDS:
+        for name in [chosen] if chosen in COMMANDS.keys() | STARTED_BY_OTHERS.keys() else COMMANDS:
             app[name]
 
 

@@ -22,9 +22,10 @@ from ticker.texts import printable
 _INDENT = "    "
 
 
-def configure_logging(log_format: Literal["console", "json"]) -> None:
-    """Log as text (`console`), or as one JSON object per line (`json`)."""
+def configure_logging(log_format: Literal["console", "json"], worker: str | None = None) -> None:
+    """Log as text (`console`), or as one JSON object per line (`json`). The lines of a worker have its name."""
     shared: list[structlog.typing.Processor] = [
+        *([partial(_add_worker, worker)] if worker is not None else []),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -66,6 +67,10 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
     logging.getLogger("coredis").setLevel(logging.CRITICAL)
     # It logs each URL in full, with a password in it.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+def _add_worker(worker: str, _logger: object, _method: str, entry: EventDict) -> EventDict:
+    return {**entry, "worker": worker}
 
 
 def _describe_losses(handler: logging.Handler, lines: int) -> str:

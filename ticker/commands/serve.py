@@ -18,11 +18,16 @@ from ticker.commands.memory import tune_memory
 from ticker.commands.settings import load_config
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import announce, write_stdout_later
+from ticker.commands.workers import count_workers, parse_workers
 from ticker.config import Config, Tokens
 from ticker.net.clocks import on_running_clock
+from ticker.net.http1 import STREAM_PATH
 from ticker.server.blocked_loop import interrupt_blocking_feeds
+from ticker.server.exposure import check_addresses, is_local, warn_if_anonymous
+from ticker.server.opening import open_listeners, with_certificate
 from ticker.server.service import serve as run_service
 from ticker.server.service_manager import ServiceManager
+from ticker.supervisor.supervisor import Requests, Supervisor
 
 
 async def serve(  # noqa: PLR0913  # one parameter per flag
@@ -37,6 +42,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     token_key: Path | None = None,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
+    workers: str | None = None,
     interval: int | None = None,
     history: bool | None = None,
     history_file: Path | None = None,
@@ -45,7 +51,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
 ) -> None:
     """Run the service. Prints `ready URL` on stdout once it accepts connections; SIGINT and SIGTERM end it.
 
-    SIGHUP reloads its certificate and keys; changed files are also noticed without it.
+    SIGHUP reloads its certificate and keys; changed files are also noticed without it. With several workers, SIGUSR2
+    replaces all of them by new ones, one after the other, and no connection is reset.
 
     Parameters
     ----------
@@ -73,6 +80,9 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         (capacitor://localhost), or null; repeatable.
     insecure_allow_anyone
         Accept clients without tokens on an address that other machines can reach.
+    workers
+        Number of processes that serve clients, or auto for one on each core. One does everything in one process.
+        [default: 1]
     interval
         Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
     history
@@ -94,12 +104,16 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
-        **_given(interval_ms=interval, keep_state=state, log_format=log_format),
+        **_given(workers=parse_workers(workers), interval_ms=interval, keep_state=state, log_format=log_format),
     )
     write_stdout_later()
     configure_logging(settings.log_format)
     tune_memory()
-    await _run_until_stopped(settings)
+    number = count_workers(settings)
+    if number > 1:
+        await _supervise_until_stopped(settings, number)
+    else:
+        await _run_until_stopped(settings)
 
 
 command = on_running_clock(serve)
@@ -117,6 +131,23 @@ async def _run_until_stopped(settings: Config) -> None:
                 raise_descriptor_limit(settings.limits.max_connections)
                 announce(f"ready {url}")
             background.cancel_scope.cancel()
+
+
+async def _supervise_until_stopped(settings: Config, workers: int) -> None:
+    addresses = check_addresses(settings)
+    settings = with_certificate(settings)
+    manager = ServiceManager.from_environment()
+    with trio.open_signal_receiver(signal.SIGHUP) as hangups, trio.open_signal_receiver(signal.SIGUSR2) as rolls:
+        requests = Requests(trio.Event(), hangups, rolls)
+        opened = await open_listeners(settings, addresses)
+        warn_if_anonymous(settings, local=all(is_local(settings, address) for address in addresses))
+        supervisor = Supervisor(settings, workers, opened)
+        async with on_stop_signal(requests.stop.set), trio.open_nursery() as nursery:
+            async with trio.open_nursery() as running:
+                await running.start(supervisor.run, requests, manager)
+                announce(f"ready {opened.clients[0].url(settings.path_prefix + STREAM_PATH)}")
+                nursery.start_soon(manager.keep_reporting, trio.lowlevel.checkpoint, supervisor.status)
+            nursery.cancel_scope.cancel()
 
 
 def _given(**flags: object) -> dict[str, Any]:

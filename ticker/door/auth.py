@@ -15,6 +15,7 @@ import trio
 
 from ticker.bounds import FULL_RETRY_SECONDS, SHARED_ALLOWANCE, SHARED_WAIT_SECONDS
 from ticker.config import Config
+from ticker.door.callers import Caller
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.key_source import KeySource
@@ -156,9 +157,18 @@ class Auth:
             text = "too many requests; try again later"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, RefusalCause.RATE, Retry_After=str(math.ceil(wait)))
 
-    def admit(self, address: str, grant: Grant) -> None:
+    async def admit(self, caller: Caller, grant: Grant) -> None:
         """Admit a connection, until `connection_limits.release`. Raises `Refusal` beyond a limit."""
-        cause = self.connection_limits.admit(address, grant.subject)
+        limits = self.connection_limits
+        cause = limits.admit(caller.address, grant.subject)
+        if cause is None and caller.place is not None:
+            try:
+                cause = await caller.place.admit(caller.address, grant.subject)
+            except BaseException:
+                limits.release(grant.subject)
+                raise
+            if cause is not None:
+                limits.release(grant.subject)
         if cause is RefusalCause.FULL:
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, "all places are taken"
             raise Refusal(status, text, cause, Retry_After=str(FULL_RETRY_SECONDS))

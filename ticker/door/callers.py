@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.proxies import TrustedProxies
+from ticker.errors import RefusalCause
+
+
+class Place(Protocol):
+    """A connection's place among those of several processes, which one of them counts."""
+
+    async def admit(self, address: str, subject: str | None) -> RefusalCause | None:
+        """Ask for admission, until `leave`; return the limit that stands against it, if one does."""
+        ...
+
+    def leave(self) -> None:
+        """Say that the connection is over."""
 
 
 class Caller:
     """The peer of one connection. It counts in the limits of an address as soon as its client's address is known."""
 
-    __slots__ = ("_counted", "_limits", "_proxies", "address")
+    __slots__ = ("_counted", "_limits", "_proxies", "address", "place")
 
-    def __init__(self, address: str, proxies: TrustedProxies, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, address: str, proxies: TrustedProxies, limits: ConnectionLimits, place: Place | None = None
+    ) -> None:
         self.address = address
         """That of the client as far as it is known."""
+        self.place = place
+        """Its place among all processes of the service, if there are several."""
         self._proxies = proxies
         self._limits = limits
         self._counted = False
@@ -45,6 +62,12 @@ class Caller:
             return True
         self.address = self._proxies.client_of(self.address, headers)
         return self._count()
+
+    def came_to_be(self, address: str) -> None:
+        """Take the address that another process found behind proxies."""
+        if not self._counted:
+            self.address = address
+            self._count()
 
     def disconnected(self) -> None:
         """Count the connection's end."""

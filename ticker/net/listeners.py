@@ -6,7 +6,9 @@ import contextlib
 import errno
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
@@ -49,6 +51,9 @@ class Listener(trio.abc.Listener[trio.SocketStream]):
         """Wait for a connection and accept it."""
         return await self._listener.accept()
 
+    def take_place(self, _accepted: trio.SocketStream) -> None:
+        """Return None: no other process counts its connections."""
+
     async def aclose(self) -> None:
         """Close the socket, and remove its file unless another program has put its own there."""
         self._remove_file()
@@ -66,6 +71,15 @@ class Listener(trio.abc.Listener[trio.SocketStream]):
     def _host_port(self) -> str:
         host, port = self.socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Opened(NamedTuple):
+    """The listeners of a service."""
+
+    clients: Sequence[Listener]
+    metrics: Sequence[Listener]
+    metrics_open: bool
+    """Those of `metrics` show metrics without a token."""
 
 
 async def listen(address: Address, flag: str = "--listen") -> list[Listener]:

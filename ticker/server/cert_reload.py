@@ -6,6 +6,7 @@ the log, and the previous one stays in use. A connection keeps the certificate o
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import trio
 from ticker.bounds import CERT_POLL_SECONDS
 from ticker.net.blocking import read_files
 from ticker.net.failures import FailureLog
+from ticker.net.file_stamps import read_stamp, stamp_of
 from ticker.net.tls import expiry, server_context
 from ticker.server.service_manager import ServiceManager
 
@@ -65,18 +67,21 @@ class Reloadable(Protocol):
 async def reload_on_change(
     reloadables: Sequence[Reloadable], hangups: AsyncIterator[object], manager: ServiceManager
 ) -> None:
-    """Reload each of these when its files have changed, and all whenever `hangups` yields; then `manager` is told."""
-    stamps: list[list[object]] = [_read_stamp(each.files) for each in reloadables]  # as they were just read
+    """Reload each of these when its files have changed, and all whenever `hangups` yields; then `manager` is told.
+
+    Where `manager` watches the files, they are left to it.
+    """
+    stamps: list[list[object]] = [read_stamp(each.files) for each in reloadables]  # as they were just read
     failures = FailureLog(_log)
     while True:
         asked = False
-        with trio.move_on_after(CERT_POLL_SECONDS):
+        with trio.move_on_after(math.inf if manager.watches_files else CERT_POLL_SECONDS):
             await anext(hangups)
             asked = True
         if asked:
             await manager.reloading()
         for number, each in enumerate(reloadables):
-            stamp = await _stamp(each.files)
+            stamp = await stamp_of(each.files)
             if asked or stamp != stamps[number]:
                 stamps[number] = stamp
                 await _reload(each, failures)
@@ -92,22 +97,3 @@ async def _reload(reloadable: Reloadable, failures: FailureLog) -> None:
         failures.write("not reloaded; what was in use stays", error, source=reloadable.source, next_try=next_try)
     else:
         _log.info("reloaded", source=reloadable.source)
-
-
-async def _stamp(files: Sequence[Path]) -> list[object]:
-    """Return a value that differs whenever one of the files was written or replaced, or stops to answer."""
-    try:
-        return await read_files(_read_stamp, files) if files else []
-    except TimeoutError as error:
-        return [error.errno]
-
-
-def _read_stamp(files: Sequence[Path]) -> list[object]:
-    stamps: list[object] = []
-    for path in files:
-        try:
-            status = path.stat()
-            stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
-        except OSError as error:
-            stamps.append(error.errno)
-    return stamps

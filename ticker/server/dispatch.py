@@ -83,7 +83,7 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
                 if isinstance(wanted, EventsRequest):
                     context.auth.check_rate(address, grant)
                     check_limits(wanted.names, limits, grant)
-                context.auth.admit(address, grant)
+                await context.auth.admit(caller, grant)
                 return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)))
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1

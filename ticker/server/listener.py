@@ -10,12 +10,13 @@ import errno
 import math
 import socket
 from functools import partial
+from typing import Protocol
 
 import structlog
 import trio
 
 from ticker.bounds import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS
-from ticker.door.callers import Caller
+from ticker.door.callers import Caller, Place
 from ticker.door.connection_limits import ConnectionLimits
 from ticker.door.proxies import UNIX
 from ticker.errors import BadProxyHeader, RefusalCause
@@ -37,10 +38,35 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.listener")
 
 
+class ConnectionSource(Protocol):
+    """Where the connections of clients come from: a listening socket, or another process that has accepted them."""
+
+    @property
+    def socket(self) -> trio.socket.SocketType | socket.socket:
+        """Readable when there is one to accept."""
+        ...
+
+    @property
+    def plain(self) -> bool:
+        """Whether its connections have no TLS."""
+        ...
+
+    async def accept(self) -> trio.SocketStream:
+        """Wait for a connection and accept it."""
+        ...
+
+    def take_place(self, accepted: trio.SocketStream) -> Place | None:
+        """Return the place of a connection that was just accepted, where another process counts those of several."""
+        ...
+
+    async def aclose(self) -> None:
+        """Accept no more."""
+
+
 class PatientListener(trio.abc.Listener[trio.SocketStream]):
     """Accepts connections; while the system has no descriptor for one, it waits and says so now and then."""
 
-    def __init__(self, listener: Listener, connection_limits: ConnectionLimits) -> None:
+    def __init__(self, listener: ConnectionSource, connection_limits: ConnectionLimits) -> None:
         self._listener = listener
         self._connection_limits = connection_limits
         self._logged_at = -math.inf
@@ -80,7 +106,7 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 class QueuedListener(PatientListener):
     """Accepts each connection in its turn in the fair queue."""
 
-    def __init__(self, listener: Listener, connection_limits: ConnectionLimits, fair_queue: FairQueue) -> None:
+    def __init__(self, listener: ConnectionSource, connection_limits: ConnectionLimits, fair_queue: FairQueue) -> None:
         super().__init__(listener, connection_limits)
         self._fair_queue = fair_queue
 
@@ -106,31 +132,33 @@ class Connections:
 
     async def serve(
         self,
-        listener: Listener,
+        listener: ConnectionSource,
         nursery: trio.Nursery,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Accept connections until cancelled; `nursery` serves them."""
         queued = QueuedListener(listener, self._context.auth.connection_limits, self._context.fair_queue)
-        handler = partial(self.handle, plain=listener.plain)
-        _log.info("the dashboard is there", url=listener.page_url(f"{self._context.path_prefix}/"))
+        handler = partial(self.handle, source=listener)
+        if isinstance(listener, Listener):
+            _log.info("the dashboard is there", url=listener.page_url(f"{self._context.path_prefix}/"))
         async with trio.open_nursery() as accepting:
             await accepting.start(partial(trio.serve_listeners, handler, [queued], handler_nursery=nursery))
             task_status.started()
 
-    async def handle(self, accepted: trio.SocketStream, *, plain: bool) -> None:
-        """Serve one connection, without TLS if `plain`. Raises nothing but cancellation."""
+    async def handle(self, accepted: trio.SocketStream, *, source: ConnectionSource) -> None:
+        """Serve one connection. Raises nothing but cancellation."""
         auth = self._context.auth
+        place = source.take_place(accepted)
         sock = socket.socket(fileno=accepted.socket.detach())
         sock.settimeout(0)
-        caller = Caller("?", auth.proxies, auth.connection_limits)
+        caller = Caller("?", auth.proxies, auth.connection_limits, place)
         try:
             caller.address = _peer_of(sock)
             room = caller.connected()
             try:
                 if room:
-                    await self._serve(sock, caller, plain=plain)
+                    await self._serve(sock, caller, plain=source.plain)
             finally:
                 caller.disconnected()
         except CONNECTION_LOST as error:
@@ -139,6 +167,8 @@ class Connections:
             self._context.failures.write("connection failed", error, peer=caller.address)
         finally:
             sock.close()
+            if place is not None:
+                place.leave()
 
     async def _serve(self, sock: socket.socket, caller: Caller, *, plain: bool) -> None:
         context = self._context

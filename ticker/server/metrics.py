@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from itertools import accumulate, islice
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ticker.bounds import METRICS_SAMPLE, METRICS_SAMPLE_INSTRUMENTS
 from ticker.core.traffic import Traffic
 from ticker.errors import DropCause
 from ticker.net.clocks import hub_time
+from ticker.net.memory import resident_bytes
 from ticker.net.queued_file import lines_lost
 from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
@@ -23,13 +22,9 @@ from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
 from ticker.server.usage_log import UsageLog
 
-_PAGE_BYTES = 4096
-
 
 class Metrics:
     """The metrics of one service."""
-
-    content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(
         self,
@@ -55,6 +50,10 @@ class Metrics:
         """Return all metrics in the text format."""
         return generate_latest(self._registry)
 
+    async def page(self) -> bytes:
+        """The same, for a service of one process."""
+        return self.text()
+
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics, for the registry."""
         yield _info()
@@ -72,7 +71,7 @@ class Metrics:
         yield CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
         )
-        memory = _resident_bytes()
+        memory = resident_bytes()
         if memory is not None:
             yield GaugeMetricFamily("ticker_resident_memory_bytes", "Resident memory of the process.", memory)
 
@@ -253,11 +252,3 @@ def _info() -> Metric:
     info = GaugeMetricFamily("ticker_build_info", "The version that runs.", labels=["version"])
     info.add_metric([metadata.version("ticker-push")], 1)
     return info
-
-
-def _resident_bytes() -> int | None:
-    """Resident memory (proc(5)); None where the system has no such file."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
-    except (OSError, ValueError, IndexError):
-        return None

@@ -17,7 +17,7 @@ from ticker.net.tls_stream import TlsStream
 from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST
-from ticker.server.listener import PatientListener
+from ticker.server.listener import ConnectionSource, PatientListener
 from ticker.server.operator_pages import METRICS_PATH, OperatorPages
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.metrics_listener")
@@ -39,9 +39,10 @@ class MetricsListener:
     def __repr__(self) -> str:
         return f"<MetricsListener: {self._connections} connections, {self._pages!r}>"
 
-    async def serve(self, listener: Listener) -> None:
+    async def serve(self, listener: ConnectionSource) -> None:
         """Serve connections until cancelled."""
-        _log.info("metrics are there", url=listener.page_url(METRICS_PATH))
+        if isinstance(listener, Listener):
+            _log.info("metrics are there", url=listener.page_url(METRICS_PATH))
         await trio.serve_listeners(self._handle, [PatientListener(listener, self._context.auth.connection_limits)])
 
     async def _handle(self, accepted: trio.SocketStream) -> None:

@@ -12,18 +12,18 @@ token, or an address that only this machine reaches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import h11
 import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ticker.door.auth import Auth
 from ticker.door.grants import ANYONE, Grant
 from ticker.errors import RefusalCause
 from ticker.net.http1 import Refusal, Response, path_of
 from ticker.server.feed_channel import FeedState
-from ticker.server.metrics import Metrics
 from ticker.server.query import check_keys, check_method, parse_query
 from ticker.server.readiness import Readiness
 
@@ -35,14 +35,22 @@ _UNCACHED = {"Cache-Control": "no-store"}
 class OperatorPages:
     """The pages for operators of one service; they have to be made when it starts."""
 
-    def __init__(self, auth: Auth, feed_states: Sequence[FeedState], readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        auth: Auth,
+        feed_states: Sequence[FeedState],
+        readiness: Readiness,
+        metrics: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        """`metrics` returns those of the whole service."""
         self._auth = auth
         self._feed_states = feed_states
         self._readiness = readiness
-        self._pages: Mapping[str, Callable[[], Response]] = {
-            "/healthz": lambda: Response(msgspec.json.encode({"status": "ok"}), headers=_UNCACHED),
+        self._metrics = metrics
+        self._pages: Mapping[str, Callable[[], Awaitable[Response]]] = {
+            "/healthz": _health_page,
             "/readyz": self._ready_page,
-            METRICS_PATH: lambda: Response(metrics.text(), metrics.content_type, headers=_UNCACHED),
+            METRICS_PATH: self._metrics_page,
         }
 
     def __repr__(self) -> str:
@@ -66,9 +74,12 @@ class OperatorPages:
         if path == METRICS_PATH and not metrics_open:
             _check_right(await self._auth.authorize(headers, address))
         check_keys(parse_query(request), set())
-        return page()
+        return await page()
 
-    def _ready_page(self) -> Response:
+    async def _metrics_page(self) -> Response:
+        return Response(await self._metrics(), CONTENT_TYPE_PLAIN_0_0_4, headers=_UNCACHED)
+
+    async def _ready_page(self) -> Response:
         """Return whether the service has data to serve, and the state of each feed."""
         missing = self._readiness.missing()
         feeds = {each.label: each.condition for each in self._feed_states}
@@ -77,6 +88,10 @@ class OperatorPages:
         status, text = HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(missing)
         body = {"code": status, "message": text, "status": "not ready", "feeds": feeds}
         return Response(msgspec.json.encode(body), status=status, headers={**_UNCACHED, "Retry-After": "1"})
+
+
+async def _health_page() -> Response:
+    return Response(msgspec.json.encode({"status": "ok"}), headers=_UNCACHED)
 
 
 def _check_right(grant: Grant) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -25,26 +26,23 @@ from ticker.bounds import (
 from ticker.config import Config
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
-from ticker.errors import ConfigError
 from ticker.net.addresses import Address
 from ticker.net.blocking import NameLookups
-from ticker.net.devcert import data_folder, development_certificate
 from ticker.net.http1 import STREAM_PATH
-from ticker.net.listeners import Listener, listen
 from ticker.net.records import RecordRate
-from ticker.net.tls import is_loopback
 from ticker.server.bar_history import BarHistory
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
-from ticker.server.exposure import check_addresses, is_local, metrics_address, needs_certificate, warn_if_anonymous
+from ticker.server.exposure import check_addresses, is_local, warn_if_anonymous
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
 from ticker.server.kept_state import KeptState, release_later
-from ticker.server.listener import Connections
+from ticker.server.listener import Connections, ConnectionSource
 from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
+from ticker.server.opening import open_certificate, open_listeners
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.process_metrics import ProcessMetrics
@@ -52,6 +50,7 @@ from ticker.server.publisher import Publisher
 from ticker.server.readiness import Readiness
 from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_line
 from ticker.server.usage_log import UsageLog
+from ticker.server.worker import Worker
 from ticker_feeds.loading import load_feed, without_secrets
 
 _WEB = Path(__file__).parents[1] / "web"
@@ -66,12 +65,13 @@ async def serve(
     hangups: AsyncIterator[object] | None = None,
     manager: ServiceManager = NO_MANAGER,
     *,
+    worker: Worker | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the service until `stop` is set and clients have their goodbye. The started value is the stream's URL.
 
     Certificates and keys are read anew when their files change, and whenever `hangups` yields. `manager` is told of the
-    service's state.
+    service's state. As a `worker`, it gets its connections from its supervisor, and has no URL of its own.
 
     Raises `ConfigError` for a configuration that cannot be used.
     """
@@ -82,11 +82,10 @@ async def serve(
     auth = Auth(config)
     if auth.keys is not None:
         await auth.keys.start()
-    certificate = _certificate(config) if needs_certificate(config) else None
+    certificate = open_certificate(config)
     usage = await _usage_log(config)
-    listeners, metrics_listeners = await _open_listeners(config, addresses)
     local = all(is_local(config, address) for address in addresses)
-    warn_if_anonymous(config, local=local)
+    entrances = await _entrances(config, addresses, worker, local=local)
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
     kept_state = KeptState(config)
     cache, held = kept_state.begin()
@@ -100,7 +99,8 @@ async def serve(
     feed_states = _feed_states(config.feeds)
     readiness = Readiness(feed_states, limits.ready_seconds, usage)
     metrics = Metrics(context, publisher, feed_states, history, ProcessMetrics(readiness, certificate, messages))
-    operator_pages = OperatorPages(auth, feed_states, readiness, metrics)
+    whole_metrics = metrics.page if worker is None else worker.attach(readiness, metrics)
+    operator_pages = OperatorPages(auth, feed_states, readiness, whole_metrics)
     metrics_open = not config.tokens.wanted and local
     pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=metrics_open)
     async with trio.open_nursery() as nursery:
@@ -113,17 +113,15 @@ async def serve(
         _start_reloading(nursery, certificate, auth, hangups or _NoHangups(), manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
-        for listener in metrics_listeners:
+        for listener in entrances.metrics:
             assert certificate is not None  # noqa: S101  # for the type checker
-            metrics_open = not config.tokens.wanted or is_loopback(listener.socket.getsockname()[0])
-            nursery.start_soon(
-                MetricsListener(operator_pages, certificate, context, metrics_open=metrics_open).serve, listener
-            )
+            apart = MetricsListener(operator_pages, certificate, context, metrics_open=entrances.metrics_open)
+            nursery.start_soon(apart.serve, listener)
         connections = Connections(certificate, context, pages)
         async with trio.open_nursery() as listening:
-            for listener in listeners:
+            for listener in entrances.clients:
                 await listening.start(connections.serve, listener, nursery)
-            task_status.started(listeners[0].url(config.path_prefix + STREAM_PATH))
+            task_status.started(entrances.url)
             nursery.start_soon(manager.keep_informed, messages, partial(status_line, context.connections, feed_states))
             await _until(stop, manager, config)
             listening.cancel_scope.cancel()
@@ -131,6 +129,23 @@ async def serve(
         await kept_state.save(cache)
         await _drain(context, config, history)
         nursery.cancel_scope.cancel()
+
+
+class _Entrances(NamedTuple):
+    """Where connections come from, and the URL of the stream, if it is this process that listens there."""
+
+    clients: Sequence[ConnectionSource]
+    metrics: Sequence[ConnectionSource]
+    metrics_open: bool
+    url: str
+
+
+async def _entrances(config: Config, addresses: Sequence[Address], worker: Worker | None, *, local: bool) -> _Entrances:
+    if worker is not None:
+        return _Entrances(worker.listeners, worker.metrics_listeners, worker.settings.metrics_open, "")
+    opened = await open_listeners(config, addresses)
+    warn_if_anonymous(config, local=local)
+    return _Entrances(*opened, opened.clients[0].url(config.path_prefix + STREAM_PATH))
 
 
 def _start_reloading(
@@ -212,21 +227,6 @@ def _unique(names: Sequence[str]) -> list[str]:
     return numbered
 
 
-async def _open_listeners(config: Config, addresses: Sequence[Address]) -> tuple[list[Listener], list[Listener]]:
-    """Open the listeners for clients, and those of `metrics_listen`, if any. Raises `ConfigError`."""
-    listeners: list[Listener] = []
-    try:
-        for address in addresses:
-            listeners += await listen(address)
-        if config.metrics_listen is None:
-            return listeners, []
-        return listeners, await listen(metrics_address(config.metrics_listen), "--metrics-listen")
-    except ConfigError:
-        for each in listeners:
-            await each.aclose()
-        raise
-
-
 class _NoHangups:
     """An iterator that never yields. (A generator would end when the wait for it is cancelled.)"""
 
@@ -235,18 +235,6 @@ class _NoHangups:
 
     async def __anext__(self) -> object:
         return await trio.sleep_forever()
-
-
-def _certificate(config: Config) -> Certificate:
-    """Return the configured certificate, or a development one for addresses of this machine."""
-    cert, key = config.tls.cert, config.tls.key
-    if cert is not None and key is not None:
-        return Certificate(Path(cert), Path(key))
-    if cert is not None or key is not None:
-        raise ConfigError("a certificate and its key go together: give both --tls-cert and --tls-key")
-    made = development_certificate(data_folder())
-    _log.info("using a development certificate; its authority is for clients on this machine", ca=str(made.authority))
-    return Certificate(made.cert, made.key)
 
 
 async def _send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> None:

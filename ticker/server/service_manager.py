@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from itertools import islice
 
 import structlog
@@ -34,6 +34,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.service
 
 class ServiceManager:
     """The manager of this process; without one, nothing is sent and nothing runs."""
+
+    watches_files = False
+    """It says when certificates and keys are to be read anew, so nobody else has to look."""
 
     def __init__(self, address: str | None = None, watchdog_seconds: float | None = None) -> None:
         """`address` is that of its socket; `watchdog_seconds` the time without a sign of life after which it acts."""
@@ -74,15 +77,23 @@ class ServiceManager:
 
         `messages` goes to the publisher.
         """
+
+        async def take_turn() -> None:
+            turn = MarkStale("", symbols=())  # of no instrument: it only asks for a turn of the publisher
+            await messages.send((_FEED, turn))
+            await turn.done.wait()
+
+        await self.keep_reporting(take_turn, status)
+
+    async def keep_reporting(self, take_turn: Callable[[], Awaitable[None]], status: Callable[[], str]) -> None:
+        """The same, with a sign of life whenever `take_turn` has returned."""
         if self._socket is None:
             return
         await self.ready()
         beat = ["WATCHDOG=1"] if self.watchdog_seconds else []
         period = min(STATUS_SECONDS, self.watchdog_seconds / _BEATS) if self.watchdog_seconds else STATUS_SECONDS
         while True:
-            turn = MarkStale("", symbols=())  # of no instrument: it only asks for a turn of the publisher
-            await messages.send((_FEED, turn))
-            await turn.done.wait()
+            await take_turn()
             news = status()
             changed = [f"STATUS={news}"] if news != self._status else []
             self._status = news

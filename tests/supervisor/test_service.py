@@ -1,0 +1,286 @@
+"""`ticker serve --workers N` as processes: what clients and operators see when parts die, are replaced, or stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.conftest import Peer, upgrade
+from tests.server.test_pages import ask
+from tests.supervisor.running import Supervised, arguments_of, ends, environment_of, supervised
+from tests.tokens import bearer, key_file, token
+from ticker.net.devcert import data_folder
+from ticker.protocol.messages import Reply
+from ticker.supervisor.channel import socket_pair
+
+pytestmark = pytest.mark.untraced
+
+
+async def watchers(service: Supervised, count: int) -> list[Peer]:
+    """So many clients that watch everything, connected at once."""
+    found: list[Peer] = []
+
+    async def connect() -> None:
+        found.append(await service.watcher())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(connect)
+    return found
+
+
+def both_serve(metrics: Mapping[tuple[str, str], float]) -> bool:
+    """Whether the workers 1 and 2 serve."""
+    return metrics["ticker_worker_up", "1"] == metrics["ticker_worker_up", "2"] == 1
+
+
+async def still_served(peers: list[Peer]) -> None:
+    """Each gets an answer, and so is connected."""
+    for peer in peers:
+        assert isinstance(await peer.answer("ping"), Reply)
+
+
+async def test_each_worker_gets_as_many_connections_and_the_death_of_one_is_noticed_by_its_own_alone(
+    tmp_path: Path,
+) -> None:
+    async with supervised(tmp_path, workers=3) as service:
+        await service.until(lambda metrics: sum(metrics["ticker_worker_up", str(n)] for n in (1, 2, 3)) == 3)
+        peers = await watchers(service, 30)
+        metrics = await service.metrics()
+        clients = [metrics["ticker_clients", str(number)] for number in (1, 2, 3)]
+        assert min(clients) >= 9, "each has as many, but for one that asked for metrics"
+        assert metrics["ticker_places_admitted", ""] == 30
+
+        os.kill(service.pids()["2"], signal.SIGKILL)
+        lost: list[Peer] = []
+
+        async def read(peer: Peer) -> None:
+            await ends(peer)
+            lost.append(peer)
+
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(read, peer)
+            while len(lost) < clients[1]:
+                await trio.sleep(0.05)
+            await service.until(lambda metrics: metrics["ticker_worker_up", "2"] == 1)
+            nursery.cancel_scope.cancel()
+        assert len(lost) == clients[1]
+        await watchers(service, len(lost))
+        metrics = await service.until(lambda metrics: metrics["ticker_places_admitted", ""] == 30)
+        assert all(9 <= metrics["ticker_clients", str(number)] <= 11 for number in (1, 2, 3)), "and who asks for these"
+        assert metrics["ticker_worker_restarts_total", "2"] == 1
+        assert "a worker has ended, and is replaced" in service.log.read_text()
+        assert "signal 9" in service.log.read_text()
+
+
+async def test_sigusr2_replaces_every_process_and_resets_nobody(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as service:
+        await service.until(lambda metrics: metrics["ticker_ready", "1"] + metrics["ticker_ready", "2"] == 2)
+        peers, before = await watchers(service, 100), service.pids()
+        goodbyes = Counter[bool]()
+
+        async def come_back(peer: Peer) -> None:
+            goodbyes[await ends(peer)] += 1
+            again = await service.watcher()
+            await still_served([again])
+
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(come_back, peer)
+            service.process.send_signal(signal.SIGUSR2)
+            await service.until_logged("all processes are replaced")
+        assert goodbyes == {True: 100}
+        after = service.pids()
+        assert after.keys() == before.keys()
+        assert not set(after.values()) & set(before.values())
+        metrics = await service.metrics()
+        assert metrics["ticker_rolls_total", ""] == 1
+        assert metrics["ticker_rolls_failed_total", ""] == 0
+        assert sum(metrics["ticker_worker_restarts_total", number] for number in ("1", "2")) == 0
+
+
+async def test_connections_that_arrive_while_workers_are_replaced_are_all_answered(tmp_path: Path) -> None:
+    """Those that the old worker was just given, too."""
+    async with supervised(tmp_path) as service:
+        answered = 0
+        over = trio.Event()
+
+        async def ask_again_and_again() -> None:
+            nonlocal answered
+            while not over.is_set():
+                assert (await ask(service, "/healthz")).status == 200
+                answered += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(ask_again_and_again)
+            service.process.send_signal(signal.SIGUSR2)
+            await service.until_logged("all processes are replaced")
+            over.set()
+        assert answered > 10
+
+
+async def answer(service: Supervised, more: str = "") -> bytes:
+    """The first line of the answer to a client that asks for a stream."""
+    peer = await service.dial()
+    await peer.send(upgrade(more=more))
+    return (await peer.head()).partition(b"\r\n")[0]
+
+
+async def test_the_limit_of_an_address_holds_for_all_workers_together(tmp_path: Path) -> None:
+    async with supervised(tmp_path, toml="[limits]\nmax_per_address = 20\n") as service:
+        await service.until(both_serve)
+        admitted = 0
+        while await answer(service) == b"HTTP/1.1 101 Switching Protocols":
+            admitted += 1
+        assert 10 < admitted <= 20, "those that have asked for pages may not have gone yet"
+        assert (await ask(service, "/healthz")).status == 200
+
+
+async def test_the_limit_of_a_subject_holds_for_all_workers_and_a_dead_one_has_no_places(tmp_path: Path) -> None:
+    toml = f'[tokens]\nkey = "{key_file(tmp_path)}"\n[limits]\nmax_per_subject = 3\n'
+    alice, operator = bearer(token(sub="alice")), bearer(token(sub="operator", metrics=True)).strip()
+    async with supervised(tmp_path, toml=toml) as service:
+        while (await ask(service, "/metrics", operator)).body.count(b"\nticker_ready{") < 2:
+            await trio.sleep(0.1)
+        peers = [await service.peer(more=alice) for _ in range(3)]
+        assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"
+        assert await answer(service, bearer(token(sub="bob"))) == b"HTTP/1.1 101 Switching Protocols"
+        for pid in service.pids().values():
+            os.kill(pid, signal.SIGKILL)
+        for peer in peers:
+            await ends(peer)
+        for _ in range(3):
+            await service.peer(more=alice)
+        assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"
+
+
+async def test_certificates_are_read_anew_by_all_workers_on_sighup(tmp_path: Path) -> None:
+    home = data_folder()
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes((home / "server.pem").read_bytes())
+    key.write_bytes((home / "server-key.pem").read_bytes())
+    async with supervised(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as service:
+        await service.until(both_serve)
+        service.process.send_signal(signal.SIGHUP)
+        await service.until_logged("reloaded", 2)
+        key.write_text("no key")  # noticed without a signal, and refused
+        await service.until_logged("not reloaded; what was in use stays", 2)
+        await service.watcher()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stop_says_goodbye_to_all_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
+    async with supervised(tmp_path) as service:
+        peers, pids = await watchers(service, 10), service.pids()
+        told: list[bool] = []
+
+        async def read(peer: Peer) -> None:
+            told.append(await ends(peer))
+
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(read, peer)
+            assert await service.stopped(number) == 0
+        assert told == [True] * 10
+        assert not any(map(arguments_of, pids.values()))
+        assert "Traceback" not in service.log.read_text()
+
+
+async def test_workers_say_goodbye_and_end_when_their_supervisor_dies(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as service:
+        (peer,), pids = await watchers(service, 1), service.pids()
+        service.process.kill()
+        assert await ends(peer)
+        while any(map(arguments_of, pids.values())):
+            await trio.sleep(0.05)
+        assert "the supervisor has gone" in service.log.read_text()
+
+
+async def test_a_worker_that_gets_a_signal_leaves_in_order_and_is_replaced(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as service:
+        await service.until(both_serve)
+        peers, before = await watchers(service, 4), service.pids()
+        os.kill(before["1"], signal.SIGTERM)
+        await service.until(
+            lambda metrics: metrics["ticker_worker_restarts_total", "1"] == 1 and metrics["ticker_worker_up", "1"] == 1
+        )
+        assert service.pids()["2"] == before["2"]
+        told = 0
+        for peer in peers:
+            with trio.move_on_after(1):
+                told += await ends(peer)
+        assert told == 2
+
+
+async def test_one_address_for_metrics_has_those_of_all_processes(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    path = f"{tmp_path}/t.sock"
+    toml = f'[tokens]\nkey = "{key_file(tmp_path)}"\n'
+    more = ["--metrics-listen", f"127.0.0.1:{port}", "--listen", f"http://unix:{path}"]
+    async with supervised(tmp_path, *more, toml=toml) as service:
+        apart = Supervised(f"wss://127.0.0.1:{port}/v1/stream", service.process, service.log)
+        apart.peers = service.peers
+        metrics = await apart.until(lambda found: found["ticker_worker_up", "1"] + found["ticker_worker_up", "2"] == 2)
+        assert {worker for _, worker in metrics if worker} == {"1", "2", "supervisor"}
+        plain = await service.dial_plain(path)
+        await plain.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await plain.head()).startswith(b"HTTP/1.1 200 ")
+        samples = [(name, tuple(sorted(labels.items()))) for name, labels, _ in await apart.samples()]
+        assert len(samples) == len(set(samples)), "no sample is there twice"
+
+
+async def test_settings_that_only_the_workers_can_judge_end_the_service_with_one_line(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError) as caught:
+        async with supervised(tmp_path, feed="simulated?nonsense=1"):
+            pass
+    assert "ticker: feed 'simulated?nonsense=1'" in str(caught.value)
+    assert str(caught.value).count("nonsense") <= 2
+
+
+async def test_a_service_manager_hears_from_the_supervisor_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        await manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "600000")
+
+        async def until(start: str) -> str:
+            while not (text := (await manager.recv(4096)).decode()).startswith(start):
+                pass
+            return text
+
+        async with supervised(tmp_path) as service:
+            assert (await manager.recv(4096)) == b"READY=1"
+            text = await until("WATCHDOG=1\nSTATUS=")
+            assert " of 2 workers ready" in text
+            service.process.send_signal(signal.SIGHUP)
+            await until("RELOADING=1")
+            await until("READY=1")
+            service.process.send_signal(signal.SIGTERM)
+            await until("STOPPING=1")
+
+
+async def test_settings_are_seen_in_no_list_of_processes(tmp_path: Path) -> None:
+    feed = "tests.feeds_for_tests:Keyed?api_key=do-not-show"
+    async with supervised(tmp_path, feed=feed) as service:
+        for pid in service.pids().values():
+            assert b"do-not-show" not in arguments_of(pid)
+            assert b"do-not-show" not in environment_of(pid)
+
+
+def test_the_pair_of_sockets_is_for_this_process_alone() -> None:
+    one, two = socket_pair()
+    with one, two:
+        assert not one.get_inheritable()
+        assert not two.get_inheritable()

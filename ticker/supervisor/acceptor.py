@@ -1,0 +1,90 @@
+"""Accepting connections, and handing each to the worker that has the fewest."""
+
+from __future__ import annotations
+
+import errno
+import math
+import socket
+
+import structlog
+import trio
+
+from ticker.bounds import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS, HAND_OVER_RETRY_SECONDS, HAND_OVER_SECONDS
+from ticker.door.proxies import UNIX
+from ticker.net.listeners import Listener
+from ticker.supervisor.child import Child
+from ticker.supervisor.messages import Kind
+from ticker.supervisor.places import Places
+from ticker.supervisor.pool import Pool
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+"""Errors of a system that has nothing left for a connection (accept(2))."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.supervisor.acceptor")
+
+
+class Acceptor:
+    """Accepts the connections of the whole service."""
+
+    def __init__(self, pool: Pool, places: Places) -> None:
+        self._pool = pool
+        self._places = places
+        self._logged_at = -math.inf
+        self.not_handed_over = 0
+        """Connections that no worker took in time."""
+
+    def __repr__(self) -> str:
+        return f"<Acceptor: {self._places!r}>"
+
+    async def accept(self, listener: Listener, kind: Kind) -> None:
+        """Accept connections, and hand them over one by one, until cancelled. Further ones wait in the kernel."""
+        while True:
+            try:
+                sock, _ = await listener.socket.accept()
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._places.limits.accept_failures += 1
+                    self._complain("no connection can be accepted now; new clients wait", cause=error.strerror)
+                    await trio.sleep(ACCEPT_RETRY_SECONDS)
+                continue  # others are of this one connection (accept(2))
+            with sock:
+                await self._place(sock, kind)
+
+    async def _place(self, sock: trio.socket.SocketType, kind: Kind) -> None:
+        if kind == "metrics":  # its connections stand in none of the limits
+            await self._hand_over(0, sock, kind)
+            return
+        try:
+            address = UNIX if sock.family == socket.AF_UNIX else sock.getpeername()[0]
+        except OSError:  # it has gone already
+            return
+        number = self._places.open(address)
+        if number is None:
+            return
+        child = None
+        try:
+            child = await self._hand_over(number, sock, kind)
+        finally:
+            if child is None:
+                self._places.close(number)
+
+    async def _hand_over(self, number: int, sock: trio.socket.SocketType, kind: Kind) -> Child | None:
+        """Return the worker that has it; None if none could take it."""
+        deadline = trio.current_time() + HAND_OVER_SECONDS
+        while True:
+            for child in sorted(self._pool.workers, key=lambda each: len(each.connections)):
+                if child.give(kind, number, sock.fileno()):
+                    if number:
+                        child.connections.add(number)
+                    return child
+            if trio.current_time() > deadline:
+                self.not_handed_over += 1
+                self._complain("a connection was closed: no worker took it", workers=len(self._pool.children))
+                return None
+            await trio.sleep(HAND_OVER_RETRY_SECONDS)
+
+    def _complain(self, text: str, **more: object) -> None:
+        now = trio.current_time()
+        if now - self._logged_at >= EXHAUSTION_LOG_SECONDS:
+            self._logged_at = now
+            _log.error(text, connections=self._places.limits.open, **more)

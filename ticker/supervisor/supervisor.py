@@ -1,0 +1,214 @@
+"""`supervise`: the addresses, the processes, and all that is asked of the service as a whole, from start to stop.
+
+accept, hand over          `acceptor`, to the workers of `pool`
+start, replace, roll, end  `pool`, each process a `child`
+places, metrics            `places`, `supervisor_metrics`, for the workers that ask over their `channel`
+files of certificates and keys are watched here, and read anew by the workers
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+import trio
+
+from ticker.bounds import (
+    CERT_POLL_SECONDS,
+    CLOSE_SECONDS,
+    HISTORY_FINISH_SECONDS,
+    LEAVE_EXTRA_SECONDS,
+    LEAVE_SECONDS,
+    OUTPUT_FINISH_SECONDS,
+    RELOAD_SECONDS,
+    STATE_WRITE_SECONDS,
+    USAGE_FINISH_SECONDS,
+)
+from ticker.config import Config
+from ticker.net.file_stamps import read_stamp, stamp_of
+from ticker.net.listeners import Listener, Opened
+from ticker.supervisor.acceptor import Acceptor
+from ticker.supervisor.child import Child
+from ticker.supervisor.messages import (
+    Admit,
+    Admitted,
+    FromChild,
+    Gone,
+    Kind,
+    Page,
+    PageWanted,
+    Reload,
+    Settings,
+    Text,
+)
+from ticker.supervisor.places import Places
+from ticker.supervisor.pool import Pool, Slot
+from ticker.supervisor.supervisor_metrics import SupervisorMetrics
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.supervisor.supervisor")
+
+
+class Manager(Protocol):
+    """The manager of this process, such as systemd."""
+
+    async def reloading(self) -> None:
+        """Say that files are read anew."""
+
+    async def ready(self) -> None:
+        """Say that they were."""
+
+    async def stopping(self, seconds: float) -> None:
+        """Say that the service ends within so many seconds."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is asked of the running service, by signals."""
+
+    stop: trio.Event
+    reloads: AsyncIterator[object]
+    rolls: AsyncIterator[object]
+
+
+class Supervisor:
+    """The service as a whole."""
+
+    def __init__(self, config: Config, workers: int, opened: Opened) -> None:
+        """Raises `ConfigError`."""
+        self._config = config
+        self._metrics_open = opened.metrics_open
+        self.places = Places(config)
+        self._listeners = _by_kind(opened)
+        kinds = tuple(dict.fromkeys(kind for _, kind in self._listeners))
+        slots = [Slot(str(number), kinds) for number in range(1, workers + 1)]
+        self.pool = Pool(slots, self._settings, self._handle, self._over, end_seconds(config))
+        self._acceptor = Acceptor(self.pool, self.places)
+        self._metrics = SupervisorMetrics(self.pool, self.places, self._acceptor)
+        self._page_wanted: set[Child] = set()
+        self._page_asked = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Supervisor of {self.pool!r}>"
+
+    async def run(
+        self,
+        requests: Requests,
+        manager: Manager,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run the service until it is asked to stop, and all have left. Started when a worker serves."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.pool.run)
+            nursery.start_soon(self._answer_pages)
+            async with trio.open_nursery() as listening:
+                for listener, kind in self._listeners:
+                    listening.start_soon(self._acceptor.accept, listener, kind)
+                listening.start_soon(self._reload_on_request, requests.reloads, manager)
+                listening.start_soon(self._reload_on_change)
+                listening.start_soon(self._roll_on_request, requests.rolls)
+                listening.start_soon(self._start, task_status)
+                await requests.stop.wait()
+                await manager.stopping(2 * end_seconds(self._config))
+                listening.cancel_scope.cancel()
+            for listener, _ in self._listeners:
+                await listener.aclose()
+            _log.info("stopping", workers=len(self.pool.children), clients=self.places.limits.admitted)
+            await self.pool.stop()
+            _log.info("stopped")
+            nursery.cancel_scope.cancel()
+
+    def status(self) -> str:
+        """Return the state of the service in a line."""
+        slots = self.pool.slots
+        ready = sum(slot.child is not None and slot.child.ready for slot in slots)
+        return f"{self.places.limits.admitted} clients; {ready} of {len(slots)} workers ready"
+
+    async def _start(self, task_status: trio.TaskStatus[None]) -> None:
+        await self.pool.serving.wait()
+        task_status.started()
+
+    def _settings(self, slot: Slot, connections: Mapping[Kind, int]) -> Settings:
+        return Settings(self._config, slot.name, "worker", None, dict(connections), self._metrics_open)
+
+    def _handle(self, child: Child, message: FromChild) -> None:
+        match message:
+            case Admit():
+                cause = self.places.admit(message.number, message.address, message.subject)
+                child.post(Admitted(message.number, cause))
+            case Gone():
+                child.connections.discard(message.number)
+                self.places.close(message.number)
+            case Text():
+                self._metrics.take(message)
+            case PageWanted():
+                self._page_wanted.add(child)
+                self._page_asked.set()
+            case _:
+                pass
+
+    def _over(self, child: Child) -> None:
+        """Free what a process had that has ended."""
+        for number in child.connections:
+            self.places.close(number)
+        child.connections.clear()
+        self._page_wanted.discard(child)
+        self._metrics.forget(child)
+
+    async def _answer_pages(self) -> None:
+        """Collect the page of metrics for all workers that ask for it meanwhile."""
+        while True:
+            await self._page_asked.wait()
+            self._page_asked = trio.Event()
+            asking, self._page_wanted = self._page_wanted, set()
+            page = Page(await self._metrics.page())
+            for child in asking:
+                child.post(page)
+
+    async def _reload_on_request(self, reloads: AsyncIterator[object], manager: Manager) -> None:
+        async for _ in reloads:
+            await manager.reloading()
+            with trio.move_on_after(RELOAD_SECONDS):
+                await self._reload()
+            await manager.ready()
+
+    async def _reload_on_change(self) -> None:
+        config = self._config
+        tokens = config.tokens
+        named = (config.tls.cert, config.tls.key, tokens.key, tokens.jwks, tokens.secret)
+        files = [Path(name) for name in named if name is not None and not name.startswith(("http:", "https:"))]
+        stamp = read_stamp(files)
+        while files:
+            await trio.sleep(CERT_POLL_SECONDS)
+            last, stamp = stamp, await stamp_of(files)
+            if stamp != last:
+                await self._reload()
+
+    async def _reload(self) -> None:
+        """Have all processes read certificates and keys anew, and wait until they have."""
+        async with trio.open_nursery() as nursery:
+            for child in self.pool.children:
+                if child.served:
+                    child.reloaded = trio.Event()
+                    child.post(Reload())
+                    nursery.start_soon(child.reloaded.wait)
+
+    async def _roll_on_request(self, rolls: AsyncIterator[object]) -> None:
+        async for _ in rolls:
+            _log.info("all processes are to be replaced, one after the other")
+            await self.pool.roll()
+
+
+def end_seconds(config: Config) -> float:
+    """Return the time that a process has to end."""
+    files = HISTORY_FINISH_SECONDS + USAGE_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
+    return STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + files + LEAVE_SECONDS + LEAVE_EXTRA_SECONDS
+
+
+def _by_kind(opened: Opened) -> list[tuple[Listener, Kind]]:
+    """Return each listener with the kind of its connections."""
+    clients: list[tuple[Listener, Kind]] = [(each, "plain" if each.plain else "tls") for each in opened.clients]
+    return [*clients, *((each, "metrics") for each in opened.metrics)]
