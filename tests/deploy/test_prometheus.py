@@ -16,8 +16,10 @@ from tests.conftest import serving
 from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
 from tests.support import update
-from ticker.config import Usage
+from ticker.config import Config, Usage
 from ticker.market import Instrument
+from ticker.net.listeners import Opened
+from ticker.supervisor.supervisor import Supervisor
 
 pytestmark = pytest.mark.untraced
 
@@ -50,11 +52,18 @@ def expressions() -> list[str]:
 async def series(folder: Path) -> dict[str, set[str]]:
     """The names of the series in /metrics of a service with everything on, by the metric that each belongs to."""
     async with serving(Instrument("A"), update("A", last=1), usage=Usage(str(folder / "usage"))) as service:
-        text = (await ask(service, "/metrics")).body.decode()
+        texts = [(await ask(service, "/metrics")).body.decode(), await _supervisors_own()]
     return {
         family.name: {family.name + suffix for suffix in _SERIES[family.type]}
+        for text in texts
         for family in text_string_to_metric_families(text)
     }
+
+
+async def _supervisors_own() -> str:
+    """What a service with several workers has besides."""
+    supervisor = Supervisor(Config(), 2, Opened([], [], metrics_open=False))
+    return (await supervisor.metrics.page()).decode()
 
 
 async def test_every_metric_of_the_rules_and_of_the_dashboard_exists(tmp_path: Path) -> None:

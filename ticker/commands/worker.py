@@ -56,7 +56,7 @@ command = on_running_clock(worker)
 def _connection(descriptor: int) -> Channel[ToChild]:
     try:
         return Channel(socket.socket(fileno=descriptor), TO_CHILD)
-    except OSError:
+    except (OSError, ValueError):
         raise ConfigError("`ticker worker` is started by `ticker serve --workers N`, not by hand") from None
 
 

@@ -28,6 +28,9 @@ from ticker.supervisor.messages import (
     Unusable,
 )
 
+_CHECK_SECONDS = 1.0
+"""Time between two looks at whether it lives."""
+
 _ABORT_SECONDS = 5.0
 """Time for a process that is aborted to write where it was; then it is killed."""
 
@@ -184,7 +187,7 @@ class Child:
     async def _watch(self, process: trio.Process, channel: Channel[FromChild]) -> None:
         """End a process that does not start, gives no sign of life, or does not take its messages."""
         while True:
-            await trio.sleep(1)
+            await trio.sleep(_CHECK_SECONDS)
             silent = trio.current_time() - self.beat_at
             if channel.broken:
                 _log.error("a worker does not read what it is told; it is killed", worker=self.name, pid=process.pid)

@@ -97,10 +97,11 @@ class Pool:
         """Replace all processes by new ones, one after the other; the workers first."""
         self.rolls += 1
         for slot in sorted(self.slots, key=lambda slot: not slot.kinds):
-            if not await self._roll(slot):
+            failure = await self._roll(slot)
+            if failure is not None:
                 self.rolls_failed += 1
                 text = "the new process did not become ready; the one before stays, and further ones too"
-                _log.error(text, worker=slot.name)
+                _log.error(text, worker=slot.name, cause=failure)
                 return
         _log.info("all processes are replaced")
 
@@ -174,7 +175,8 @@ class Pool:
             if slot.child is child and not self._stopping:
                 slot.child = self._start(slot)
 
-    async def _roll(self, slot: Slot) -> bool:
+    async def _roll(self, slot: Slot) -> str | None:
+        """Replace a process; return why not, if so."""
         new = self._start(slot)
         await new.serving.wait()
         before = slot.child
@@ -183,13 +185,13 @@ class Pool:
                 await new.became_ready.wait()
             if not new.ready:
                 await self.end(new)
-        if not new.served or new.ended.is_set() or self._stopping:
-            return False
+        if new.ended.is_set() or self._stopping:
+            return new.unusable or _exit_text(new.exit_code)
         before, slot.child = slot.child, new
         _log.info("a worker is replaced", worker=slot.name, pid=new.pid, before=before and before.pid)
         if before is not None and not before.ended.is_set():
             await self.end(before)
-        return True
+        return None
 
 
 def _backoff(short_lives: int) -> float:

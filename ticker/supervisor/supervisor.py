@@ -27,6 +27,7 @@ from ticker.bounds import (
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
 )
+from ticker.bus.log import Log
 from ticker.config import Config
 from ticker.net.file_stamps import read_stamp, stamp_of
 from ticker.net.listeners import Listener, Opened
@@ -86,7 +87,8 @@ class Supervisor:
         slots = [Slot(str(number), kinds) for number in range(1, workers + 1)]
         self.pool = Pool(slots, self._settings, self._handle, self._over, end_seconds(config))
         self._acceptor = Acceptor(self.pool, self.places)
-        self._metrics = SupervisorMetrics(self.pool, self.places, self._acceptor)
+        self._log = Log()
+        self.metrics = SupervisorMetrics(self.pool, self.places, self._acceptor, self._log)
         self._page_wanted: set[Child] = set()
         self._page_asked = trio.Event()
 
@@ -101,25 +103,36 @@ class Supervisor:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Run the service until it is asked to stop, and all have left. Started when a worker serves."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.pool.run)
+                nursery.start_soon(self._answer_pages)
+                await self._serve(requests, manager, task_status)
+                _log.info("stopping", workers=len(self.pool.children), clients=self.places.limits.admitted)
+                await self.pool.stop()
+                _log.info("stopped")
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._close()
+
+    async def _serve(self, requests: Requests, manager: Manager, task_status: trio.TaskStatus[None]) -> None:
+        """Accept connections, and do what is asked, until the service is to stop; then accept no more."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.pool.run)
-            nursery.start_soon(self._answer_pages)
-            async with trio.open_nursery() as listening:
-                for listener, kind in self._listeners:
-                    listening.start_soon(self._acceptor.accept, listener, kind)
-                listening.start_soon(self._reload_on_request, requests.reloads, manager)
-                listening.start_soon(self._reload_on_change)
-                listening.start_soon(self._roll_on_request, requests.rolls)
-                listening.start_soon(self._start, task_status)
-                await requests.stop.wait()
-                await manager.stopping(2 * end_seconds(self._config))
-                listening.cancel_scope.cancel()
+            for listener, kind in self._listeners:
+                nursery.start_soon(self._acceptor.accept, listener, kind)
+            nursery.start_soon(self._reload_on_request, requests.reloads, manager)
+            nursery.start_soon(self._reload_on_change)
+            nursery.start_soon(self._roll_on_request, requests.rolls)
+            nursery.start_soon(self._start, task_status)
+            await requests.stop.wait()
+            await manager.stopping(2 * end_seconds(self._config))
+            nursery.cancel_scope.cancel()
+        await self._close()
+
+    async def _close(self) -> None:
+        with trio.CancelScope(shield=True):
             for listener, _ in self._listeners:
                 await listener.aclose()
-            _log.info("stopping", workers=len(self.pool.children), clients=self.places.limits.admitted)
-            await self.pool.stop()
-            _log.info("stopped")
-            nursery.cancel_scope.cancel()
 
     def status(self) -> str:
         """Return the state of the service in a line."""
@@ -143,7 +156,7 @@ class Supervisor:
                 child.connections.discard(message.number)
                 self.places.close(message.number)
             case Text():
-                self._metrics.take(message)
+                self.metrics.take(message)
             case PageWanted():
                 self._page_wanted.add(child)
                 self._page_asked.set()
@@ -156,7 +169,7 @@ class Supervisor:
             self.places.close(number)
         child.connections.clear()
         self._page_wanted.discard(child)
-        self._metrics.forget(child)
+        self.metrics.forget(child)
 
     async def _answer_pages(self) -> None:
         """Collect the page of metrics for all workers that ask for it meanwhile."""
@@ -164,7 +177,7 @@ class Supervisor:
             await self._page_asked.wait()
             self._page_asked = trio.Event()
             asking, self._page_wanted = self._page_wanted, set()
-            page = Page(await self._metrics.page())
+            page = Page(await self.metrics.page())
             for child in asking:
                 child.post(page)
 

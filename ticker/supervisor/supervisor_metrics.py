@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from ticker.bounds import WORKER_METRICS_SECONDS
+from ticker.bus.log import Log
 from ticker.net.memory import resident_bytes
 from ticker.net.queued_file import lines_lost
 from ticker.supervisor.acceptor import Acceptor
@@ -27,8 +28,10 @@ _SELF = "supervisor"
 class SupervisorMetrics:
     """Collects the metrics of all processes; who asks meanwhile gets the same page."""
 
-    def __init__(self, pool: Pool, places: Places, acceptor: Acceptor) -> None:
+    def __init__(self, pool: Pool, places: Places, acceptor: Acceptor, log: Log) -> None:
+        """`log` is the one between the processes."""
         self._pool = pool
+        self._log = log
         self._places = places
         self._acceptor = acceptor
         self._requests = count(1)
@@ -79,6 +82,7 @@ class SupervisorMetrics:
         yield info
         yield from self._processes()
         yield from self._connections()
+        yield from _log_metrics(self._log)
         lost = CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", labels=["worker"]
         )
@@ -142,3 +146,18 @@ class SupervisorMetrics:
     def describe(self) -> Iterable[Metric]:
         """Return nothing: the names above are known to be unique."""
         return ()
+
+
+def _log_metrics(log: Log) -> Iterator[Metric]:
+    yield GaugeMetricFamily("ticker_bus_log_entries", "Entries in the log between the processes.", log.entries)
+    yield GaugeMetricFamily("ticker_bus_log_bytes", "Their bytes.", log.bytes)
+    yield CounterMetricFamily("ticker_bus_log_appended", "Entries and beats that were appended to it.", log.appended)
+    yield CounterMetricFamily("ticker_bus_log_refused", "Those that came too late, after another's.", log.refused)
+    yield CounterMetricFamily(
+        "ticker_bus_log_dropped", "Entries that were dropped before a keyframe stood for them.", log.dropped
+    )
+    yield GaugeMetricFamily("ticker_bus_log_connections", "Connections to the log.", log.connections)
+    failed = CounterMetricFamily("ticker_bus_log_connections_failed", "Those refused or ended.", labels=["cause"])
+    failed.add_metric(["refused"], log.refused_connections)
+    failed.add_metric(["failed"], log.failed_connections)
+    yield failed
