@@ -36,15 +36,21 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(params=["local", "redis", "valkey"])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+def shared(request: pytest.FixtureRequest) -> Server | None:
+    """The server of the engine, None for the engine of one machine."""
+    return None if request.param == "local" else request.getfixturevalue(f"shared_{request.param}")
+
+
+@pytest.fixture
+async def engine(shared: Server | None, tmp_path: Path) -> AsyncIterator[Engine]:
+    """An engine without anything in it."""
     with trio.fail_after(120):
-        if request.param == "local":
+        if shared is None:
             async with local_engine(tmp_path) as engine:
                 yield engine
         else:
-            server: Server = request.getfixturevalue(f"shared_{request.param}")
-            await server.ready()
-            yield server.engine(options=f"?name=test{next(_names)}")
+            await shared.ready()
+            yield shared.engine(options=f"?name=test{next(_names)}")
 
 
 @pytest.fixture

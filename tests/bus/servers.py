@@ -25,12 +25,16 @@ def free_port() -> int:
 class Server:
     """A server; it can be stopped, killed and started again."""
 
-    def __init__(self, folder: Path, *settings: str, program: Program = REDIS, tls: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *settings: str, program: Program = REDIS, tls: bool = False, config: Path | None = None
+    ) -> None:
         self.port = free_port()
         self.log = folder / f"{self.port}.log"
+        self.secure = tls
         self._folder = folder
         ports = ["--port", "0", "--tls-port"] if tls else ["--port"]
-        self._command = [require(program), *ports, str(self.port), "--bind", "127.0.0.1", *settings]
+        file = [str(config)] if config is not None else ["--save", ""]
+        self._command = [require(program), *file, *ports, str(self.port), "--bind", "127.0.0.1", *settings]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -42,9 +46,7 @@ class Server:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._command, "--save", "", "--dir", str(self._folder)], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*self._command, "--dir", str(self._folder)], stdout=log, stderr=log)
         self.log.touch()
 
     async def ready(self) -> None:
@@ -79,7 +81,7 @@ class Server:
 
     def engine(self, user: str = "", options: str = "") -> Engine:
         """The engine; `user` is `USER:PASSWORD@`, `options` what stands behind the port."""
-        return engine_for(f"redis://{user}{self.address}{options}")
+        return engine_for(f"{'rediss' if self.secure else 'redis'}://{user}{self.address}{options}")
 
 
 @contextlib.contextmanager

@@ -227,6 +227,8 @@ async def test_a_keyframe_behind_the_latest_or_without_a_part_is_refused(engine:
         await connection.put_part(6, 2, b"c")
         with pytest.raises(Refused):
             await connection.finish_keyframe(Keyframe(6, 3))
+        with pytest.raises(Refused):
+            await connection.finish_keyframe(Keyframe(7, 0))
         assert await connection.keyframe() == Keyframe(5, 1)
 
 

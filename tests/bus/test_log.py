@@ -75,13 +75,22 @@ async def test_a_read_waits_no_longer_than_its_limit(autojump_clock: MockClock) 
 
 
 async def test_a_keyframe_beyond_its_limit_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyframes, "MAX_BUS_KEYFRAME_BYTES", 100)
+    monkeypatch.setattr(keyframes, "MAX_BUS_KEYFRAME_BYTES", 1000)
     own = Log()
-    own.keyframes.put_part(1, 0, bytes(60))
-    with pytest.raises(Unavailable, match=r"after cut 1 has more than 100 bytes: lower tables\.max_instruments"):
-        own.keyframes.put_part(1, 1, bytes(41))
-    own.keyframes.put_part(1, 0, bytes(60))  # in the place of the one before
-    own.keyframes.put_part(1, 1, bytes(40))
+    own.keyframes.put_part(1, 0, bytes(500))
+    with pytest.raises(Unavailable, match=r"after cut 1 has more than 1000 bytes: lower tables\.max_instruments"):
+        own.keyframes.put_part(1, 1, bytes(401))
+    own.keyframes.put_part(1, 0, bytes(500))  # in the place of the one before
+    own.keyframes.put_part(1, 1, bytes(400))
+
+
+def test_parts_of_keyframes_before_the_latest_are_dropped() -> None:
+    own = Log()
+    own.keyframes.put_part(5, 0, b"")
+    for cut in range(5):
+        own.keyframes.put_part(cut, 0, b"")
+        assert own.keyframes.part(cut, 0) is None
+    assert repr(own.keyframes) == "<Keyframes after cuts [], 1 unfinished>"
 
 
 def test_their_texts_say_what_they_have() -> None:

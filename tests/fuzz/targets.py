@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import Target, configs, heads, requests, server_messages
+from tests.fuzz import Target, bus_frames, configs, heads, requests, server_messages
 
 TARGETS: Mapping[str, Target] = {
     "requests": requests.TARGET,
     "server-messages": server_messages.TARGET,
     "heads": heads.TARGET,
     "configs": configs.TARGET,
+    "bus-frames": bus_frames.TARGET,
 }

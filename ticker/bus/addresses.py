@@ -58,6 +58,11 @@ class RedisAddress:
         return f"{self.scheme}://{hosts}{service}/{self.db}"
 
     @property
+    def prefix(self) -> str:
+        """The beginning of all keys."""
+        return f"ticker:{self.name}:"
+
+    @property
     def tls(self) -> bool:
         """Whether connections are over TLS."""
         return self.scheme.startswith("rediss")

@@ -52,6 +52,7 @@ class Keyframe(NamedTuple):
     cut: int
     """The cut after which it was begun: with it and the entries after this cut a follower has everything."""
     parts: int
+    """How many, one at least."""
 
 
 class Connection(Protocol):
@@ -79,7 +80,10 @@ class Connection(Protocol):
         ...
 
     async def put_part(self, cut: int, number: int, data: bytes) -> None:
-        """Write a part, counted from 0, of the keyframe that was begun after this cut."""
+        """Write a part, counted from 0, of the keyframe that was begun after this cut.
+
+        It may be dropped where a later keyframe was begun; the keyframe is then refused when it is finished.
+        """
         ...
 
     async def finish_keyframe(self, keyframe: Keyframe) -> None:

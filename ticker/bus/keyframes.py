@@ -7,6 +7,9 @@ from ticker.bus.engine import Keyframe, Refused, Unavailable
 
 _REMEDY = "lower tables.max_instruments, or the numbers of trades and bars in tables"
 
+_PER_PART = 100
+"""About the bytes that a part takes besides its own."""
+
 
 def check_size(data: bytes) -> None:
     """Raise `Unavailable` for data that no engine takes."""
@@ -28,15 +31,16 @@ class Keyframes:
         return f"<Keyframes after cuts {list(self._finished)}, {len(self._parts) - len(self._finished)} unfinished>"
 
     def put_part(self, cut: int, number: int, data: bytes) -> None:
-        """Keep a part. The first one of a keyframe drops those that were begun earlier and are not finished.
+        """Keep a part. A keyframe that is begun drops earlier ones that are not finished, and their further parts.
 
         Raises `Unavailable` for a part or a keyframe that is too large.
         """
         check_size(data)
-        if number == 0:
-            self._drop({each for each in self._parts if each < cut and each not in self._finished})
+        if cut < max(self._parts, default=0):
+            return
+        self._drop({each for each in self._parts if each < cut and each not in self._finished})
         parts = self._parts.setdefault(cut, {})
-        others = sum(len(part) for each, part in parts.items() if each != number)
+        others = sum(len(part) + _PER_PART for each, part in parts.items() if each != number)
         if others + len(data) > MAX_BUS_KEYFRAME_BYTES:
             raise Unavailable(f"the keyframe after cut {cut} has more than {MAX_BUS_KEYFRAME_BYTES} bytes: {_REMEDY}")
         parts[number] = data
@@ -47,7 +51,7 @@ class Keyframes:
         if before and before[-1] > keyframe.cut:
             raise Refused(f"there is a later keyframe, after cut {before[-1]}")
         parts = self._parts.get(keyframe.cut, {})
-        if not all(number in parts for number in range(keyframe.parts)):
+        if keyframe.parts < 1 or not all(number in parts for number in range(keyframe.parts)):
             raise Refused(f"the keyframe after cut {keyframe.cut} is without some of its {keyframe.parts} parts")
         self._finished[keyframe.cut] = keyframe.parts
         earlier = before[-1] if before else 0

@@ -81,7 +81,7 @@ class Log:
 
     async def read(self, after: Position, seconds: float) -> list[Entry]:
         """Return the next entries after a position; wait so long if there are none, `BUS_READ_SECONDS` at most."""
-        with trio.move_on_after(min(max(seconds, 0.0), BUS_READ_SECONDS)):
+        with trio.move_on_after(min(seconds, BUS_READ_SECONDS) if seconds > 0 else 0):
             while self.last <= after:
                 await self._readers.park()
         first = bisect_right(self._entries, after, key=_position)

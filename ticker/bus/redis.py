@@ -87,7 +87,7 @@ class RedisConnection:
     def __init__(self, link: Link, address: RedisAddress, run: str) -> None:
         self._link = link
         self._name = address.text
-        self._prefix = f"ticker:{address.name}:"
+        self._prefix = address.prefix
         self._log = f"{self._prefix}log".encode()
         self._keyframes = f"{self._prefix}keyframes".encode()
         self._run = run
@@ -122,7 +122,7 @@ class RedisConnection:
         except ResponseError as error:
             if str(error).lower() == "no such key":
                 return Position(0)
-            raise self._link.failure(error) from None
+            raise self._link.fail(error) from None
         info = answer if isinstance(answer, dict) else {}
         if (last := info.get(b"last-entry")) is not None:
             self._entry(last)
@@ -139,7 +139,7 @@ class RedisConnection:
             )
         except ResponseError as error:
             if not str(error).startswith(_NOT_BEHIND):
-                raise self._link.failure(error) from None
+                raise self._link.fail(error) from None
             last = await self.last()  # raises if another program wrote there
             raise Refused(f"{self._name}: {position} is not behind {last}") from None
         if answer is None:
@@ -175,7 +175,7 @@ class RedisConnection:
         """Make this keyframe the latest, and trim the log to the one before. Raises `Refused`."""
         there = await self._link.command(b"HKEYS", self._part_key(keyframe.cut))
         written = set(there) if isinstance(there, list) else set()
-        if not written.issuperset(b"%d" % number for number in range(keyframe.parts)):
+        if keyframe.parts < 1 or not written.issuperset(b"%d" % number for number in range(keyframe.parts)):
             raise Refused(f"{self._name}: the keyframe after cut {keyframe.cut} is without some of its parts")
         listed = await self._listed()
         others = sorted(cut for cut, parts in listed.items() if parts and cut != keyframe.cut)

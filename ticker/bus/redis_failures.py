@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import ssl
 
+import anyio
 from coredis import exceptions
 
+from ticker.bus.addresses import RedisAddress
 from ticker.net.failures import cause_of
 from ticker.texts import excerpt
 
@@ -40,6 +42,14 @@ _BY_BEGINNING = {
     "DB index is out of range": "it has fewer databases: give another number at the end of the address",
 }
 
+_CLOSED = (
+    ConnectionResetError,
+    BrokenPipeError,
+    anyio.EndOfStream,
+    anyio.ClosedResourceError,
+    exceptions.ConnectionError,
+)
+
 _TLS_HINTS = {
     "WRONG_VERSION_NUMBER": "there is no TLS at that port: name its tls-port, or redis:// in a network of your own",
     "CERTIFICATE_REQUIRED": "it wants a certificate of its clients: ?cert=FILE&key=FILE",
@@ -47,13 +57,16 @@ _TLS_HINTS = {
 }
 
 
-def describe(error: BaseException, keys: str, user: str | None) -> str:
+def describe(error: BaseException, address: RedisAddress, *, connecting: bool = False) -> str:
     """Return a failure in a line: what is wrong, and what helps."""
     for each in _causes(error):
         if isinstance(each, exceptions.AuthorizationError):
-            return _not_allowed(each, keys, user)
+            return _not_allowed(each, address)
         if isinstance(each, exceptions.WrongTypeError):
-            return f"a key {keys}* has another type: another program uses it; delete it, or name yours: ?name="
+            return (
+                f"a key {address.prefix}* has another type: another program uses it; delete it, or give a name of your"
+                " own: ?name="
+            )
         if isinstance(each, ssl.SSLError):
             return _tls(each)
         for kind, remedy in _BY_CLASS:
@@ -63,14 +76,15 @@ def describe(error: BaseException, keys: str, user: str | None) -> str:
         for beginning, remedy in _BY_BEGINNING.items():
             if text.startswith(beginning):
                 return f"{remedy} ({excerpt(text)})"
-    return _lost(error)
+    return _lost(error, address if connecting else None)
 
 
-def _not_allowed(error: BaseException, keys: str, user: str | None) -> str:
-    name = user or "default"
+def _not_allowed(error: BaseException, address: RedisAddress) -> str:
+    name = address.user or "default"
+    select = " +select" if address.db else ""
     return (
         f"its user {name} may not do what is needed ({excerpt(str(error))}): for an edge, ACL SETUSER {name}"
-        f" resetkeys ~{keys}* -@all {FOLLOWING}; for a source, {LEADING}"
+        f" resetkeys ~{address.prefix}* -@all {FOLLOWING}{select}; for a source, {LEADING}{select}"
     )
 
 
@@ -81,17 +95,29 @@ def _tls(error: ssl.SSLError) -> str:
     return f"TLS failed: {error.reason or error}; {hint}"
 
 
-def _lost(error: BaseException) -> str:
-    last = list(_causes(error))[-1]
+def _lost(error: BaseException, connecting: RedisAddress | None) -> str:
+    """`connecting` is the address while the connection is being made: then it may not fit to the port."""
+    last = _causes(error)[-1]
     if isinstance(last, TimeoutError):
         what = f" ({last})" if str(last) else ""
-        return f"no answer{what}: it is stopped or overloaded, or the network is cut"
+        port = ", or there is no TLS at that port" if connecting is not None and connecting.tls else ""
+        return f"no answer{what}: it is stopped or overloaded, or the network is cut{port}"
+    if isinstance(last, _CLOSED):
+        return f"it closed the connection; its log may say why{_hint(connecting)}"
     if isinstance(last, OSError) and last.errno:
         reason = os.strerror(last.errno) if last.errno > 0 else last.strerror
         return f"it cannot be reached: {reason}; is it running, and is this its address?"
-    if isinstance(last, EOFError) or "Connection lost" in str(error) or "not usable" in str(error):
-        return "it closed the connection; its log may say why (a tls-port closes what is no TLS: rediss://)"
     return cause_of(last)
+
+
+def _hint(connecting: RedisAddress | None) -> str:
+    if connecting is None:
+        return ""
+    if not connecting.tls:
+        return " (a tls-port closes what is no TLS: rediss://)"
+    if connecting.cert is None:
+        return " (it may want a certificate of its clients: ?cert=FILE&key=FILE)"
+    return " (it may not accept the certificate of ?cert=FILE)"
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+import anyio.abc
 import trio
-from coredis.connection import TCPConnection, TCPLocation
+from coredis.connection import BaseConnection, TCPLocation
 from coredis.exceptions import ResponseError
 
 from ticker.bounds import BUS_ANSWER_SECONDS
@@ -19,6 +21,9 @@ from ticker.bus.engine import Unavailable
 from ticker.bus.redis_failures import describe
 from ticker.errors import ConfigError
 
+if TYPE_CHECKING:
+    from coredis.connection._request import Request
+
 Reply = bytes | int | None | list["Reply"] | dict[bytes, "Reply"]
 """What a server answers, in RESP3; we ask for nothing that brings other types."""
 
@@ -26,7 +31,7 @@ Reply = bytes | int | None | list["Reply"] | dict[bytes, "Reply"]
 class Link:
     """A connection that has been made."""
 
-    def __init__(self, connection: TCPConnection, address: RedisAddress) -> None:
+    def __init__(self, connection: _Connection, address: RedisAddress) -> None:
         self._connection = connection
         self._address = address
         self._usable = True
@@ -39,8 +44,7 @@ class Link:
         try:
             return await self.try_command(name, *arguments, seconds=seconds)
         except ResponseError as error:
-            self._usable = False
-            raise self.failure(error) from None
+            raise self.fail(error) from None
 
     async def try_command(self, name: bytes, *arguments: bytes | int, seconds: float = BUS_ANSWER_SECONDS) -> Reply:
         """Do the same, but raise an error that the server answers as `ResponseError`; the connection goes on."""
@@ -55,26 +59,31 @@ class Link:
             self._usable = True
             raise
         except Exception as error:  # noqa: BLE001  # whatever ended the library's tasks comes from here
-            raise self.failure(error) from None
+            raise self.fail(error) from None
         self._usable = True
         return cast("Reply", answer)
 
-    def failure(self, error: BaseException) -> Unavailable:
-        """Return the error for a failure."""
+    def fail(self, error: BaseException) -> Unavailable:
+        """End the connection for this failure, and return the error that says it."""
+        self._usable = False
         return _failure(error, self._address)
 
 
 @asynccontextmanager
 async def connect(server: tuple[str, int], address: RedisAddress, *, sentinel: bool = False) -> AsyncIterator[Link]:
     """Connect to a host and port with the settings of an address. Raises `Unavailable`."""
+    try:
+        stream = await _open(server, address)
+    except (ConfigError, OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+        raise _failure(error, address, connecting=True) from None
+    connection = _Connection(stream, server, None if sentinel else address)
     failure: Exception | None = None
     # The library's tasks need a nursery; the error of the block must not leave in a group.
     async with trio.open_nursery() as nursery:
-        connection = _connection(server, address, sentinel=sentinel)
         try:
             await nursery.start(connection.run)
-        except Exception as error:  # noqa: BLE001  # likewise
-            failure = _failure(error, address)
+        except Exception as error:  # noqa: BLE001  # whatever ended the library's tasks comes from here
+            failure = _failure(await connection.failed() or error, address, connecting=True)
         else:
             try:
                 yield Link(connection, address)
@@ -86,26 +95,52 @@ async def connect(server: tuple[str, int], address: RedisAddress, *, sentinel: b
         raise failure
 
 
-def _connection(server: tuple[str, int], address: RedisAddress, *, sentinel: bool) -> TCPConnection:
-    try:
-        context = address.context()
-    except ConfigError as error:
-        raise Unavailable(f"the bus at {address.text}: {error}") from None
-    location = TCPLocation(*server)
-    timeout = BUS_ANSWER_SECONDS
-    if sentinel:
-        return TCPConnection(location, connect_timeout=timeout, stream_timeout=timeout, ssl_context=context)
-    return TCPConnection(
-        location,
-        connect_timeout=timeout,
-        stream_timeout=timeout,
-        ssl_context=context,
-        username=address.user,
-        password=address.password,
-        db=address.db,
-        socket_keepalive=True,
-    )
+async def _open(server: tuple[str, int], address: RedisAddress) -> anyio.abc.ByteStream:
+    context, (host, port) = address.context(), server
+    with anyio.fail_after(BUS_ANSWER_SECONDS):
+        if context is None:
+            return await anyio.connect_tcp(host, port)
+        return await anyio.connect_tcp(host, port, ssl_context=context, tls_standard_compatible=False)
 
 
-def _failure(error: BaseException, address: RedisAddress) -> Unavailable:
-    return Unavailable(f"the bus at {address.text}: {describe(error, f'ticker:{address.name}:', address.user)}")
+class _Connection(BaseConnection):
+    """The library's connection over an open stream."""
+
+    def __init__(self, stream: anyio.abc.ByteStream, server: tuple[str, int], address: RedisAddress | None) -> None:
+        super().__init__(
+            TCPLocation(*server),
+            stream_timeout=BUS_ANSWER_SECONDS,
+            username=address.user if address is not None else None,
+            password=address.password if address is not None else None,
+            db=address.db if address is not None else None,
+        )
+        self._open_stream = stream
+        self._last: Request | None = None
+
+    def describe(self) -> str:
+        """Return its text for logs of the library."""
+        return f"<connection to {self.location}>"
+
+    async def _connect(self) -> anyio.abc.ByteStream:
+        return self._open_stream
+
+    def create_request(self, command: bytes, *args: bytes | float | str, **options: Any) -> Request:  # noqa: ANN401
+        """Queue a command."""
+        self._last = super().create_request(command, *args, **options)
+        return self._last
+
+    async def failed(self) -> Exception | None:
+        """Return the error of the last request, if that is over.
+
+        Of a server that refuses and leaves, the library may tell only that it left.
+        """
+        if self._last is not None and self._last.complete:
+            try:
+                await self._last
+            except Exception as error:  # noqa: BLE001  # it is returned
+                return error
+        return None
+
+
+def _failure(error: BaseException, address: RedisAddress, *, connecting: bool = False) -> Unavailable:
+    return Unavailable(f"the bus at {address.text}: {describe(error, address, connecting=connecting)}")

@@ -1,0 +1,93 @@
+"""ticker/bus/redis.py: the primary is the one that the sentinels name, also after a failover."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trio
+
+from tests.bus.servers import Server, free_port, started
+from tests.bus.test_redis_settings import refused
+from tests.programs import SENTINEL
+from ticker.bus.addresses import engine_for
+from ticker.bus.engine import Engine, Position, Unavailable
+
+
+class Watched(NamedTuple):
+    """A primary, its replica, and a sentinel."""
+
+    primary: Server
+    replica: Server
+    sentinel: Server
+
+    def engine(self, service: str = "main", *others: str) -> Engine:
+        return engine_for(f"redis+sentinel://{','.join([*others, self.sentinel.address])}/{service}")
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    primary = Server(tmp_path)
+    replica = Server(tmp_path, "--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 500\n"
+        "sentinel failover-timeout main 3000\n"
+    )
+    sentinel = Server(tmp_path, program=SENTINEL, config=config)
+    with started(primary, replica, sentinel), trio.fail_after(120):
+        for each in (primary, replica, sentinel):
+            await each.ready()
+        yield Watched(primary, replica, sentinel)
+
+
+async def test_after_a_failover_the_new_primary_is_found_and_its_life_is_another(watched: Watched) -> None:
+    engine = watched.engine()
+    while "master_link_status:up" not in await watched.replica.run("INFO", "replication"):
+        await trio.sleep(0.05)
+    while "slaves=1" not in await watched.sentinel.run("INFO", "sentinel"):
+        await trio.sleep(0.05)
+    async with engine.connect() as connection:
+        run = connection.run
+        await connection.append(Position(1), b"data")
+        while f"offset={(await offset(watched.primary))}" not in await watched.primary.run("INFO", "replication"):
+            await trio.sleep(0.02)
+        watched.primary.kill()
+        with pytest.raises(Unavailable):
+            await connection.append(Position(2), b"data")
+    while True:
+        try:
+            async with engine.connect() as connection:
+                assert connection.run != run
+                assert await connection.last() == Position(1)
+                await connection.append(Position(2), b"data")
+                return
+        except Unavailable:
+            await trio.sleep(0.1)
+
+
+async def offset(primary: Server) -> str:
+    """How far its log of changes goes."""
+    lines = (await primary.run("INFO", "replication")).splitlines()
+    return next(line.partition(":")[2] for line in lines if line.startswith("master_repl_offset:"))
+
+
+async def test_a_sentinel_that_does_not_answer_is_passed_over(watched: Watched) -> None:
+    async with watched.engine("main", f"127.0.0.1:{free_port()}").connect() as connection:
+        await connection.append(Position(1), b"data")
+
+
+async def test_a_service_that_no_sentinel_knows(watched: Watched) -> None:
+    port = free_port()
+    text = await refused(watched.engine("other", f"127.0.0.1:{port}"))
+    assert f"no sentinel names the primary (127.0.0.1:{port}: it cannot be reached: Connection refused" in text
+    assert f"{watched.sentinel.address} knows no other" in text
+    assert text.endswith("check the addresses, and that they monitor other")
+
+
+async def test_a_sentinel_in_the_place_of_a_server_and_the_other_way_round(watched: Watched) -> None:
+    assert "it is a sentinel: redis+sentinel://" in await refused(engine_for(f"redis://{watched.sentinel.address}"))
+    text = await refused(engine_for(f"redis+sentinel://{watched.primary.address}/main"))
+    assert "it does not know a command" in text
