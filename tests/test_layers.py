@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
-_SESSION = ("session", "received", "results", "resume", "replica", "bounds", "features")
+_SESSION = ("session", "received", "results", "resume", "replica", "definitions", "bounds", "features")
 _TABLES = ("table_state", "given", "rows", "statuses", "bar_times")
 
 PURE = (
@@ -75,8 +75,8 @@ IMPURE = {
     "subprocess", "structlog",
 }  # fmt: skip
 
-CALENDAR = {"ticker.core.tables.days"}
-"""Calculates with dates, and takes none from a clock."""
+CALENDAR = {"ticker.core.tables.days", "ticker.client.events"}
+"""Calculate with dates, or carry them, and take none from a clock."""
 
 
 def _name(value: object) -> str:

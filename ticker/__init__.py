@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from ticker.client.book import Book
     from ticker.client.candles import Bar, Candles
     from ticker.client.client import Client, connect
-    from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched
+    from ticker.client.events import (
+        Connected,
+        Disconnected,
+        Event,
+        Mismatch,
+        Refused,
+        SourceBack,
+        SourceSilent,
+        Unmatched,
+    )
     from ticker.client.features import Features
     from ticker.client.fields import ChangedFields, Fields
     from ticker.client.rows import CandleRow, Level, LevelChange, TradeRow
@@ -41,6 +50,8 @@ __all__ = [
     "Mismatch",
     "Print",
     "Refused",
+    "SourceBack",
+    "SourceSilent",
     "Subscription",
     "TickerError",
     "TradeRow",
@@ -55,7 +66,16 @@ _MODULES = {
     "ticker.client.book": ("Book",),
     "ticker.client.candles": ("Bar", "Candles"),
     "ticker.client.client": ("Client", "connect"),
-    "ticker.client.events": ("Connected", "Disconnected", "Event", "Mismatch", "Refused", "Unmatched"),
+    "ticker.client.events": (
+        "Connected",
+        "Disconnected",
+        "Event",
+        "Mismatch",
+        "Refused",
+        "SourceBack",
+        "SourceSilent",
+        "Unmatched",
+    ),
     "ticker.client.features": ("Features",),
     "ticker.client.fields": ("ChangedFields", "Fields"),
     "ticker.client.rows": ("CandleRow", "Level", "LevelChange", "TradeRow"),

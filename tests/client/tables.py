@@ -8,6 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.support import payload
+from ticker.client.addresses import Address
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.session import ClientSession
@@ -37,7 +38,7 @@ class Talk:
     def __init__(self, features: dict[str, Any] | None = None, limits: dict[str, int] | None = None) -> None:
         self.session = ClientSession(MSGPACK)
         self.events: list[Event] = []
-        self.client = Client("wss://host/v1/stream", no_stream, None, self.session, self.events.append)
+        self.client = Client([Address("wss://host/v1/stream", no_stream)], None, self.session, self.events.append)
         self.features = FEATURES if features is None else features
         self.limits = limits or {}
         self.cut = 0
@@ -80,7 +81,7 @@ class Talk:
         return names
 
 
-def book(name: str = "A book:2", number: int = 7, *, prices: int = 2, sizes: int = 0) -> Definition:
+def book(name: str = "A book:2", number: int = -7, *, prices: int = 2, sizes: int = 0) -> Definition:
     return Definition(number, name, prices, sizes, {})
 
 

@@ -22,7 +22,7 @@ def opened(talk: Talk, depth: int = 2) -> Book:
     """A book that is complete, with two bids and an ask."""
     reader = talk.client.book("A", depth)
     talk.define(book())
-    talk.record(7, {BIDS: BID, ASKS: ASK, STATUS: "live"})
+    talk.record(-7, {BIDS: BID, ASKS: ASK, STATUS: "live"})
     talk.answer()
     return reader
 
@@ -38,7 +38,7 @@ async def test_a_book_shows_its_best_levels_the_best_first() -> None:
     assert reader.bids[0].price == D("101.00")
     assert (reader.status, reader.reason, reader.cut) == ("live", None, 1)
     assert reader.time == datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
-    talk.change(7, {BIDS: [10000, None, 10050, 2], STATUS: "stale", REASON: "gap"})
+    talk.change(-7, {BIDS: [10000, None, 10050, 2], STATUS: "stale", REASON: "gap"})
     assert reader.bids == [(D("101.00"), D(5)), (D("100.50"), D(2))]
     assert (reader.status, reader.reason, reader.cut) == ("stale", "gap", 2)
     talk.says(Heartbeat(9, 9000))
@@ -48,10 +48,10 @@ async def test_a_book_shows_its_best_levels_the_best_first() -> None:
 async def test_a_status_of_a_later_service_counts_as_stale_and_none_as_live() -> None:
     talk = Talk()
     reader = opened(talk)
-    talk.change(7, {STATUS: "auction"})
+    talk.change(-7, {STATUS: "auction"})
     assert reader.status == "stale"
     assert talk.client.values("A book:2").get("status") == "stale"
-    talk.change(7, {STATUS: None})
+    talk.change(-7, {STATUS: None})
     assert reader.status == "live"
 
 
@@ -59,7 +59,7 @@ async def test_before_it_is_complete_a_book_is_empty_and_stale() -> None:
     talk = Talk()
     reader = talk.client.book("A", 2)
     talk.define(book())
-    talk.record(7, {BIDS: BID, STATUS: "live"})
+    talk.record(-7, {BIDS: BID, STATUS: "live"})
     assert (reader.bids, reader.status, reader.reason) == ([], "stale", "no_data")
     assert await ready(reader, 1) == []
     talk.answer()
@@ -77,9 +77,9 @@ async def test_a_book_without_an_instrument_is_empty_and_stale() -> None:
 async def test_a_book_that_leaves_the_copy_is_empty_and_stale_and_can_come_back() -> None:
     talk = Talk()
     reader = opened(talk)
-    talk.says(Removed(1, 1, [7]))
+    talk.says(Removed(1, 1, [-7]))
     assert (reader.bids, reader.status, reader.reason) == ([], "stale", "no_data")
-    talk.record(7, {BIDS: BID, STATUS: "live"})
+    talk.record(-7, {BIDS: BID, STATUS: "live"})
     assert (len(reader.bids), reader.status) == (2, "live")
 
 
@@ -90,11 +90,11 @@ async def test_a_loop_runs_once_at_first_and_after_each_change() -> None:
     talk = Talk()
     reader = opened(talk)
     assert await ready(reader, 5) == [reader]
-    talk.change(7, {BIDS: [10100, 4]})
-    talk.change(7, {BIDS: [10100, 3]})
+    talk.change(-7, {BIDS: [10100, 4]})
+    talk.change(-7, {BIDS: [10100, 3]})
     assert await ready(reader, 5) == [reader]
     assert reader.bids[0].size == 3
-    talk.change(7, {BIDS: [10100, 3]})
+    talk.change(-7, {BIDS: [10100, 3]})
     assert await ready(reader, 5) == []
 
 
@@ -105,9 +105,9 @@ async def test_fewer_levels_than_the_service_offers_are_shown_and_deeper_changes
     opened(talk)
     assert reader.bids == [(D("101.00"), D(5))]
     assert await ready(reader, 5) == [reader]
-    talk.change(7, {BIDS: [10000, 1]})
+    talk.change(-7, {BIDS: [10000, 1]})
     assert await ready(reader, 5) == []
-    talk.change(7, {BIDS: [10100, None]})
+    talk.change(-7, {BIDS: [10100, None]})
     assert await ready(reader, 5) == [reader]
     assert reader.bids == [(D("100.00"), D(1))]
 
@@ -132,7 +132,8 @@ async def test_without_a_connection_a_book_stays_as_it_was_and_is_stale_until_it
     assert (len(reader.bids), reader.status, reader.reason, reader.cut) == (2, "stale", "reconnecting", 1)
     talk.connect(cut=8)
     talk.cut = 1
-    talk.change(7, {BIDS: [10100, None, 9900, 1]})
+    talk.define(book())
+    talk.change(-7, {BIDS: [10100, None, 9900, 1]})
     assert reader.bids[0].price == D(101)
     assert await ready(reader, 5) == []
     assert talk.answer() == ["A book:2"]
@@ -147,8 +148,8 @@ async def test_a_service_that_starts_anew_brings_another_book() -> None:
     talk.lose()
     talk.connect("e2", 1)
     assert (len(reader.bids), reader.reason) == (2, "reconnecting")
-    talk.define(book(number=3, prices=4))
-    talk.record(3, {BIDS: [5, 1], STATUS: "live"})
+    talk.define(book(number=-3, prices=4))
+    talk.record(-3, {BIDS: [5, 1], STATUS: "live"})
     assert len(reader.bids) == 2
     talk.answer()
     assert (reader.bids, reader.asks, reader.status) == ([(D("0.0005"), D(1))], [], "live")
@@ -209,13 +210,13 @@ async def test_of_a_subscription_a_table_that_is_not_offered_is_refused_and_the_
     (request,) = talk.asked()
     assert request["symbols"] == ["A book:7", "A book:2"]
     talk.define(book())
-    talk.record(7, {BIDS: BID, STATUS: "live"})
+    talk.record(-7, {BIDS: BID, STATUS: "live"})
     offer = "this service offers book:2, book:10, book:25"
     outcomes = [["A book:7", int(Code.UNKNOWN_TABLE), offer], ["A book:2", 0, ""]]
     talk.says(Reply(request["id"], {"outcomes": outcomes}))
     assert talk.events[1:] == [Refused("A book:7", Code.UNKNOWN_TABLE, offer)]
     assert (await anext(subscription)).changes.keys() == {"A book:2"}
-    talk.change(7, {STATUS: "stale"})
+    talk.change(-7, {STATUS: "stale"})
     assert (await anext(subscription)).changes == {"A book:2": {"bids": [], "asks": [], "status": "stale"}}
 
 

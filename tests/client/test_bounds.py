@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from tests.client.test_session import A, Conversation
@@ -24,10 +26,10 @@ def talking() -> Conversation:
 
 def refuses(talk: Conversation, message: ServerMessage, text: str) -> None:
     replica = talk.session.replica
-    before = (len(replica._definitions), replica._defined_text, replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
+    before = (deepcopy(vars(replica._definitions)), replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
     with pytest.raises(ProtocolError, match=text):
         talk.says(message)
-    assert before == (len(replica._definitions), replica._defined_text, replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
+    assert before == (vars(replica._definitions), replica.cursor, replica.find("A").present())  # type: ignore[union-attr]
 
 
 def definitions(first: int, count: int, metadata: dict[str, str]) -> Instruments:

@@ -18,14 +18,14 @@ from ticker.protocol.messages import Definition, Heartbeat
 
 D = Decimal
 SECOND = 1_000_000
-BARS = Definition(9, "A candles:1m:5", 2, 1, {"period": "1m", "from": "trades"})
+BARS = Definition(-9, "A candles:1m:5", 2, 1, {"period": "1m", "from": "trades"})
 
 
 def opened(talk: Talk, rows: Rows, now: float, *, count: int = 5, fill: bool = False) -> Candles:
     """Bars of A, complete at so many seconds; the service has five of them."""
     reader = talk.client.candles("A", "1m", count, fill=fill)
     talk.define(BARS)
-    talk.record(9, {CANDLES: rows, STATUS: "live"}, int(now * SECOND))
+    talk.record(-9, {CANDLES: rows, STATUS: "live"}, int(now * SECOND))
     talk.answer()
     return reader
 
@@ -46,7 +46,7 @@ async def test_bars_have_exact_numbers_and_the_last_one_is_that_of_now() -> None
     first, last = reader.bars
     assert first == Bar(at(60), D("1.00"), D("1.30"), D("0.90"), D("1.20"), D("2.5"), 7)
     assert (last.start, last.close, last.volume, last.trades) == (at(120), D("1.21"), None, None)
-    talk.change(9, {CANDLES: bar(120, 122)}, 126 * SECOND)
+    talk.change(-9, {CANDLES: bar(120, 122)}, 126 * SECOND)
     assert [each.close for each in reader.bars] == [D("1.20"), D("1.22")]
 
 
@@ -62,7 +62,7 @@ async def test_with_one_bar_asked_for_a_loop_begins_with_the_next_that_closes() 
     talk = Talk()
     reader = opened(talk, [*bar(60), *bar(120)], 125, count=1)
     assert await ready(reader, 9) == []
-    talk.change(9, {CANDLES: [*bar(180), *bar(240)]}, 245 * SECOND)
+    talk.change(-9, {CANDLES: [*bar(180), *bar(240)]}, 245 * SECOND)
     assert closes(await ready(reader, 9)) == [(120, 100, False), (180, 100, False)]
 
 
@@ -73,12 +73,12 @@ async def test_a_loop_has_each_closed_bar_once_by_the_clock_of_the_service() -> 
     talk = Talk()
     reader = opened(talk, [*bar(60), *bar(120, 101)], 125)
     assert closes(await ready(reader, 9)) == [(60, 100, False)]
-    talk.change(9, {CANDLES: bar(120, 102)}, 179 * SECOND)
+    talk.change(-9, {CANDLES: bar(120, 102)}, 179 * SECOND)
     assert await ready(reader, 9) == []
     talk.says(Heartbeat(3, 180 * SECOND))  # without a trade
     assert closes(await ready(reader, 9)) == [(120, 102, False)]
-    talk.change(9, {CANDLES: bar(240, 103)}, 241 * SECOND)
-    talk.change(9, {CANDLES: [*bar(240, 104), *bar(300, 105)]}, 301 * SECOND)
+    talk.change(-9, {CANDLES: bar(240, 103)}, 241 * SECOND)
+    talk.change(-9, {CANDLES: [*bar(240, 104), *bar(300, 105)]}, 301 * SECOND)
     assert closes(await ready(reader, 9)) == [(240, 104, False)]
 
 
@@ -94,7 +94,7 @@ async def test_a_late_trade_brings_a_closed_bar_again() -> None:
     talk = Talk()
     reader = opened(talk, [*bar(60), *bar(180), *bar(240)], 245)
     await ready(reader, 9)
-    talk.change(9, {CANDLES: [*bar(60, 99), *bar(120, 98)]}, 246 * SECOND)
+    talk.change(-9, {CANDLES: [*bar(60, 99), *bar(120, 98)]}, 246 * SECOND)
     assert closes(await ready(reader, 9)) == [(60, 99, True), (120, 98, True)]
 
 
@@ -103,7 +103,7 @@ async def test_bars_from_before_1970_are_bars() -> None:
     reader = opened(talk, [*bar(-120), *bar(-60), *bar(0)], 30)
     assert [each.start for each in reader.bars] == [at(-120), at(-60), at(0)]
     assert [each.start for each in await ready(reader, 9)] == [at(-120), at(-60)]
-    talk.change(9, {CANDLES: bar(-60, 98)}, 31 * SECOND)
+    talk.change(-9, {CANDLES: bar(-60, 98)}, 31 * SECOND)
     assert closes(await ready(reader, 9)) == [(-60, 98, True)]
 
 
@@ -112,9 +112,9 @@ async def test_a_service_that_starts_anew_brings_no_bar_again_that_is_the_same()
     reader = opened(talk, [*bar(60), *bar(120)], 125)
     assert len(await ready(reader, 9)) == 1
     talk.connect("e2", 1)
-    talk.define(Definition(4, "A candles:1m:5", 4, 1, {}))
+    talk.define(Definition(-4, "A candles:1m:5", 4, 1, {}))
     rows = [*bar(60, 10_000), *bar(120, 10_100), *bar(180, 10_200)]
-    talk.record(4, {CANDLES: rows, STATUS: "live"}, 185 * SECOND)
+    talk.record(-4, {CANDLES: rows, STATUS: "live"}, 185 * SECOND)
     talk.answer()
     assert closes(await ready(reader, 9)) == [(120, 101, False)]
 
@@ -144,7 +144,7 @@ async def test_a_loop_has_empty_bars_as_their_time_is_over_and_again_if_a_trade_
     talk.says(Heartbeat(2, 245 * SECOND))
     assert closes(await ready(reader, 9)) == [(60, 101, False), (120, 101, False), (180, 101, False)]
     talk.cut = 2
-    talk.change(9, {CANDLES: bar(120, 99)}, 246 * SECOND)
+    talk.change(-9, {CANDLES: bar(120, 99)}, 246 * SECOND)
     assert closes(await ready(reader, 9)) == [(120, 99, True), (180, 99, True)]
 
 

@@ -11,6 +11,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from tests.conftest import CLOSE
+from ticker.client.addresses import Address
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.session import ClientSession
@@ -54,7 +55,7 @@ async def test_a_ping_that_comes_while_the_client_gives_up_a_silent_connection_d
             nursery.start_soon(_answer_a_close_with_a_ping, theirs)
             return ours
 
-        client = Client("wss://ticker.example/v1/stream", dial, None, ClientSession(MSGPACK), happened)
+        client = Client([Address("wss://ticker.example/v1/stream", dial)], None, ClientSession(MSGPACK), happened)
         await client.start(nursery)
         with trio.fail_after(60):
             await back.wait()

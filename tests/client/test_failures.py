@@ -73,4 +73,4 @@ async def test_a_service_that_stops_carries_1001_and_the_delay_of_its_goodbye() 
         service.stop.set()
         with trio.fail_after(10):
             await lost.wait()
-    assert events[-1] == Disconnected("the server is stopping", 7.0, status=None, close_code=1001)
+    assert events[-1] == Disconnected("the server is stopping", 7.0, status=None, close_code=1001, url=service.url)

@@ -72,7 +72,7 @@ def test_a_copy_of_the_same_epoch_is_kept_to_be_resumed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "resumable"), [(welcome("other", 9), True), (welcome(cut=4), True), (welcome(cut=9), False)]
+    ("message", "resumable"), [(welcome("other", 9), True), (welcome("other", 4), True), (welcome(cut=9), False)]
 )
 def test_any_other_copy_is_forgotten(message: Welcome, *, resumable: bool) -> None:
     """One of another epoch, one that is ahead of its server, and one that its client does not want resumed."""

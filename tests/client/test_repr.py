@@ -9,6 +9,7 @@ from typing import Any
 import trio
 
 from tests.client.test_session import Conversation
+from ticker.client.addresses import Address
 from ticker.client.client import Client
 from ticker.client.connection import Connection
 from ticker.client.events import Event
@@ -65,11 +66,11 @@ def test_a_subscription_shows_its_first_names_and_the_number_of_pending_symbols(
 def test_a_client_and_its_connection_show_the_host_and_no_token() -> None:
     url = f"wss://user:{SECRET}@host:8443/v1/stream?token={SECRET}"
     session = ClientSession(MSGPACK)
-    client = Client(url, no_stream, SECRET, session, ignore)
+    client = Client([Address(url, no_stream)], SECRET, session, ignore)
     client.subscribe("A")
     assert repr(client) == "<Client host:8443 open cut=0 subscriptions=1>"
     client.close()
     assert repr(client) == "<Client host:8443 closed cut=0 subscriptions=1>"
-    connection = Connection(url, no_stream, SECRET, session, ignore, ignore)
+    connection = Connection(Address(url, no_stream), SECRET, session, ignore, ignore)
     assert repr(connection) == "<Connection host connecting>"
     assert SECRET not in repr(client) + repr(connection) + repr(session)

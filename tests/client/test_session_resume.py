@@ -112,11 +112,11 @@ def test_a_resume_larger_than_the_server_takes_is_not_tried() -> None:
     assert talk.session.replica.cursor == 9
 
 
-@pytest.mark.parametrize(("epoch", "cut"), [("e2", 9), ("e1", 4)])
-def test_on_another_epoch_everything_comes_anew_and_what_there_was_is_withdrawn(epoch: str, cut: int) -> None:
+@pytest.mark.parametrize("cut", [4, 9])
+def test_on_another_epoch_everything_comes_anew_and_what_there_was_is_withdrawn(cut: int) -> None:
     talk = Conversation()
     talk.hold("A", "B")
-    talk.welcome(epoch, cut)
+    talk.welcome("e2", cut)
     assert talk.session.take_withdrawn().changes == {"A": {"bid": None, "ask": None}, "B": {"bid": None}}
     assert talk.session.take_withdrawn().changes == {}
     (request,) = talk.asked()

@@ -22,8 +22,8 @@ async def changes(subscription: Subscription) -> list[dict[str, Any]]:
 
 def opened(talk: Talk, *names: str) -> Subscription:
     subscription = talk.client.subscribe(*names)
-    talk.define(Definition(0, "A", 2, 0, {}), book(), Definition(8, "A trades:3", 2, 0, {}))
-    talk.record(7, {BIDS: BID, ASKS: [10300, 1], STATUS: "live"})
+    talk.define(Definition(0, "A", 2, 0, {}), book(), Definition(-8, "A trades:3", 2, 0, {}))
+    talk.record(-7, {BIDS: BID, ASKS: [10300, 1], STATUS: "live"})
     talk.answer()
     return subscription
 
@@ -35,11 +35,11 @@ async def test_the_first_change_has_all_rows_and_later_ones_what_changed() -> No
     assert await changes(subscription) == [
         {BOOK: {"bids": [(D("101.00"), D(5)), (D("100.00"), D(6))], "asks": asks, "status": "live"}}
     ]
-    talk.change(7, {BIDS: [10000, None, 9900, 1], STATUS: "stale", REASON: "gap"})
+    talk.change(-7, {BIDS: [10000, None, 9900, 1], STATUS: "stale", REASON: "gap"})
     assert await changes(subscription) == [
         {BOOK: {"bids": [(D("100.00"), None), (D("99.00"), D(1))], "asks": [], "status": "stale", "reason": "gap"}}
     ]
-    talk.change(7, {STATUS: "live", REASON: None})
+    talk.change(-7, {STATUS: "live", REASON: None})
     assert await changes(subscription) == [{BOOK: {"bids": [], "asks": [], "status": "live", "reason": None}}]
 
 
@@ -48,7 +48,7 @@ async def test_instruments_and_tables_change_in_one_moment() -> None:
     subscription = opened(talk, "A", BOOK)
     talk.record(0, {1: 100})
     await changes(subscription)
-    talk.change(7, {BIDS: [10100, 4]})
+    talk.change(-7, {BIDS: [10100, 4]})
     talk.change(0, {1: 101})
     assert await changes(subscription) == [{"A": {"bid": D("1.01")}, BOOK: {"bids": [(D("101.00"), D(4))], "asks": []}}]
 
@@ -59,7 +59,7 @@ async def test_a_slow_reader_is_owed_no_more_than_its_copy_and_the_table_have() 
     await changes(subscription)
     price = 10100
     for _ in range(1000):  # each level is pushed out, dead, and forgotten in between
-        talk.change(7, {BIDS: [price + 1, 9, price if price > 10100 else 10000, None]})
+        talk.change(-7, {BIDS: [price + 1, 9, price if price > 10100 else 10000, None]})
         price += 1
     (change,) = await changes(subscription)
     assert change[BOOK]["bids"] == [(D("111.00"), D(9)), (D("100.00"), None)]
@@ -70,8 +70,8 @@ async def test_what_changed_and_changed_back_is_no_change() -> None:
     talk = Talk()
     subscription = opened(talk, BOOK)
     await changes(subscription)
-    talk.change(7, {BIDS: [10100, 4, 10000, None]})
-    talk.change(7, {BIDS: BID})
+    talk.change(-7, {BIDS: [10100, 4, 10000, None]})
+    talk.change(-7, {BIDS: BID})
     assert await changes(subscription) == []
 
 
@@ -80,7 +80,7 @@ async def test_a_higher_scale_alone_is_no_change() -> None:
     subscription = opened(talk, BOOK)
     await changes(subscription)
     talk.define(book(prices=4, sizes=1))
-    talk.record(7, {BIDS: [1010000, 50, 1000001, 60], ASKS: [1030000, 10], STATUS: "live"})
+    talk.record(-7, {BIDS: [1010000, 50, 1000001, 60], ASKS: [1030000, 10], STATUS: "live"})
     assert await changes(subscription) == [
         {BOOK: {"bids": [(D("100.0001"), D("6.0")), (D("100.0000"), None)], "asks": []}}
     ]
@@ -90,12 +90,12 @@ async def test_a_table_that_leaves_the_copy_has_its_levels_and_status_withdrawn_
     talk = Talk()
     subscription = opened(talk, BOOK)
     await changes(subscription)
-    talk.says(Removed(1, 1, [7]))
+    talk.says(Removed(1, 1, [-7]))
     gone = [LevelChange(D("101.00"), None), LevelChange(D("100.00"), None)]
     assert await changes(subscription) == [
         {BOOK: {"status": None, "bids": gone, "asks": [LevelChange(D("103.00"), None)]}}
     ]
-    talk.record(7, {BIDS: [10100, 5], STATUS: "live"})
+    talk.record(-7, {BIDS: [10100, 5], STATUS: "live"})
     assert await changes(subscription) == [{BOOK: {"bids": [(D("101.00"), D(5))], "asks": [], "status": "live"}}]
 
 
@@ -104,8 +104,8 @@ async def test_a_service_that_starts_anew_is_one_change_from_what_the_reader_had
     subscription = opened(talk, BOOK)
     await changes(subscription)
     talk.connect("e2", 1)
-    talk.define(book(number=2, prices=1))
-    talk.record(2, {BIDS: [1010, 5], ASKS: [1040, 1], STATUS: "live"})
+    talk.define(book(number=-2, prices=1))
+    talk.record(-2, {BIDS: [1010, 5], ASKS: [1040, 1], STATUS: "live"})
     assert await changes(subscription) == []
     talk.answer()
     (change,) = await changes(subscription)
@@ -120,13 +120,13 @@ async def test_a_service_that_starts_anew_is_one_change_from_what_the_reader_had
 async def test_trades_and_bars_are_rows_of_which_each_comes_once() -> None:
     talk = Talk()
     subscription = opened(talk, "A trades:3", "A candles:1m:5")
-    talk.define(Definition(9, "A candles:1m:5", 2, 0, {}))
-    talk.record(8, {TRADES: [*trade(1), *trade(2, side=1, id="x")]})
-    talk.record(9, {CANDLES: bar(60, volume=None)})
+    talk.define(Definition(-9, "A candles:1m:5", 2, 0, {}))
+    talk.record(-8, {TRADES: [*trade(1), *trade(2, side=1, id="x")]})
+    talk.record(-9, {CANDLES: bar(60, volume=None)})
     rows = [TradeRow(1, D("1.00"), D(1), 5, None, None), TradeRow(2, D("1.00"), D(1), 5, "buy", "x")]
     candle = CandleRow(60, D("1.00"), D("1.00"), D("1.00"), D("1.00"), None, 2)
     assert await changes(subscription) == [{"A trades:3": {"trades": rows}, "A candles:1m:5": {"candles": [candle]}}]
-    talk.change(8, {TRADES: tape(4, 3, 5)})
+    talk.change(-8, {TRADES: tape(4, 3, 5)})
     (change,) = await changes(subscription)
     assert [row.number for row in change["A trades:3"]["trades"]] == [3, 4, 5]
     assert talk.client.values("A trades:3")["trades"][0].number == 3
@@ -136,9 +136,9 @@ async def test_a_pattern_with_a_table_brings_that_of_each_instrument_and_no_othe
     talk = Talk()
     every, tables = talk.client.subscribe("*"), talk.client.subscribe("* book:2")
     opened(talk, "A trades:3")
-    talk.define(Definition(5, "B book:2", 2, 0, {}))
-    talk.record(5, {BIDS: [1, 1]})
-    talk.record(8, {TRADES: tape(1)})
+    talk.define(Definition(-5, "B book:2", 2, 0, {}))
+    talk.record(-5, {BIDS: [1, 1]})
+    talk.record(-8, {TRADES: tape(1)})
     talk.record(0, {1: 1})
     assert [change.keys() for change in await changes(every)] == [{"A"}]
     assert [change.keys() for change in await changes(tables)] == [{"A book:2", "B book:2"}]

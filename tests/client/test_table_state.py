@@ -14,7 +14,7 @@ from ticker.errors import ProtocolError
 from ticker.market import Cell, FieldKey, RecordValue
 from ticker.protocol.messages import Definition, Delta, Instruments, Removed, Snapshot, Welcome
 
-A, BOOK, TAPE, BARS = 0, 7, 8, 9
+A, BOOK, TAPE, BARS = 0, -7, -8, -9
 Fields = dict[FieldKey, RecordValue]
 
 
@@ -152,8 +152,8 @@ def test_a_higher_scale_changes_no_value() -> None:
 )
 def test_what_no_book_has_is_refused_whole(fields: Fields) -> None:
     replica = copy({BOOK: {BIDS: [101, 5], STATUS: "live"}})
-    refuses(replica, [BOOK, fields], [], "A book:2|instrument 7")
-    refuses(replica, [], [BOOK, fields], "A book:2|instrument 7")
+    refuses(replica, [BOOK, fields], [], "A book:2|instrument -7")
+    refuses(replica, [], [BOOK, fields], "A book:2|instrument -7")
 
 
 def test_a_complete_book_has_no_level_without_a_size() -> None:
@@ -203,7 +203,7 @@ def test_an_instrument_has_no_rows() -> None:
 def test_tables_without_end_are_refused_and_those_that_left_make_room() -> None:
     replica, size = copy(), 400_000
     count = MAX_ROWS // size
-    names = [Definition(100 + number, f"S{number} trades:{size}", 0, 0, {}) for number in range(count + 1)]
+    names = [Definition(-100 - number, f"S{number} trades:{size}", 0, 0, {}) for number in range(count + 1)]
     replica.define(Instruments(names))
     for name in names[:count]:
         replica.apply(Snapshot(5, 5, 5000, [], [name.id, {}]))
@@ -219,7 +219,7 @@ def test_tables_without_end_are_refused_and_those_that_left_make_room() -> None:
 def test_the_checksum_of_a_copy_is_that_of_the_protocols_example() -> None:
     replica = Replica()
     replica.welcome(Welcome(1, "e", "s", 0, 0, 0, {}), resumable=False)
-    names = {0: "EURUSD", 7: "EURUSD book:10", 8: "EURUSD trades:50", 9: "XAUUSD"}
+    names = {0: "EURUSD", -1: "EURUSD book:10", -2: "EURUSD trades:50", 9: "XAUUSD"}
     replica.define(
         Instruments([Definition(number, name, 2 if number == 9 else 5, 0, {}) for number, name in names.items()])
     )
@@ -227,13 +227,13 @@ def test_the_checksum_of_a_copy_is_that_of_the_protocols_example() -> None:
     rows = [42, 139121, 250000, 1399507208716000, 1, "a7", 41, 139122, "0.5", 1399507208715000, -1, None]
     records: dict[int, dict[Any, Any]] = {
         9: {},
-        8: {18: rows, 14: "stale", 15: "gap"},
+        -2: {18: rows, 14: "stale", 15: "gap"},
         0: {**own, 1: 139121, 2: 1000000, 14: "live"},
-        7: {16: [139120, 500000, 139121, 1000000], 14: "live"},
+        -1: {16: [139120, 500000, 139121, 1000000], 14: "live"},
     }
     replica.apply(Snapshot(0, 0, 0, [], [each for pair in records.items() for each in pair]))
-    assert replica.digest() == 1315588220
-    replica.apply(Delta(0, 1, 1, [7, {16: [139120, None]}, 0, {"own": 5}]))
-    assert replica.digest() != 1315588220
-    replica.apply(Delta(1, 2, 2, [7, {16: [139120, 500000]}, 0, {"own": None, 99: [1]}]))
-    assert replica.digest() == 1315588220
+    assert replica.digest() == 1802351374
+    replica.apply(Delta(0, 1, 1, [-1, {16: [139120, None]}, 0, {"own": 5}]))
+    assert replica.digest() != 1802351374
+    replica.apply(Delta(1, 2, 2, [-1, {16: [139120, 500000]}, 0, {"own": None, 99: [1]}]))
+    assert replica.digest() == 1802351374

@@ -114,7 +114,7 @@ def copy_of(session: ClientSession) -> object:
     """Return the state that a refused message must not change."""
     replica = session.replica
     records = {held.definition.symbol: (held.definition, held.wire()) for held in replica}
-    state = (replica.epoch, replica.cursor, replica.time, replica._definitions, replica._ids, replica._rows, records)
+    state = (replica.epoch, replica.cursor, replica.time, vars(replica._definitions), replica._rows, records)
     return deepcopy(state)
 
 

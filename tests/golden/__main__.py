@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.golden import names, tables
+from tests.golden import connections, names, tables
 from tests.golden.recorded import server
 from tests.golden.steps import made
 from tests.golden.values import VALUES
 
 FILE = Path(__file__).parents[1] / "golden_frames.json"
-CONVERSATIONS = [VALUES, *tables.CONVERSATIONS, *names.CONVERSATIONS, server()]
+CONVERSATIONS = [VALUES, *tables.CONVERSATIONS, *names.CONVERSATIONS, *connections.CONVERSATIONS, server()]
 
 
 def text() -> str:

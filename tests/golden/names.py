@@ -22,7 +22,8 @@ from tests.golden.steps import (
     welcome,
 )
 
-EUR, CHF, GBP, XAU, EUR_BOOK = 0, 1, 2, 3, 4
+EUR, CHF, GBP, XAU = 0, 1, 2, 3
+EUR_BOOK = -1
 BOOK = "EURUSD book:3"
 
 LEAVING = Conversation(
@@ -136,16 +137,26 @@ RESUMING = Conversation(
         receives("SNAPSHOT", [5, 70, 71, TIME, [], [EUR, {1: 139130}]]),
         answer(10, ("EURUSD", 0), ("NOPE", 6)),
         closed(),
-        # A server that is behind the copy does not know it.
+        # A server that is behind the copy answers when it has caught up.
         welcome(70),
-        sends(subscribe(11, "EURUSD", "NOPE", "XAU*")),
-        receives("INSTRUMENTS", [4, [[7, "EURUSD", 5, 0, {}]]]),
-        receives("SNAPSHOT", [5, 70, 71, TIME, [], [7, {1: 139131}]]),
+        sends(resume(11, 71, "EURUSD", "NOPE", "XAU*")),
+        receives("HEARTBEAT of a cut before the copy's", [7, 70, TIME]),
+        receives("DELTA since the cursor", [6, 71, 72, TIME, [EUR, {1: 139131}]]),
         answer(11, ("EURUSD", 0), ("NOPE", 6), ("XAU*", 6)),
+        closed(),
+        # One that does not catch up in time: all is forgotten, and the cursor is that of the latest HEARTBEAT.
+        welcome(69),
+        sends(resume(12, 72, "EURUSD", "NOPE", "XAU*")),
+        receives("HEARTBEAT", [7, 70, TIME]),
+        receives("ERROR: the server is behind the copy", [3, 12, 10, "resume: this server is behind", False]),
+        sends(subscribe(13, "EURUSD", "NOPE", "XAU*")),
+        receives("INSTRUMENTS", [4, [[EUR, "EURUSD", 5, 0, {}]]]),
+        receives("SNAPSHOT", [5, 70, 71, TIME, [], [EUR, {1: 139131}]]),
+        answer(13, ("EURUSD", 0), ("NOPE", 6), ("XAU*", 6)),
         closed(),
         # Another epoch: nothing is kept.
         welcome(80, epoch="another"),
-        sends(subscribe(12, "EURUSD", "NOPE", "XAU*")),
+        sends(subscribe(14, "EURUSD", "NOPE", "XAU*")),
         receives("HEARTBEAT", [7, 81, TIME]),
         receives("HEARTBEAT of an earlier cut", [7, 80, TIME]),
     ],
@@ -244,7 +255,7 @@ WORDS = Conversation(
             "SNAPSHOT in which an instrument has changes and a record: the record counts",
             [5, 52, 53, TIME, [5, {1: 1, 10: 4}], [5, {1: 13912347}]],
         ),
-        receives("kinds of later versions", [11]),
+        receives("kinds of later versions", [12]),
         receives("the same cut again", [6, 52, 53, TIME, [5, {3: 13912350}]]),
         receives("a time that steps backwards", [6, 53, 54, TIME - 5, [5, {13: 5}]]),
     ],
@@ -267,7 +278,7 @@ DIGEST = Conversation(
         wants("EURUSD", BOOK),
         welcome(41),
         sends(subscribe(1, "EURUSD", BOOK)),
-        receives("INSTRUMENTS", [4, [[EUR, "EURUSD", 5, 0, {}], [7, BOOK, 5, 0, {}]]]),
+        receives("INSTRUMENTS", [4, [[EUR, "EURUSD", 5, 0, {}], [EUR_BOOK, BOOK, 5, 0, {}]]]),
         receives(
             "SNAPSHOT",
             [
@@ -279,7 +290,7 @@ DIGEST = Conversation(
                 [
                     EUR,
                     {1: 139121, 2: 1000000, 14: "live", "note": '15 \u20ac "fix"', "rate": ["0.0001"], "depth": -1},
-                    7,
+                    EUR_BOOK,
                     {16: [139120, 40, 139121, 50], 17: [], 14: "live"},
                 ],
             ],
@@ -289,7 +300,7 @@ DIGEST = Conversation(
         sends({"op": "digest", "id": 2}),
         receives("DELTA that brings the copy to the cut", [6, 42, 44, TIME, [EUR, {1: 139122}]]),
         receives("REPLY with the checksum of the copy", [2, 2, {"cut": 44, "digest": 0, "records": 2}], right=True),
-        receives("DELTA", [6, 44, 45, TIME, [7, {17: ["1.391215", 1, 139122, 2]}]]),
+        receives("DELTA", [6, 44, 45, TIME, [EUR_BOOK, {17: ["1.391215", 1, 139122, 2]}]]),
         asks("digest"),
         sends({"op": "digest", "id": 3}),
         receives("REPLY of another cut: nothing is compared", [2, 3, {"cut": 44, "digest": 1, "records": 2}]),

@@ -16,6 +16,7 @@ from tests.golden.steps import (
 )
 
 BOOK, TRADES, CANDLES = "EURUSD book:3", "EURUSD trades:3", "EURUSD candles:1m:3"
+EUR_BOOK, EUR_TRADES, EUR_CANDLES = -1, -2, -200
 MINUTE = 1399507200
 TRUE = True
 
@@ -26,21 +27,21 @@ def delta(cut: int, *entries: object) -> Message:
 
 
 def bids(cut: int, *cells: object) -> Message:
-    return delta(cut, 8, {16: list(cells)})
+    return delta(cut, EUR_BOOK, {16: list(cells)})
 
 
 def asks(cut: int, *cells: object) -> Message:
-    return delta(cut, 8, {17: list(cells)})
+    return delta(cut, EUR_BOOK, {17: list(cells)})
 
 
 BOOK_STEPS = [
     wants(BOOK),
     welcome(41),
     sends(subscribe(1, BOOK)),
-    receives("INSTRUMENTS defines a table", [4, [[0, "EURUSD", 5, 0, {}], [8, BOOK, 5, 0, {}]]]),
+    receives("INSTRUMENTS defines a table", [4, [[0, "EURUSD", 5, 0, {}], [EUR_BOOK, BOOK, 5, 0, {}]]]),
     receives(
         "SNAPSHOT with a book, asks fewer than bids",
-        [5, 41, 42, TIME, [], [8, {16: [139121, 50, 139120, 40, 139119, 30], 17: [139134, 7], 14: "live"}]],
+        [5, 41, 42, TIME, [], [EUR_BOOK, {16: [139121, 50, 139120, 40, 139119, 30], 17: [139134, 7], 14: "live"}]],
     ),
     answer(1, (BOOK, 0)),
     receives("a level has another size, one is new, rows not in order", asks(43, 139139, 9, 139134, 8)),
@@ -57,13 +58,15 @@ BOOK_STEPS = [
     receives("a side is empty", asks(49, 139134, None, 139139, None)),
     receives("numbers as text, also the key", asks(50, 139200, "0.5", "1.391915", 3, "1.3920000001", 4)),
     receives("the key that is a text again", asks(51, "1.391915", "9007199254740993")),
-    receives("the book is stale", delta(52, 8, {14: "stale", 15: "gap"})),
+    receives("the book is stale", delta(52, EUR_BOOK, {14: "stale", 15: "gap"})),
     receives(
         "it is live again, and only what differs comes",
-        delta(53, 8, {14: "live", 15: None, 16: [139126, None, 139128, 6], 17: []}),
+        delta(53, EUR_BOOK, {14: "live", 15: None, 16: [139126, None, 139128, 6], 17: []}),
     ),
-    receives("changes of a record that is defined, but not held", delta(54, 0, {1: 5}, 8, {16: [139128, 5]})),
-    receives("INSTRUMENTS raises both scales: integers move, also as keys, and texts stay", [4, [[8, BOOK, 6, 2, {}]]]),
+    receives("changes of a record that is defined, but not held", delta(54, 0, {1: 5}, EUR_BOOK, {16: [139128, 5]})),
+    receives(
+        "INSTRUMENTS raises both scales: integers move, also as keys, and texts stay", [4, [[EUR_BOOK, BOOK, 6, 2, {}]]]
+    ),
     receives(
         "SNAPSHOT with the whole record: the text is an integer now",
         [
@@ -73,7 +76,7 @@ BOOK_STEPS = [
             TIME,
             [],
             [
-                8,
+                EUR_BOOK,
                 {
                     16: [1391280, 500, 1391270, 200, 1391190, 3000],
                     17: [1391915, "9007199254740993", 1392000, 50, "1.3920000001", 400],
@@ -82,21 +85,30 @@ BOOK_STEPS = [
             ],
         ],
     ),
-    receives("a key at the higher scale", delta(56, 8, {16: [1391270, 201], 17: [1391915, 7]})),
+    receives("a key at the higher scale", delta(56, EUR_BOOK, {16: [1391270, 201], 17: [1391915, 7]})),
     receives(
         "SNAPSHOT in which the same book has changes and a record: the record counts",
-        [5, 56, 57, TIME, [8, {16: [1391270, 1], 15: "gap"}], [8, {16: [1391260, 1], 17: [1391915, 8], 14: "live"}]],
+        [
+            5,
+            56,
+            57,
+            TIME,
+            [EUR_BOOK, {16: [1391270, 1], 15: "gap"}],
+            [EUR_BOOK, {16: [1391260, 1], 17: [1391915, 8], 14: "live"}],
+        ],
     ),
-    receives("a crossed book", delta(58, 8, {16: [1391916, 3]})),
+    receives("a crossed book", delta(58, EUR_BOOK, {16: [1391916, 3]})),
     receives("an empty DELTA moves the cursor", delta(59)),
-    receives("the rows of a side are withdrawn together", delta(60, 8, {16: None})),
+    receives("the rows of a side are withdrawn together", delta(60, EUR_BOOK, {16: None})),
     receives("rows come into the empty side", bids(61, 0, 3, -5, 4, "-0.0000001", 5)),
-    receives("SNAPSHOT with a record that has one side, and no status", [5, 61, 62, TIME, [], [8, {16: [1391260, 1]}]]),
+    receives(
+        "SNAPSHOT with a record that has one side, and no status", [5, 61, 62, TIME, [], [EUR_BOOK, {16: [1391260, 1]}]]
+    ),
 ]
 
 
 def bad_book(name: str, *cells: object, field: int = 16) -> Bad:
-    return Bad(name, [6, 62, 63, TIME, [8, {field: list(cells)}]])
+    return Bad(name, [6, 62, 63, TIME, [EUR_BOOK, {field: list(cells)}]])
 
 
 BAD_BOOKS = [
@@ -112,30 +124,37 @@ BAD_BOOKS = [
     bad_book("a key twice", 1391260, 1, 1391260, 2),
     bad_book("more levels than the table has", 5, 1, 6, 1, 7, 1),
     bad_book("trades of two columns", 1391260, 1, field=18),
-    Bad("rows that are a map", [6, 62, 63, TIME, [8, {16: {1391260: 1}}]]),
-    Bad("rows that are a number", [6, 62, 63, TIME, [8, {16: 1391260}]]),
-    Bad("a bad side behind a good one", [6, 62, 63, TIME, [8, {16: [1391260, 2], 17: [1391915]}]]),
-    Bad("REMOVED with an id that is a text", [10, 62, 62, ["8"]]),
-    Bad("REMOVED with an id beyond 53 bits", [10, 62, 62, [-(2**53)]]),
+    Bad("rows that are a map", [6, 62, 63, TIME, [EUR_BOOK, {16: {1391260: 1}}]]),
+    Bad("rows that are a number", [6, 62, 63, TIME, [EUR_BOOK, {16: 1391260}]]),
+    Bad("a bad side behind a good one", [6, 62, 63, TIME, [EUR_BOOK, {16: [1391260, 2], 17: [1391915]}]]),
+    Bad("REMOVED with an id that is a text", [10, 62, 62, ["-1"]]),
+    Bad("REMOVED with an id of -2**53", [10, 62, 62, [-(2**53)]]),
     Bad("REMOVED without ids", [10, 62, 62]),
-    Bad("REMOVED beyond a gap", [10, 63, 63, [8]]),
-    Bad("REMOVED before the cursor", [10, 60, 61, [8]]),
+    Bad("REMOVED beyond a gap", [10, 63, 63, [EUR_BOOK]]),
+    Bad("REMOVED before the cursor", [10, 60, 61, [EUR_BOOK]]),
     Bad("EXPIRING without a time", [9]),
 ]
 
 
 def trades(cut: int, *rows: list[object]) -> Message:
-    return delta(cut, 9, {18: [cell for row in rows for cell in row]})
+    return delta(cut, EUR_TRADES, {18: [cell for row in rows for cell in row]})
 
 
 TRADES_STEPS = [
     wants(TRADES),
     welcome(41),
     sends(subscribe(1, TRADES)),
-    receives("INSTRUMENTS", [4, [[9, TRADES, 5, 0, {}]]]),
+    receives("INSTRUMENTS", [4, [[EUR_TRADES, TRADES, 5, 0, {}]]]),
     receives(
         "SNAPSHOT with two trades",
-        [5, 41, 42, TIME, [], [9, {18: [41, 139122, 5, TIME, -1, None, 42, 139121, 7, TIME, 1, "a7"], 14: "live"}]],
+        [
+            5,
+            41,
+            42,
+            TIME,
+            [],
+            [EUR_TRADES, {18: [41, 139122, 5, TIME, -1, None, 42, 139121, 7, TIME, 1, "a7"], 14: "live"}],
+        ],
     ),
     answer(1, (TRADES, 0)),
     receives(
@@ -154,7 +173,7 @@ TRADES_STEPS = [
         "the last one is corrected together with a new one",
         trades(49, [51, 139131, 4, TIME + 10, -1, 4], [50, 139130, 5, TIME + 9, 1, 3]),
     ),
-    receives("INSTRUMENTS raises the scale of sizes", [4, [[9, TRADES, 5, 3, {}]]]),
+    receives("INSTRUMENTS raises the scale of sizes", [4, [[EUR_TRADES, TRADES, 5, 3, {}]]]),
     receives(
         "SNAPSHOT with the whole record, shorter than before",
         [
@@ -163,19 +182,19 @@ TRADES_STEPS = [
             50,
             TIME,
             [],
-            [9, {18: [50, 139130, 5000, TIME + 9, 1, 3, 51, 139131, 4000, TIME + 10, -1, 4], 14: "halted"}],
+            [EUR_TRADES, {18: [50, 139130, 5000, TIME + 9, 1, 3, 51, 139131, 4000, TIME + 10, -1, 4], 14: "halted"}],
         ],
     ),
-    receives("INSTRUMENTS raises the scale of prices", [4, [[9, TRADES, 6, 3, {}]]]),
+    receives("INSTRUMENTS raises the scale of prices", [4, [[EUR_TRADES, TRADES, 6, 3, {}]]]),
     receives(
         "a trade at the higher scales, and a status of a later version",
-        delta(51, 9, {18: [52, 1391315, 1, TIME + 11, 1, None], 14: "auction", 15: "opening"}),
+        delta(51, EUR_TRADES, {18: [52, 1391315, 1, TIME + 11, 1, None], 14: "auction", 15: "opening"}),
     ),
 ]
 
 
 def bad_trade(name: str, *cells: object) -> Bad:
-    return Bad(name, [6, 51, 52, TIME, [9, {18: list(cells)}]])
+    return Bad(name, [6, 51, 52, TIME, [EUR_TRADES, {18: list(cells)}]])
 
 
 BAD_TRADES = [
@@ -193,15 +212,15 @@ BAD_TRADES = [
 
 
 def bars(cut: int, *rows: list[object]) -> Message:
-    return delta(cut, 3, {19: [cell for row in rows for cell in row]})
+    return delta(cut, EUR_CANDLES, {19: [cell for row in rows for cell in row]})
 
 
 CANDLES_STEPS = [
     wants(CANDLES),
     welcome(41),
     sends(subscribe(1, CANDLES)),
-    receives("INSTRUMENTS", [4, [[3, CANDLES, 5, 0, {"period": "1m", "from": "trades"}]]]),
-    receives("SNAPSHOT without a row", [5, 41, 42, TIME, [], [3, {19: [], 14: "live"}]]),
+    receives("INSTRUMENTS", [4, [[EUR_CANDLES, CANDLES, 5, 0, {"period": "1m", "from": "trades"}]]]),
+    receives("SNAPSHOT without a row", [5, 41, 42, TIME, [], [EUR_CANDLES, {19: [], 14: "live"}]]),
     answer(1, (CANDLES, 0)),
     receives("the first bar", bars(43, [MINUTE, 10, 10, 10, 10, 1, 1])),
     receives("it changes", bars(44, [MINUTE, 10, 15, 9, 12, 8, 4])),
@@ -217,7 +236,7 @@ CANDLES_STEPS = [
         bars(49, [MINUTE + 180, "1.5", 2, 1, "0.00000000000000001", "9007199254740993", 7]),
     ),
     receives("a late bar before all is dropped at once", bars(50, [MINUTE + 60, 1, 1, 1, 1, 1, 1])),
-    receives("INSTRUMENTS raises both scales", [4, [[3, CANDLES, 6, 1, {"period": "1m", "from": "trades"}]]]),
+    receives("INSTRUMENTS raises both scales", [4, [[EUR_CANDLES, CANDLES, 6, 1, {"period": "1m", "from": "trades"}]]]),
     receives(
         "SNAPSHOT with the whole record",
         [
@@ -226,7 +245,10 @@ CANDLES_STEPS = [
             51,
             TIME,
             [],
-            [3, {19: [MINUTE + 240, 120, 125, 119, 121, 100, 9, MINUTE + 300, 121, 121, 121, 121, 10, 1], 14: "live"}],
+            [
+                EUR_CANDLES,
+                {19: [MINUTE + 240, 120, 125, 119, 121, 100, 9, MINUTE + 300, 121, 121, 121, 121, 10, 1], 14: "live"},
+            ],
         ],
     ),
     receives(
@@ -237,7 +259,7 @@ CANDLES_STEPS = [
 
 
 def bad_bar(name: str, *cells: object) -> Bad:
-    return Bad(name, [6, 52, 53, TIME, [3, {19: list(cells)}]])
+    return Bad(name, [6, 52, 53, TIME, [EUR_CANDLES, {19: list(cells)}]])
 
 
 BAD_CANDLES = [

@@ -13,7 +13,7 @@ PROTOCOL = (Path(__file__).parents[2] / "PROTOCOL.md").read_text(encoding="utf-8
 
 
 def test_the_example_of_the_protocol_has_the_checksums_that_stand_beside_it() -> None:
-    examples = re.findall(r"^    (\[\d+,\d+,\d+,\[.*\]\]) +(\d+)$", PROTOCOL, re.MULTILINE)
+    examples = re.findall(r"^    (\[-?\d+,\d+,\d+,\[.*\]\]) +(\d+)$", PROTOCOL, re.MULTILINE)
     assert len(examples) == 4
     stated = re.search(r"The sum is (\d+), and `digest` (\d+)\.", PROTOCOL)
     assert stated is not None

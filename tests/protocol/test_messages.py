@@ -35,6 +35,7 @@ from ticker.protocol.messages import (
     Resume,
     ServerMessage,
     Snapshot,
+    Source,
     Stats,
     Subscribe,
     Subscriptions,
@@ -78,6 +79,8 @@ MESSAGES: list[tuple[list[Any], ServerMessage]] = [
     ([8, "stopping", 500, True], Goodbye("stopping", 500, come_back=True)),
     ([9, 99], Expiring(99)),
     ([10, 5, 6, [0, 3]], Removed(5, 6, [0, 3])),
+    ([11, 5], Source(5)),
+    ([11, None], Source(None)),
 ]
 
 anything = st.recursive(
@@ -252,7 +255,7 @@ def test_elements_that_a_later_version_adds_to_a_definition_are_ignored() -> Non
     assert parse_server_message(later) == Instruments([Definition(0, "A", 2, 0, {})])
 
 
-@pytest.mark.parametrize("kind", [0, 11, 99, -1, 10**30])
+@pytest.mark.parametrize("kind", [0, 12, 99, -1, 10**30])
 def test_kinds_of_a_later_version_are_ignored(kind: int) -> None:
     assert parse_server_message([kind]) is None
     assert parse_server_message([kind, {"anything": 1}, None]) is None

@@ -138,7 +138,8 @@ class Listener:
         elif isinstance(message, Heartbeat):
             replica.heartbeat(message)
         elif isinstance(message, Reply):
-            replica.resuming, self._whole = False, True
+            replica.resumed()
+            self._whole = True
 
     def _check(self) -> None:
         """The copy is the market at its cut, and complete once the REPLY has come."""

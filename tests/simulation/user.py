@@ -14,6 +14,7 @@ from tests.simulation.listener import held
 from tests.simulation.readers import Reader, TapeReader
 from tests.simulation.witness import sees
 from tests.tables_model import covers
+from ticker.client.addresses import Address
 from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.received import Received
@@ -159,7 +160,9 @@ class User:
 
     async def _run_once(self) -> None:
         self.session, self._was_connected = self._new_session(), False
-        client = Client(URL, self._dial, self._token if self.renews else self._token(), self.session, self._on_event)
+        client = Client(
+            [Address(URL, self._dial)], self._token if self.renews else self._token(), self.session, self._on_event
+        )
         with trio.CancelScope() as self._program:
             async with trio.open_nursery() as nursery:
                 try:

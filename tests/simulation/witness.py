@@ -81,6 +81,8 @@ class Witness:
         self._expired_since: int | None = None
         self._looked_at = 0
         self.entitled: frozenset[str] | None = None
+        self._defined: dict[int, str] = {}
+        """Names by the ids that this connection has defined; those of instruments hold for the epoch."""
         self._asked: dict[int, frozenset[str] | None] = {}
         """The claims of tokens in requests without a reply."""
         self._requests = b""
@@ -169,10 +171,11 @@ class Witness:
         if isinstance(message, Instruments):
             for definition in message.definitions:
                 self._judge(definition.symbol)
+                self._defined[definition.id] = definition.symbol
         elif isinstance(message, Snapshot | Delta):
             records = message.records if isinstance(message, Snapshot) else []
             for number in [*message.changes[::2], *records[::2]]:
-                self._judge(self._cache.records[number].symbol)
+                self._judge(self._defined[number] if number < 0 else self._cache.instruments[number].symbol)
             return True
         elif isinstance(message, Reply) and "expires" in message.result:
             self.expires = message.result["expires"] + TOKEN_LEEWAY_US

@@ -32,6 +32,8 @@ class Copy:
     cursor: int = 0
     definitions: dict[int, Definition] = field(default_factory=dict)
     records: dict[int, Record] = field(default_factory=dict)
+    nameless: dict[str, tuple[Definition, Record]] = field(default_factory=dict)
+    """Tables by name that have no id on this connection so far."""
     wanted: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     """The wanted names that a reply has confirmed."""
@@ -44,6 +46,8 @@ class Copy:
     """Epoch and latest cut of the connection's server."""
     refusals: int = 0
     """Messages refused by this client since the last reply (section 8)."""
+    silent_since: int | None = None
+    """The server hears nothing from its source since then."""
     digests: list[tuple[int, int, int]] = field(default_factory=list)
     """Each answer to `digest`: cut, checksum and records as the server has them."""
 
@@ -77,9 +81,16 @@ class Copy:
     def begin(self, message: Message) -> list[dict[str, Any]]:
         """Begin a connection with its WELCOME. Returns the requests to send, without ids."""
         _, _, epoch, _, cut, _, _, limits, *_ = message
-        self.limits, self.server = limits, (epoch, cut)
+        self.limits, self.server, self.silent_since = limits, (epoch, cut), None
+        self.nameless |= {
+            self.definitions[each].name: (self.definitions[each], self.records[each])
+            for each in self.records
+            if each < 0
+        }
+        self.records = {each: record for each, record in self.records.items() if each >= 0}
+        self.definitions = {each: definition for each, definition in self.definitions.items() if each >= 0}
         requests: list[dict[str, Any]] = []
-        if self.confirmed and epoch == self.epoch and self.cursor <= cut and self.refusals < 2:
+        if self.confirmed and epoch == self.epoch and self.refusals < 2:
             forget = {"forget": self.forgotten} if self.forgotten else {}
             resumed = {"epoch": epoch, "cursor": self.cursor, "symbols": self.confirmed}
             requests.append({"op": "resume", **resumed, **forget})
@@ -90,7 +101,8 @@ class Copy:
 
     def start_afresh(self) -> None:
         self.epoch, self.cursor = self.server
-        self.definitions, self.records, self.confirmed, self.forgotten, self.refusals = {}, {}, [], [], 0
+        self.definitions, self.records, self.nameless = {}, {}, {}
+        self.confirmed, self.forgotten, self.refusals = [], [], 0
 
     # ---- Messages (section 3.1)
 
@@ -120,11 +132,14 @@ class Copy:
             case [9, time, *_]:
                 check(integer(time), message)
             case [10, since, cut, list(ids), *_]:
-                check(all(integer(each) for each in ids), message)
+                check(all(map(integer, ids)), message)
                 self._move(since, cut)
                 self.records = {each: record for each, record in self.records.items() if each not in ids}
+            case [11, since, *_]:
+                check(since is None or integer(since, 0), message)
+                self.silent_since = since
             case [kind, *_]:
-                check(kind not in range(1, 11), message)
+                check(kind not in range(1, 12), message)
 
     def _answered(self, number: int, result: dict[str, Any]) -> None:
         outcomes = self._outcomes(result.get("outcomes", []))
@@ -136,6 +151,7 @@ class Copy:
             good = [name for name in names if name in self.wanted and name not in left]
             self.confirmed = [name for name in dict.fromkeys([*self.confirmed, *good]) if name not in bad]
             self.forgotten = [] if op == "resume" else self.forgotten
+            self.nameless = {} if op == "resume" else self.nameless
         elif op == "auth":
             self.epoch, self.limits = result["epoch"], result["limits"]
         elif op == "digest":
@@ -160,24 +176,29 @@ class Copy:
             self.give_up(names)
 
     def _define(self, definitions: list[Any]) -> None:
-        known, records = dict(self.definitions), dict(self.records)
+        known, records, nameless = dict(self.definitions), dict(self.records), dict(self.nameless)
         for definition in definitions:
             match definition:
                 case [number, str(name), prices, sizes, dict(), *_]:
                     check(integer(number) and integer(prices, 0, 15) and integer(sizes, 0, 15), definition)
                     new = Definition(name, prices, sizes)
+                    check((number < 0) == new.is_table, definition)
+                    if name in nameless:
+                        known[number], records[number] = nameless.pop(name)
                     old = known.get(number, new)
                     check(name == old.name and prices >= old.price_scale and sizes >= old.size_scale, definition)
+                    check(all(each == number or known[each].name != name for each in known), definition)
                     known[number] = new
                     records |= {number: rescaled(records[number], old, new)} if number in records else {}
                 case _:
                     raise Refused(definition)
-        self.definitions, self.records = known, records
+        self.definitions, self.records, self.nameless = known, records, nameless
 
     def _move(self, since: int, cut: int) -> None:
         check(integer(since, 0) and integer(cut, 0), "cuts are integers")
         check(since <= self.cursor <= cut, f"from {since} to {cut}, but the cursor is {self.cursor}")
         self.cursor = cut
+        self.nameless = {}
 
     def _merge(self, since: int, cut: int, time: int, changes: list[Any], records: list[Any]) -> None:
         check(integer(time), "time is an integer")
@@ -213,13 +234,14 @@ class Copy:
                 return value[0]
             return definition.decimal(value, kind_of(key))
 
+        held = [(self.definitions[number], record) for number, record in self.records.items()]
         return {
-            (definition := self.definitions[number]).name: {
+            definition.name: {
                 NAMES[key] if isinstance(key, int) else key: show(definition, key, value)
                 for key, value in record.items()
                 if value != {}
             }
-            for number, record in self.records.items()
+            for definition, record in [*held, *self.nameless.values()]
         }
 
     def checksum(self) -> int:

@@ -223,7 +223,8 @@ def conversations(draw: st.DrawFn) -> Made:
     symbols = draw(st.lists(SYMBOLS, min_size=1, max_size=6, unique=True))
     tables = {symbol: draw(st.sampled_from([None, *TABLES])) for symbol in symbols}
     symbols = [f"{symbol} {tables[symbol]}" if tables[symbol] else symbol for symbol in symbols]
-    ids = draw(st.lists(st.integers(0, MAX_INTEGER), min_size=len(symbols), max_size=len(symbols), unique=True))
+    numbers = st.lists(st.integers(0, MAX_INTEGER - 1), min_size=len(symbols), max_size=len(symbols), unique=True)
+    ids = [-1 - number if " " in symbol else number for number, symbol in zip(draw(numbers), symbols, strict=True)]
     scales = {number: [draw(st.integers(0, 8)), draw(st.integers(0, 8))] for number in ids}
 
     def define(number: int, symbol: str) -> Message:
@@ -232,7 +233,9 @@ def conversations(draw: st.DrawFn) -> Made:
     named = dict(zip(ids, symbols, strict=True))
     messages.append([4, [define(*each) for each in named.items()], *draw(LATER)])
     for _ in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from(["scale", "heartbeat", "delta", "snapshot", "snapshot", "removed", "unknown"]))
+        kind = draw(
+            st.sampled_from(["scale", "heartbeat", "delta", "snapshot", "snapshot", "removed", "source", "unknown"])
+        )
         if kind in {"heartbeat", "delta", "snapshot", "removed"}:
             since, cut = cut - draw(st.integers(0, min(cut, 3))), cut + draw(st.integers(0, 2**20))
         else:
@@ -251,8 +254,10 @@ def conversations(draw: st.DrawFn) -> Made:
             messages.append([5, since, cut, moment, draw(entries(named)), records, *draw(LATER)])
         elif kind == "removed":
             messages.append([10, since, cut, draw(st.lists(st.sampled_from(ids) | NATURAL, max_size=3)), *draw(LATER)])
+        elif kind == "source":
+            messages.append([11, draw(NATURAL | st.none()), *draw(LATER)])
         else:
-            messages.append([draw(st.integers(11, MAX_INTEGER) | st.integers(-MAX_INTEGER, 0)), *draw(LATER)])
+            messages.append([draw(st.integers(12, MAX_INTEGER) | st.integers(-MAX_INTEGER, 0)), *draw(LATER)])
     return Made(messages, draw(st.randoms(use_true_random=False)))
 
 

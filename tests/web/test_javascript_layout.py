@@ -16,7 +16,7 @@ from ticker.server.files import Files
 
 DASHBOARD = sorted((WEB / "dashboard").glob("*.js"))
 PURE = (
-    *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session"),
+    *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session", "admission"),
     *("instruments", "transport_choice", "texts", "vanished", "arguments", "batches", "names", "verdict", "digest"),
     *("tables", "rows", "record", "features", "table_changes", "pending", "given", "bar_times"),
 )

@@ -55,10 +55,25 @@ def check_symbol(symbol: object, method: str) -> None:
         raise ConfigError(f"{method}: {shown(symbol)} is no symbol; {remedy}")
 
 
-def check_options(url: object, token: object, interval_ms: object, on_event: object) -> None:
-    """Check the arguments of `connect`. Raises `ConfigError`."""
-    if not isinstance(url, str):
-        raise ConfigError(f"url: {shown(url)} is a {type(url).__name__}; give a text: wss://HOST:PORT")
+def listed_urls(url: object) -> list[str]:
+    """Return the addresses of a service: one, or a list. Raises `ConfigError` for anything else."""
+    if isinstance(url, str):
+        return [url]
+    if isinstance(url, bytes | bytearray | Mapping) or not isinstance(url, Iterable):
+        raise ConfigError(
+            f"url: {shown(url)} is a {type(url).__name__}; give a text: wss://HOST:PORT, or a list of them"
+        )
+    urls = list(url)
+    for each in urls:
+        if not isinstance(each, str):
+            raise ConfigError(f"url: {shown(each)} is a {type(each).__name__}; each address is a text: wss://HOST:PORT")
+    if not urls:
+        raise ConfigError("url: the list is empty; give at least one address: wss://HOST:PORT")
+    return urls
+
+
+def check_options(token: object, interval_ms: object, on_event: object) -> None:
+    """Check the options of `connect`. Raises `ConfigError`."""
     if not (token is None or isinstance(token, str) or callable(token)):
         raise ConfigError(f"token: a {type(token).__name__}; give a text, or a function that returns one")
     if interval_ms is not None and (type(interval_ms) is not int or interval_ms < 0):

@@ -10,27 +10,27 @@ One task keeps the client connected: it runs one `Connection` after another, wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, KeysView
+from collections.abc import AsyncIterator, Callable, KeysView, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import trio
 
+from ticker.client.addresses import Address, Addresses, hosts_of, together
 from ticker.client.arguments import check_counts, check_names, check_options, check_symbol, is_literal, too_many
 from ticker.client.book import Book
 from ticker.client.candles import Candles
-from ticker.client.connection import Connection, Dial, Token
-from ticker.client.connector import dial, first_of, stream_url
+from ticker.client.connection import Connection, Token
+from ticker.client.connector import addresses_of, first_of
 from ticker.client.event_log import EventLog
-from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched
+from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched, source_event
 from ticker.client.features import Features
 from ticker.client.fields import Fields
-from ticker.client.reader import Reader
+from ticker.client.reader import Reader, moment
 from ticker.client.received import Received
-from ticker.client.reconnect import Backoff
 from ticker.client.session import ClientSession
 from ticker.client.subscription import Subscription
 from ticker.client.table_reader import TableReader
@@ -38,7 +38,6 @@ from ticker.client.trades import Trades
 from ticker.client.verification import Verification
 from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import MAX_TEXT, Instrument
-from ticker.net.tls import client_context
 from ticker.protocol.symbols import matcher
 from ticker.protocol.tables import TableName
 from ticker.protocol.wire import MSGPACK
@@ -54,7 +53,7 @@ _UNMATCHED_SECONDS = 5.0
 
 @asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     ca: str | Path | None = None,
     token: Token | None = None,
@@ -63,23 +62,23 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Connect to a service, and stay connected until the block is left.
 
-    `url` is `wss://HOST:PORT`, with or without the stream's path. `ca` is a PEM file of authorities to trust instead of
-    the system's; for a server on this machine its development authority is found by itself. `token` is a JSON Web
-    Token, or a function that returns one, perhaps an async function: it is called for each connection and before a
-    token expires, and an exception of it counts as a failed connection. `interval_ms` asks for at most one frame per so
-    many milliseconds. `on_event` is called with each `Connected`, `Disconnected`, `Refused`, `Unmatched` and
-    `Mismatch`; without it, all but the first, and names that may become known, are logged as warnings (logger
-    `ticker`).
+    `url` is `wss://HOST:PORT`, with or without the stream's path, or a list of addresses of one service: when a
+    connection fails or is lost, the next address is tried, and the copy goes on there. `ca` is a PEM file of
+    authorities to trust instead of the system's; for a server on this machine its development authority is found by
+    itself. `token` is a JSON Web Token, or a function that returns one, perhaps an async function: it is called for
+    each connection and before a token expires, and an exception of it counts as a failed connection. `interval_ms` asks
+    for at most one frame per so many milliseconds. `on_event` is called with each `Connected`, `Disconnected`,
+    `Refused`, `Unmatched`, `Mismatch`, `SourceSilent` and `SourceBack`; without it, all but the first, and names that
+    may become known, are logged as warnings (logger `ticker`).
 
-    Raises `ConnectionFailed` if the first connection cannot be made, and `ConfigError` for an argument that cannot be
-    used. A lost connection is made again without an exception; only if the server says that coming back is of no use,
-    the subscriptions end with `ConnectionFailed`. It carries the HTTP status or the close code.
+    Raises `ConnectionFailed` if no address lets the first connection be made, and `ConfigError` for an argument that
+    cannot be used. A lost connection is made again without an exception; only if the servers say that coming back is of
+    no use, the subscriptions end with `ConnectionFailed`. It carries the HTTP status or the close code.
     """
-    check_options(url, token, interval_ms, on_event)
-    full_url, host = stream_url(url)
-    on_event = on_event or EventLog(host)
-    context = client_context(host, Path(ca) if ca is not None else None)
-    client = Client(full_url, partial(dial, full_url, context), token, ClientSession(MSGPACK, interval_ms), on_event)
+    check_options(token, interval_ms, on_event)
+    addresses = addresses_of(url, Path(ca) if ca is not None else None)
+    on_event = on_event or EventLog(hosts_of(addresses))
+    client = Client(addresses, token, ClientSession(MSGPACK, interval_ms), on_event)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -100,16 +99,16 @@ class Client:
 
     def __init__(
         self,
-        url: str,
-        dial: Dial,
+        addresses: Sequence[Address],
         token: Token | None,
         session: ClientSession,
         on_event: Callable[[Event], None],
     ) -> None:
-        self.url = url
+        session.servers = len(addresses)
+        self._addresses = Addresses(addresses)
+        self._token = token
         self._session = session
         self._on_event = on_event
-        self._new_connection = partial(Connection, url, dial, token, session, self._process_event, self._process)
         self._connection: Connection | None = None
         self._subscriptions: dict[Reader[Any], None] = {}
         self._verification = Verification()
@@ -126,6 +125,11 @@ class Client:
         return f"<Client {host} {state} cut={self.cut} subscriptions={len(self._subscriptions)}>"
 
     @property
+    def url(self) -> str:
+        """The address of the present connection, or of the next attempt."""
+        return self._addresses.current.url
+
+    @property
     def cut(self) -> int:
         """The cut through which the copy is complete."""
         return self._session.replica.cursor
@@ -134,6 +138,12 @@ class Client:
     def complete(self) -> bool:
         """Whether the copy has all that was asked for when the present connection began."""
         return self._connection is not None and self._connection.complete
+
+    @property
+    def source_silent_since(self) -> datetime | None:
+        """Time since when the server hears nothing from the source of its data; None if it does, as far as is known."""
+        since = self._session.source_silent_since
+        return moment(since) if since is not None else None
 
     @property
     def names(self) -> KeysView[str]:
@@ -285,6 +295,8 @@ class Client:
         for refused in received.refused:
             self._on_event(refused)
         self._end_unserved(received.refused)
+        if received.source:
+            self._on_event(source_event(self.source_silent_since))
         replica = self._session.replica
         if received.moved:
             for subscription in self._subscriptions:
@@ -326,8 +338,8 @@ class Client:
             scope.cancel()
 
     async def _keep_connected(self, task_status: trio.TaskStatus[None]) -> None:
-        backoff = Backoff()
         connected_once = False
+        failures: list[ConnectionFailed] = []
 
         def connected() -> None:
             nonlocal connected_once
@@ -336,17 +348,17 @@ class Client:
                 task_status.started()
 
         while True:
-            self._connection = self._new_connection()
+            address = self._addresses.current
+            self._connection = Connection(address, self._token, self._session, self._process_event, self._process)
             end = await self._connection.run(connected)
-            if self._connection.replied:
-                backoff.reset()
-            if not connected_once or not end.retryable:
-                self.close(end.failure(self.url))
+            failures = [*failures, end.failure(address.url)] if not connected_once else [end.failure(address.url)]
+            wait = self._addresses.leave(end, trio.current_time(), useful=self._connection.replied)
+            if wait is None or (wait > 0 and not connected_once):
+                self.close(together(failures))
                 if not connected_once:
                     task_status.started()
                 return
-            wait = backoff.next_wait(end.retry_seconds, end.spread_seconds)
-            self._process_event(end.event(wait))
+            self._process_event(end.event(wait, address.url))
             await trio.sleep(wait)
 
     async def _watch_for_unmatched(self) -> None:

@@ -17,10 +17,11 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from ticker.client.addresses import Address
 from ticker.client.connector import ObservedStream, Unreachable, first_of
 from ticker.client.events import Connected, Event
 from ticker.client.received import Received
-from ticker.client.reconnect import DIFFERENT, LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
+from ticker.client.reconnect import BEHIND, DIFFERENT, LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
 from ticker.client.session import ClientSession
 from ticker.errors import ProtocolError
 from ticker.protocol.messages import Close
@@ -36,9 +37,6 @@ _HEARTBEATS_MISSED = 2.5
 _GRACE_SECONDS = 1.0
 """Time to read the bytes that wait in the socket, once a silence has lasted too long."""
 
-Dial: TypeAlias = Callable[[], Awaitable[trio.abc.Stream]]
-"""Makes a stream to the server, or raises `Unreachable`."""
-
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A token, or a function that returns a fresh one for each call."""
 
@@ -48,8 +46,7 @@ class Connection:
 
     def __init__(
         self,
-        url: str,
-        dial: Dial,
+        address: Address,
         token: Token | None,
         session: ClientSession,
         on_event: Callable[[Event], None],
@@ -59,8 +56,8 @@ class Connection:
         """Whether it has brought everything that the client is subscribed to."""
         self.replied = False
         """Whether a REPLY came on it."""
-        self._url = url
-        self._dial = dial
+        self._url = address.url
+        self._dial = address.dial
         self._token = token
         self._session = session
         self._on_event = on_event
@@ -184,6 +181,8 @@ class Connection:
             self._hand_on(received)
             if received.verified is False:
                 return DIFFERENT
+            if received.behind:
+                return BEHIND
 
     def _hand_on(self, received: Received) -> None:
         """Act on the parts of a message that do not end the connection."""

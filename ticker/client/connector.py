@@ -1,17 +1,22 @@
-"""From a URL to a TLS stream, for the Python client; a failure has its reason in one line."""
+"""From URLs to a TLS stream, for the Python client; a failure has its reason in one line."""
 
 from __future__ import annotations
 
 import errno
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import trio
 
+from ticker.client.addresses import Address
+from ticker.client.arguments import listed_urls
 from ticker.errors import ConfigError
+from ticker.net.tls import client_context
 
 _RECEIVE_BUFFER = 65_536
 _MAX_HANDSHAKE_BYTES = 65_536
@@ -19,6 +24,13 @@ _MAX_HANDSHAKE_BYTES = 65_536
 _STREAM_PATH = "/v1/stream"
 
 E = TypeVar("E", bound=BaseException)
+
+
+def addresses_of(url: str | Sequence[str], ca: Path | None) -> list[Address]:
+    """Return the addresses of a service, each once. Raises `ConfigError`."""
+    hosts = dict(map(stream_url, listed_urls(url)))
+    contexts = {host: client_context(host, ca) for host in sorted(set(hosts.values()))}
+    return [Address(full_url, partial(dial, full_url, contexts[host])) for full_url, host in hosts.items()]
 
 
 class Unreachable(Exception):

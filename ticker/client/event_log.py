@@ -6,15 +6,16 @@ Without a configuration of its own, Python's `logging` prints warnings to stderr
 from __future__ import annotations
 
 import logging
+from urllib.parse import urlsplit
 
-from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused
+from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, SourceBack, SourceSilent
 from ticker.texts import excerpt
 
 _LOG = logging.getLogger("ticker")
 
 
 class EventLog:
-    """Logs refused names, names without an instrument, copies that differ, and each new reason of an outage once."""
+    """Logs refused and unmatched names, copies that differ, silent sources, and each new reason of an outage once."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -27,10 +28,11 @@ class EventLog:
                 _LOG.warning("ticker: %s is connected again", self._host)
             self._reasons.clear()
         elif isinstance(event, Disconnected):
-            if event.reason not in self._reasons and len(self._reasons) < _MAX_REASONS:
-                self._reasons.add(event.reason)
-                _LOG.warning("ticker: %s: %s; trying again until it works", self._host, excerpt(event.reason))
-        elif isinstance(event, Mismatch):
+            said = f"{urlsplit(event.url).hostname or self._host}: {excerpt(event.reason)}"
+            if said not in self._reasons and len(self._reasons) < _MAX_REASONS:
+                self._reasons.add(said)
+                _LOG.warning("ticker: %s; trying again until it works", said)
+        elif isinstance(event, Mismatch | SourceSilent | SourceBack):
             _LOG.warning("ticker: %s: %s", self._host, event.text)
         elif not isinstance(event, Refused) or not event.pending:  # an unknown name may be known in a moment
             _LOG.warning("ticker: %s: %s", excerpt(event.name), excerpt(event.text))

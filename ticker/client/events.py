@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from ticker.errors import Code
@@ -23,13 +24,15 @@ class Disconnected:
 
     `status` is the HTTP status of a response that was no upgrade, `close_code` the code with which the server ended the
     WebSocket (PROTOCOL.md, sections 2 and 8); both None without either. A client that does not retry reports no
-    `Disconnected`: its subscriptions end with `ConnectionFailed`, which carries the same data.
+    `Disconnected`: its subscriptions end with `ConnectionFailed`, which carries the same data. `url` is the address of
+    this connection; the retry may be at another one.
     """
 
     reason: str
     retry_seconds: float
     status: int | None = None
     close_code: int | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +84,34 @@ class Mismatch:
         return f"the copy differs from the service's at cut {self.cut}; it is dropped, and everything subscribed anew"
 
 
-Event: TypeAlias = Connected | Disconnected | Refused | Unmatched | Mismatch
+@dataclass(frozen=True, slots=True)
+class SourceSilent:
+    """The server has heard nothing since then, by its clock, from the source of its data: prices may be out of date.
+
+    It ends with `SourceBack`, or with a new connection: `Connected`.
+    """
+
+    since: datetime
+
+    @property
+    def text(self) -> str:
+        """A remark for people."""
+        return f"no data from the source since {self.since:%H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBack:
+    """The server hears the source of its data again."""
+
+    @property
+    def text(self) -> str:
+        """A remark for people."""
+        return "data from the source again"
+
+
+def source_event(silent_since: datetime | None) -> SourceSilent | SourceBack:
+    """Return the event for a source that is silent since then, or that is heard again."""
+    return SourceSilent(silent_since) if silent_since is not None else SourceBack()
+
+
+Event: TypeAlias = Connected | Disconnected | Refused | Unmatched | Mismatch | SourceSilent | SourceBack

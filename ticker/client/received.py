@@ -27,6 +27,10 @@ class Received:
     """Whether it is a REPLY: the server and this client understand each other."""
     error: Error | None = None
     goodbye: Goodbye | None = None
+    source: bool = False
+    """Whether it says something new of the source of the server's data."""
+    behind: bool = False
+    """Whether the server has not caught up with the copy, which is kept for another server."""
     expiring: bool = False
     """Whether the server asks for a fresh token."""
     token_refused: str | None = None

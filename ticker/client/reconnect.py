@@ -11,8 +11,9 @@ The rules (PROTOCOL.md, sections 2 and 8):
 4. Everything else is retried: an unreachable host, a failed TLS handshake, silence, a violation of the protocol.
 5. The wait is the server's (at most a day) or that of the backoff, whichever is longer. The backoff doubles with each
    failure, and starts over after a connection on which a REPLY came: who greets and then fails is not called without
-   a pause.
-6. A first connection is not retried: `connect` raises `ConnectionFailed`.
+   a pause. Each of several addresses has a wait of its own, so that another one is tried at once
+   (`ticker.client.addresses`).
+6. A first connection is not retried, but each address is tried: then `connect` raises `ConnectionFailed`.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class ConnectionEnd:
             retry_seconds=self.retry_seconds,
         )
 
-    def event(self, wait: float) -> Disconnected:
-        """Return the event for a client that retries after so many seconds."""
-        return Disconnected(self.reason, wait, self.status, self.close_code)
+    def event(self, wait: float, url: str = "") -> Disconnected:
+        """Return the event for a client of this URL that retries after so many seconds."""
+        return Disconnected(self.reason, wait, self.status, self.close_code, url)
 
     def after_goodbye(self, goodbye: Goodbye) -> ConnectionEnd:
         """Return the end of a connection on which this GOODBYE came."""
@@ -90,6 +91,7 @@ class ConnectionEnd:
 
 LOST = ConnectionEnd("the connection was lost")
 DIFFERENT = ConnectionEnd("the copy differs from the service's; everything is subscribed anew")
+BEHIND = ConnectionEnd("this server has not caught up with the copy")
 NOT_COMPLETED = ConnectionEnd("the connection was not completed")
 NO_WEBSOCKET = ConnectionEnd("its answer opens no WebSocket; it is not a Ticker service")
 

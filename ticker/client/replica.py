@@ -2,7 +2,8 @@
 
 The rules are those of PROTOCOL.md, section 6:
 
-1. WELCOME starts a connection. Its epoch names the cache that cuts and ids belong to.
+1. WELCOME starts a connection. Its epoch names the cache that cuts and ids of instruments belong to. Ids of tables
+   belong to the connection: a copy that is resumed keeps its tables by name, until INSTRUMENTS gives them new ids.
 2. INSTRUMENTS says how to read a record's numbers. Scales only rise, and a higher scale changes no value.
 3. DELTA and SNAPSHOT are applied whole, if their `since` is not beyond the cursor: changes are merged into the records
    that the client holds, then the complete records of a SNAPSHOT replace earlier ones. Changes of records that the
@@ -22,11 +23,10 @@ from typing import Any, TypeAlias, TypeGuard, cast
 from ticker.client.bounds import (
     MAX_FIELD_NAME,
     MOST_FIELDS,
-    check_definitions,
     check_fields,
     check_rows,
-    text_size,
 )
+from ticker.client.definitions import Definitions
 from ticker.client.statuses import known_status
 from ticker.client.table_state import (
     FIELDS_OF,
@@ -34,7 +34,6 @@ from ticker.client.table_state import (
     TableState,
     check_side,
     checked_rows,
-    table_name,
 )
 from ticker.errors import Code, Gap, ProtocolError
 from ticker.market import MAX_TEXT, NAMES, Field, FieldKey, Kind, WireValue, field_kind, field_name, shown_value
@@ -122,23 +121,21 @@ class Replica:
         """Number of the server's life, as far as the client can tell: numbers of prints begin anew with each."""
         self.resuming = False
         """Whether the reply to RESUME is still to come: the cut of a HEARTBEAT is then the server's, not the copy's."""
-        self._definitions: dict[int, Definition] = {}
-        self._tables: dict[int, TableName] = {}
-        """Those of the definitions that are tables."""
-        self._defined_text = 0
-        """Characters of all definitions."""
+        self._definitions = Definitions()
         self._rows = 0
         """Rows for which the tables of the copy have room."""
-        self._ids: dict[str, int] = {}
         self._states: dict[int, State] = {}
+        """The records by id; without tables that have none on this connection so far."""
+        self._unnumbered: dict[str, State] = {}
+        """Those tables, by name: what has no id when the first data of a resume come is not there any more."""
         self._by_symbol: dict[str, State] = {}
 
     def __repr__(self) -> str:
         resuming = " resuming" if self.resuming else ""
-        return f"<Replica epoch={self.epoch!r} cursor={self.cursor} records={len(self._states)}{resuming}>"
+        return f"<Replica epoch={self.epoch!r} cursor={self.cursor} records={len(self._by_symbol)}{resuming}>"
 
     def __iter__(self) -> Iterator[State]:
-        return iter(self._states.values())
+        return iter(self._by_symbol.values())
 
     @property
     def symbols(self) -> KeysView[str]:
@@ -156,67 +153,52 @@ class Replica:
         return state if isinstance(state, TableState) else None
 
     def digest(self) -> int:
-        """Return the checksum of the copy (PROTOCOL.md, section 5)."""
+        """Return the checksum of the copy (PROTOCOL.md, section 5); tables without an id do not count."""
         return total(
             record_checksum(number, (state.definition.price_scale, state.definition.size_scale), state.wire())
             for number, state in self._states.items()
         )
 
     def can_continue(self, message: Welcome) -> bool:
-        """Return whether the server has the copy's epoch, and is not behind the copy."""
-        return message.epoch == self.epoch and self.cursor <= message.cut
+        """Return whether the server has the copy's epoch. One that is behind the copy answers once it has caught up."""
+        return message.epoch == self.epoch
 
     def welcome(self, message: Welcome, *, resumable: bool) -> bool:
         """Begin a connection. Returns whether the copy is resumed on it; otherwise it is empty now."""
         self.resuming = resumable and self.can_continue(message)
-        if not self.resuming:
-            if message.epoch != self.epoch:
-                self.run += 1
-            self.epoch = message.epoch
-            self.cursor, self.time = message.cut, message.time
-            self._definitions.clear()
-            self._tables.clear()
-            self._defined_text = 0
-            self._rows = 0
-            self._ids.clear()
-            self._states.clear()
-            self._by_symbol.clear()
-        return self.resuming
+        if self.resuming:
+            self._definitions.forget_tables()
+            tables = {number: state for number, state in self._states.items() if number < 0}
+            self._unnumbered |= {state.definition.symbol: state for state in tables.values()}
+            self._states = {number: state for number, state in self._states.items() if number not in tables}
+            return True
+        if message.epoch != self.epoch:
+            self.run += 1
+        self.epoch = message.epoch
+        self.cursor, self.time = message.cut, message.time
+        self._definitions.clear()
+        self._rows = 0
+        self._states.clear()
+        self._unnumbered.clear()
+        self._by_symbol.clear()
+        return False
+
+    def resumed(self) -> list[State]:
+        """The copy is up to date with the server. Returns tables that the server does not have: they left the copy."""
+        self.resuming = False
+        return self._drop_unnumbered()
 
     def define(self, message: Instruments) -> None:
         """Take over definitions.
 
-        Raises `ProtocolError` for one that contradicts an earlier one of this epoch; the copy is then as it was.
+        Raises `ProtocolError` for one that contradicts an earlier one; the copy is then as it was.
         """
-        new: dict[int, Definition] = {}
-        ids: dict[str, int] = {}
-        text = self._defined_text
-        for definition in message.definitions:
-            known = new.get(definition.id) or self._definitions.get(definition.id)
-            if known is not None and (
-                known.symbol != definition.symbol
-                or known.price_scale > definition.price_scale
-                or known.size_scale > definition.size_scale
-            ):
-                raise ProtocolError(
-                    Code.MALFORMED, f"instrument {definition.id}: a scale was lowered or the symbol changed"
-                )
-            if ids.setdefault(definition.symbol, self._ids.get(definition.symbol, definition.id)) != definition.id:
-                raise ProtocolError(Code.MALFORMED, f"instrument {definition.id}: another one has its symbol")
-            text += text_size(definition) - (text_size(known) if known is not None else 0)
-            new[definition.id] = definition
-        more = sum(number not in self._definitions for number in new)
-        check_definitions(len(self._definitions) + more, text)
-        self._defined_text = text
-        self._definitions |= new
-        self._ids |= ids
-        for number, definition in new.items():
-            table = table_name(definition.symbol)
-            if table is not None:
-                self._tables[number] = table
-            state = self._states.get(number)
+        for number, definition in self._definitions.add(message.definitions, self._definition_of).items():
+            state = self._by_symbol.get(definition.symbol)
             if state is not None:
                 state.redefine(definition)
+                self._states[number] = state
+                self._unnumbered.pop(definition.symbol, None)
 
     def apply(self, message: Snapshot | Delta) -> Changed:
         """Apply a data message whole and return what it changed; a value is None where a field is gone.
@@ -241,6 +223,7 @@ class Replica:
         for number, fields in records.items():
             self._replace(number, fields, changed)
         self._rows = rows
+        changed |= {state: {} for state in self._drop_unnumbered()}
         self.cursor, self.time = message.cut, message.time
         return changed
 
@@ -252,9 +235,8 @@ class Replica:
         self._check_step(message)
         removed = [self._states.pop(number) for number in message.ids if number in self._states]
         for state in removed:
-            del self._by_symbol[state.definition.symbol]
-            if isinstance(state, TableState):
-                self._rows -= _room(state.table)
+            self._forget(state)
+        removed += self._drop_unnumbered()
         self.cursor = message.cut
         return removed
 
@@ -263,12 +245,28 @@ class Replica:
         if message.cut >= self.cursor and not self.resuming:
             self.cursor, self.time = message.cut, message.time
 
+    def _definition_of(self, name: str) -> Definition | None:
+        state = self._by_symbol.get(name)
+        return state.definition if state is not None else None
+
+    def _drop_unnumbered(self) -> list[State]:
+        gone, self._unnumbered = list(self._unnumbered.values()), {}
+        for state in gone:
+            self._forget(state)
+        return gone
+
+    def _forget(self, state: State) -> None:
+        del self._by_symbol[state.definition.symbol]
+        if isinstance(state, TableState):
+            self._rows -= _room(state.table)
+
     def _replace(self, number: int, fields: TableFields, changed: Changed) -> None:
         """Hold this complete record of an instrument or a table in place of any earlier one."""
-        definition = self._definitions[number]
+        definition = self._definitions.by_id[number]
         before = self._states.get(number)
-        if number in self._tables:
-            table = before if isinstance(before, TableState) else TableState(definition, self._tables[number])
+        if number in self._definitions.tables:
+            name = self._definitions.tables[number]
+            table = before if isinstance(before, TableState) else TableState(definition, name)
             table.replace(fields)
             self._states[number] = self._by_symbol[definition.symbol] = table
             changed[table] = {}
@@ -299,10 +297,10 @@ class Replica:
 
     def _check_records(self, records: dict[int, TableFields]) -> int:
         """Check complete records, and return the rows for which all tables then have room. Raises `ProtocolError`."""
-        room = self._rows
+        room, tables = self._rows, self._definitions.tables
         for number, fields in records.items():
             check_fields(number, (), fields)
-            table = self._tables.get(number)
+            table = tables.get(number)
             if table is None:
                 continue
             if number not in self._states:
@@ -310,7 +308,7 @@ class Replica:
             for field in FIELDS_OF[table.kind] if table.kind == BOOK else ():
                 rows = fields.get(field)
                 if isinstance(rows, dict):
-                    check_side(self._definitions[number], table, rows)
+                    check_side(self._definitions.by_id[number], table, rows)
         check_rows(room)
         return room
 
@@ -318,13 +316,14 @@ class Replica:
         """Return entries by id. Raises `ProtocolError` for anything that is not an entry of a defined record."""
         if len(entries) % 2:
             raise ProtocolError(Code.MALFORMED, "entries come in pairs of id and fields")
+        definitions, tables = self._definitions.by_id, self._definitions.tables
         checked: dict[int, TableFields] = {}
         for number, fields in zip(entries[::2], entries[1::2], strict=True):
-            if type(number) is not int or number not in self._definitions:
+            if type(number) is not int or number not in definitions:
                 raise ProtocolError(Code.MALFORMED, f"an entry of instrument {shown(number)}, which was not defined")
             if not isinstance(fields, dict) or number in checked:
                 raise ProtocolError(Code.MALFORMED, f"instrument {number}: not one map of fields")
-            rows = self._rows_of(number, fields) if number in self._tables else None
+            rows = _rows_of(definitions[number], tables[number], fields) if number in tables else None
             known: dict[Any, Any] = {
                 key: tuple(value) if type(value) is list else value
                 for key, value in fields.items()
@@ -335,16 +334,16 @@ class Replica:
             checked[number] = {**known, **rows} if rows is not None else known
         return checked
 
-    def _rows_of(self, number: int, fields: dict[Any, Any]) -> TableFields:
-        """Return the rows in the fields of a table, by their key. Raises `ProtocolError`."""
-        definition, table = self._definitions[number], self._tables[number]
-        rows: TableFields = {}
-        for key, value in fields.items():
-            if type(key) is int and key in FIELDS_OF[table.kind]:
-                rows[key] = checked_rows(definition, key, value)
-            elif type(key) is not int or (key in NAMES and key not in {Field.STATUS, Field.REASON}):
-                raise ProtocolError(Code.MALFORMED, f"{definition.symbol}: a table has no field {shown(key)}")
-        return rows
+
+def _rows_of(definition: Definition, table: TableName, fields: dict[Any, Any]) -> TableFields:
+    """Return the rows in the fields of a table, by their key. Raises `ProtocolError`."""
+    rows: TableFields = {}
+    for key, value in fields.items():
+        if type(key) is int and key in FIELDS_OF[table.kind]:
+            rows[key] = checked_rows(definition, key, value)
+        elif type(key) is not int or (key in NAMES and key not in {Field.STATUS, Field.REASON}):
+            raise ProtocolError(Code.MALFORMED, f"{definition.symbol}: a table has no field {shown(key)}")
+    return rows
 
 
 def _plain(fields: TableFields) -> dict[FieldKey, WireValue]:

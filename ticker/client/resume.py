@@ -5,7 +5,9 @@ The rules (PROTOCOL.md, section 5):
 1. Names that are confirmed and still wanted are resumed. All others that may have brought something into the copy are
    *forgotten* in the same request: those without a reply, as the copy may hold them in part, and those given up.
 2. A resume is one request, so all the names have to fit into one.
-3. The server has the copy's epoch, and its cut is not below the copy's cursor (`Replica.can_continue`).
+3. The server has the copy's epoch (`Replica.can_continue`). One that is behind the copy answers when it has caught up,
+   or with an ERROR if that takes too long. Then another server may have what this one has not; the copy is only given
+   up when as many servers in a row as the client knows have said so.
 4. A copy of which two messages in a row were refused, without a REPLY in between, is of no use: it starts afresh.
 """
 

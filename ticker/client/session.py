@@ -35,6 +35,7 @@ from ticker.protocol.messages import (
     Removed,
     Reply,
     Snapshot,
+    Source,
     Welcome,
     parse_server_message,
 )
@@ -57,6 +58,10 @@ class ClientSession:
         """Limits of the latest connection, as its WELCOME or the reply to `auth` told them."""
         self.features = Features()
         """What the service of the latest connection offers."""
+        self.servers = 1
+        """Number of servers among which the client can choose."""
+        self.source_silent_since: int | None = None
+        """Time since when the server of the latest connection hears nothing from its source, in microseconds."""
         self._encoding = encoding
         self._interval_ms = interval_ms
         self._wanted: Counter[str] = Counter()
@@ -74,6 +79,8 @@ class ClientSession:
         """Names that may have brought something into the copy, and of which the server has not said that it left."""
         self._refusals = 0
         """Messages that this client has refused since the last REPLY."""
+        self._behind = 0
+        """Servers that were behind the copy since the last REPLY."""
         self._resume_first = False
         self._resume_id: int | None = None
         self._token_id: int | None = None
@@ -150,7 +157,7 @@ class ClientSession:
         self.heartbeat_seconds = message.heartbeat_ms / 1000
         for of_the_last_connection in (self._unanswered, self._giving_up, self._declined, self._answered, self._failed):
             of_the_last_connection.clear()
-        self._resume_id = self._token_id = self._digest_id = None
+        self._resume_id = self._token_id = self._digest_id = self.source_silent_since = None
         self._confirmed &= self._wanted.keys()
         self._set_requested(sorted(self._confirmed))
         kept = list(self.replica)
@@ -236,6 +243,9 @@ class ClientSession:
             self._process_error(message, received)
         elif isinstance(message, Goodbye):
             received.goodbye = message
+        elif isinstance(message, Source):
+            received.source = message.since != self.source_silent_since
+            self.source_silent_since = message.since
         elif isinstance(message, Expiring):
             received.expiring = True
         return received
@@ -267,9 +277,11 @@ class ClientSession:
             check_epoch(admission.epoch)
         names = self._unanswered.pop(message.id, set())
         self._touched -= self._giving_up.pop(message.id, set()) - self._requested.keys()
-        self._refusals = 0
+        self._refusals = self._behind = 0
         if message.id == self._resume_id:
-            self._resume_id, self.replica.resuming = None, False
+            self._resume_id = None
+            if gone := self.replica.resumed():
+                received.withdraw(gone)
             self._touched &= self._requested.keys() | set().union(*self._giving_up.values())  # forgotten: the others
         # Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
         received.refused = [each for each in refused if each.name in names]
@@ -311,6 +323,10 @@ class ClientSession:
         self._giving_up.pop(message.id, None)
         if self._welcome is not None and message.id == self._resume_id:
             self._resume_id = None
+            self._behind += message.code == Code.WRONG_EPOCH
+            received.behind = message.code == Code.WRONG_EPOCH and self._behind < self.servers
+            if received.behind:
+                return
             received.withdraw(self.replica)
             self.replica.welcome(self._welcome, resumable=False)
             if self._heartbeat is not None:
@@ -325,7 +341,7 @@ class ClientSession:
 
     def _start_afresh(self, requested: list[str]) -> None:
         """The copy is empty; of the names on this connection only these are requested so far."""
-        self._refusals = 0
+        self._refusals = self._behind = 0
         for names in (self._confirmed, self._answered, self._declined, self._failed):
             names.clear()
         self._set_requested(requested)

@@ -10,14 +10,14 @@ import contextlib
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from ticker.client.arguments import listed_names
+from ticker.client.arguments import listed_names, listed_urls
 from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
@@ -29,7 +29,7 @@ from ticker.texts import shown
 
 
 def watch(
-    url: str,
+    url: str | Sequence[str],
     names: Iterable[str],
     *,
     ca: str | Path | None = None,
@@ -51,7 +51,7 @@ def watch(
 
 
 def snapshot(
-    url: str,
+    url: str | Sequence[str],
     names: Iterable[str],
     *,
     ca: str | Path | None = None,
@@ -76,7 +76,9 @@ def snapshot(
             async with client() as connected, connected.subscribe(*listed) as subscription:
                 await subscription.complete()
                 return {name: connected.values(name) for name in subscription.select(connected.names)}
-        raise ConnectionFailed(f"{url}: no complete answer within {timeout:g} s", retryable=True)
+        raise ConnectionFailed(
+            f"{', '.join(listed_urls(url))}: no complete answer within {timeout:g} s", retryable=True
+        )
 
     def run_in_thread() -> None:
         try:

@@ -28,7 +28,7 @@ Natural: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 """An integer from 0 to 2**53 - 1."""
 
 RecordId: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-"""Of an instrument 0 or more; of a table less than 0, and only on one connection."""
+"""The id of a record: of an instrument from 0 on, for an epoch; of a table below 0, for a connection."""
 
 Scale: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SCALE)]
 """A number of decimal places."""
@@ -56,6 +56,7 @@ class MessageKind(IntEnum):
     GOODBYE = 8
     EXPIRING = 9
     REMOVED = 10
+    SOURCE = 11
 
 
 class Close(IntEnum):
@@ -109,7 +110,7 @@ class Error(Struct, array_like=True, tag=int(MessageKind.ERROR), frozen=True):
 
 
 class Definition(Struct, array_like=True, frozen=True):
-    """One instrument: its id in this epoch, and how to read its numbers."""
+    """One instrument or table: its id, and how to read its numbers."""
 
     id: RecordId
     symbol: Name
@@ -175,8 +176,14 @@ class Removed(Struct, array_like=True, tag=int(MessageKind.REMOVED), frozen=True
     ids: list[RecordId]
 
 
+class Source(Struct, array_like=True, tag=int(MessageKind.SOURCE), frozen=True):
+    """The server has heard nothing from the source of its data since then, in microseconds; None: it hears it again."""
+
+    since: Natural | None
+
+
 ServerMessage: TypeAlias = (
-    Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed
+    Welcome | Reply | Error | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed | Source
 )
 
 

@@ -6,9 +6,9 @@
  *
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
  * (`errors`, `texts`, `msgpack`, `tables`, `symbols`, `messages`, `fields`, `rows`, `record`, `digest`, `replica`,
- * `features`, `vanished`, `batches`, `names`, `verdict`, `session`), the parts of a connection (`http`, `unreachable`,
- * `transports`, `connection`), those that make one after another (`reconnector`, `tokens`, `transport_choice`,
- * `visibility`), and `client` with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`;
+ * `features`, `vanished`, `batches`, `names`, `verdict`, `admission`, `session`), the parts of a connection (`http`,
+ * `unreachable`, `transports`, `connection`), those that make one after another (`reconnector`, `addresses`, `tokens`,
+ * `transport_choice`, `visibility`), and `client` with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`;
  * what users read from, in `readers`: `subscription` (with `iterators`, `completion`, `table_changes`, `pending`), `book`,
  * `trades` and `candles` (with `table_reader`, `given`, `bar_times`); and `snapshot`.
  */
@@ -33,6 +33,7 @@ export type Change = import("./client/events.js").Change;
 export type ChangeEvent = import("./client/events.js").ChangeEvent;
 export type MismatchEvent = import("./client/events.js").MismatchEvent;
 export type RefusedEvent = import("./client/events.js").RefusedEvent;
+export type SourceEvent = import("./client/events.js").SourceEvent;
 export type State = import("./client/events.js").State;
 export type StateEvent = import("./client/events.js").StateEvent;
 export type UnmatchedEvent = import("./client/events.js").UnmatchedEvent;
@@ -64,6 +65,7 @@ export type TradesEvent = import("./client/trades.js").TradesEvent;
 /** @typedef {import("./client/events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./client/events.js").MismatchEvent} MismatchEvent */
 /** @typedef {import("./client/events.js").RefusedEvent} RefusedEvent */
+/** @typedef {import("./client/events.js").SourceEvent} SourceEvent */
 /** @typedef {import("./client/events.js").State} State */
 /** @typedef {import("./client/events.js").StateEvent} StateEvent */
 /** @typedef {import("./client/events.js").UnmatchedEvent} UnmatchedEvent */

@@ -6,9 +6,9 @@
  *
  * This module holds the public names. Behind it, from the bytes up, `client/` has modules without I/O and without a clock
  * (`errors`, `texts`, `msgpack`, `tables`, `symbols`, `messages`, `fields`, `rows`, `record`, `digest`, `replica`,
- * `features`, `vanished`, `batches`, `names`, `verdict`, `session`), the parts of a connection (`http`, `unreachable`,
- * `transports`, `connection`), those that make one after another (`reconnector`, `tokens`, `transport_choice`,
- * `visibility`), and `client` with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`;
+ * `features`, `vanished`, `batches`, `names`, `verdict`, `admission`, `session`), the parts of a connection (`http`,
+ * `unreachable`, `transports`, `connection`), those that make one after another (`reconnector`, `addresses`, `tokens`,
+ * `transport_choice`, `visibility`), and `client` with its own parts: `arguments`, `events`, `options`, `instruments`, `requests`, `notices`;
  * what users read from, in `readers`: `subscription` (with `iterators`, `completion`, `table_changes`, `pending`), `book`,
  * `trades` and `candles` (with `table_reader`, `given`, `bar_times`); and `snapshot`.
  */
@@ -35,6 +35,7 @@ export { matcher } from "./client/symbols.js";
 /** @typedef {import("./client/events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./client/events.js").MismatchEvent} MismatchEvent */
 /** @typedef {import("./client/events.js").RefusedEvent} RefusedEvent */
+/** @typedef {import("./client/events.js").SourceEvent} SourceEvent */
 /** @typedef {import("./client/events.js").State} State */
 /** @typedef {import("./client/events.js").StateEvent} StateEvent */
 /** @typedef {import("./client/events.js").UnmatchedEvent} UnmatchedEvent */

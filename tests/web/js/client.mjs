@@ -2,7 +2,7 @@
 
 import { createInterface } from "node:readline";
 import { Client } from "../../../ticker/web/client/client.js";
-import { TIMING, baseOf } from "../../../ticker/web/client/options.js";
+import { TIMING, basesOf } from "../../../ticker/web/client/options.js";
 import { snapshot } from "../../../ticker/web/ticker.js";
 
 // A network in which WebSockets do not work.
@@ -46,7 +46,7 @@ class Program {
     if (altered) options.WebSocket = altering(altered);
     if (without) options.WebSocket = null;
     if (page) globalThis.document = this.page;
-    this.client = new Client(baseOf(url), options, { ...TIMING, ...timing });
+    this.client = new Client(basesOf(url), options, { ...TIMING, ...timing });
     delete globalThis.document;
     this.client.addEventListener("state", ({ state, reason, retryMs, resumed, code, status, closeCode }) => {
       this.print({ state, reason, retryMs, resumed, code, status, closeCode, transport: this.client.transport });

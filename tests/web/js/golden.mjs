@@ -44,7 +44,7 @@ function shown({ priceScale, sizeScale }, key, value) {
 /** The client's cursor, its copy in the form of the file, and the checksum. */
 function state({ replica }) {
   const copy = {};
-  for (const each of replica.states.values()) {
+  for (const each of replica.records) {
     copy[each.definition.symbol] = {};
     for (const [key, value] of each.wire()) {
       copy[each.definition.symbol][typeof key === "number" ? NAMES[key] : key] = shown(each.definition, key, value);
@@ -90,6 +90,8 @@ function play({ ClientSession, TickerError, decode }, { steps }, form) {
       const { cursor, copy, digest } = step;
       assertSame(state(session), { cursor, copy, digest }, step.receives);
       assertSame(session.limits, step.limits ?? session.limits, `${step.receives}: limits`);
+      const silent = session.sourceSilentSince ?? null;
+      assertSame(silent, "silent" in step ? step.silent : silent, `${step.receives}: the source`);
       for (const name of step.stale ?? []) assertSame(session.replica.find(name).present().status, "stale", step.receives);
     }
     if (connected && !step.sends) sent.push(...session.requests());

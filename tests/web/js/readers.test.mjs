@@ -16,8 +16,8 @@ function open(more) {
 function withBook(depth = 10) {
   const market = open();
   const book = market.book("EURUSD", depth);
-  market.define(7, book.name);
-  market.records(7, { 16: [101, 5, 100, 7], 17: [103, 1], 14: "live" });
+  market.define(-7, book.name);
+  market.records(-7, { 16: [101, 5, 100, 7], 17: [103, 1], 14: "live" });
   return { market, book };
 }
 
@@ -29,7 +29,7 @@ test("a book is stale until it is there, and then what the service says", async 
   await book.complete();
   assert.deepEqual([book.status, book.reason, book.cut], ["live", undefined, 5]);
   assert.deepEqual(plain([book.bids, book.asks]), [[["1.01", "5"], ["1.00", "7"]], [["1.03", "1"]]]);
-  market.delta(6, 7, { 14: "stale", 15: "gap" });
+  market.delta(6, -7, { 14: "stale", 15: "gap" });
   assert.deepEqual([book.status, book.reason, book.cut], ["stale", "gap", 6]);
   assert.equal(events.length, 2);
   assert.equal(events[0].book, book);
@@ -48,11 +48,11 @@ test("a loop over a book runs once at first and after each change, and skips wha
   const { market, book } = withBook();
   market.answer();
   assert.deepEqual(await some(book, 1), [book]);
-  market.delta(6, 7, { 16: [101, 6] });
-  market.delta(7, 7, { 16: [101, 7] });
+  market.delta(6, -7, { 16: [101, 6] });
+  market.delta(7, -7, { 16: [101, 7] });
   assert.deepEqual(await taken(book), [book]);
   assert.equal(book.bids[0][1], "7");
-  market.delta(8, 7, { 16: [101, 7] });
+  market.delta(8, -7, { 16: [101, 7] });
   assert.deepEqual(await taken(book), []);
 });
 
@@ -60,7 +60,7 @@ test("the arrays of a book are the same objects until a level of them changes", 
   const { market, book } = withBook();
   market.answer();
   const { bids, asks } = book;
-  market.delta(6, 7, { 16: [100, 8] });
+  market.delta(6, -7, { 16: [100, 8] });
   assert.deepEqual([book.bids === bids, book.asks === asks], [false, true]);
 });
 
@@ -70,7 +70,7 @@ test("a depth that is not offered is the next larger one, of which no more is sh
   market.answer();
   const events = changesOf(book);
   assert.deepEqual(plain(book.bids), [["1.01", "5"]]);
-  market.delta(6, 7, { 16: [100, 8] }); // below what is shown
+  market.delta(6, -7, { 16: [100, 8] }); // below what is shown
   assert.deepEqual([events.length, book.cut], [0, 6]);
   assert.equal(market.book("XAUUSD", 11).name, "XAUUSD book:25");
   assert.throws(() => market.book("XAUUSD", 101), /^TickerError: book with 101 rows: the service has book of 10, 25, 100$/);
@@ -84,8 +84,8 @@ test("without a connection a book is stale and shows its last moment, until a co
   assert.deepEqual([book.status, book.reason, book.bids.length], ["stale", "reconnecting", 2]);
   assert.deepEqual(await taken(book), [book]);
   market.begin({ epoch: "f" });
-  market.define(3, book.name);
-  market.records(3, { 16: [99, 1] });
+  market.define(-3, book.name);
+  market.records(-3, { 16: [99, 1] });
   assert.deepEqual([book.status, book.bids.length], ["stale", 2]);
   market.take(2, 2, { outcomes: [[book.name, 0, ""]] });
   assert.deepEqual([book.status, plain(book.bids)], ["live", [["0.99", "1"]]]);
@@ -94,7 +94,7 @@ test("without a connection a book is stale and shows its last moment, until a co
 test("a book that is taken away is empty and stale", () => {
   const { market, book } = withBook();
   market.answer();
-  market.take(10, 5, 6, [7]);
+  market.take(10, 5, 6, [-7]);
   assert.deepEqual([book.status, book.reason, book.bids, book.asks], ["stale", "no_data", [], []]);
 });
 
@@ -150,8 +150,8 @@ const print = (number, price = 100, more = {}) => {
 function withTrades(count, ...prints) {
   const market = open();
   const trades = market.trades("EURUSD", count);
-  market.define(8, trades.name);
-  market.records(8, { 18: prints.flat() });
+  market.define(-8, trades.name);
+  market.records(-8, { 18: prints.flat() });
   market.answer();
   return { market, trades };
 }
@@ -163,8 +163,8 @@ test("a loop over trades begins with the latest, and has each later one once", a
   const events = changesOf(trades);
   assert.deepEqual(trades.latest.map(({ number }) => number), [5, 6, 7]);
   assert.deepEqual(told(await taken(trades)), [[5, 0, false], [6, 0, false], [7, 0, false]]);
-  market.delta(6, 8, { 18: [...print(9), ...print(8)] });
-  market.delta(7, 8, { 18: [...print(9), ...print(10, 101, { side: null, id: "a7", size: "0.5" })] });
+  market.delta(6, -8, { 18: [...print(9), ...print(8)] });
+  market.delta(7, -8, { 18: [...print(9), ...print(10, 101, { side: null, id: "a7", size: "0.5" })] });
   const later = await taken(trades);
   assert.deepEqual(told(later), [[8, 0, false], [9, 0, false], [10, 0, false]]);
   assert.deepEqual(events.map((event) => told(event.trades)), [[[8, 0, false], [9, 0, false]], [[10, 0, false]]]);
@@ -177,7 +177,7 @@ test("a loop over trades begins with the latest, and has each later one once", a
 test("a loop that is lapped is told the exact number of trades that it missed", async () => {
   const { market, trades } = withTrades(5, print(1));
   await some(trades, 1);
-  for (let number = 2; number <= 20; number++) market.delta(5 + number, 8, { 18: print(number) });
+  for (let number = 2; number <= 20; number++) market.delta(5 + number, -8, { 18: print(number) });
   assert.deepEqual(told(await taken(trades)), [[16, 14, false], [17, 0, false], [18, 0, false], [19, 0, false], [20, 0, false]]);
 });
 
@@ -185,7 +185,7 @@ test("a message that skips trades says so to listeners and loops", async () => {
   const { market, trades } = withTrades(5, print(1));
   const events = changesOf(trades);
   await taken(trades);
-  market.delta(6, 8, { 18: [12, 11, 10, 9, 8].flatMap((number) => print(number)) });
+  market.delta(6, -8, { 18: [12, 11, 10, 9, 8].flatMap((number) => print(number)) });
   assert.deepEqual(told(events[0].trades)[0], [8, 6, false]);
   assert.deepEqual(told(await taken(trades))[0], [8, 6, false]);
 });
@@ -193,8 +193,8 @@ test("a message that skips trades says so to listeners and loops", async () => {
 test("a trade that the venue corrects comes again, and one that nobody has had yet comes once", async () => {
   const { market, trades } = withTrades(5, print(1), print(2));
   await some(trades, 2);
-  market.delta(6, 8, { 18: [...print(2, 99), ...print(3)] });
-  market.delta(7, 8, { 18: print(3, 100, { size: 0 }) });
+  market.delta(6, -8, { 18: [...print(2, 99), ...print(3)] });
+  market.delta(7, -8, { 18: print(3, 100, { size: 0 }) });
   const later = await taken(trades);
   assert.deepEqual(told(later), [[2, 0, true], [3, 0, false]]);
   assert.deepEqual([later[0].price, later[1].size], ["0.99", "0"]);
@@ -205,8 +205,8 @@ test("after an outage in the same life of the service no trade comes twice", asy
   await taken(trades);
   market.session.discard();
   market.begin({ cut: 9 });
-  market.define(8, trades.name, 3); // at a higher scale
-  market.records(8, { 18: [...print(1, 1000), ...print(2, 1000), ...print(5, 1000)] });
+  market.define(-8, trades.name, 3); // at a higher scale
+  market.records(-8, { 18: [...print(1, 1000), ...print(2, 1000), ...print(5, 1000)] });
   market.take(2, 2, { outcomes: [[trades.name, 0, ""]] });
   assert.deepEqual(told(await taken(trades)), [[5, 2, false]]);
 });
@@ -215,8 +215,8 @@ test("in another life of the service the numbers begin anew", async () => {
   const { market, trades } = withTrades(5, print(1), print(2));
   await taken(trades);
   market.begin({ epoch: "f" });
-  market.define(3, trades.name);
-  market.records(3, { 18: [...print(1, 500), ...print(2, 500)] });
+  market.define(-3, trades.name);
+  market.records(-3, { 18: [...print(1, 500), ...print(2, 500)] });
   market.take(2, 2, { outcomes: [[trades.name, 0, ""]] });
   const later = await taken(trades);
   assert.deepEqual(told(later), [[1, 0, false], [2, 0, false]]);
@@ -227,8 +227,8 @@ test("a token for other symbols gives the same service another epoch, and no tra
   const { market, trades } = withTrades(5, print(1), print(2));
   await some(trades, 2);
   market.begin({ epoch: "e/2" });
-  market.define(8, trades.name);
-  market.records(8, { 18: [...print(1), ...print(2), ...print(3)] });
+  market.define(-8, trades.name);
+  market.records(-8, { 18: [...print(1), ...print(2), ...print(3)] });
   market.take(2, 2, { outcomes: [[trades.name, 0, ""]] });
   const [next] = await some(trades, 1);
   assert.deepEqual([next.number, next.missed, next.restarted], [3, 0, false]);
@@ -242,12 +242,12 @@ const bar = (start, close = 100, volume = 5, count = 1) => [start * MINUTE, 100,
 function withCandles(count, fill, time, ...bars) {
   const market = open({ time });
   const candles = market.candles("EURUSD", "1m", count, fill);
-  market.define(9, candles.name);
-  market.take(5, 5, 5, time, [], [9, { 19: bars.flat() }]);
+  market.define(-9, candles.name);
+  market.take(5, 5, 5, time, [], [-9, { 19: bars.flat() }]);
   market.answer();
   const at = (minute, ...changed) => {
     const { cursor } = market.session.replica;
-    return market.take(6, cursor, cursor + 1, minute * MINUTE * SECOND, changed.length > 0 ? [9, { 19: changed.flat() }] : []);
+    return market.take(6, cursor, cursor + 1, minute * MINUTE * SECOND, changed.length > 0 ? [-9, { 19: changed.flat() }] : []);
   };
   return { market, candles, at };
 }
@@ -312,8 +312,8 @@ test("a day that is an hour longer is not filled, and is over when the next begi
   const candles = market.candles("EURUSD", "1d", 10, true);
   const hour = 3600;
   const days = [22 * hour, 47 * hour, 71 * hour]; // the first has 25 hours
-  market.define(9, candles.name);
-  market.take(5, 5, 5, 72 * hour * SECOND, [], [9, { 19: days.flatMap((start) => [start, 1, 1, 1, 1, 1, 1]) }]);
+  market.define(-9, candles.name);
+  market.take(5, 5, 5, 72 * hour * SECOND, [], [-9, { 19: days.flatMap((start) => [start, 1, 1, 1, 1, 1, 1]) }]);
   market.answer();
   assert.deepEqual(candles.bars.map(({ start }) => start), days);
   assert.deepEqual((await taken(candles)).map(({ start }) => start), days.slice(0, 2));
@@ -327,8 +327,8 @@ test("empty days are filled across one of 23 or 25 hours, at most an hour off", 
       for (const held of [[days[0], days[4]], days]) {
         const market = open({ time: 0 });
         const candles = market.candles("EURUSD", "1d", 10, true);
-        market.define(9, candles.name);
-        market.take(5, 5, 5, days[4] * SECOND, [], [9, { 19: held.flatMap((start) => [start, 1, 1, 1, 1, 1, 1]) }]);
+        market.define(-9, candles.name);
+        market.take(5, 5, 5, days[4] * SECOND, [], [-9, { 19: held.flatMap((start) => [start, 1, 1, 1, 1, 1, 1]) }]);
         market.answer();
         const found = candles.bars.map(({ start }) => start);
         assert.equal(found.length, 5);
@@ -376,8 +376,8 @@ test("a chart does not keep bars that are gone", () => {
   const { market, candles } = withCandles(10, false, 12.5 * MINUTE * SECOND, bar(10), bar(11), bar(12));
   const chart = new Chart();
   candles.bindTo(chart);
-  market.records(9, { 19: bar(12, 101) });
-  market.records(9, { 19: [...bar(12, 101), ...bar(13)] });
+  market.records(-9, { 19: bar(12, 101) });
+  market.records(-9, { 19: [...bar(12, 101), ...bar(13)] });
   const starts = chart.calls.map(([call, data]) => [call, [data].flat().map(({ time }) => time / MINUTE)]);
   assert.deepEqual(starts, [["setData", [10, 11, 12]], ["setData", [12]], ["update", [13]]]);
 });
@@ -387,8 +387,8 @@ test("a chart that is bound before there are bars gets them all at once", () => 
   const candles = market.candles("EURUSD", "1m", 300);
   const chart = new Chart();
   candles.bindTo(chart);
-  market.define(9, candles.name);
-  market.records(9, { 19: [...bar(11), ...bar(12)] });
+  market.define(-9, candles.name);
+  market.records(-9, { 19: [...bar(11), ...bar(12)] });
   market.answer();
   assert.deepEqual(chart.calls.map(([call, data]) => [call, data.length]), [["setData", 2]]);
 });

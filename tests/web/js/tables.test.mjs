@@ -15,8 +15,8 @@ function holding() {
   const subscription = market.subscribe("EURUSD", BOOK);
   market.begin();
   market.define(0, "EURUSD");
-  market.define(7, BOOK);
-  market.records(0, { 1: 100 }, 7, { 16: [101, 5, 100, 7], 17: [103, 1, 104, 2], 14: "live" });
+  market.define(-7, BOOK);
+  market.records(0, { 1: 100 }, -7, { 16: [101, 5, 100, 7], 17: [103, 1, 104, 2], 14: "live" });
   market.take(2, 1, { outcomes: [["EURUSD", 0, ""], [BOOK, 0, ""]] });
   return { market, subscription, replica: market.session.replica };
 }
@@ -38,33 +38,33 @@ test("a book has bids from the highest price and asks from the lowest, as exact 
 
 test("rows merge by key in changes and replace all in records", () => {
   const { market, replica } = holding();
-  market.delta(6, 7, { 16: [100, null, 102, 1, 99, null], 17: [103, 8] });
+  market.delta(6, -7, { 16: [100, null, 102, 1, 99, null], 17: [103, 8] });
   const { bids, asks } = replica.values()[BOOK];
   assert.deepEqual(plain({ bids, asks }), { bids: [["1.02", "1"], ["1.01", "5"]], asks: [["1.03", "8"], ["1.04", "2"]] });
-  market.records(7, { 17: [105, 3] });
+  market.records(-7, { 17: [105, 3] });
   assert.deepEqual(plain(replica.values()[BOOK]), { bids: [], asks: [["1.05", "3"]] });
 });
 
 test("a client never trims a book, and refuses one with more levels than it may have", () => {
   const { market, replica } = holding();
   const levels = (from, count) => Array.from({ length: count }, (_, index) => [from - index, 1]).flat();
-  market.delta(6, 7, { 16: levels(99, 8) });
+  market.delta(6, -7, { 16: levels(99, 8) });
   assert.equal(replica.values()[BOOK].bids.length, 10);
-  refuses(market, 6, 6, 7, 7, [7, { 16: [200, 1] }]);
-  market.delta(7, 7, { 16: [200, 1, 99, null] });
+  refuses(market, 6, 6, 7, 7, [-7, { 16: [200, 1] }]);
+  market.delta(7, -7, { 16: [200, 1, 99, null] });
   assert.equal(replica.values()[BOOK].bids[0][0], "2.00");
-  refuses(market, 5, 7, 8, 8, [], [7, { 17: levels(300, 11) }]);
-  refuses(market, 5, 7, 8, 8, [], [7, { 17: [300, null] }]);
+  refuses(market, 5, 7, 8, 8, [], [-7, { 17: levels(300, 11) }]);
+  refuses(market, 5, 7, 8, 8, [], [-7, { 17: [300, null] }]);
 });
 
 test("prints and bars keep the rows with the highest keys", () => {
   const market = new Market();
   market.begin();
-  market.define(1, "EURUSD trades:5");
-  market.define(2, "EURUSD candles:1m:3");
-  market.records(1, { 18: [1, 100, 5, 1, 1, null] }, 2, { 19: [60, 1, 2, 1, 2, null, null] });
+  market.define(-1, "EURUSD trades:5");
+  market.define(-2, "EURUSD candles:1m:3");
+  market.records(-1, { 18: [1, 100, 5, 1, 1, null] }, -2, { 19: [60, 1, 2, 1, 2, null, null] });
   const prints = [7, 6, 5, 4, 3, 2].flatMap((number) => [number, 100, 5, 1, -1, "a"]);
-  market.delta(6, 1, { 18: prints }, 2, { 19: [240, 1, 2, 1, 2, 9, 1, 0, 1, 1, 1, 1, 9, 1, 120, 3, 3, 3, 3, 9, 1, 180, 1, 1, 1, 1, 9, 1] });
+  market.delta(6, -1, { 18: prints }, -2, { 19: [240, 1, 2, 1, 2, 9, 1, 0, 1, 1, 1, 1, 9, 1, 120, 3, 3, 3, 3, 9, 1, 180, 1, 1, 1, 1, 9, 1] });
   const values = market.session.replica.values();
   assert.deepEqual(values["EURUSD trades:5"].trades.map(({ number }) => number), [3, 4, 5, 6, 7]);
   assert.deepEqual(plain(values["EURUSD trades:5"].trades[0]), { number: 3, price: "1.00", size: "5", time: 1, side: "sell", id: "a" });
@@ -76,19 +76,19 @@ test("prints and bars keep the rows with the highest keys", () => {
 
 test("numbers may be texts, also as keys, and are put in order as numbers", () => {
   const { market, replica } = holding();
-  market.delta(6, 7, { 16: ["-0.5", 3, "1.005", "0.5", "1127313210.00855204", 1, "1.0049", 2], 17: [103, null] });
+  market.delta(6, -7, { 16: ["-0.5", 3, "1.005", "0.5", "1127313210.00855204", 1, "1.0049", 2], 17: [103, null] });
   assert.deepEqual(plain(replica.values()[BOOK].bids), [
     ["1127313210.00855204", "1"], ["1.01", "5"], ["1.005", "0.5"], ["1.0049", "2"], ["1.00", "7"], ["-0.5", "3"],
   ]);
-  market.delta(7, 7, { 16: ["1.005", null, "1127313210.00855204", null, "-0.5", null, "1.0049", null] });
+  market.delta(7, -7, { 16: ["1.005", null, "1127313210.00855204", null, "-0.5", null, "1.0049", null] });
   assert.deepEqual(plain(replica.values()[BOOK].bids), [["1.01", "5"], ["1.00", "7"]]);
 });
 
 test("a higher scale changes no row, and its keys are found again", () => {
   const { market, replica } = holding();
-  market.define(7, BOOK, 4, 2);
+  market.define(-7, BOOK, 4, 2);
   assert.deepEqual(plain(replica.values()[BOOK].bids), [["1.0100", "5.00"], ["1.0000", "7.00"]]);
-  market.delta(6, 7, { 16: [10100, null] });
+  market.delta(6, -7, { 16: [10100, null] });
   assert.deepEqual(plain(replica.values()[BOOK].bids), [["1.0000", "7.00"]]);
 });
 
@@ -96,19 +96,19 @@ test("changes of records that the copy does not hold are ignored, and complete o
   const market = new Market();
   market.begin();
   market.define(0, "EURUSD");
-  market.define(7, BOOK);
-  market.delta(6, 0, { 1: 100 }, 7, { 16: [100, 1] });
+  market.define(-7, BOOK);
+  market.delta(6, 0, { 1: 100 }, -7, { 16: [100, 1] });
   assert.deepEqual(plain(market.session.replica.values()), {});
-  market.records(7, { 16: [100, 1] });
+  market.records(-7, { 16: [100, 1] });
   assert.deepEqual(Object.keys(market.session.replica.values()), [BOOK]);
 });
 
 test("what is removed leaves the copy, in stream order, and may come back", () => {
   const { market, replica } = holding();
-  const { changes, tables } = market.take(10, 5, 6, [0, 7, 7, 99]);
+  const { changes, tables } = market.take(10, 5, 6, [0, -7, -7, 99]);
   assert.deepEqual([plain(changes), tables], [{ EURUSD: { bid: null } }, [BOOK]]);
   assert.deepEqual([plain(replica.values()), replica.cursor], [{}, 6]);
-  market.delta(7, 0, { 1: 101 }, 7, { 16: [100, 1] });
+  market.delta(7, 0, { 1: 101 }, -7, { 16: [100, 1] });
   assert.deepEqual(plain(replica.values()), {});
   market.records(0, { 1: 102 });
   assert.equal(replica.values().EURUSD.bid, "1.02");
@@ -119,43 +119,43 @@ test("what is removed leaves the copy, in stream order, and may come back", () =
 
 test("rows that are not whole, or have a value that they cannot have, are refused", () => {
   const { market } = holding();
-  market.define(1, "EURUSD trades:5");
-  market.define(2, "EURUSD candles:1m:3");
-  market.records(1, {}, 2, {});
+  market.define(-1, "EURUSD trades:5");
+  market.define(-2, "EURUSD candles:1m:3");
+  market.records(-1, {}, -2, {});
   const trade = [1, 100, 5, 1, 1, null];
   const bar = [60, 1, 2, 1, 2, null, null];
   const other = (row, column, cell) => row.map((each, index) => (index === column ? cell : each));
   for (const [id, fields] of [
-    [7, { 16: [100] }], [7, { 16: [100, 1, 100, 1] }], [7, { 16: 100 }], [7, { 16: "100" }], [7, { 16: [1.5, 1] }], [7, { 16: [100, true] }], [7, { 16: [null, 1] }],
-    [7, { 16: ["1e3", 1] }], [7, { 18: [] }], [7, { 18: null }], [7, { 19: bar }], [7, { 1: 100 }], [7, { note: "x" }], [0, { 16: [100, 1] }], [1, { 16: [] }], [1, { 18: trade.slice(1) }],
-    [1, { 18: other(trade, 0, -1) }], [1, { 18: other(trade, 1, null) }], [1, { 18: other(trade, 3, null) }],
-    [1, { 18: other(trade, 4, 0) }], [1, { 18: other(trade, 5, "x".repeat(257)) }], [2, { 19: other(bar, 0, "60") }],
-    [2, { 19: other(bar, 1, null) }], [2, { 19: other(bar, 6, "1") }], [2, { 19: other(bar, 0, 1e12) }],
+    [-7, { 16: [100] }], [-7, { 16: [100, 1, 100, 1] }], [-7, { 16: 100 }], [-7, { 16: "100" }], [-7, { 16: [1.5, 1] }], [-7, { 16: [100, true] }], [-7, { 16: [null, 1] }],
+    [-7, { 16: ["1e3", 1] }], [-7, { 18: [] }], [-7, { 18: null }], [-7, { 19: bar }], [-7, { 1: 100 }], [-7, { note: "x" }], [0, { 16: [100, 1] }], [-1, { 16: [] }], [-1, { 18: trade.slice(1) }],
+    [-1, { 18: other(trade, 0, -1) }], [-1, { 18: other(trade, 1, null) }], [-1, { 18: other(trade, 3, null) }],
+    [-1, { 18: other(trade, 4, 0) }], [-1, { 18: other(trade, 5, "x".repeat(257)) }], [-2, { 19: other(bar, 0, "60") }],
+    [-2, { 19: other(bar, 1, null) }], [-2, { 19: other(bar, 6, "1") }], [-2, { 19: other(bar, 0, 1e12) }],
   ]) refuses(market, 6, 5, 6, 6, [0, { 1: 107 }, id, fields]);
-  market.delta(6, 7, { 99: 1, 16: null }, 1, { 18: trade }, 2, { 19: bar });
+  market.delta(6, -7, { 99: 1, 16: null }, -1, { 18: trade }, -2, { 19: bar });
   assert.deepEqual(plain(market.session.replica.values()[BOOK].bids), []);
 });
 
 test("tables without end are refused", () => {
   const market = new Market();
   market.begin();
-  for (let id = 0; id < 2; id++) market.define(id, `A book:99999${id}`);
-  market.define(2, "A candles:1m:300");
-  market.records(0, {}, 1, {});
-  market.take(10, 5, 5, [1]);
-  market.records(1, {});
-  refuses(market, 5, 5, 5, 5, [], [2, {}]);
+  for (let id = 0; id < 2; id++) market.define(id - 2, `A book:99999${id}`);
+  market.define(-3, "A candles:1m:300");
+  market.records(-2, {}, -1, {});
+  market.take(10, 5, 5, [-1]);
+  market.records(-1, {});
+  refuses(market, 5, 5, 5, 5, [], [-3, {}]);
 });
 
 test("rows that do not change stay the same objects, and so does the array", () => {
   const { market, replica } = holding();
   const first = replica.find(BOOK).present();
-  market.delta(6, 7, { 16: [101, 5] }, 0, { 1: 101 });
-  market.delta(7, 7, { 17: [103, 2] });
+  market.delta(6, -7, { 16: [101, 5] }, 0, { 1: 101 });
+  market.delta(7, -7, { 17: [103, 2] });
   const second = replica.find(BOOK).present();
   assert.notEqual(second, first);
   assert.deepEqual([second.bids[0] === first.bids[0], second.asks[0] === first.asks[0], second.asks[1] === first.asks[1]], [true, false, true]);
-  market.records(7, { 16: [101, 5, 100, 7], 17: [103, 2] });
+  market.records(-7, { 16: [101, 5, 100, 7], 17: [103, 2] });
   const third = replica.find(BOOK).present();
   assert.deepEqual([third.bids[1] === first.bids[1], third.asks[0] === second.asks[0]], [true, true]);
   assert.throws(() => third.bids.push(["1", "1"]), TypeError);
@@ -169,16 +169,16 @@ test("the checksum of a copy is that of PROTOCOL.md, section 5", () => {
   const market = new Market();
   market.begin();
   market.define(0, "EURUSD", 5, 0);
-  market.define(7, "EURUSD book:10", 5, 0);
-  market.define(8, "EURUSD trades:10", 5, 0);
+  market.define(-1, "EURUSD book:10", 5, 0);
+  market.define(-2, "EURUSD trades:10", 5, 0);
   market.define(9, "XAUUSD", 2, 0);
   market.records(
     0, { rate: ["0.0001"], note: '15 € "fix"', depth: -1, 14: "live", 2: 1000000, 1: 139121 },
-    7, { 17: [], 16: [139120, 500000, 139121, 1000000], 14: "live" },
-    8, { 18: [42, 139121, 250000, 1399507208716000, 1, "a7", 41, 139122, "0.5", 1399507208715000, -1, null], 15: "gap", 14: "stale" },
+    -1, { 17: [], 16: [139120, 500000, 139121, 1000000], 14: "live" },
+    -2, { 18: [42, 139121, 250000, 1399507208716000, 1, "a7", 41, 139122, "0.5", 1399507208715000, -1, null], 15: "gap", 14: "stale" },
     9, {},
   );
-  assert.equal(market.session.replica.digest(), 1315588220);
+  assert.equal(market.session.replica.digest(), 1802351374);
 });
 
 test("a copy is compared with the server's at the cut of the reply", () => {
@@ -216,9 +216,9 @@ test("a subscription gets all rows first, and then those that changed, merged wh
     EURUSD: { bid: "1.00" },
     [BOOK]: { status: "live", bids: [["1.01", "5"], ["1.00", "7"]], asks: [["1.03", "1"], ["1.04", "2"]] },
   });
-  market.delta(6, 7, { 16: [101, null, 99, 1] });
-  market.delta(7, 7, { 16: [99, null, 98, 2], 14: "stale", 15: "gap" });
-  market.delta(8, 7, { 16: [102, 3, 98, 4] });
+  market.delta(6, -7, { 16: [101, null, 99, 1] });
+  market.delta(7, -7, { 16: [99, null, 98, 2], 14: "stale", 15: "gap" });
+  market.delta(8, -7, { 16: [102, 3, 98, 4] });
   const [merged, ...more] = await taken(subscription);
   assert.deepEqual(plain(merged.changes), {
     [BOOK]: { status: "stale", reason: "gap", bids: [["1.02", "3"], ["0.98", "4"], ["1.01", null]] },
@@ -232,7 +232,7 @@ test("a subscription gets all rows first, and then those that changed, merged wh
 test("a loop that never reads costs no more than the table, whatever happens", async () => {
   const { market, subscription } = holding();
   await some(subscription, 1);
-  for (let cut = 6; cut < 2000; cut++) market.delta(cut, 7, { 16: [100 + cut, 1, 99 + cut, null] });
+  for (let cut = 6; cut < 2000; cut++) market.delta(cut, -7, { 16: [100 + cut, 1, 99 + cut, null] });
   const [{ changes }] = await taken(subscription);
   assert.ok(changes[BOOK].bids.length <= 13, String(changes[BOOK].bids.length));
 });
@@ -240,7 +240,7 @@ test("a loop that never reads costs no more than the table, whatever happens", a
 test("a table that leaves the copy takes its levels along", async () => {
   const { market, subscription } = holding();
   await taken(subscription);
-  market.take(10, 5, 6, [7]);
+  market.take(10, 5, 6, [-7]);
   const [{ changes }] = await taken(subscription);
   assert.deepEqual(plain(changes), { [BOOK]: { status: null, bids: [["1.01", null], ["1.00", null]], asks: [["1.03", null], ["1.04", null]] } });
 });
@@ -249,8 +249,8 @@ test("after a new beginning a subscription gets what differs from what it had", 
   const { market, subscription } = holding();
   await taken(subscription);
   market.begin({ epoch: "f", cut: 2 });
-  market.define(3, BOOK, 2, 0);
-  market.records(3, { 16: [101, 5, 99, 1], 14: "live" });
+  market.define(-3, BOOK, 2, 0);
+  market.records(-3, { 16: [101, 5, 99, 1], 14: "live" });
   assert.deepEqual(await taken(subscription), []);
   market.take(2, 2, { outcomes: [["EURUSD", 6, ""], [BOOK, 0, ""]] });
   const [{ changes, cut }] = await taken(subscription);
@@ -263,6 +263,6 @@ test("after a new beginning a subscription gets what differs from what it had", 
 
 test("words of a status that are of a later version count as stale", () => {
   const { market, replica } = holding();
-  market.delta(6, 0, { 14: "auction" }, 7, { 14: "auction" });
+  market.delta(6, 0, { 14: "auction" }, -7, { 14: "auction" });
   assert.deepEqual([replica.values().EURUSD.status, replica.values()[BOOK].status], ["stale", "stale"]);
 });

@@ -4,13 +4,9 @@ import { Candles } from "./candles.js";
 import { TypedEventTarget } from "./events.js";
 import { Subscription } from "./subscription.js";
 import { Trades } from "./trades.js";
-export type ChangeEvent = import("./events.js").ChangeEvent;
-export type MismatchEvent = import("./events.js").MismatchEvent;
-export type RefusedEvent = import("./events.js").RefusedEvent;
+export type ClientEvents = import("./events.js").ClientEvents;
 export type State = import("./events.js").State;
 export type StateChange = import("./events.js").StateChange;
-export type StateEvent = import("./events.js").StateEvent;
-export type UnmatchedEvent = import("./events.js").UnmatchedEvent;
 export type ChangedFields = import("./fields.js").ChangedFields;
 export type Fields = import("./fields.js").Fields;
 export type End = import("./http.js").End;
@@ -20,25 +16,19 @@ export type Found = import("./instruments.js").Found;
 export type Options = import("./options.js").Options;
 export type Timing = import("./options.js").Timing;
 export type Received = import("./session.js").Received;
-export type RequestFields = import("./session.js").RequestFields;
+export type RequestFields = import("./requests.js").RequestFields;
 export type Verdict = import("./verdict.js").Verdict;
-export type ClientEvents = {
-    change: ChangeEvent;
-    state: StateEvent;
-    refused: RefusedEvent;
-    unmatched: UnmatchedEvent;
-    mismatch: MismatchEvent;
-};
 export type AnyTable = import("./readers.js").AnyTable;
 export type Reader = import("./readers.js").Reader;
 /**
  * Connect to a service, and stay connected until `close`.
- * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
+ * @param {import("./options.js").Addresses} [url] https or wss://HOST:PORT, or several such addresses of one service: when a
+ *   connection fails or is lost, the next one is tried; in a page, its own origin if left out
  * @param {Options} [options]
  * @returns {Client}
  * @throws {TickerError} if the address or an option cannot be used
  */
-export declare function connect(url?: string | URL, options?: Options): Client;
+export declare function connect(url?: import("./options.js").Addresses, options?: Options): Client;
 /**
  * A connection to a service that lasts until `close`.
  * @extends {TypedEventTarget<ClientEvents>}
@@ -46,19 +36,23 @@ export declare function connect(url?: string | URL, options?: Options): Client;
 export declare class Client extends TypedEventTarget<ClientEvents> {
     #private;
     /**
-     * @param {string} base
+     * @param {readonly string[]} bases
      * @param {Options} options
      * @param {Timing} timing
      */
-    constructor(base: string, options: Options, timing?: Timing);
+    constructor(bases: readonly string[], options: Options, timing?: Timing);
     /** @returns {State} */
     get state(): State;
+    /** The address of the present connection, or of the next attempt. */
+    get url(): string;
     /** The transport of the present connection, or of the next attempt. */
     get transport(): import("./options.js").TransportName;
     /** The cut through which the copy is complete. */
     get cut(): number;
     /** Time of that cut. */
     get time(): Date;
+    /** Time since when the server hears nothing from the source of its data; null if it does, as far as is known. */
+    get sourceSilentSince(): Date | null;
     /** Number of changed instruments received. */
     get updates(): number;
     /** Number of bytes of messages received (characters, of an event stream). */

@@ -8,7 +8,7 @@ import { TypedEventTarget, changeOf, eventOf } from "./events.js";
 import { errorOf } from "./http.js";
 import { describe, foundInAnswer, foundInReply } from "./instruments.js";
 import { Notices } from "./notices.js";
-import { TIMING, baseOf } from "./options.js";
+import { TIMING, basesOf } from "./options.js";
 import { Pending } from "./pending.js";
 import { Readers } from "./readers.js";
 import { Reconnector } from "./reconnector.js";
@@ -18,13 +18,9 @@ import { Subscription } from "./subscription.js";
 import { isPattern, matcherOf } from "./symbols.js";
 import { Trades } from "./trades.js";
 
-/** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
-/** @typedef {import("./events.js").MismatchEvent} MismatchEvent */
-/** @typedef {import("./events.js").RefusedEvent} RefusedEvent */
+/** @typedef {import("./events.js").ClientEvents} ClientEvents */
 /** @typedef {import("./events.js").State} State */
 /** @typedef {import("./events.js").StateChange} StateChange */
-/** @typedef {import("./events.js").StateEvent} StateEvent */
-/** @typedef {import("./events.js").UnmatchedEvent} UnmatchedEvent */
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./http.js").End} End */
@@ -34,13 +30,8 @@ import { Trades } from "./trades.js";
 /** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").Received} Received */
-/** @typedef {import("./session.js").RequestFields} RequestFields */
+/** @typedef {import("./requests.js").RequestFields} RequestFields */
 /** @typedef {import("./verdict.js").Verdict} Verdict */
-/**
- * @typedef {{
- *   change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent, mismatch: MismatchEvent,
- * }} ClientEvents
- */
 /** @typedef {import("./readers.js").AnyTable} AnyTable */
 /** @typedef {import("./readers.js").Reader} Reader */
 
@@ -52,13 +43,14 @@ const NO_CHANGES = Object.freeze(Object.create(null));
 
 /**
  * Connect to a service, and stay connected until `close`.
- * @param {string | URL} [url] https or wss://HOST:PORT; in a page, its own origin if left out
+ * @param {import("./options.js").Addresses} [url] https or wss://HOST:PORT, or several such addresses of one service: when a
+ *   connection fails or is lost, the next one is tried; in a page, its own origin if left out
  * @param {Options} [options]
  * @returns {Client}
  * @throws {TickerError} if the address or an option cannot be used
  */
 export function connect(url = globalThis.location?.origin, options = {}) {
-  return new Client(baseOf(url), options);
+  return new Client(basesOf(url), options);
 }
 
 /**
@@ -78,11 +70,11 @@ export class Client extends TypedEventTarget {
   #error;
 
   /**
-   * @param {string} base
+   * @param {readonly string[]} bases
    * @param {Options} options
    * @param {Timing} timing
    */
-  constructor(base, options, timing = TIMING) {
+  constructor(bases, options, timing = TIMING) {
     super();
     checkOptions(options);
     const session = new ClientSession(options.intervalMs);
@@ -90,7 +82,7 @@ export class Client extends TypedEventTarget {
     this.#readers = new Readers(session);
     this.#changes = new Pending(session.replica);
     this.#notices = new Notices(this, () => this.#unmatched(), timing.unmatchedMs);
-    this.#reconnector = new Reconnector(base, options, timing, session, {
+    this.#reconnector = new Reconnector(bases, options, timing, session, {
       state: (state, more, end) => this.#became(state, more, end),
       message: (message, received) => this.#process(message, received),
       refused: (outcomes) => this.#refuse(outcomes),
@@ -101,6 +93,11 @@ export class Client extends TypedEventTarget {
   /** @returns {State} */
   get state() {
     return this.#reconnector.state;
+  }
+
+  /** The address of the present connection, or of the next attempt. */
+  get url() {
+    return this.#reconnector.base;
   }
 
   /** The transport of the present connection, or of the next attempt. */
@@ -116,6 +113,12 @@ export class Client extends TypedEventTarget {
   /** Time of that cut. */
   get time() {
     return new Date(this.#session.replica.time / 1000);
+  }
+
+  /** Time since when the server hears nothing from the source of its data; null if it does, as far as is known. */
+  get sourceSilentSince() {
+    const since = this.#session.sourceSilentSince;
+    return since === null ? null : new Date(since / 1000);
   }
 
   /** Number of changed instruments received. */
@@ -338,11 +341,18 @@ export class Client extends TypedEventTarget {
   #process(message, received) {
     if (message?.kind === "reply" || message?.kind === "error") this.#requests.settle(message, received.verdict);
     if (received.refused.length > 0) this.#refuse(received.refused);
+    if (received.source) this.#hearOfSource();
     if (message) this.#publish(received);
     if (received.verdict?.equal === false) this.#discard(received.verdict.cut);
     if (!received.answered) return;
     this.#readers.answered();
     this.#notices.answered();
+  }
+
+  #hearOfSource() {
+    const since = this.sourceSilentSince;
+    this.#notices.source(since);
+    this.dispatchEvent(eventOf("source", { since }));
   }
 
   /**

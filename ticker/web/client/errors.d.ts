@@ -7,6 +7,7 @@ export declare const Code: Readonly<{
     BAD_SYMBOL: 7;
     TOO_MANY_SYMBOLS: 8;
     NOT_SUBSCRIBED: 9;
+    WRONG_EPOCH: 10;
     BAD_TOKEN: 11;
     UNKNOWN_TABLE: 12;
     TOO_MANY_TABLES: 13;

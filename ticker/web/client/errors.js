@@ -8,6 +8,7 @@ export const Code = Object.freeze({
   BAD_SYMBOL: 7,
   TOO_MANY_SYMBOLS: 8,
   NOT_SUBSCRIBED: 9,
+  WRONG_EPOCH: 10,
   BAD_TOKEN: 11,
   UNKNOWN_TABLE: 12,
   TOO_MANY_TABLES: 13,

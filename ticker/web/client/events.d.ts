@@ -12,6 +12,7 @@ export type StateChange = {
     reason?: string;
     retryMs?: number;
     resumed?: boolean;
+    url?: string;
 } & import("./errors.js").Failure;
 export type ChangeEvent = Event & {
     change: Change;
@@ -24,6 +25,17 @@ export type UnmatchedEvent = Event & {
 };
 export type MismatchEvent = Event & {
     cut: number;
+};
+export type SourceEvent = Event & {
+    since: Date | null;
+};
+export type ClientEvents = {
+    change: ChangeEvent;
+    state: StateEvent;
+    refused: RefusedEvent;
+    unmatched: UnmatchedEvent;
+    mismatch: MismatchEvent;
+    source: SourceEvent;
 };
 export type ListenerOptions = boolean | AddEventListenerOptions;
 export type TypedTarget<Events> = {

@@ -15,8 +15,9 @@
  *
  * - `reason`: why it is `waiting` or `closed`; `code`, `status` and `closeCode` as in TickerError, where they are known
  * - `retryMs`: time until the next connection attempt while `waiting`; none if it waits for a visible page or a subscription
+ * - `url`: the address of this connection, or of the one that ended; the next attempt may be at another one
  * - `resumed`: once `connected`, whether the copy is continued from the cursor; otherwise it is taken anew
- * @typedef {{state: State, reason?: string, retryMs?: number, resumed?: boolean} & import("./errors.js").Failure} StateChange
+ * @typedef {{state: State, reason?: string, retryMs?: number, resumed?: boolean, url?: string} & import("./errors.js").Failure} StateChange
  */
 /** @typedef {Event & {change: Change}} ChangeEvent */
 /** @typedef {Event & StateChange} StateEvent */
@@ -33,6 +34,17 @@
  * `Client.verify` has found that the copy is not what the service has at this cut. The copy is dropped, and everything is
  * subscribed anew on a new connection.
  * @typedef {Event & {cut: number}} MismatchEvent
+ */
+/**
+ * Since then the server has heard nothing from the source of its data, so that prices may be out of date; null: it hears it
+ * again. A new connection ends it as well.
+ * @typedef {Event & {since: Date | null}} SourceEvent
+ */
+/**
+ * @typedef {{
+ *   change: ChangeEvent, state: StateEvent, refused: RefusedEvent, unmatched: UnmatchedEvent, mismatch: MismatchEvent,
+ *   source: SourceEvent,
+ * }} ClientEvents
  */
 /** @typedef {boolean | AddEventListenerOptions} ListenerOptions */
 

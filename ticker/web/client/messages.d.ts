@@ -7,6 +7,9 @@ export type FieldKey = number | string;
 export type WireValue = number | string | [string] | null;
 export type WireFields = Map<FieldKey, WireValue>;
 export type Definition = {
+    /**
+     * of an instrument in its epoch, or negative: of a table on its connection
+     */
     id: number;
     symbol: string;
     priceScale: number;
@@ -76,7 +79,11 @@ export type Removed = {
     cut: number;
     ids: number[];
 };
-export type Message = Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed;
+export type Source = {
+    kind: "source";
+    since: number | null;
+};
+export type Message = Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed | Source;
 export type Check = (value: unknown) => boolean;
 /**
  * Values of an instrument by field: the id of a standard field, or the name of one of the feed's own. Null is withdrawn.
@@ -86,7 +93,7 @@ export type Check = (value: unknown) => boolean;
  */
 /**
  * @typedef {object} Definition
- * @property {number} id
+ * @property {number} id of an instrument in its epoch, or negative: of a table on its connection
  * @property {string} symbol
  * @property {number} priceScale
  * @property {number} sizeScale
@@ -104,7 +111,8 @@ export type Check = (value: unknown) => boolean;
  * @typedef {{kind: "goodbye", reason: string, retryMs: number, comeBack: boolean}} Goodbye
  * @typedef {{kind: "expiring", time: number}} Expiring
  * @typedef {{kind: "removed", since: number, cut: number, ids: number[]}} Removed
- * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed} Message
+ * @typedef {{kind: "source", since: number | null}} Source
+ * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed | Source} Message
  */
 /** @typedef {(value: unknown) => boolean} Check */
 /** @param {unknown} value @returns {value is number} */

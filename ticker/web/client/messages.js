@@ -21,7 +21,7 @@ const MAX_METADATA = 32;
  */
 /**
  * @typedef {object} Definition
- * @property {number} id
+ * @property {number} id of an instrument in its epoch, or negative: of a table on its connection
  * @property {string} symbol
  * @property {number} priceScale
  * @property {number} sizeScale
@@ -39,15 +39,16 @@ const MAX_METADATA = 32;
  * @typedef {{kind: "goodbye", reason: string, retryMs: number, comeBack: boolean}} Goodbye
  * @typedef {{kind: "expiring", time: number}} Expiring
  * @typedef {{kind: "removed", since: number, cut: number, ids: number[]}} Removed
- * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed} Message
+ * @typedef {{kind: "source", since: number | null}} Source
+ * @typedef {Welcome | Reply | ErrorMessage | Instruments | Snapshot | Delta | Heartbeat | Goodbye | Expiring | Removed | Source} Message
  */
 
 /** @typedef {(value: unknown) => boolean} Check */
 
 /** @param {unknown} value @returns {value is number} */
 export const isNatural = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
-/** @type {Check} */
-const isRecordId = (value) => Number.isSafeInteger(value);
+/** Ids of instruments are natural numbers, and those of tables negative. @type {Check} */
+const isId = Number.isSafeInteger;
 /** @param {unknown} value @returns {value is string} */
 export const isText = (value) => typeof value === "string";
 /** @param {unknown} value @returns {value is unknown[]} */
@@ -91,11 +92,12 @@ const SHAPES_BY_KIND = [
   ["heartbeat", { cut: isNatural, time: isNatural }],
   ["goodbye", { reason: isText, retryMs: isNatural, comeBack: isFlag }],
   ["expiring", { time: isNatural }],
-  ["removed", { since: isNatural, cut: isNatural, ids: (value) => isArray(value) && value.every(isRecordId) }],
+  ["removed", { since: isNatural, cut: isNatural, ids: (value) => isArray(value) && value.every(isId) }],
+  ["source", { since: (value) => value === null || isNatural(value) }],
 ];
 const SHAPES = SHAPES_BY_KIND.map(([kind, checks]) => ({ kind, elements: Object.entries(checks) }));
 const DEFINITION = Object.entries({
-  id: isRecordId, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: isMetadata,
+  id: isId, symbol: isSymbol, priceScale: isScale, sizeScale: isScale, metadata: isMetadata,
 });
 
 /**

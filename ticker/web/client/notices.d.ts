@@ -5,11 +5,11 @@
  */
 export type Outcome = import("./messages.js").Outcome;
 export type Target = {
-    hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean;
+    hasListened: (type: "mismatch" | "refused" | "source" | "state" | "unmatched") => boolean;
     dispatchEvent: (event: Event) => boolean;
 };
 /** @typedef {import("./messages.js").Outcome} Outcome */
-/** @typedef {{hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
+/** @typedef {{hasListened: (type: "mismatch" | "refused" | "source" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
 export declare class Notices {
     #private;
     /**
@@ -30,6 +30,11 @@ export declare class Notices {
      * @param {number} cut
      */
     mismatch(cut: number): void;
+    /**
+     * The server hears nothing from its source since then, or hears it again.
+     * @param {Date | null} since
+     */
+    source(since: Date | null): void;
     /** A connection is up. */
     connected(): void;
     /**

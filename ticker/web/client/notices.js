@@ -13,7 +13,7 @@ const MAX_REASONS = 20; // of one outage, that are said
 const SHOWN = 5; // names in one line
 
 /** @typedef {import("./messages.js").Outcome} Outcome */
-/** @typedef {{hasListened: (type: "mismatch" | "refused" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
+/** @typedef {{hasListened: (type: "mismatch" | "refused" | "source" | "state" | "unmatched") => boolean, dispatchEvent: (event: Event) => boolean}} Target */
 
 export class Notices {
   #target;
@@ -86,6 +86,15 @@ export class Notices {
   mismatch(cut) {
     if (this.#target.hasListened("mismatch")) return;
     console.warn(`ticker: the copy differs from the service's at cut ${cut}; it is dropped, and everything subscribed anew`);
+  }
+
+  /**
+   * The server hears nothing from its source since then, or hears it again.
+   * @param {Date | null} since
+   */
+  source(since) {
+    if (this.#target.hasListened("source")) return;
+    console.warn(since ? `ticker: no data from the source since ${since.toISOString()}` : "ticker: data from the source again");
   }
 
   /** A connection is up. */

@@ -56,8 +56,10 @@ export type Timing = {
  */
 /** @type {Timing} */
 export declare const TIMING: Timing;
+export type Addresses = string | URL | readonly (string | URL)[];
+/** One address of a service, or several of the same. @typedef {string | URL | readonly (string | URL)[]} Addresses */
 /**
- * The service's address without its path: https://HOST:PORT.
- * @param {string | URL | undefined} url
+ * The service's addresses, each once.
+ * @param {Addresses | undefined} url
  */
-export declare function baseOf(url: string | URL | undefined): string;
+export declare function basesOf(url: Addresses | undefined): string[];

@@ -36,11 +36,23 @@ export const TIMING = Object.freeze({
   unmatchedMs: 5_000,
 });
 
+/** One address of a service, or several of the same. @typedef {string | URL | readonly (string | URL)[]} Addresses */
+
 /**
- * The service's address without its path: https://HOST:PORT.
+ * The service's addresses, each once.
+ * @param {Addresses | undefined} url
+ */
+export function basesOf(url) {
+  const bases = Array.isArray(url) ? [...new Set(url.map(baseOf))] : [baseOf(/** @type {string | URL | undefined} */ (url))];
+  if (bases.length === 0) throw new TickerError("url: an empty list; give at least one address: https://HOST:PORT");
+  return bases;
+}
+
+/**
+ * An address without the stream's path: https://HOST:PORT.
  * @param {string | URL | undefined} url
  */
-export function baseOf(url) {
+function baseOf(url) {
   let parts;
   try {
     parts = new URL(/** @type {string | URL} */ (url));

@@ -9,7 +9,7 @@ export type Options = import("./options.js").Options;
 export type Timing = import("./options.js").Timing;
 export type ClientSession = import("./session.js").ClientSession;
 export type Received = import("./session.js").Received;
-export type Request = import("./session.js").Request;
+export type Request = import("./requests.js").Request;
 export type StreamRequest = import("./session.js").StreamRequest;
 export type Receiver = import("./transports.js").Receiver;
 export type WebSocketClass = import("./transports.js").WebSocketClass;
@@ -29,7 +29,7 @@ export type Handlers = {
 /** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").ClientSession} ClientSession */
 /** @typedef {import("./session.js").Received} Received */
-/** @typedef {import("./session.js").Request} Request */
+/** @typedef {import("./requests.js").Request} Request */
 /** @typedef {import("./session.js").StreamRequest} StreamRequest */
 /** @typedef {import("./transports.js").Receiver} Receiver */
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
@@ -44,14 +44,16 @@ export type Handlers = {
 export declare class Reconnector {
     #private;
     /**
-     * @param {string} base
+     * @param {readonly string[]} bases
      * @param {Options} options
      * @param {Timing} timing
      * @param {ClientSession} session
      * @param {Handlers} handlers
      */
-    constructor(base: string, options: Options, timing: Timing, session: ClientSession, handlers: Handlers);
+    constructor(bases: readonly string[], options: Options, timing: Timing, session: ClientSession, handlers: Handlers);
     get state(): import("./events.js").State;
+    /** The address of the present connection, or of the next attempt. */
+    get base(): string;
     /** The transport of the present connection, or of the next attempt. */
     get transport(): import("./options.js").TransportName;
     /** Number of bytes of messages received (characters, of an event stream). */

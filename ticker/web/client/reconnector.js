@@ -1,8 +1,9 @@
 /** The life of a client: one connection after another, over the transport that works, with the wait in between. */
 
+import { Addresses } from "./addresses.js";
 import { Connection } from "./connection.js";
 import { Code, errorText } from "./errors.js";
-import { Http, authorization, boundedWait, errorOf } from "./http.js";
+import { Http, authorization, errorOf } from "./http.js";
 import { Tokens } from "./tokens.js";
 import { TransportChoice } from "./transport_choice.js";
 import { openEvents, openWebSocket } from "./transports.js";
@@ -19,7 +20,7 @@ import { watchVisibility } from "./visibility.js";
 /** @typedef {import("./options.js").Timing} Timing */
 /** @typedef {import("./session.js").ClientSession} ClientSession */
 /** @typedef {import("./session.js").Received} Received */
-/** @typedef {import("./session.js").Request} Request */
+/** @typedef {import("./requests.js").Request} Request */
 /** @typedef {import("./session.js").StreamRequest} StreamRequest */
 /** @typedef {import("./transports.js").Receiver} Receiver */
 /** @typedef {import("./transports.js").WebSocketClass} WebSocketClass */
@@ -34,12 +35,11 @@ import { watchVisibility } from "./visibility.js";
  */
 
 export class Reconnector {
-  #base;
+  #addresses;
   #tokens;
   #intervalMs;
   #WebSocket;
   #fetch;
-  #http;
   #timing;
   #session;
   #handlers;
@@ -58,23 +58,23 @@ export class Reconnector {
   #idle = false;
 
   /**
-   * @param {string} base
+   * @param {readonly string[]} bases
    * @param {Options} options
    * @param {Timing} timing
    * @param {ClientSession} session
    * @param {Handlers} handlers
    */
-  constructor(base, options, timing, session, handlers) {
+  constructor(bases, options, timing, session, handlers) {
     const { WebSocket = globalThis.WebSocket, fetch = globalThis.fetch } = options;
     const { token, intervalMs, transport = "auto", whenHidden = "pause" } = options;
     const needed = { websocket: WebSocket, events: fetch, auto: WebSocket || fetch }[transport];
     if (!needed) throw errorOf({ reason: `transport ${transport}: what it needs is not here; give WebSocket or fetch` });
-    this.#base = base;
+    this.#addresses = new Addresses(bases, timing.backoffMs);
+    session.servers = bases.length;
     this.#tokens = new Tokens(token);
     this.#intervalMs = intervalMs;
     this.#WebSocket = WebSocket;
     this.#fetch = fetch?.bind(globalThis);
-    this.#http = new Http(base, this.#fetch, timing.connectMs);
     this.#timing = timing;
     this.#session = session;
     this.#handlers = handlers;
@@ -85,6 +85,15 @@ export class Reconnector {
 
   get state() {
     return this.#state;
+  }
+
+  /** The address of the present connection, or of the next attempt. */
+  get base() {
+    return this.#addresses.current;
+  }
+
+  get #http() {
+    return new Http(this.base, this.#fetch, this.#timing.connectMs);
   }
 
   /** The transport of the present connection, or of the next attempt. */
@@ -152,8 +161,6 @@ export class Reconnector {
 
   async #keepConnected() {
     await undefined; // the caller of `connect` adds its listeners first
-    const [least, most] = this.#timing.backoffMs;
-    let backoff = least;
     while (!this.#closed) {
       if (this.#hidden || (this.transport === "events" && !this.#session.wanting)) {
         this.#become("waiting", { reason: this.#hidden ? "the page is hidden" : "nothing is subscribed" });
@@ -165,14 +172,13 @@ export class Reconnector {
       this.#become("connecting");
       const { end, useful } = await this.#connectOnce();
       if (this.#closed) return;
-      if (end.comeBack === false) return this.finish(end);
-      if (useful) backoff = least;
-      if (end.atOnce) continue;
-      const asked = boundedWait(end.retryMs ?? 0) + Math.random() * (end.spreadMs ?? 0);
-      const retryMs = Math.max(asked, backoff * (0.5 + Math.random() / 2));
-      backoff = Math.min(backoff * 2, most);
+      if (useful) this.#addresses.worked();
+      if (end.atOnce && end.comeBack !== false) continue;
+      const url = this.base;
+      const retryMs = this.#addresses.leave(end, performance.now());
+      if (retryMs === undefined) return this.finish(end);
       const { reason, code, status, closeCode } = end;
-      this.#become("waiting", { reason, retryMs, code, status, closeCode }, end);
+      this.#become("waiting", { reason, retryMs, url, code, status, closeCode }, end);
       await this.#wait(retryMs);
     }
   }
@@ -243,7 +249,7 @@ export class Reconnector {
       welcome: (welcome) => {
         if (request) session.beginStream(welcome, request);
         else session.begin(welcome);
-        this.#become("connected", { resumed: session.replica.resuming });
+        this.#become("connected", { resumed: session.replica.resuming, url: this.base });
         this.synchronize();
       },
       message: (message) => {
@@ -264,13 +270,13 @@ export class Reconnector {
    * @param {Receiver} receiver
    */
   #openTransport(request, token, receiver) {
-    if (!request) return openWebSocket(this.#base, token, /** @type {WebSocketClass} */ (this.#WebSocket), receiver);
+    if (!request) return openWebSocket(this.base, token, /** @type {WebSocketClass} */ (this.#WebSocket), receiver);
     const { names, lastEventId, refused } = request;
     if (refused.length > 0) this.#handlers.refused(refused);
     const headers = { ...authorization(token), ...(lastEventId !== undefined && { "Last-Event-ID": lastEventId }) };
     const interval = this.#intervalMs === undefined ? "" : `&interval_ms=${this.#intervalMs}`;
     const query = `symbols=${names.map(encodeURIComponent).join(",")}${interval}`;
-    return openEvents(this.#base, query, headers, /** @type {typeof fetch} */ (this.#fetch), receiver);
+    return openEvents(this.base, query, headers, /** @type {typeof fetch} */ (this.#fetch), receiver);
   }
 
   /**
@@ -287,6 +293,7 @@ export class Reconnector {
     }
     if (message?.kind === "reply" || message?.kind === "error") this.synchronize(); // names may have waited for this answer
     this.#handlers.message(message, received);
+    if (received.behind) connection.leave({ reason: "this server has not caught up with the copy" });
     if (received.tokenRefused !== undefined) connection.leave({ reason: excerpt(received.tokenRefused) });
   }
 

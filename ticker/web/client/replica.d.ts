@@ -3,6 +3,9 @@
  *
  * The copy equals the server's at the cursor. A message is applied whole, or refused and the copy stays as it was. The
  * server alone says which records belong to the copy: complete ones enter it, and REMOVED takes them out.
+ *
+ * Ids of instruments hold for the epoch, and those of tables, which are negative, for a connection: a copy that is resumed
+ * keeps its tables by name, until INSTRUMENTS gives them their new ids.
  */
 import { RecordState } from "./record.js";
 export type Fields = import("./fields.js").Fields;
@@ -33,7 +36,10 @@ export declare class Replica {
     definedText: number;
     /** @type {Map<string, number>} */
     ids: Map<string, number>;
-    /** @type {Map<number, RecordState>} */
+    /**
+     * The records by id; without tables that have none on this connection so far.
+     * @type {Map<number, RecordState>}
+     */
     states: Map<number, RecordState>;
     /**
      * The definition of an instrument or table, if it is known.
@@ -45,11 +51,13 @@ export declare class Replica {
      * @param {string} symbol
      */
     find(symbol: string): RecordState | undefined;
+    /** All records. */
+    get records(): RecordState[];
     /** The symbols of the instruments, and the names of the tables, in the copy. */
     get symbols(): string[];
     /** The present values of all records whose names match, by name. */
     values(matches?: (/** @type {string} */ _: string) => boolean): Record<string, import("./fields.js").Fields>;
-    /** The checksum of the copy (PROTOCOL.md, section 5). */
+    /** The checksum of the copy (PROTOCOL.md, section 5); tables without an id do not count. */
     digest(): number;
     /**
      * Begin a connection. Returns true if it can resume this copy; otherwise the copy is emptied.
@@ -57,6 +65,8 @@ export declare class Replica {
      * @param {boolean} resumable
      */
     welcome(welcome: Welcome, resumable: boolean): boolean;
+    /** The copy is up to date with the server. Returns the tables that the server does not have: they left the copy. */
+    resumed(): RecordState[];
     /**
      * Add definitions, all or none.
      * @param {Definition[]} definitions

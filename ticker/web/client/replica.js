@@ -3,6 +3,9 @@
  *
  * The copy equals the server's at the cursor. A message is applied whole, or refused and the copy stays as it was. The
  * server alone says which records belong to the copy: complete ones enter it, and REMOVED takes them out.
+ *
+ * Ids of instruments hold for the epoch, and those of tables, which are negative, for a connection: a copy that is resumed
+ * keeps its tables by name, until INSTRUMENTS gives them their new ids.
  */
 
 import { recordChecksum, total } from "./digest.js";
@@ -10,6 +13,7 @@ import { malformed } from "./errors.js";
 import { plain } from "./messages.js";
 import { RecordState, checkedFields } from "./record.js";
 import { tableOf } from "./tables.js";
+import { excerpt } from "./texts.js";
 
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./messages.js").Definition} Definition */
@@ -51,8 +55,18 @@ export class Replica {
   definedText = 0;
   /** @type {Map<string, number>} */
   ids = new Map();
-  /** @type {Map<number, RecordState>} */
+  /**
+   * The records by id; without tables that have none on this connection so far.
+   * @type {Map<number, RecordState>}
+   */
   states = new Map();
+  /**
+   * Those tables: what has no id when the first data of a resume come is not there any more.
+   * @type {Set<RecordState>}
+   */
+  #unnumbered = new Set();
+  /** @type {Map<string, RecordState>} */
+  #bySymbol = new Map();
   /**
    * The definitions that are tables.
    * @type {Map<number, TableName>}
@@ -66,7 +80,7 @@ export class Replica {
    * @param {string} symbol
    */
   definition(symbol) {
-    return this.definitions.get(this.ids.get(symbol) ?? Number.NaN);
+    return this.definitions.get(this.ids.get(symbol) ?? NaN) ?? this.#bySymbol.get(symbol)?.definition;
   }
 
   /**
@@ -74,21 +88,26 @@ export class Replica {
    * @param {string} symbol
    */
   find(symbol) {
-    return this.states.get(this.ids.get(symbol) ?? Number.NaN);
+    return this.#bySymbol.get(symbol);
+  }
+
+  /** All records. */
+  get records() {
+    return [...this.#bySymbol.values()];
   }
 
   /** The symbols of the instruments, and the names of the tables, in the copy. */
   get symbols() {
-    return [...this.states.values()].map(({ definition }) => definition.symbol);
+    return [...this.#bySymbol.keys()];
   }
 
   /** The present values of all records whose names match, by name. */
   values(matches = (/** @type {string} */ _) => true) {
-    const states = [...this.states.values()].filter((each) => matches(each.definition.symbol));
+    const states = this.records.filter((each) => matches(each.definition.symbol));
     return plain(states.map((each) => /** @type {[string, Fields]} */ ([each.definition.symbol, each.present()])));
   }
 
-  /** The checksum of the copy (PROTOCOL.md, section 5). */
+  /** The checksum of the copy (PROTOCOL.md, section 5); tables without an id do not count. */
   digest() {
     return total([...this.states.values()].map((each) => recordChecksum(each.definition, each.wire())));
   }
@@ -99,16 +118,43 @@ export class Replica {
    * @param {boolean} resumable
    */
   welcome(welcome, resumable) {
-    this.resuming = resumable && welcome.epoch === this.epoch && this.cursor <= welcome.cut;
-    if (!this.resuming) {
+    this.resuming = resumable && welcome.epoch === this.epoch;
+    if (this.resuming) this.#forgetTables();
+    else {
       if (welcome.epoch !== this.epoch) this.run++;
       this.epoch = welcome.epoch;
       this.cursor = welcome.cut;
       this.time = welcome.time;
       this.definedText = this.#room = 0;
-      for (const map of [this.definitions, this.ids, this.states, this.#tables]) map.clear();
+      for (const map of [this.definitions, this.ids, this.states, this.#bySymbol, this.#tables]) map.clear();
+      this.#unnumbered.clear();
     }
     return this.resuming;
+  }
+
+  /** Forget the ids of tables: they are those of another connection. */
+  #forgetTables() {
+    for (const id of [...this.#tables.keys()]) {
+      const definition = /** @type {Definition} */ (this.definitions.get(id));
+      this.definedText -= textSize(definition);
+      this.ids.delete(definition.symbol);
+      const state = this.states.get(id);
+      if (state) this.#unnumbered.add(state);
+      for (const map of [this.definitions, this.states, this.#tables]) map.delete(id);
+    }
+  }
+
+  /** The copy is up to date with the server. Returns the tables that the server does not have: they left the copy. */
+  resumed() {
+    this.resuming = false;
+    return this.#dropUnnumbered();
+  }
+
+  #dropUnnumbered() {
+    const gone = [...this.#unnumbered];
+    this.#unnumbered.clear();
+    for (const state of gone) this.#forget(state);
+    return gone;
   }
 
   /**
@@ -124,12 +170,16 @@ export class Replica {
     let count = this.definitions.size;
     for (const each of definitions) {
       const known = added.get(each.id) ?? this.definitions.get(each.id);
-      const lowered = known && (known.priceScale > each.priceScale || known.sizeScale > each.sizeScale);
-      if (lowered || (known && known.symbol !== each.symbol)) {
+      const before = known ?? this.#bySymbol.get(each.symbol)?.definition;
+      const lowered = before && (before.priceScale > each.priceScale || before.sizeScale > each.sizeScale);
+      if (lowered || (before && before.symbol !== each.symbol)) {
         throw malformed(`instrument ${each.id}: a scale was lowered or the symbol changed`);
       }
       if ((symbols.get(each.symbol) ?? this.ids.get(each.symbol) ?? each.id) !== each.id) {
         throw malformed(`instrument ${each.id}: another one has its symbol`);
+      }
+      if (each.id < 0 !== Boolean(tableOf(each.symbol))) {
+        throw malformed(`${excerpt(each.symbol)}: the id ${each.id}; those of tables are negative, and no others`);
       }
       text += textSize(each) - (known ? textSize(known) : 0);
       if (!known) count++;
@@ -144,7 +194,11 @@ export class Replica {
       if (table) this.#tables.set(id, table);
       this.definitions.set(id, each);
       this.ids.set(each.symbol, id);
-      this.states.get(id)?.redefine(each);
+      const state = this.#bySymbol.get(each.symbol);
+      if (!state) continue;
+      state.redefine(each);
+      this.states.set(id, state);
+      this.#unnumbered.delete(state);
     }
   }
 
@@ -167,11 +221,15 @@ export class Replica {
       const state = this.states.get(id);
       if (state) changed.set(state, state.merge(fields));
     }
-    for (const [id, state] of added) this.states.set(id, state);
+    for (const [id, state] of added) {
+      this.states.set(id, state);
+      this.#bySymbol.set(state.definition.symbol, state);
+    }
     for (const [id, fields] of records) {
       const state = /** @type {RecordState} */ (this.states.get(id));
       changed.set(state, new Map([...(changed.get(state) ?? []), ...state.replace(fields)]));
     }
+    for (const state of this.#dropUnnumbered()) changed.set(state, new Map());
     this.cursor = message.cut;
     this.time = message.time;
     return changed;
@@ -189,11 +247,18 @@ export class Replica {
       const state = this.states.get(id);
       if (!state) continue;
       this.states.delete(id);
-      this.#room -= state.rows?.room ?? 0;
+      this.#forget(state);
       removed.push(state);
     }
+    removed.push(...this.#dropUnnumbered());
     this.cursor = message.cut;
     return removed;
+  }
+
+  /** @param {RecordState} state */
+  #forget(state) {
+    this.#bySymbol.delete(state.definition.symbol);
+    this.#room -= state.rows?.room ?? 0;
   }
 
   /**

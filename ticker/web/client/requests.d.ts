@@ -2,8 +2,30 @@
 import { TickerError } from "./errors.js";
 export type Verdict = import("./verdict.js").Verdict;
 export type Result = Map<string, unknown> | Verdict;
+export type RequestFields = {
+    symbols?: string[];
+    forget?: string[];
+    interval_ms?: number;
+    epoch?: string;
+    cursor?: number;
+    token?: string;
+    match?: string;
+    after?: string;
+};
+export type Request = RequestFields & {
+    op: string;
+    id: number;
+};
 /** @typedef {import("./verdict.js").Verdict} Verdict */
 /** @typedef {Map<string, unknown> | Verdict} Result */
+/**
+ * Fields of a request besides `op` and `id` (PROTOCOL.md, section 5).
+ * @typedef {{
+ *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
+ *   match?: string, after?: string,
+ * }} RequestFields
+ * @typedef {RequestFields & {op: string, id: number}} Request
+ */
 export declare class Requests {
     #private;
     /**

@@ -5,6 +5,14 @@ import { excerpt } from "./texts.js";
 
 /** @typedef {import("./verdict.js").Verdict} Verdict */
 /** @typedef {Map<string, unknown> | Verdict} Result */
+/**
+ * Fields of a request besides `op` and `id` (PROTOCOL.md, section 5).
+ * @typedef {{
+ *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
+ *   match?: string, after?: string,
+ * }} RequestFields
+ * @typedef {RequestFields & {op: string, id: number}} Request
+ */
 
 export class Requests {
   /** @type {Map<number, {resolve: (result: Result) => void, reject: (error: TickerError) => void}>} */

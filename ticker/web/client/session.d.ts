@@ -12,6 +12,7 @@ export type ChangedFields = import("./fields.js").ChangedFields;
 export type Fields = import("./fields.js").Fields;
 export type Delta = import("./messages.js").Delta;
 export type ErrorMessage = import("./messages.js").ErrorMessage;
+export type Heartbeat = import("./messages.js").Heartbeat;
 export type Message = import("./messages.js").Message;
 export type Outcome = import("./messages.js").Outcome;
 export type Removed = import("./messages.js").Removed;
@@ -19,6 +20,8 @@ export type Reply = import("./messages.js").Reply;
 export type Snapshot = import("./messages.js").Snapshot;
 export type Welcome = import("./messages.js").Welcome;
 export type RecordState = import("./record.js").RecordState;
+export type Request = import("./requests.js").Request;
+export type RequestFields = import("./requests.js").RequestFields;
 export type Verdict = import("./verdict.js").Verdict;
 export type Received = {
     changes?: Record<string, ChangedFields>;
@@ -27,26 +30,14 @@ export type Received = {
     answered?: boolean;
     tokenRefused?: string;
     verdict?: Verdict;
+    source?: boolean;
+    behind?: boolean;
 };
 export type StreamRequest = {
     names: string[];
     lastEventId?: string;
     wanted: string[];
     refused: Outcome[];
-};
-export type RequestFields = {
-    symbols?: string[];
-    forget?: string[];
-    interval_ms?: number;
-    epoch?: string;
-    cursor?: number;
-    token?: string;
-    match?: string;
-    after?: string;
-};
-export type Request = RequestFields & {
-    op: string;
-    id: number;
 };
 export declare class ClientSession {
     #private;
@@ -61,6 +52,13 @@ export declare class ClientSession {
      * @type {Map<string, number>}
      */
     limits: Map<string, number>;
+    /** Number of servers among which the client can choose. */
+    servers: number;
+    /**
+     * Time since when the server hears nothing from the source of its data, in microseconds since 1970 UTC.
+     * @type {number | null}
+     */
+    sourceSilentSince: number | null;
     /** @param {number} [intervalMs] */
     constructor(intervalMs?: number);
     /** Whether the wanted names, and no others, were requested on this connection. */
@@ -100,7 +98,7 @@ export declare class ClientSession {
      */
     beginStream(welcome: Welcome, { names, wanted, lastEventId }: StreamRequest): void;
     /** Requests that bring the server's subscriptions in line with the wanted names. */
-    requests(): Request[];
+    requests(): import("./requests.js").Request[];
     /**
      * A request with an id of its own.
      * @param {string} op

@@ -7,10 +7,11 @@
  *   is taken anew.
  */
 
+import { admissionOf, checkEpoch } from "./admission.js";
 import { batches } from "./batches.js";
-import { malformed } from "./errors.js";
+import { Code } from "./errors.js";
 import { featuresOf } from "./features.js";
-import { isNatural, outcomesOf, plain } from "./messages.js";
+import { outcomesOf, plain } from "./messages.js";
 import { encode } from "./msgpack.js";
 import { Names, refusalOf } from "./names.js";
 import { Replica } from "./replica.js";
@@ -24,6 +25,7 @@ import { verdictOf } from "./verdict.js";
 /** @typedef {import("./fields.js").Fields} Fields */
 /** @typedef {import("./messages.js").Delta} Delta */
 /** @typedef {import("./messages.js").ErrorMessage} ErrorMessage */
+/** @typedef {import("./messages.js").Heartbeat} Heartbeat */
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Outcome} Outcome */
 /** @typedef {import("./messages.js").Removed} Removed */
@@ -31,35 +33,28 @@ import { verdictOf } from "./verdict.js";
 /** @typedef {import("./messages.js").Snapshot} Snapshot */
 /** @typedef {import("./messages.js").Welcome} Welcome */
 /** @typedef {import("./record.js").RecordState} RecordState */
+/** @typedef {import("./requests.js").Request} Request */
+/** @typedef {import("./requests.js").RequestFields} RequestFields */
 /** @typedef {import("./verdict.js").Verdict} Verdict */
 
 const REQUEST_OVERHEAD = 256; // bytes of a request besides its names, with room to spare
 const MAX_MESSAGE_BYTES = 65_536;
-const MAX_EPOCH = 256; // characters
 const MAX_REFUSALS = 2; // of messages without a reply in between, until the copy is taken anew
 const STREAM_REPLY = 1; // id of the one reply of an event stream
 
 /**
  * The meaning of one message: changed fields by symbol, names of changed tables, refused names, whether it answered for any
- * names, the text of a refused token, and the result of a verification.
+ * names, the text of a refused token, the result of a verification, whether it says something new of the source, and
+ * whether the server is behind the copy, which is kept for another one.
  * @typedef {{
  *   changes?: Record<string, ChangedFields>, tables: string[], refused: Outcome[], answered?: boolean,
- *   tokenRefused?: string, verdict?: Verdict,
+ *   tokenRefused?: string, verdict?: Verdict, source?: boolean, behind?: boolean,
  * }} Received
  */
 /**
  * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
  * @typedef {{names: string[], lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
  */
-/**
- * Fields of a request besides `op` and `id` (PROTOCOL.md, section 3.2).
- * @typedef {{
- *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
- *   match?: string, after?: string,
- * }} RequestFields
- * @typedef {RequestFields & {op: string, id: number}} Request
- */
-
 /** @param {Iterable<RecordState>} states @returns {[string, Readonly<Fields>][]} */
 const instrumentsOf = (states) =>
   [...states].filter(({ rows }) => !rows).map((each) => [each.definition.symbol, each.present()]);
@@ -76,6 +71,13 @@ export class ClientSession {
    * @type {Map<string, number>}
    */
   limits = new Map();
+  /** Number of servers among which the client can choose. */
+  servers = 1;
+  /**
+   * Time since when the server hears nothing from the source of its data, in microseconds since 1970 UTC.
+   * @type {number | null}
+   */
+  sourceSilentSince = null;
   /** @type {{interval_ms?: number}} */
   #interval;
   #names = new Names();
@@ -96,6 +98,10 @@ export class ClientSession {
   #refusals = 0;
   /** @type {Welcome | undefined} */
   #welcome;
+  /** The latest of this connection: a copy that is taken anew begins at its cut. @type {Heartbeat | undefined} */
+  #heartbeat;
+  /** Servers that were behind the copy since the last reply. */
+  #behind = 0;
   #vanished = new VanishedFields();
 
   /** @param {number} [intervalMs] */
@@ -209,8 +215,9 @@ export class ClientSession {
     this.features = features;
     this.limits = welcome.limits;
     this.#verifying.clear();
-    this.#resumeId = this.#tokenId = undefined;
-    const before = [...this.replica.states.values()];
+    this.#resumeId = this.#tokenId = this.#heartbeat = undefined;
+    this.sourceSilentSince = null;
+    const before = this.replica.records;
     if (this.replica.welcome(welcome, resumable && !this.#isRefused)) {
       this.#names.begin(names, forgotten);
       this.#forgotten = forgotten;
@@ -265,7 +272,11 @@ export class ClientSession {
       case "instruments": this.replica.define(message.definitions); break;
       case "snapshot": case "delta": this.#apply(message, received); break;
       case "removed": this.#remove(message, received); break;
-      case "heartbeat": this.replica.beat(message); break;
+      case "heartbeat": this.replica.beat((this.#heartbeat = message)); break;
+      case "source":
+        received.source = message.since !== this.sourceSilentSince;
+        this.sourceSilentSince = message.since;
+        break;
       case "reply": this.#settle(message, received); break;
       case "error": this.#fail(message, received); break;
     }
@@ -319,30 +330,21 @@ export class ClientSession {
   #settle(reply, received) {
     const outcomes = outcomesOf(reply);
     const { id, result } = reply;
-    if (id === this.#tokenId) this.#takeOver(result);
+    if (id === this.#tokenId) {
+      const { epoch, limits } = admissionOf(result, this.replica.epoch, this.limits);
+      this.replica.epoch = epoch;
+      this.limits = limits;
+    }
     if (this.#verifying.delete(id)) received.verdict = verdictOf(result, this.replica);
-    this.#refusals = 0;
+    this.#refusals = this.#behind = 0;
     if (id === this.#resumeId) {
       this.#resumeId = undefined;
-      this.replica.resuming = false;
+      received.tables = this.replica.resumed().map(({ definition }) => definition.symbol);
       this.#names.resumed();
     }
     received.refused = this.#names.answer(id, outcomes);
     received.answered = true;
     this.#withdrawVanished(received);
-  }
-
-  /**
-   * A fresh token was accepted: its limits hold, and the epoch is that of its symbols.
-   * @param {Map<string, unknown>} result
-   */
-  #takeOver(result) {
-    const { epoch = this.replica.epoch, limits = this.limits } = Object.fromEntries(result);
-    const valid = limits instanceof Map && [...limits.values()].every(isNatural);
-    if (typeof epoch !== "string" || !valid) throw malformed("reply to auth: epoch or limits are not valid");
-    checkEpoch(epoch);
-    this.replica.epoch = epoch;
-    this.limits = limits;
   }
 
   /**
@@ -366,8 +368,12 @@ export class ClientSession {
     if (id === this.#tokenId) received.tokenRefused = text;
     if (id === this.#resumeId && this.#welcome) {
       this.#resumeId = undefined;
-      this.#vanished.add(instrumentsOf(this.replica.states.values()));
+      received.behind = code === Code.WRONG_EPOCH && ++this.#behind < this.servers;
+      if (received.behind) return;
+      this.#behind = 0;
+      this.#vanished.add(instrumentsOf(this.replica.records));
       this.replica.welcome(this.#welcome, false);
+      if (this.#heartbeat) this.replica.beat(this.#heartbeat);
       this.#names.failResume(id);
       return;
     }
@@ -389,9 +395,4 @@ export class ClientSession {
     const { epoch, cursor } = this.replica;
     return { epoch, cursor, symbols, ...(forget.length > 0 && { forget }), ...this.#interval };
   }
-}
-
-/** @param {string} epoch */
-function checkEpoch(epoch) {
-  if (epoch.length > MAX_EPOCH) throw malformed(`an epoch of more than ${MAX_EPOCH} characters`);
 }

@@ -5,13 +5,13 @@ export type Snapshot = Record<string, Readonly<Fields>>;
 /**
  * The present values of symbols, tables and patterns, by name; what does not exist is not in it. Of a table these are all its
  * rows.
- * @param {string | URL} url
+ * @param {import("./options.js").Addresses} url
  * @param {Iterable<string>} names
  * @param {{token?: Token, timeoutMs?: number}} [options]
  * @returns {Promise<Snapshot>}
  * @throws {TickerError} if no connection can be had, or there is no complete answer in time
  */
-export declare function snapshot(url: string | URL, names: Iterable<string>, { timeoutMs, ...options }?: {
+export declare function snapshot(url: import("./options.js").Addresses, names: Iterable<string>, { timeoutMs, ...options }?: {
     token?: Token;
     timeoutMs?: number;
 }): Promise<Snapshot>;

@@ -7,12 +7,12 @@ import { TickerError } from "./errors.js";
 /** @typedef {import("./options.js").Token} Token */
 /** @typedef {Record<string, Readonly<Fields>>} Snapshot */
 
-const MAX_FAILURES = 2; // one WebSocket may fail before the event stream is tried
+const MAX_FAILURES = 2; // of each address: one WebSocket may fail before the event stream is tried
 
 /**
  * The present values of symbols, tables and patterns, by name; what does not exist is not in it. Of a table these are all its
  * rows.
- * @param {string | URL} url
+ * @param {import("./options.js").Addresses} url
  * @param {Iterable<string>} names
  * @param {{token?: Token, timeoutMs?: number}} [options]
  * @returns {Promise<Snapshot>}
@@ -26,9 +26,10 @@ export async function snapshot(url, names, { timeoutMs = 30_000, ...options } = 
   let timer;
   try {
     const failed = new Promise((_, reject) => {
+      const addresses = Array.isArray(url) ? url.length : 1;
       let failures = 0;
       client.addEventListener("state", ({ state, reason, code, status, closeCode }) => {
-        if (state !== "waiting" || ++failures < MAX_FAILURES) return;
+        if (state !== "waiting" || ++failures < MAX_FAILURES * addresses) return;
         reject(new TickerError(`snapshot: ${reason}`, code, { status, closeCode }));
       });
       timer = setTimeout(() => reject(new TickerError(`snapshot: no complete answer in ${timeoutMs / 1000} s`)), timeoutMs);

@@ -181,7 +181,7 @@ export class Subscription extends TypedEventTarget {
 
   /** The present values, as changes for a reader that knows nothing yet. */
   #presentChanges() {
-    const states = [...this.#copy.states.values()].filter(({ definition }) => this.#isMatch(definition.symbol));
+    const states = this.#copy.records.filter(({ definition }) => this.#isMatch(definition.symbol));
     const instruments = states.filter(({ rows }) => !rows);
     const tables = states.filter(({ rows }) => rows);
     const pending = new Pending(this.#copy);
