@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import structlog
 import trio
 from cyclopts import Parameter
 
@@ -28,6 +29,8 @@ from ticker.server.opening import open_listeners, with_certificate
 from ticker.server.service import serve as run_service
 from ticker.server.service_manager import ServiceManager
 from ticker.supervisor.supervisor import Requests, Supervisor
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.commands.serve")
 
 
 async def serve(  # noqa: PLR0913  # one parameter per flag
@@ -126,11 +129,19 @@ async def _run_until_stopped(settings: Config) -> None:
     with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGHUP) as hangups:
         async with on_stop_signal(stop.set), trio.open_nursery() as background:
             background.start_soon(watchdog.keep_turning)
+            background.start_soon(_refuse_rolls)
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(run_service, settings, stop, hangups, manager)
                 raise_descriptor_limit(settings.limits.max_connections)
                 announce(f"ready {url}")
             background.cancel_scope.cancel()
+
+
+async def _refuse_rolls() -> None:
+    """Say on SIGUSR2, which would end the process by default, that there are no workers to replace."""
+    with trio.open_signal_receiver(signal.SIGUSR2) as requests:
+        async for _ in requests:
+            _log.warning("nothing is replaced: one process does everything", remedy="--workers 2 or more, or a restart")
 
 
 async def _supervise_until_stopped(settings: Config, workers: int) -> None:
