@@ -154,8 +154,10 @@ async def test_the_limit_of_a_subject_holds_for_all_workers_and_a_dead_one_has_n
         peers = [await service.peer(more=alice) for _ in range(3)]
         assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"
         assert await answer(service, bearer(token(sub="bob"))) == b"HTTP/1.1 101 Switching Protocols"
-        for pid in service.pids().values():
-            os.kill(pid, signal.SIGKILL)
+        pids = service.pids()
+        for number in ("1", "2"):
+            os.kill(pids[number], signal.SIGKILL)
+        await service.until_logged("a worker has ended, and is replaced", 2)
         for peer in peers:
             await ends(peer)
         for _ in range(3):
@@ -231,7 +233,7 @@ async def test_one_address_for_metrics_has_those_of_all_processes(tmp_path: Path
         apart = Supervised(f"wss://127.0.0.1:{port}/v1/stream", service.process, service.log)
         apart.peers = service.peers
         metrics = await apart.until(lambda found: found["ticker_worker_up", "1"] + found["ticker_worker_up", "2"] == 2)
-        assert {worker for _, worker in metrics if worker} == {"1", "2", "supervisor"}
+        assert {worker for _, worker in metrics if worker} == {"1", "2", "source", "supervisor"}
         plain = await service.dial_plain(path)
         await plain.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await plain.head()).startswith(b"HTTP/1.1 200 ")

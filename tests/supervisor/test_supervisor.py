@@ -101,7 +101,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(monkeypatch: pytest.Mo
         service.signal(1, signal.SIGSTOP)
         await service.until(lambda: service.worker(1) is not before and service.worker(1).serving.is_set())
         assert "a worker gives no sign of life; it is aborted" in events(logs)
-        assert service.supervisor.pool.slots[0].restarts == 1
+        assert service.supervisor.pool.slots[1].restarts == 1
 
 
 async def test_a_worker_that_is_aborted_says_in_the_log_where_it_was(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import signal
 import socket
+from dataclasses import replace
 
 import trio
 
@@ -62,9 +63,12 @@ def _connection(descriptor: int) -> Channel[ToChild]:
 
 async def _run(this: Worker, connection: Channel[ToChild]) -> None:
     config = this.settings.config
+    if this.settings.role == "worker":
+        config = replace(config, keep_state=False)  # the source has it
     async with trio.open_nursery() as background:
         background.start_soon(connection.run_sender)
         background.start_soon(this.obey)
+        background.start_soon(this.say_alive)
         with interrupt_blocking_feeds() as watchdog, trio.open_signal_receiver(signal.SIGUSR2):
             async with on_stop_signal(lambda: background.start_soon(this.leave)):
                 background.start_soon(watchdog.keep_turning)

@@ -184,6 +184,12 @@ class Worker:
                 _log.error("the supervisor has gone: this worker ends too")
                 nursery.start_soon(self._leave)
 
+    async def say_alive(self) -> None:
+        """Give signs of life until the service does: it may have to wait for the source."""
+        while not self.manager.serving:
+            self._channel.post(Beat(ready=False, status="starting"))
+            await trio.sleep(WORKER_BEAT_SECONDS)
+
     async def leave(self) -> None:
         """End on a signal: the supervisor is told, and gives no more connections."""
         self._channel.post(Leaving())
@@ -250,6 +256,7 @@ class SupervisorAsManager(ServiceManager):
         super().__init__()
         self._channel = channel
         self.readiness: Readiness | None = None
+        self.serving = False
 
     async def ready(self) -> None:
         """Say that certificates and keys were read anew."""
@@ -263,6 +270,7 @@ class SupervisorAsManager(ServiceManager):
 
     async def keep_reporting(self, take_turn: Callable[[], Awaitable[None]], status: Callable[[], str]) -> None:
         """Say that this process serves; then send signs of life, with its state, until cancelled."""
+        self.serving = True
         self._channel.post(Serving())
         while True:
             await take_turn()

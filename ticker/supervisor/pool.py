@@ -31,6 +31,8 @@ class Slot:
         self.name = name
         self.kinds = kinds
         self.child: Child | None = None
+        self.served = False
+        """One of its processes did serve."""
         self.restarts = 0
         """How often its process was replaced because it had ended."""
         self.short_lives = 0
@@ -66,7 +68,7 @@ class Pool:
         self.rolls = 0
         self.rolls_failed = 0
         self.serving = trio.Event()
-        """A process takes connections."""
+        """A worker takes connections, and all others serve."""
 
     def __repr__(self) -> str:
         return f"<Pool: {len(self.children)} processes for {len(self.slots)} slots>"
@@ -142,9 +144,14 @@ class Pool:
             self._over(child)
 
     def _note(self, child: Child, message: FromChild) -> None:
-        if child.takes_connections:
-            self.serving.set()
+        if child.served:
+            self._slot_of(child).served = True
+            if any(self.workers) and all(slot.served or slot.kinds for slot in self.slots):
+                self.serving.set()
         self._handle(child, message)
+
+    def _slot_of(self, child: Child) -> Slot:
+        return next(slot for slot in self.slots if slot.name == child.name)
 
     async def _keep(self, slot: Slot) -> None:
         while True:
@@ -155,7 +162,7 @@ class Pool:
                 continue
             if self._stopping:
                 return
-            if child.unusable is not None and not self.serving.is_set():
+            if child.unusable is not None and not slot.served:
                 raise ConfigError(child.unusable)
             short = trio.current_time() - started_at < WORKER_SHORT_LIFE_SECONDS
             slot.short_lives = slot.short_lives + 1 if short else 0

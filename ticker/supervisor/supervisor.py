@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 import trio
@@ -27,9 +27,10 @@ from ticker.bounds import (
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
 )
-from ticker.bus.log import Log
+from ticker.bus.log import Log, serve_log_at
 from ticker.config import Config
 from ticker.net.file_stamps import read_stamp, stamp_of
+from ticker.net.folders import private_folder
 from ticker.net.listeners import Listener, Opened
 from ticker.supervisor.acceptor import Acceptor
 from ticker.supervisor.child import Child
@@ -84,10 +85,11 @@ class Supervisor:
         self.places = Places(config)
         self._listeners = _by_kind(opened)
         kinds = tuple(dict.fromkeys(kind for _, kind in self._listeners))
-        slots = [Slot(str(number), kinds) for number in range(1, workers + 1)]
+        slots = [Slot("source", ()), *(Slot(str(number), kinds) for number in range(1, workers + 1))]
         self.pool = Pool(slots, self._settings, self._handle, self._over, end_seconds(config))
         self._acceptor = Acceptor(self.pool, self.places)
         self._log = Log()
+        self._bus = ""
         self.metrics = SupervisorMetrics(self.pool, self.places, self._acceptor, self._log)
         self._page_wanted: set[Child] = set()
         self._page_asked = trio.Event()
@@ -104,7 +106,9 @@ class Supervisor:
     ) -> None:
         """Run the service until it is asked to stop, and all have left. Started when a worker serves."""
         try:
-            async with trio.open_nursery() as nursery:
+            async with private_folder() as folder, trio.open_nursery() as nursery:
+                self._bus = str(folder / "bus")
+                await nursery.start(serve_log_at, self._log, self._bus)
                 nursery.start_soon(self.pool.run)
                 nursery.start_soon(self._answer_pages)
                 await self._serve(requests, manager, task_status)
@@ -137,15 +141,19 @@ class Supervisor:
     def status(self) -> str:
         """Return the state of the service in a line."""
         slots = self.pool.slots
-        ready = sum(slot.child is not None and slot.child.ready for slot in slots)
-        return f"{self.places.limits.admitted} clients; {ready} of {len(slots)} workers ready"
+        ready = sum(child.ready for child in self.pool.workers)
+        workers = sum(bool(slot.kinds) for slot in slots)
+        source = slots[0].child
+        feeds = f"; source: {source.status}" if source is not None and source.served else "; no source"
+        return f"{self.places.limits.admitted} clients; {ready} of {workers} workers ready{feeds}"
 
     async def _start(self, task_status: trio.TaskStatus[None]) -> None:
         await self.pool.serving.wait()
         task_status.started()
 
     def _settings(self, slot: Slot, connections: Mapping[Kind, int]) -> Settings:
-        return Settings(self._config, slot.name, "worker", None, dict(connections), self._metrics_open)
+        role: Literal["source", "worker"] = "worker" if slot.kinds else "source"
+        return Settings(self._config, slot.name, role, self._bus, dict(connections), self._metrics_open)
 
     def _handle(self, child: Child, message: FromChild) -> None:
         match message:
