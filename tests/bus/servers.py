@@ -59,6 +59,12 @@ class Server:
                     return
             await trio.sleep(0.02)
 
+    async def loaded(self) -> None:
+        """Wait until it accepts connections and has read its files."""
+        await self.ready()
+        while "loading:0" not in await self.run("INFO", "persistence"):
+            await trio.sleep(0.02)
+
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
@@ -194,6 +195,19 @@ async def test_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
             async with engine.connect():
                 pass
         assert own.refused_connections == 1
+
+
+async def test_a_fault_with_one_connection_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Log()
+    async with local_engine(tmp_path, own) as engine, engine.connect() as other:
+        with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
+            patched.setattr(own, "entry", None)
+            with pytest.raises(Unavailable, match="its process has ended"):
+                async with engine.connect() as connection:
+                    await connection.entry(Position(1))
+        assert await other.last() == Position(0)
+    assert [each["event"] for each in logs] == ["a connection to the bus failed"]
+    assert own.failed_connections == 1
 
 
 async def test_only_its_user_may_use_the_socket(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from operator import attrgetter
 
+import structlog
 import trio
 
 from ticker.bounds import (
@@ -27,6 +28,7 @@ from ticker.bus.engine import MOST_READ, Entry, Keyframe, Position, Refused, Una
 from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
 from ticker.bus.keyframes import Keyframes, check_size
 from ticker.net.addresses import Address
+from ticker.net.failures import FailureLog
 from ticker.net.listeners import listen
 
 _position = attrgetter("position")
@@ -126,12 +128,18 @@ async def serve_log_at(log: Log, path: str, *, task_status: trio.TaskStatus[None
     Raises `ConfigError` for a path that cannot be used.
     """
 
+    failures = FailureLog(structlog.stdlib.get_logger(__name__))
+
     async def admit(stream: trio.SocketStream) -> None:
-        if log.connections < MAX_BUS_CONNECTIONS and _is_same_user(stream):
-            await serve_log(log, stream)
-        else:
-            log.refused_connections += 1
-            await stream.aclose()
+        try:
+            if log.connections < MAX_BUS_CONNECTIONS and _is_same_user(stream):
+                await serve_log(log, stream)
+            else:
+                log.refused_connections += 1
+                await stream.aclose()
+        except Exception as error:  # noqa: BLE001  # a fault with one connection must not end the others
+            log.failed_connections += 1
+            failures.write("a connection to the bus failed", error)
 
     listeners = await listen(Address(f"unix:{path}", path=path, mode=0o600), "--workers")
     task_status.started()
