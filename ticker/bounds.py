@@ -425,6 +425,9 @@ HAND_OVER_RETRY_SECONDS = 0.02
 WORKER_BEAT_SECONDS = 1.0
 """Time between two signs of life of a worker."""
 
+WORKER_LATE_SECONDS = 3.0
+"""Time without one, after which a worker gets connections only if all others are late, too."""
+
 WORKER_SILENT_SECONDS = 30.0
 """Time without one, once it serves; then the worker is aborted, with a traceback in its log, and replaced."""
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from tests.tokens import key_file, token
@@ -93,6 +94,38 @@ async def test_each_limit_of_connections_has_its_status_and_a_time_to_try_again(
     with pytest.raises(Refusal, match=r"^all places are taken$") as caught:
         await door.admit(caller("d"), ANYONE)
     assert refusal(caught) == (HTTPStatus.SERVICE_UNAVAILABLE, RefusalCause.FULL, "5")
+
+
+class _Elsewhere:
+    """A place that another process counts."""
+
+    def __init__(self, cause: RefusalCause | None) -> None:
+        self.cause = cause
+        self.asked: list[tuple[str, str | None]] = []
+
+    async def admit(self, address: str, subject: str | None) -> RefusalCause | None:
+        self.asked.append((address, subject))
+        await trio.sleep(1)
+        return self.cause
+
+    def leave(self) -> None:
+        pass
+
+
+async def test_where_several_processes_count_all_of_them_have_to_agree(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    door = auth(max_per_subject=1)
+    full, free = _Elsewhere(RefusalCause.ADDRESS), _Elsewhere(None)
+    refused = Caller("a", door.proxies, door.connection_limits, full)
+    with pytest.raises(Refusal, match=r"^all places of this address are taken$"):
+        await door.admit(refused, Grant("alice"))
+    with trio.move_on_after(0.5):
+        await door.admit(Caller("a", door.proxies, door.connection_limits, free), Grant("alice"))
+    assert door.connection_limits.admitted == 0, "neither who was refused nor who has gone meanwhile"
+    await door.admit(Caller("a", door.proxies, door.connection_limits, free), Grant("alice"))
+    with pytest.raises(Refusal, match=r"^all places of this subject are taken$"):
+        await door.admit(Caller("a", door.proxies, door.connection_limits, free), Grant("alice"))
+    assert (full.asked, free.asked) == ([("a", "alice")], [("a", "alice")] * 2), "what this one refuses is not asked"
 
 
 async def test_a_page_of_an_allowed_origin_may_read_responses_and_others_may_not() -> None:

@@ -104,6 +104,24 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(monkeypatch: pytest.Mo
         assert service.supervisor.pool.slots[1].restarts == 1
 
 
+async def test_a_worker_that_is_late_gets_no_connections_while_another_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with run(workers=2) as service:
+        await service.until(lambda: all(service.worker(number).takes_connections for number in (1, 2)))
+        service.signal(1, signal.SIGSTOP)
+        await service.until(lambda: service.worker(1).late)
+        streams = [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(5)]
+        await service.until(lambda: len(service.worker(2).connections) == 5)
+        service.signal(1, signal.SIGCONT)
+        await service.until(lambda: not service.worker(1).late)
+        streams += [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(5)]
+        await service.until(lambda: len(service.worker(1).connections) == 5)
+        monkeypatch.setattr(child, "WORKER_LATE_SECONDS", -1.0)  # if all are late, they are as good as another
+        streams += [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(2)]
+        await service.until(lambda: sum(len(service.worker(number).connections) for number in (1, 2)) == 12)
+        for stream in streams:
+            await stream.aclose()
+
+
 async def test_a_worker_that_is_aborted_says_in_the_log_where_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     async with run() as service:
         before = service.worker(1)

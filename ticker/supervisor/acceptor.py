@@ -72,7 +72,7 @@ class Acceptor:
         """Return the worker that has it; None if none could take it."""
         deadline = trio.current_time() + HAND_OVER_SECONDS
         while True:
-            for child in sorted(self._pool.workers, key=lambda each: len(each.connections)):
+            for child in sorted(self._pool.workers, key=lambda each: (each.late, len(each.connections))):
                 if child.give(kind, number, sock.fileno()):
                     if number:
                         child.connections.add(number)

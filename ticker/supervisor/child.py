@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 import trio
 
-from ticker.bounds import WORKER_SILENT_SECONDS, WORKER_START_SECONDS
+from ticker.bounds import WORKER_LATE_SECONDS, WORKER_SILENT_SECONDS, WORKER_START_SECONDS
 from ticker.supervisor.channel import Channel, hand_over, socket_pair
 from ticker.supervisor.messages import (
     FROM_CHILD,
@@ -80,6 +80,11 @@ class Child:
     def takes_connections(self) -> bool:
         """Whether connections may be handed to it."""
         return self.serving.is_set() and not self.leaving and not self.ended.is_set()
+
+    @property
+    def late(self) -> bool:
+        """Whether a sign of life is overdue: it is paused, or has far too much to do."""
+        return trio.current_time() - self.beat_at > WORKER_LATE_SECONDS
 
     async def run(self, kinds: tuple[Kind, ...], handle: Callable[[Child, FromChild], None]) -> None:
         """Start the process, pass on its messages, and return when it has ended. Raises `OSError` if it cannot."""
