@@ -71,7 +71,8 @@ class Supervised(Running):
 
     async def stopped(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, and return the exit code."""
-        self.process.send_signal(number)
+        send = os.killpg if number is signal.SIGINT else os.kill
+        send(self.process.pid, number)
         return await self.process.wait()
 
 
@@ -111,7 +112,7 @@ async def supervised(
     command += ["--feed", feed, "--config", str(folder / "ticker.toml"), *arguments]
     with log.open("wb") as stderr:
         process = await trio.lowlevel.open_process(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, process_group=0
         )
     assert process.stdout is not None
     service = None

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from tests.conftest import Peer, upgrade
+from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
 from tests.supervisor.running import Supervised, arguments_of, ends, environment_of, supervised
 from tests.tokens import bearer, key_file, token
@@ -179,7 +180,7 @@ async def test_certificates_are_read_anew_by_all_workers_on_sighup(tmp_path: Pat
         await service.watcher()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])  # the latter as a terminal sends it
 async def test_a_stop_says_goodbye_to_all_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     async with supervised(tmp_path) as service:
         peers, pids = await watchers(service, 10), service.pids()
@@ -239,6 +240,14 @@ async def test_one_address_for_metrics_has_those_of_all_processes(tmp_path: Path
         assert (await plain.head()).startswith(b"HTTP/1.1 200 ")
         samples = [(name, tuple(sorted(labels.items()))) for name, labels, _ in await apart.samples()]
         assert len(samples) == len(set(samples)), "no sample is there twice"
+        checked = await trio.run_process(
+            [require(PROMTOOL), "check", "metrics"],
+            stdin=(await ask(apart, "/metrics")).body,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+        assert (checked.returncode, checked.stderr) == (0, b"")
 
 
 async def test_settings_that_only_the_workers_can_judge_end_the_service_with_one_line(tmp_path: Path) -> None:
