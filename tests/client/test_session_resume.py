@@ -186,3 +186,48 @@ def test_a_reply_between_two_refusals_shows_that_the_copy_is_of_use() -> None:
         (resume,) = talk.asked()
         assert resume["op"] == "resume"
         talk.accept(resume)
+
+
+# Servers that are behind the copy
+
+
+def behind(resume: dict[str, object]) -> Error:
+    number = resume["id"]
+    assert isinstance(number, int)
+    return Error(number, Code.WRONG_EPOCH, "behind", fatal=False)
+
+
+def test_a_copy_is_kept_for_other_servers_until_all_of_them_were_behind_it() -> None:
+    talk = Conversation()
+    talk.session.servers = 3
+    talk.hold("A", "B")
+    for kept in (True, True, False):
+        talk.welcome(cut=4)
+        (resume,) = talk.asked()
+        assert (resume["op"], resume["cursor"]) == ("resume", 5)
+        received = talk.says(behind(resume))
+        assert received.behind == kept
+        assert bool(talk.session.replica.symbols) == kept
+    assert talk.session.replica.cursor == 4
+    assert [request["op"] for request in talk.asked()] == ["subscribe"]
+
+
+def test_a_reply_between_two_servers_that_are_behind_begins_the_count_anew() -> None:
+    talk = Conversation()
+    talk.session.servers = 2
+    talk.hold("A", "B")
+    for _ in range(3):
+        talk.welcome(cut=4)
+        assert talk.says(behind(talk.asked()[0])).behind
+        talk.welcome(cut=9)
+        talk.accept(talk.asked()[0])
+
+
+def test_another_error_on_a_resume_has_the_copy_given_up_at_once() -> None:
+    talk = Conversation()
+    talk.session.servers = 2
+    talk.hold("A", "B")
+    talk.welcome(cut=4)
+    (resume,) = talk.asked()
+    assert not talk.says(Error(resume["id"], Code.BAD_REQUEST, "no", fatal=False)).behind
+    assert not talk.session.replica.symbols

@@ -216,7 +216,7 @@ async def test_watch_stops_after_its_duration(output: Output, fast_clock: MockCl
     async with serving(*DECLARED) as service:
         with trio.fail_after(7200):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(partial(watch, "A", url=service.url, interval=50, duration=3600))
+                nursery.start_soon(partial(watch, "A", url=[service.url], interval=50, duration=3600))
                 await output.until(lambda: '"bid": "1.00"' in output.stdout)
                 fast_clock.jump(3600)
 

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
+from ticker import Change, ChangedFields, Connected, Disconnected, Refused, SourceBack, SourceSilent, Unmatched
 from ticker.client.replica import Fields
 from ticker.commands.cells import shown
 from ticker.commands.panels import FLASH_SECONDS
@@ -111,8 +111,23 @@ def test_the_state_of_the_connection_is_shown() -> None:
     assert "u  connected" in drawn(screen)
     screen.apply_event(Disconnected("the connection was lost", 1.26))
     assert "the connection was lost; trying again in 1.3 s" in drawn(screen)
+    screen.apply_event(Disconnected("the connection was lost", 0.0))
+    assert "the connection was lost; trying the next address" in drawn(screen)
     screen.apply_event(Connected("u", "s", resumed=True))
     assert "u  resumed" in drawn(screen)
+
+
+def test_a_source_that_is_silent_has_a_line_until_it_is_heard_again_or_a_new_connection_begins() -> None:
+    silent = SourceSilent(datetime(2026, 11, 29, 12, 0, 1, tzinfo=UTC))
+    screen = Screen("u")
+    screen.apply(many({f"S{number:02}": {"bid": Decimal(1)} for number in range(30)}), 1)
+    for ending in (SourceBack(), Connected("u", "s", resumed=True)):
+        screen.apply_event(silent)
+        text = drawn(screen, height=16)
+        assert text.splitlines()[1].strip() == "no data from the source since 12:00:01 UTC"
+        assert len(text.splitlines()) <= 16
+        screen.apply_event(ending)
+        assert "no data" not in drawn(screen, height=16)
 
 
 def test_rows_that_do_not_fit_are_counted() -> None:

@@ -13,10 +13,10 @@ from tests.client.network import Script, scripted
 from tests.commands.test_cli import DECLARED, lines, started
 from tests.conftest import serving
 from tests.net.pair import Contexts
-from ticker import Change, ChangedFields, Connected, Disconnected, Refused, Unmatched
+from ticker import Change, ChangedFields, Connected, Disconnected, Event, Refused, SourceBack, SourceSilent, Unmatched
 from ticker.commands.watch import event_text, line_of
 from ticker.market import Levels, Trade
-from ticker.protocol.messages import Definition, Goodbye, Instruments, Reply, Snapshot
+from ticker.protocol.messages import Definition, Goodbye, Instruments, Reply, Snapshot, Source
 
 HOSTILE = "\x1b[2J\x9b31m\u202eDSU\x07\x7f\U000e0041\ud800"
 
@@ -35,10 +35,12 @@ def test_a_line_of_json_holds_no_character_that_a_terminal_obeys_and_means_the_s
         Disconnected(HOSTILE, 1.0),
         Refused(HOSTILE, 7, HOSTILE),
         Unmatched(HOSTILE, 5),
+        SourceSilent(datetime.now(UTC)),
+        SourceBack(),
         Connected("u", "s", resumed=False),
     ],
 )
-def test_an_event_is_one_printable_line(event: Disconnected | Refused | Unmatched | Connected) -> None:
+def test_an_event_is_one_printable_line(event: Event) -> None:
     assert event_text(event).isprintable()
 
 
@@ -61,6 +63,28 @@ async def test_a_hostile_server_moves_no_cursor(contexts: Contexts) -> None:
     assert json.loads(line)["changes"] == {"A": {"bid": "1", "status": "stale", "reason": hostile}}
     assert all(each.isprintable() for each in text.decode().splitlines())
     assert "a b: \\x1b[2J\\x9b31m" in text.decode()
+
+
+async def test_watch_takes_several_addresses_and_says_that_the_source_is_silent(contexts: Contexts) -> None:
+    script = Script(
+        Source(1_399_507_208_000_000),
+        Instruments([Definition(0, "A", 0, 0, {})]),
+        Snapshot(0, 1, 1, [], [0, {1: 1}]),
+        Reply(1, {"outcomes": [["A", 0, ""]]}),
+        Source(None),
+        listens=True,
+    )
+    nobody = "wss://127.0.0.1:1"
+    async with scripted(contexts, script) as url, started("watch", "--url", nobody, "--url", url, "A") as process:
+        text = b""
+        while b"again\n" not in text:
+            assert process.stderr is not None
+            text += await process.stderr.receive_some()
+    first, second, third, fourth = text.decode().splitlines()
+    assert first.startswith("disconnected: nobody listens there")
+    assert first.endswith("; trying the next address")
+    assert second == f"connected {url}/v1/stream"
+    assert (third, fourth) == ("no data from the source since 00:00:08 UTC", "data from the source again")
 
 
 async def test_watch_says_which_names_no_instrument_has() -> None:

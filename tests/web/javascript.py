@@ -133,7 +133,7 @@ class Host:
         self._process.communicate()
 
     @asynccontextmanager
-    async def client(self, url: str, options: dict[str, Any]) -> AsyncIterator[Program]:
+    async def client(self, url: str | list[str], options: dict[str, Any]) -> AsyncIterator[Program]:
         """A client of the service at `url`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -171,7 +171,7 @@ def host() -> Host:
 
 
 @asynccontextmanager
-async def program(url: str, **options: object) -> AsyncIterator[Program]:
+async def program(url: str | list[str], **options: object) -> AsyncIterator[Program]:
     """A client of the service at `url`, in a Node that has a WebSocket."""
     async with host().client(url, options) as started:
         yield started

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgpack
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from tests.tokens import key_file, token
 from tests.web.browser import Market, add, cell, market, page_of, row
@@ -44,6 +45,33 @@ def test_a_page_lives_through_a_failed_feed_and_a_lost_server(chrome: Browser, f
         expect(page.locator("#state-text")).to_contain_text("Live")
         expect(cell(page, "BETA", "last")).to_contain_text("23.9")
         expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_page_says_that_the_source_is_silent_and_since_when(chrome: Browser, served: Market) -> None:
+    routes: list[WebSocketRoute] = []
+
+    def forward(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+        routes.append(route)
+
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), forward)
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        routes[-1].send(msgpack.packb([11, 1_399_507_208_000_000]))
+        notice = page.locator("#notice")
+        expect(notice).to_contain_text(
+            re.compile(r"No data from the source since .*\d\d:\d\d:08; the prices below may be")
+        )
+        expect(page.locator("#state-text")).to_have_text("No data")
+        routes[-1].send(msgpack.packb([11, None]))
+        expect(notice).to_be_hidden()
+        expect(page.locator("#state-text")).to_have_text("Live")
+        routes[-1].send(msgpack.packb([11, 1_399_507_208_000_000]))
+        expect(notice).to_be_visible()
+        routes[-1].close()
+        expect(page.locator("#state-text")).to_contain_text("Live, resumed")
+        expect(notice).to_be_hidden()
 
 
 def test_the_same_page_works_where_a_websocket_is_blocked(chrome: Browser, served: Market) -> None:

@@ -129,6 +129,32 @@ async def test_what_the_server_does_not_take_is_told_and_the_rest_is_served(tran
             await trio.sleep(0.02)
 
 
+@BOTH
+async def test_a_lost_connection_goes_on_at_the_next_address_with_its_copy(transport: str) -> None:
+    async with (
+        serving(*DECLARED) as service,
+        proxied(service) as one,
+        proxied(service) as other,
+        program(["https://127.0.0.1:1", one.url, other.url], transport=transport) as client,
+    ):
+        await client.tell("subscribe", **{"as": "s", "names": ["A", "A book:10"]})
+        await client.until_value("A", "bid", "1.00")
+        one.open = False
+        one.cut()
+        await client.until(lambda told: told.get("resumed") is True)
+        await service.publish(update("A", bid="1.01"))
+        await client.until_value("A", "bid", "1.01")
+        assert transport == "events" or await client.tell("verify")
+        tried = [(told["state"], told["url"].replace("https:", "wss:")) for told in client.told if "url" in told]
+        first, second = one.url.removesuffix("/v1/stream"), other.url.removesuffix("/v1/stream")
+        assert tried == [
+            ("waiting", "wss://127.0.0.1:1"),
+            ("connected", first),
+            ("waiting", first),
+            ("connected", second),
+        ]
+
+
 async def test_names_beyond_the_limit_end_their_subscription_and_the_others_are_served() -> None:
     limits = Limits(max_symbols=100, max_patterns=1)
     async with serving(*DECLARED, limits=limits) as service, proxied(service) as proxy, program(proxy.url) as client:

@@ -34,6 +34,11 @@ class Disconnected:
     close_code: int | None = None
     url: str = ""
 
+    @property
+    def retry_text(self) -> str:
+        """A remark on the next attempt, for people; one without a wait is at another address."""
+        return f"trying again in {self.retry_seconds:.1f} s" if self.retry_seconds else "trying the next address"
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ticker.client.events import Connected, Disconnected, Event, Refused, Unmatched
+from ticker.client.events import Connected, Disconnected, Event, Refused, SourceBack, SourceSilent, Unmatched
 from ticker.client.fields import by_name
 from ticker.client.replica import Fields
 from ticker.client.subscription import Change
@@ -43,6 +43,8 @@ class Screen:
         self._moved: dict[tuple[str, str], tuple[float, str]] = {}
         self._state = Text("connecting", "yellow")
         self._lost = False
+        self._silent = ""
+        """A remark on the source of the service's data, while it is silent."""
         self._remarks: dict[str, str] = {}
         """A remark on each name that has no prices."""
         self._unmatched: dict[str, Match] = {}
@@ -76,14 +78,19 @@ class Screen:
     def apply_event(self, event: Event) -> None:
         """Apply an event of the connection."""
         self._lost = isinstance(event, Disconnected) or (self._lost and not isinstance(event, Connected))
-        if isinstance(event, Connected):
+        if isinstance(event, SourceSilent):
+            self._silent = event.text
+        elif isinstance(event, SourceBack):
+            self._silent = ""
+        elif isinstance(event, Connected):
+            self._silent = ""
             self._state = Text("resumed" if event.resumed else "connected", "green")
         elif isinstance(event, Refused | Unmatched):
             self._remarks[event.name] = event.text
             if is_pattern(event.name):
                 self._unmatched[event.name] = matcher([event.name])
         elif isinstance(event, Disconnected):
-            self._state = Text(f"{printable(event.reason)}; trying again in {event.retry_seconds:.1f} s", "bold red")
+            self._state = Text(f"{printable(event.reason)}; {event.retry_text}", "bold red")
 
     def _drop_remarks(self, symbol: str) -> None:
         """Drop the remarks on names that have an instrument now."""
@@ -94,8 +101,9 @@ class Screen:
     def render(self, now: float, height: int, width: int) -> RenderableType:
         """Return the screen at `now` for a window of `height` lines and `width` columns."""
         remarks = sorted(self._remarks.items())[:MAX_REMARKS]
-        room = height - 2 - len(remarks)
+        room = height - 2 - len(remarks) - bool(self._silent)
         lines: list[RenderableType] = [self._headline(now)]
+        lines += [Text(self._silent, "bold red")] if self._silent else []
         panels = [self._panels[name] for name in sorted(self._panels)]
         if self._rows or not panels:
             row_count = max(1, room - 4 - LEAST_LINES * len(panels)) if panels else max(1, room - 4)

@@ -34,7 +34,7 @@ REDRAW_SECONDS = 0.1
 
 async def watch(
     *symbols: str,
-    url: str = "wss://127.0.0.1:8443",
+    url: Annotated[list[str] | None, Parameter(negative=())] = None,
     ca: Path | None = None,
     token_file: Path | None = None,
     interval: int | None = None,
@@ -50,7 +50,8 @@ async def watch(
         that: 'BTC-USD book:10' the best levels of the order book, 'BTC-USD trades:50' the latest prints, and
         'EURUSD candles:1m:300' bars.
     url
-        URL of the service, wss://HOST:PORT.
+        URL of the service, wss://HOST:PORT. Given again: another address of the same service, to go on at when a
+        connection fails or is lost. [default: wss://127.0.0.1:8443]
     ca
         Trusted authorities instead of the system's, a PEM file; a development authority is found without it.
     token_file
@@ -67,12 +68,12 @@ async def watch(
     if not symbols:
         raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
     check_interval(interval)
+    urls = url or ["wss://127.0.0.1:8443"]
     follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
     with trio.move_on_after(seconds_or_forever(duration)) as scope:
         async with on_stop_signal(scope.cancel):
-            await follow(
-                symbols, partial(connect, url, ca=ca, token=token_reader(token_file), interval_ms=interval), url
-            )
+            open_client = partial(connect, urls, ca=ca, token=token_reader(token_file), interval_ms=interval)
+            await follow(symbols, open_client, ", ".join(urls))
 
 
 command = on_running_clock(watch)
@@ -137,5 +138,5 @@ def event_text(event: Event) -> str:
     if isinstance(event, Connected):
         return f"{'resumed' if event.resumed else 'connected'} {event.url}"
     if isinstance(event, Disconnected):
-        return f"disconnected: {printable(event.reason)}; trying again in {event.retry_seconds:.1f} s"
+        return f"disconnected: {printable(event.reason)}; {event.retry_text}"
     return printable(f"{event.name}: {event.text}" if isinstance(event, Refused | Unmatched) else event.text)

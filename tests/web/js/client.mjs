@@ -48,8 +48,8 @@ class Program {
     if (page) globalThis.document = this.page;
     this.client = new Client(basesOf(url), options, { ...TIMING, ...timing });
     delete globalThis.document;
-    this.client.addEventListener("state", ({ state, reason, retryMs, resumed, code, status, closeCode }) => {
-      this.print({ state, reason, retryMs, resumed, code, status, closeCode, transport: this.client.transport });
+    this.client.addEventListener("state", ({ state, reason, retryMs, resumed, url, code, status, closeCode }) => {
+      this.print({ state, reason, retryMs, resumed, url, code, status, closeCode, transport: this.client.transport });
     });
     this.client.addEventListener("unmatched", ({ name, seconds }) => this.print({ unmatched: name, seconds }));
     this.client.addEventListener("mismatch", ({ cut }) => this.print({ mismatch: cut }));

@@ -376,3 +376,42 @@ test("metadata, fields and texts beyond the limits are refused", () => {
   session.receive(delta([["one_more", 1], ["f0", null]]));
   refuses(session, { ...snapshot, records: [0, new Map(many(67, 1))] });
 });
+
+const BEHIND = { kind: "error", code: 10, text: "behind", fatal: false };
+
+test("a copy is kept for other servers until all of them were behind it", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.servers = 3;
+  for (const kept of [true, true, false]) {
+    session.begin(welcome({ cut: 4 }));
+    const [{ op, id, cursor }] = session.requests();
+    assert.deepEqual([op, cursor], ["resume", 5]);
+    assert.equal(session.receive({ ...BEHIND, id }).behind, kept);
+    assert.equal(session.replica.symbols.length > 0, kept);
+  }
+  assert.equal(session.replica.cursor, 4);
+  assert.deepEqual(session.requests().map(({ op }) => op), ["subscribe"]);
+});
+
+test("a reply between two servers that are behind begins the count anew, and another error counts at once", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  session.servers = 2;
+  for (let round = 0; round < 3; round++) {
+    session.begin(welcome({ cut: 4 }));
+    assert.equal(session.receive({ ...BEHIND, id: session.requests()[0].id }).behind, true);
+    session.begin(welcome({ cut: 7 }));
+    session.receive(reply(session.requests()[0].id, ["A", 0, ""]));
+  }
+  session.begin(welcome({ cut: 7 }));
+  assert.ok(!session.receive({ ...BEHIND, id: session.requests()[0].id, code: 5 }).behind);
+  assert.deepEqual(session.replica.symbols, []);
+});
+
+test("a silent source is news once, until it is heard again or a new connection begins", () => {
+  const session = holding(["A"], ["A", 0, ""]);
+  const news = [7, 7, null, null, 8].map((since) => session.receive({ kind: "source", since }).source);
+  assert.deepEqual(news, [true, false, true, false, true]);
+  assert.equal(session.sourceSilentSince, 8);
+  session.begin(welcome({ cut: 7 }));
+  assert.equal(session.sourceSilentSince, null);
+});

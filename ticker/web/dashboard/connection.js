@@ -1,6 +1,6 @@
 // The connection and its display: state, latency, update rate, and the diagnosis of a failure.
 
-import { clock } from "./format.js";
+import { clock, moment } from "./format.js";
 import { diagnose } from "./diagnosis.js";
 import { connect } from "../ticker.js";
 
@@ -41,6 +41,7 @@ export class ConnectionPanel extends EventTarget {
     this.#subscription = null;
     this.#state("connecting", "Connecting");
     client.addEventListener("state", (event) => client === this.client && this.#stateChanged(event));
+    client.addEventListener("source", ({ since }) => client === this.client && this.#sourceChanged(since));
     for (const kind of ["change", "refused"]) {
       client.addEventListener(kind, (event) => {
         const { change, name, code, text } = event;
@@ -78,7 +79,7 @@ export class ConnectionPanel extends EventTarget {
       this.page.notice.hidden = true;
       this.page.tokenForm.hidden = true;
       this.#state("connected", event.resumed ? "Live, resumed" : "Live");
-      setTimeout(() => this.client.state === "connected" && this.#state("connected", "Live", { quiet: true }), 4000);
+      setTimeout(() => this.client.state === "connected" && this.#state("connected", this.#liveText, { quiet: true }), 4000);
       this.#measureLatency();
     } else if (event.state === "connecting") {
       if (!this.#reason) this.#state("connecting", "Connecting");
@@ -91,6 +92,17 @@ export class ConnectionPanel extends EventTarget {
     }
     this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
     this.dispatchEvent(Object.assign(new Event("state"), { state: event.state, resumed: event.resumed }));
+  }
+
+  get #liveText() {
+    return this.client.sourceSilentSince ? "No data" : "Live";
+  }
+
+  /** The server hears nothing from the source of its data since then, or hears it again. */
+  #sourceChanged(since) {
+    this.#state("connected", this.#liveText);
+    if (since) this.#notify(`No data from the source since ${moment(since)}; the prices below may be out of date.`, "");
+    else this.page.notice.hidden = true;
   }
 
   /** Diagnose the failure, and display it. */
@@ -117,9 +129,13 @@ export class ConnectionPanel extends EventTarget {
     const wait = Math.ceil((this.#retryAt - performance.now()) / 1000);
     const closed = this.client.state === "closed";
     const next = closed ? "Load the page again to try again." : wait > 0 ? `Trying again in ${wait} s.` : "Trying again.";
+    this.#notify(`${head} ${this.#reason}`, next);
+  }
+
+  #notify(text, next) {
     this.page.notice.hidden = false;
     // Only the reason is for the screen reader, which would otherwise count the seconds aloud.
-    setText(this.page.notice.children[0] ?? this.page.notice.appendChild(document.createElement("span")), `${head} ${this.#reason}`);
+    setText(this.page.notice.children[0] ?? this.page.notice.appendChild(document.createElement("span")), text);
     const rest = this.page.notice.children[1] ?? this.page.notice.appendChild(document.createElement("span"));
     rest.setAttribute("aria-hidden", "true");
     setText(rest, next);
