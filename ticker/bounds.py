@@ -272,6 +272,11 @@ STATE_PIECE_BYTES = 1_048_576
 RESUME_SECONDS = 60
 """For so long after a restart, the tables that were watched are kept for the clients that come back."""
 
+# Following a source
+
+BEHIND_SECONDS = 5.0
+"""For so long a server waits for a cut that a resuming client has already from another one."""
+
 # History
 
 HISTORY_WRITE_SECONDS = 1.0

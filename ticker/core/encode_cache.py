@@ -158,7 +158,8 @@ class EncodeCache:
         return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
 
     def _step(self, since: int) -> bytes:
-        step = self._encoding.step(since, self.cache.cut, self.cache.time)
+        cache = self.cache
+        step = self._encoding.step(cache.wire_cut(since), cache.wire_cut(cache.cut), cache.time)
         if len(self._steps) < MAX_CHANGE_SETS:
             self._steps[since] = step
         return step

@@ -336,7 +336,8 @@ class Hub:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
             if audience.group.due is None:
                 audience.cursor = audience.group.since
-            yield audience, 0, audience.encoding.frame(Heartbeat(audience.cursor, self.cache.time))
+            cursor = self.cache.wire_cut(audience.cursor)
+            yield audience, 0, audience.encoding.frame(Heartbeat(cursor, self.cache.time))
 
     def _adopt(self) -> None:
         """Make new records visible; those that come late to it, and new tables, are in a cut of their own."""

@@ -60,7 +60,8 @@ class LackingData:
         records = self._cache.records
         numbers = [records[each].number for each in numbers_in(subscriber.pending_removed)]
         subscriber.pending_removed = 0
-        return subscriber.push(subscriber.encoding.frame(Removed(subscriber.cursor, subscriber.cursor, numbers)))
+        cursor = self._cache.wire_cut(subscriber.cursor)
+        return subscriber.push(subscriber.encoding.frame(Removed(cursor, cursor, numbers)))
 
     def _send_data(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""

@@ -58,6 +58,9 @@ BID, LAST = int(Field.BID), int(Field.LAST)
 _PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
 _ALL_USED: tuple[Unusable, ...] = ()
 
+CUTS_BETWEEN = 1 << 20
+"""A cache that follows another one has room for so many cuts of its own between two of that."""
+
 
 class LastValueCache:
     """The service's one copy of the market.
@@ -68,8 +71,13 @@ class LastValueCache:
     and are the same in every cache of the epoch; those of tables count down from -1.
     """
 
-    def __init__(self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None) -> None:
+    def __init__(
+        self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None, follows: bool = False
+    ) -> None:
+        """A cache that `follows` has the cuts of another one, and its own between them (`wire_cut`)."""
         self.epoch = epoch
+        self.follows = follows
+        self._cuts_per_wire_cut = CUTS_BETWEEN if follows else 1
         self.cut = 0
         self.time = 0
         self.last_definition = 0
@@ -99,6 +107,18 @@ class LastValueCache:
     def instrument_count(self) -> int:
         """Number of declared instruments."""
         return len(self.instruments)
+
+    def wire_cut(self, cut: int) -> int:
+        """Return the number that this cut has on the wire.
+
+        A cache that follows another one closes cuts of its own as its clients open tables. On the wire these have the
+        number of the last cut that was followed: a cursor there stands for the first cut with its number.
+        """
+        return cut // self._cuts_per_wire_cut
+
+    def first_cut(self, wire_cut: int) -> int:
+        """Return the first cut with this number on the wire."""
+        return wire_cut * self._cuts_per_wire_cut
 
     def find(self, name: str) -> Record | TableRecord | None:
         """The record of a declared instrument, or of an opened table by its full name."""

@@ -60,6 +60,15 @@ class NotUpToDate(Exception):
     """The client has to have everything first; then the request is carried out anew."""
 
 
+class Ahead(BadRequest):
+    """The client resumes at a cut that this server has still to follow to; `cut` is that, as on the wire."""
+
+    def __init__(self, number: int, cut: int) -> None:
+        text = "resume: this server has not that cut; forget the copy and subscribe, or resume at another one"
+        super().__init__(number, Code.WRONG_EPOCH, text)
+        self.cut = cut
+
+
 class Answer(NamedTuple):
     """The frame to send once the subscriber has its data, and the code of the close after it, if any.
 
@@ -137,7 +146,7 @@ class ServerSession:
                 PROTOCOL_VERSION,
                 self.epoch,
                 self.name,
-                self._subscriber.cursor,
+                cache.wire_cut(self._subscriber.cursor),
                 cache.time,
                 int(self._limits.heartbeat_seconds * 1000),
                 self.limits(),
@@ -153,7 +162,8 @@ class ServerSession:
         """Carry out one client message, yielding between steps of bounded work. `now` is the hub's time.
 
         Raises `UnknownKey`, without any effect, unless this is the `last_try`: the message brings a token that is
-        perhaps signed with a new key. Raises `NotUpToDate`, likewise, where the client has to have everything first.
+        perhaps signed with a new key. Raises `Ahead`, likewise, where this server follows another one and is behind the
+        client, and `NotUpToDate` where the client has to have everything first.
         """
         encoding = self._subscriber.encoding
         try:
@@ -165,6 +175,8 @@ class ServerSession:
         try:
             result, work = yield from metered(self._hub, self._HANDLERS[type(request)](self, request, now))
         except BadRequest as bad:
+            if isinstance(bad, Ahead) and self._hub.cache.follows and not last_try:
+                raise
             return self._refuse(bad.error)
         except BadToken as bad:
             if isinstance(bad, UnknownKey) and not last_try:
@@ -204,9 +216,12 @@ class ServerSession:
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> _Steps:
+        cache = self._hub.cache
         if self._resumed or self._names:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
-        if request.epoch != self.epoch or request.cursor > self._hub.cache.cut:
+        if request.epoch == self.epoch and cache.first_cut(request.cursor) > cache.cut:
+            raise Ahead(request.id, request.cursor)
+        if request.epoch != self.epoch:
             text = "resume: that epoch is over; forget the copy and subscribe"
             raise BadRequest(request.id, Code.WRONG_EPOCH, text)
         if sum(map(is_any_pattern, request.forget)) > 2 * self._limits.max_patterns:
@@ -225,7 +240,8 @@ class ServerSession:
         forget = self._hub.index.bits_of(
             [*request.forget, *patterns, *(name for name in declined if not is_any_pattern(name))]
         )
-        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=request.cursor, forget=forget)
+        cursor = cache.first_cut(request.cursor)
+        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=cursor, forget=forget)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _subscriptions(self, _request: Subscriptions, _now: int) -> _Steps:
@@ -243,7 +259,8 @@ class ServerSession:
 
     def _ping(self, _request: Ping, _now: int) -> _Steps:
         yield from ()
-        return {"cut": self._hub.cache.cut, "time": self._hub.cache.time}
+        cache = self._hub.cache
+        return {"cut": cache.wire_cut(cache.cut), "time": cache.time}
 
     def _authenticate(self, request: Authenticate, now: int) -> _Steps:
         grant = self._check(request.token)
@@ -262,15 +279,15 @@ class ServerSession:
         if not hub.bring_up_to_date(subscriber):
             raise NotUpToDate
         held = subscriber.audience.numbers()
-        return {"cut": subscriber.cursor, "digest": hub.checksums.total(held), "records": len(held)}
+        return {"cut": hub.cache.wire_cut(subscriber.cursor), "digest": hub.checksums.total(held), "records": len(held)}
 
     def _stats(self, _request: Stats, _now: int) -> _Steps:
         yield from ()
         subscriber, cache = self._subscriber, self._hub.cache
         traffic = self._hub.traffic(subscriber)
         return {
-            "cut": cache.cut,
-            "cuts_behind": cache.cut - subscriber.cursor,
+            "cut": cache.wire_cut(cache.cut),
+            "cuts_behind": cache.wire_cut(cache.cut) - cache.wire_cut(subscriber.cursor),
             "slow_consumer_events": subscriber.slow_consumer_events,
             **self._link(),
             "frames": traffic.frames,

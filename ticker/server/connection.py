@@ -34,6 +34,7 @@ from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.slow_consumer import SlowConsumer
+from ticker.server.source_state import SourceState
 from ticker.server.turns import in_turns
 from ticker.server.usage_log import UsageLog
 
@@ -62,6 +63,7 @@ class ServerContext:
     path_prefix: str = ""
     """What stands before every path."""
     usage: UsageLog | None = None
+    source: SourceState = field(default_factory=SourceState)
 
 
 class ClientConnection(ABC):

@@ -114,7 +114,7 @@ class EventStreamConnection(ClientConnection):
         sent = self._subscriber.sent_updates - sent
         if not self.closing:
             self._subscriber.push = self.push
-            self.send_control(self._encoding.id(self._subscriber.cursor) + answer.frame)
+            self.send_control(self._encoding.id(cache.wire_cut(self._subscriber.cursor)) + answer.frame)
         return answer._replace(cost=answer.cost + sent / SENT_PER_REQUEST_UNIT)
 
     async def until_gone(self) -> None:
@@ -132,8 +132,11 @@ class EventStreamConnection(ClientConnection):
             wanted["interval_ms"] = request.interval_ms
         epoch, _, cut = request.last_event_id.rpartition(":")
         cache = self._context.hub.cache
-        if epoch == self._session.epoch and cut.isascii() and cut.isdigit() and int(cut[:16]) <= cache.cut:
-            return await self._ask({"op": "resume", "epoch": epoch, "cursor": int(cut[:16]), **wanted})
+        if epoch == self._session.epoch and cut.isascii() and cut.isdigit():
+            cursor = int(cut[:16])
+            await self._context.source.reached(cache, cursor)
+            if cursor <= cache.wire_cut(cache.cut):
+                return await self._ask({"op": "resume", "epoch": epoch, "cursor": cursor, **wanted})
         return await self._ask({"op": "subscribe", **wanted})
 
     async def _ask(self, request: dict[str, Any]) -> Answer:

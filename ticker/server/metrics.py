@@ -114,7 +114,7 @@ class Metrics:
         sent = hub.total_traffic()
         yield GaugeMetricFamily("ticker_instruments", "Instruments in the cache.", hub.cache.instrument_count)
         yield GaugeMetricFamily("ticker_instruments_stale", "Instruments shown as stale.", len(hub.cache.stale))
-        yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.cut)
+        yield CounterMetricFamily("ticker_cuts", "Cuts that were closed.", hub.cache.wire_cut(hub.cache.cut))
         yield CounterMetricFamily("ticker_frames_sent", "Data messages and heartbeats sent.", sent.frames)
         yield CounterMetricFamily("ticker_bytes_sent", "Bytes of these, without TLS.", sent.bytes)
         yield CounterMetricFamily("ticker_updates_sent", "Changes of an instrument in these.", sent.updates)

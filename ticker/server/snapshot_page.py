@@ -40,7 +40,7 @@ def snapshot_steps(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> 
     entries: list[Entry] = []
     more = yield from _collect(hub, wanted, after, entries)
     # One moment of the market; its values are written afterwards.
-    content: dict[str, Any] = {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time}
+    content: dict[str, Any] = {"epoch": cache.epoch + grant.view, "cut": cache.wire_cut(cache.cut), "time": cache.time}
     held = [_held(cache, *entry) for entry in entries]
     content["instruments"] = yield from _texts(held)
     content |= {"unknown": [name for name in names if not found[name]], "more": more}

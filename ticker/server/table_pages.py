@@ -127,7 +127,8 @@ def _start(row: Rows) -> int:
 
 def _head(cache: LastValueCache, record: Record, grant: Grant) -> dict[str, Any]:
     """Return the moment of an answer, and its symbol."""
-    return {"epoch": cache.epoch + grant.view, "cut": cache.cut, "time": cache.time, "symbol": record.symbol}
+    cut = cache.wire_cut(cache.cut)
+    return {"epoch": cache.epoch + grant.view, "cut": cut, "time": cache.time, "symbol": record.symbol}
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -19,7 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
-from ticker.core.session import Answer, NotUpToDate
+from ticker.core.session import Ahead, Answer, NotUpToDate
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
 from ticker.errors import DropCause, UnknownKey
@@ -322,6 +322,9 @@ class WebSocketClientConnection(ClientConnection):
             except UnknownKey:
                 last_try = True
                 await self._context.auth.find_unknown_key()
+            except Ahead as ahead:
+                last_try = True
+                await self._context.source.reached(self._context.hub.cache, ahead.cut)
             except NotUpToDate:
                 await self.wait_delivered(self._context.hub.cache.cut)
 
