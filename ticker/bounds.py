@@ -274,6 +274,9 @@ RESUME_SECONDS = 60
 
 # Following a source
 
+JOURNAL_PER_INSTRUMENT = 1_000
+"""Prints and bars of an instrument in one cut that are told one by one; above that the instrument is told whole."""
+
 BEHIND_SECONDS = 5.0
 """For so long a server waits for a cut that a resuming client has already from another one."""
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from ticker.core.journal import part_of
 from ticker.core.last_value import BID, LAST, LastValueCache
 from ticker.core.offer import offers
+from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record
 from ticker.core.state import State
-from ticker.core.tables.bars import MADE_OF_TRADES
 from ticker.core.tables.table_record import TableRecord
 from ticker.market import Instrument, Reason
 from ticker.protocol.tables import parse_table
@@ -35,9 +36,7 @@ def parts_of(cache: LastValueCache) -> Iterator[State]:
         if isinstance(record, TableRecord):
             yield [record.instrument.id, str(record.table), bool(record.watchers), record.state()]
         else:
-            tables, instrument = cache.tables.find(record), record.instrument
-            definition = [instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata)]
-            yield [definition, record.state(), None if tables is None else tables.state()]
+            yield part_of(record, cache.tables)
 
 
 def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[TableRecord]:
@@ -50,8 +49,8 @@ def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[Ta
     cut, closed_at, last_definition, count = next(reading)
     watched = []
     for part in reading:
-        if len(part) == 3:
-            _restore_instrument(cache, *part)
+        if isinstance(part[0], list):
+            restore_instrument(cache, part)
         elif _restore_table(cache, *part):
             watched.append(cache.records[-1])
     if len(cache.records) != count:
@@ -60,31 +59,39 @@ def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[Ta
     held = [record for record in watched if isinstance(record, TableRecord)]
     for table in held:
         table.watch()
-    for record in cache.instruments:
-        cache.mark_stale(record, EARLIER, Reason.FEED_DOWN)
-    cache.close_cut(time)
+    lead(cache, time)
     return held
 
 
-def _restore_instrument(cache: LastValueCache, definition: State, state: State, tables: State | None) -> None:
-    symbol, price_scale, size_scale, metadata = definition
-    if not isinstance(metadata, Mapping) or cache.instrument(symbol) is not None:
-        raise ValueError(f"{symbol} is no new instrument")
-    record = cache.add_instrument(Instrument(symbol, price_scale, size_scale, metadata))
-    record.restore(state, EARLIER)
+def lead(cache: LastValueCache, time: int) -> None:
+    """Have a cache whose content was said in an earlier life go on by itself, and close its next cut at `time`."""
+    cache.tables.lead()
+    for record in cache.instruments:
+        record.source = EARLIER if record.values else None
+        cache.mark_stale(record, EARLIER, Reason.FEED_DOWN)
+    cache.close_cut(time)
+
+
+def restore_instrument(cache: LastValueCache, part: State) -> Record:
+    """Take in the whole of an instrument, which may be known already."""
+    (symbol, price_scale, size_scale, metadata), state, tables, quotes, updates = part
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"{symbol} has no metadata")
+    instrument, record = Instrument(symbol, price_scale, size_scale, metadata), cache.instrument(symbol)
+    if record is None:
+        record = cache.add_instrument(instrument)
+    record.instrument = instrument
+    record.restore(state, EARLIER, cache.per_cut)
     if tables is not None:
-        cache.tables.of(record).restore_state(tables, EARLIER)
-    _follow_quotes(cache, record)
-
-
-def _follow_quotes(cache: LastValueCache, record: Record) -> None:
-    """Have the next value of a quote count for the bars, and not the one that was there before."""
-    tables = cache.tables.find(record)
-    if tables is not None and tables.bars is not None and tables.bars.source == MADE_OF_TRADES:
-        record.quotes = None
-    elif record.quotes is not None:
+        cache.tables.of_followed(record).restore_state(tables, EARLIER, cache.per_cut)
+    record.updates = updates
+    record.quotes = None
+    if quotes and cache.tables.makes_bars:
+        # The next value counts for the bars, and not the one that is there.
+        record.quotes = QuoteMove()
         value = record.values.get(LAST)
         record.quotes.seen = record.values.get(BID) if value is None else value
+    return record
 
 
 def _restore_table(cache: LastValueCache, instrument: int, name: str, watched: bool, state: State) -> bool:  # noqa: FBT001

@@ -24,6 +24,7 @@ from ticker.config import Tables
 from ticker.core import freshness
 from ticker.core.field_reading import FieldReader, Unusable, keep_room
 from ticker.core.freshness import STATUS, Changes
+from ticker.core.journal import Journal
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
@@ -58,9 +59,6 @@ BID, LAST = int(Field.BID), int(Field.LAST)
 _PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
 _ALL_USED: tuple[Unusable, ...] = ()
 
-CUTS_BETWEEN = 1 << 20
-"""A cache that follows another one has room for so many cuts of its own between two of that."""
-
 
 class LastValueCache:
     """The service's one copy of the market.
@@ -71,13 +69,12 @@ class LastValueCache:
     and are the same in every cache of the epoch; those of tables count down from -1.
     """
 
-    def __init__(
-        self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None, follows: bool = False
-    ) -> None:
-        """A cache that `follows` has the cuts of another one, and its own between them (`wire_cut`)."""
+    def __init__(self, epoch: str, *, max_instruments: int = 100_000, tables: Tables | None = None) -> None:
         self.epoch = epoch
-        self.follows = follows
-        self._cuts_per_wire_cut = CUTS_BETWEEN if follows else 1
+        self.follows = False
+        """Whether it follows another cache (`following`)."""
+        self.per_cut = 1
+        """The number of its cuts for each on the wire."""
         self.cut = 0
         self.time = 0
         self.last_definition = 0
@@ -109,16 +106,12 @@ class LastValueCache:
         return len(self.instruments)
 
     def wire_cut(self, cut: int) -> int:
-        """Return the number that this cut has on the wire.
-
-        A cache that follows another one closes cuts of its own as its clients open tables. On the wire these have the
-        number of the last cut that was followed: a cursor there stands for the first cut with its number.
-        """
-        return cut // self._cuts_per_wire_cut
+        """Return the number that this cut has on the wire. A cursor there stands for the first cut with its number."""
+        return cut // self.per_cut
 
     def first_cut(self, wire_cut: int) -> int:
         """Return the first cut with this number on the wire."""
-        return wire_cut * self._cuts_per_wire_cut
+        return wire_cut * self.per_cut
 
     def find(self, name: str) -> Record | TableRecord | None:
         """The record of a declared instrument, or of an opened table by its full name."""
@@ -198,13 +191,19 @@ class LastValueCache:
             record.whole_at = self.cut + 1
             self._redefine(record)
 
-    def close_cut(self, time: int) -> bool:
-        """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change."""
+    def close_cut(self, time: int, *, always: bool = False) -> bool:
+        """Close the open cut at `time` (microseconds since 1970 UTC); False, and no new cut, without any change.
+
+        With `always`, there is a new cut in any case.
+        """
+        journal = self.journal
         if self._moved:
+            if journal is not None:
+                journal.quotes(self._moved)
             self.tables.take_quotes(self._moved, self.cut + 1, time)
             self._moved.clear()
         whole_at = self.tables.settle(self.cut + 1, time, self._touched)
-        if not self._touched:
+        if not self._touched and not always and (journal is None or not journal.pending):
             return False
         self.last_definition = max(self.last_definition, whole_at)
         self.cut += 1
@@ -213,6 +212,9 @@ class LastValueCache:
             self._recency.pop(number, None)
             self._recency[number] = self.cut
             self.records[number].last_change = self.cut
+        if journal is not None:
+            records = [record for number in self._touched if isinstance(record := self.records[number], Record)]
+            journal.close(records, self.tables, self.cut)
         self._touched.clear()
         return True
 
@@ -230,6 +232,11 @@ class LastValueCache:
                 break
             changed.add(number)
         return changed
+
+    @property
+    def journal(self) -> Journal | None:
+        """Tells those that follow, if there are any."""
+        return self.tables.journal
 
     def candles_of(self, symbol: str, period: str) -> Candles | None:
         """The bars of an instrument and a period, if there are any."""
@@ -426,6 +433,7 @@ class LastValueCache:
             fresh[:] = [rescaled_number(each, before, price_scale) for each in fresh if isinstance(each, int | str)]
         record.changed_at = dict.fromkeys(record.values, self.cut + 1)
         record.price_scale, record.size_scale = price_scale, size_scale
+        self.tables.rescaled(record)
         return True
 
     def _note_stale(self, record: Record) -> None:

@@ -47,8 +47,9 @@ class QuoteMove:
                 high = value
             elif value < low:
                 low = value
-        self.high, self.low, self.close, self.cut, self.waiting = high, low, value, cut, True
-        self.fresh.clear()
+        if self.fresh:
+            self.high, self.low, self.close, self.cut, self.waiting = high, low, value, cut, True
+            self.fresh.clear()
         return True
 
     def begin(self, values: list[int], scale: int, second: int, end: int) -> None:

@@ -119,18 +119,22 @@ class Record:
         """The instrument's metadata."""
         return self.instrument.metadata
 
-    def state(self) -> State:
-        """Return it as plain data, between two cuts, without the feeds that gave its values."""
-        fields = [[key, value, self.changed_at[key]] for key, value in self.values.items()]
-        cuts = [self.whole_at, self.defined_at, self.last_change]
-        return [self.price_scale, self.size_scale, fields, cuts, self.updates]
+    def state(self, per_cut: int = 1) -> State:
+        """Return it as plain data, between two cuts, without the feeds that gave its values.
 
-    def restore(self, state: State, source: Source) -> None:
-        """Take over such data, as a new object; this source has given all of it."""
-        self.price_scale, self.size_scale, fields, cuts, self.updates = state
-        self.whole_at, self.defined_at, self.last_change = cuts
+        `per_cut` as in `LastValueCache`.
+        """
+        keys = sorted(self.values, key=lambda key: (isinstance(key, str), key))
+        fields = [[key, self.values[key], self.changed_at[key] // per_cut] for key in keys]
+        cuts = [cut // per_cut for cut in (self.whole_at, self.defined_at, self.last_change)]
+        return [self.price_scale, self.size_scale, fields, cuts]
+
+    def restore(self, state: State, source: Source, per_cut: int = 1) -> None:
+        """Take over such data, between two cuts; this source has given all of it."""
+        self.price_scale, self.size_scale, fields, cuts = state
+        self.whole_at, self.defined_at, self.last_change = (cut * per_cut for cut in cuts)
         self.values = {key: tuple(value) if isinstance(value, list) else value for key, value, _ in fields}
-        self.changed_at = {key: cut for key, _, cut in fields}
+        self.changed_at = {key: cut * per_cut for key, _, cut in fields}
         self.source = source if self.values else None
 
     def changes_since(self, cut: int) -> tuple[dict[FieldKey, WireValue], int]:

@@ -65,6 +65,11 @@ class Bars:
     def __repr__(self) -> str:
         return f"<Bars of {self.source}: {', '.join(self.by_period)}>"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came so far."""
+        return self.source is None and all(candles.is_empty for candles in self.by_period.values())
+
     def make_of(self, source: str, cut: int) -> bool:
         """Have bars made of this source from now on; return False where they are made of a better one."""
         if source == self.source:
@@ -90,20 +95,21 @@ class Bars:
                 dropped += candles.remove_after(second, cut)
         return dropped
 
-    def state(self) -> State:
+    def state(self, per_cut: int = 1) -> State:
         """Return it as plain data, between two cuts."""
         self.flush()
-        periods = [[name, candles.state()] for name, candles in self.by_period.items()]
+        periods = [[name, candles.state(per_cut)] for name, candles in self.by_period.items()]
         scales = self.prices.state(), self.sizes.state()
         return [*scales, self.source, self._made_since, self._given, self.updates, periods]
 
-    def restore_state(self, state: State) -> None:
-        """Take over such data, as a new object with the same periods."""
+    def restore_state(self, state: State, per_cut: int = 1) -> None:
+        """Take over such data of the same periods, between two cuts."""
+        self._quotes = None
         prices, sizes, self.source, self._made_since, self._given, self.updates, periods = state
         self.prices.restore(prices)
         self.sizes.restore(sizes)
         for name, candles in periods:
-            self.by_period[name].restore(candles)
+            self.by_period[name].restore(candles, per_cut)
 
     # Numbers
 

@@ -44,6 +44,8 @@ class Book:
         self.crossed_since: int | None = None
         self.updates = 0
         """Number of `Levels` that were applied."""
+        self._told: State = []
+        """That of the last `take_news`, without the levels."""
         self.views: list[BookView] = []
         """The views that are kept up to date: those that are watched."""
 
@@ -74,6 +76,41 @@ class Book:
         self.asks.restore(asks)
         self.source = source if self.updates else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is as when it was made."""
+        return not self.updates and self.reason == Reason.NO_DATA and not self.bids.keys and not self.asks.keys
+
+    # For those that follow
+
+    def tell_news(self) -> None:
+        """Remember from now on what has changed, for `take_news`."""
+        self.bids.news, self.asks.news = set(), set()
+
+    def take_news(self) -> State | None:
+        """Return what has changed since the last call as plain data, None if nothing has."""
+        levels = [side.take_news() for side in (self.bids, self.asks)]
+        told = [self.prices.state(), self.sizes.state(), self.reason, self.updates]
+        told += [cell for side in (self.bids, self.asks) for cell in (side.floor, side.dropped)]
+        if told == self._told and not any(levels):
+            return None
+        self._told = told
+        return [*levels, *told]
+
+    def follow(self, news: State) -> None:
+        """Take in what `take_news` of another one gave."""
+        bids, asks, prices, sizes, self.reason, self.updates, *sides = news
+        factors = self.prices.hold(prices[0]), self.sizes.hold(sizes[0])
+        if factors != (1, 1):
+            for side in (self.bids, self.asks):
+                side.rescale(*factors)
+            for view in self.views:
+                view.rescale(*factors)
+        self.prices.restore(prices)
+        self.sizes.restore(sizes)
+        self.bids.follow(bids, *sides[:2])
+        self.asks.follow(asks, *sides[2:])
+
     def status(self) -> tuple[str, str | None]:
         """Return the status and reason of the book itself, without those of its instrument."""
         return (str(Status.LIVE), None) if self.reason is None else (str(Status.STALE), self.reason)
@@ -91,6 +128,13 @@ class Book:
         return rows
 
     # Changes
+
+    def declare(self, price_scale: int, size_scale: int) -> None:
+        """Have scales on the wire that are no coarser than these: an empty book has those of its instrument."""
+        self.prices.hold(price_scale)
+        self.sizes.hold(size_scale)
+        self.prices.declare(price_scale)
+        self.sizes.declare(size_scale)
 
     def publish(self, levels: Levels, source: Source) -> str | None:
         """Apply levels of a feed; return what is wrong with them if the book cannot be known any more.

@@ -17,7 +17,7 @@ class BookSide:
     sorted, the best last, where most changes happen; `sizes` has the size of each.
     """
 
-    __slots__ = ("dropped", "floor", "keys", "sign", "sizes", "touched")
+    __slots__ = ("dropped", "floor", "keys", "news", "sign", "sizes", "touched")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
@@ -27,6 +27,8 @@ class BookSide:
         """Below this key nothing is known; None where the whole side is known."""
         self.touched: int | None = None
         """The best key that has changed since the views were brought up to date."""
+        self.news: set[int] | None = None
+        """Keys that have changed in the open cut, if anybody follows."""
         self.dropped = 0
         """Number of levels dropped beyond `MAX_LEVELS`."""
 
@@ -59,6 +61,8 @@ class BookSide:
                 sizes[key] = size
             if touched is None or key > touched:
                 touched = key
+            if self.news is not None:
+                self.news.add(key)
         self.touched = touched
         self._bound()
 
@@ -70,6 +74,8 @@ class BookSide:
         changed += self.sizes.keys() - sizes.keys()
         if changed:
             self.touched = max(changed) if self.touched is None else max(*changed, self.touched)
+            if self.news is not None:
+                self.news.update(changed)
         self.sizes, self.keys = sizes, sorted(sizes)
         self.floor = self.keys[0] if depth is not None and len(sizes) >= depth else None
         self._bound()
@@ -80,6 +86,29 @@ class BookSide:
         self.sizes = {key * price_factor: size * size_factor for key, size in self.sizes.items()}
         self.floor = None if self.floor is None else self.floor * price_factor
         self.touched = None if self.touched is None else self.touched * price_factor
+        self.news = None if self.news is None else {key * price_factor for key in self.news}
+
+    def take_news(self) -> list[int]:
+        """Return keys and sizes of the levels that have changed, one behind the other, 0 for one that is gone."""
+        keys, self.news = self.news, set()
+        return [cell for key in sorted(keys or ()) for cell in (key, self.sizes.get(key, 0))]
+
+    def follow(self, news: list[int], floor: int | None, dropped: int) -> None:
+        """Take in what `take_news` of another one gave."""
+        keys, sizes = self.keys, self.sizes
+        for key, size in zip(news[::2], news[1::2], strict=True):
+            if key not in sizes:
+                if size:
+                    insort(keys, key)
+            elif not size:
+                del keys[bisect_left(keys, key)]
+                del sizes[key]
+            if size:
+                sizes[key] = size
+        if news:
+            best = max(news[::2])
+            self.touched = best if self.touched is None else max(best, self.touched)
+        self.floor, self.dropped = floor, dropped
 
     def state(self) -> State:
         """Return it as plain data, between two cuts."""
@@ -95,6 +124,8 @@ class BookSide:
         if excess > 0:
             for key in self.keys[:excess]:
                 del self.sizes[key]
+            if self.news is not None:
+                self.news.update(self.keys[:excess])
             del self.keys[:excess]
             self.floor = self.keys[0]
             self.dropped += excess

@@ -121,6 +121,11 @@ class Candles:
         """The start of the last bar."""
         return self._rows.last if self._bar is None else self._bar.start
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was never any bar."""
+        return self.last is None and not self.removed_at
+
     # Changes
 
     def fold(self, move: Move, cut: int) -> None:
@@ -235,16 +240,19 @@ class Candles:
         self._write_bar()
         return self._rows.changes_since(cut, count)
 
-    def state(self) -> State:
+    def state(self, per_cut: int = 1) -> State:
         """Return it as plain data, between two cuts."""
         self._write_bar()
-        return [self._rows.state(), self.removed_at]
+        return [self._rows.state(per_cut), self.removed_at // per_cut, self.has_past]
 
-    def restore(self, state: State) -> None:
-        """Take over such data, as a new object."""
-        rows, self.removed_at = state
-        self._rows.restore(rows)
-        self.has_past = True
+    def restore(self, state: State, per_cut: int = 1) -> None:
+        """Take over such data, between two cuts."""
+        rows, removed_at, self.has_past = state
+        self._bar = None
+        self._rows.restore(rows, per_cut)
+        self.removed_at = removed_at * per_cut
+        if self.last is not None:
+            self.changed.add(self.last)
 
     def take_unsaved(self) -> list[Rows]:
         """Return the rows that have changed since the history took them."""

@@ -149,17 +149,29 @@ class CompactRows:
             self.put(row, changed)
         return removed
 
-    def state(self) -> State:
-        """Return all of it as plain data; arrays are little-endian."""
-        texts = [[key, column, text] for (key, column), text in self._texts.items()]
-        arrays = [_bytes_of(each) for each in (self._keys, self._cells, self._changed)]
-        return [*arrays, texts, self._irregular, self._revised_at]
+    def state(self, per_cut: int = 1) -> State:
+        """Return all of it as plain data; arrays are little-endian. `per_cut` as in `LastValueCache`."""
+        irregular = self._irregular and min(self._cells, default=0) <= _TEXT
+        texts = []
+        if irregular and self._texts:  # some may have been replaced by integers since
+            kept = {place: text for place, text in self._texts.items() if self._is_text(*place)}
+            texts = sorted([*place, text] for place, text in kept.items())
+        changed = self._changed if per_cut == 1 else array("q", [cut // per_cut for cut in self._changed])
+        arrays = [_bytes_of(each) for each in (self._keys, self._cells, changed)]
+        return [*arrays, texts, irregular, self._revised_at // per_cut]
 
-    def restore(self, state: State) -> None:
-        """Take over such data, as a new object."""
-        keys, cells, changed, texts, self._irregular, self._revised_at = state
+    def restore(self, state: State, per_cut: int = 1) -> None:
+        """Take over such data."""
+        keys, cells, changed, texts, self._irregular, revised_at = state
         self._keys, self._cells, self._changed = (_array_of(each) for each in (keys, cells, changed))
+        if per_cut != 1:
+            self._changed = array("q", [cut * per_cut for cut in self._changed])
+        self._revised_at = revised_at * per_cut
         self._texts = {(key, column): text for key, column, text in texts}
+
+    def _is_text(self, key: int, column: int) -> bool:
+        at = bisect_left(self._keys, key)
+        return at < len(self._keys) and self._keys[at] == key and self._cells[at * self._width + column] == _TEXT
 
     def _drop(self, count: int) -> None:
         if self._texts:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ticker.bounds import AHEAD_SECONDS, MAX_ESTIMATES
 from ticker.config import Tables
 from ticker.core.freshness import REASON, STATUS
+from ticker.core.journal import Journal
 from ticker.core.record import Record, Source
 from ticker.core.state import State
 from ticker.core.tables.bars import MADE_OF_TRADES, Bars, Parsed
@@ -68,7 +69,17 @@ class Dropped(NamedTuple):
 class Agenda:
     """The instruments, by id, whose tables have work when the open cut closes, and those with watched tables."""
 
-    __slots__ = ("dropped", "due", "estimates", "keep_bars", "stale_causes", "watched", "with_bars")
+    __slots__ = (
+        "dropped",
+        "due",
+        "estimates",
+        "follows",
+        "journal",
+        "keep_bars",
+        "stale_causes",
+        "watched",
+        "with_bars",
+    )
 
     def __init__(self) -> None:
         self.due: set[int] = set()
@@ -76,6 +87,10 @@ class Agenda:
         """By feed, its bars that were dropped."""
         self.stale_causes: Counter[str] = Counter()
         """By reason, how often a book became stale."""
+        self.follows = False
+        """Whether all comes from another cache, whose decisions these are."""
+        self.journal: Journal | None = None
+        """Tells those that follow."""
         self.estimates: list[tuple[InstrumentTables, str, ReadCandle, Source]] | None = None
         """Bars that may be inventions, while those of earlier runs are still to come; None where none are to come."""
         self.keep_bars = False
@@ -141,8 +156,8 @@ class InstrumentTables:
             trades.follow(self.record.price_scale, self.record.size_scale, cut)
         if self.bars is not None:
             self._settle_bars(self.bars, cut, time)
-        if book is not None and book.note_crossed(time) and book.reason is not None:
-            count_cause(self._agenda.stale_causes, book.reason)
+        if book is not None:
+            self._settle_book(book, time)
         changed = []
         for record in self.watched:
             news = record.settle(cut)
@@ -158,6 +173,16 @@ class InstrumentTables:
             if book.crossed_since is not None:
                 self._agenda.due.add(self.record.id)
         return changed
+
+    def _settle_book(self, book: Book, time: int) -> None:
+        if book.is_empty:
+            book.declare(self.record.price_scale, self.record.size_scale)
+        if self._agenda.follows:
+            return
+        if book.note_crossed(time) and book.reason is not None:
+            count_cause(self._agenda.stale_causes, book.reason)
+        if self._agenda.journal is not None:
+            self._agenda.journal.book(self.record, book)
 
     def _on_watch(self, record: TableRecord) -> None:
         if record.watchers:
@@ -196,12 +221,15 @@ class InstrumentTables:
         """Return the book, a new one if there is none."""
         if self.book is None:
             self.book = Book(self.record.price_scale, self.record.size_scale)
+            if self._agenda.journal is not None:
+                self.book.tell_news()
         return self.book
 
     def the_trades(self) -> TradeLog:
         """Return the log of prints, a new one if there is none."""
         if self.trades is None:
             self.trades = TradeLog(self.record.price_scale, self.record.size_scale, self._config.kept_trades)
+            self.tell_whole()  # what follows has another scale at the beginning, if that rises in the same cut
         return self.trades
 
     def the_bars(self) -> Bars | None:
@@ -209,6 +237,7 @@ class InstrumentTables:
         if self.bars is None and self._config.periods:
             record, config = self.record, self._config
             self.bars = Bars(record.price_scale, record.size_scale, config.periods, config.kept_bars)
+            self.tell_whole()
         return self.bars
 
     # Publications
@@ -231,6 +260,8 @@ class InstrumentTables:
             raise BadPublication(text, "bust of an unknown trade")
         log, bars = self.the_trades(), self.the_bars()
         self._agenda.due.add(self.record.id)
+        if self._agenda.journal is not None:
+            self._agenda.journal.trade(self.record, new)
         if number is None:
             late = self._is_late(log, new)
             log.add(new, cut)
@@ -257,11 +288,11 @@ class InstrumentTables:
         else:
             self._put_candle(bars, candle.period, read, source, cut, estimate=candle.estimate)
 
-    def put_estimate(self, period: str, read: ReadCandle, source: Source, cut: int) -> None:
-        """Take in an estimate that had to wait."""
+    def put_candle(self, period: str, read: ReadCandle, source: Source, cut: int, *, estimate: bool) -> None:
+        """Take in a bar that was read before."""
         bars = self.the_bars()
         if bars is not None:
-            self._put_candle(bars, period, read, source, cut, estimate=True)
+            self._put_candle(bars, period, read, source, cut, estimate=estimate)
 
     def _put_candle(  # a bar with all that is known of it
         self, bars: Bars, period: str, read: ReadCandle, source: Source, cut: int, *, estimate: bool
@@ -269,6 +300,8 @@ class InstrumentTables:
         # Prints before it in this cut are in it already: it is taken as it is, and later ones continue it.
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
         self._fold_prints(bars, cut, None)
+        if self._agenda.journal is not None:
+            self._agenda.journal.candle(self.record, period, read, estimate=estimate)
         put = bars.estimate if estimate else bars.put
         put(period, read.row, (read.price_scale, read.size_scale), cut)
         self._bar_source = source
@@ -277,21 +310,38 @@ class InstrumentTables:
     def restore(self, bars: Bars) -> None:
         """Have these bars, of an earlier run, before anything else is known of the instrument."""
         self.bars = bars
+        self.tell_whole()
 
-    def state(self) -> State:
-        """Return book, prints and bars as plain data, between two cuts."""
-        return [None if each is None else each.state() for each in (self.book, self.trades, self.bars)]
+    def tell_whole(self) -> None:
+        """Those that follow are to be told all of the instrument."""
+        if self._agenda.journal is not None:
+            self._agenda.journal.whole(self.record)
 
-    def restore_state(self, state: State, source: Source) -> None:
-        """Take over such data, as a new object."""
+    def state(self, per_cut: int = 1) -> State:
+        """Return book, prints and bars as plain data, between two cuts; None for those without any content."""
+        book, trades, bars = self.book, self.trades, self.bars
+        return [
+            None if book is None or book.is_empty else book.state(),
+            None if trades is None or not trades.count else trades.state(per_cut),
+            None if bars is None or bars.is_empty else bars.state(per_cut),
+        ]
+
+    def restore_state(self, state: State, source: Source, per_cut: int = 1) -> None:
+        """Take over such data, between two cuts."""
+        self._agenda.due.add(self.record.id)
         book, trades, bars = state
-        if book is not None:
+        if book is None and self.book is not None:
+            self.book.withdraw()  # it was never known, but for something unreadable
+        elif book is not None:
             self.the_book().restore(book, source)
+            for record in self.tables.values():
+                if record.table.kind == BOOK:
+                    record.content.release()  # its view is made anew, and a copy owed all of it
         if trades is not None:
-            self.the_trades().restore(trades)
+            self.the_trades().restore(trades, per_cut)
         its_bars = None if bars is None else self.the_bars()
         if its_bars is not None:
-            its_bars.restore_state(bars)
+            its_bars.restore_state(bars, per_cut)
 
     def take_changed_bars(self) -> Iterator[tuple[str, int, int, Rows]]:
         """Yield period, scales and row of the bars that have changed since the last time."""
@@ -359,6 +409,11 @@ class InstrumentTables:
             return False
         self._agenda.due.add(self.record.id)
         return True
+
+    def follow_book(self, news: State) -> None:
+        """Take in what another cache told of its book."""
+        self._agenda.due.add(self.record.id)
+        self.the_book().follow(news)
 
     def withdraw_book(self) -> None:
         """Nothing is known of the book any more."""

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from ticker.bounds import AHEAD_SECONDS
 from ticker.config import Tables
+from ticker.core.journal import Journal
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars
@@ -72,7 +73,7 @@ class TableStores:
                 self.left_out += 1
                 text = f"{record.symbol}: {self.config.max_instruments} instruments have tables; no more can have some"
                 raise BadPublication(text, "too many instruments with tables")
-            tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
+            return self.of_followed(record)
         return tables
 
     @property
@@ -85,6 +86,38 @@ class TableStores:
         """Number of price levels that were dropped because a side of a book had too many."""
         books = [tables.book for tables in self._of.values() if tables.book is not None]
         return sum(book.bids.dropped + book.asks.dropped for book in books)
+
+    @property
+    def journal(self) -> Journal | None:
+        """Tells those that follow, if there are any."""
+        return self._agenda.journal
+
+    def tell(self, journal: Journal) -> None:
+        """Tell those that follow, from now on."""
+        self._agenda.journal = journal
+        for tables in self._of.values():
+            if tables.book is not None:
+                tables.book.tell_news()
+
+    def follow(self) -> None:
+        """All comes from another cache."""
+        self._agenda.follows = True
+
+    def lead(self) -> None:
+        """What there is was said in an earlier life; what is to come is this one's own."""
+        self._agenda.follows = False
+        for tables in self._of.values():
+            for candles in () if tables.bars is None else tables.bars.by_period.values():
+                candles.has_past = True
+            if tables.book is not None:
+                tables.book.known = False
+
+    def of_followed(self, record: Record) -> InstrumentTables:
+        """Return the tables of an instrument for which the cache that is followed has room."""
+        tables = self._of.get(record.id)
+        if tables is None:
+            tables = self._of[record.id] = InstrumentTables(record, self._config, self._agenda)
+        return tables
 
     @property
     def makes_bars(self) -> bool:
@@ -178,13 +211,15 @@ class TableStores:
 
     def _begin_bar(self, record: Record, quotes: QuoteMove, second: int, cut: int) -> None:
         """Take in values that are the first of their bar, or that are not simply more of the same."""
-        if not self.has_room(record):
+        if not self.has_room(record) and not self._agenda.follows:
             self.left_out += 1
             record.quotes = None
+            if self._agenda.journal is not None:
+                self._agenda.journal.unfollowed(record)
             return
         fresh, last = quotes.fresh[:], record.values.get(LAST)
         quotes.fresh.clear()
-        bars = self.of(record).the_bars()
+        bars = self.of_followed(record).the_bars()
         self._agenda.due.add(record.id)
         if bars is None or (quotes.of_last and last is None):
             return
@@ -204,7 +239,7 @@ class TableStores:
         """All bars of earlier runs are there."""
         waiting, self._agenda.estimates = self._agenda.estimates or (), None
         for tables, period, read, source in waiting:
-            tables.put_estimate(period, read, source, cut)
+            tables.put_candle(period, read, source, cut, estimate=True)
 
     def keep_changed_bars(self, *, keep: bool = True) -> None:
         """Remember from now on the bars that have changed, or remember none any more."""
@@ -245,6 +280,13 @@ class TableStores:
         found.restore(bars.period, bars.rows, scales, cut)
         if record is not None:
             self._agenda.due.add(record.id)
+            self.of(record).tell_whole()
+
+    def rescaled(self, record: Record) -> None:
+        """The scales of an instrument have risen: those of its tables follow in the open cut."""
+        if record.id in self._of:
+            self._agenda.due.add(record.id)
+            self._of[record.id].tell_whole()  # that order matters to prints and bars of the same cut
 
     def mark_stale(self, record: Record, source: Source, reason: object) -> None:
         """What this feed gave of the instrument's book is not current any more."""

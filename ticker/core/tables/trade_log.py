@@ -127,14 +127,15 @@ class TradeLog:
         if after != before:
             self._rows.rewrite(partial(_rescaled, before=before, after=after), cut)
 
-    def state(self) -> State:
+    def state(self, per_cut: int = 1) -> State:
         """Return it as plain data, between two cuts."""
-        return [self.price_scale, self.size_scale, self._rows.state(), self.newest, self.count, self.updates]
+        return [self.price_scale, self.size_scale, self._rows.state(per_cut), self.newest, self.count, self.updates]
 
-    def restore(self, state: State) -> None:
-        """Take over such data, as a new object."""
+    def restore(self, state: State, per_cut: int = 1) -> None:
+        """Take over such data, between two cuts."""
         self.price_scale, self.size_scale, rows, self.newest, self.count, self.updates = state
-        self._rows.restore(rows)
+        self._rows.restore(rows, per_cut)
+        self.highest_changed = self.count
         kept = zip(self._rows.column(_ID), self._rows.column(0), strict=True)
         self._numbers = {venue_id: number for venue_id, number in kept if venue_id is not None}  # type: ignore[misc]
 

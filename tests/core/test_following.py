@@ -1,0 +1,136 @@
+"""A cache that follows another one is that one after every cut, whenever it began to."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.invariant_market import ANY_DECIMAL, COARSE, LEVELS, PRICES, SIZES, TABLES, UNREADABLE
+from ticker.config import Tables
+from ticker.core.following import FollowingCache, digest
+from ticker.core.journal import Journal, part_of
+from ticker.core.last_value import LastValueCache
+from ticker.core.state import State, packed, unpacked
+from ticker.errors import BadPublication
+from ticker.market import Candle, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
+
+SYMBOLS = ["A", "B", "C"]
+START = 1_700_000_000
+
+VALUES = ANY_DECIMAL | COARSE | st.none() | UNREADABLE | st.sampled_from([1, 2, "1.5"])
+SYMBOL = st.sampled_from(SYMBOLS)
+TIMES = st.none() | st.integers(-200, 200).map(lambda seconds: (START + seconds) * 1_000_000)
+FIELDS = st.dictionaries(
+    st.sampled_from(["bid", "last", "bid_size", "time", "own", "status"]), VALUES | TIMES, max_size=3
+)
+PUBLICATIONS: st.SearchStrategy[Publication] = st.one_of(
+    st.builds(Instrument, SYMBOL, st.integers(0, 2), st.integers(0, 2), st.sampled_from([{}, {"venue": "X"}])),
+    st.builds(Update, SYMBOL, FIELDS),
+    st.builds(Update, SYMBOL, FIELDS),
+    st.builds(Withdrawal, SYMBOL),
+    st.builds(Stale, SYMBOL),
+    st.builds(lambda symbol, bids, asks: Levels(symbol, bids, asks, complete=True), SYMBOL, LEVELS, LEVELS),
+    st.builds(Levels, SYMBOL, LEVELS, LEVELS),
+    st.builds(
+        lambda symbol, price, size, time, number: Trade(symbol, price, size, time=time, id=number),
+        SYMBOL, PRICES, SIZES, TIMES, st.none() | st.integers(1, 4),
+    ),
+    st.builds(
+        lambda symbol, age, price, volume, estimate: Candle(
+            symbol, "1m", START // 60 * 60 - 60 * age, price, price, price, price, volume, None, estimate=estimate
+        ),
+        SYMBOL, st.integers(-20, 5), PRICES, st.none() | SIZES, st.booleans(),
+    ),
+)  # fmt: skip
+CUTS = st.lists(st.lists(st.tuples(PUBLICATIONS, st.sampled_from(["one", "two"])), max_size=6), min_size=1, max_size=12)
+
+
+def carried(state: State) -> State:
+    """What comes of plain data at the other end of a bus."""
+    (data,) = unpacked(io.BytesIO(packed(state)))
+    return data
+
+
+class Source:
+    """A cache that tells what happens in it."""
+
+    def __init__(self, most: int = 3, tables: Tables = TABLES) -> None:
+        self.cache = LastValueCache("epoch", max_instruments=100, tables=tables)
+        self.cache.tables.tell(Journal(most))
+        self.time = START * 1_000_000
+        self.followers: list[FollowingCache] = []
+
+    def follower(self) -> FollowingCache:
+        tables = self.cache.tables.config
+        follower = FollowingCache("epoch", max_instruments=100, tables=tables)
+        self.followers.append(follower)
+        return follower
+
+    def cut(self, publications: Any, seconds: float = 1) -> bool:
+        for publication, feed in publications:
+            try:
+                self.cache.publish(publication, feed)
+            except BadPublication:
+                pass
+        self.time += int(seconds * 1_000_000)
+        return self.close()
+
+    def close(self) -> bool:
+        if not self.cache.close_cut(self.time):
+            return False
+        news = self.cache.journal.news
+        for follower in self.followers:
+            follower.apply(self.cache.cut, self.time, carried(news))
+        return True
+
+
+def check_same(source: LastValueCache, follower: FollowingCache) -> None:
+    assert follower.wire_cut(follower.cut) == source.cut
+    assert len(follower.instruments) == len(source.instruments)
+    for its, record in zip(source.instruments, follower.instruments, strict=True):
+        *wanted, _ = part_of(its, source.tables)
+        *found, _ = part_of(record, follower.tables, follower.per_cut)
+        assert found == wanted, [(at, a, b) for at, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b]
+        assert record.last_change == its.last_change * follower.per_cut
+    count = len(source.instruments)
+    assert digest(source, 0, count) == digest(follower, 0, count)
+    assert {follower.records[each].symbol for each in follower.stale} == {
+        source.records[each].symbol for each in source.stale
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    CUTS, st.integers(0, 12), st.integers(1, 3), st.lists(st.sampled_from([0.1, 1, 6, 61]), min_size=12, max_size=12)
+)
+def test_a_follower_equals_its_source_after_every_cut(
+    cuts: list[Any], begun: int, piece: int, seconds: list[float]
+) -> None:
+    source = Source()
+    check_same(source.cache, source.follower())
+    late, parts, began, last = None, [], 0, 0
+    entries: list[tuple[int, int, State]] = []
+    for number, publications in enumerate(cuts):
+        if source.cut(publications, seconds[number]):
+            entries.append((source.cache.cut, source.time, carried(source.cache.journal.news)))
+            check_same(source.cache, source.followers[0])
+        if number == begun:
+            began, parts = source.cache.cut, []
+        if number >= begun and len(parts) < len(source.cache.instruments):
+            for record in source.cache.instruments[len(parts) : len(parts) + piece]:
+                parts.append((source.cache.cut, carried(part_of(record, source.cache.tables))))
+            last = source.cache.cut
+    if number < begun or len(parts) < len(source.cache.instruments):
+        return
+    late = FollowingCache("epoch", max_instruments=100, tables=TABLES)
+    for cut, part in parts:
+        late.take_part(cut, part)
+    late.begin_at(began, START)
+    for cut, time, news in entries:
+        if cut > began:
+            late.apply(cut, time, news)
+            assert late.is_whole == (cut >= last) or not parts
+    check_same(source.cache, late)

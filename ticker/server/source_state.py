@@ -1,0 +1,33 @@
+"""What an edge knows of its source: the cuts that it has followed so far, and whether the source is silent."""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+from ticker.bounds import BEHIND_SECONDS
+from ticker.core.last_value import LastValueCache
+
+
+class SourceState:
+    """The state of the source of one cache."""
+
+    def __init__(self) -> None:
+        self.silent_since: int | None = None
+        """When the last sign of life came, in microseconds since 1970 UTC, while the source is silent."""
+        self._advanced = trio.lowlevel.ParkingLot()
+
+    def __repr__(self) -> str:
+        return f"<SourceState: {'there' if self.silent_since is None else f'silent since {self.silent_since}'}>"
+
+    def advance(self) -> None:
+        """The cache has another cut."""
+        self._advanced.unpark_all()
+
+    async def reached(self, cache: LastValueCache, wire_cut: int) -> None:
+        """Wait until the cache has a cut, or for `BEHIND_SECONDS`."""
+        end = trio.current_time() + (BEHIND_SECONDS if cache.follows else -math.inf)
+        with trio.move_on_at(end):
+            while cache.wire_cut(cache.cut) < wire_cut:
+                await self._advanced.park()
