@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from contextlib import suppress
+from typing import TypeAlias
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,15 +18,17 @@ from ticker.core.state import State, packed, unpacked
 from ticker.errors import BadPublication
 from ticker.market import Candle, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
 
+Cut: TypeAlias = list[tuple[Publication, str]]
+
+SECONDS = st.lists(st.sampled_from([0.1, 1, 6, 61]), min_size=12, max_size=12)
 SYMBOLS = ["A", "B", "C"]
 START = 1_700_000_000
 
 VALUES = ANY_DECIMAL | COARSE | st.none() | UNREADABLE | st.sampled_from([1, 2, "1.5"])
 SYMBOL = st.sampled_from(SYMBOLS)
 TIMES = st.none() | st.integers(-200, 200).map(lambda seconds: (START + seconds) * 1_000_000)
-FIELDS = st.dictionaries(
-    st.sampled_from(["bid", "last", "bid_size", "time", "own", "status"]), VALUES | TIMES, max_size=3
-)
+NAMES = st.sampled_from(["bid", "last", "bid_size", "time", "own", "status"])
+FIELDS = st.dictionaries(NAMES, VALUES | TIMES, max_size=3)
 PUBLICATIONS: st.SearchStrategy[Publication] = st.one_of(
     st.builds(Instrument, SYMBOL, st.integers(0, 2), st.integers(0, 2), st.sampled_from([{}, {"venue": "X"}])),
     st.builds(Update, SYMBOL, FIELDS),
@@ -59,7 +62,8 @@ class Source:
 
     def __init__(self, most: int = 3, tables: Tables = TABLES) -> None:
         self.cache = LastValueCache("epoch", max_instruments=100, tables=tables)
-        self.cache.tables.tell(Journal(most))
+        self.journal = Journal(most)
+        self.cache.tables.tell(self.journal)
         self.time = START * 1_000_000
         self.followers: list[FollowingCache] = []
 
@@ -69,19 +73,17 @@ class Source:
         self.followers.append(follower)
         return follower
 
-    def cut(self, publications: Any, seconds: float = 1) -> bool:
+    def cut(self, publications: Cut, seconds: float = 1) -> bool:
         for publication, feed in publications:
-            try:
+            with suppress(BadPublication):
                 self.cache.publish(publication, feed)
-            except BadPublication:
-                pass
         self.time += int(seconds * 1_000_000)
         return self.close()
 
     def close(self) -> bool:
         if not self.cache.close_cut(self.time):
             return False
-        news = self.cache.journal.news
+        news = self.journal.news
         for follower in self.followers:
             follower.apply(self.cache.cut, self.time, carried(news))
         return True
@@ -103,19 +105,18 @@ def check_same(source: LastValueCache, follower: FollowingCache) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    CUTS, st.integers(0, 12), st.integers(1, 3), st.lists(st.sampled_from([0.1, 1, 6, 61]), min_size=12, max_size=12)
-)
+@given(CUTS, st.integers(0, 12), st.integers(1, 3), SECONDS)
 def test_a_follower_equals_its_source_after_every_cut(
-    cuts: list[Any], begun: int, piece: int, seconds: list[float]
+    cuts: list[Cut], begun: int, piece: int, seconds: list[float]
 ) -> None:
     source = Source()
     check_same(source.cache, source.follower())
-    late, parts, began, last = None, [], 0, 0
+    parts: list[tuple[int, State]] = []
+    began = last = 0
     entries: list[tuple[int, int, State]] = []
     for number, publications in enumerate(cuts):
         if source.cut(publications, seconds[number]):
-            entries.append((source.cache.cut, source.time, carried(source.cache.journal.news)))
+            entries.append((source.cache.cut, source.time, carried(source.journal.news)))
             check_same(source.cache, source.followers[0])
         if number == begun:
             began, parts = source.cache.cut, []

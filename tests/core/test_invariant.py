@@ -72,10 +72,10 @@ class RememberingCache(LastValueCache):
         self.told_at: dict[str, int] = {}
         """By name, the cut in which a record was declared, or counted as such because it was late."""
 
-    def close_cut(self, time: int) -> bool:
+    def close_cut(self, time: int, *, always: bool = False) -> bool:
         for shown in self._world.open.values():
             shown.tables.close(time)
-        closed = super().close_cut(time)
+        closed = super().close_cut(time, always=always)
         if closed:
             self._world.history[self.cut] = market_of(self._world.open)
             for record in self.records[len(self.told_at) :]:

@@ -87,11 +87,11 @@ class RememberingCache(LastValueCache):
         super().mark_stale(record, source, reason)
         self._of(record.symbol).book.stale_of(source, reason)
 
-    def close_cut(self, time: int) -> bool:
+    def close_cut(self, time: int, *, always: bool = False) -> bool:
         for model in self.models.values():
             model.close(time)
         touched = [self.records[number] for number in self._touched]
-        closed = super().close_cut(time)
+        closed = super().close_cut(time, always=always)
         if closed:
             last = self.history[-1]
             now = {record.symbol: _past(record) for record in touched if isinstance(record, Record)}
