@@ -423,6 +423,9 @@ CHANNEL_PIECE_BYTES = 32_768
 CHANNEL_QUEUE_BYTES = 67_108_864
 """Bytes of messages that wait for a worker or for the supervisor, and of one message; beyond it, the worker ends."""
 
+ACCEPTED_PER_TURN = 32
+"""Connections that a supervisor accepts, and messages of a worker that it reads, between two yields."""
+
 HAND_OVER_SECONDS = 5.0
 """Time for which an accepted connection waits for a worker that takes it; then it is closed, and counted. The next ones
 wait in the kernel."""

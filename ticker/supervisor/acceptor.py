@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import socket
 
 import structlog
 import trio
 
-from ticker.bounds import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS, HAND_OVER_RETRY_SECONDS, HAND_OVER_SECONDS
+from ticker.bounds import (
+    ACCEPT_RETRY_SECONDS,
+    ACCEPTED_PER_TURN,
+    EXHAUSTION_LOG_SECONDS,
+    HAND_OVER_RETRY_SECONDS,
+    HAND_OVER_SECONDS,
+)
 from ticker.door.proxies import UNIX
 from ticker.net.listeners import Listener
 from ticker.supervisor.child import Child
@@ -38,25 +45,32 @@ class Acceptor:
 
     async def accept(self, listener: Listener, kind: Kind) -> None:
         """Accept connections, and hand them over one by one, until cancelled. Further ones wait in the kernel."""
-        while True:
-            try:
-                sock, _ = await listener.socket.accept()
-            except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._places.limits.accept_failures += 1
-                    self._complain("no connection can be accepted now; new clients wait", cause=error.strerror)
-                    await trio.sleep(ACCEPT_RETRY_SECONDS)
-                continue  # others are of this one connection (accept(2))
-            with sock:
-                await self._place(sock, kind)
+        with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:  # Trio's costs several times as much
+            listening.settimeout(0)
+            while True:
+                for _ in range(ACCEPTED_PER_TURN):
+                    try:
+                        sock, address = listening.accept()
+                    except OSError as error:
+                        await self._wait(error, listening)
+                        break
+                    with sock:
+                        await self._place(sock, UNIX if sock.family == socket.AF_UNIX else address[0], kind)
+                await trio.lowlevel.checkpoint()
 
-    async def _place(self, sock: trio.socket.SocketType, kind: Kind) -> None:
+    async def _wait(self, error: OSError, listening: socket.socket) -> None:
+        """Wait until the next attempt to accept, after this one's error."""
+        if isinstance(error, BlockingIOError):
+            await trio.lowlevel.wait_readable(listening)
+        elif error.errno in _EXHAUSTED:
+            self._places.limits.accept_failures += 1
+            self._complain("no connection can be accepted now; new clients wait", cause=error.strerror)
+            await trio.sleep(ACCEPT_RETRY_SECONDS)
+        # All others are of this one connection (accept(2)).
+
+    async def _place(self, sock: socket.socket, address: str, kind: Kind) -> None:
         if kind == "metrics":  # its connections stand in none of the limits
             await self._hand_over(0, sock, kind)
-            return
-        try:
-            address = UNIX if sock.family == socket.AF_UNIX else sock.getpeername()[0]
-        except OSError:  # it has gone already
             return
         number = self._places.open(address)
         if number is None:
@@ -68,7 +82,7 @@ class Acceptor:
             if child is None:
                 self._places.close(number)
 
-    async def _hand_over(self, number: int, sock: trio.socket.SocketType, kind: Kind) -> Child | None:
+    async def _hand_over(self, number: int, sock: socket.socket, kind: Kind) -> Child | None:
         """Return the worker that has it; None if none could take it."""
         deadline = trio.current_time() + HAND_OVER_SECONDS
         while True:

@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import trio
 
-from ticker.bounds import CHANNEL_PIECE_BYTES, CHANNEL_QUEUE_BYTES
+from ticker.bounds import ACCEPTED_PER_TURN, CHANNEL_PIECE_BYTES, CHANNEL_QUEUE_BYTES
 from ticker.errors import ConfigError
 
 M = TypeVar("M")
@@ -53,6 +53,7 @@ class Channel(Generic[M]):
         self._encoder = msgspec.msgpack.Encoder()
         self._queue: deque[bytes] = deque()
         self._waiting = 0
+        self._read = 0
         self._news = trio.Event()
         self.broken = False
         """More waited than there is room for; nothing more is sent."""
@@ -122,8 +123,10 @@ class Channel(Generic[M]):
                 return
 
     async def _receive_piece(self) -> bytes:
-        while True:
+        self._read += 1
+        if self._read % ACCEPTED_PER_TURN == 0:
             await trio.lowlevel.checkpoint()
+        while True:
             try:
                 return self._sock.recv(CHANNEL_PIECE_BYTES + 1)
             except BlockingIOError:
