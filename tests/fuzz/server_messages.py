@@ -21,7 +21,8 @@ LIMITS = {"max_message_bytes": 65_536}
 SYMBOLS = ["A", "AB", "B", "C", "A book:2", "A trades:2", "A candles:1m:2"]
 
 _CUT = st.integers(0, 12)
-_NUMBER = st.integers(0, 7)
+NAMED = dict(zip([0, 1, 2, 3, -1, -2, -3], SYMBOLS, strict=True))
+_NUMBER = st.integers(-4, 4)
 _SCALE = st.integers(0, 4)
 _KEY = st.one_of(st.integers(1, 16), st.sampled_from(["note", "bid", "x" * 40, ""]))
 _VALUE = st.one_of(st.integers(-(2**53), 2**53), st.text(max_size=3), st.none(), st.integers(0, 99))
@@ -44,14 +45,14 @@ _TRADES = _rows(18, _KEYED, _KEYED, _KEYED, _KEYED, st.sampled_from([1, -1, None
 _CANDLES = _rows(19, _KEYED, *[_KEYED] * 4, st.sampled_from([None, 1]), st.sampled_from([None, 1]))
 _ENTRY = st.one_of(
     st.tuples(_NUMBER, st.one_of(_PRICES, _FIELDS)),
-    st.tuples(st.just(4), _BOOK),
-    st.tuples(st.just(5), _TRADES),
-    st.tuples(st.just(6), _CANDLES),
+    st.tuples(st.just(-1), _BOOK),
+    st.tuples(st.just(-2), _TRADES),
+    st.tuples(st.just(-3), _CANDLES),
 )
 _ENTRIES = st.lists(_ENTRY, max_size=3).map(lambda pairs: [each for pair in pairs for each in pair])
 _DEFINITION = st.tuples(_NUMBER, st.sampled_from(SYMBOLS), _SCALE, _SCALE, st.just({})).map(list)
-_RIGHT = st.tuples(_NUMBER.filter(lambda number: number < len(SYMBOLS)), _SCALE).map(
-    lambda pair: [pair[0], SYMBOLS[pair[0]], pair[1], pair[1], {}]
+_RIGHT = st.tuples(st.sampled_from(sorted(NAMED)), _SCALE).map(
+    lambda pair: [pair[0], NAMED[pair[0]], pair[1], pair[1], {}]
 )
 _OUTCOMES = st.lists(
     st.tuples(st.sampled_from([*SYMBOLS, "B*", "A*"]), st.integers(0, 11), st.just("why")).map(list), max_size=3
@@ -71,6 +72,7 @@ _MESSAGES: SearchStrategy[list[Any]] = st.one_of(
     st.tuples(st.just(8), st.just("bye"), st.integers(0, 9), st.booleans()).map(list),
     st.tuples(st.just(9), _CUT).map(list),
     st.tuples(st.just(10), _CUT, _CUT, st.lists(_NUMBER, max_size=3)).map(list),
+    st.tuples(st.just(11), st.one_of(st.none(), _CUT)).map(list),
 )
 
 _ANY: SearchStrategy[Any] = st.one_of(

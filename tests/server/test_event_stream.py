@@ -16,6 +16,7 @@ from tests.conftest import EndOfStream, Peer, Running, serving
 from tests.support import update
 from tests.tokens import bearer, key_file, token
 from ticker.config import Limits, Tokens
+from ticker.errors import Code
 from ticker.market import Instrument, Publication
 from ticker.protocol.messages import Close, MessageKind
 
@@ -94,6 +95,21 @@ async def test_a_client_that_reconnects_resumes_at_its_event() -> None:
         assert [message[0] for message in seen] == [KIND.WELCOME, KIND.DELTA, KIND.REPLY]
         assert seen[1][1:3] == [1, 2]
         assert seen[1][4] == [0, {"1": 110}]
+
+
+async def test_an_id_beyond_the_servers_cut_gets_an_error_and_then_everything_anew() -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.peer()
+        assert peer.welcome is not None
+        reader = await events(service, "symbols=*", f"Last-Event-ID: {peer.welcome.epoch}:99\r\n")
+        seen: list[Any] = []
+        while not seen or seen[-1][0] != KIND.REPLY:
+            seen.append((await reader.event()).message)
+        assert [message[0] for message in seen if message[0] != KIND.HEARTBEAT] == [
+            KIND.WELCOME, KIND.ERROR, KIND.INSTRUMENTS, KIND.SNAPSHOT, KIND.REPLY,
+        ]  # fmt: skip
+        (error,) = [message for message in seen if message[0] == KIND.ERROR]
+        assert (error[1], error[2], error[4]) == (1, Code.WRONG_EPOCH, False)
 
 
 @pytest.mark.parametrize("last", ["other:1", ":1", "nonsense", "{epoch}:99", "{epoch}:-1", "{epoch}:" + "9" * 400, "é"])

@@ -297,6 +297,11 @@ class ServerSession:
         }
 
     @property
+    def resumed(self) -> bool:
+        """Whether the connection goes on with the copy of an earlier one."""
+        return self._resumed
+
+    @property
     def held(self) -> int:
         """Upper estimate of the bytes that are kept of this client's subscriptions."""
         audience, instruments = self._subscriber.audience, len(self._hub.cache.records)

@@ -131,12 +131,13 @@ class EventStreamConnection(ClientConnection):
         if request.interval_ms is not None:
             wanted["interval_ms"] = request.interval_ms
         epoch, _, cut = request.last_event_id.rpartition(":")
-        cache = self._context.hub.cache
         if epoch == self._session.epoch and cut.isascii() and cut.isdigit():
             cursor = int(cut[:16])
-            await self._context.source.reached(cache, cursor)
-            if cursor <= cache.wire_cut(cache.cut):
-                return await self._ask({"op": "resume", "epoch": epoch, "cursor": cursor, **wanted})
+            await self._context.source.reached(self._context.hub.cache, cursor)
+            answer = await self._ask({"op": "resume", "epoch": epoch, "cursor": cursor, **wanted})
+            if self._session.resumed or self.closing:
+                return answer
+            self.send_control(answer.frame)  # the client forgets its copy
         return await self._ask({"op": "subscribe", **wanted})
 
     async def _ask(self, request: dict[str, Any]) -> Answer:
