@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.conftest import Peer, upgrade
+from tests.conftest import MSGPACK, Peer, upgrade
 from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
 from tests.supervisor.running import Supervised, arguments_of, ends, environment_of, supervised
 from tests.tokens import bearer, key_file, token
-from ticker.net.devcert import data_folder
+from ticker.net.devcert import AUTHORITY_FILE, data_folder
+from ticker.net.tls import client_context
 from ticker.protocol.messages import Reply
+from ticker.protocol.wire import ENCODINGS
 from ticker.supervisor.channel import socket_pair
 
 pytestmark = pytest.mark.untraced
@@ -164,6 +166,35 @@ async def test_the_limit_of_a_subject_holds_for_all_workers_and_a_dead_one_has_n
         for _ in range(3):
             await service.peer(more=alice)
         assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"
+
+
+async def test_clients_behind_a_proxy_are_counted_by_their_own_addresses_whatever_worker_they_are_at(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    toml = '[proxies]\nproxy_protocol = ["127.0.0.1"]\n[limits]\nmax_per_address = 4\n'
+    more = ["--insecure-allow-anyone", "--metrics-listen", f"127.0.0.1:{port}"]
+    async with supervised(tmp_path, *more, toml=toml) as service:
+        apart = Supervised(f"wss://127.0.0.1:{port}/v1/stream", service.process, service.log)
+        apart.peers = service.peers
+        await apart.until(both_serve)
+
+        async def answer_to(address: str) -> bytes:
+            transport = await trio.open_tcp_stream("127.0.0.1", service.port)
+            await transport.send_all(f"PROXY TCP4 {address} 10.0.0.1 51234 443\r\n".encode())
+            context = client_context("127.0.0.1", data_folder() / AUTHORITY_FILE)
+            stream = trio.SSLStream(transport, context, server_hostname="127.0.0.1", https_compatible=True)
+            peer = Peer(stream, ENCODINGS[MSGPACK])
+            service.peers.append(peer)
+            await peer.send(upgrade())
+            return (await peer.head()).partition(b"\r\n")[0]
+
+        answers = [await answer_to("203.0.113.7") for _ in range(6)]
+        assert answers == [b"HTTP/1.1 101 Switching Protocols"] * 4 + [b"HTTP/1.1 429 Too Many Requests"] * 2
+        assert await answer_to("203.0.113.8") == b"HTTP/1.1 101 Switching Protocols"
+        metrics = await apart.metrics()
+        assert [metrics["ticker_clients", number] for number in ("1", "2")] in ([2, 3], [3, 2])
 
 
 async def test_certificates_are_read_anew_by_all_workers_on_sighup(tmp_path: Path) -> None:
