@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -227,6 +230,30 @@ async def test_a_stop_says_goodbye_to_all_and_leaves_no_process(number: signal.S
         assert told == [True] * 10
         assert not any(map(arguments_of, pids.values()))
         assert "Traceback" not in service.log.read_text()
+
+
+def test_a_stop_before_anybody_serves_is_an_end_in_order_as_well(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_WORKERS)
+    started = tmp_path / "started"
+    command = [sys.executable, "-m", "ticker", "serve", "--workers", "2", "--listen", "127.0.0.1:0", "--no-history"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "STARTED": str(started)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while not started.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+SLOW_WORKERS = """
+import os, sys, time
+if "worker" in sys.orig_argv:
+    open(os.environ["STARTED"], "w").close()
+    time.sleep(3)
+"""
+"""Python's own hook at the start of each process."""
 
 
 async def test_workers_say_goodbye_and_end_when_their_supervisor_dies(tmp_path: Path) -> None:

@@ -76,8 +76,9 @@ async def run(config: Config = CONFIG, workers: int = 1) -> AsyncIterator[Run]:
     with rolls_in, rolls, reloads_in, reloads, trio.fail_after(120):
         requests = Requests(trio.Event(), reloads, rolls)
         async with trio.open_nursery() as nursery:
-            await nursery.start(made.run, requests, NO_MANAGER)
+            nursery.start_soon(made.run, requests, NO_MANAGER)
             try:
+                await made.pool.serving.wait()
                 yield Run(made, port, rolls_in)
             finally:
                 requests.stop.set()

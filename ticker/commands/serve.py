@@ -154,11 +154,16 @@ async def _supervise_until_stopped(settings: Config, workers: int) -> None:
         warn_if_anonymous(settings, local=all(is_local(settings, address) for address in addresses))
         supervisor = Supervisor(settings, workers, opened)
         async with on_stop_signal(requests.stop.set), trio.open_nursery() as nursery:
-            async with trio.open_nursery() as running:
-                await running.start(supervisor.run, requests, manager)
-                announce(f"ready {opened.clients[0].url(settings.path_prefix + STREAM_PATH)}")
-                nursery.start_soon(manager.keep_reporting, trio.lowlevel.checkpoint, supervisor.status)
+            url = opened.clients[0].url(settings.path_prefix + STREAM_PATH)
+            nursery.start_soon(_say_ready, supervisor, url, manager)
+            await supervisor.run(requests, manager)
             nursery.cancel_scope.cancel()
+
+
+async def _say_ready(supervisor: Supervisor, url: str, manager: ServiceManager) -> None:
+    await supervisor.pool.serving.wait()
+    announce(f"ready {url}")
+    await manager.keep_reporting(trio.lowlevel.checkpoint, supervisor.status)
 
 
 def _given(**flags: object) -> dict[str, Any]:

@@ -97,21 +97,15 @@ class Supervisor:
     def __repr__(self) -> str:
         return f"<Supervisor of {self.pool!r}>"
 
-    async def run(
-        self,
-        requests: Requests,
-        manager: Manager,
-        *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Run the service until it is asked to stop, and all have left. Started when a worker serves."""
+    async def run(self, requests: Requests, manager: Manager) -> None:
+        """Run the service until it is asked to stop, and all have left. `pool.serving` is set when it serves."""
         try:
             async with private_folder() as folder, trio.open_nursery() as nursery:
                 self._bus = str(folder / "bus")
                 await nursery.start(serve_log_at, self._log, self._bus)
                 nursery.start_soon(self.pool.run)
                 nursery.start_soon(self._answer_pages)
-                await self._serve(requests, manager, task_status)
+                await self._serve(requests, manager)
                 _log.info("stopping", workers=len(self.pool.children), clients=self.places.limits.admitted)
                 await self.pool.stop()
                 _log.info("stopped")
@@ -119,7 +113,7 @@ class Supervisor:
         finally:
             await self._close()
 
-    async def _serve(self, requests: Requests, manager: Manager, task_status: trio.TaskStatus[None]) -> None:
+    async def _serve(self, requests: Requests, manager: Manager) -> None:
         """Accept connections, and do what is asked, until the service is to stop; then accept no more."""
         async with trio.open_nursery() as nursery:
             for listener, kind in self._listeners:
@@ -127,7 +121,6 @@ class Supervisor:
             nursery.start_soon(self._reload_on_request, requests.reloads, manager)
             nursery.start_soon(self._reload_on_change)
             nursery.start_soon(self._roll_on_request, requests.rolls)
-            nursery.start_soon(self._start, task_status)
             await requests.stop.wait()
             await manager.stopping(2 * end_seconds(self._config))
             nursery.cancel_scope.cancel()
@@ -146,10 +139,6 @@ class Supervisor:
         source = slots[0].child
         feeds = f"; source: {source.status}" if source is not None and source.served else "; no source"
         return f"{self.places.limits.admitted} clients; {ready} of {workers} workers ready{feeds}"
-
-    async def _start(self, task_status: trio.TaskStatus[None]) -> None:
-        await self.pool.serving.wait()
-        task_status.started()
 
     def _settings(self, slot: Slot, connections: Mapping[Kind, int]) -> Settings:
         role: Literal["source", "worker"] = "worker" if slot.kinds else "source"
