@@ -64,6 +64,27 @@ async def test_a_lost_connection_goes_on_at_the_next_address_with_its_copy(fast_
     assert one.accepted == 2
 
 
+async def test_after_a_goodbye_the_next_address_is_tried_at_once_and_another_epoch_brings_everything_anew(
+    fast_clock: MockClock,
+) -> None:
+    events: list[Event] = []
+    async with (
+        serving(*DECLARED, retry_ms=(60_000, 60_000)) as one,
+        serving(*DECLARED, update("A", bid="7.00")) as other,
+        connect([one.url, other.url], on_event=events.append) as client,
+    ):
+        subscription = client.subscribe("A")
+        await until(client, subscription, "A", bid=Decimal("1.00"))
+        one.stop.set()
+        await settle(fast_clock, events, Connected, 2)
+        await until(client, subscription, "A", bid=Decimal("7.00"))
+    _, lost, connected = events
+    assert isinstance(lost, Disconnected)
+    assert (lost.reason, lost.retry_seconds) == ("the server is stopping", 0)
+    assert isinstance(connected, Connected)
+    assert (connected.url, connected.resumed) == (other.url, False)
+
+
 async def test_the_first_connection_is_tried_at_each_address_once(fast_clock: MockClock) -> None:  # noqa: ARG001
     events: list[Event] = []
     async with serving(*DECLARED) as service, connect([NOBODY, service.url], on_event=events.append) as client:

@@ -13,7 +13,7 @@ import trio
 
 from tests.conftest import serving
 from tests.support import update
-from ticker import Change, Connected, Event, Refused, watch
+from ticker import Change, Connected, Event, Refused, snapshot, watch
 from ticker.config import Limits
 from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import Instrument, Publication
@@ -145,5 +145,18 @@ async def test_an_exception_of_on_event_is_raised_by_the_iterator() -> None:
             with pytest.raises(LookupError, match="a,b"):
                 next(changes)
             assert clients() == []
+
+        await in_thread(script)
+
+
+async def test_several_addresses_are_tried_by_the_iterator_and_by_the_one_call() -> None:
+    nobody = "wss://127.0.0.1:1"
+    async with serving(*DECLARED) as service:
+
+        def script() -> None:
+            assert next(watch([nobody, service.url], ["A"])).changes.keys() == {"A"}
+            assert snapshot([nobody, service.url], ["A"]).keys() == {"A"}
+            with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1.*127\.0\.0\.1:2"):
+                snapshot([nobody, "wss://127.0.0.1:2"], ["A"])
 
         await in_thread(script)

@@ -266,6 +266,7 @@ async def test_a_snapshot_has_instruments_and_tables() -> None:
         assert values["A"]["bid"] == "1.00"
         assert [price for price, _ in values["A book:10"]["bids"]] == ["1.00", "0.99", "0.98"]
         assert await client.tell("snapshot", url=service.url, names=["NONE"]) == {}
+        assert await client.tell("snapshot", url=["https://127.0.0.1:1", service.url], names=names) == values
 
 
 async def test_a_snapshot_that_cannot_be_had_says_why() -> None:
