@@ -62,6 +62,10 @@ const verified: boolean = await client.verify();
 const held: Record<string, Readonly<Fields>> = await snapshot("https://localhost:8443", ["EURUSD", "* book:10"]);
 client.addEventListener("mismatch", ({ cut }) => console.log(cut.toFixed(), size, verified, held, client.features?.book[0]));
 
+const several = connect(["https://a:8443", new URL("https://b:8443")], { intervalMs: 100 });
+several.addEventListener("source", ({ since }) => console.log(since?.toISOString(), several.sourceSilentSince?.getTime()));
+several.addEventListener("state", ({ url }) => console.log(url?.length, several.url.length));
+
 // Errors that the declarations catch.
 
 // @ts-expect-error a depth is a number
