@@ -19,7 +19,7 @@ from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.market import Instrument
-from ticker.protocol.messages import Delta, Error, Instruments, Reply, Snapshot
+from ticker.protocol.messages import Delta, Error, Instruments, Removed, Reply, Snapshot
 from ticker.protocol.symbols import matcher
 from ticker.protocol.wire import JSON, MSGPACK, Encoding
 
@@ -178,12 +178,14 @@ def consistent(floor: Floor) -> Held:
 
 
 def seen(floor: Floor, held: Held, sent: list[Any]) -> None:
-    """Only instruments that match a name are sent."""
-    allowed = {record.id for record in floor.cache.records if matcher(held.names)(record.symbol)}
+    """Only instruments that match a name are sent, and others are taken away."""
+    allowed = {record.number for record in floor.cache.records if matcher(held.names)(record.symbol)}
     for message in sent:
         if isinstance(message, Delta | Snapshot):
             records = message.records if isinstance(message, Snapshot) else []
             assert {*message.changes[::2], *records[::2]} <= allowed
+        elif isinstance(message, Removed):
+            assert not {*message.ids} & allowed
         else:
             assert isinstance(message, Instruments)
 
