@@ -223,7 +223,8 @@ class Replica:
         for number, fields in records.items():
             self._replace(number, fields, changed)
         self._rows = rows
-        changed |= {state: {} for state in self._drop_unnumbered()}
+        if self._unnumbered:
+            changed |= {state: {} for state in self._drop_unnumbered()}
         self.cursor, self.time = message.cut, message.time
         return changed
 

@@ -229,7 +229,7 @@ export class Replica {
       const state = /** @type {RecordState} */ (this.states.get(id));
       changed.set(state, new Map([...(changed.get(state) ?? []), ...state.replace(fields)]));
     }
-    for (const state of this.#dropUnnumbered()) changed.set(state, new Map());
+    if (this.#unnumbered.size > 0) for (const state of this.#dropUnnumbered()) changed.set(state, new Map());
     this.cursor = message.cut;
     this.time = message.time;
     return changed;
