@@ -277,6 +277,42 @@ RESUME_SECONDS = 60
 JOURNAL_PER_INSTRUMENT = 1_000
 """Prints and bars of an instrument in one cut that are told one by one; above that the instrument is told whole."""
 
+FOLLOW_SECONDS = 0.5
+"""Longest wait for an entry of the bus in one read."""
+
+BUS_BEAT_SECONDS = 0.3
+"""A source writes an entry or a beat at least so often."""
+
+SILENT_READS = 3
+"""After so many reads of the bus without anything a source counts as silent: another one may take its place."""
+
+BUS_RETRY_SECONDS = 0.5
+"""Longest wait before an engine that could not be used is connected to again."""
+
+RESIGN_SECONDS = 2.0
+"""A source that ends has so much time to have its last cut accepted."""
+
+CUT_SECONDS = 0.004
+"""Least time between two cuts on the bus: each costs every edge some work of its own."""
+
+CUTS_OF_A_NEW_EPOCH = 1_000_000
+"""So far above the last known cut those of a new epoch begin, where it is not known which were accepted."""
+
+KEYFRAME_SECONDS = 30.0
+"""A source begins a keyframe so long after the last one, if anything has changed."""
+
+KEYFRAME_PIECE_BYTES = 65_536
+"""About the size of a part of a keyframe: it is made between two cuts."""
+
+KEPT_CUTS_BYTES = 67_108_864
+"""Of the cuts that were accepted, a source keeps the latest ones to repair a log that has lost its end."""
+
+IDLE_RETRY_SECONDS = 5
+"""Clients of a process that can have none are told to try again after so long."""
+
+SILENT_GOODBYE_SECONDS = 300.0
+"""Clients of a server whose source is silent for so long are asked to leave."""
+
 BEHIND_SECONDS = 5.0
 """For so long a server waits for a cut that a resuming client has already from another one."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Final, Literal
 
 from ticker.bounds import SHARED_ALLOWANCE
 from ticker.errors import ConfigError
@@ -237,6 +237,10 @@ def most_opened(limits: Limits, tables: Tables) -> int:
     return max(1, min(SHARED_ALLOWANCE * limits.max_tables, tables.max_open // 2))
 
 
+_DEFAULT_FEEDS: Final = ["simulated"]
+"""The feeds where none is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All of `ticker serve`."""
@@ -244,7 +248,7 @@ class Config:
     listen: str | list[str] = "127.0.0.1:8443"
     """One address or several: HOST:PORT, an IPv6 host in brackets; port 0 takes a free one; or unix:PATH. With http://
     in front it has no TLS, which is for a proxy on this machine that ends it."""
-    feeds: list[str] = field(default_factory=lambda: ["simulated"])
+    feeds: list[str] = field(default_factory=lambda: _DEFAULT_FEEDS)
     """Feed specs, `NAME?option=value&option=value`."""
     interval_ms: int = 0
     """Least milliseconds between frames to a client; a client may ask for more, not for less."""
@@ -277,6 +281,10 @@ class Config:
     workers: int | str = 1
     """Processes that serve clients; `auto` is one for each core. With 1, one process does everything; with more, the
     feeds have a process of their own, and a further one accepts connections and keeps all running."""
+    bus: str | None = None
+    """Address of a Redis or Valkey that carries the market between the processes of one service, on any number of
+    machines: redis://HOST, rediss://HOST or redis+sentinel://HOST,HOST. With feeds, this process is a source of it, or
+    stands by to be it; without, an edge that serves clients."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
@@ -295,6 +303,11 @@ class Config:
             raise ConfigError(f"path_prefix {self.path_prefix!r}: give a path without a slash at its end: /ticker")
         if not self.feeds:
             raise ConfigError("feeds: give at least one feed spec")
+
+    @property
+    def has_feeds(self) -> bool:
+        """Whether there are feeds: on a bus, those only that are named."""
+        return self.bus is None or self.feeds is not _DEFAULT_FEEDS
 
     @property
     def addresses(self) -> list[str]:

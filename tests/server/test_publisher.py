@@ -21,7 +21,8 @@ from ticker.protocol.messages import Delta, Heartbeat, Snapshot
 from ticker.protocol.tables import BOOK, TableName
 from ticker.protocol.wire import MSGPACK
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, MarkStale
-from ticker.server.publisher import DelayHistogram, Publisher
+from ticker.server.passes import DelayHistogram
+from ticker.server.publisher import Publisher
 
 EVERYTHING = frozenset("*")
 

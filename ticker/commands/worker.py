@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import signal
 import socket
-from dataclasses import replace
 
 import trio
 
@@ -63,8 +62,6 @@ def _connection(descriptor: int) -> Channel[ToChild]:
 
 async def _run(this: Worker, connection: Channel[ToChild]) -> None:
     config = this.settings.config
-    if this.settings.role == "worker":
-        config = replace(config, keep_state=False)  # the source has it
     async with trio.open_nursery() as background:
         background.start_soon(connection.run_sender)
         background.start_soon(this.obey)

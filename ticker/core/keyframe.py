@@ -69,7 +69,7 @@ def lead(cache: LastValueCache, time: int) -> None:
     for record in cache.instruments:
         record.source = EARLIER if record.values else None
         cache.mark_stale(record, EARLIER, Reason.FEED_DOWN)
-    cache.close_cut(time)
+    cache.close_cut(time, always=True)
 
 
 def restore_instrument(cache: LastValueCache, part: State) -> Record:

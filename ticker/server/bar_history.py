@@ -37,7 +37,7 @@ from ticker.config import History, Tables
 from ticker.core.last_value import LastValueCache
 from ticker.errors import HistoryFault
 from ticker.history.bar_store import Bars, ChangedBar
-from ticker.history.history_file import MOVED, HistoryFile
+from ticker.history.history_file import MOVED, HistoryFile, history_path
 from ticker.history.reading import NO_BARS, read_bars
 from ticker.net.clocks import wall_clock
 from ticker.net.http1 import Refusal
@@ -51,13 +51,23 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.history
 class BarHistory:
     """The history of one service."""
 
-    def __init__(self, cache: LastValueCache, settings: History, tables: Tables, messages: FeedSink) -> None:
-        """`messages` goes to the publisher."""
+    def __init__(
+        self,
+        cache: LastValueCache,
+        settings: History,
+        tables: Tables,
+        messages: FeedSink,
+        *,
+        only_reads: bool = False,
+    ) -> None:
+        """`messages` goes to the publisher. With `only_reads` another process loads and writes the bars."""
+        self._only_reads = only_reads
+        self._settings = settings
         self._cache = cache
         self._enabled = settings.enabled and bool(tables.periods and tables.bars)
         self._tables = tables
         self._messages = messages
-        if self._enabled:
+        if self._enabled and not only_reads:
             cache.hold_estimates()
         self._file = HistoryFile(settings, tables.day)
         self._path: Path | None = None
@@ -96,6 +106,9 @@ class BarHistory:
     async def run(self) -> None:
         """Load the bars, and write those that change, until cancelled; or do nothing if it is switched off."""
         if not self._enabled:
+            return
+        if self._only_reads:
+            self._path = history_path(self._settings)
             return
         self._cache.keep_changed_bars()
         try:

@@ -64,6 +64,8 @@ class ServerContext:
     """What stands before every path."""
     usage: UsageLog | None = None
     source: SourceState = field(default_factory=SourceState)
+    idle: str | None = None
+    """Why there are no clients, if there can be none."""
 
 
 class ClientConnection(ABC):
@@ -191,6 +193,10 @@ class ClientConnection(ABC):
         """Send a frame that is not data."""
         if not self.closing and not self.push(frame):
             self._context.hub.pause_delivery(self._subscriber)
+
+    def tell_of_source(self) -> None:
+        """Tell the client that the source of the data is silent, or is heard again."""
+        self.send_control(self._subscriber.encoding.frame(self._context.source.message()))
 
     async def wait_delivered(self, cut: int) -> None:
         """Wait until the socket has taken all subscribed data through this cut, and everything before it."""

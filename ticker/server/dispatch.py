@@ -12,7 +12,7 @@ from typing import NamedTuple
 import h11
 import trio
 
-from ticker.bounds import FULL_RETRY_SECONDS
+from ticker.bounds import FULL_RETRY_SECONDS, IDLE_RETRY_SECONDS
 from ticker.door.callers import Caller
 from ticker.door.sender import Sender, agent_of
 from ticker.errors import RefusalCause
@@ -75,6 +75,7 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
             if context.path_prefix:
                 request = below(request, context.path_prefix)
             cors_headers = context.auth.cors_headers(headers)
+            _check_idle(context, pages, request)
             wanted = _stream_request(request, headers, cors_headers)
             if wanted is None:
                 response = await pages.answer(request, headers, address)
@@ -102,6 +103,12 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
     finally:
         account.close()
     return None
+
+
+def _check_idle(context: ServerContext, pages: Pages, request: h11.Request) -> None:
+    """Check that this process has clients, or the request is one of an operator. Raises `Refusal`."""
+    if context.idle is not None and not pages.is_for_operators(request):
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, context.idle, Retry_After=str(IDLE_RETRY_SECONDS))
 
 
 def _identify(caller: Caller, headers: dict[bytes, bytes]) -> None:

@@ -107,6 +107,8 @@ class EventStreamConnection(ClientConnection):
         """Subscribe, and send the snapshot and the answer behind it; return the answer."""
         cache = self._context.hub.cache
         self.send_control(self._session.welcome())
+        if self._context.source.silent_since is not None:
+            self.tell_of_source()
         sent = self._subscriber.sent_updates
         answer = await self._subscribe(request)
         self.count_kept(len(answer.frame))

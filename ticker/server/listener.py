@@ -99,8 +99,8 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
             )
 
     async def aclose(self) -> None:
-        """Close the listening socket."""
-        await self._listener.aclose()
+        """Leave the listening socket open, for the next one to accept connections."""
+        await trio.lowlevel.checkpoint()
 
 
 class QueuedListener(PatientListener):

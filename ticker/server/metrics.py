@@ -18,6 +18,7 @@ from ticker.net.queued_file import lines_lost
 from ticker.server.bar_history import BarHistory
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
+from ticker.server.followed import FollowedCuts
 from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
 from ticker.server.usage_log import UsageLog
@@ -29,7 +30,7 @@ class Metrics:
     def __init__(
         self,
         context: ServerContext,
-        publisher: Publisher,
+        publisher: Publisher | FollowedCuts,
         feed_states: Sequence[FeedState],
         history: BarHistory | None = None,
         process: ProcessMetrics | None = None,

@@ -54,6 +54,10 @@ class Pages:
     def __repr__(self) -> str:
         return f"<Pages: {', '.join((*self._market, *self._operator_pages.paths))}, {self._files!r}>"
 
+    def is_for_operators(self, request: h11.Request) -> bool:
+        """Return whether a request is for one of the operators' pages."""
+        return path_of(request) in self._operator_pages.paths
+
     async def answer(self, request: h11.Request, headers: Mapping[bytes, bytes], address: str) -> Response:
         """Return the response to a request. Raises `Refusal`."""
         path = path_of(request)

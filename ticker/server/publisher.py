@@ -1,20 +1,12 @@
-"""From the feeds to every client in one task, so that order needs no locks.
+"""From the feeds into the cache.
 
-Each pass takes the messages that wait in the channel, applies them to the cache, closes a cut and has the hub send it.
-Meanwhile the channel fills: under load cuts grow by themselves, and the service sends fewer and fuller frames. Between
-two groups of audiences a long pass folds in new messages, too. Groups that had their turn get those in the next pass,
-which follows at once, so no price waits longer than one pass over all clients takes.
-
-Idle clients get a heartbeat from here.
+The messages of feeds that wait are applied to one cut. Where the service serves clients itself, the cut is closed at
+once and sent (`passes`). A source on a bus leaves that to its `leader`, and serves nobody.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -29,10 +21,9 @@ from ticker.errors import BadPublication, count_cause
 from ticker.market import Levels, Publication, Reason, Trade, Update
 from ticker.net.clocks import hub_time, wall_clock
 from ticker.server.feed_channel import DATA, FeedMessage, FeedState, MarkSilent, MarkStale, RestoredBars, batch_of
+from ticker.server.leader import Leader
+from ticker.server.passes import Passes
 from ticker.texts import shown
-
-_CHECKS_PER_HEARTBEAT = 4
-"""Idle clients are looked for so often in a heartbeat interval: a heartbeat is late by at most a quarter of it."""
 
 _LEVELS = 10
 """So many price levels take as long as an update."""
@@ -43,76 +34,13 @@ _OF_FIELDS = {Update, Trade}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.publisher")
 
 
-class DelayHistogram:
-    """Numbers of delays up to each bound, in seconds; the last number is those beyond all bounds."""
-
-    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(self.BOUNDS) + 1)
-        self.total = 0.0
-
-    def __repr__(self) -> str:
-        return f"<DelayHistogram: {sum(self.counts)} delays, {self.total:.6f} s in all>"
-
-    def add(self, seconds: float) -> None:
-        """Count a delay."""
-        self.counts[bisect_left(self.BOUNDS, seconds)] += 1
-        self.total += seconds
-
-
-class Publisher:
-    """The one task that writes to the cache and sends data."""
+class Publisher(Passes[FeedMessage]):
+    """Writes what feeds publish to the cache, and has it sent."""
 
     def __init__(self, hub: Hub, limits: Limits, clock: Callable[[], int] = wall_clock) -> None:
         """`clock` gives the time stamped on cuts, in microseconds since 1970 UTC."""
-        self._hub = hub
-        self._limits = limits
+        super().__init__(hub, limits)
         self._clock = clock
-        self._received: int | None = None
-        """Receipt of the oldest publication that was not yet written to every ready client, on the hub's clock."""
-        self.applied = 0
-        """Number of publications applied, and of those refused. Each feed counts the causes."""
-        self.refused = 0
-        self.delays = DelayHistogram()
-        """From the receipt of a cut's first publication until it was written to the last ready client."""
-
-    def __repr__(self) -> str:
-        return f"<Publisher at cut {self._hub.cache.cut}: {self.applied} applied, {self.refused} refused>"
-
-    async def run(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
-        """Publish until cancelled, or until every sender has closed the channel and all is sent."""
-        hub, idle_us = self._hub, int(self._limits.heartbeat_seconds * 1_000_000)
-        next_beat = hub_time() + idle_us
-        refresh = partial(self._fold_waiting, messages)
-        while True:
-            if self._received is not None:
-                await trio.lowlevel.checkpoint()  # other tasks run between two passes, even if nothing was written
-                refresh()
-            else:
-                due = min(next_beat, hub.next_due() or next_beat)
-                with trio.move_on_at(due / 1_000_000):
-                    try:
-                        self._fold(messages, await messages.receive())
-                    except trio.EndOfChannel:
-                        if hub.next_due() is None:
-                            return
-                        await trio.sleep(math.inf)
-            now = hub_time()
-            if now >= next_beat:
-                self._hub.cache.close_cut(self._clock())  # a crossed book becomes stale although nothing comes
-            received, self._received = self._received, None
-            await _yield_between(hub.publish(now, refresh))
-            if received is not None:
-                self.delays.add((hub_time() - received) / 1_000_000)
-            if now >= next_beat:
-                next_beat = now + idle_us // _CHECKS_PER_HEARTBEAT
-                await _yield_between(hub.heartbeat(now, idle_us))
-
-    def _fold_waiting(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
-        """Fold the waiting messages, if there are any, into one cut."""
-        with suppress(trio.WouldBlock, trio.EndOfChannel):
-            self._fold(messages, messages.receive_nowait())
 
     def _fold(self, messages: trio.MemoryReceiveChannel[FeedMessage], message: FeedMessage) -> None:
         """Fold this message and those that wait behind it into one cut."""
@@ -141,8 +69,14 @@ class Publisher:
                 message = messages.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 break
+        self._close_cut()
+
+    def _close_cut(self) -> None:
         self._hub.cache.close_cut(self._clock())
-        for source, dropped in tables.take_dropped().items():
+        self._note_dropped_bars()
+
+    def _note_dropped_bars(self) -> None:
+        for source, dropped in self._hub.cache.tables.take_dropped().items():
             self._note_dropped(source, dropped)
 
     def _restore(self, bars: RestoredBars) -> None:
@@ -213,7 +147,19 @@ class Publisher:
             _log.warning("publication refused; others like it are only counted", feed=feed_state.name, cause=detail)
 
 
-async def _yield_between(steps: Iterator[None]) -> None:
-    """Let other tasks run between the hub's bursts of writes."""
-    for _ in steps:
-        await trio.lowlevel.checkpoint()
+class SourcePublisher(Publisher):
+    """Writes what feeds publish to the cache; its leader closes the cuts."""
+
+    def __init__(self, hub: Hub, limits: Limits, leader: Leader) -> None:
+        super().__init__(hub, limits)
+        self._leader = leader
+        leader.on_closed = self._note_dropped_bars
+
+    async def run(self, messages: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+        """Apply what comes, until cancelled."""
+        async for message in messages:
+            self._fold(messages, message)
+            await trio.lowlevel.checkpoint()
+
+    def _close_cut(self) -> None:
+        self._leader.note_changes()

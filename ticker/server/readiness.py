@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -13,8 +13,18 @@ from ticker.server.usage_log import UsageLog
 class Readiness:
     """The readiness of one service; made when it starts."""
 
-    def __init__(self, feed_states: Sequence[FeedState], ready_seconds: float, usage: UsageLog | None = None) -> None:
-        """For `ready_seconds` it waits for feeds without data, once one has brought some."""
+    def __init__(
+        self,
+        feed_states: Sequence[FeedState],
+        ready_seconds: float,
+        usage: UsageLog | None = None,
+        more: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """For `ready_seconds` it waits for feeds without data, once one has brought some.
+
+        `more` returns what else keeps the service from being ready.
+        """
+        self._more = more
         self._usage = usage
         self._feed_states = feed_states
         self._until = trio.current_time() + ready_seconds
@@ -24,7 +34,7 @@ class Readiness:
 
     def missing(self) -> list[str]:
         """Return what keeps the service from being ready; it is if that is nothing."""
-        missing = []
+        missing = [*self._more()]
         if waiting := self._waiting_for():
             missing.append(f"no data yet from {', '.join(waiting)}")
         if self._usage is not None and self._usage.failing:

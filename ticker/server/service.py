@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 import trio
@@ -38,7 +38,6 @@ from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
-from ticker.server.kept_state import KeptState, release_later
 from ticker.server.listener import Connections, ConnectionSource
 from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
@@ -46,8 +45,8 @@ from ticker.server.opening import open_certificate, open_listeners
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.process_metrics import ProcessMetrics
-from ticker.server.publisher import Publisher
 from ticker.server.readiness import Readiness
+from ticker.server.roles import Role, Waiting, role_maker
 from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_line
 from ticker.server.usage_log import UsageLog
 from ticker.server.worker import Worker
@@ -57,6 +56,18 @@ _WEB = Path(__file__).parents[1] / "web"
 """The dashboard and the JavaScript client."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.service")
+
+
+class _Service(NamedTuple):
+    """What is there for all roles of the process."""
+
+    config: Config
+    auth: Auth
+    certificate: Certificate | None
+    entrances: _Entrances
+    hangups: AsyncIterator[object]
+    manager: ServiceManager
+    worker: Worker | None
 
 
 async def serve(
@@ -71,63 +82,104 @@ async def serve(
     """Run the service until `stop` is set and clients have their goodbye. The started value is the stream's URL.
 
     Certificates and keys are read anew when their files change, and whenever `hangups` yields. `manager` is told of the
-    service's state. As a `worker`, it gets its connections from its supervisor, and has no URL of its own.
+    service's state. As a `worker`, it gets its connections from its supervisor, and has no URL of its own; where others
+    begin anew, it ends, and the supervisor starts another one.
 
     Raises `ConfigError` for a configuration that cannot be used.
     """
     trio.socket.set_custom_hostname_resolver(NameLookups())
     addresses = check_addresses(config)
-    feeds = [load_feed(spec) for spec in config.feeds]
-    limits = config.limits
     auth = Auth(config)
+    new_role = role_maker(config, worker)
+    role = new_role()
+    if role.has_feeds:
+        _load_feeds(config)
     if auth.keys is not None:
         await auth.keys.start()
     certificate = open_certificate(config)
-    usage = await _usage_log(config)
     local = all(is_local(config, address) for address in addresses)
     entrances = await _entrances(config, addresses, worker, local=local)
+    service = _Service(config, auth, certificate, entrances, hangups or _NoHangups(), manager, worker)
+    started: Callable[[], None] = partial(task_status.started, entrances.url)
+    try:
+        while not stop.is_set():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(role.run)
+                if role.waits and (worker is None or not role.has_clients):
+                    await _serve_as(Waiting(role), service, (stop, role.begun, role.over), started)
+                    started = _nothing
+                await _first_of(stop, role.begun, role.over)
+                if role.begun.is_set():
+                    await _serve_as(role, service, (stop, role.over), started)
+                    started = _nothing
+                nursery.cancel_scope.cancel()
+            if worker is not None or stop.is_set():
+                break
+            role = new_role()
+    finally:
+        with trio.CancelScope(shield=True):
+            await entrances.aclose(metrics=True)
+
+
+async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], started: Callable[[], None]) -> None:
+    """Serve in this role until the first of these events, of which the first one is the end of the process."""
+    config, worker, manager, auth = service.config, service.worker, service.manager, service.auth
+    limits, stop = config.limits, ends[0]
+    usage = await _usage_log(config) if role.has_clients else None
     record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
-    kept_state = KeptState(config)
-    cache, held = kept_state.begin()
-    hub = Hub(cache, snapshot_part=limits.snapshot_part)
+    hub = Hub(role.cache, snapshot_part=limits.snapshot_part)
     context = ServerContext(
-        hub, limits, config.interval_ms, auth, record_rate=record_rate, path_prefix=config.path_prefix, usage=usage
+        hub,
+        limits,
+        config.interval_ms,
+        auth,
+        record_rate=record_rate,
+        path_prefix=config.path_prefix,
+        usage=usage,
+        idle=role.idle,
     )
+    context.source.on_change = partial(_tell_of_silence, context)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
-    publisher = Publisher(hub, limits)
-    history = BarHistory(cache, config.history, config.tables, messages)
-    feed_states = _feed_states(config.feeds)
-    readiness = Readiness(feed_states, limits.ready_seconds, usage)
-    metrics = Metrics(context, publisher, feed_states, history, ProcessMetrics(readiness, certificate, messages))
+    publisher = role.publisher(hub, limits, context.source)
+    history = BarHistory(role.cache, config.history, config.tables, messages, only_reads=not role.has_feeds)
+    feeds = _load_feeds(config) if role.has_feeds else []
+    feed_states = _feed_states(config.feeds) if role.has_feeds else []
+    readiness = Readiness(feed_states, limits.ready_seconds, usage, role.missing)
+    process = ProcessMetrics(readiness, service.certificate, messages)
+    metrics = Metrics(context, publisher, feed_states, history, process)
     whole_metrics = metrics.page if worker is None else worker.attach(readiness, metrics)
     operator_pages = OperatorPages(auth, feed_states, readiness, whole_metrics)
-    metrics_open = not config.tokens.wanted and local
-    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=metrics_open)
+    entrances = service.entrances
+    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=entrances.open_to_all)
     async with trio.open_nursery() as nursery:
-        publishing: trio.CancelScope = await nursery.start(_publish, publisher, received)
-        nursery.start_soon(release_later, held)
+        publishing: trio.CancelScope = await nursery.start(_publish, role, received)
         nursery.start_soon(history.run)
         await nursery.start(_keep_usage, usage, hub)
         nursery.start_soon(check_connections, context)
         nursery.start_soon(context.fair_queue.hand_out)
-        _start_reloading(nursery, certificate, auth, hangups or _NoHangups(), manager)
+        _start_reloading(nursery, service.certificate, auth, service.hangups, manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
         for listener in entrances.metrics:
-            assert certificate is not None  # noqa: S101  # for the type checker
-            apart = MetricsListener(operator_pages, certificate, context, metrics_open=entrances.metrics_open)
+            assert service.certificate is not None  # noqa: S101  # for the type checker
+            apart = MetricsListener(operator_pages, service.certificate, context, metrics_open=entrances.metrics_open)
             nursery.start_soon(apart.serve, listener)
-        connections = Connections(certificate, context, pages)
+        connections = Connections(service.certificate, context, pages)
         async with trio.open_nursery() as listening:
             for listener in entrances.clients:
                 await listening.start(connections.serve, listener, nursery)
-            task_status.started(entrances.url)
+            started()
             nursery.start_soon(manager.keep_informed, messages, partial(status_line, context.connections, feed_states))
-            await _until(stop, manager, config)
+            await _first_of(*ends)
+            if stop.is_set():
+                await _announce_stop(manager, config)
             listening.cancel_scope.cancel()
+        if stop.is_set():
+            await entrances.aclose(metrics=False)
         publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
-        await kept_state.save(cache)
-        await _drain(context, config, history)
+        await role.finish(last=stop.is_set() and (worker is None or worker.last))
+        if role.has_clients or role.has_feeds:
+            await _drain(context, config, history)
         nursery.cancel_scope.cancel()
 
 
@@ -137,15 +189,24 @@ class _Entrances(NamedTuple):
     clients: Sequence[ConnectionSource]
     metrics: Sequence[ConnectionSource]
     metrics_open: bool
+    open_to_all: bool
+    """Those for clients show metrics without a token."""
     url: str
+
+    async def aclose(self, *, metrics: bool) -> None:
+        """Accept no more connections of clients, or no more for metrics either."""
+        for listener in (*self.clients, *(self.metrics if metrics else ())):
+            await listener.aclose()
 
 
 async def _entrances(config: Config, addresses: Sequence[Address], worker: Worker | None, *, local: bool) -> _Entrances:
+    open_to_all = not config.tokens.wanted and local
     if worker is not None:
-        return _Entrances(worker.listeners, worker.metrics_listeners, worker.settings.metrics_open, "")
+        metrics_open = worker.settings.metrics_open
+        return _Entrances(worker.listeners, worker.metrics_listeners, metrics_open, open_to_all, "")
     opened = await open_listeners(config, addresses)
     warn_if_anonymous(config, local=local)
-    return _Entrances(*opened, opened.clients[0].url(config.path_prefix + STREAM_PATH))
+    return _Entrances(*opened, open_to_all, opened.clients[0].url(config.path_prefix + STREAM_PATH))
 
 
 def _start_reloading(
@@ -163,9 +224,8 @@ def _start_reloading(
     nursery.start_soon(reload_on_change, reloadables, hangups, manager)
 
 
-async def _until(stop: trio.Event, manager: ServiceManager, config: Config) -> None:
-    """Wait until the service is to stop, and tell its manager."""
-    await stop.wait()
+async def _announce_stop(manager: ServiceManager, config: Config) -> None:
+    """Tell the service's manager that it stops, and how long that may take."""
     files = HISTORY_FINISH_SECONDS + USAGE_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
     await manager.stopping(STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + files)
 
@@ -182,15 +242,15 @@ async def _drain(context: ServerContext, config: Config, history: BarHistory) ->
 
 
 async def _publish(
-    publisher: Publisher,
+    role: Role,
     received: trio.MemoryReceiveChannel[FeedMessage],
     *,
     task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
-    """Run the publisher until the started value, its scope, is cancelled."""
+    """Write to the cache until the started value, its scope, is cancelled."""
     with trio.CancelScope() as scope:
         task_status.started(scope)
-        await publisher.run(received)
+        await role.publish(received)
 
 
 async def _usage_log(config: Config) -> UsageLog | None:
@@ -225,6 +285,32 @@ def _unique(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return numbered
+
+
+async def _first_of(*events: trio.Event) -> None:
+    """Wait until one of these is set."""
+
+    async def wait(event: trio.Event) -> None:
+        await event.wait()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for event in events:
+            nursery.start_soon(wait, event)
+
+
+def _tell_of_silence(context: ServerContext) -> None:
+    """Tell all clients that the source is silent, or is heard again."""
+    for connection in list(context.connections):
+        connection.tell_of_source()
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _load_feeds(config: Config) -> list[Any]:
+    return [load_feed(spec) for spec in config.feeds]
 
 
 class _NoHangups:

@@ -214,6 +214,8 @@ class WebSocketClientConnection(ClientConnection):
     async def run(self) -> None:
         """Answer requests, one at a time: while an answer waits for the data before it, the next request waits, too."""
         self.send_control(self._session.welcome())
+        if self._context.source.silent_since is not None:
+            self.tell_of_source()
         while True:
             try:
                 message = await self._websocket.get_message()

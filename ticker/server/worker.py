@@ -157,6 +157,8 @@ class Worker:
         self._page: _Answer[bytes] | None = None
         self._reloads_in, self.reloads = trio.open_memory_channel[object](1)
         self._leaving = False
+        self.last = False
+        """The whole service ends."""
         self._metrics: _Metrics | None = None
 
     def __repr__(self) -> str:
@@ -182,6 +184,7 @@ class Worker:
                 self._obey(message, nursery)
             if not self._leaving:
                 _log.error("the supervisor has gone: this worker ends too")
+                self.last = True
                 nursery.start_soon(self._leave)
 
     async def say_alive(self) -> None:
@@ -230,6 +233,7 @@ class Worker:
                 with contextlib.suppress(trio.WouldBlock):  # one that has not begun yet is enough
                     self._reloads_in.send_nowait(None)
             case Leave():
+                self.last = message.last
                 nursery.start_soon(self._leave)
             case _:
                 pass

@@ -132,10 +132,10 @@ class Child:
         self.handed_over += taken
         return taken
 
-    def leave(self) -> None:
-        """Have its clients leave, and then itself. It gets no more connections."""
+    def leave(self, *, last: bool = False) -> None:
+        """Have its clients leave, and then itself. It gets no more connections. `last` is the end of the service."""
         self.stop_giving()
-        self.post(Leave())
+        self.post(Leave(last))
 
     def stop_giving(self) -> None:
         """Have it know that it has got all its connections."""

@@ -55,6 +55,9 @@ class Reload(msgspec.Struct, tag="reload", array_like=True, frozen=True):
 class Leave(msgspec.Struct, tag="leave", array_like=True, frozen=True):
     """Have the clients leave, and end."""
 
+    last: bool = False
+    """The whole service ends."""
+
 
 ToChild: TypeAlias = Settings | Admitted | TextWanted | Page | Reload | Leave
 TO_CHILD: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)

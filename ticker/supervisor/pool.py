@@ -119,7 +119,7 @@ class Pool:
 
     async def end(self, child: Child) -> None:
         """Have a process leave, and wait for its end."""
-        child.leave()
+        child.leave(last=self._stopping)
         with trio.move_on_after(self._end_seconds) as waiting:
             await child.ended.wait()
         if waiting.cancelled_caught:

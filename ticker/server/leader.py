@@ -1,0 +1,317 @@
+"""The one writer of a bus: it closes cuts, and nothing counts before the engine has accepted it.
+
+The rules:
+
+1. A cut's number is the engine's last one and one more. One is in flight; what comes meanwhile waits in the open cut.
+2. After an unknown outcome the same entry is appended again. Where it is refused, the entry that is there tells whether
+   it was this one; if it was not, another source leads, and this one is `Deposed`.
+3. A source stands by while it hears another one. It takes over by appending the next cut with the next term. It keeps
+   the epoch only if all that was accepted is in its copy: if the engine has lived on since the last entry was written.
+4. While it lives it repairs a log that has lost its end, from the cuts that it keeps.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import zlib
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from ticker.bounds import (
+    BUS_BEAT_SECONDS,
+    BUS_RETRY_SECONDS,
+    CUT_SECONDS,
+    CUTS_OF_A_NEW_EPOCH,
+    KEPT_CUTS_BYTES,
+    KEYFRAME_PIECE_BYTES,
+    KEYFRAME_SECONDS,
+    RESIGN_SECONDS,
+)
+from ticker.bus.engine import Connection, Engine, Keyframe, Position, Refused, Unavailable
+from ticker.config import Config
+from ticker.core.journal import Journal, part_of
+from ticker.core.last_value import LastValueCache
+from ticker.core.state import packed
+from ticker.errors import TickerError
+from ticker.net.clocks import wall_clock
+from ticker.server.bus_entries import Beat, Cut, Stamp, head_of, pack_beat, pack_cut, pack_head, pack_piece
+from ticker.server.follower import Follower, Lost
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.bus")
+
+
+class Deposed(TickerError):
+    """Another source leads."""
+
+
+class Leader:
+    """The source of a bus, or one that stands by to be it."""
+
+    def __init__(self, engine: Engine, config: Config, first: Callable[[], LastValueCache]) -> None:
+        """`first` makes the cache with which an empty log begins."""
+        self._engine = engine
+        self._config = config
+        self._first = first
+        self._follower = Follower(engine, has_clients=False)
+        self._cache: LastValueCache | None = None
+        self._journal = Journal()
+        self._stamp = Stamp("", 0, "")
+        self._pending: tuple[Position, bytes] | None = None
+        """What is to be accepted next."""
+        self._position = Position(0)
+        """The latest that was accepted."""
+        self._kept: deque[tuple[int, bytes]] = deque()
+        """The latest cuts that were accepted, in their order without a gap."""
+        self._kept_bytes = 0
+        self._keyframe: _KeyframeWriter | None = None
+        self._keyframe_due = -1.0
+        self._changed = trio.Event()
+        self._resigning = False
+        self.resigned = trio.Event()
+        self.on_lead: Callable[[], None] = lambda: None
+        """Called for each cut and beat that is accepted: this source leads."""
+        self.trouble: str | None = None
+        """The reason why nothing can be accepted."""
+        self.committed = 0
+        """Number of cuts that were accepted."""
+        self.keyframes = 0
+        """Number of keyframes that were finished."""
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called when a cut was closed."""
+
+    def __repr__(self) -> str:
+        return f"<Leader of {self._engine.name}: at {self._position}>"
+
+    @property
+    def cache(self) -> LastValueCache:
+        """What it leads, once it does."""
+        assert self._cache is not None  # noqa: S101  # for the type checker
+        return self._cache
+
+    def note_changes(self) -> None:
+        """Something was applied to the open cut."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Stand by, and lead, until `Deposed` or `Lost`, which it raises."""
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    if self._cache is None:
+                        await self._take_over(connection)
+                    else:
+                        await self._repair(connection)
+                    await self._write(connection)
+            except Unavailable as error:
+                self._note_trouble(str(error))
+            await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
+
+    def _note_trouble(self, text: str | None) -> None:
+        if text is not None and text != self.trouble:
+            _log.warning("the bus cannot be used: nothing is published", cause=text)
+        elif text is None and self.trouble is not None:
+            _log.info("the bus is there", engine=self._engine.name)
+        self.trouble = text
+
+    # Taking over
+
+    async def _take_over(self, connection: Connection) -> None:
+        """Wait until no other source is heard; then prepare the cut by which this one takes over."""
+        follower = self._follower
+        try:
+            await follower.follow(connection, until_silent=True)
+        except Lost as error:
+            _log.warning("what the bus has cannot be continued", cause=str(error))
+            self._follower = follower = Follower(self._engine, has_clients=False)
+        last = await connection.last()
+        stamp, head = follower.stamp, follower.head
+        if last == Position(0):
+            cache = self._first()
+            self._stamp = Stamp(cache.epoch, 1, connection.run)
+            cache.tables.tell(self._journal)
+            cache.close_cut(wall_clock(), always=True)
+        elif stamp is not None and head is not None and self._continues(follower, last, connection.run):
+            cache = follower.cache
+            self._stamp = Stamp(stamp.epoch, stamp.term + 1, connection.run)
+            cache.tables.tell(self._journal)
+            follower.cache.lead(wall_clock())
+        else:
+            cache = self._new_epoch(last)
+            self._stamp = Stamp(cache.epoch, 1, connection.run)
+            cache.tables.tell(self._journal)
+            cache.close_cut(wall_clock(), always=True)
+        _log.info("takes over", epoch=cache.epoch, term=self._stamp.term, cut=cache.cut, engine=self._engine.name)
+        self._cache = cache
+        self._note_closed(cache.cut - 1)
+
+    def _continues(self, follower: Follower, last: Position, run: str) -> bool:
+        stamp, head = follower.stamp, follower.head
+        if stamp is None or head is None or not follower.cache.is_whole:
+            return False
+        same = (head.tables, head.max_instruments) == (self._config.tables, self._config.limits.max_instruments)
+        return same and stamp.run == run and follower.cache.cut == last.cut
+
+    def _new_epoch(self, last: Position) -> LastValueCache:
+        """Return an empty cache whose cuts begin far above: clients may have seen some that the engine has lost."""
+        cache = LastValueCache(
+            secrets.token_hex(8), max_instruments=self._config.limits.max_instruments, tables=self._config.tables
+        )
+        cache.cut = last.cut + CUTS_OF_A_NEW_EPOCH
+        return cache
+
+    # Leading
+
+    async def _repair(self, connection: Connection) -> None:
+        """Append again the accepted cuts that the engine has lost."""
+        self._stamp = self._stamp._replace(run=connection.run)
+        last = await connection.last()
+        lost = [(cut, data) for cut, data in self._kept if cut > last.cut]
+        if last.cut >= self._position.cut:
+            return
+        _log.warning("the engine has lost cuts that it had accepted: they are written again", cuts=len(lost))
+        for cut, data in lost:
+            await self._append(connection, Position(cut), data)
+        self._keyframe, self._keyframe_due = None, -1.0
+
+    async def _write(self, connection: Connection) -> None:
+        self._note_trouble(None)
+        while True:
+            began = trio.current_time()
+            if self._pending is None:
+                await self._prepare()
+            position, data = self._pending or self._beat()
+            await self._append(connection, position, data)
+            if self._pending is not None:
+                self._accepted(position.cut, data)
+            self._position = position
+            self.on_lead()
+            if self._resigning and self._pending is None and not self._close():
+                await self._append(connection, *self._beat(resigns=True))
+                self.resigned.set()
+                await trio.sleep_forever()
+            await self._advance_keyframe(connection)
+            await trio.sleep_until(began + CUT_SECONDS)
+
+    async def resign(self) -> None:
+        """End in order, if there is time: what is open is accepted first, and one that stands by is told at once."""
+        self._resigning = True
+        self._changed.set()
+        with trio.move_on_after(RESIGN_SECONDS):
+            await self.resigned.wait()
+
+    async def _prepare(self) -> None:
+        """Close a cut, as soon as there is something in it, if that is before the next beat."""
+        with trio.move_on_after(BUS_BEAT_SECONDS):
+            await self._changed.wait()
+        self._changed = trio.Event()
+        self._close()
+
+    def _close(self) -> bool:
+        """Close a cut, if there is anything in it."""
+        since = self.cache.cut
+        closed = self.cache.close_cut(wall_clock())
+        if closed:
+            self.on_closed()
+            self._note_closed(since)
+        return closed
+
+    def _note_closed(self, since: int) -> None:
+        cache, keyframe = self.cache, self._keyframe
+        checked = () if keyframe is None else keyframe.digest_at(since)
+        cut = Cut(self._stamp, since, cache.cut, cache.time, self._journal.news, checked)
+        self._pending = Position(cache.cut), pack_cut(cut)
+        self._make_piece()
+
+    def _make_piece(self) -> None:
+        """Make the next part of a keyframe, there being nothing in the open cut."""
+        if self._keyframe is None and trio.current_time() >= self._keyframe_due:
+            head = head_of(self._config, self._stamp, self.cache.cut, self.cache.time)
+            self._keyframe = _KeyframeWriter(self.cache, pack_head(head))
+        if self._keyframe is not None:
+            self._keyframe.make()
+
+    async def _advance_keyframe(self, connection: Connection) -> None:
+        """Write the part of a keyframe that was made; all of its cuts were accepted."""
+        keyframe = self._keyframe
+        if keyframe is None:
+            return
+        for number, data in keyframe.take_parts():
+            await connection.put_part(keyframe.cut, number, data)
+        if keyframe.is_complete:
+            try:
+                await connection.finish_keyframe(Keyframe(keyframe.cut, keyframe.parts))
+            except Refused:
+                _log.warning("a keyframe was refused: another one is made", cut=keyframe.cut)
+                self._keyframe_due = -1.0
+            else:
+                self.keyframes += 1
+                self._keyframe_due = trio.current_time() + KEYFRAME_SECONDS
+            self._keyframe = None
+
+    def _beat(self, *, resigns: bool = False) -> tuple[Position, bytes]:
+        if self._keyframe is not None:
+            self._make_piece()
+        return self._position._replace(beat=self._position.beat + 1), pack_beat(Beat(self._stamp, resigns))
+
+    async def _append(self, connection: Connection, position: Position, data: bytes) -> None:
+        try:
+            await connection.append(position, data)
+        except Refused:
+            if await connection.entry(position) != data:
+                raise Deposed(
+                    f"another source has written cut {position.cut}: it leads, and this one stands by"
+                ) from None
+
+    def _accepted(self, cut: int, data: bytes) -> None:
+        self._pending = None
+        self.committed += 1
+        self._kept.append((cut, data))
+        self._kept_bytes += len(data)
+        while self._kept_bytes > KEPT_CUTS_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.popleft()[1])
+
+
+class _KeyframeWriter:
+    """A keyframe in the making. Each of its parts is as of the cut that was closed last when it was made."""
+
+    def __init__(self, cache: LastValueCache, head: bytes) -> None:
+        self._cache = cache
+        self.cut = cache.cut
+        self._made: list[tuple[int, bytes]] = [(0, head)]
+        self.parts = 1
+        self._next = 0
+        self._checked_at = -1
+        self._checked: tuple[int, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all parts are made and were taken."""
+        return not self._made and self._next >= len(self._cache.instruments)
+
+    def make(self) -> None:
+        """Make the next part."""
+        cache, first, size = self._cache, self._next, 0
+        instruments, checksum = [], 0
+        while self._next < len(cache.instruments) and size < KEYFRAME_PIECE_BYTES:
+            part = part_of(cache.instruments[self._next], cache.tables)
+            data = packed(part[:-1])  # as `digest` has it
+            size, checksum = size + len(data), zlib.crc32(data, checksum)
+            instruments.append(part)
+            self._next += 1
+        if instruments:
+            self._made.append((self.parts, pack_piece((cache.cut, instruments))))
+            self.parts += 1
+            self._checked_at, self._checked = cache.cut, (first, self._next, checksum)
+
+    def take_parts(self) -> list[tuple[int, bytes]]:
+        """Return the parts that were made since the last call, with their numbers."""
+        made, self._made = self._made, []
+        return made
+
+    def digest_at(self, cut: int) -> tuple[int, ...]:
+        """Return the numbers and the checksum of the instruments of the last part, if it was made at this cut."""
+        return self._checked if self._checked_at == cut else ()

@@ -1,0 +1,269 @@
+"""The place of a process in its service: alone, the source of a bus, or an edge of it.
+
+A role has the cache and the one task that writes to it. When it is `over`, the process begins anew: its clients leave,
+and resume wherever they are taken.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import structlog
+import trio
+
+from ticker.bounds import SILENT_GOODBYE_SECONDS
+from ticker.bus.addresses import engine_for
+from ticker.bus.engine import Engine
+from ticker.bus.local import LocalEngine
+from ticker.config import Config, Limits
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.net.clocks import wall_clock
+from ticker.server.bus_entries import Cut
+from ticker.server.feed_channel import FeedMessage
+from ticker.server.followed import FollowedCuts
+from ticker.server.follower import Follower, Lost
+from ticker.server.kept_state import KeptState, release_later
+from ticker.server.leader import Deposed, Leader
+from ticker.server.publisher import Publisher, SourcePublisher
+from ticker.server.source_state import SourceState
+from ticker.server.worker import Worker
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.roles")
+
+
+class Role(ABC):
+    """What a process does with its cache."""
+
+    has_feeds = True
+    has_clients = True
+    idle: str | None = None
+    """Why it has no clients, where it has none."""
+    waits = False
+    """Whether it may have to wait for others before it has a cache."""
+
+    def __init__(self) -> None:
+        self.cache = LastValueCache("")
+        """There once it has `begun`."""
+        self.begun = trio.Event()
+        self.over = trio.Event()
+        """The process has to begin anew."""
+
+    def __repr__(self) -> str:
+        state = "over" if self.over.is_set() else "begun" if self.begun.is_set() else "waiting"
+        return f"<{type(self).__name__}, {state}>"
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Get a cache, set `begun`, and do what there is to do beside writing to the cache."""
+
+    @abstractmethod
+    def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher | FollowedCuts:
+        """Return that which writes to the cache, for `publish`."""
+
+    @abstractmethod
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+        """Write to the cache, until cancelled or over."""
+
+    def missing(self) -> Sequence[str]:
+        """Return what keeps the process from being ready, besides its feeds."""
+        return ()
+
+    async def finish(self, *, last: bool) -> None:  # noqa: ARG002
+        """Keep the cache; nothing is published any more. `last` is the end of the service, as far as this one knows."""
+        await trio.lowlevel.checkpoint()
+
+
+class Alone(Role):
+    """One process does everything."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self._kept = KeptState(config)
+        self._publisher: Publisher | None = None
+        self.cache, self._held = self._kept.begin()
+        self.begun.set()
+
+    async def run(self) -> None:
+        """Release the tables of an earlier run."""
+        await release_later(self._held)
+
+    def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
+        """Return the publisher."""
+        self._publisher = Publisher(hub, limits)
+        return self._publisher
+
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+        """Publish what the feeds bring."""
+        assert self._publisher is not None  # noqa: S101  # for the type checker
+        await self._publisher.run(received)
+
+    async def finish(self, *, last: bool) -> None:
+        """Keep the cache for the next start."""
+        if last:
+            await self._kept.save(self.cache)
+
+
+class AsSource(Role):
+    """The source of a bus, or one that stands by."""
+
+    has_clients = False
+    idle = "this process has the feeds and serves no clients: connect to an edge"
+    waits = True
+
+    def __init__(self, config: Config, engine: Engine, *, keep: bool) -> None:
+        """`keep` where the engine ends with the service: then the state is kept in a file."""
+        super().__init__()
+        self._kept = KeptState(config if keep else replace(config, keep_state=False))
+        self._first = self._kept.begin().cache  # takes the file away in any case: it is of no use later
+        self._leader = Leader(engine, config, lambda: self._first)
+        self._publisher: SourcePublisher | None = None
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Lead, as soon as no other source does."""
+
+        def begin() -> None:
+            self.cache = self._leader.cache
+            self.begun.set()
+
+        self._leader.on_lead = begin
+        with self._scope:
+            await _until_over(self._leader.run, self.over)
+
+    def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
+        """Return the publisher."""
+        self._publisher = SourcePublisher(hub, limits, self._leader)
+        return self._publisher
+
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+        """Apply what the feeds bring."""
+        assert self._publisher is not None  # noqa: S101  # for the type checker
+        await self._publisher.run(received)
+
+    def missing(self) -> Sequence[str]:
+        """Return the trouble with the bus, or that another source leads."""
+        if self._leader.trouble is not None:
+            return (f"the bus cannot be used: {self._leader.trouble}",)
+        return () if self.begun.is_set() else ("it stands by: another source leads, or may come back",)
+
+    async def finish(self, *, last: bool) -> None:
+        """Keep the cache for the next start, if the engine ends with this service."""
+        if self.begun.is_set() and not self.over.is_set():
+            await self._leader.resign()
+        self._scope.cancel()
+        if last and self.begun.is_set() and not self.over.is_set():
+            self.cache.close_cut(wall_clock())
+            await self._kept.save(self.cache)
+
+
+class AsEdge(Role):
+    """An edge: it follows a source, and has clients."""
+
+    has_feeds = False
+    waits = True
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._follower = Follower(engine, has_clients=True)
+        self._source = SourceState()
+        self._cuts: FollowedCuts | None = None
+        self._send, self._received = trio.open_memory_channel[Cut](0)
+
+    async def run(self) -> None:
+        """Follow; there is a cache once all of it is there, and its source was heard."""
+
+        def begin() -> None:
+            self.cache = self._follower.cache
+            self._follower.deliver = self._send.send
+            self.begun.set()
+
+        self._follower.on_there = begin
+        self._follower.on_sign = self._note_sign
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_silence)
+            await _until_over(self._follower.run, self.over)
+            nursery.cancel_scope.cancel()
+
+    def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> FollowedCuts:
+        """Return that which applies the cuts."""
+        self._source = source
+        self._cuts = FollowedCuts(hub, limits, self._follower, source)
+        return self._cuts
+
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:  # noqa: ARG002
+        """Apply the cuts and have them sent."""
+        assert self._cuts is not None  # noqa: S101  # for the type checker
+        cuts = self._cuts
+        await _until_over(lambda: cuts.run(self._received), self.over)
+
+    def missing(self) -> Sequence[str]:
+        """Return the trouble with the bus, or that the source is silent."""
+        if self._follower.trouble is not None:
+            return (f"the bus cannot be used: {self._follower.trouble}",)
+        if self._follower.silent or not self.begun.is_set():
+            return ("nothing is heard of the source",)
+        return ()
+
+    def _note_sign(self) -> None:
+        self._source.note(self._follower.heard_at if self._follower.silent else None)
+
+    async def _watch_silence(self) -> None:
+        """Begin anew, without clients, once the source was silent for too long."""
+        heard = math.inf
+        while trio.current_time() - heard < SILENT_GOODBYE_SECONDS:
+            if self.begun.is_set() and (math.isinf(heard) or not self.missing()):
+                heard = trio.current_time()
+            await trio.sleep(1)
+        _log.warning("nothing is heard of the source: clients leave", seconds=SILENT_GOODBYE_SECONDS)
+        self.over.set()
+
+
+class Waiting(Role):
+    """Another role that has no cache yet: only the pages for operators are there."""
+
+    has_feeds = has_clients = False
+    idle = "there are no data yet: nothing is heard of the source"
+
+    def __init__(self, role: Role) -> None:
+        super().__init__()
+        self._role = role
+
+    async def run(self) -> None:
+        """Nothing to do."""
+
+    def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
+        """Return one that publishes nothing."""
+        return Publisher(hub, limits)
+
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:  # noqa: ARG002
+        """Nothing to do."""
+        await trio.sleep_forever()
+
+    def missing(self) -> Sequence[str]:
+        """Return the reasons of the other role."""
+        return self._role.missing()
+
+
+async def _until_over(run: Callable[[], Awaitable[None]], over: trio.Event) -> None:
+    try:
+        await run()
+    except (Lost, Deposed) as error:
+        _log.warning("begins anew", cause=str(error))
+        over.set()
+
+
+def role_maker(config: Config, worker: Worker | None) -> Callable[[], Role]:
+    """Return that which makes the role of a process, each time it begins anew. Raises `ConfigError`."""
+    if worker is not None:
+        engine: Engine = LocalEngine(worker.settings.bus) if worker.settings.bus else engine_for(config.bus or "")
+        if worker.settings.role == "worker":
+            return lambda: AsEdge(engine)
+        return lambda: AsSource(config, engine, keep=bool(worker.settings.bus))
+    if config.bus is None:
+        return lambda: Alone(config)
+    bus = engine_for(config.bus)
+    return (lambda: AsSource(config, bus, keep=False)) if config.has_feeds else (lambda: AsEdge(bus))
