@@ -46,6 +46,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
     workers: str | None = None,
+    bus: Annotated[str | None, Parameter(env_var="TICKER_BUS")] = None,
     interval: int | None = None,
     history: bool | None = None,
     history_file: Path | None = None,
@@ -86,6 +87,11 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     workers
         Number of processes that serve clients, or auto for one on each core. One does everything in one process.
         [default: 1]
+    bus
+        Address of a Redis or Valkey through which several machines serve one market: redis://HOST,
+        rediss://USER:PASSWORD@HOST or redis+sentinel://HOST,HOST/SERVICE. With --feed this process is a source, the
+        first of which leads; without, an edge, which serves clients. A password is better in TICKER_BUS, where lists
+        of processes do not show it.
     interval
         Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
     history
@@ -107,7 +113,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
-        **_given(workers=parse_workers(workers), interval_ms=interval, keep_state=state, log_format=log_format),
+        **_given(workers=parse_workers(workers), bus=bus, interval_ms=interval, keep_state=state),
+        **_given(log_format=log_format),
     )
     write_stdout_later()
     configure_logging(settings.log_format)

@@ -85,11 +85,12 @@ class Supervisor:
         self.places = Places(config)
         self._listeners = _by_kind(opened)
         kinds = tuple(dict.fromkeys(kind for _, kind in self._listeners))
-        slots = [Slot("source", ()), *(Slot(str(number), kinds) for number in range(1, workers + 1))]
+        sources = [Slot("source", ())] if config.has_feeds else []
+        slots = [*sources, *(Slot(str(number), kinds) for number in range(1, workers + 1))]
         self.pool = Pool(slots, self._settings, self._handle, self._over, end_seconds(config))
         self._acceptor = Acceptor(self.pool, self.places)
-        self._log = Log()
-        self._bus = ""
+        self._log = Log() if config.bus is None else None
+        self._bus: str | None = None
         self.metrics = SupervisorMetrics(self.pool, self.places, self._acceptor, self._log)
         self._page_wanted: set[Child] = set()
         self._page_asked = trio.Event()
@@ -101,8 +102,9 @@ class Supervisor:
         """Run the service until it is asked to stop, and all have left. `pool.serving` is set when it serves."""
         try:
             async with private_folder() as folder, trio.open_nursery() as nursery:
-                self._bus = str(folder / "bus")
-                await nursery.start(serve_log_at, self._log, self._bus)
+                if self._log is not None:
+                    self._bus = str(folder / "bus")
+                    await nursery.start(serve_log_at, self._log, self._bus)
                 nursery.start_soon(self.pool.run)
                 nursery.start_soon(self._answer_pages)
                 await self._serve(requests, manager)
@@ -135,10 +137,12 @@ class Supervisor:
         """Return the state of the service in a line."""
         slots = self.pool.slots
         ready = sum(child.ready for child in self.pool.workers)
-        workers = sum(bool(slot.kinds) for slot in slots)
+        workers = [slot for slot in slots if slot.kinds]
+        text = f"{self.places.limits.admitted} clients; {ready} of {len(workers)} workers ready"
+        if len(workers) == len(slots):
+            return text  # the source is elsewhere
         source = slots[0].child
-        feeds = f"; source: {source.status}" if source is not None and source.served else "; no source"
-        return f"{self.places.limits.admitted} clients; {ready} of {workers} workers ready{feeds}"
+        return f"{text}; source: {source.status}" if source is not None and source.served else f"{text}; no source"
 
     def _settings(self, slot: Slot, connections: Mapping[Kind, int]) -> Settings:
         role: Literal["source", "worker"] = "worker" if slot.kinds else "source"

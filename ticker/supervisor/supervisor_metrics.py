@@ -28,8 +28,8 @@ _SELF = "supervisor"
 class SupervisorMetrics:
     """Collects the metrics of all processes; who asks meanwhile gets the same page."""
 
-    def __init__(self, pool: Pool, places: Places, acceptor: Acceptor, log: Log) -> None:
-        """`log` is the one between the processes."""
+    def __init__(self, pool: Pool, places: Places, acceptor: Acceptor, log: Log | None) -> None:
+        """`log` is the one between the processes, if it is not elsewhere."""
         self._pool = pool
         self._log = log
         self._places = places
@@ -82,7 +82,8 @@ class SupervisorMetrics:
         yield info
         yield from self._processes()
         yield from self._connections()
-        yield from _log_metrics(self._log)
+        if self._log is not None:
+            yield from _log_metrics(self._log)
         lost = CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", labels=["worker"]
         )
