@@ -92,6 +92,17 @@ class Leader:
         assert self._cache is not None  # noqa: S101  # for the type checker
         return self._cache
 
+    @property
+    def term(self) -> int:
+        """The term of the source that leads; 0 if none is known."""
+        followed = self._follower.stamp
+        return self._stamp.term or (followed.term if followed is not None else 0)
+
+    @property
+    def followed(self) -> int:
+        """Number of cuts that were followed."""
+        return self._follower.cuts
+
     def note_changes(self) -> None:
         """Something was applied to the open cut."""
         self._changed.set()

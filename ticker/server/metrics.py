@@ -16,6 +16,7 @@ from ticker.net.clocks import hub_time
 from ticker.net.memory import resident_bytes
 from ticker.net.queued_file import lines_lost
 from ticker.server.bar_history import BarHistory
+from ticker.server.bus_metrics import BusMetrics
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
 from ticker.server.followed import FollowedCuts
@@ -34,10 +35,12 @@ class Metrics:
         feed_states: Sequence[FeedState],
         history: BarHistory | None = None,
         process: ProcessMetrics | None = None,
+        bus: BusMetrics | None = None,
     ) -> None:
         self._context = context
         self._history = history
         self._process = process
+        self._bus = bus
         self._publisher = publisher
         self._feed_states = feed_states
         self._started_at = hub_time()
@@ -69,6 +72,8 @@ class Metrics:
         yield from self._door()
         if self._process is not None:
             yield from self._process.collect()
+        if self._bus is not None:
+            yield from self._bus.collect()
         yield CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
         )

@@ -23,7 +23,8 @@ from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.net.clocks import wall_clock
 from ticker.server.bus_entries import Cut
-from ticker.server.feed_channel import FeedMessage
+from ticker.server.bus_metrics import BusState
+from ticker.server.feed_channel import FeedMessage, MarkStale, RestoredBars
 from ticker.server.followed import FollowedCuts
 from ticker.server.follower import Follower, Lost
 from ticker.server.kept_state import KeptState, release_later
@@ -51,6 +52,8 @@ class Role(ABC):
         self.begun = trio.Event()
         self.over = trio.Event()
         """The process has to begin anew."""
+        self.cause = ""
+        """Why, in a word: deposed, lost or silent."""
 
     def __repr__(self) -> str:
         state = "over" if self.over.is_set() else "begun" if self.begun.is_set() else "waiting"
@@ -71,6 +74,15 @@ class Role(ABC):
     def missing(self) -> Sequence[str]:
         """Return what keeps the process from being ready, besides its feeds."""
         return ()
+
+    def bus_state(self) -> BusState | None:
+        """Return the state on the bus, if there is one."""
+        return None
+
+    def end(self, cause: str) -> None:
+        """Have the process begin anew."""
+        self.cause = cause
+        self.over.set()
 
     async def finish(self, *, last: bool) -> None:  # noqa: ARG002
         """Keep the cache; nothing is published any more. `last` is the end of the service, as far as this one knows."""
@@ -132,7 +144,7 @@ class AsSource(Role):
 
         self._leader.on_lead = begin
         with self._scope:
-            await _until_over(self._leader.run, self.over)
+            await _until_over(self._leader.run, self)
 
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
         """Return the publisher."""
@@ -149,6 +161,19 @@ class AsSource(Role):
         if self._leader.trouble is not None:
             return (f"the bus cannot be used: {self._leader.trouble}",)
         return () if self.begun.is_set() else ("it stands by: another source leads, or may come back",)
+
+    def bus_state(self) -> BusState:
+        """Return the state on the bus."""
+        leader, leads = self._leader, self.begun.is_set() and not self.over.is_set()
+        return BusState(
+            part="source" if leads else "standby",
+            trouble=leader.trouble,
+            term=leader.term,
+            committed=leader.committed,
+            followed=leader.followed,
+            keyframes=leader.keyframes,
+            silent_seconds=0.0,
+        )
 
     async def finish(self, *, last: bool) -> None:
         """Keep the cache for the next start, if the engine ends with this service."""
@@ -169,6 +194,7 @@ class AsEdge(Role):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._follower = Follower(engine, has_clients=True)
+        self._made_at = wall_clock()
         self._source = SourceState()
         self._cuts: FollowedCuts | None = None
         self._send, self._received = trio.open_memory_channel[Cut](0)
@@ -185,7 +211,7 @@ class AsEdge(Role):
         self._follower.on_sign = self._note_sign
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_silence)
-            await _until_over(self._follower.run, self.over)
+            await _until_over(self._follower.run, self)
             nursery.cancel_scope.cancel()
 
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> FollowedCuts:
@@ -194,11 +220,13 @@ class AsEdge(Role):
         self._cuts = FollowedCuts(hub, limits, self._follower, source)
         return self._cuts
 
-    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:  # noqa: ARG002
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Apply the cuts and have them sent."""
         assert self._cuts is not None  # noqa: S101  # for the type checker
         cuts = self._cuts
-        await _until_over(lambda: cuts.run(self._received), self.over)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_give_turns, received)
+            await _until_over(lambda: cuts.run(self._received), self)
 
     def missing(self) -> Sequence[str]:
         """Return the trouble with the bus, or that the source is silent."""
@@ -207,6 +235,22 @@ class AsEdge(Role):
         if self._follower.silent or not self.begun.is_set():
             return ("nothing is heard of the source",)
         return ()
+
+    def bus_state(self) -> BusState:
+        """Return the state on the bus."""
+        follower = self._follower
+        silent = 0.0
+        if follower.silent or not self.begun.is_set():
+            silent = max(0, wall_clock() - (follower.heard_at or self._made_at)) / 1e6
+        return BusState(
+            part="edge",
+            trouble=follower.trouble,
+            term=follower.stamp.term if follower.stamp is not None else 0,
+            committed=0,
+            followed=follower.cuts,
+            keyframes=0,
+            silent_seconds=silent,
+        )
 
     def _note_sign(self) -> None:
         self._source.note(self._follower.heard_at if self._follower.silent else None)
@@ -219,7 +263,7 @@ class AsEdge(Role):
                 heard = trio.current_time()
             await trio.sleep(1)
         _log.warning("nothing is heard of the source: clients leave", seconds=SILENT_GOODBYE_SECONDS)
-        self.over.set()
+        self.end("silent")
 
 
 class Waiting(Role):
@@ -239,21 +283,32 @@ class Waiting(Role):
         """Return one that publishes nothing."""
         return Publisher(hub, limits)
 
-    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:  # noqa: ARG002
-        """Nothing to do."""
-        await trio.sleep_forever()
+    async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+        """Nothing to publish."""
+        await _give_turns(received)
 
     def missing(self) -> Sequence[str]:
         """Return the reasons of the other role."""
         return self._role.missing()
 
+    def bus_state(self) -> BusState | None:
+        """Return that of the other role."""
+        return self._role.bus_state()
 
-async def _until_over(run: Callable[[], Awaitable[None]], over: trio.Event) -> None:
+
+async def _until_over(run: Callable[[], Awaitable[None]], role: Role) -> None:
     try:
         await run()
     except (Lost, Deposed) as error:
         _log.warning("begins anew", cause=str(error))
-        over.set()
+        role.end("lost" if isinstance(error, Lost) else "deposed")
+
+
+async def _give_turns(received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
+    """Answer those that ask the publisher for a turn, where nothing is published from feeds."""
+    async for _, message in received:
+        if isinstance(message, MarkStale | RestoredBars):
+            message.done.set()
 
 
 def role_maker(config: Config, worker: Worker | None) -> Callable[[], Role]:

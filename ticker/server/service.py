@@ -31,6 +31,7 @@ from ticker.net.blocking import NameLookups
 from ticker.net.http1 import STREAM_PATH
 from ticker.net.records import RecordRate
 from ticker.server.bar_history import BarHistory
+from ticker.server.bus_metrics import Anew, BusMetrics
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
 from ticker.server.exposure import check_addresses, is_local, warn_if_anonymous
@@ -68,6 +69,7 @@ class _Service(NamedTuple):
     hangups: AsyncIterator[object]
     manager: ServiceManager
     worker: Worker | None
+    anew: Anew
 
 
 async def serve(
@@ -99,7 +101,7 @@ async def serve(
     certificate = open_certificate(config)
     local = all(is_local(config, address) for address in addresses)
     entrances = await _entrances(config, addresses, worker, local=local)
-    service = _Service(config, auth, certificate, entrances, hangups or _NoHangups(), manager, worker)
+    service = _Service(config, auth, certificate, entrances, hangups or _NoHangups(), manager, worker, Anew())
     started: Callable[[], None] = partial(task_status.started, entrances.url)
     try:
         while not stop.is_set():
@@ -115,6 +117,7 @@ async def serve(
                 nursery.cancel_scope.cancel()
             if worker is not None or stop.is_set():
                 break
+            service.anew.counts[role.cause] += 1
             role = new_role()
     finally:
         with trio.CancelScope(shield=True):
@@ -146,7 +149,8 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     feed_states = _feed_states(config.feeds) if role.has_feeds else []
     readiness = Readiness(feed_states, limits.ready_seconds, usage, role.missing)
     process = ProcessMetrics(readiness, service.certificate, messages)
-    metrics = Metrics(context, publisher, feed_states, history, process)
+    bus = BusMetrics(role.bus_state, service.anew)
+    metrics = Metrics(context, publisher, feed_states, history, process, bus)
     whole_metrics = metrics.page if worker is None else worker.attach(readiness, metrics)
     operator_pages = OperatorPages(auth, feed_states, readiness, whole_metrics)
     entrances = service.entrances
