@@ -41,6 +41,16 @@ class Supervised(Running):
                 found[arguments[arguments.index(b"--name") + 1].decode()] = pid
         return found
 
+    async def refusal(self, request: bytes) -> bytes:
+        """All of the answer to a request that does not come in; its connection is over then."""
+        peer = await self.dial()
+        with trio.fail_after(60):
+            await peer.send(request)
+            answer = await peer.rest()
+        self.peers.remove(peer)
+        await peer.close()
+        return answer
+
     async def metrics(self) -> dict[tuple[str, str], float]:
         """The values of all metrics, by name and worker; of those with more labels, the sum."""
         found = defaultdict[tuple[str, str], float](float)

@@ -167,6 +167,7 @@ async def test_the_limit_of_a_subject_holds_for_all_workers_and_a_dead_one_has_n
         await service.until_logged("a worker has ended, and is replaced", 2)
         for peer in peers:
             await ends(peer)
+        await service.until_logged("keys of tokens", 5)  # the new ones are about to serve, however slow the machine is
         for _ in range(3):
             await service.peer(more=alice)
         assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"
