@@ -289,6 +289,9 @@ SILENT_READS = 3
 BUS_RETRY_SECONDS = 0.5
 """Longest wait before an engine that could not be used is connected to again."""
 
+BUS_LOST_SECONDS = 2.0
+"""Time until a process that has no copy yet reads the bus again, whose log or keyframe was of no use."""
+
 RESIGN_SECONDS = 2.0
 """A source that ends has so much time to have its last cut accepted."""
 
@@ -309,6 +312,9 @@ KEPT_CUTS_BYTES = 67_108_864
 
 IDLE_RETRY_SECONDS = 5
 """Clients of a process that can have none are told to try again after so long."""
+
+PAGES_FINISH_SECONDS = 0.5
+"""Time for the answers of a process that had no data yet, when it has; then they are cut off."""
 
 SILENT_GOODBYE_SECONDS = 300.0
 """Clients of a server whose source is silent for so long are asked to leave."""

@@ -118,6 +118,8 @@ def read_head(data: bytes) -> Head:
             name: tuple(value) if isinstance(value, list) else value for name, value in tables.items()
         }
         return Head(_stamp(stamp), int(cut), int(time), int(max_instruments), Tables(**lists))
+    except Foreign:
+        raise
     except (TypeError, ValueError, AttributeError, TickerError) as error:
         raise Foreign(f"the keyframe is none of a source of this version: {shown(error)}") from None
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 import trio
 
-from ticker.bounds import SILENT_GOODBYE_SECONDS
+from ticker.bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
 from ticker.bus.addresses import engine_for
 from ticker.bus.engine import Engine
 from ticker.bus.local import LocalEngine
@@ -193,7 +193,10 @@ class AsEdge(Role):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
+        self._engine = engine
         self._follower = Follower(engine, has_clients=True)
+        self._lost: str | None = None
+        """Why there is no copy yet, although the bus can be used."""
         self._made_at = wall_clock()
         self._source = SourceState()
         self._cuts: FollowedCuts | None = None
@@ -202,17 +205,34 @@ class AsEdge(Role):
     async def run(self) -> None:
         """Follow; there is a cache once all of it is there, and its source was heard."""
 
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_silence)
+            await _until_over(self._follow, self)
+            nursery.cancel_scope.cancel()
+
+    async def _follow(self) -> None:
+        """Follow until `Lost`, which it raises once there was a copy: before, it tries again."""
+
         def begin() -> None:
             self.cache = self._follower.cache
             self._follower.deliver = self._send.send
+            self._lost = None
             self.begun.set()
 
-        self._follower.on_there = begin
-        self._follower.on_sign = self._note_sign
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_silence)
-            await _until_over(self._follower.run, self)
-            nursery.cancel_scope.cancel()
+        while True:
+            self._follower.on_there = begin
+            self._follower.on_sign = self._note_sign
+            try:
+                await self._follower.run()
+            except Lost as error:
+                if self.begun.is_set():
+                    raise
+                if self._lost != (text := str(error)):
+                    _log.warning("what the bus has cannot be used", cause=text)
+                self._lost, trouble = text, self._follower.trouble
+                self._follower = Follower(self._engine, has_clients=True)
+                self._follower.trouble = trouble  # the engine is well: that is not to be said anew
+                await trio.sleep(BUS_LOST_SECONDS)
 
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> FollowedCuts:
         """Return that which applies the cuts."""
@@ -232,6 +252,8 @@ class AsEdge(Role):
         """Return the trouble with the bus, or that the source is silent."""
         if self._follower.trouble is not None:
             return (f"the bus cannot be used: {self._follower.trouble}",)
+        if self._lost is not None:
+            return (f"what the bus has cannot be used: {self._lost}",)
         if self._follower.silent or not self.begun.is_set():
             return ("nothing is heard of the source",)
         return ()

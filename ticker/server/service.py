@@ -20,6 +20,7 @@ from ticker.bounds import (
     GOODBYES_PER_BURST,
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
+    PAGES_FINISH_SECONDS,
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
 )
@@ -184,6 +185,8 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
         await role.finish(last=stop.is_set() and (worker is None or worker.last))
         if role.has_clients or role.has_feeds:
             await _drain(context, config, history)
+        else:
+            await _finish_pages(auth)
         nursery.cancel_scope.cancel()
 
 
@@ -243,6 +246,13 @@ async def _drain(context: ServerContext, config: Config, history: BarHistory) ->
     if context.usage is not None:
         await context.usage.finish()
     _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
+
+
+async def _finish_pages(auth: Auth) -> None:
+    """Let answers to operators go out."""
+    with trio.move_on_after(PAGES_FINISH_SECONDS):
+        while auth.connection_limits.open:  # noqa: ASYNC110  # a moment, seldom
+            await trio.sleep(0.01)
 
 
 async def _publish(
