@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import serving
@@ -19,6 +20,7 @@ from tests.support import update
 from ticker.config import Config, Usage
 from ticker.market import Instrument
 from ticker.net.listeners import Opened
+from ticker.server.bus_metrics import Anew, BusMetrics, BusState
 from ticker.supervisor.supervisor import Supervisor
 
 pytestmark = pytest.mark.untraced
@@ -52,7 +54,7 @@ def expressions() -> list[str]:
 async def series(folder: Path) -> dict[str, set[str]]:
     """The names of the series in /metrics of a service with everything on, by the metric that each belongs to."""
     async with serving(Instrument("A"), update("A", last=1), usage=Usage(str(folder / "usage"))) as service:
-        texts = [(await ask(service, "/metrics")).body.decode(), await _supervisors_own()]
+        texts = [(await ask(service, "/metrics")).body.decode(), await _supervisors_own(), _on_a_bus()]
     return {
         family.name: {family.name + suffix for suffix in _SERIES[family.type]}
         for text in texts
@@ -64,6 +66,14 @@ async def _supervisors_own() -> str:
     """What a service with several workers has besides."""
     supervisor = Supervisor(Config(), 2, Opened([], [], metrics_open=False))
     return (await supervisor.metrics.page()).decode()
+
+
+def _on_a_bus() -> str:
+    """What a process on a bus has besides."""
+    registry = CollectorRegistry()
+    state = BusState("edge", None, term=1, committed=0, followed=5, keyframes=0, silent_seconds=0.0)
+    registry.register(BusMetrics(lambda: state, Anew()))
+    return generate_latest(registry).decode()
 
 
 async def test_every_metric_of_the_rules_and_of_the_dashboard_exists(tmp_path: Path) -> None:
