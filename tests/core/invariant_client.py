@@ -23,7 +23,7 @@ class World(Protocol):
 
     def market_at(self, cut: int) -> Market: ...
 
-    def known(self, cut: int) -> Iterator[str]: ...
+    def known(self, cut: int, hub: Hub) -> Iterator[str]: ...
 
 
 def whole_frames(data: bytes) -> tuple[list[bytes], bytes]:
@@ -78,8 +78,10 @@ class Client:
     def connect(self) -> None:
         world = self.world
         self.pipe = Pipe()
-        self.subscriber = world.hub.connect(self.pipe, self.encoding, world.now)
-        self.server = ServerSession(world.hub, self.subscriber, "s", Terms(Limits()))
+        self.hub = world.hub
+        """The service's process that it is connected to."""
+        self.subscriber = self.hub.connect(self.pipe, self.encoding, world.now)
+        self.server = ServerSession(self.hub, self.subscriber, "s", Terms(Limits()))
         self.requests: list[bytes | str] = []
         """Those that the server has not carried out."""
         self.unsent_answers: list[bytes] = []
@@ -90,7 +92,7 @@ class Client:
 
     def reconnect(self) -> None:
         """The connection breaks, and all bytes on their way are lost."""
-        self.world.hub.disconnect(self.subscriber)
+        self.hub.disconnect(self.subscriber)
         self.connect()
 
     def subscribe(self, names: set[str]) -> None:
@@ -127,11 +129,11 @@ class Client:
 
     def send(self, frame: bytes) -> None:
         if not self.pipe.push(frame):
-            self.world.hub.pause_delivery(self.subscriber)
+            self.hub.pause_delivery(self.subscriber)
 
     def progress(self) -> None:
         """The part of the connection's own task: catch up while the socket is free, then send the answers."""
-        while self.pipe.flush() and not self.world.hub.catch_up(self.subscriber):
+        while self.pipe.flush() and not self.hub.catch_up(self.subscriber):
             pass
         while self.unsent_answers and self.subscriber.is_member:
             self.send(self.unsent_answers.pop(0))
@@ -163,7 +165,7 @@ class Client:
         self.compare(self.world.market_at(replica.cursor))
         held = {state.definition.symbol for state in replica}
         if self.session.complete:
-            for name in self.world.known(replica.cursor):
+            for name in self.world.known(replica.cursor, self.hub):
                 covered = any(covers(each, name) for each in self.wanted)
                 assert (name in held) == covered, f"{name} at cut {replica.cursor}: held {not covered}"
 

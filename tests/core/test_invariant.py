@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import hypothesis.strategies as st
@@ -100,6 +101,7 @@ class World(RuleBasedStateMachine):
         self.cache = RememberingCache(self)
         self.broad = broad
         self.hub = self.new_hub()
+        self.hubs = [self.hub]
         self.all_clients: list[Client] = []
         self.cut_is_open = False
         """In the service no client acts between an update and the close of its cut: that is one synchronous step."""
@@ -113,7 +115,11 @@ class World(RuleBasedStateMachine):
         self.a_cut_is_closed(0)
 
     def new_hub(self) -> Hub:
-        return Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=Step(1, 1, self.broad))
+        return Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=self.hub_step)
+
+    @property
+    def hub_step(self) -> Step:
+        return Step(1, 1, self.broad)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(
@@ -281,16 +287,17 @@ class World(RuleBasedStateMachine):
     def time_passes(self, ms: int, steps: int) -> None:
         self.finish_pass()
         self.now += ms * 1000
-        due = self.hub.next_due()
-        if due is not None and due <= self.now:
+        due = [each for hub in self.hubs if (each := hub.next_due()) is not None]
+        if due and min(due) <= self.now:
             self.begin_pass(steps)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule()
     def heartbeats_are_sent(self) -> None:
         self.finish_pass()
-        for _ in self.hub.heartbeat(self.now, 20_000):
-            pass
+        for hub in self.hubs:
+            for _ in hub.heartbeat(self.now, 20_000):
+                pass
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
@@ -326,6 +333,7 @@ class World(RuleBasedStateMachine):
             shown.restart()
         held = restore(self.cache, unpacked(io.BytesIO(data)), self.now)
         self.hub = self.new_hub()
+        self.hubs = [self.hub]
         for client in self.all_clients:
             client.connect()
         for table in held:
@@ -377,9 +385,9 @@ class World(RuleBasedStateMachine):
         """Return the market at a cut."""
         return self.history[cut]
 
-    def known(self, cut: int) -> Iterator[str]:
+    def known(self, cut: int, hub: Hub) -> Iterator[str]:
         """The instruments and tables with which all patterns had been compared at a cut."""
-        for record in self.cache.records[: self.hub.index.visible]:
+        for record in self.cache.records[: hub.index.visible]:
             if self.cache.told_at.get(record.symbol, cut + 1) <= cut:
                 yield record.symbol
 
@@ -395,7 +403,7 @@ class World(RuleBasedStateMachine):
                 return
 
     def begin_pass(self, steps: int) -> None:
-        self.passing = self.hub.publish(self.now, self.refresh)
+        self.passing = chain.from_iterable(hub.publish(self.now, self.refresh) for hub in self.hubs)
         for _ in range(steps):
             if next(self.passing, "over") == "over":
                 break
@@ -403,10 +411,11 @@ class World(RuleBasedStateMachine):
     def finish_pass(self) -> None:
         for _ in self.passing:
             pass
-        while self.behind or (self.hub.index.behind and not self.cut_is_open):
+        while self.behind or (any(hub.index.behind for hub in self.hubs) and not self.cut_is_open):
             self.behind = False
-            for _ in self.hub.publish(self.now, self.refresh):
-                pass
+            for hub in self.hubs:
+                for _ in hub.publish(self.now, self.refresh):
+                    pass
 
     @invariant()
     def memory_does_not_depend_on_slow_clients(self) -> None:

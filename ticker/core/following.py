@@ -12,16 +12,15 @@ The rules:
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from ticker.config import Tables
-from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, part_of
+from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, checksum, part_of
 from ticker.core.keyframe import EARLIER, lead, restore_instrument
 from ticker.core.last_value import BID, LAST, LastValueCache
 from ticker.core.record import Record
-from ticker.core.state import State, packed
+from ticker.core.state import State
 from ticker.core.tables.candle_reading import ReadCandle
 from ticker.core.tables.instrument_tables import InstrumentTables
 from ticker.core.tables.trade_log import Print
@@ -59,7 +58,7 @@ class FollowingCache(LastValueCache):
 
     def begin_at(self, wire_cut: int, time: int) -> None:
         """All parts of a keyframe that was begun after this cut are there."""
-        last_definition = max((record.defined_at for record in self.instruments), default=0)
+        last_definition = max((max(each.defined_at, each.whole_at) for each in self.instruments), default=0)
         self.go_on_from(self.first_cut(wire_cut), time, last_definition)
         self._forget_parts(wire_cut)
 
@@ -72,6 +71,7 @@ class FollowingCache(LastValueCache):
                 record = restore_instrument(self, *item) if len(item) == 1 else self._take_item(number, *item)
                 if len(item) > 1 or record.last_change == self.cut + 1:
                     self._touched.add(record.id)
+                    self.last_definition = max(self.last_definition, record.defined_at, record.whole_at)
                 self._note_stale(record)
         for operation in operations:
             if self._applies(operation[1], wire_cut):
@@ -154,8 +154,7 @@ def _value(value: Any) -> WireValue:  # noqa: ANN401  # plain data
 
 def digest(cache: LastValueCache, first: int, end: int) -> int:
     """Return a checksum of the instruments with these numbers, equal in all caches of an epoch after the same cut."""
-    checksum = 0
+    found = 0
     for record in cache.instruments[first:end]:
-        *part, _ = part_of(record, cache.tables, cache.per_cut)  # an update that changes nothing is counted in no cut
-        checksum = zlib.crc32(packed(part), checksum)
-    return checksum
+        found = checksum(part_of(record, cache.tables, cache.per_cut), found)
+    return found

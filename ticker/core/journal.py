@@ -11,13 +11,14 @@ The rules:
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ticker.bounds import JOURNAL_PER_INSTRUMENT
 from ticker.core.record import Record
-from ticker.core.state import State
+from ticker.core.state import State, packed
 from ticker.core.tables.book import Book
 from ticker.core.tables.candle_reading import ReadCandle
 from ticker.core.tables.trade_log import Print
@@ -126,6 +127,17 @@ def part_of(record: Record, tables: TableStores, per_cut: int = 1) -> State:
     stores = None if its is None else its.state(per_cut)
     some = stores if stores is not None and any(stores) else None
     return [definition, record.state(per_cut), some, record.quotes is not None, record.updates]
+
+
+def checksum(part: State, before: int = 0) -> int:
+    """Return the checksum of parts, of which the one `before` is that of those before.
+
+    It is of all that is equal in every cache of an epoch after the same cut. That is not so for the number of updates,
+    since one that changes nothing is counted in no cut, nor for the cuts of a record as a whole: a server that comes
+    late to an instrument counts it as declared later.
+    """
+    definition, (*fields, _), tables, quotes, _ = part
+    return zlib.crc32(packed([definition, fields, tables, quotes]), before)
 
 
 def _number(item: State) -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import zlib
 from collections import deque
 from collections.abc import Callable
 
@@ -33,7 +32,7 @@ from ticker.bounds import (
 )
 from ticker.bus.engine import Connection, Engine, Keyframe, Position, Refused, Unavailable
 from ticker.config import Config
-from ticker.core.journal import Journal, part_of
+from ticker.core.journal import Journal, checksum, part_of
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import packed
 from ticker.errors import TickerError
@@ -306,17 +305,16 @@ class _KeyframeWriter:
     def make(self) -> None:
         """Make the next part."""
         cache, first, size = self._cache, self._next, 0
-        instruments, checksum = [], 0
+        instruments, found = [], 0
         while self._next < len(cache.instruments) and size < KEYFRAME_PIECE_BYTES:
             part = part_of(cache.instruments[self._next], cache.tables)
-            data = packed(part[:-1])  # as `digest` has it
-            size, checksum = size + len(data), zlib.crc32(data, checksum)
+            size, found = size + len(packed(part)), checksum(part, found)
             instruments.append(part)
             self._next += 1
         if instruments:
             self._made.append((self.parts, pack_piece((cache.cut, instruments))))
             self.parts += 1
-            self._checked_at, self._checked = cache.cut, (first, self._next, checksum)
+            self._checked_at, self._checked = cache.cut, (first, self._next, found)
 
     def take_parts(self) -> list[tuple[int, bytes]]:
         """Return the parts that were made since the last call, with their numbers."""
