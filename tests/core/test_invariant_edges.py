@@ -72,9 +72,10 @@ class Edges(World):
             return
         journal = self.cache.journal
         assert journal is not None
-        news, count = carried(journal.news), len(self.cache.instruments)
+        data, count = packed(journal.news), len(self.cache.instruments)
         for hub in self.hubs:
             assert isinstance(hub.cache, EdgeCache)
+            (news,) = unpacked(io.BytesIO(data))
             hub.cache.apply(self.cache.cut, self.now, news)
             for its, record in zip(self.cache.instruments, hub.cache.instruments, strict=True):
                 wanted, found = part_of(its, self.cache.tables), part_of(record, hub.cache.tables, hub.cache.per_cut)

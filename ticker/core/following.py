@@ -29,6 +29,9 @@ from ticker.market import FieldKey, Instrument, WireValue
 _CUTS_BETWEEN: Final = 1 << 20
 """Room for so many cuts of its own between two that are followed."""
 
+_LATE_CUTS: Final = 250
+"""A server is late to an instrument by fewer cuts than this."""
+
 
 class FollowingCache(LastValueCache):
     """A copy of another cache, for clients of its own, or to lead in its place."""
@@ -46,6 +49,19 @@ class FollowingCache(LastValueCache):
     def is_whole(self) -> bool:
         """Whether all of it is of the same cut."""
         return not self._of_parts
+
+    def perhaps_unknown(self, cursor: int) -> int:
+        """Return the bitmap of the instruments declared shortly before a cursor.
+
+        The server that gave it may have been late to them (`audience_index`): its client has not got them then, though
+        it has everything else of that cut.
+        """
+        bits, since = 0, cursor - _LATE_CUTS * self.per_cut
+        for record in reversed(self.instruments):
+            if record.whole_at <= since:
+                break
+            bits |= 1 << record.id
+        return bits
 
     def take_part(self, wire_cut: int, part: State) -> None:
         """Take in an instrument as it was at a cut, before any entry is applied.

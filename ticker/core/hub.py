@@ -162,7 +162,7 @@ class Hub:
         if resume_from is None:
             subscriber.pending_snapshot = after & ~held
         else:
-            subscriber.pending_snapshot = 0
+            subscriber.pending_snapshot = after & self.cache.perhaps_unknown(resume_from)
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
             subscriber.pending_definitions = after & self.index.tables.bits

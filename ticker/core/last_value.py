@@ -113,6 +113,10 @@ class LastValueCache:
         """Return the first cut with this number on the wire."""
         return wire_cut * self.per_cut
 
+    def perhaps_unknown(self, cursor: int) -> int:  # noqa: ARG002
+        """Return the bitmap of the instruments that a copy with this cursor may lack, although they are no later."""
+        return 0
+
     def find(self, name: str) -> Record | TableRecord | None:
         """The record of a declared instrument, or of an opened table by its full name."""
         return self._by_symbol.get(name) or self._tables.get(name)
