@@ -104,7 +104,7 @@ def check_same(source: LastValueCache, follower: FollowingCache) -> None:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(CUTS, st.integers(0, 12), st.integers(1, 3), SECONDS)
 def test_a_follower_equals_its_source_after_every_cut(
     cuts: list[Cut], begun: int, piece: int, seconds: list[float]

@@ -96,12 +96,12 @@ class Alone(Role):
         super().__init__()
         self._kept = KeptState(config)
         self._publisher: Publisher | None = None
-        self.cache, self._held = self._kept.begin()
-        self.begun.set()
 
     async def run(self) -> None:
-        """Release the tables of an earlier run."""
-        await release_later(self._held)
+        """Go on from an earlier run, if there is one, and release its tables later."""
+        self.cache, held = self._kept.begin()
+        self.begun.set()
+        await release_later(held)
 
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
         """Return the publisher."""
@@ -130,7 +130,7 @@ class AsSource(Role):
         """`keep` where the engine ends with the service: then the state is kept in a file."""
         super().__init__()
         self._kept = KeptState(config if keep else replace(config, keep_state=False))
-        self._first = self._kept.begin().cache  # takes the file away in any case: it is of no use later
+        self._first = LastValueCache("")
         self._leader = Leader(engine, config, lambda: self._first)
         self._publisher: SourcePublisher | None = None
         self._scope = trio.CancelScope()
@@ -142,6 +142,9 @@ class AsSource(Role):
             self.cache = self._leader.cache
             self.begun.set()
 
+        self._first, held = self._kept.begin()  # which takes the file away in any case: it is of no use later
+        for table in held:
+            table.unwatch()
         self._leader.on_lead = begin
         with self._scope:
             await _until_over(self._leader.run, self)
