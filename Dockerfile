@@ -13,7 +13,7 @@ RUN python -m venv /opt/ticker
 COPY pyproject.toml README.md LICENSE ./
 COPY ticker ticker
 COPY feeds feeds
-RUN /opt/ticker/bin/pip install --no-cache-dir --disable-pip-version-check '.[jwks]'
+RUN /opt/ticker/bin/pip install --no-cache-dir --disable-pip-version-check '.[jwks,redis]'
 COPY deploy/docker/health.py /opt/ticker/health.py
 
 FROM ${PYTHON}

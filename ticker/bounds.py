@@ -487,6 +487,9 @@ WORKER_SILENT_SECONDS = 30.0
 WORKER_START_SECONDS = 120.0
 """Time for a worker to start; then it is killed, and another one started."""
 
+WORKER_WAIT_SECONDS = 5.0
+"""Time for a new worker to have data; then it serves pages for operators without, and refuses clients."""
+
 WORKER_SHORT_LIFE_SECONDS = 60.0
 """A worker that lived for less than this is replaced after a wait, which grows as that of a failing feed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 import trio
 import yaml
 
+from tests.bus.servers import Server, started
 from tests.conftest import serving
 from tests.support import update
 from ticker.bounds import HISTORY_FINISH_SECONDS, STATE_WRITE_SECONDS
+from ticker.bus.addresses import parse_redis_address
 from ticker.commands.settings import load_config
+from ticker.config import Config
 from ticker.market import Instrument
 from ticker.net.devcert import development_certificate
 
@@ -89,21 +93,67 @@ def test_a_service_of_compose_is_locked_up_and_names_files_and_volumes_that_exis
     assert set(depends) <= COMPOSE["services"].keys()
 
 
-def test_the_service_of_compose_has_a_configuration_that_is_accepted_and_time_to_stop() -> None:
-    config = load_config(ROOT / "deploy" / "compose" / "ticker.toml")
-    service = COMPOSE["services"]["ticker"]
+TICKERS = ("source", "edge1", "edge2")
+
+
+def config_of(name: str) -> Config:
+    """The configuration of a service of compose."""
+    (file,) = [each.split(":")[0] for each in COMPOSE["services"][name]["volumes"] if each.endswith("ticker.toml:ro")]
+    return load_config(ROOT / file)
+
+
+@pytest.mark.parametrize("name", TICKERS)
+def test_a_service_of_compose_has_a_configuration_that_is_accepted_and_time_to_stop(name: str) -> None:
+    config, service = config_of(name), COMPOSE["services"][name]
     assert config.addresses[0].endswith(":8443")
+    assert config.has_feeds is (name == "source")
     grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace > STATE_WRITE_SECONDS + config.drain_seconds + HISTORY_FINISH_SECONDS
+
+
+def test_one_source_and_two_edges_share_a_bus_that_neither_evicts_nor_forgets() -> None:
+    assert {name for name, each in COMPOSE["services"].items() if each.get("image") == "ticker"} == {
+        *TICKERS,
+        "certificate",
+    }
+    (bus,) = {config_of(name).bus for name in TICKERS}
+    assert bus is not None
+    (host, port), *others = parse_redis_address(bus).servers
+    assert (host in COMPOSE["services"], port, others) == (True, 6379, [])
+    command = " ".join(COMPOSE["services"][host]["command"])
+    for setting in ("--maxmemory-policy noeviction", "--appendonly yes", "--appendfsync everysec"):
+        assert setting in command
+    assert [COMPOSE["services"][name].get("ports") for name in TICKERS] == [
+        None,
+        ["127.0.0.1:8443:8443"],
+        ["127.0.0.1:8444:8443"],
+    ]
+
+
+def test_the_engine_of_compose_starts_with_its_settings(tmp_path: Path) -> None:
+    _, *settings = COMPOSE["services"]["redis"]["command"]
+    server = Server(tmp_path, *settings)
+    with started(server):
+        trio.run(partial(accepted_by, server))
+
+
+async def accepted_by(server: Server) -> None:
+    with trio.fail_after(60):
+        await server.loaded()
+        async with server.engine().connect() as connection:
+            assert connection.run
+
+
+def test_prometheus_asks_all_of_them() -> None:
     prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     (job,) = prometheus["scrape_configs"]
-    assert config.metrics_listen is not None
-    port = config.metrics_listen.rpartition(":")[2]
-    assert job["static_configs"] == [{"targets": [f"ticker:{port}"]}]
+    targets = [f"{name}:{(config_of(name).metrics_listen or '').rpartition(':')[2]}" for name in TICKERS]
+    assert job["static_configs"] == [{"targets": targets}]
 
 
 def test_the_certificate_of_compose_is_where_the_service_and_prometheus_look_for_it(tmp_path: Path) -> None:
-    config = load_config(ROOT / "deploy" / "compose" / "ticker.toml")
+    config = config_of("edge1")
+    assert config.tls == config_of("source").tls
     made = development_certificate(tmp_path)
     home = "/var/lib/ticker"
     assert f"TICKER_HOME={home}" in DOCKERFILE

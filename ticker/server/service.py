@@ -23,6 +23,7 @@ from ticker.bounds import (
     PAGES_FINISH_SECONDS,
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
+    WORKER_WAIT_SECONDS,
 )
 from ticker.config import Config
 from ticker.core.hub import Hub
@@ -108,7 +109,7 @@ async def serve(
         while not stop.is_set():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(role.run)
-                if role.waits and (worker is None or not role.has_clients):
+                if role.waits and not await _begins_soon(role, worker, stop):
                     await _serve_as(Waiting(role), service, (stop, role.begun, role.over), started)
                     started = _nothing
                 await _first_of(stop, role.begun, role.over)
@@ -123,6 +124,14 @@ async def serve(
     finally:
         with trio.CancelScope(shield=True):
             await entrances.aclose(metrics=True)
+
+
+async def _begins_soon(role: Role, worker: Worker | None, stop: trio.Event) -> bool:
+    """Give a worker a moment to have data: as soon as it serves, it gets connections of clients."""
+    if worker is not None and role.has_clients:
+        with trio.move_on_after(WORKER_WAIT_SECONDS):
+            await _first_of(stop, role.begun, role.over)
+    return any(event.is_set() for event in (stop, role.begun, role.over))
 
 
 async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], started: Callable[[], None]) -> None:

@@ -1,0 +1,37 @@
+"""`ticker serve --workers N --bus`: all processes are on a Redis, and say what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.bus.servers import Server, started
+from tests.server.test_pages import ask
+from tests.supervisor.running import supervised
+
+pytestmark = pytest.mark.untraced
+
+
+async def test_workers_whose_engine_is_away_answer_operators_and_serve_once_it_is_there(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    async with supervised(tmp_path, "--bus", f"redis://{server.address}") as service:
+        assert (await ask(service, "/healthz")).status == 200
+        ready = await ask(service, "/readyz")
+        assert ready.status == 503
+        assert f"the bus at redis://{server.address}/0: it cannot be reached" in ready.json["message"]
+        assert (await ask(service, "/v1/snapshot?symbols=*")).status == 503
+        workers = {name: pid for name, pid in service.pids().items() if name != "source"}
+        with started(server):
+            while (await ask(service, "/readyz")).status != 200:
+                await trio.sleep(0.1)
+            assert (await ask(service, "/v1/snapshot?symbols=*")).status == 200
+            roles = [
+                (labels["worker"], labels["role"])
+                for name, labels, value in await service.samples()
+                if name == "ticker_bus_role" and value
+            ]
+            assert ("source", "source") in roles
+            assert ("1", "edge") in roles
+        assert workers.items() <= service.pids().items(), "no process was replaced"
