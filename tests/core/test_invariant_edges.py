@@ -118,5 +118,5 @@ class Edges(World):
                 yield record.symbol
 
 
-Edges.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
+Edges.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
 TestEveryReplicaEqualsTheSourceAtItsCut = Edges.TestCase

@@ -1,4 +1,4 @@
-"""tests/core/test_invariant.py finds each of these planted faults of tables: `pytest -m planted`, some minutes."""
+"""The invariant tests, with edges and without, find each of these planted faults: `pytest -m planted`, some minutes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.core.test_invariant import World
+from tests.core.test_invariant_edges import Edges
+from tests.following_faults import FOLLOWING_FAULTS
 from tests.table_faults import TABLE_FAULTS
 
 pytestmark = pytest.mark.planted
 
-FOUND_WITHIN = 3000
-"""Examples; the rarest fault takes some hundreds."""
+SEARCH = settings(
+    max_examples=3000,  # the rarest fault takes some hundreds
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.mark.parametrize("plant", TABLE_FAULTS, ids=lambda plant: plant.__name__)
@@ -22,14 +31,14 @@ def test_a_planted_fault_of_tables_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    search = settings(
-        max_examples=FOUND_WITHIN,
-        stateful_step_count=50,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     with pytest.raises(AssertionError, match=r"cut|checksum"):
-        run_state_machine_as_test(World, settings=search)
+        run_state_machine_as_test(World, settings=SEARCH)
+
+
+@pytest.mark.parametrize("plant", FOLLOWING_FAULTS, ids=lambda plant: plant.__name__)
+def test_a_planted_fault_of_edges_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Edges, settings=SEARCH)
