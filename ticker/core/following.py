@@ -98,6 +98,10 @@ class FollowingCache(LastValueCache):
         self.close_cut(time, always=True)
         self._forget_parts(wire_cut)
 
+    def change_source(self) -> None:
+        """The next entry is the first one of another source, which was a copy as well."""
+        self.tables.change_source()
+
     def lead(self, time: int) -> None:
         """Go on without the cache that was followed."""
         self.follows = False

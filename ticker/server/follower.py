@@ -6,7 +6,8 @@ The rules:
    whose digest is not that of the follower's copy, ends this copy: `Lost`. Its clients leave, and it begins anew.
 2. The engine may be away, or lose its end: the follower waits, and reads on where it was. Its source repairs the log.
 3. The source is silent after several reads without an entry or a beat: only reads count, no clock, so that one that
-   wakes after a pause does not take the pause for a silence.
+   wakes after a pause does not take the pause for a silence. A log whose end moves is a sign of life, too: of a source
+   that repairs it, or whose first keyframe is not finished.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Follower:
         self._cut = 0
         """The latest cut that was read."""
         self._empty = 0
+        self._term = 0
+        """That of the source whose cuts are in the copy."""
         self._resigned = False
+        self.end = Position(0)
+        """The last position of the log, as far as was seen."""
         self.stamp: Stamp | None = None
         """That of the latest entry."""
         self.head: Head | None = None
@@ -101,28 +106,29 @@ class Follower:
         self.trouble = text
 
     async def follow(self, connection: Connection, *, until_silent: bool = False) -> None:
-        """Follow on this connection; with `until_silent` return once the source is silent, or the log is empty."""
+        """Follow on this connection; with `until_silent` return once the source is silent, or ends."""
         self.note_trouble(None)
-        await self._check_epoch(connection)
+        self.end = await self._checked_end(connection)
+        if until_silent:
+            self._empty = 0  # of an engine that was away, each source has to find the way back
         while True:
             if self._cache is None and not await self._load(connection):
-                if until_silent and await connection.last() == Position(0):
-                    return
-                self._note_read(heard=False)
                 await trio.sleep(FOLLOW_SECONDS)
+                await self._note_nothing(connection)
             else:
                 entries = await connection.read(self._position, FOLLOW_SECONDS)
                 for entry in entries:
-                    self._position = entry.position
+                    self._position = self.end = entry.position
                     try:
                         await self._take(read_entry(entry))
                     except Foreign as error:
                         raise Lost(str(error)) from None
-                self._note_read(heard=bool(entries))
+                if entries:
+                    self._note_read(heard=True)
+                else:
+                    await self._note_nothing(connection)
                 if self.is_there:
                     self.on_there()
-                if self.silent:
-                    await self._check_epoch(connection)
             if until_silent and (self.silent or self._resigned):
                 return
 
@@ -134,17 +140,23 @@ class Follower:
         if silent != self.silent:
             self.on_sign()
 
-    async def _check_epoch(self, connection: Connection) -> None:
-        """Look whether the log has gone on without this copy, in an earlier place. Raises `Lost`."""
+    async def _note_nothing(self, connection: Connection) -> None:
+        """There was nothing to read; but a source may be at work in an earlier place."""
+        before, self.end = self.end, await self._checked_end(connection)
+        self._note_read(heard=self.end != before)
+
+    async def _checked_end(self, connection: Connection) -> Position:
+        """Return the end of the log, which must not have gone on without this copy in an earlier place: `Lost`."""
         last = await connection.last()
         if self.stamp is None or last >= self._position or last == Position(0):
-            return
+            return last
         data = await connection.entry(last)
         try:
             if data is not None and read_entry(Entry(last, data)).stamp.epoch != self.stamp.epoch:
                 raise Lost("the log was begun anew by another source")
         except Foreign as error:
             raise Lost(str(error)) from None
+        return last
 
     async def _load(self, connection: Connection) -> bool:
         """Begin with the latest keyframe; False if there is none (any more)."""
@@ -176,6 +188,7 @@ class Follower:
         if cache is not None and head is not None:
             self._cache, self.head, self.stamp = cache, head, head.stamp
             self._position, self._cut = Position(keyframe.cut), keyframe.cut
+            self._term = head.stamp.term
             cache.begin_at(keyframe.cut, head.time)
         return True
 
@@ -208,6 +221,9 @@ class Follower:
                 first, end, wanted = entry.digest
                 if digest(cache, first, end) != wanted:
                     self._differ(entry)
+            if entry.stamp.term > self._term:
+                cache.change_source()
+                self._term = entry.stamp.term
             cache.apply(entry.cut, entry.time, entry.news)
         except Lost:
             raise

@@ -31,7 +31,7 @@ from ticker.net.clocks import wall_clock
 from ticker.net.devcert import check_folder, data_folder
 from ticker.texts import shown
 
-_MAGIC = b"ticker state 2\n"
+_MAGIC = b"ticker state 3\n"
 """Begins the file. The number is that of the format, and of what the parts mean. Behind it are the checksum of all that
 follows, and the parts.
 """

@@ -5,9 +5,11 @@ The rules:
 1. A cut's number is the engine's last one and one more. One is in flight; what comes meanwhile waits in the open cut.
 2. After an unknown outcome the same entry is appended again. Where it is refused, the entry that is there tells whether
    it was this one; if it was not, another source leads, and this one is `Deposed`.
-3. A source stands by while it hears another one. It takes over by appending the next cut with the next term. It keeps
-   the epoch only if all that was accepted is in its copy: if the engine has lived on since the last entry was written.
-4. While it lives it repairs a log that has lost its end, from the cuts that it keeps.
+3. A source stands by while it hears another one, whether it can follow it or not. It takes over by appending the next
+   cut with the next term. It keeps the epoch only if all that was accepted is in its copy: if the engine has lived on
+   since the last entry was written.
+4. While it lives it repairs a log that has lost its end, from the cuts that it keeps, unless another source has gone on
+   from there.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import trio
@@ -25,19 +28,32 @@ from ticker.bounds import (
     BUS_RETRY_SECONDS,
     CUT_SECONDS,
     CUTS_OF_A_NEW_EPOCH,
+    FOLLOW_SECONDS,
     KEPT_CUTS_BYTES,
     KEYFRAME_PIECE_BYTES,
     KEYFRAME_SECONDS,
     RESIGN_SECONDS,
+    SILENT_READS,
 )
-from ticker.bus.engine import Connection, Engine, Keyframe, Position, Refused, Unavailable
+from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.config import Config
 from ticker.core.journal import Journal, checksum, part_of
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import packed
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
-from ticker.server.bus_entries import Beat, Cut, Stamp, head_of, pack_beat, pack_cut, pack_head, pack_piece
+from ticker.server.bus_entries import (
+    Beat,
+    Cut,
+    Foreign,
+    Stamp,
+    head_of,
+    pack_beat,
+    pack_cut,
+    pack_head,
+    pack_piece,
+    read_entry,
+)
 from ticker.server.follower import Follower, Lost
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.bus")
@@ -59,6 +75,8 @@ class Leader:
         self._cache: LastValueCache | None = None
         self._journal = Journal()
         self._stamp = Stamp("", 0, "")
+        self._epoch_before = ""
+        """The epoch of the log when this source took over."""
         self._pending: tuple[Position, bytes] | None = None
         """What is to be accepted next."""
         self._position = Position(0)
@@ -68,6 +86,8 @@ class Leader:
         self._kept_bytes = 0
         self._keyframe: _KeyframeWriter | None = None
         self._keyframe_due = -1.0
+        self._latest_keyframe: _KeyframeWriter | None = None
+        """That of the latest piece, which may be finished."""
         self._changed = trio.Event()
         self._resigning = False
         self.resigned = trio.Event()
@@ -107,7 +127,7 @@ class Leader:
         self._changed.set()
 
     async def run(self) -> None:
-        """Stand by, and lead, until `Deposed` or `Lost`, which it raises."""
+        """Stand by, and lead, until `Deposed`, which it raises."""
         while True:
             try:
                 async with self._engine.connect() as connection:
@@ -131,14 +151,10 @@ class Leader:
 
     async def _take_over(self, connection: Connection) -> None:
         """Wait until no other source is heard; then prepare the cut by which this one takes over."""
+        last = await self._stand_by(connection)
         follower = self._follower
-        try:
-            await follower.follow(connection, until_silent=True)
-        except Lost as error:
-            _log.warning("what the bus has cannot be continued", cause=str(error))
-            self._follower = follower = Follower(self._engine, has_clients=False)
-        last = await connection.last()
         stamp, head = follower.stamp, follower.head
+        self._epoch_before = "" if stamp is None else stamp.epoch
         if last == Position(0):
             cache = self._first()
             self._stamp = Stamp(cache.epoch, 1, connection.run)
@@ -158,6 +174,34 @@ class Leader:
         self._cache = cache
         self._note_closed(cache.cut - 1)
 
+    async def _stand_by(self, connection: Connection) -> Position:
+        """Wait until no other source is heard, and return the end of its log."""
+        fresh = self.trouble is None and self._follower.stamp is None
+        self._note_trouble(None)
+        if fresh and await connection.last() == Position(0):
+            return Position(0)  # of an engine that was away, another source may write it again
+        while True:
+            try:
+                await self._follower.follow(connection, until_silent=True)
+            except Lost as error:
+                _log.warning("what the bus has cannot be continued", cause=str(error))
+                self._follower = Follower(self._engine, has_clients=False)
+                if (silent_at := await self._silence(connection)) is not None:
+                    return silent_at
+            else:
+                last = await connection.last()
+                if last == self._follower.end:
+                    return last  # else another one was faster
+
+    async def _silence(self, connection: Connection) -> Position | None:
+        """Listen to a source that cannot be followed; return the end of its log if it is silent."""
+        await trio.sleep(BUS_RETRY_SECONDS)
+        last = await connection.last()
+        for _ in range(SILENT_READS):
+            if await connection.read(last, FOLLOW_SECONDS):
+                return None
+        return last if await connection.last() == last else None
+
     def _continues(self, follower: Follower, last: Position, run: str) -> bool:
         stamp, head = follower.stamp, follower.head
         if stamp is None or head is None or not follower.cache.is_whole:
@@ -176,16 +220,34 @@ class Leader:
     # Leading
 
     async def _repair(self, connection: Connection) -> None:
-        """Append again the accepted cuts that the engine has lost."""
+        """Append again the accepted cuts that the engine has lost. Raises `Deposed`."""
         self._stamp = self._stamp._replace(run=connection.run)
         last = await connection.last()
-        lost = [(cut, data) for cut, data in self._kept if cut > last.cut]
         if last.cut >= self._position.cut:
+            if last.cut == self._position.cut:
+                self._position = max(self._position, last)  # a beat of this source, whose answer was lost
             return
+        await self._check_before_repair(connection, last)
+        lost = [(cut, data) for cut, data in self._kept if cut > last.cut]
         _log.warning("the engine has lost cuts that it had accepted: they are written again", cuts=len(lost))
         for cut, data in lost:
             await self._append(connection, Position(cut), data)
         self._keyframe, self._keyframe_due = None, -1.0
+
+    async def _check_before_repair(self, connection: Connection, last: Position) -> None:
+        """Raise `Deposed` if another source has gone on from the place to which the log fell back."""
+        data = await connection.entry(last) if last.cut else None
+        if data is None:
+            return
+        with suppress(Foreign):
+            stamp = read_entry(Entry(last, data)).stamp
+            if stamp.epoch == self._stamp.epoch:
+                own = stamp.term <= self._stamp.term
+            else:
+                own = stamp.epoch == self._epoch_before
+            if own:
+                return
+        raise Deposed("the log was begun anew by another source: it leads, and this one stands by")
 
     async def _write(self, connection: Connection) -> None:
         self._note_trouble(None)
@@ -230,7 +292,7 @@ class Leader:
         return closed
 
     def _note_closed(self, since: int) -> None:
-        cache, keyframe = self.cache, self._keyframe
+        cache, keyframe = self.cache, self._latest_keyframe
         checked = () if keyframe is None else keyframe.digest_at(since)
         cut = Cut(self._stamp, since, cache.cut, cache.time, self._journal.news, checked)
         self._pending = Position(cache.cut), pack_cut(cut)
@@ -243,6 +305,7 @@ class Leader:
             self._keyframe = _KeyframeWriter(self.cache, pack_head(head))
         if self._keyframe is not None:
             self._keyframe.make()
+            self._latest_keyframe = self._keyframe
 
     async def _advance_keyframe(self, connection: Connection) -> None:
         """Write the part of a keyframe that was made; all of its cuts were accepted."""
@@ -263,7 +326,7 @@ class Leader:
             self._keyframe = None
 
     def _beat(self, *, resigns: bool = False) -> tuple[Position, bytes]:
-        if self._keyframe is not None:
+        if self._keyframe is not None or self._keyframe_due < 0:
             self._make_piece()
         return self._position._replace(beat=self._position.beat + 1), pack_beat(Beat(self._stamp, resigns))
 

@@ -16,6 +16,7 @@ import structlog
 import trio
 
 from ticker.bounds import (
+    BUS_RETRY_SECONDS,
     CLOSE_SECONDS,
     GOODBYES_PER_BURST,
     HISTORY_FINISH_SECONDS,
@@ -120,6 +121,7 @@ async def serve(
             if worker is not None or stop.is_set():
                 break
             service.anew.counts[role.cause] += 1
+            await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
             role = new_role()
     finally:
         with trio.CancelScope(shield=True):

@@ -96,16 +96,17 @@ class Bars:
         return dropped
 
     def state(self, per_cut: int = 1) -> State:
-        """Return it as plain data, between two cuts."""
+        """Return it as plain data, between two cuts; without the number of updates, in which quotes count when somebody
+        needs them, and so not alike in two caches."""
         self.flush()
         periods = [[name, candles.state(per_cut)] for name, candles in self.by_period.items()]
         scales = self.prices.state(), self.sizes.state()
-        return [*scales, self.source, self._made_since, self._given, self.updates, periods]
+        return [*scales, self.source, self._made_since, self._given, periods]
 
     def restore_state(self, state: State, per_cut: int = 1) -> None:
         """Take over such data of the same periods, between two cuts."""
         self._quotes = None
-        prices, sizes, self.source, self._made_since, self._given, self.updates, periods = state
+        prices, sizes, self.source, self._made_since, self._given, periods = state
         self.prices.restore(prices)
         self.sizes.restore(sizes)
         for name, candles in periods:

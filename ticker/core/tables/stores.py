@@ -106,11 +106,16 @@ class TableStores:
     def lead(self) -> None:
         """What there is was said in an earlier life; what is to come is this one's own."""
         self._agenda.follows = False
+        self.change_source()
+        for tables in self._of.values():
+            if tables.book is not None:
+                tables.book.known = False
+
+    def change_source(self) -> None:
+        """All bars that there are were begun in an earlier life than what is to come."""
         for tables in self._of.values():
             for candles in () if tables.bars is None else tables.bars.by_period.values():
                 candles.has_past = True
-            if tables.book is not None:
-                tables.book.known = False
 
     def of_followed(self, record: Record) -> InstrumentTables:
         """Return the tables of an instrument for which the cache that is followed has room."""
