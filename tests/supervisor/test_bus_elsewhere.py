@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,24 @@ import trio
 from tests.bus.servers import Server, started
 from tests.server.test_pages import ask
 from tests.supervisor.running import supervised
+from ticker.supervisor.acceptor import last_to_be_given
+from ticker.supervisor.child import Child
+from ticker.supervisor.messages import Kind, Settings
 
 pytestmark = pytest.mark.untraced
+
+
+async def test_connections_go_to_workers_that_are_ready_then_to_those_with_the_fewest() -> None:
+    full, empty, unready, late = children = [Child(name, settings_of_none) for name in ("1", "2", "3", "4")]
+    for each in children:
+        each.ready, each.beat_at = each is not unready, trio.current_time() - 100 * (each is late)
+    full.connections = {1, 2, 3}
+    assert sorted(children, key=last_to_be_given) == [empty, full, unready, late]
+
+
+def settings_of_none(connections: Mapping[Kind, int]) -> Settings:
+    """None of them is started."""
+    raise NotImplementedError(connections)
 
 
 async def test_workers_whose_engine_is_away_answer_operators_and_serve_once_it_is_there(tmp_path: Path) -> None:

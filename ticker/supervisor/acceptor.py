@@ -86,7 +86,7 @@ class Acceptor:
         """Return the worker that has it; None if none could take it."""
         deadline = trio.current_time() + HAND_OVER_SECONDS
         while True:
-            for child in sorted(self._pool.workers, key=_last_to_be_given):
+            for child in sorted(self._pool.workers, key=last_to_be_given):
                 if child.give(kind, number, sock.fileno()):
                     if number:
                         child.connections.add(number)
@@ -104,6 +104,6 @@ class Acceptor:
             _log.error(text, connections=self._places.limits.open, **more)
 
 
-def _last_to_be_given(child: Child) -> tuple[bool, bool, int]:
+def last_to_be_given(child: Child) -> tuple[bool, bool, int]:
     """Order workers: those that are late, or not ready, get a connection only if all others are so, too."""
     return child.late, not child.ready, len(child.connections)
