@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,39 @@ async def test_a_log_of_another_version_until_it_is_deleted(tmp_path: Path, logs
             async with on_bus(f"redis://{server.address}", feeds=True):
                 await becomes_ready(edge)
         assert lines(logs, cause) == 1
+
+
+async def test_a_source_beside_one_of_another_version_says_so_once_and_leads_when_that_has_gone(
+    tmp_path: Path, logs: Logs
+) -> None:
+    server = Server(tmp_path)
+    cause = f"its source writes version {VERSION + 1} of entries, this is {VERSION}: run the same release"
+
+    writing = trio.CancelScope()
+
+    async def write() -> None:
+        foreign = msgpack.packb([VERSION + 1, ["epoch", 1, "run"], 0, 1, 0, [], []])
+        with writing:
+            async with server.engine().connect() as connection:
+                await connection.append(Position(1), foreign)
+                await connection.put_part(1, 0, foreign)
+                await connection.finish_keyframe(Keyframe(1, 1))
+                for beat in count(1):
+                    await connection.append(Position(1, beat), foreign)
+                    await trio.sleep(0.2)
+
+    with started(server):
+        await server.ready()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            while "stream" not in await server.run("TYPE", LOG):
+                await trio.sleep(0.02)
+            async with on_bus(f"redis://{server.address}", feeds=True) as source:
+                await is_not_ready(source, f"it stands by: another source leads, or may come back, and .*: {cause}")
+                await trio.sleep(3)  # it tries on
+                assert lines(logs, cause) == 1
+                writing.cancel()
+                await becomes_ready(source)
 
 
 BROKEN = [

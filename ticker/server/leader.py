@@ -74,6 +74,7 @@ class Leader:
         self._follower = Follower(engine, has_clients=False)
         self._cache: LastValueCache | None = None
         self._journal = Journal()
+        self._lost: str | None = None
         self._stamp = Stamp("", 0, "")
         self._epoch_before = ""
         """The epoch of the log when this source took over."""
@@ -114,13 +115,17 @@ class Leader:
     @property
     def term(self) -> int:
         """The term of the source that leads; 0 if none is known."""
-        followed = self._follower.stamp
-        return self._stamp.term or (followed.term if followed is not None else 0)
+        return self._stamp.term or (self._follower.stamp or self._stamp).term
 
     @property
     def followed(self) -> int:
         """Number of cuts that were followed."""
         return self._follower.cuts
+
+    @property
+    def lost(self) -> str | None:
+        """Why the source that leads cannot be followed."""
+        return None if self._follower.is_there else self._lost
 
     def note_changes(self) -> None:
         """Something was applied to the open cut."""
@@ -146,6 +151,13 @@ class Leader:
         elif text is None and self.trouble is not None:
             _log.info("the bus is there", engine=self._engine.name)
         self.trouble = text
+
+    def _note_lost(self, text: str) -> None:
+        """Note, and log once, why the source that leads cannot be followed; follow from its next keyframe."""
+        if text != self._lost:
+            _log.warning("what the bus has cannot be continued", cause=text)
+        self._lost, self._follower = text, Follower(self._engine, has_clients=False)
+        self._follower.trouble = None  # the engine is well: that is not to be said anew
 
     # Taking over
 
@@ -184,8 +196,7 @@ class Leader:
             try:
                 await self._follower.follow(connection, until_silent=True)
             except Lost as error:
-                _log.warning("what the bus has cannot be continued", cause=str(error))
-                self._follower = Follower(self._engine, has_clients=False)
+                self._note_lost(str(error))
                 if (silent_at := await self._silence(connection)) is not None:
                     return silent_at
             else:
@@ -335,9 +346,8 @@ class Leader:
             await connection.append(position, data)
         except Refused:
             if await connection.entry(position) != data:
-                raise Deposed(
-                    f"another source has written cut {position.cut}: it leads, and this one stands by"
-                ) from None
+                text = f"another source has written cut {position.cut}: it leads, and this one stands by"
+                raise Deposed(text) from None
 
     def _accepted(self, cut: int, data: bytes) -> None:
         self._pending = None

@@ -163,7 +163,10 @@ class AsSource(Role):
         """Return the trouble with the bus, or that another source leads."""
         if self._leader.trouble is not None:
             return (f"the bus cannot be used: {self._leader.trouble}",)
-        return () if self.begun.is_set() else ("it stands by: another source leads, or may come back",)
+        if self.begun.is_set():
+            return ()
+        cause = "" if self._leader.lost is None else f", and cannot be followed: {self._leader.lost}"
+        return (f"it stands by: another source leads, or may come back{cause}",)
 
     def bus_state(self) -> BusState:
         """Return the state on the bus."""
