@@ -11,6 +11,7 @@ from tests.storm.test_election import follows, leading, stamp, standing_by
 from tests.support import update
 from ticker.bounds import BUS_BEAT_SECONDS, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.bus.engine import Position
+from ticker.core.following import digest
 from ticker.market import Field, Instrument
 
 
@@ -171,4 +172,20 @@ async def test_a_keyframe_that_is_made_while_cuts_go_on_is_whole(
     copy = Copy(bus)
     await copy.equals(source)
     await source.publish(update("N7", bid="0.01"))
+    await copy.equals(source)
+
+
+async def test_a_copy_whose_bars_are_looked_at_more_often_equals_its_source(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    """A client watches bars there, so values of quotes are taken into them in each cut: that counts for no checksum."""
+    source, copy = await leading(bus)
+    for number in range(10):
+        await copy.at(await source.publish(update("A", bid=f"{number}.50")))
+        digest(copy.follower.cache, 0, 1)
+    await trio.sleep(KEYFRAME_SECONDS)
+    for number in range(5):
+        await copy.at(await source.publish(update("A", bid=f"{number}.25")))
+    assert source.leader.keyframes == 2
     await copy.equals(source)
