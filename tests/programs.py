@@ -61,7 +61,7 @@ HAPROXY = Program("HAProxy", "TICKER_HAPROXY", ("haproxy", "/usr/sbin/haproxy"),
 REDIS = Program("Redis", "TICKER_REDIS", ("redis-server",), "redis-server")
 SENTINEL = Program("Redis's sentinel", "TICKER_SENTINEL", ("redis-sentinel",), "redis-sentinel")
 VALKEY = Program("Valkey", "TICKER_VALKEY", ("valkey-server",), "valkey-server")
-"""Debian has it from release 13 on."""
+"""Debian has it from release 13 on: it is not installed, and tested where it is."""
 
 
 def require(program: Program) -> str:
@@ -82,7 +82,7 @@ def missing(reason: str) -> NoReturn:
 def install() -> None:
     """Install missing programs, one by one; print a warning for each that could not be installed."""
     apt = shutil.which("apt-get") if os.geteuid() == 0 else None
-    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, VALKEY, SENTINEL)
+    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, SENTINEL)
     absent = [program for program in programs if program.path() is None]
     if apt is not None and absent:
         _apt_get(apt, "update")

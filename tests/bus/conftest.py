@@ -35,7 +35,7 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _shared(tmp_path_factory, VALKEY)
 
 
-@pytest.fixture(params=["local", "redis", "valkey"])
+@pytest.fixture(params=["local", "redis", *(["valkey"] if VALKEY.path() is not None else [])])
 def shared(request: pytest.FixtureRequest) -> Server | None:
     """The server of the engine, None for the engine of one machine."""
     return None if request.param == "local" else request.getfixturevalue(f"shared_{request.param}")

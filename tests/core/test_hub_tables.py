@@ -112,6 +112,17 @@ def test_a_pattern_with_a_table_opens_it_for_each_instrument_there_is_and_that_c
     assert talk.cache.find("C-EUR book:10") is None
 
 
+def test_a_pattern_with_a_table_opens_it_for_an_instrument_that_no_pass_has_seen_yet() -> None:
+    talk = Talk(books("A-USD"))
+    talk.cache.publish(Instrument("B-USD"))
+    talk.cache.close_cut(talk.cache.time + 1)
+    assert codes(talk, "subscribe", "*-USD book:10") == [OK]
+    held = {
+        each.symbol for message in talk.sink.take() if isinstance(message, Instruments) for each in message.definitions
+    }
+    assert held == {"A-USD book:10", "B-USD book:10"}
+
+
 def test_a_table_of_an_unknown_symbol_joins_when_its_instrument_appears() -> None:
     talk = Talk(books("A"))
     assert codes(talk, "subscribe", "Z book:10") == [UNKNOWN]

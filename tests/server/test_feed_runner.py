@@ -117,7 +117,7 @@ async def test_values_that_fall_silent_are_stale_while_their_book_goes_on(fast_c
         with trio.fail_after(100):
             while of_book.get(BIDS) != [100, 9]:
                 changes = (await peer.until(Delta)).changes
-                of_book = dict(zip(changes[::2], changes[1::2], strict=True)).get(2, {})
+                of_book = dict(zip(changes[::2], changes[1::2], strict=True)).get(-1, {})
                 assert STATUS not in of_book, "the book is live"
 
 
@@ -131,18 +131,18 @@ async def test_an_instrument_with_a_book_only_is_live_while_levels_come(fast_clo
             await wait_all_tasks_blocked()
             fast_clock.jump(5)
             await wait_all_tasks_blocked()
-            assert (await peer.until(Delta)).changes == [1, {BIDS: [100, number]}]
+            assert (await peer.until(Delta)).changes == [-1, {BIDS: [100, number]}]
         fast_clock.jump(5)
         await wait_all_tasks_blocked()
         fast_clock.jump(5)
         marks = (await peer.until(Delta)).changes
-        assert sorted(marks[::2]) == [0, 1]
+        assert sorted(marks[::2]) == [-1, 0]
         assert [fields[REASON] for fields in marks[1::2]] == ["instrument_silent"] * 2
         await service.publish(Levels("A", [("1.00", 9)], []))
         changes = (await peer.until(Delta)).changes
         assert dict(zip(changes[::2], changes[1::2], strict=True)) == {
             0: {STATUS: "live", REASON: None},
-            1: {BIDS: [100, 9], STATUS: "live", REASON: None},
+            -1: {BIDS: [100, 9], STATUS: "live", REASON: None},
         }
 
 
