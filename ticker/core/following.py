@@ -12,11 +12,12 @@ The rules:
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from ticker.config import Tables
-from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, checksum, part_of
+from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, compared, part_of
 from ticker.core.keyframe import EARLIER, lead, restore_instrument
 from ticker.core.last_value import BID, LAST, LastValueCache
 from ticker.core.record import Record
@@ -44,6 +45,8 @@ class FollowingCache(LastValueCache):
         self.tables.follow()
         self._of_parts: dict[int, int] = {}
         """By an instrument's number: the cut of the part of a keyframe from which it was made."""
+        self._parts_through = 0
+        """The latest of these cuts."""
 
     @property
     def is_whole(self) -> bool:
@@ -70,6 +73,7 @@ class FollowingCache(LastValueCache):
         """
         record = restore_instrument(self, part)
         self._of_parts[record.number] = wire_cut
+        self._parts_through = max(self._parts_through, wire_cut)
         self._note_stale(record)
 
     def begin_at(self, wire_cut: int, time: int) -> None:
@@ -111,7 +115,7 @@ class FollowingCache(LastValueCache):
         return not self._of_parts or self._of_parts.get(number, -1) < wire_cut
 
     def _forget_parts(self, wire_cut: int) -> None:
-        if self._of_parts and wire_cut >= max(self._of_parts.values()):
+        if wire_cut >= self._parts_through:
             self._of_parts.clear()
 
     def _tables_at(self, number: int) -> InstrumentTables:
@@ -174,7 +178,7 @@ def _value(value: Any) -> WireValue:  # noqa: ANN401  # plain data
 
 def digest(cache: LastValueCache, first: int, end: int) -> int:
     """Return a checksum of the instruments with these numbers, equal in all caches of an epoch after the same cut."""
-    found = 0
+    checksum = 0
     for record in cache.instruments[first:end]:
-        found = checksum(part_of(record, cache.tables, cache.per_cut), found)
-    return found
+        checksum = zlib.crc32(compared(part_of(record, cache.tables, cache.per_cut)), checksum)
+    return checksum

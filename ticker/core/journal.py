@@ -11,7 +11,6 @@ The rules:
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -122,22 +121,27 @@ def part_of(record: Record, tables: TableStores, per_cut: int = 1) -> State:
 
     `per_cut` as in `LastValueCache`.
     """
-    its, instrument = tables.find(record), record.instrument
-    definition = [instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata)]
+    its = tables.find(record)
     stores = None if its is None else its.state(per_cut)
     some = stores if stores is not None and any(stores) else None
-    return [definition, record.state(per_cut), some, record.quotes is not None, record.updates]
+    return [_definition(record), record.state(per_cut), some, record.quotes is not None, record.updates]
 
 
-def checksum(part: State, before: int = 0) -> int:
-    """Return the checksum of parts, of which the one `before` is that of those before.
+def compared(part: State) -> bytes:
+    """Return that of a part which copies compare by checksums.
 
-    It is of all that is equal in every cache of an epoch after the same cut. That is not so for the number of updates,
+    It is all that is equal in every cache of an epoch after the same cut. That is not so for the number of updates,
     since one that changes nothing is counted in no cut, nor for the cuts of a record as a whole: a server that comes
     late to an instrument counts it as declared later.
     """
     definition, (*fields, _), tables, quotes, _ = part
-    return zlib.crc32(packed([definition, fields, tables, quotes]), before)
+    return packed([definition, fields, tables, quotes])
+
+
+def _definition(record: Record) -> State:
+    """Return what the feed declared."""
+    instrument = record.instrument
+    return [instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata)]
 
 
 def _number(item: State) -> int:
@@ -150,7 +154,5 @@ def _item(record: Record, cut: int, moved: object) -> State:
     fields = {key: values[key] for key, changed in record.changed_at.items() if changed == cut}
     item = [record.number, record.updates, moved, fields]
     if record.defined_at == cut:
-        instrument = record.instrument
-        definition = [instrument.symbol, instrument.price_scale, instrument.size_scale, dict(instrument.metadata)]
-        return [*item, [record.price_scale, record.size_scale, *definition]]
+        return [*item, [record.price_scale, record.size_scale, *_definition(record)]]
     return item

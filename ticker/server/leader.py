@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,9 +38,9 @@ from ticker.bounds import (
 )
 from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.config import Config
-from ticker.core.journal import Journal, checksum, part_of
+from ticker.core.following import FollowingCache
+from ticker.core.journal import Journal, compared, part_of
 from ticker.core.last_value import LastValueCache
-from ticker.core.state import packed
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
 from ticker.server.bus_entries import (
@@ -165,22 +166,19 @@ class Leader:
         """Wait until no other source is heard; then prepare the cut by which this one takes over."""
         last = await self._stand_by(connection)
         follower = self._follower
-        stamp, head = follower.stamp, follower.head
-        self._epoch_before = "" if stamp is None else stamp.epoch
+        self._epoch_before = "" if follower.stamp is None else follower.stamp.epoch
+        term = 1
         if last == Position(0):
             cache = self._first()
-            self._stamp = Stamp(cache.epoch, 1, connection.run)
-            cache.tables.tell(self._journal)
-            cache.close_cut(wall_clock(), always=True)
-        elif stamp is not None and head is not None and self._continues(follower, last, connection.run):
-            cache = follower.cache
-            self._stamp = Stamp(stamp.epoch, stamp.term + 1, connection.run)
-            cache.tables.tell(self._journal)
-            follower.cache.lead(wall_clock())
+        elif self._continues(follower, last, connection.run):
+            cache, term = follower.cache, self.term + 1
         else:
             cache = self._new_epoch(last)
-            self._stamp = Stamp(cache.epoch, 1, connection.run)
-            cache.tables.tell(self._journal)
+        self._stamp = Stamp(cache.epoch, term, connection.run)
+        cache.tables.tell(self._journal)
+        if isinstance(cache, FollowingCache):
+            cache.lead(wall_clock())
+        else:
             cache.close_cut(wall_clock(), always=True)
         _log.info("takes over", epoch=cache.epoch, term=self._stamp.term, cut=cache.cut, engine=self._engine.name)
         self._cache = cache
@@ -378,16 +376,17 @@ class _KeyframeWriter:
     def make(self) -> None:
         """Make the next part."""
         cache, first, size = self._cache, self._next, 0
-        instruments, found = [], 0
+        instruments, checksum = [], 0
         while self._next < len(cache.instruments) and size < KEYFRAME_PIECE_BYTES:
             part = part_of(cache.instruments[self._next], cache.tables)
-            size, found = size + len(packed(part)), checksum(part, found)
+            data = compared(part)
+            size, checksum = size + len(data), zlib.crc32(data, checksum)
             instruments.append(part)
             self._next += 1
         if instruments:
             self._made.append((self.parts, pack_piece((cache.cut, instruments))))
             self.parts += 1
-            self._checked_at, self._checked = cache.cut, (first, self._next, found)
+            self._checked_at, self._checked = cache.cut, (first, self._next, checksum)
 
     def take_parts(self) -> list[tuple[int, bytes]]:
         """Return the parts that were made since the last call, with their numbers."""

@@ -210,7 +210,6 @@ class AsEdge(Role):
 
     async def run(self) -> None:
         """Follow; there is a cache once all of it is there, and its source was heard."""
-
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_silence)
             await _until_over(self._follow, self)

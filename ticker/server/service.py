@@ -141,19 +141,8 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     config, worker, manager, auth = service.config, service.worker, service.manager, service.auth
     limits, stop = config.limits, ends[0]
     usage = await _usage_log(config) if role.has_clients else None
-    record_rate = RecordRate(limits.requests_per_second, limits.request_burst)
     hub = Hub(role.cache, snapshot_part=limits.snapshot_part)
-    context = ServerContext(
-        hub,
-        limits,
-        config.interval_ms,
-        auth,
-        record_rate=record_rate,
-        path_prefix=config.path_prefix,
-        usage=usage,
-        idle=role.idle,
-    )
-    context.source.on_change = partial(_tell_of_silence, context)
+    context = _context(config, auth, hub, usage, role.idle)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = role.publisher(hub, limits, context.source)
     history = BarHistory(role.cache, config.history, config.tables, messages, only_reads=not role.has_feeds)
@@ -199,6 +188,22 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
         else:
             await _finish_pages(auth)
         nursery.cancel_scope.cancel()
+
+
+def _context(config: Config, auth: Auth, hub: Hub, usage: UsageLog | None, idle: str | None) -> ServerContext:
+    limits = config.limits
+    context = ServerContext(
+        hub,
+        limits,
+        config.interval_ms,
+        auth,
+        record_rate=RecordRate(limits.requests_per_second, limits.request_burst),
+        path_prefix=config.path_prefix,
+        usage=usage,
+        idle=idle,
+    )
+    context.source.on_change = partial(_tell_of_silence, context)
+    return context
 
 
 class _Entrances(NamedTuple):
