@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ticker.client.table_state import TableState
 from ticker.market import Candle, Levels, Trade, field_name
@@ -194,8 +194,7 @@ class TapeModel:
         self._printed = False
 
 
-@dataclass(frozen=True)
-class Printed:
+class Printed(NamedTuple):
     """The effect of a trade on the bars and the instrument."""
 
     price: Decimal
@@ -225,6 +224,13 @@ class InstrumentModel:
             self._printed.append(printed)
         return printed
 
+    def replace(self, candle: Candle) -> None:
+        """Take a bar of the past: prints before it in this cut are in it already, those from behind it are not."""
+        end = (candle.start + self.bars[candle.period].seconds) * 1_000_000
+        self._make_bars([each for each in self._printed if each.time is not None and each.time < end])
+        self._printed = [each for each in self._printed if each.time is None or each.time >= end]
+        self.bars[candle.period].replace(candle)
+
     def past(self, marks: Mapping[str, str]) -> TablesPast:
         """All tables as they are now; `marks` are the instrument's status and reason."""
         return TablesPast(
@@ -242,10 +248,14 @@ class InstrumentModel:
         self.tape.close(time)
         for printed in self._printed:
             ahead = printed.time is not None and printed.before is None and printed.time > time + _HOUR_US
-            second = (time if printed.time is None or ahead else printed.time) // 1_000_000
-            for bars in self.bars.values():
-                bars.print(second, printed)
+            self._make_bars([printed._replace(time=time) if printed.time is None or ahead else printed])
         self._printed.clear()
+
+    def _make_bars(self, prints: Iterable[Printed]) -> None:
+        for printed in prints:
+            assert printed.time is not None
+            for bars in self.bars.values():
+                bars.print(printed.time // 1_000_000, printed)
 
 
 class BarsModel:

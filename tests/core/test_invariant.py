@@ -212,7 +212,7 @@ class World(RuleBasedStateMachine):
         candle = Candle(TRADED, period, start, "4", 9, Decimal("0.25"), 5, volume, count)
         if TRADED in self.open:
             self.cache.publish(candle)
-            self.open[TRADED].tables.bars[period].replace(candle)
+            self.open[TRADED].tables.replace(candle)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(symbol=st.sampled_from(SYMBOLS), moves=st.lists(st.tuples(LEVELS, LEVELS), min_size=2, max_size=8))

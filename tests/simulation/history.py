@@ -120,7 +120,7 @@ class RememberingCache(LastValueCache):
         elif isinstance(publication, Withdrawal):
             model.book.clear()
         elif isinstance(publication, Candle):
-            model.bars[publication.period].replace(publication)
+            model.replace(publication)
         return False
 
 

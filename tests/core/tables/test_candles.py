@@ -215,6 +215,26 @@ def test_a_print_from_far_ahead_is_in_the_bar_of_its_cut_and_holds_up_nothing() 
     assert instrument.values[LAST] == 300
 
 
+def test_a_print_from_far_ahead_is_in_the_bar_of_its_cut_also_where_a_bar_comes_behind_it() -> None:
+    cache = a_market()
+    record = watched(cache, "candles:1m:10")
+    close(cache, 5, at(FAR, "9"), Candle("A", "1m", START - 60, 3, 3, 3, 3))
+    assert rows(record) == [
+        bar(-60, 300, 300, 300, 300, volume=None, count=None),
+        bar(0, 900, 900, 900, 900),
+    ]
+
+
+def test_prints_before_a_bar_are_in_it_already_and_those_behind_it_continue_it() -> None:
+    cache = a_market(periods=("1m",))
+    record = watched(cache, "candles:1m:10")
+    bars = Candle("A", "1m", START, "4", 9, "0.25", 5)
+    close(cache, 5, at(1, "8"), bars, at(2, "1"))
+    assert rows(record) == [bar(0, 400, 900, 25, 100, volume=None, count=None)]
+    close(cache, 6, at(3, "7"), bars)
+    assert rows(record) == [bar(0, 400, 900, 25, 500, volume=None, count=None)]
+
+
 def test_a_print_up_to_an_hour_ahead_is_taken_at_its_word() -> None:
     cache = a_market()
     record = watched(cache, "candles:1m:10")

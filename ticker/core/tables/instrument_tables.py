@@ -297,9 +297,12 @@ class InstrumentTables:
     def _put_candle(  # a bar with all that is known of it
         self, bars: Bars, period: str, read: ReadCandle, source: Source, cut: int, *, estimate: bool
     ) -> None:
-        # Prints before it in this cut are in it already: it is taken as it is, and later ones continue it.
+        # Prints before it in this cut are in it already: it is taken as it is, and later ones continue it. Those from
+        # behind it have nothing to do with it: they wait, since one from far ahead is in the bar of its cut.
         bars.follow(self.record.price_scale, self.record.size_scale, cut)
-        self._fold_prints(bars, cut, None)
+        start = read.row[0]
+        assert isinstance(start, int)  # noqa: S101  # for the type checker
+        self._fold_prints(bars, cut, None, before=bars.by_period[period].period.bounds(start)[1])
         if self._agenda.journal is not None:
             self._agenda.journal.candle(self.record, period, read, estimate=estimate)
         put = bars.estimate if estimate else bars.put
@@ -372,14 +375,15 @@ class InstrumentTables:
         if self.watched:
             bars.flush()
 
-    def _fold_prints(self, bars: Bars, cut: int, time: int | None) -> None:
-        """Bring prints into the bars; without the time of the cut, those wait that have none of their own."""
+    def _fold_prints(self, bars: Bars, cut: int, time: int | None, *, before: int = 0) -> None:
+        """Bring prints into the bars; without the time of the cut, those from before a time in seconds, which they have
+        of their own: the others wait."""
         waiting = []
         for fold in self._folds:
             its_time = fold.time
             if its_time is None or (time is not None and fold.former is None and its_time > time + _AHEAD_US):
                 its_time = time
-            if its_time is None:
+            if its_time is None or (time is None and its_time >= before * 1_000_000):
                 waiting.append(fold)
             elif fold.former is None:
                 bars.take_print(its_time // 1_000_000, fold.price, fold.size, cut, late=fold.late)
