@@ -1,14 +1,16 @@
-"""The configurations of ticker/door/README.md, run by nginx and HAProxy in front of the service."""
+"""The configurations of ticker/door/README.md, run by nginx and HAProxy in front of one process, and of two workers."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import pytest
 import trio
@@ -17,6 +19,7 @@ from tests.conftest import Logs, Peer, Running, alarms, serving, upgrade
 from tests.programs import HAPROXY, NGINX, require
 from tests.server.test_listeners import free_port
 from tests.server.test_service import DECLARED
+from tests.supervisor.running import supervised
 from tests.support import update
 from ticker.client.client import connect
 from ticker.commands.settings import load_config
@@ -33,6 +36,20 @@ pytestmark = [
     pytest.mark.untraced,
     pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address of this machine on Linux only"),
 ]
+
+
+class Behind(NamedTuple):
+    """The service behind a proxy."""
+
+    service: Running
+    change: Callable[[], Awaitable[None]]
+    """Has the bid of A become 777."""
+    alarms: Callable[[], Awaitable[Logs]]
+    """What it has warned of, once there is anything."""
+
+
+Opening: TypeAlias = Callable[..., AbstractAsyncContextManager[Behind]]
+"""Opens one: with a folder for its files, where it listens, the proxies that it believes, and its path prefix."""
 
 
 def blocks(language: str) -> list[str]:
@@ -130,9 +147,10 @@ async def page(service: Running, port: int, path: str) -> tuple[int, bytes]:
     return int(head.split()[1]), body
 
 
-async def check(service: Running, port: int, logs: Logs, prefix: str = "") -> None:
+async def check(behind: Behind, port: int, prefix: str = "") -> None:
     """The stream, the event stream, the dashboard, the limits of each client and its address in the log."""
-    await check_streams(service, port, prefix)
+    service = behind.service
+    await check_streams(behind, port, prefix)
     await check_dashboard(service, port, prefix)
     stream = f"{prefix}/v1/stream"
     places = [await status(service, port, stream, source) for source in ("127.0.0.2",) * 3 + ("127.0.0.3",)]
@@ -142,13 +160,14 @@ async def check(service: Running, port: int, logs: Logs, prefix: str = "") -> No
     forged = "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n"
     assert (await status(service, port, stream, "127.0.0.2", forged))[0] == 429
     assert (await status(service, port, stream, "127.0.0.4", f"Origin: https://evil.example\r\n{forged}"))[0] == 403
-    (line,) = alarms(logs)
+    (line,) = await behind.alarms()
     assert (line["event"], line["origin"], line["peer"]) == ("a page was refused", "https://evil.example", "127.0.0.4")
     own = f"Origin: https://127.0.0.1:{port}\r\n"
     assert (await status(service, port, stream, "127.0.0.4", own))[0] == 101
 
 
-async def check_streams(service: Running, port: int, prefix: str) -> None:
+async def check_streams(behind: Behind, port: int, prefix: str) -> None:
+    service = behind.service
     await dialled(service, port)  # the proxy serves
     ca = data_folder() / AUTHORITY_FILE
     with trio.fail_after(60):
@@ -159,7 +178,7 @@ async def check_streams(service: Running, port: int, prefix: str) -> None:
         events = await dialled(service, port)
         await events.send(f"GET {prefix}/v1/events?symbols=A HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         assert b"text/event-stream" in await events.head()
-        await service.publish(update("A", bid="777.00"))
+        await behind.change()
         received = b""
         while b"77700" not in received:
             received += await events._take(1)
@@ -176,17 +195,71 @@ async def check_dashboard(service: Running, port: int, prefix: str) -> None:
 
 
 @asynccontextmanager
-async def served(folder: Path, path_prefix: str = "") -> AsyncIterator[Running]:
-    """A service as the page has it for nginx."""
-    settings = load_config(toml(folder, 0))
-    assert settings.proxies == Proxies(x_forwarded_for=["unix"])
-    assert settings.listen == f"http://unix:{SOCKET}"
-    listen = f"http://unix:{folder}/ticker.sock"
-    proxies, limits = settings.proxies, Limits(max_per_address=2)
+async def one_process(
+    folder: Path,  # noqa: ARG001  # for the others' sake
+    logs: Logs,
+    listen: str,
+    proxies: Proxies,
+    path_prefix: str = "",
+) -> AsyncIterator[Behind]:
+    limits = Limits(max_per_address=2)
     async with serving(
         *DECLARED, listen=listen, limits=limits, proxies=proxies, allow_anyone=True, path_prefix=path_prefix
     ) as service:
-        yield service
+
+        async def change() -> None:
+            await service.publish(update("A", bid="777.00"))
+
+        async def warned() -> Logs:
+            return alarms(logs)
+
+        yield Behind(service, change, warned)
+
+
+@asynccontextmanager
+async def two_workers(
+    folder: Path,
+    logs: Logs,  # noqa: ARG001  # its processes have their own
+    listen: str,
+    proxies: Proxies,
+    path_prefix: str = "",
+) -> AsyncIterator[Behind]:
+    prices = trio.Path(folder / "prices.json")
+    await prices.write_text('{"A": {"bid": "1.00"}}')
+    believed = {key: getattr(proxies, key) for key in ("x_forwarded_for", "proxy_protocol") if getattr(proxies, key)}
+    ((key, networks),) = believed.items()
+    async with supervised(
+        folder,
+        "--insecure-allow-anyone",
+        "--log-format=json",
+        *(["--path-prefix", path_prefix] if path_prefix else []),
+        feed=f"tests.feeds_for_tests:FromFile?path={prices}",
+        listen=listen,
+        toml=f"[proxies]\n{key} = {json.dumps(networks)}\n[limits]\nmax_per_address = 2\n",
+    ) as service:
+
+        async def change() -> None:
+            await prices.write_text('{"A": {"bid": "777.00"}}')
+
+        async def warned() -> Logs:
+            await service.until_logged("a page was refused")
+            lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+            return alarms([{**line, "log_level": line["level"]} for line in lines if "peer" in line])
+
+        yield Behind(service, change, warned)
+
+
+both = pytest.mark.parametrize("opening", [one_process, two_workers])
+
+
+async def check_nginx(folder: Path, logs: Logs, opening: Opening, prefix: str = "") -> None:
+    settings = load_config(toml(folder, 0))
+    assert settings.proxies == Proxies(x_forwarded_for=["unix"])
+    assert settings.listen == f"http://unix:{SOCKET}"
+    port = free_port()
+    with nginx(folder, port, f"{prefix}/"):
+        async with opening(folder, logs, f"http://unix:{folder}/ticker.sock", settings.proxies, prefix) as behind:
+            await check(behind, port, prefix)
 
 
 def toml(folder: Path, number: int) -> Path:
@@ -196,28 +269,24 @@ def toml(folder: Path, number: int) -> Path:
     return path
 
 
-async def test_nginx_that_ends_tls(tmp_path: Path, logs: Logs) -> None:
-    port = free_port()
-    with nginx(tmp_path, port):
-        async with served(tmp_path) as service:
-            await check(service, port, logs)
+@both
+async def test_nginx_that_ends_tls(opening: Opening, tmp_path: Path, logs: Logs) -> None:
+    await check_nginx(tmp_path, logs, opening)
 
 
-async def test_nginx_below_a_path(tmp_path: Path, logs: Logs) -> None:
-    port = free_port()
-    with nginx(tmp_path, port, "/prices/"):
-        async with served(tmp_path, "/prices") as service:
-            await check(service, port, logs, "/prices")
+@both
+async def test_nginx_below_a_path(opening: Opening, tmp_path: Path, logs: Logs) -> None:
+    await check_nginx(tmp_path, logs, opening, "/prices")
 
 
-async def test_haproxy_with_the_proxy_protocol_in_front_of_tls(tmp_path: Path, logs: Logs) -> None:
-    port = free_port()
+@both
+async def test_haproxy_with_the_proxy_protocol_in_front_of_tls(opening: Opening, tmp_path: Path, logs: Logs) -> None:
     settings = load_config(toml(tmp_path, 1))
     assert settings.proxies == Proxies(proxy_protocol=["10.0.0.2"])
-    proxies, limits = Proxies(proxy_protocol=["127.0.0.1"]), Limits(max_per_address=2)
-    async with serving(*DECLARED, limits=limits, proxies=proxies, allow_anyone=True) as service:
-        with haproxy(tmp_path, port, service.port):
-            await check(service, port, logs)
+    port = free_port()
+    async with opening(tmp_path, logs, "127.0.0.1:0", Proxies(proxy_protocol=["127.0.0.1"])) as behind:
+        with haproxy(tmp_path, port, behind.service.port):
+            await check(behind, port)
 
 
 @pytest.mark.parametrize("number", range(len(blocks("toml"))))

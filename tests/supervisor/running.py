@@ -113,12 +113,18 @@ async def ends(peer: Peer) -> bool:
 
 @asynccontextmanager
 async def supervised(
-    folder: Path, *arguments: str, workers: int = 2, feed: str = COUNTING, toml: str = "", seconds: float = 120
+    folder: Path,
+    *arguments: str,
+    workers: int = 2,
+    feed: str = COUNTING,
+    listen: str = "127.0.0.1:0",
+    toml: str = "",
+    seconds: float = 120,
 ) -> AsyncIterator[Supervised]:
     """A service that accepts connections; all of its processes have ended when the block is left."""
     log = folder / "log"
     (folder / "ticker.toml").write_text(f"[history]\nenabled = false\n{toml}")
-    command = [sys.executable, "-m", "ticker", "serve", "--workers", str(workers), "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "ticker", "serve", "--workers", str(workers), "--listen", listen]
     command += ["--feed", feed, "--config", str(folder / "ticker.toml"), *arguments]
     with log.open("wb") as stderr:
         process = await trio.lowlevel.open_process(
