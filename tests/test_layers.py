@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TICKER = ROOT / "ticker"
 FEEDS = ROOT / "feeds" / "ticker_feeds"
 
-VOCABULARY = {"ticker.market", "ticker.numbers", "ticker.errors", "ticker.bounds", "ticker.config", "ticker.texts"}
+VOCABULARY = {f"ticker.{name}" for name in ("market", "numbers", "errors", "bounds", "config", "texts", "durations")}
 PURE_DOOR = {
     f"ticker.door.{name}"
     for name in (
@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.bounds": VOCABULARY,
     "ticker.config": VOCABULARY,
     "ticker.texts": VOCABULARY,
+    "ticker.durations": VOCABULARY,
     "ticker.protocol": _PURE,
     "ticker.net": _NET,
     "ticker.door": _DOOR,

@@ -447,6 +447,19 @@ MAX_BUS_CONNECTIONS = 256
 BUS_BYTES_PER_READ = 1_048_576
 """Bytes after which one read from the engine of one machine ends, if it has an entry."""
 
+SPOOL_BYTES = 4_294_967_296
+"""Bytes of the files in which a delayed service keeps what it does not show yet (`--delay`). Beyond it the oldest are
+dropped, and counted: clients begin anew with a later keyframe."""
+
+SPOOL_SEGMENT_BYTES = 16_777_216
+"""Bytes after which another of those files begins; each is deleted as a whole."""
+
+SPOOL_KEYFRAME_SECONDS = 60.0
+"""A delayed service keeps a keyframe so often, if there is a new one: a restart goes on from it."""
+
+SPOOL_LOOK_SECONDS = 2.0
+"""Time between two looks for one."""
+
 BUS_ANSWER_SECONDS = 5.0
 """Time for a connection to an engine, and for each of its answers besides the wait that was asked for; then the
 connection is given up for another."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.bus.engines import local_engine
+from tests.bus.engines import local_engine, spooled_engine
 from tests.bus.servers import Server, started
 from tests.programs import REDIS, VALKEY, Program
+from ticker.bus import delayed
 from ticker.bus.engine import Engine
 
 _names = count()
@@ -35,17 +36,29 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _shared(tmp_path_factory, VALKEY)
 
 
-@pytest.fixture(params=["local", "redis", *(["valkey"] if VALKEY.path() is not None else [])])
-def shared(request: pytest.FixtureRequest) -> Server | None:
-    """The server of the engine, None for the engine of one machine."""
-    return None if request.param == "local" else request.getfixturevalue(f"shared_{request.param}")
+@pytest.fixture(params=["local", "delayed", "redis", *(["valkey"] if VALKEY.path() is not None else [])])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of an engine."""
+    return str(request.param)
 
 
 @pytest.fixture
-async def engine(shared: Server | None, tmp_path: Path) -> AsyncIterator[Engine]:
+def shared(request: pytest.FixtureRequest, kind: str) -> Server | None:
+    """The server of the engine, None for the engine of one machine, and that as it was."""
+    return None if kind in {"local", "delayed"} else request.getfixturevalue(f"shared_{kind}")
+
+
+@pytest.fixture
+async def engine(
+    shared: Server | None, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Engine]:
     """An engine without anything in it."""
     with trio.fail_after(120):
-        if shared is None:
+        if kind == "delayed":
+            monkeypatch.setattr(delayed, "SPOOL_LOOK_SECONDS", 0)
+            async with local_engine(tmp_path) as real, spooled_engine(real, tmp_path / "spool") as engine:
+                yield engine
+        elif shared is None:
             async with local_engine(tmp_path) as engine:
                 yield engine
         else:

@@ -236,7 +236,7 @@ async def test_megabytes_in_one_piece_arrive_whole(engine: Engine) -> None:
     data = bytes(range(256)) * 40_960  # 10 MiB
     async with engine.connect() as source, engine.connect() as edge:
         await source.append(Position(1), data)
-        await source.put_part(1, 0, data)
+        await write_keyframe(source, 1, data)
         assert (await edge.read(Position(0), 5))[0].data == data
         assert await edge.part(1, 0) == data
 

@@ -1,0 +1,329 @@
+"""An engine as it was some time ago: what is read from a real one is kept in a spool, and shown so much later.
+
+`run` reads the real engine on and on. Connections are for followers: they read, and append nothing. To them it is the
+engine as it was: its entries, beats and keyframes, its end and its silence. The rules:
+
+1. Nothing is shown before its time, whatever happens to clocks and processes (`ticker.bus.spool`).
+2. A log that was begun anew is recognized by its last entry, which is not the one that was read at that position. It is
+   then read from its beginning. Where that was a mistake, entries come twice, which no follower minds.
+3. What could not be read in time, or had no room, is a gap, which followers recognize.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+import trio
+
+from ticker.bounds import (
+    BUS_READ_SECONDS,
+    BUS_RETRY_SECONDS,
+    FOLLOW_SECONDS,
+    SPOOL_KEYFRAME_SECONDS,
+    SPOOL_LOOK_SECONDS,
+)
+from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable
+from ticker.bus.spool import (
+    RESET,
+    Broken,
+    Moment,
+    Record,
+    Spool,
+    entry_record,
+    keyframe_record,
+    moment,
+    part_record,
+)
+from ticker.bus.spool_index import Place
+from ticker.durations import duration
+from ticker.net.failures import cause_of
+
+_NOT_REACHED: Final = "the bus was not reached yet"
+
+_T = TypeVar("_T")
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.bus.delayed")
+
+
+class DelayedEngine:
+    """The engine as it was `seconds` ago."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        seconds: int,
+        folder: Path,
+        clock: Callable[[], Moment] = moment,
+        keyframe_seconds: float = SPOOL_KEYFRAME_SECONDS,
+    ) -> None:
+        """`folder` is for the spool, and for this process alone."""
+        self._engine = engine
+        self.seconds = seconds
+        self.spool = Spool(folder, engine.name, seconds * 1_000_000, clock)
+        self._keyframe_seconds = keyframe_seconds
+        self._keyframe_at = self._look_at = -math.inf
+        """When a keyframe was read last, and looked for."""
+        self._files = trio.Lock()
+        self._added = trio.lowlevel.ParkingLot()
+        self._until = 0, ""
+        """When the first is due, and the same for people."""
+        self.trouble: str | None = _NOT_REACHED
+        """Why the real engine cannot be read now."""
+        self.entries = 0
+        """Entries and beats that were read."""
+
+    def __repr__(self) -> str:
+        return f"<DelayedEngine {self.name}: {self.spool!r}>"
+
+    @property
+    def name(self) -> str:
+        """The address of the real one."""
+        return self._engine.name
+
+    @property
+    def delay_seconds(self) -> int:
+        """The delay of all that is shown: with that of the real engine."""
+        return self.seconds + int(getattr(self._engine, "delay_seconds", 0))
+
+    async def open(self) -> None:
+        """Open the spool. Raises `ConfigError`."""
+        spool = self.spool
+        await trio.to_thread.run_sync(spool.open)
+        if spool.began_anew:
+            _log.warning("the spool of the earlier run is not used", folder=str(spool.folder), cause=spool.began_anew)
+        self.show()
+        if (text := self.waits()) is not None:
+            _log.info(text)
+
+    def close(self) -> None:
+        """Let another process have the spool. Nothing may be read any more."""
+        self.spool.close()
+
+    # For followers
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[DelayedConnection]:
+        """Connect. Raises `Unavailable` as long as there is nothing to show."""
+        await trio.lowlevel.checkpoint()
+        self.show()
+        if (text := self.waits()) is not None:
+            raise Unavailable(text)
+        yield DelayedConnection(self)
+
+    def waits(self) -> str | None:
+        """Return until when there is nothing to show, as far as is known, and why."""
+        index, now = self.spool.index, self.spool.now()
+        if index.last > Position(0) or index.keyframe(now.running) is not None:
+            return None
+        due = index.first_due(now.running) or self.spool.began + self.seconds * 1_000_000
+        if due <= now.running:
+            return None
+        if due != self._until[0]:
+            until = datetime.fromtimestamp(math.ceil((now.wall + due - now.running) / 1e6), UTC)
+            self._until = due, f"{until:%H:%M:%S}"
+        cause = "" if self.trouble in {None, _NOT_REACHED} else f", and now {self.trouble}"
+        return f"the market is shown {duration(self.seconds)} late: there is none before {self._until[1]} UTC{cause}"
+
+    def show(self) -> None:
+        """Have all that is due by now shown."""
+        self.spool.index.show(self.spool.now().running)
+
+    async def next_entries(self, after: Position, seconds: float) -> Sequence[Entry]:
+        """Return the next entries that are shown; wait so long if there are none."""
+        end = trio.current_time() + (min(seconds, BUS_READ_SECONDS) if seconds > 0 else 0)
+        while True:
+            self.show()
+            found = list(self.spool.index.after(after, MOST_READ))
+            if found:
+                data = await self._read([place for _, place in found])
+                return [Entry(position, each) for (position, _), each in zip(found, data, strict=True)]
+            if trio.current_time() >= end:
+                await trio.lowlevel.checkpoint()
+                return []
+            await self._wait(end - trio.current_time())
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait until something more may be due, at most so long."""
+        due = self.spool.index.next_due()
+        if due is not None:
+            await trio.sleep(min(seconds, max(0.0, (due - self.spool.now().running) / 1e6)))
+            return
+        with trio.move_on_after(seconds):
+            await self._added.park()
+
+    async def read_one(self, place: Place | None) -> bytes | None:
+        """Return the data of a record."""
+        if place is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        return (await self._read([place]))[0]
+
+    async def _read(self, places: Sequence[Place]) -> list[bytes]:
+        try:
+            return await self._on_files(lambda: self.spool.read(places))
+        except (Broken, OSError) as error:
+            raise Unavailable(f"the spool {self.spool.folder} cannot be read: {cause_of(error)}") from None
+
+    async def _on_files(self, function: Callable[[], _T]) -> _T:
+        async with self._files:
+            return await trio.to_thread.run_sync(function)
+
+    # The reader
+
+    async def run(self) -> None:
+        """Read the real engine, until cancelled."""
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    self._note_trouble(None)
+                    self._look_at = self._keyframe_at = -math.inf  # a gap may be behind this
+                    await self._read_on(connection)
+            except Unavailable as error:
+                self._note_trouble(str(error))
+            except OSError as error:
+                self._note_trouble(f"the spool {self.spool.folder} cannot be written: {cause_of(error)}")
+            await trio.sleep(BUS_RETRY_SECONDS)
+
+    def _note_trouble(self, text: str | None) -> None:
+        if text != self.trouble:
+            if text is not None:
+                _log.warning("the market is not read: later there will be a gap", cause=text, seconds=self.seconds)
+            elif self.trouble is not None:
+                _log.info("the market is read, to be shown later", engine=self.name, seconds=self.seconds)
+        self.trouble = text
+
+    async def _read_on(self, connection: Connection) -> None:
+        await self._check_end(connection)
+        while True:
+            if trio.current_time() - self._look_at >= SPOOL_LOOK_SECONDS:
+                self._look_at = trio.current_time()
+                await self._look_for_keyframe(connection)
+            position = self.spool.index.end
+            entries = await connection.read(position, FOLLOW_SECONDS)
+            if not entries:
+                await self._check_end(connection)
+                continue
+            if entries[0].position.cut > position.cut + 1:
+                self._keyframe_at = -math.inf  # perhaps it is a gap
+            await self._write([entry_record(*entry) for entry in entries])
+            self.entries += len(entries)
+
+    async def _check_end(self, connection: Connection) -> None:
+        """Find out whether the log was begun anew."""
+        last, index = await connection.last(), self.spool.index
+        if last == Position(0) or last >= index.end:
+            return
+        data = await connection.entry(last)
+        if data is not None and data != await self.read_one(index.read_at(last)):
+            await self._write([RESET])
+            self._look_at = self._keyframe_at = -math.inf
+
+    async def _look_for_keyframe(self, connection: Connection) -> None:
+        """Read the latest keyframe, if it is a new one, and the last was read some time ago."""
+        if trio.current_time() - self._keyframe_at < self._keyframe_seconds:
+            return
+        keyframe = await connection.keyframe()
+        if keyframe is None or keyframe == self.spool.index.latest_keyframe:
+            return
+        await self._on_files(self.spool.begin_segment)
+        for number in range(keyframe.parts):
+            data = await connection.part(keyframe.cut, number)
+            if data is None:
+                return  # there is a later one
+            await self._write([part_record(keyframe.cut, number, data)])
+        await self._write([keyframe_record(keyframe)])
+        self._keyframe_at = trio.current_time()
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        spool = self.spool
+        dropped = spool.dropped
+        async with self._files:
+            spool.add(await trio.to_thread.run_sync(spool.write, records))
+            self.show()
+            gone = spool.unneeded()
+            if gone:
+                await trio.to_thread.run_sync(spool.delete, gone)
+        if spool.dropped > dropped:
+            _log.warning(
+                "the spool is full: entries that were still to be shown are dropped",
+                folder=str(spool.folder),
+                dropped=spool.dropped - dropped,
+            )
+        self._added.unpark_all()
+
+
+class DelayedConnection:
+    """A connection of a follower."""
+
+    def __init__(self, engine: DelayedEngine) -> None:
+        self._engine = engine
+        self._usable = True
+
+    def __repr__(self) -> str:
+        return f"<DelayedConnection to {self._engine.name}{'' if self._usable else ', ended'}>"
+
+    @property
+    def run(self) -> str:
+        """Names the life of the spool."""
+        return self._engine.spool.run
+
+    async def last(self) -> Position:
+        """Return the last position."""
+        return await self._command(self._last)
+
+    async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
+        """Return the next entries after a position; wait so long if there are none."""
+        return await self._command(lambda: self._engine.next_entries(after, seconds))
+
+    async def entry(self, position: Position) -> bytes | None:
+        """Return the data at a position."""
+        return await self._command(lambda: self._engine.read_one(self._engine.spool.index.entry(position)))
+
+    async def keyframe(self) -> Keyframe | None:
+        """Return the latest keyframe."""
+        return await self._command(self._keyframe)
+
+    async def part(self, cut: int, number: int) -> bytes | None:
+        """Return a part of a keyframe."""
+        spool = self._engine.spool
+        return await self._command(lambda: self._engine.read_one(spool.index.part(cut, number, spool.now().running)))
+
+    async def append(self, position: Position, data: bytes) -> None:  # noqa: ARG002
+        """Raise `Unavailable`: nobody can write to the past."""
+        raise self._read_only()
+
+    async def put_part(self, cut: int, number: int, data: bytes) -> None:  # noqa: ARG002
+        """Raise `Unavailable`, likewise."""
+        raise self._read_only()
+
+    async def finish_keyframe(self, keyframe: Keyframe) -> None:  # noqa: ARG002
+        """Raise `Unavailable`, likewise."""
+        raise self._read_only()
+
+    def _read_only(self) -> Unavailable:
+        return Unavailable(f"the bus at {self._engine.name} is shown as it was: it can only be read")
+
+    async def _last(self) -> Position:
+        await trio.lowlevel.checkpoint()
+        return self._engine.spool.index.last
+
+    async def _keyframe(self) -> Keyframe | None:
+        await trio.lowlevel.checkpoint()
+        spool = self._engine.spool
+        return spool.index.keyframe(spool.now().running)
+
+    async def _command(self, command: Callable[[], Awaitable[_T]]) -> _T:
+        """Carry out a command. Cancelled or failed on the way, the connection has ended, as with every engine."""
+        if not self._usable:
+            raise Unavailable(f"the connection to the bus at {self._engine.name} has ended")
+        self._usable = False
+        self._engine.show()
+        found = await command()
+        self._usable = True
+        return found

@@ -1,0 +1,370 @@
+"""The spool: what was read from an engine, in files, each record with the time at which it was read.
+
+A folder has segments (`00000001.log`, ...), to which records are only appended, and a lock: one process has it. A
+record is its checksum, length, kind, two times, two numbers and its data, compressed. The rules:
+
+1. A process begins a segment of its own. At the end of the one before, a record that is not whole is cut off. Anything
+   else that is wrong with the files makes the spool of no use: it is begun anew, and said.
+2. The times of a record are that of the wall clock and that of the machine since its start, which never jumps. In the
+   process that read it, only the latter counts. For a later one a record is as young as either of the two says. After
+   another start of the machine no clock can be trusted with it: all count as read now.
+3. Old segments go once nothing in them is of use, and beyond `SPOOL_BYTES` in any case. Then there is a gap: who
+   follows is lost, and needs a later keyframe.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ticker.bounds import MAX_BUS_DATA_BYTES, SPOOL_BYTES, SPOOL_SEGMENT_BYTES
+from ticker.bus.engine import Keyframe, Position
+from ticker.bus.spool_index import Place, SpoolIndex
+from ticker.errors import ConfigError, TickerError
+from ticker.net.clocks import wall_clock
+
+_MAGIC: Final = b"ticker spool 1\n"
+_RECORD = struct.Struct(">IIBqqqq")
+_UNCHECKED: Final = 4
+"""The checksum is that of all behind it."""
+_HEAD, _ENTRY, _PART, _KEYFRAME, _RESET = range(5)
+_LEVEL: Final = 1
+"""Of compression: the fastest."""
+
+
+class Broken(TickerError):
+    """The files are not those of a spool; the text says why."""
+
+
+class Moment(NamedTuple):
+    """Two clocks, in microseconds."""
+
+    wall: int
+    """Since 1970 UTC. It may be set."""
+    running: int
+    """Since the start of the machine. It never jumps."""
+
+
+def moment() -> Moment:
+    """Return the time."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    running = time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
+    return Moment(wall_clock(), running // 1000)
+
+
+def machine_start() -> str:
+    """Return a name of this start of the machine, empty if the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The first record of a segment."""
+
+    engine: str
+    """The name of the engine that was read."""
+    run: str
+    """Names the life of the spool."""
+    start: str
+    """The start of the machine in which the segment was written."""
+
+
+class Record(NamedTuple):
+    """Something to write."""
+
+    kind: int
+    first: int
+    second: int
+    data: bytes = b""
+
+
+def entry_record(position: Position, data: bytes) -> Record:
+    """Return the record of an entry or a beat."""
+    return Record(_ENTRY, *position, data)
+
+
+def part_record(cut: int, number: int, data: bytes) -> Record:
+    """Return the record of a part of a keyframe."""
+    return Record(_PART, cut, number, data)
+
+
+def keyframe_record(keyframe: Keyframe) -> Record:
+    """Return the record of a keyframe whose parts were all written."""
+    return Record(_KEYFRAME, *keyframe)
+
+
+RESET: Final = Record(_RESET, 0, 0)
+"""The record of a log that was begun anew."""
+
+
+class Spool:
+    """The spool in one folder. Its methods block; those that need `files` are not called at the same time."""
+
+    def __init__(self, folder: Path, engine: str, delay: int, clock: Callable[[], Moment] = moment) -> None:
+        """`delay` in microseconds."""
+        self.folder = folder
+        self.index = SpoolIndex()
+        self.bytes = 0
+        """Bytes of all files."""
+        self.dropped = 0
+        """Entries that were dropped beyond `SPOOL_BYTES`, although somebody may have needed them."""
+        self.began_anew = ""
+        """Why the spool of an earlier run is not used; empty if it is, or there is none."""
+        self.began = 0
+        """When this process opened it, by the clock that never jumps."""
+        self._delay = delay
+        self._clock = clock
+        self._head = Head(engine, os.urandom(8).hex(), machine_start())
+        self._lock: int | None = None
+        self._files: dict[int, int] = {}
+        """Descriptors of the segments, by number, in order."""
+        self._sizes: dict[int, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Spool in {self.folder}: {self.bytes} bytes in {len(self._files)} segments, {self.index!r}>"
+
+    @property
+    def run(self) -> str:
+        """Names the life of the spool."""
+        return self._head.run
+
+    def now(self) -> Moment:
+        """Return the time."""
+        return self._clock()
+
+    # Opening
+
+    def open(self) -> None:
+        """Go on with what an earlier process left. Raises `ConfigError` for a folder that cannot be used."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            self._read_all()
+        except Broken as broken:
+            self.began_anew = str(broken)
+            self._delete_all()
+        self.began = self._clock().running
+        self._begin_segment(max(self._files, default=0) + 1)
+
+    def close(self) -> None:
+        """Let another process have it."""
+        for descriptor in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise ConfigError(
+                f"another delayed service has the spool {self.folder}: give each its own first --listen address, or"
+                " its own TICKER_HOME"
+            ) from None
+        self._lock = descriptor
+
+    def _read_all(self) -> None:
+        paths = sorted(path for path in self.folder.glob("*.log") if path.stem.isdigit())
+        for path in paths:
+            number = int(path.stem)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._files[number] = descriptor
+            self._sizes[number] = self._read_segment(number, descriptor, last=path is paths[-1])
+            self.bytes += self._sizes[number]
+            if self._sizes[number] <= len(_MAGIC):  # its process ended at once
+                self.delete([number])
+
+    def _read_segment(self, number: int, descriptor: int, *, last: bool) -> int:
+        """Take what a segment has into the index; return its length. Raises `Broken`."""
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            if (magic := file.read(len(_MAGIC))) != _MAGIC:
+                if last and _MAGIC.startswith(magic):
+                    os.ftruncate(descriptor, 0)
+                    return 0
+                raise Broken(f"{number:08d}.log is no segment of this version")
+            ages, offset = None, len(_MAGIC)
+            while len(fixed := file.read(_RECORD.size)) == _RECORD.size:
+                checksum, length, kind, wall, running, first, second = _RECORD.unpack(fixed)
+                data = file.read(length) if length <= MAX_BUS_DATA_BYTES else b""
+                if len(data) < length:
+                    break
+                if zlib.crc32(data, zlib.crc32(fixed[_UNCHECKED:])) != checksum:
+                    raise Broken(f"{number:08d}.log is damaged at byte {offset}")
+                if ages is None:
+                    ages = self._ages(kind, data)
+                place = Place(number, offset, _RECORD.size + length)
+                self._index(kind, first, second, place, ages(Moment(wall, running)) + self._delay)
+                offset += place.length
+        if offset < os.fstat(descriptor).st_size:
+            if not last:
+                raise Broken(f"{number:08d}.log ends within a record, and is not the last one")
+            os.ftruncate(descriptor, offset)
+        return offset
+
+    def _ages(self, kind: int, data: bytes) -> Callable[[Moment], int]:
+        """Return that which tells when a record of a segment was read, by the clock that never jumps."""
+        try:
+            head = msgspec.msgpack.decode(_unpacked(data), type=Head)
+        except (msgspec.MsgspecError, Broken) as error:
+            raise Broken(f"a segment begins with no head: {error}") from None
+        if kind != _HEAD or head.engine != self._head.engine:
+            raise Broken(f"it is of another bus, {head.engine}")
+        now, same_start = self._clock(), head.start == self._head.start != ""
+        self._head = msgspec.structs.replace(self._head, run=head.run)
+
+        def age(read: Moment) -> int:
+            if not same_start:
+                return now.running
+            return min(now.running, max(read.running, now.running - (now.wall - read.wall)))
+
+        return age
+
+    def _index(self, kind: int, first: int, second: int, place: Place, due: int) -> None:
+        match kind:
+            case 1:
+                self.index.add_entry(Position(first, second), due, place)
+            case 2:
+                self.index.add_part(first, second, place)
+            case 3:
+                self.index.add_keyframe(Keyframe(first, second), due)
+            case 4:
+                self.index.add_reset(due)
+
+    # Writing
+
+    def write(self, records: Iterable[Record]) -> list[tuple[Record, Place]]:
+        """Append records, and return where they are; `add` has to follow. Raises `OSError`: then none was written."""
+        number = next(reversed(self._files))
+        if self._sizes[number] >= SPOOL_SEGMENT_BYTES:
+            number = self.begin_segment()
+        size, now = self._sizes[number], self._clock()
+        data, places = bytearray(), list[tuple[Record, Place]]()
+        for record in records:
+            packed = _packed(record, now)
+            places.append((record, Place(number, size + len(data), len(packed))))
+            data += packed
+        self._append(number, data)
+        return places
+
+    def add(self, places: Sequence[tuple[Record, Place]]) -> None:
+        """Take what was written into the index."""
+        due = self._clock().running + self._delay
+        for record, place in places:
+            self._index(record.kind, record.first, record.second, place, due)
+
+    def begin_segment(self) -> int:
+        """Begin another segment, and return its number. Raises `OSError`."""
+        number = next(reversed(self._files)) + 1
+        self._begin_segment(number)
+        return number
+
+    def _begin_segment(self, number: int) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._path(number), flags, 0o600)
+        self._files[number], self._sizes[number] = descriptor, 0
+        head = Record(_HEAD, 0, 0, msgspec.msgpack.encode(self._head))
+        try:
+            self._append(number, _MAGIC + _packed(head, self._clock()))
+        except OSError:
+            del self._files[number], self._sizes[number]
+            os.close(descriptor)
+            self._path(number).unlink()
+            raise
+
+    def _append(self, number: int, data: bytes | bytearray) -> None:
+        descriptor, size = self._files[number], self._sizes[number]
+        view, written = memoryview(data), 0
+        try:
+            while written < len(data):
+                written += os.pwrite(descriptor, view[written:], size + written)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+        self._sizes[number] = size + len(data)
+        self.bytes += len(data)
+
+    # Reading
+
+    def read(self, places: Sequence[Place]) -> list[bytes]:
+        """Return the data of records. Raises `Broken` and `OSError` for those that cannot be read."""
+        found = []
+        for place in places:
+            descriptor = self._files.get(place.segment)
+            if descriptor is None:
+                raise Broken("it was dropped while it was read")
+            record = os.pread(descriptor, place.length, place.offset)
+            if len(record) < place.length or zlib.crc32(record[_UNCHECKED:]) != _RECORD.unpack_from(record)[0]:
+                raise Broken(f"{place.segment:08d}.log is damaged at byte {place.offset}")
+            found.append(_unpacked(record[_RECORD.size :]))
+        return found
+
+    # What goes
+
+    def unneeded(self) -> list[int]:
+        """Return the segments that can go: nothing in them is of use, or there is no room for them. The index forgets
+        them."""
+        numbers = list(self._files)
+        needed = self.index.first_needed()
+        gone = [number for number in numbers[:-1] if needed is None or number < needed]
+        size = self.bytes - sum(self._sizes[number] for number in gone)
+        for number in numbers[len(gone) : -1]:
+            if size <= SPOOL_BYTES:
+                break
+            gone.append(number)
+            size -= self._sizes[number]
+        if gone:
+            self.dropped += self.index.drop_before(gone[-1] + 1)
+        return gone
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Delete these segments."""
+        for number in numbers:
+            os.close(self._files.pop(number))
+            self.bytes -= self._sizes.pop(number)
+            self._path(number).unlink(missing_ok=True)
+
+    def _delete_all(self) -> None:
+        self.index = SpoolIndex()
+        self.delete(list(self._files.keys() & self._sizes.keys()))
+        for descriptor in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+        self.bytes = 0
+        for path in self.folder.glob("*.log"):
+            path.unlink()
+        self._head = msgspec.structs.replace(self._head, run=os.urandom(8).hex())
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:08d}.log"
+
+
+def _packed(record: Record, at: Moment) -> bytes:
+    data = zlib.compress(record.data, _LEVEL)
+    fixed = _RECORD.pack(0, len(data), record.kind, *at, record.first, record.second)[_UNCHECKED:]
+    checksum = zlib.crc32(data, zlib.crc32(fixed))
+    return checksum.to_bytes(_UNCHECKED, "big") + fixed + data
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(data, MAX_BUS_DATA_BYTES + 1)
+    except zlib.error as error:
+        raise Broken(str(error)) from None
+    if not unpacking.eof or len(found) > MAX_BUS_DATA_BYTES:
+        raise Broken("its data are not whole")
+    return found
