@@ -53,22 +53,31 @@ class Server:
 
 
 def _ticker(start: Start, *program: str) -> list[str]:
+    config = str(Path(__file__).parent / "ticker.toml")
+    command = [sys.executable, "-m", *(program or ("ticker",)), "serve", "--no-history"]
+    return [*command, "--config", config, "--feed", _feed(start), *_to_clients(start)]
+
+
+def _feed(start: Start) -> str:
+    return f"{start.feed}?symbols={start.symbols}"
+
+
+def _to_clients(start: Start) -> list[str]:
     flags = {
-        "--config": str(Path(__file__).parent / "ticker.toml"),
         "--listen": f"127.0.0.1:{start.port}",
-        "--feed": f"{start.feed}?symbols={start.symbols}",
         "--tls-cert": str(start.cert),
         "--tls-key": str(start.key),
         "--interval": str(start.budget_ms),
     }
-    return [
-        sys.executable,
-        "-m",
-        *(program or ("ticker",)),
-        "serve",
-        "--no-history",
-        *(part for flag in flags.items() for part in flag),
-    ]
+    return [part for flag in flags.items() for part in flag]
+
+
+def _two_workers(start: Start) -> list[str]:
+    return [*_ticker(start), "--workers", "2"]
+
+
+def _on_redis(start: Start) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.peers.on_redis", _feed(start), *_to_clients(start)]
 
 
 def _troubled(start: Start) -> list[str]:
@@ -138,6 +147,16 @@ SERVERS: Mapping[str, Server] = {
         STREAM,
         SUBPROTOCOL,
         unread=True,
+        role="hidden",
+    ),
+    "workers": Server("Ticker, two workers", _two_workers, TickerReader, STREAM, SUBPROTOCOL, role="hidden"),
+    "bus": Server(
+        "Ticker, source and edge on Redis",
+        _on_redis,
+        TickerReader,
+        STREAM,
+        SUBPROTOCOL,
+        needs=Needs(tools=("redis-server",)),
         role="hidden",
     ),
     "broken": Server("Ticker, broken on purpose", _broken, TickerReader, STREAM, SUBPROTOCOL, role="hidden"),

@@ -1,0 +1,1 @@
+"""What failures and restarts cost: a source that dies, and workers that are replaced."""
