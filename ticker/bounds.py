@@ -470,6 +470,38 @@ BUS_PART_SECONDS = 30.0
 BUS_READ_SECONDS = 60.0
 """The longest wait of one read for entries."""
 
+# A ticker that follows another one
+
+FOLLOW_CONNECT_SECONDS = 15.0
+"""Time for a connection to another ticker, with its first message; then the next address has its turn."""
+
+MAX_FOLLOWERS = 32
+"""Other tickers that follow one process: further ones get 503 with Retry-After. Each has a connection to the bus."""
+
+FOLLOWED_PIECE_BYTES = 262_144
+"""So much of an answer to a follower is encrypted between two turns of other connections."""
+
+FOLLOWED_ENTRIES = 64
+"""Entries in one answer to a follower; the others follow in the next one."""
+
+FOLLOWED_PER_REQUEST_UNIT = 262_144
+"""So many bytes of answers to a follower count as one request."""
+
+FOLLOWED_REQUEST_BYTES = 1_024
+"""Bytes of a request of a follower; a longer one: close 1009."""
+
+FOLLOWED_READ_SECONDS = 5.0
+"""The longest wait of one read of a follower."""
+
+FOLLOWER_LEAVE_SECONDS = 2.0
+"""Time for a follower to take what there is when the server stops; then it is closed."""
+
+OWN_PIECE_SECONDS = 0.01
+"""Time between two parts of a keyframe in a process without a bus: each takes its loop a millisecond or two."""
+
+FOLLOWERS_GONE_SECONDS = 60.0
+"""A process without a bus keeps the log of its cuts for so long after its last follower has left."""
+
 # Workers
 
 CHANNEL_PIECE_BYTES = 32_768

@@ -285,6 +285,12 @@ class Config:
     """Address of a Redis or Valkey that carries the market between the processes of one service, on any number of
     machines: redis://HOST, rediss://HOST or redis+sentinel://HOST,HOST. With feeds, this process is a source of it, or
     stands by to be it; without, an edge that serves clients."""
+    follow: str | list[str] = field(default_factory=list)
+    """Addresses of another ticker whose market is served here: wss://HOST:PORT. The first that can be followed is."""
+    follow_ca: str | None = None
+    """Authorities of its certificate, a PEM file; None are the system's."""
+    follow_token_file: str | None = None
+    """A file with the token for it, read for each connection; None is `TICKER_FOLLOW_TOKEN`, if that is set."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
@@ -306,8 +312,22 @@ class Config:
 
     @property
     def has_feeds(self) -> bool:
-        """Whether there are feeds: on a bus, those only that are named."""
-        return self.bus is None or self.feeds is not _DEFAULT_FEEDS
+        """Whether there are feeds: on a bus, or where another ticker is followed, those only that are named."""
+        return (self.bus is None and not self.follow) or self.feeds is not _DEFAULT_FEEDS
+
+    def check_market(self) -> None:
+        """Check that there is one place where the market comes from. Raises `ConfigError`."""
+        if self.followed and self.bus is not None:
+            raise ConfigError(
+                "follow and bus: give one of them; an edge of the bus can be followed, and is no follower"
+            )
+        if self.followed and self.has_feeds:
+            raise ConfigError("follow and feeds: the market comes from the ticker that is followed; leave feeds out")
+
+    @property
+    def followed(self) -> list[str]:
+        """The addresses of `follow`."""
+        return [self.follow] if isinstance(self.follow, str) else self.follow
 
     @property
     def addresses(self) -> list[str]:

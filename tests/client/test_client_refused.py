@@ -1,4 +1,4 @@
-"""ticker/client/connector.py: first connections that cannot be made, each with its reason in one line."""
+"""ticker/net/dialing.py: first connections that cannot be made, each with its reason in one line."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from tests.simulation.history import Market, same, shown_state
 from tests.simulation.link import Link
 from tests.simulation.witness import sees
 from tests.tables_model import covers
-from ticker.client.connector import Unreachable
 from ticker.client.replica import InstrumentState, Replica
 from ticker.client.table_state import TableState
 from ticker.errors import ProtocolError
+from ticker.net.dialing import Unreachable
 from ticker.protocol.messages import (
     Delta,
     Heartbeat,

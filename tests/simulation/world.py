@@ -23,13 +23,13 @@ from tests.simulation.user import User
 from tests.simulation.witness import Witness
 from tests.tokens import public_pem
 from ticker.bounds import TOKEN_LEEWAY_US
-from ticker.client.connector import Unreachable
 from ticker.config import Config, Limits, Tokens
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.door.callers import Caller
 from ticker.door.key_ring import public_key
 from ticker.market import Field, field_name
+from ticker.net.dialing import Unreachable
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.dispatch import CONNECTION_LOST, dispatch
 from ticker.server.feed_channel import FeedMessage, FeedState

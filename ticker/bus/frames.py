@@ -20,7 +20,7 @@ PROTOCOL = "ticker-bus-1"
 """Changes with these messages: after an update, processes of two versions may meet on one machine."""
 
 _LENGTH = struct.Struct(">I")
-_MAX_MESSAGE = 2 * MAX_BUS_DATA_BYTES
+MAX_MESSAGE = 2 * MAX_BUS_DATA_BYTES
 """A read brings whole entries: the last one begins before `BUS_BYTES_PER_READ`."""
 _CHUNK = 262_144
 
@@ -36,6 +36,10 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
 
     protocol: str
     run: str
+    delay_seconds: int = 0
+    """By how much its entries are later than their source, on purpose."""
+    unavailable: str | None = None
+    """Why it cannot be used now: nothing follows."""
 
 
 class Last(msgspec.Struct, array_like=True, frozen=True, tag="last"):
@@ -124,8 +128,8 @@ class FrameStream:
 
     async def send(self, message: bytes) -> None:
         """Send a message. `BadFrame` if the peer does not take it in time."""
-        if len(message) > _MAX_MESSAGE:
-            raise BadFrame(f"a message of {len(message)} bytes, {_MAX_MESSAGE} are allowed")
+        if len(message) > MAX_MESSAGE:
+            raise BadFrame(f"a message of {len(message)} bytes, {MAX_MESSAGE} are allowed")
         with trio.move_on_after(BUS_PART_SECONDS):
             await self._stream.send_all(_LENGTH.pack(len(message)) + message)
             return
@@ -149,8 +153,8 @@ class FrameStream:
     async def _rest(self) -> bytes:
         await self._until(_LENGTH.size)
         (length,) = _LENGTH.unpack_from(self._received)
-        if length > _MAX_MESSAGE:
-            raise BadFrame(f"a message of {length} bytes, {_MAX_MESSAGE} are allowed")
+        if length > MAX_MESSAGE:
+            raise BadFrame(f"a message of {length} bytes, {MAX_MESSAGE} are allowed")
         end = _LENGTH.size + length
         await self._until(end)
         message = bytes(memoryview(self._received)[_LENGTH.size : end])

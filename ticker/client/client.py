@@ -24,7 +24,7 @@ from ticker.client.arguments import check_counts, check_names, check_options, ch
 from ticker.client.book import Book
 from ticker.client.candles import Candles
 from ticker.client.connection import Connection, Token
-from ticker.client.connector import addresses_of, first_of
+from ticker.client.connector import addresses_of
 from ticker.client.event_log import EventLog
 from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched, source_event
 from ticker.client.features import Features
@@ -38,6 +38,7 @@ from ticker.client.trades import Trades
 from ticker.client.verification import Verification
 from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import MAX_TEXT, Instrument
+from ticker.net.dialing import first_of
 from ticker.protocol.symbols import matcher
 from ticker.protocol.tables import TableName
 from ticker.protocol.wire import MSGPACK

@@ -18,12 +18,12 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError,
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from ticker.client.addresses import Address
-from ticker.client.connector import ObservedStream, Unreachable, first_of
 from ticker.client.events import Connected, Event
 from ticker.client.received import Received
 from ticker.client.reconnect import BEHIND, DIFFERENT, LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
 from ticker.client.session import ClientSession
 from ticker.errors import ProtocolError
+from ticker.net.dialing import ObservedStream, Unreachable, first_of
 from ticker.protocol.messages import Close
 from ticker.protocol.wire import MSGPACK
 from ticker.texts import excerpt

@@ -18,12 +18,12 @@ The rules (PROTOCOL.md, sections 2 and 8):
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass, replace
 
 from ticker.client.events import Disconnected
 from ticker.errors import ConnectionFailed
+from ticker.net.dialing import own_message
 from ticker.protocol.messages import Close, Goodbye
 from ticker.texts import excerpt
 
@@ -98,7 +98,7 @@ NO_WEBSOCKET = ConnectionEnd("its answer opens no WebSocket; it is not a Ticker 
 
 def rejected(status: int, retry_after: str, body: bytes) -> ConnectionEnd:
     """Return the end of a connection whose upgrade was answered with this HTTP status, `Retry-After` and body."""
-    message = _own_message(status, body)
+    message = own_message(status, body)
     seconds = _seconds(retry_after)
     if message is None:
         reason = f"something in between answered, with HTTP status {status}; it is not a Ticker service"
@@ -111,18 +111,6 @@ def rejected(status: int, retry_after: str, body: bytes) -> ConnectionEnd:
         spread_seconds=seconds,
         status=status,
     )
-
-
-def _own_message(status: int, body: bytes) -> str | None:
-    """Return the message of a refusal in the service's own JSON (PROTOCOL.md, section 2); None for any other body."""
-    try:
-        refusal = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(refusal, dict) or refusal.get("code") != status:
-        return None
-    message = refusal.get("message")
-    return message if isinstance(message, str) else None
 
 
 class Backoff:

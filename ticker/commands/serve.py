@@ -47,6 +47,9 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     insecure_allow_anyone: Annotated[bool, Parameter(negative=())] = False,
     workers: str | None = None,
     bus: Annotated[str | None, Parameter(env_var="TICKER_BUS")] = None,
+    follow: Annotated[list[str] | None, Parameter(negative=(), env_var="TICKER_FOLLOW")] = None,
+    follow_ca: Path | None = None,
+    follow_token_file: Path | None = None,
     interval: int | None = None,
     history: bool | None = None,
     history_file: Path | None = None,
@@ -92,6 +95,14 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         rediss://USER:PASSWORD@HOST or redis+sentinel://HOST,HOST/SERVICE. With --feed this process is a source, the
         first of which leads; without, an edge, which serves clients. A password is better in TICKER_BUS, where lists
         of processes do not show it.
+    follow
+        Address of another ticker, wss://HOST:PORT, whose market is served here; repeatable: the first that can be
+        followed is. It goes with neither --feed nor --bus.
+    follow_ca
+        Authorities of its certificate, a PEM file. [default: the system's]
+    follow_token_file
+        A file with a token for it, which has the claim follow. It is read for each connection.
+        [default: the token in TICKER_FOLLOW_TOKEN, if that is set]
     interval
         Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
     history
@@ -114,8 +125,10 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
         **_given(workers=parse_workers(workers), bus=bus, interval_ms=interval, keep_state=state),
+        **_given(follow=follow or None, follow_ca=_path(follow_ca), follow_token_file=_path(follow_token_file)),
         **_given(log_format=log_format),
     )
+    settings.check_market()
     write_stdout_later()
     configure_logging(settings.log_format)
     tune_memory()

@@ -71,6 +71,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     max_symbols: int | None = None,
     min_interval: int | None = None,
     metrics: Annotated[bool, Parameter(negative=())] = False,
+    follow: Annotated[bool, Parameter(negative=())] = False,
     minutes: float = 60,
     audience: str = "ticker",
     issuer: str | None = None,
@@ -92,6 +93,9 @@ def issue(  # noqa: PLR0913  # one parameter per claim
         Minimum conflation interval in milliseconds. [default: none]
     metrics
         Let the client read /metrics, which names feeds and counts everything.
+    follow
+        Let another ticker follow with it (--follow), which gets everything: not together with symbols, max-symbols
+        and min-interval.
     minutes
         Validity in minutes, above 0, at most a year.
     audience
@@ -103,11 +107,14 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     """
     if not 0 < minutes <= 525_600:
         raise ConfigError(f"--minutes {minutes}: give a number above 0, at most 525600, a year")
+    if follow and (symbols or max_symbols is not None or min_interval is not None):
+        raise ConfigError("--follow: a follower gets everything; leave --symbols, --max-symbols and --min-interval out")
     private, algorithm = _signing_key(key)
     now = int(time.time())
     optional = {"iss": issuer, "symbols": symbols, "max_symbols": max_symbols, "min_interval_ms": min_interval}
     claims: dict[str, Any] = {"sub": subject, "aud": audience, "iat": now, "exp": now + int(minutes * 60)}
     claims |= {"metrics": True} if metrics else {}
+    claims |= {"follow": True} if follow else {}
     claims |= {name: value for name, value in optional.items() if value is not None}
     print(jwt.encode(claims, private, algorithm, headers={"kid": key_id} if key_id is not None else None))
 

@@ -12,7 +12,7 @@ The rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ticker.bounds import JOURNAL_PER_INSTRUMENT
@@ -52,6 +52,8 @@ class Journal:
         self._quotes: dict[int, State | bool] = {}
         self.news: State = []
         """Those of the last closed cut."""
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called when a cut was closed, and its news are there."""
 
     def __repr__(self) -> str:
         return f"<Journal: {len(self._operations)} prints and bars, {len(self._whole)} whole>"
@@ -103,6 +105,7 @@ class Journal:
         self.news = [sorted(items, key=_number), books, operations]
         self._operations, self._books, self._whole = [], [], {}
         self._counts.clear()
+        self.on_closed()
 
     def _note(self, record: Record, operation: State) -> None:
         number = record.number

@@ -27,6 +27,8 @@ class Grant:
     min_interval_ms: int = 0
     metrics: bool = False
     """Whether it may read `/metrics`."""
+    follow: bool = False
+    """Whether another server may follow this one with it."""
 
     def __repr__(self) -> str:
         names = "all symbols" if self.symbols is None else f"{len(self.symbols)} names"

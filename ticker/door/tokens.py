@@ -48,6 +48,7 @@ class _Claims(Struct):
     max_symbols: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = MAX_INTEGER
     min_interval_ms: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_MS)] = 0
     metrics: bool = False
+    follow: bool = False
 
 
 class Verifier(NamedTuple):
@@ -95,7 +96,7 @@ def _grant(claims: _Claims, now: int) -> Grant:
         raise BadToken("it is not valid yet")
     subject = None if claims.sub is UNSET else claims.sub
     symbols = None if claims.symbols is UNSET else frozenset(claims.symbols)
-    return Grant(subject, expires, symbols, claims.max_symbols, claims.min_interval_ms, claims.metrics)
+    return Grant(subject, expires, symbols, claims.max_symbols, claims.min_interval_ms, claims.metrics, claims.follow)
 
 
 def find_token(headers: Mapping[bytes, bytes], cookie: str) -> tuple[str | None, bool]:

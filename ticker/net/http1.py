@@ -20,7 +20,7 @@ import trio
 
 from ticker.errors import RefusalCause
 from ticker.net.transport import PushStream
-from ticker.protocol.wire import ENCODINGS, Encoding
+from ticker.protocol.wire import ENCODINGS, FOLLOWING, MSGPACK, Encoding
 
 STREAM_PATH = "/v1/stream"
 
@@ -44,6 +44,11 @@ class Upgrade:
     encoding: Encoding
     subprotocol: str | None
     """The subprotocol to confirm; None if the client named none and gets the default."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is another server, which follows this one."""
+        return self.subprotocol == FOLLOWING
 
     def request(self) -> bytes:
         """Return this handshake, written anew for trio-websocket."""
@@ -166,6 +171,8 @@ def route(request: h11.Request) -> Upgrade:
     for name in offered:
         if name in ENCODINGS:
             return Upgrade(key, ENCODINGS[name], name)
+        if name == FOLLOWING:
+            return Upgrade(key, MSGPACK, name)
     raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
 
 

@@ -64,7 +64,7 @@ def expiry(cert: Path) -> int:
     return int(_load_certificate(cert).not_valid_after_utc.timestamp())
 
 
-def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
+def client_context(host: str, ca: Path | None, option: str = "--ca") -> ssl.SSLContext:
     """Return a client's context that verifies the server at `host`, by the authorities in `ca` (PEM) only if given.
 
     Otherwise by the system's, and for a loopback host also by the development CA if there is one in `data_folder()`.
@@ -77,9 +77,8 @@ def client_context(host: str, ca: Path | None) -> ssl.SSLContext:
             check_folder(extra.parent)
             context.load_verify_locations(extra)
     except OSError as error:
-        raise ConfigError(
-            f"cannot take authorities from {ca or extra} ({_reason(error)}); pass --ca with a PEM file of certificates"
-        ) from error
+        remedy = f"pass {option} with a PEM file of certificates"
+        raise ConfigError(f"cannot take authorities from {ca or extra} ({_reason(error)}); {remedy}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(_ALPN)
     return context

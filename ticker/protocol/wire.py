@@ -214,6 +214,9 @@ JSON: Encoding = _Json()
 ENCODINGS: Mapping[str, Encoding] = {encoding.subprotocol: encoding for encoding in (MSGPACK, JSON)}
 """By subprotocol, the default first."""
 
+FOLLOWING = "ticker-bus.1"
+"""The subprotocol with which another server follows this one (`ticker.bus.frames`)."""
+
 
 def frame_header(first_byte: int, length: int) -> bytes:
     """Return the header of an unmasked frame (RFC 6455, section 5.2)."""

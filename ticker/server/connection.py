@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from ticker.bounds import TOKEN_LEEWAY_US
+from ticker.bus.engine import Engine
 from ticker.config import Limits, most_opened
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub
@@ -33,6 +34,7 @@ from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
+from ticker.server.followers import Followers
 from ticker.server.slow_consumer import SlowConsumer
 from ticker.server.source_state import SourceState
 from ticker.server.turns import in_turns
@@ -66,6 +68,9 @@ class ServerContext:
     source: SourceState = field(default_factory=SourceState)
     idle: str | None = None
     """Why there are no clients, if there can be none."""
+    relay: Engine | None = None
+    """What those that follow this process are given."""
+    followers: Followers = field(default_factory=Followers)
 
 
 class ClientConnection(ABC):

@@ -14,6 +14,7 @@ import trio
 
 from ticker.bounds import FULL_RETRY_SECONDS, IDLE_RETRY_SECONDS
 from ticker.door.callers import Caller
+from ticker.door.grants import Grant
 from ticker.door.sender import Sender, agent_of
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
@@ -32,6 +33,7 @@ from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest, parse_events_request, serve_events
 from ticker.server.pages import Pages
 from ticker.server.query import check_limits
+from ticker.server.relay import serve_follower
 from ticker.server.websocket import serve_websocket
 
 CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
@@ -45,12 +47,22 @@ async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, p
         return
     sender = admitted.sender
     try:
-        if isinstance(admitted.wanted, Upgrade):
+        if isinstance(admitted.wanted, Upgrade) and admitted.wanted.follows:
+            await _serve_follower(stream, admitted, context)
+        elif isinstance(admitted.wanted, Upgrade):
             await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
         else:
             await serve_events(stream, admitted.wanted, sender, context)
     finally:
         context.auth.connection_limits.release(sender.grant.subject)
+
+
+async def _serve_follower(stream: PushStream, admitted: _AdmittedStream, context: ServerContext) -> None:
+    assert isinstance(admitted.wanted, Upgrade) and context.relay is not None  # noqa: S101, PT018  # checked on entry
+    try:
+        await serve_follower(stream, admitted.wanted, admitted.rest, admitted.sender, context, context.relay)
+    finally:
+        context.followers.leave_place()
 
 
 class _AdmittedStream(NamedTuple):
@@ -84,7 +96,11 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
                 if isinstance(wanted, EventsRequest):
                     context.auth.check_rate(address, grant)
                     check_limits(wanted.names, limits, grant)
+                elif wanted.follows:
+                    _check_follower(context, grant)
                 await context.auth.admit(caller, grant)
+                if isinstance(wanted, Upgrade) and wanted.follows:
+                    _take_follower_place(context, grant)
                 return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)))
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1
@@ -103,6 +119,23 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
     finally:
         account.close()
     return None
+
+
+def _check_follower(context: ServerContext, grant: Grant) -> None:
+    """Check that the sender may follow this process. Raises `Refusal`."""
+    if context.relay is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "this process cannot be followed")
+    if context.auth.keys is not None:
+        context.followers.check(grant)
+
+
+def _take_follower_place(context: ServerContext, grant: Grant) -> None:
+    """Give an admitted follower its place, or take its admission back. Raises `Refusal`."""
+    try:
+        context.followers.take_place()
+    except Refusal:
+        context.auth.connection_limits.release(grant.subject)
+        raise
 
 
 def _check_idle(context: ServerContext, pages: Pages, request: h11.Request) -> None:

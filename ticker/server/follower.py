@@ -36,9 +36,10 @@ class Lost(TickerError):
 class Follower:
     """The copy of one process."""
 
-    def __init__(self, engine: Engine, *, has_clients: bool) -> None:
-        """Only without clients can it lead later."""
+    def __init__(self, engine: Engine, *, has_clients: bool, what: str = "the bus") -> None:
+        """Only without clients can it lead later. `what` is the engine to people."""
         self._engine = engine
+        self._what = what
         self._has_clients = has_clients
         self._cache: FollowingCache | None = None
         self._position = Position(0)
@@ -54,7 +55,7 @@ class Follower:
         """That of the latest entry."""
         self.head: Head | None = None
         """That of the keyframe."""
-        self.trouble: str | None = "the bus was not reached yet"
+        self.trouble: str | None = f"{what} was not reached yet"
         """The reason why the engine cannot be used."""
         self.heard_at = 0
         """When the latest entry or beat was read, in microseconds since 1970 UTC."""
@@ -100,9 +101,9 @@ class Follower:
         """Note, and log once, the state of the engine; None is a good one."""
         if text != self.trouble:
             if text is not None:
-                _log.warning("the bus cannot be used", cause=text)
+                _log.warning(f"{self._what} cannot be used", cause=text)
             elif self.trouble is not None:
-                _log.info("the bus is there", engine=self._engine.name)
+                _log.info(f"{self._what} is there", engine=self._engine.name)
         self.trouble = text
 
     async def follow(self, connection: Connection, *, until_silent: bool = False) -> None:

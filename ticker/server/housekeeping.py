@@ -24,6 +24,8 @@ async def check_connections(context: ServerContext) -> None:
             connection.check_timeouts(trio.current_time(), context.auth.clock())
             if number % CHECKS_PER_BURST == CHECKS_PER_BURST - 1:
                 await trio.lowlevel.checkpoint()
+        for follower in list(context.followers.connections):
+            follower.check_expiry(context.auth.clock())
         rounds += 1
         refusals = context.auth.connection_limits.refusals
         if rounds % REFUSAL_LOG_CHECKS == 0 and refusals != reported:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,30 +30,17 @@ from ticker.bounds import (
     CUTS_OF_A_NEW_EPOCH,
     FOLLOW_SECONDS,
     KEPT_CUTS_BYTES,
-    KEYFRAME_PIECE_BYTES,
-    KEYFRAME_SECONDS,
     RESIGN_SECONDS,
     SILENT_READS,
 )
 from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.config import Config
 from ticker.core.following import FollowingCache
-from ticker.core.journal import Journal, compared, part_of
 from ticker.core.last_value import LastValueCache
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
-from ticker.server.bus_entries import (
-    Beat,
-    Cut,
-    Foreign,
-    Stamp,
-    head_of,
-    pack_beat,
-    pack_cut,
-    pack_head,
-    pack_piece,
-    read_entry,
-)
+from ticker.server.bus_entries import Foreign, Stamp, read_entry
+from ticker.server.cut_writer import CutWriter
 from ticker.server.follower import Follower, Lost
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.bus")
@@ -74,9 +60,8 @@ class Leader:
         self._first = first
         self._follower = Follower(engine, has_clients=False)
         self._cache: LastValueCache | None = None
-        self._journal = Journal()
         self._lost: str | None = None
-        self._stamp = Stamp("", 0, "")
+        self._writer: CutWriter | None = None
         self._epoch_before = ""
         """The epoch of the log when this source took over."""
         self._pending: tuple[Position, bytes] | None = None
@@ -86,10 +71,6 @@ class Leader:
         self._kept: deque[tuple[int, bytes]] = deque()
         """The latest cuts that were accepted, in their order without a gap."""
         self._kept_bytes = 0
-        self._keyframe: _KeyframeWriter | None = None
-        self._keyframe_due = -1.0
-        self._latest_keyframe: _KeyframeWriter | None = None
-        """That of the latest piece, which may be finished."""
         self._changed = trio.Event()
         self._resigning = False
         self.resigned = trio.Event()
@@ -114,9 +95,16 @@ class Leader:
         return self._cache
 
     @property
+    def writer(self) -> CutWriter:
+        """Makes what is written, once it leads."""
+        assert self._writer is not None  # noqa: S101  # for the type checker
+        return self._writer
+
+    @property
     def term(self) -> int:
         """The term of the source that leads; 0 if none is known."""
-        return self._stamp.term or (self._follower.stamp or self._stamp).term
+        stamp = self._follower.stamp if self._writer is None else self._writer.stamp
+        return 0 if stamp is None else stamp.term
 
     @property
     def followed(self) -> int:
@@ -174,13 +162,12 @@ class Leader:
             cache, term = follower.cache, self.term + 1
         else:
             cache = self._new_epoch(last)
-        self._stamp = Stamp(cache.epoch, term, connection.run)
-        cache.tables.tell(self._journal)
+        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, term, connection.run))
         if isinstance(cache, FollowingCache):
             cache.lead(wall_clock())
         else:
             cache.close_cut(wall_clock(), always=True)
-        _log.info("takes over", epoch=cache.epoch, term=self._stamp.term, cut=cache.cut, engine=self._engine.name)
+        _log.info("takes over", epoch=cache.epoch, term=term, cut=cache.cut, engine=self._engine.name)
         self._cache = cache
         self._note_closed(cache.cut - 1)
 
@@ -230,7 +217,7 @@ class Leader:
 
     async def _repair(self, connection: Connection) -> None:
         """Append again the accepted cuts that the engine has lost. Raises `Deposed`."""
-        self._stamp = self._stamp._replace(run=connection.run)
+        self.writer.stamp = self.writer.stamp._replace(run=connection.run)
         last = await connection.last()
         if last.cut >= self._position.cut:
             if last.cut == self._position.cut:
@@ -241,7 +228,7 @@ class Leader:
         _log.warning("the engine has lost cuts that it had accepted: they are written again", cuts=len(lost))
         for cut, data in lost:
             await self._append(connection, Position(cut), data)
-        self._keyframe, self._keyframe_due = None, -1.0
+        self.writer.begin_anew()
 
     async def _check_before_repair(self, connection: Connection, last: Position) -> None:
         """Raise `Deposed` if another source has gone on from the place to which the log fell back."""
@@ -250,11 +237,8 @@ class Leader:
             return
         with suppress(Foreign):
             stamp = read_entry(Entry(last, data)).stamp
-            if stamp.epoch == self._stamp.epoch:
-                own = stamp.term <= self._stamp.term
-            else:
-                own = stamp.epoch == self._epoch_before
-            if own:
+            mine = self.writer.stamp
+            if stamp.term <= mine.term if stamp.epoch == mine.epoch else stamp.epoch == self._epoch_before:
                 return
         raise Deposed("the log was begun anew by another source: it leads, and this one stands by")
 
@@ -301,24 +285,12 @@ class Leader:
         return closed
 
     def _note_closed(self, since: int) -> None:
-        cache, keyframe = self.cache, self._latest_keyframe
-        checked = () if keyframe is None else keyframe.digest_at(since)
-        cut = Cut(self._stamp, since, cache.cut, cache.time, self._journal.news, checked)
-        self._pending = Position(cache.cut), pack_cut(cut)
-        self._make_piece()
-
-    def _make_piece(self) -> None:
-        """Make the next part of a keyframe, there being nothing in the open cut."""
-        if self._keyframe is None and trio.current_time() >= self._keyframe_due:
-            head = head_of(self._config, self._stamp, self.cache.cut, self.cache.time)
-            self._keyframe = _KeyframeWriter(self.cache, pack_head(head))
-        if self._keyframe is not None:
-            self._keyframe.make()
-            self._latest_keyframe = self._keyframe
+        self._pending = Position(self.cache.cut), self.writer.cut(since)
+        self.writer.make_piece()
 
     async def _advance_keyframe(self, connection: Connection) -> None:
         """Write the part of a keyframe that was made; all of its cuts were accepted."""
-        keyframe = self._keyframe
+        keyframe = self.writer.keyframe
         if keyframe is None:
             return
         for number, data in keyframe.take_parts():
@@ -328,16 +300,15 @@ class Leader:
                 await connection.finish_keyframe(Keyframe(keyframe.cut, keyframe.parts))
             except Refused:
                 _log.warning("a keyframe was refused: another one is made", cut=keyframe.cut)
-                self._keyframe_due = -1.0
+                self.writer.begin_anew()
             else:
                 self.keyframes += 1
-                self._keyframe_due = trio.current_time() + KEYFRAME_SECONDS
-            self._keyframe = None
+                self.writer.finish_keyframe()
 
     def _beat(self, *, resigns: bool = False) -> tuple[Position, bytes]:
-        if self._keyframe is not None or self._keyframe_due < 0:
-            self._make_piece()
-        return self._position._replace(beat=self._position.beat + 1), pack_beat(Beat(self._stamp, resigns))
+        if self.writer.is_making:
+            self.writer.make_piece()
+        return self._position._replace(beat=self._position.beat + 1), self.writer.beat(resigns=resigns)
 
     async def _append(self, connection: Connection, position: Position, data: bytes) -> None:
         try:
@@ -354,45 +325,3 @@ class Leader:
         self._kept_bytes += len(data)
         while self._kept_bytes > KEPT_CUTS_BYTES and len(self._kept) > 1:
             self._kept_bytes -= len(self._kept.popleft()[1])
-
-
-class _KeyframeWriter:
-    """A keyframe in the making. Each of its parts is as of the cut that was closed last when it was made."""
-
-    def __init__(self, cache: LastValueCache, head: bytes) -> None:
-        self._cache = cache
-        self.cut = cache.cut
-        self._made: list[tuple[int, bytes]] = [(0, head)]
-        self.parts = 1
-        self._next = 0
-        self._checked_at = -1
-        self._checked: tuple[int, ...] = ()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all parts are made and were taken."""
-        return not self._made and self._next >= len(self._cache.instruments)
-
-    def make(self) -> None:
-        """Make the next part."""
-        cache, first, size = self._cache, self._next, 0
-        instruments, checksum = [], 0
-        while self._next < len(cache.instruments) and size < KEYFRAME_PIECE_BYTES:
-            part = part_of(cache.instruments[self._next], cache.tables)
-            data = compared(part)
-            size, checksum = size + len(data), zlib.crc32(data, checksum)
-            instruments.append(part)
-            self._next += 1
-        if instruments:
-            self._made.append((self.parts, pack_piece((cache.cut, instruments))))
-            self.parts += 1
-            self._checked_at, self._checked = cache.cut, (first, self._next, checksum)
-
-    def take_parts(self) -> list[tuple[int, bytes]]:
-        """Return the parts that were made since the last call, with their numbers."""
-        made, self._made = self._made, []
-        return made
-
-    def digest_at(self, cut: int) -> tuple[int, ...]:
-        """Return the numbers and the checksum of the instruments of the last part, if it was made at this cut."""
-        return self._checked if self._checked_at == cut else ()

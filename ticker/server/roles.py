@@ -18,6 +18,7 @@ from ticker.bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
 from ticker.bus.addresses import engine_for
 from ticker.bus.engine import Engine
 from ticker.bus.local import LocalEngine
+from ticker.bus.relayed import RelayedEngine
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
@@ -29,6 +30,7 @@ from ticker.server.followed import FollowedCuts
 from ticker.server.follower import Follower, Lost
 from ticker.server.kept_state import KeptState, release_later
 from ticker.server.leader import Deposed, Leader
+from ticker.server.own_log import OwnLog
 from ticker.server.publisher import Publisher, SourcePublisher
 from ticker.server.source_state import SourceState
 from ticker.server.worker import Worker
@@ -71,6 +73,11 @@ class Role(ABC):
     async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Write to the cache, until cancelled or over."""
 
+    @property
+    def relay(self) -> Engine | None:
+        """What others that follow this process are given, if they can."""
+        return None
+
     def missing(self) -> Sequence[str]:
         """Return what keeps the process from being ready, besides its feeds."""
         return ()
@@ -95,13 +102,21 @@ class Alone(Role):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self._kept = KeptState(config)
+        self._own_log = OwnLog(config, lambda: self.cache)
         self._publisher: Publisher | None = None
 
+    @property
+    def relay(self) -> OwnLog:
+        """Its own log, which is there while others follow."""
+        return self._own_log
+
     async def run(self) -> None:
-        """Go on from an earlier run, if there is one, and release its tables later."""
+        """Go on from an earlier run, if there is one, and release its tables later; keep the log for others."""
         self.cache, held = self._kept.begin()
         self.begun.set()
-        await release_later(held)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(release_later, held)
+            nursery.start_soon(self._own_log.run)
 
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> Publisher:  # noqa: ARG002
         """Return the publisher."""
@@ -197,16 +212,23 @@ class AsEdge(Role):
     has_feeds = False
     waits = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, what: str = "the bus") -> None:
+        """`what` is the engine to people."""
         super().__init__()
         self._engine = engine
-        self._follower = Follower(engine, has_clients=True)
+        self._what = what
+        self._follower = Follower(engine, has_clients=True, what=what)
         self._lost: str | None = None
         """Why there is no copy yet, although the bus can be used."""
         self._made_at = wall_clock()
         self._source = SourceState()
         self._cuts: FollowedCuts | None = None
         self._send, self._received = trio.open_memory_channel[Cut](0)
+
+    @property
+    def relay(self) -> Engine:
+        """What this one follows itself."""
+        return self._engine
 
     async def run(self) -> None:
         """Follow; there is a cache once all of it is there, and its source was heard."""
@@ -233,9 +255,9 @@ class AsEdge(Role):
                 if self.begun.is_set():
                     raise
                 if self._lost != (text := str(error)):
-                    _log.warning("what the bus has cannot be used", cause=text)
+                    _log.warning(f"what {self._what} has cannot be used", cause=text)
                 self._lost, trouble = text, self._follower.trouble
-                self._follower = Follower(self._engine, has_clients=True)
+                self._follower = Follower(self._engine, has_clients=True, what=self._what)
                 self._follower.trouble = trouble  # the engine is well: that is not to be said anew
                 await trio.sleep(BUS_LOST_SECONDS)
 
@@ -256,9 +278,9 @@ class AsEdge(Role):
     def missing(self) -> Sequence[str]:
         """Return the trouble with the bus, or that the source is silent."""
         if self._follower.trouble is not None:
-            return (f"the bus cannot be used: {self._follower.trouble}",)
+            return (f"{self._what} cannot be used: {self._follower.trouble}",)
         if self._lost is not None:
-            return (f"what the bus has cannot be used: {self._lost}",)
+            return (f"what {self._what} has cannot be used: {self._lost}",)
         if self._follower.silent or not self.begun.is_set():
             return ("nothing is heard of the source",)
         return ()
@@ -338,14 +360,24 @@ async def _give_turns(received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
             message.done.set()
 
 
+def engine_of(config: Config) -> Engine | None:
+    """Return the engine that this service follows or leads, if there is one. Raises `ConfigError`."""
+    if config.followed:
+        return RelayedEngine(config.followed, config.follow_ca, config.follow_token_file)
+    return None if config.bus is None else engine_for(config.bus)
+
+
 def role_maker(config: Config, worker: Worker | None) -> Callable[[], Role]:
     """Return that which makes the role of a process, each time it begins anew. Raises `ConfigError`."""
-    if worker is not None:
-        engine: Engine = LocalEngine(worker.settings.bus) if worker.settings.bus else engine_for(config.bus or "")
-        if worker.settings.role == "worker":
-            return lambda: AsEdge(engine)
-        return lambda: AsSource(config, engine, keep=bool(worker.settings.bus))
-    if config.bus is None:
+    if worker is None:
+        config.check_market()
+    if worker is not None and worker.settings.bus:
+        engine: Engine | None = LocalEngine(worker.settings.bus)
+    else:
+        engine = engine_of(config)
+    if engine is None:
         return lambda: Alone(config)
-    bus = engine_for(config.bus)
-    return (lambda: AsSource(config, bus, keep=False)) if config.has_feeds else (lambda: AsEdge(bus))
+    is_source = config.has_feeds if worker is None else worker.settings.role == "source"
+    if is_source:
+        return lambda: AsSource(config, engine, keep=worker is not None and bool(worker.settings.bus))
+    return lambda: AsEdge(engine, "the ticker that is followed" if config.followed else "the bus")

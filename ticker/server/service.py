@@ -142,7 +142,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     limits, stop = config.limits, ends[0]
     usage = await _usage_log(config) if role.has_clients else None
     hub = Hub(role.cache, snapshot_part=limits.snapshot_part)
-    context = _context(config, auth, hub, usage, role.idle)
+    context = _context(config, auth, hub, usage, role)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = role.publisher(hub, limits, context.source)
     history = BarHistory(role.cache, config.history, config.tables, messages, only_reads=not role.has_feeds)
@@ -190,7 +190,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
         nursery.cancel_scope.cancel()
 
 
-def _context(config: Config, auth: Auth, hub: Hub, usage: UsageLog | None, idle: str | None) -> ServerContext:
+def _context(config: Config, auth: Auth, hub: Hub, usage: UsageLog | None, role: Role) -> ServerContext:
     limits = config.limits
     context = ServerContext(
         hub,
@@ -200,7 +200,8 @@ def _context(config: Config, auth: Auth, hub: Hub, usage: UsageLog | None, idle:
         record_rate=RecordRate(limits.requests_per_second, limits.request_burst),
         path_prefix=config.path_prefix,
         usage=usage,
-        idle=idle,
+        idle=role.idle,
+        relay=role.relay,
     )
     context.source.on_change = partial(_tell_of_silence, context)
     return context
@@ -355,6 +356,8 @@ class _NoHangups:
 
 async def _send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> None:
     async with trio.open_nursery() as nursery:
+        for follower in list(context.followers.connections):
+            nursery.start_soon(follower.say_goodbye)
         for number, connection in enumerate(list(context.connections), 1):
             nursery.start_soon(connection.send_goodbye, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
             if number % GOODBYES_PER_BURST == 0:  # shielded: all get a goodbye, even if there is no time left

@@ -33,11 +33,14 @@ from ticker.core.record import MarketRecord
 from ticker.door.sender import Sender
 from ticker.net.clocks import wall_clock
 from ticker.server.usage_views import HttpReaders, Views, opened
-from ticker.usage.events import Alive, Closed, Event, NewFile, Opened, Sees, Stop
+from ticker.usage.events import Alive, Closed, Event, Names, NewFile, Opened, Sees, Stop, ViewChange
 from ticker.usage.lines import NO_VIEW
 from ticker.usage.writer import UsageWriter
 
 _DAY_US = 86_400_000_000
+
+_EVERYTHING = ("*",)
+"""What a follower sees: all instruments and tables, with those that are still to come."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.usage")
 
@@ -56,6 +59,9 @@ class UsageLog:
         self._readers = HttpReaders(self._put, self._views)
         self._connections: dict[Subscriber, tuple[Opened, int, bool]] = {}
         """Each connection with its view, and whether that is delayed."""
+        self._followers: dict[object, Opened] = {}
+        self._everything: int | None = None
+        """The view of those, once there was one."""
         self._began = 0
         """When the present file began, and the number of files that were asked for."""
         self._files = 1
@@ -146,6 +152,20 @@ class UsageLog:
         """Note what an answer over HTTP shows."""
         self._readers.shown(sender, names, self._now())
 
+    def followed(self, connection: object, session: str, sender: Sender, transport: str) -> None:
+        """Note another ticker that follows: it gets everything, of all times to come."""
+        event = opened(self._now(), session, sender, transport)
+        if self._everything is None:
+            self._everything = self._views.new_number()
+            self._put(ViewChange(event.at, self._everything, _EVERYTHING))
+        self._followers[connection] = event
+        self._put(event)
+        self._put(Sees(event.at, session, self._everything))
+
+    def unfollowed(self, connection: object) -> None:
+        """Note that it follows no more."""
+        self._put(Closed(self._now(), self._followers.pop(connection).session))
+
     # What time does
 
     def _now(self) -> int:
@@ -206,8 +226,11 @@ class UsageLog:
         self._began = at = self._now()
         self._readers.forget()
         lost_since = self._lost_since if self._losing else None
-        connections = list(self._connections.values())
-        new = NewFile(at, connections, self._views.in_use(), self._lost, lost_since)
+        connections, views = list(self._connections.values()), list[tuple[int, Names]](self._views.in_use())
+        if self._everything is not None:
+            connections += [(event, self._everything, False) for event in self._followers.values()]
+            views.append((self._everything, _EVERYTHING))
+        new = NewFile(at, connections, views, self._lost, lost_since)
         self._losing, self._lost = False, 0
         self._files += 1
         self.writer.put(new, beyond=True)

@@ -1,8 +1,6 @@
 """One client's WebSocket: trio-websocket for everything inbound, `TlsStream.push` for outbound data.
 
-trio-websocket does the handshake, pings, closes and inbound messages. It writes each of its own frames with exactly one
-`send_all`, and data frames are pushed whole, so the two never interleave. A close frame is the last thing on a
-WebSocket (RFC 6455, section 5.5.1): behind it nothing is pushed.
+`upgraded_stream` stands between the two.
 
 A connection has two tasks: trio-websocket's reader, and `run`, which answers the client's requests. A client that falls
 behind gets a third for the while.
@@ -10,13 +8,9 @@ behind gets a third for the while.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import structlog
 import trio
-import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
-from wsproto.utilities import LocalProtocolError
 
 from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Ahead, Answer, NotUpToDate
@@ -27,25 +21,17 @@ from ticker.net.clocks import hub_time
 from ticker.net.http1 import Upgrade
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Close, Goodbye
-from ticker.protocol.wire import Encoding, close_code, close_frame
+from ticker.protocol.wire import Encoding, close_frame
 from ticker.server.connection import ClientConnection, ServerContext
+from ticker.server.upgraded_stream import CONNECTION_LOST, UpgradedStream, release_frame_parser, release_handshake
 
-_PING, _PONG = b"\x89\x00", b"\x8a"
-"""A whole ping, and the first byte of a pong (RFC 6455, section 5.5)."""
+_PING = b"\x89\x00"
+"""A whole ping (RFC 6455, section 5.5)."""
 
 _PONG_BYTES = 6
 """Length of an empty pong, and of a ping without its payload."""
 
 _SEE_ERROR = "see the ERROR before this"
-
-_CONNECTION_LOST = (
-    ConnectionClosed,
-    # trio-websocket raises it for a ping behind the server's own close frame.
-    LocalProtocolError,
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-    trio.TooSlowError,
-)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.websocket")
 
@@ -58,10 +44,10 @@ async def serve_websocket(
     Raises `trio.BrokenResourceError` if the connection was lost on the way.
     """
     lost = False
-    inner = _HandshakeStream(stream, upgrade, rest)
+    inner = UpgradedStream(stream, upgrade, rest)
     try:
         await _serve(stream, inner, upgrade, sender, context)
-    except* _CONNECTION_LOST:
+    except* CONNECTION_LOST:
         lost = True
     finally:
         inner.release()
@@ -70,20 +56,20 @@ async def serve_websocket(
 
 
 async def _serve(
-    stream: PushStream, inner: _HandshakeStream, upgrade: Upgrade, sender: Sender, context: ServerContext
+    stream: PushStream, inner: UpgradedStream, upgrade: Upgrade, sender: Sender, context: ServerContext
 ) -> None:
     async with trio.open_nursery() as nursery:
         with trio.fail_after(context.limits.handshake_seconds):
             request = await wrap_server_stream(nursery, inner, max_message_size=context.limits.max_message_bytes)
             websocket = await request.accept(subprotocol=upgrade.subprotocol)
             del request  # with all its headers
-        _release_handshake(websocket)
+        release_handshake(websocket)
         connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, sender, context, nursery)
         inner.accept(connection)
         context.connections.add(connection)
         try:
             await connection.run()
-        except _CONNECTION_LOST:
+        except CONNECTION_LOST:
             raise
         except Exception:
             connection.close_internal_error()
@@ -92,92 +78,6 @@ async def _serve(
             context.connections.remove(connection)
             connection.end()
         nursery.cancel_scope.cancel()
-
-
-def _release_handshake(websocket: WebSocketConnection) -> None:
-    """Release 5 KB per connection that trio-websocket and wsproto keep of the opening handshake."""
-    established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
-    if established is not None:
-        websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
-        websocket._handshake_headers = ()  # noqa: SLF001
-
-
-def _release_frame_parser(websocket: WebSocketConnection) -> None:
-    """Break a reference cycle: the generator in which wsproto parses frames holds its owner, which holds it."""
-    established = websocket._wsproto  # noqa: SLF001
-    if isinstance(established, wsproto.connection.Connection):
-        established._proto._parse_more.close()  # noqa: SLF001
-
-
-class _HandshakeStream(trio.abc.Stream):
-    """The stream that trio-websocket reads and writes: first the validated request, then the bytes behind it.
-
-    trio-websocket would lose bytes that arrive before it has accepted the request: they are held back until then.
-    """
-
-    __slots__ = ("_accepted", "_connection", "_head", "_rest", "_stream")
-
-    def __init__(self, stream: PushStream, upgrade: Upgrade, rest: bytes) -> None:
-        self._stream = stream
-        self._head = upgrade.request()
-        self._rest = rest
-        self._accepted: trio.Event | None = trio.Event()
-        self._connection: WebSocketClientConnection | None = None
-
-    def __repr__(self) -> str:
-        return f"<_HandshakeStream before {self._connection!r}>"
-
-    def accept(self, connection: WebSocketClientConnection) -> None:
-        """Let bytes through, and count them for this connection: trio-websocket has accepted the request."""
-        self._connection = connection
-        if self._accepted is not None:
-            self._accepted.set()
-            self._accepted = None
-
-    def release(self) -> None:
-        """Release the connection, so that no reference cycle waits for the garbage collector."""
-        if self._connection is not None:
-            self._connection.release()
-            self._connection = None
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._head:
-            head, self._head = self._head, b""
-            return head
-        if self._accepted is not None:
-            await self._accepted.wait()
-        data, self._rest = self._rest, b""
-        if not data:
-            data = await self._stream.receive_some(max_bytes)
-        if self._connection is not None:
-            await self._connection.count_received(len(data))
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        frame = bytes(data)
-        if self._connection is None:
-            # A peer that has gone by now shows at the next read. Raised here, the error would leave the whole
-            # connection in reference cycles.
-            with suppress(trio.BrokenResourceError):
-                await self._stream.send_all(frame)
-            return
-        code = close_code(frame)
-        if code is None:
-            await self._stream.send_all(frame)
-            if frame[:1] == _PONG:
-                await self._connection.count_pong(len(frame) - 2)
-            return
-        frame = self._connection.before_close(code) + frame
-        with trio.fail_after(CLOSE_SECONDS):
-            await self._stream.send_all(frame)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        if self._connection is not None:
-            self._connection.send_missing_close()
-        await self._stream.aclose()
 
 
 class WebSocketClientConnection(ClientConnection):
@@ -208,7 +108,7 @@ class WebSocketClientConnection(ClientConnection):
     def release(self) -> None:
         """Release the WebSocket, too."""
         super().release()
-        _release_frame_parser(self._websocket)
+        release_frame_parser(self._websocket)
         del self._websocket
 
     async def run(self) -> None:

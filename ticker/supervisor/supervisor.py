@@ -89,7 +89,7 @@ class Supervisor:
         slots = [*sources, *(Slot(str(number), kinds) for number in range(1, workers + 1))]
         self.pool = Pool(slots, self._settings, self._handle, self._over, end_seconds(config))
         self._acceptor = Acceptor(self.pool, self.places)
-        self._log = Log() if config.bus is None else None
+        self._log = Log() if config.bus is None and not config.followed else None
         self._bus: str | None = None
         self.metrics = SupervisorMetrics(self.pool, self.places, self._acceptor, self._log)
         self._page_wanted: set[Child] = set()

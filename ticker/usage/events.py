@@ -70,7 +70,7 @@ class NewFile(NamedTuple):
     at: int
     connections: Sequence[tuple[Opened, int, bool]] = ()
     """Each with its view, and whether it is delayed."""
-    views: Sequence[tuple[int, int]] = ()
+    views: Sequence[tuple[int, Names]] = ()
     lost: int = 0
     lost_since: int | None = None
 

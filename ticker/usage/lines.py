@@ -77,7 +77,8 @@ class OpenLine(_Line, frozen=True, tag="open"):
     agent: str
     """The header User-Agent; empty without one."""
     transport: str
-    """`websocket`, `events`, or `http` for requests with pauses of less than a minute between them."""
+    """`websocket`, `events`, `http` for requests with pauses of less than a minute between them, or `follow` for
+    another ticker, whose view has the one name `*`: everything."""
     since: Time | None = None
 
 

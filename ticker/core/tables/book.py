@@ -87,6 +87,10 @@ class Book:
         """Remember from now on what has changed, for `take_news`."""
         self.bids.news, self.asks.news = set(), set()
 
+    def forget_news(self) -> None:
+        """Remember nothing for `take_news` any more."""
+        self.bids.news = self.asks.news = None
+
     def take_news(self) -> State | None:
         """Return what has changed since the last call as plain data, None if nothing has."""
         levels = [side.take_news() for side in (self.bids, self.asks)]

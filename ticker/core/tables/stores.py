@@ -99,6 +99,13 @@ class TableStores:
             if tables.book is not None:
                 tables.book.tell_news()
 
+    def tell_nobody(self) -> None:
+        """Nobody follows any more."""
+        self._agenda.journal = None
+        for tables in self._of.values():
+            if tables.book is not None:
+                tables.book.forget_news()
+
     def follow(self) -> None:
         """All comes from another cache."""
         self._agenda.follows = True

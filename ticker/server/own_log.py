@@ -1,0 +1,185 @@
+"""The log of a process without a bus, for those that follow it. It costs nothing while nobody does.
+
+The rules:
+
+1. It is begun for the first follower: the cache tells each cut from the next one on, and a keyframe is made. It ends
+   once nobody has followed for a minute. Each time it has another name (`run`).
+2. A cut is in the log as soon as it is closed, so before any client hears of it.
+3. Where a cut cannot be written, because it is too large, the log ends: those that follow are told why, and the next
+   one begins with a keyframe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+
+from ticker.bounds import BUS_BEAT_SECONDS, FOLLOWERS_GONE_SECONDS, OWN_PIECE_SECONDS
+from ticker.bus.engine import Entry, Keyframe, Position, Unavailable
+from ticker.bus.log import Log
+from ticker.config import Config
+from ticker.core.last_value import LastValueCache
+from ticker.server.bus_entries import Stamp
+from ticker.server.cut_writer import CutWriter
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.own_log")
+
+
+class OwnLog:
+    """An engine that has a log while there are connections to it."""
+
+    name = "this process"
+
+    def __init__(self, config: Config, cache: Callable[[], LastValueCache]) -> None:
+        self._config = config
+        self._cache = cache
+        self.log: Log | None = None
+        """There while it is kept."""
+        self._writer: CutWriter | None = None
+        self._cut = 0
+        """The last one that is in the log, or in its first keyframe."""
+        self._connections = 0
+        self._wanted = trio.Event()
+        self._left_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<OwnLog of {self._connections} connections: {self.log!r}>"
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[OwnConnection]:
+        """Connect; the log is begun if there is none."""
+        await trio.lowlevel.checkpoint()
+        log = self._begin() if self.log is None else self.log
+        self._connections += 1
+        try:
+            yield OwnConnection(self, log)
+        finally:
+            self._connections -= 1
+            self._left_at = trio.current_time()
+
+    async def run(self) -> None:
+        """Write beats and keyframes while there is a log, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            beat_at = 0.0
+            while self.log is not None and self._writer is not None:
+                if trio.current_time() >= beat_at:
+                    beat_at = trio.current_time() + BUS_BEAT_SECONDS
+                    self._beat(self.log, self._writer)
+                self._write_piece(self.log, self._writer)
+                await trio.sleep(OWN_PIECE_SECONDS if self._writer.keyframe is not None else BUS_BEAT_SECONDS)
+                if not self._connections and trio.current_time() - self._left_at >= FOLLOWERS_GONE_SECONDS:
+                    self._end("nobody has followed for a while")
+
+    def _begin(self) -> Log:
+        """Tell every cut from the next one on: other tasks run only while nothing of the feeds is in the open cut."""
+        cache = self._cache()
+        self.log = log = Log()
+        self._cut = cache.cut
+        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, 1, log.run))
+        self._writer.journal.on_closed = self._note_closed
+        self._wanted.set()
+        _log.info("the log of cuts begins, for those that follow", epoch=cache.epoch, cut=cache.cut)
+        return log
+
+    def _end(self, cause: str) -> None:
+        if self._writer is not None:
+            self._writer.end()
+        self.log = self._writer = None
+        _log.info("the log of cuts ends", cause=cause)
+
+    def _note_closed(self) -> None:
+        """A cut was closed."""
+        log, writer, since = self.log, self._writer, self._cut
+        if log is None or writer is None:
+            return
+        self._cut = self._cache().cut
+        try:
+            log.append(Position(self._cut), writer.cut(since))
+        except Unavailable as error:
+            _log.error("a cut cannot be written: those that follow begin anew", cause=str(error))
+            self._end(str(error))
+
+    def _beat(self, log: Log, writer: CutWriter) -> None:
+        last = max(log.last, Position(self._cut))
+        log.append(last._replace(beat=last.beat + 1), writer.beat())
+
+    def _write_piece(self, log: Log, writer: CutWriter) -> None:
+        """Make and write the next part of a keyframe, if one is due and anything has changed since the last one."""
+        latest = log.keyframes.latest()
+        if writer.keyframe is None and latest is not None and latest.cut == self._cut:
+            return
+        writer.make_piece()
+        keyframe = writer.keyframe
+        if keyframe is None:
+            return
+        try:
+            for number, data in keyframe.take_parts():
+                log.keyframes.put_part(keyframe.cut, number, data)
+            if keyframe.is_complete:
+                log.finish_keyframe(Keyframe(keyframe.cut, keyframe.parts))
+                writer.finish_keyframe()
+        except Unavailable as error:
+            _log.error("a keyframe cannot be written: nobody can begin to follow", cause=str(error))
+            self._end(str(error))
+
+
+class OwnConnection:
+    """A connection to the log of this process."""
+
+    def __init__(self, owner: OwnLog, log: Log) -> None:
+        self._owner = owner
+        self._log = log
+
+    def __repr__(self) -> str:
+        return f"<OwnConnection to {self._log!r}>"
+
+    @property
+    def run(self) -> str:
+        """Names the life of the log."""
+        return self._log.run
+
+    async def last(self) -> Position:
+        """Return the last position."""
+        return (await self._checked()).last
+
+    async def append(self, position: Position, data: bytes) -> None:  # noqa: ARG002
+        """Refuse it: only this process writes."""
+        raise self._only_read()
+
+    async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
+        """Return the next entries after a position; wait so long if there are none."""
+        return await (await self._checked()).read(after, seconds)
+
+    async def entry(self, position: Position) -> bytes | None:
+        """Return the data at a position, None if there is none (any more)."""
+        return (await self._checked()).entry(position)
+
+    async def put_part(self, cut: int, number: int, data: bytes) -> None:  # noqa: ARG002
+        """Refuse it: only this process writes."""
+        raise self._only_read()
+
+    async def finish_keyframe(self, keyframe: Keyframe) -> None:  # noqa: ARG002
+        """Refuse it: only this process writes."""
+        raise self._only_read()
+
+    async def keyframe(self) -> Keyframe | None:
+        """Return the latest keyframe."""
+        return (await self._checked()).keyframes.latest()
+
+    async def part(self, cut: int, number: int) -> bytes | None:
+        """Return a part of a keyframe, None if there is none (any more)."""
+        return (await self._checked()).keyframes.part(cut, number)
+
+    async def _checked(self) -> Log:
+        await trio.lowlevel.checkpoint()
+        if self._owner.log is not self._log:
+            raise Unavailable("the log of cuts has ended here: another one begins")
+        return self._log
+
+    def _only_read(self) -> Unavailable:
+        return Unavailable("this process can only be followed: nothing can be written here")
