@@ -1,4 +1,4 @@
-"""ticker/net/dialing.py, ticker/client/connection.py: answers to the upgrade that no service gives, each one line of error."""
+"""ticker/net/dialing.py: answers to the upgrade that no service gives, each one line of error."""
 
 from __future__ import annotations
 

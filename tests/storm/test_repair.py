@@ -159,7 +159,7 @@ async def test_a_keyframe_that_is_made_while_cuts_go_on_is_whole(
     bus: Bus,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ticker.server.leader.KEYFRAME_PIECE_BYTES", 300)
+    monkeypatch.setattr("ticker.server.cut_writer.KEYFRAME_PIECE_BYTES", 300)
     source = await Source(bus).begun()
     names = [f"N{number}" for number in range(60)]
     await source.publish(*map(Instrument, names), *(update(name, bid="1.00") for name in names))
