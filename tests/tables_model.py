@@ -283,7 +283,7 @@ class BarsModel:
             if bar is not None and bar[4] is not None:
                 bar[4] = max(bar[4] + size - printed.before, Decimal(0))
                 count = bar[5]
-                bar[5] = count and max(count + bool(size) - bool(printed.before), 0)
+                bar[5] = None if count is None else max(count + bool(size) - bool(printed.before), 0)
         elif bar is None:
             self._keep(start, [printed.price] * 4 + [size, 1])
         else:
