@@ -19,6 +19,7 @@ from ticker.server.bar_history import BarHistory
 from ticker.server.bus_metrics import BusMetrics
 from ticker.server.connection import ServerContext
 from ticker.server.feed_channel import FeedState
+from ticker.server.follow_metrics import follow_metrics
 from ticker.server.followed import FollowedCuts
 from ticker.server.process_metrics import ProcessMetrics
 from ticker.server.publisher import Publisher
@@ -74,6 +75,8 @@ class Metrics:
             yield from self._process.collect()
         if self._bus is not None:
             yield from self._bus.collect()
+        if self._context.relay is not None:
+            yield from follow_metrics(self._context)
         yield CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
         )
