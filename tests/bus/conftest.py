@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 import trio
 
 from tests.bus.engines import local_engine, spooled_engine
+from tests.bus.relays import ReadElsewhere, relay_of
 from tests.bus.servers import Server, started
 from tests.programs import REDIS, VALKEY, Program
 from ticker.bus import delayed
 from ticker.bus.engine import Engine
+from ticker.bus.relayed import RelayedEngine
 
 _names = count()
 
@@ -36,7 +39,10 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _shared(tmp_path_factory, VALKEY)
 
 
-@pytest.fixture(params=["local", "delayed", "redis", *(["valkey"] if VALKEY.path() is not None else [])])
+_KINDS = ["local", "delayed", "redis", *(["valkey"] if VALKEY.path() is not None else [])]
+
+
+@pytest.fixture(params=[*_KINDS, "relayed local", "relayed redis"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of an engine."""
     return str(request.param)
@@ -45,7 +51,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def shared(request: pytest.FixtureRequest, kind: str) -> Server | None:
     """The server of the engine, None for the engine of one machine, and that as it was."""
-    return None if kind in {"local", "delayed"} else request.getfixturevalue(f"shared_{kind}")
+    name = kind.removeprefix("relayed ")
+    return None if name in {"local", "delayed"} else request.getfixturevalue(f"shared_{name}")
 
 
 @pytest.fixture
@@ -54,16 +61,21 @@ async def engine(
 ) -> AsyncIterator[Engine]:
     """An engine without anything in it."""
     with trio.fail_after(120):
-        if kind == "delayed":
-            monkeypatch.setattr(delayed, "SPOOL_LOOK_SECONDS", 0)
-            async with local_engine(tmp_path) as real, spooled_engine(real, tmp_path / "spool") as engine:
-                yield engine
-        elif shared is None:
-            async with local_engine(tmp_path) as engine:
-                yield engine
-        else:
-            await shared.ready()
-            yield shared.engine(options=f"?name=test{next(_names)}")
+        async with AsyncExitStack() as stack:
+            if kind == "delayed":
+                monkeypatch.setattr(delayed, "SPOOL_LOOK_SECONDS", 0)
+                async with local_engine(tmp_path) as real, spooled_engine(real, tmp_path / "spool") as spooled:
+                    yield spooled
+                return
+            if shared is None:
+                engine: Engine = await stack.enter_async_context(local_engine(tmp_path))
+            else:
+                await shared.ready()
+                engine = shared.engine(options=f"?name=test{next(_names)}")
+            if kind.startswith("relayed "):
+                relay = await stack.enter_async_context(relay_of(engine))
+                engine = ReadElsewhere(engine, RelayedEngine([relay.url]))
+            yield engine
 
 
 @pytest.fixture

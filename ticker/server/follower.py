@@ -7,7 +7,8 @@ The rules:
 2. The engine may be away, or lose its end: the follower waits, and reads on where it was. Its source repairs the log.
 3. The source is silent after several reads without an entry or a beat: only reads count, no clock, so that one that
    wakes after a pause does not take the pause for a silence. A log whose end moves is a sign of life, too: of a source
-   that repairs it, or whose first keyframe is not finished.
+   that repairs it, or whose first keyframe is not finished. For one with clients an engine that cannot be used counts
+   as well.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Follower:
                     await self.follow(connection)
             except Unavailable as error:
                 self.note_trouble(str(error))
+                self._note_read(heard=False)
             await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
 
     def note_trouble(self, text: str | None) -> None:

@@ -13,6 +13,7 @@ The rules:
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -307,8 +308,8 @@ def _checked(message: bytes) -> frames.Request:
     match request:
         case frames.Read(Position(cut, beat), seconds):
             numbers = [cut, beat]
-            if not 0 <= seconds <= MAX_INTEGER:  # nor is it NaN
-                raise BadFrame(f"a read that waits for {seconds} s")
+            if math.isnan(seconds):
+                raise BadFrame("a read that waits for no number of seconds")
         case frames.Find(Position(cut, beat)):
             numbers = [cut, beat]
         case frames.Part(cut, number):
@@ -324,7 +325,7 @@ async def _answer(upstream: Connection, request: frames.Request, *, wait: bool) 
     """Return the answer to a request. Raises `Unavailable`."""
     match request:
         case frames.Read(after, seconds):
-            return Answer(await _entries(upstream, after, min(seconds, FOLLOWED_READ_SECONDS) if wait else 0))
+            return Answer(await _entries(upstream, after, max(0.0, min(seconds, FOLLOWED_READ_SECONDS)) if wait else 0))
         case frames.Last():
             return Answer(await upstream.last())
         case frames.Find(position):
