@@ -22,6 +22,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.feeds_for_tests import SCRIPTS, Step
 from tests.net.pair import Contexts, Pair, connected
 from ticker.config import Config, History, Limits, TlsFiles
@@ -280,7 +281,7 @@ class Running:
 
         `source` is its own address: 127.0.0.2, say.
         """
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             sock = trio.socket.socket(socket.AF_INET6 if self.host == "::1" else socket.AF_INET)
             if buffer is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -296,7 +297,7 @@ class Running:
 
     async def dial_plain(self, address: str | int) -> Peer:
         """A connection without TLS to a Unix socket or a port, with nothing said on it."""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             if isinstance(address, int):
                 stream = await trio.open_tcp_stream("127.0.0.1", address)
             else:
@@ -310,7 +311,7 @@ class Running:
     ) -> Peer:
         """A WebSocket client that has been welcomed; `more` are further lines of its request."""
         peer = await self.dial(buffer=buffer, encoding=subprotocol, source=source)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(upgrade(subprotocol, path=f"{self.prefix}/v1/stream", more=more))
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
             message = await peer.message()
@@ -321,14 +322,14 @@ class Running:
     async def refusal(self, request: bytes) -> bytes:
         """All of the answer to a request that does not come in."""
         peer = await self.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(request)
             return await peer.rest()
 
     async def watcher(self, *names: str, subprotocol: str = MSGPACK, buffer: int | None = None, more: str = "") -> Peer:
         """A client that has subscribed (to everything, if no names are given) and holds the snapshot."""
         peer = await self.peer(subprotocol, buffer=buffer, more=more)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert isinstance(await peer.answer("subscribe", symbols=list(names or ("*",))), Reply)
         return peer
 
@@ -336,7 +337,7 @@ class Running:
         """A new client is served from its first byte to a change; whatever happened before."""
         symbol = f"PROOF{next(_numbers)}"
         peer = await self.watcher(symbol, more=more)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await self.publish(Instrument(symbol))
             snapshot = await peer.until(Snapshot)
             assert snapshot.records
@@ -345,7 +346,7 @@ class Running:
 
 def _bound() -> float:
     """How long a test may take; where it lets the clock jump, that is more."""
-    return 10_000 if isinstance(trio.lowlevel.current_clock(), MockClock) else 20
+    return 10_000 if isinstance(trio.lowlevel.current_clock(), MockClock) else HANG_SECONDS
 
 
 @asynccontextmanager
@@ -398,7 +399,7 @@ async def serving(
                     await peer.close()
             script.close()
         stop.set()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await done.wait()
         SCRIPTS.pop(name, None)
         received.close()

@@ -63,6 +63,9 @@ class Counting:
 class Chatty(Counting):
     """It also logs and prints more than anybody would read: 500 KB a second, each."""
 
+    lines, length = 25, 100
+    """So many lines of the log at a time, each longer than this."""
+
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(super().run, updates)
@@ -70,8 +73,8 @@ class Chatty(Counting):
 
     async def _chat(self) -> None:
         for number in itertools.count(1):
-            for _ in range(25):
-                logging.getLogger("chatty").warning("line %d: %s", number, "-" * 100)
+            for _ in range(self.lines):
+                logging.getLogger("chatty").warning("line %d: %s", number, "-" * self.length)
                 print(number, "-" * 200)
             await trio.sleep(0.01)
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,9 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * cores
 
 
-def _is_in(item: pytest.Item, paths: tuple[str, ...]) -> bool:
-    return any(item.path.is_relative_to(TESTS / path) for path in paths)
+@cache
+def _is_in(path: Path, paths: tuple[str, ...]) -> bool:
+    return any(path.is_relative_to(TESTS / each) for each in paths)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,9 +59,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # Hypothesis makes its table of characters in seconds, and keeps it on the disk for the workers of `make test`.
         strategies.text().validate()
     for item in items:
-        if _is_in(item, UNTRACED):
+        if _is_in(item.path, UNTRACED):
             item.add_marker(pytest.mark.untraced)
-    items.sort(key=lambda item: not _is_in(item, LONGEST))
+    items.sort(key=lambda item: not _is_in(item.path, LONGEST))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

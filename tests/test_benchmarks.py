@@ -14,13 +14,14 @@ import pytest
 from benchmarks.report import STOLEN_LIMIT, workload_table
 from benchmarks.sample import Sample
 from benchmarks.workloads import QUICK, USUAL
+from tests.bounds import HANG_SECONDS
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core for the server, one for the clients")
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
 
 
 def results(folder: Path) -> Any:  # noqa: ANN401  # the file's content, as it is

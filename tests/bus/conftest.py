@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.engines import local_engine, spooled_engine
 from tests.bus.relays import ReadElsewhere, relay_of
 from tests.bus.servers import Server, started
@@ -60,7 +61,7 @@ async def engine(
     shared: Server | None, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Engine]:
     """An engine without anything in it."""
-    with trio.fail_after(120):
+    with trio.fail_after(HANG_SECONDS):
         async with AsyncExitStack() as stack:
             if kind == "delayed":
                 monkeypatch.setattr(delayed, "SPOOL_LOOK_SECONDS", 0)
@@ -82,6 +83,6 @@ async def engine(
 async def redis(tmp_path: Path) -> AsyncIterator[Server]:
     """A Redis of this test."""
     server = Server(tmp_path)
-    with started(server), trio.fail_after(120):
+    with started(server), trio.fail_after(HANG_SECONDS):
         await server.ready()
         yield server

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.engines import local_engine
 from tests.bus.test_spool import Clock
 from tests.conftest import Logs
@@ -39,7 +40,7 @@ def _looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def reading(log: Log, folder: Path, clock: Clock) -> AsyncIterator[DelayedEngine]:
     """A process that reads this log."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with local_engine(folder, log) as real:
             engine = DelayedEngine(real, SECONDS, folder / "spool", clock, keyframe_seconds=0)
             await engine.open()

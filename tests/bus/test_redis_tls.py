@@ -11,6 +11,7 @@ import pytest
 import trio
 import trustme
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.bus.test_redis_settings import accepted, refused
 from tests.net.certificates import save
@@ -39,7 +40,7 @@ async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
     save(tmp_path / "stranger", other.issue_cert("edge"))
     files = ["--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(tmp_path / "ca.pem")]
     server = Server(tmp_path, *files, tls=True)
-    with started(server), trio.fail_after(120):
+    with started(server), trio.fail_after(HANG_SECONDS):
         await server.ready()
         yield Secured(server, tmp_path)
 

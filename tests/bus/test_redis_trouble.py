@@ -10,6 +10,7 @@ import pytest
 import trio
 from coredis.exceptions import BusyLoadingError, ResponseError
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from ticker.bus.addresses import parse_redis_address
 from ticker.bus.engine import Connection, Keyframe, Position, Refused, Unavailable
@@ -148,7 +149,7 @@ async def test_an_engine_that_is_stopped_is_given_up_and_goes_on_later(redis: Se
 @pytest.mark.parametrize("kept", ["yes", "no"])
 async def test_kill_9_in_the_midst_of_commands_and_a_new_life(tmp_path: Path, kept: str) -> None:
     server = Server(tmp_path, "--appendonly", kept, "--appendfsync", "always")
-    with started(server), trio.fail_after(120):
+    with started(server), trio.fail_after(HANG_SECONDS):
         await server.ready()
         engine = server.engine()
         async with engine.connect() as source, engine.connect() as edge, engine.connect() as loader:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, free_port, started
 from tests.bus.test_redis_settings import refused
 from tests.programs import SENTINEL
@@ -37,7 +38,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
         "sentinel failover-timeout main 3000\n"
     )
     sentinel = Server(tmp_path, program=SENTINEL, config=config)
-    with started(primary, replica, sentinel), trio.fail_after(120):
+    with started(primary, replica, sentinel), trio.fail_after(HANG_SECONDS):
         for each in (primary, replica, sentinel):
             await each.ready()
         yield Watched(primary, replica, sentinel)

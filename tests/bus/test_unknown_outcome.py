@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.proxy import Proxy
 from ticker.bus.addresses import engine_for
@@ -30,7 +31,7 @@ async def commit(connection: Connection, entry: Entry) -> None:
 async def kept(tmp_path: Path) -> AsyncIterator[Server]:
     """A Redis that has on its disk what it has accepted."""
     server = Server(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    with started(server), trio.fail_after(300):
+    with started(server), trio.fail_after(HANG_SECONDS):
         await server.ready()
         yield server
 

@@ -10,6 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.support import update
 from ticker import Change, Client, Connected, Event, Refused, Subscription, connect
@@ -104,7 +105,7 @@ async def test_a_closed_subscription_ends_and_the_others_go_on() -> None:
         await until(client, kept, "B", trade_count=7)
         await service.publish(update("A", bid="5.00"), update("B", bid="6.0"))
         assert (await anext(kept)).changes == {"B": {"bid": Decimal("6.0000")}}
-        with trio.fail_after(10):
+        with trio.fail_after(HANG_SECONDS):
             while client.values("A"):  # until the service has said that it leaves the copy
                 await trio.sleep(0.01)
 

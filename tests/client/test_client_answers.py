@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.net.pair import Contexts
 from ticker import connect
 from ticker.errors import ConnectionFailed
@@ -33,7 +34,7 @@ async def answering(contexts: Contexts, *parts: bytes, times: int = 1) -> AsyncI
 
 
 async def failure(url: str) -> ConnectionFailed:
-    with pytest.raises(ConnectionFailed) as caught, trio.fail_after(30):
+    with pytest.raises(ConnectionFailed) as caught, trio.fail_after(HANG_SECONDS):
         async with connect(url):
             pytest.fail("it connected")
     assert str(caught.value).isprintable()

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import memory_stream_pair
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import CLOSE
 from ticker.client.addresses import Address
 from ticker.client.client import Client
@@ -57,7 +58,7 @@ async def test_a_ping_that_comes_while_the_client_gives_up_a_silent_connection_d
 
         client = Client([Address("wss://ticker.example/v1/stream", dial)], None, ClientSession(MSGPACK), happened)
         await client.start(nursery)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await back.wait()
         nursery.cancel_scope.cancel()
     assert client.fault is None

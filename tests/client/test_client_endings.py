@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.client.network import Script, scripted, settle
 from tests.conftest import BINARY, serving
 from tests.net.pair import Contexts
@@ -19,7 +20,7 @@ async def test_a_close_that_says_it_is_of_no_use_ends_the_subscriptions(contexts
     script = Script(code=code)
     async with scripted(contexts, script) as url, connect(url) as client:
         subscription = client.subscribe("A")
-        with trio.fail_after(10), pytest.raises(ConnectionFailed) as caught:
+        with trio.fail_after(HANG_SECONDS), pytest.raises(ConnectionFailed) as caught:
             await anext(subscription)
     assert script.clients == 1
     assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, code, False)
@@ -34,7 +35,10 @@ async def test_a_close_before_the_welcome_carries_its_code(
     contexts: Contexts, code: int, reported: int | None, *, retryable: bool
 ) -> None:
     async with scripted(contexts, Script(code=code, welcomes=False)) as url:
-        with trio.fail_after(10), pytest.raises(ConnectionFailed, match="the connection was not completed") as caught:
+        with (
+            trio.fail_after(HANG_SECONDS),
+            pytest.raises(ConnectionFailed, match="the connection was not completed") as caught,
+        ):
             async with connect(url):
                 pytest.fail("it connected")
     assert (caught.value.status, caught.value.close_code, caught.value.retryable) == (None, reported, retryable)
@@ -42,7 +46,10 @@ async def test_a_close_before_the_welcome_carries_its_code(
 
 async def test_a_first_message_that_is_no_welcome_fails_the_connection(contexts: Contexts) -> None:
     async with scripted(contexts, Script(Goodbye("no", 0, come_back=True), welcomes=False)) as url:
-        with trio.fail_after(10), pytest.raises(ConnectionFailed, match="broke the protocol: the first message"):
+        with (
+            trio.fail_after(HANG_SECONDS),
+            pytest.raises(ConnectionFailed, match="broke the protocol: the first message"),
+        ):
             async with connect(url):
                 pytest.fail("it connected")
 
@@ -59,7 +66,7 @@ async def test_after_other_closes_the_client_comes_back(contexts: Contexts, fast
 async def test_a_goodbye_for_good_ends_the_subscriptions_with_its_reason(contexts: Contexts) -> None:
     script = Script(Goodbye("moved to another place", 0, come_back=False), code=1001)
     async with scripted(contexts, script) as url, connect(url) as client:
-        with trio.fail_after(10), pytest.raises(ConnectionFailed, match="moved to another place"):
+        with trio.fail_after(HANG_SECONDS), pytest.raises(ConnectionFailed, match="moved to another place"):
             await anext(client.subscribe("A"))
 
 

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trustme
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.net.pair import Contexts
 from tests.support import update
@@ -94,7 +95,9 @@ async def test_it_hangs_up_before_tls() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_it_hangs_up_before_it_answers(contexts: Contexts) -> None:
+async def test_it_hangs_up_before_it_answers(contexts: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticker.client.connection._CONNECT_SECONDS", 2 * HANG_SECONDS)
+
     async def hang_up(stream: trio.SSLStream[trio.SocketStream]) -> None:
         await stream.receive_some()
         await stream.aclose()
@@ -102,7 +105,7 @@ async def test_it_hangs_up_before_it_answers(contexts: Contexts) -> None:
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(trio.serve_ssl_over_tcp, hang_up, 0, contexts.server)
         port = listeners[0].transport_listener.socket.getsockname()[1]
-        with trio.fail_after(8):  # less than the ten seconds for a silent server
+        with trio.fail_after(HANG_SECONDS):  # half of the time for a silent server
             assert "the connection was not completed" in await failure(f"wss://127.0.0.1:{port}")
         nursery.cancel_scope.cancel()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.support import update
 from tests.tokens import key_file
@@ -71,6 +72,6 @@ async def test_a_service_that_stops_carries_1001_and_the_delay_of_its_goodbye() 
 
     async with serving(*DECLARED, retry_ms=(7000, 7000)) as service, connect(service.url, on_event=happened):
         service.stop.set()
-        with trio.fail_after(10):
+        with trio.fail_after(HANG_SECONDS):
             await lost.wait()
     assert events[-1] == Disconnected("the server is stopping", 7.0, status=None, close_code=1001, url=service.url)

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.client.network import Script, proxied, scripted, settle
 from tests.client.test_client import DECLARED
 from tests.conftest import serving
@@ -123,7 +124,7 @@ async def test_a_script_without_on_event_says_refused_and_unknown_names_on_stder
         assert process.stderr is not None
         text = ""
         async with process.stderr:
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while "ZZZ" not in text or "Q*" not in text or "a,b" not in text:
                     text += (await process.stderr.receive_some()).decode()
             await service.publish(update("A", bid="3"))

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.support import update
 from ticker import Change, Connected, Event, Refused, snapshot, watch
@@ -100,7 +101,7 @@ async def test_what_connect_raises_is_raised_at_the_first_step() -> None:
             next(watch(f"wss://127.0.0.1:{port}", ["A"]))
         assert clients() == []
 
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         await in_thread(script)
 
 

@@ -21,6 +21,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.commands.conftest import Outcome, RunTicker
 from tests.commands.terminal import in_terminal
 from tests.conftest import serving
@@ -46,7 +47,7 @@ async def started(*arguments: str) -> AsyncIterator[trio.Process]:
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             async with process.stdout, process.stderr:
                 yield process
     finally:
@@ -99,7 +100,7 @@ class Output:
         self.stderr += err
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not condition():
                 await trio.sleep(0.01)
                 self.read()
@@ -225,7 +226,7 @@ async def test_a_reader_that_goes_ends_watch_without_a_traceback() -> None:
     async with started("serve", *COUNTING) as server:
         url = (await lines(server, 1))[0].removeprefix("ready ")
         command = f"{shlex.join([*TICKER, 'watch', '--url', url, 'COUNT'])} | head -1"
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             done = await trio.run_process(["sh", "-c", command], capture_stdout=True, capture_stderr=True)
         assert done.stdout.count(b"\n") == 1
         assert done.stderr.decode() == f"connected {url}\n"
@@ -296,7 +297,7 @@ def test_a_refusal_in_a_process_of_its_own_is_one_line_as_well() -> None:
         [*TICKER, "serve", "--listen", "nowhere"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ticker
+from tests.bounds import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, "-m", "ticker", "serve", "--log-format", "json", "--listen", "127.0.0.1:0"]
@@ -45,7 +46,7 @@ def limited(soft: int, hard: int, folder: Path) -> Iterator[Service]:
             service = Service(process, process.stdout.readline().split()[1])
             yield service
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=HANG_SECONDS)
         finally:
             process.kill()
     assert process.returncode == 0

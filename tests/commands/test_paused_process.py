@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.commands.test_cli import COUNTING, lines, rest, started
 from tests.conftest import Peer, Running, client_frame, serving, upgrade
 from tests.support import update
@@ -61,7 +62,7 @@ async def test_a_service_that_was_stopped_drops_none_of_its_clients(tmp_path: Pa
     async with started("serve", *COUNTING, "--config", str(config)) as process:
         (ready,) = await lines(process, 1)
         service = await connect(ready.removeprefix("ready "))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             listener = await service.watcher("*")
             asking = await service.dial()
             request = upgrade()

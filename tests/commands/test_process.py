@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
 from ticker.config import History
 from ticker.history.history_file import HistoryFile
 from ticker.market import Instrument, Update
@@ -134,7 +135,7 @@ def run(name: str, place: Place, redirections: str = "", *, no_reader: str = "",
         if name == "serve":
             _wait_until_it_listens(place.address, process)
             process.terminate()
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=HANG_SECONDS)
     finally:
         process.kill()
     ended = Ended(process.returncode, (stdout or b"").decode(encoding), (stderr or b"").decode(encoding))
@@ -228,7 +229,9 @@ IMPORTED = (
 def test_ctrl_c_during_the_imports_is_no_traceback(module: str, place: Place) -> None:
     command = COMMANDS["serve"](place)
     arguments = [sys.executable, "-c", STOPPED_AT_AN_IMPORT, module, str(int(signal.SIGINT)), *command]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, timeout=HANG_SECONDS, check=False, stdin=subprocess.DEVNULL
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
@@ -266,7 +269,9 @@ def test_a_signal_while_a_command_starts_ends_it_at_once(
 ) -> None:
     command = COMMANDS["serve"](place)
     arguments = [sys.executable, "-c", STOPPED_AT_A_CALL, module, function, str(int(number)), *command]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, timeout=HANG_SECONDS, check=False, stdin=subprocess.DEVNULL
+    )
     assert (done.returncode, done.stdout) == (128 + number, b"")
     assert b"Traceback" not in done.stderr
 
@@ -284,7 +289,9 @@ def test_a_signal_ends_a_command_that_waits_for_nothing_and_it_cleans_up(
     command = COMMANDS[name](place)
     before = sorted(place.folder.iterdir())
     arguments = [sys.executable, "-c", STOPPED_AT_A_CALL, module, function, str(int(number)), *map(str, command)]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, timeout=HANG_SECONDS, check=False, stdin=subprocess.DEVNULL
+    )
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
     assert sorted(place.folder.iterdir()) == before
 
@@ -299,7 +306,12 @@ def test_a_signal_ends_process_1_of_a_container_in_order(name: str, number: sign
     command.append("60" if name != "serve" else length)  # instead of the length of its run
     arguments = [unshare, "--pid", "--fork", "--kill-child", sys.executable, "-c", ONCE_RUNNING, str(int(number))]
     done = subprocess.run(
-        [*arguments, *command], cwd=ROOT, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        [*arguments, *command],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=HANG_SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done
     assert b"Traceback" not in done.stderr

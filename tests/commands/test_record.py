@@ -17,6 +17,7 @@ import trio
 from trio.testing import MockClock
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from tests.commands.conftest import RunTicker
 from tests.conftest import Logs, alarms, serving
 from tests.proxy import Proxy
@@ -99,7 +100,7 @@ async def recording(*arguments: str | Path) -> AsyncIterator[trio.Process]:
     )
     assert process.stderr is not None
     try:
-        with trio.fail_after(30):
+        with trio.fail_after(HANG_SECONDS):
             async with process.stderr:
                 yield process
     finally:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
+
 pytestmark = pytest.mark.untraced
 
 
@@ -38,7 +40,7 @@ def test_a_process_reloads_on_sighup_and_says_where_it_was_when_the_watchdog_abo
             assert "\nMONOTONIC_USEC=" in until("RELOADING=1")
             until("READY=1")
             process.send_signal(signal.SIGABRT)
-            _, log = process.communicate(timeout=60)
+            _, log = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in log
     assert "Current thread" in log

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.commands.conftest import RunTicker
 from tests.tokens import key_file, token
 from tests.usage.harness import START, Clock, Service, files
@@ -225,7 +226,7 @@ def test_a_service_that_is_killed_has_said_who_was_there(tmp_path: Path, home: P
                     for subject in ("alice", "bob"):
                         seen = trio.Event()
                         nursery.start_soon(_watch, url, str(home / "ca.pem"), subject, seen)
-                        with trio.fail_after(60):
+                        with trio.fail_after(HANG_SECONDS):
                             await seen.wait()
                     while b'"sees"' not in files(tmp_path / "usage")[0].read_bytes().splitlines()[-1]:
                         await trio.sleep(0.01)

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 import ticker
+from tests.bounds import HANG_SECONDS
 
 MINE = """
 import trio
@@ -44,7 +45,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def run(folder: Path, *command: str | Path) -> str:
     """The stdout of a command in that folder, which has to succeed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,7 +71,7 @@ async def test_its_feed_is_served(folder: Path) -> None:
     )
     assert process.stdout is not None
     try:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             ready = b""
             while not ready.endswith(b"\n"):
                 ready += await process.stdout.receive_some() or b"ended\n"

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.client.network import Script, scripted
 from tests.commands.test_cli import DECLARED, lines, started
 from tests.conftest import serving
@@ -90,7 +91,7 @@ async def test_watch_takes_several_addresses_and_says_that_the_source_is_silent(
 async def test_watch_says_which_names_no_instrument_has() -> None:
     async with serving(*DECLARED) as service, started("watch", "--url", service.url, "A", "Q*", "ZZZ") as process:
         text = ""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while "Q*: no instrument" not in text or "ZZZ: no instrument" not in text:
                 assert process.stderr is not None
                 text += (await process.stderr.receive_some()).decode()

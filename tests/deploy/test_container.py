@@ -12,6 +12,7 @@ import pytest
 import trio
 import yaml
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.conftest import serving
 from tests.support import update
@@ -138,7 +139,7 @@ def test_the_engine_of_compose_starts_with_its_settings(tmp_path: Path) -> None:
 
 
 async def accepted_by(server: Server) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await server.loaded()
         async with server.engine().connect() as connection:
             assert connection.run

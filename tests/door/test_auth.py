@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import JSON, KEY, MSGPACK, Logs, Running, serving, upgrade
 from tests.server.test_operator_pages import measures
 from tests.support import update
@@ -278,7 +279,7 @@ async def test_a_service_without_tokens_takes_none(logs: Logs) -> None:
 async def until_let_in(service: Running, more: str) -> None:
     """Try to connect until admitted: a place becomes free a moment after its client has left."""
     answer = b""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not answer.startswith(b"HTTP/1.1 101"):
             peer = await service.dial()
             await peer.send(upgrade(more=more))

@@ -15,6 +15,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, serving, upgrade
 from tests.net.pair import Contexts
 from tests.support import hangups, update
@@ -209,7 +210,7 @@ async def test_an_issuer_that_cannot_be_reached_is_one_line_with_its_cause_and_t
             refreshing.start_soon(keys.refresh)
             await wait_all_tasks_blocked(0.01)
             fast_clock.jump(31)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while len(logs) < 2:
                     await trio.sleep(0.01)
             refreshing.cancel_scope.cancel()

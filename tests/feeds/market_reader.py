@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from heapq import nlargest, nsmallest
 
 import trio
 
+from tests.bounds import HANG_SECONDS
 from ticker.core.last_value import LastValueCache
 from ticker.market import FeedItem, Levels, Publication, Stale, Trade
 from ticker.numbers import decimal_text
@@ -82,7 +84,7 @@ class Market:
 
 
 @asynccontextmanager
-async def read(feed: Feed, *, seconds: float = 60) -> AsyncIterator[Market]:
+async def read(feed: Feed, *, seconds: float = HANG_SECONDS) -> AsyncIterator[Market]:
     """Run a feed until the block is left."""
     market = Market()
     send, receive = trio.open_memory_channel[FeedItem](16)
@@ -95,7 +97,7 @@ async def read(feed: Feed, *, seconds: float = 60) -> AsyncIterator[Market]:
 
 
 class Reading:
-    """An order book, read in the plainest way: a dictionary for each side, sorted when it is looked at."""
+    """An order book, read in the plainest way: a dictionary for each side, of which the best are looked up."""
 
     def __init__(self, bids: Iterable[Iterable[str]], asks: Iterable[Iterable[str]]) -> None:
         self.bids: dict[Decimal, Decimal] = {}
@@ -110,5 +112,5 @@ class Reading:
                     del side[Decimal(price)]
 
     def top(self, count: int = 10) -> Top:
-        bids, asks = sorted(self.bids, reverse=True)[:count], sorted(self.asks)[:count]
+        bids, asks = nlargest(count, self.bids), nsmallest(count, self.asks)
         return [(price, self.bids[price]) for price in bids], [(price, self.asks[price]) for price in asks]

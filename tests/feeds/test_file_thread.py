@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from ticker.market import FeedItem, Update
 from ticker_feeds import Feed
 from ticker_feeds.file_thread import Closer, FileThread
@@ -59,7 +60,7 @@ async def first_updates(feed: Feed) -> list[Update]:
     sending, receiving = trio.open_memory_channel[FeedItem](0)
     async with sending, receiving, trio.open_nursery() as nursery:
         nursery.start_soon(feed.run, sending)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             async for item in receiving:
                 assert isinstance(item, list)
                 if updates := [each for each in item if isinstance(each, Update)]:
@@ -69,7 +70,7 @@ async def first_updates(feed: Feed) -> list[Update]:
 
 
 async def until(reached: threading.Event) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not reached.is_set():
             await trio.sleep(0.01)
 
@@ -101,7 +102,7 @@ async def test_lines_on_a_drive_that_hangs_hold_up_nobody_and_are_read_on_when_i
     assert str(lines) in open_files()
     drive.back.set()
     assert [update.symbol for update in await first_updates(feed)] == ["A"]
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while str(lines) in open_files():
             await trio.sleep(0.01)
 
@@ -135,7 +136,7 @@ async def test_a_recording_on_a_drive_that_hangs_holds_up_nobody_and_is_played_w
     os.close(writer)
     updates = await first_updates(feed)
     assert [update.fields["bid"] for update in updates] == ["1", "2"]
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while any(each.startswith(str(path)) for each in open_files()):
             await trio.sleep(0.01)
 
@@ -157,7 +158,7 @@ async def test_what_a_thread_uses_is_closed_once_it_is_done() -> None:
     assert "busy" in repr(thread)
     assert "ended" in repr(closer)
     goes_on.set()
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await thread.call(int)
     assert len(closed) == 1
     assert closed[0] != threading.get_ident()

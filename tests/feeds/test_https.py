@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.feeds.rest_server import Asked, rest_server
 from tests.feeds.venue_server import option_ca
 from ticker.errors import TickerError
@@ -23,7 +24,7 @@ def trusting() -> ssl.SSLContext:
 async def got(answer: Callable[[Asked], Awaitable[object]], path: str = "/depth?symbol=A") -> bytes:
     """The result of a request that a server answers so."""
     outcome: bytes | TickerError = b""
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         async with rest_server() as server, trio.open_nursery() as nursery:
 
             async def serve() -> None:

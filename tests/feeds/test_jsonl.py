@@ -16,6 +16,7 @@ import trio
 from trio.testing import MockClock
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, alarms
 from tests.support import update
 from ticker.config import Config
@@ -47,7 +48,7 @@ class Received:
         return [each["bid"] for each in fields if "bid" in each]
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not happened():
                 await trio.sleep(0.01)
 
@@ -80,7 +81,7 @@ async def all_of(feed: JsonLines) -> list[Publication]:
     """Return the publications of a feed that ends."""
     received = Received()
     sending, receiving = trio.open_memory_channel[FeedItem](1_000)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with sending:
             await feed.run(sending)
     received.items = [item async for item in receiving]
@@ -240,7 +241,7 @@ async def test_the_service_shows_many_instruments_of_a_silent_feed_as_stale_and_
         config = Config(listen="127.0.0.1:0", feeds=[f"jsonl?path={path}&follow=yes&silence=1"])
         url = await nursery.start(serve, config, stop)
         async with ticker.connect(url) as client:
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 async for _ in client.subscribe("*"):
                     statuses = [client.values(f"S{at}").get("status") for at in range(MANY)]
                     if statuses == ["stale"] * MANY:
@@ -266,7 +267,7 @@ from ticker_feeds.lines import JsonLines
 
 async def main():
     sending, receiving = trio.open_memory_channel(100)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with sending:
             await JsonLines(path="-").run(sending)
     print([each async for batch in receiving for each in batch])
@@ -387,7 +388,7 @@ async def test_a_connection_that_does_not_begin_with_a_line_of_json_is_ended(
                 await stranger.send_all(opening[at : at + 7 if len(opening) < 1_000 else None])
         with suppress(trio.BrokenResourceError):
             await stranger.send_eof()
-        with trio.fail_after(60), suppress(trio.BrokenResourceError):
+        with trio.fail_after(HANG_SECONDS), suppress(trio.BrokenResourceError):
             assert await stranger.receive_some() == b""
         await received.until(lambda: feed.counters[cause] == 1)
         await good.send_all(line("B", 2))
@@ -404,7 +405,7 @@ async def test_a_page_cannot_publish_by_posting() -> None:
         host, _, port = feed.address.rpartition(":")
 
         def post() -> None:
-            connection = http.client.HTTPConnection(host, int(port), timeout=60)
+            connection = http.client.HTTPConnection(host, int(port), timeout=HANG_SECONDS)
             with suppress(http.client.HTTPException, OSError):
                 connection.request("POST", "/", line("A", 1) * 100, {"Content-Type": "text/plain"})
                 connection.getresponse()
@@ -434,7 +435,7 @@ async def test_the_number_of_programs_is_bounded(tmp_path: Path) -> None:
             await stream.send_all(line(f"S{at}", at))
         await received.until(lambda: all(received.bids(f"S{at}") for at in range(MAX_WRITERS)))
         async with await dial(feed) as one_too_many:
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 assert await one_too_many.receive_some() == b"", "it is sent away"
         await streams.pop().aclose()
         gone = Stale(f"S{MAX_WRITERS - 1}", "writer_gone")
@@ -481,7 +482,7 @@ async def test_a_program_in_any_language_feeds_the_service(
         url = await nursery.start(serve, config, stop)
         await trio.run_process(["sh", "-c", 'echo \'{"symbol": "A", "bid": 0.00001306}\' >> "$0"', str(path)])
         async with ticker.connect(url) as client:
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 async for change in client.subscribe("A"):
                     if "bid" in change.changes["A"]:
                         assert str(client.values("A")["bid"]) == "0.00001306"

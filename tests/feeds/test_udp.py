@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.support import update
 from ticker.errors import ConfigError
 from ticker.market import FeedItem, Instrument, Publication, Stale, Update, Withdrawal
@@ -44,7 +45,7 @@ class Line:
             (sender or self.sender).sendto(data, (host.strip("[]"), int(port)))
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not happened():
                 await trio.sleep(0.01)
 

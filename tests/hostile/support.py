@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Peer, Running, alarms, serving
 from tests.support import update
 from ticker.market import Instrument, Publication
@@ -68,8 +69,8 @@ class Bystander:
 
 
 def patience() -> float:
-    """Seconds for an immediate answer on a busy machine; more for tests with a clock that jumps."""
-    return 1000 if isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock) else 60
+    """Seconds for an immediate answer; more for tests with a clock that jumps."""
+    return 1000 if isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock) else HANG_SECONDS
 
 
 @asynccontextmanager
@@ -98,7 +99,7 @@ async def attacked(*, more: str = "", **settings: Any) -> AsyncIterator[Running]
 async def dripped(peer: Peer, data: bytes, clock: trio.testing.MockClock) -> int:
     """Send a byte per second until the service ends the connection; the number of bytes sent."""
     sent = 0
-    with suppress(trio.BrokenResourceError), trio.fail_after(100):
+    with suppress(trio.BrokenResourceError), trio.fail_after(HANG_SECONDS):
         for byte in data:
             await peer.send(bytes((byte,)))
             sent += 1

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import CLOSE, EndOfStream, Peer, Running, client_frame
 from tests.hostile.support import attacked
 from tests.support import update
@@ -117,14 +118,14 @@ async def test_many_clients_of_one_address_cannot_make_the_service_keep_more_tha
         kept = 0
         for _ in range(8):
             peer = await service.peer()
-            with trio.fail_after(60), suppress(EndOfStream):
+            with trio.fail_after(HANG_SECONDS), suppress(EndOfStream):
                 kept += isinstance(await peer.answer("subscribe", symbols=names), Reply)
         assert 2 <= kept <= 5
 
 
 async def until_dropped(peer: Peer) -> None:
     """Read until the end, without a close frame."""
-    with trio.fail_after(60), suppress(EndOfStream):
+    with trio.fail_after(HANG_SECONDS), suppress(EndOfStream):
         while (await peer.frame())[0] != CLOSE:
             pass
         pytest.fail("the connection was closed, not dropped")
@@ -170,7 +171,7 @@ async def figures(service: Running) -> dict[str, float]:
 @pytest.mark.parametrize("leave", ["reset", "close", "close frame", "half"])
 async def test_of_clients_that_leave_in_the_middle_of_a_step_nothing_is_kept(leave: str) -> None:
     async with attacked_with_many_instruments() as service:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             before = await figures(service)
             for attempt in range(30):
                 peer = await (service.dial() if attempt % 5 > 2 else service.peer())

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.hostile.support import attacked
 from ticker.errors import Code
 from ticker.protocol.messages import Reply
@@ -25,7 +26,7 @@ def free_port() -> int:
 
 async def say(port: int, *parts: bytes) -> None:
     """Send these to the port of a feed, which ends the connection."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while True:
             with suppress(OSError):
                 stream = await trio.open_tcp_stream("127.0.0.1", port)

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import BINARY, CLOSE, JSON, MSGPACK, PING, PONG, TEXT, EndOfStream, Peer, client_frame, serving
 from tests.hostile.support import attacked, growth
 from tests.support import update
@@ -118,7 +119,7 @@ async def closed_for_nothing(peer: Peer, flood: bytes) -> None:
         with suppress(trio.BrokenResourceError):
             await send_in_pieces(peer, flood)
 
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send)
             error = await peer.message()
@@ -163,7 +164,7 @@ async def test_pings_between_endless_fragments_do_not_keep_them_going() -> None:
             with suppress(trio.BrokenResourceError):
                 await send_in_pieces(peer, flood)
 
-        with trio.fail_after(60), growth() as grown:
+        with trio.fail_after(HANG_SECONDS), growth() as grown:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(send)
                 while (frame := await peer.frame()) == (PONG, b""):
@@ -178,7 +179,7 @@ async def test_pings_alone_never_make_too_much(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("ticker.server.websocket.MAX_UNFINISHED_BYTES", 300)
     async with attacked(limits=Limits(max_message_bytes=300)) as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for number in range(200):
                 await peer.send(client_frame(PING, b"%d" % number))
                 assert await peer.frame() == (PONG, b"%d" % number)
@@ -240,7 +241,7 @@ async def test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limi
     async with attacked(limits=LAVISH) as service:
         peer = await service.peer(subprotocol)
         asked, taken, refused = names(100_000), 0, 0
-        with trio.fail_after(60), growth() as grown:
+        with trio.fail_after(HANG_SECONDS), growth() as grown:
             for start in range(0, len(asked), 2_500):
                 answer = await peer.answer("subscribe", symbols=asked[start : start + 2_500])
                 assert isinstance(answer, Reply)
@@ -261,7 +262,7 @@ async def test_a_hundred_thousand_names_in_one_request_are_refused_whole(subprot
     limits = Limits(max_message_bytes=room, requests_per_second=1_000_000, request_burst=1_000_000)
     async with attacked(limits=limits) as service:
         peer = await service.peer(subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             with suppress(trio.BrokenResourceError):
                 await peer.ask("subscribe", symbols=names(100_000))
             if room == 65_536:
@@ -297,7 +298,7 @@ def payload_of(frame: tuple[int, bytes]) -> bytes | str:
 async def test_one_name_over_and_over_is_one_name() -> None:
     async with attacked(limits=LAVISH) as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for _ in range(10):
                 answer = await peer.answer("subscribe", symbols=["B"] * 10_000)
                 assert isinstance(answer, Reply)
@@ -312,7 +313,7 @@ async def test_patterns_that_are_hard_to_match_hold_nobody_up() -> None:
     async with attacked() as service:
         await service.publish(update("B", bid="3.00"))
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for pattern in hard:
                 assert isinstance(await peer.answer("instruments", match=pattern), Reply)
             answer = await peer.answer("subscribe", symbols=hard)

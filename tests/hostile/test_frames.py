@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import BINARY, CLOSE, JSON, MSGPACK, PING, PONG, TEXT, EndOfStream, Peer, client_frame
 from tests.hostile.support import attacked
 from ticker.config import Limits
@@ -34,7 +35,7 @@ async def last_frame(peer: Peer) -> bytes:
 async def test_an_unmasked_frame_ends_its_connection(opcode: int) -> None:
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(bytes((opcode, 2)) + b"\x03\xe8")
             assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -45,7 +46,7 @@ async def test_a_reserved_bit_ends_its_connection(bit: int, opcode: int) -> None
     """No extension was negotiated that could mean anything by it: no compression, so no bomb of it."""
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(opcode | bit, b"\x03\xe8"))
             assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -54,7 +55,7 @@ async def test_each_reserved_opcode_ends_its_connection() -> None:
     async with attacked() as service:
         for opcode in (*range(0x83, 0x88), *range(0x8B, 0x90), *range(0x03, 0x08)):
             peer = await service.peer()
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(client_frame(opcode, b"?"))
                 assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -65,7 +66,7 @@ async def test_a_control_frame_of_more_than_125_bytes_ends_its_connection(opcode
     form = struct.pack("!BBH", opcode, 0xFE, length) if length < 65_536 else struct.pack("!BBQ", opcode, 0xFF, length)
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(form + bytes(4) + b"x" * 126)
             assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -75,7 +76,7 @@ async def test_a_control_frame_of_more_than_125_bytes_ends_its_connection(opcode
 async def test_a_control_frame_in_fragments_ends_its_connection(opcode: int, inside: bytes) -> None:
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(inside + client_frame(opcode & 0x7F, b"\x03\xe8") + client_frame(CONTINUATION, b"x"))
             assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -96,7 +97,7 @@ async def test_a_control_frame_in_fragments_ends_its_connection(opcode: int, ins
 async def test_text_that_is_no_utf_8_ends_its_connection(frames: bytes, subprotocol: str) -> None:
     async with attacked() as service:
         peer = await service.peer(subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(frames)
             assert (await last_frame(peer))[:2] == Close.MALFORMED.to_bytes(2, "big")
 
@@ -105,7 +106,7 @@ async def test_text_that_is_no_utf_8_ends_its_connection(frames: bytes, subproto
 async def test_a_close_reason_that_is_no_utf_8_ends_its_connection(reason: bytes) -> None:
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(CLOSE, b"\x03\xe8" + reason))
             assert (await last_frame(peer))[:2] == Close.MALFORMED.to_bytes(2, "big")
 
@@ -114,7 +115,7 @@ async def test_a_close_reason_that_is_no_utf_8_ends_its_connection(reason: bytes
 async def test_a_close_code_that_may_not_be_ends_its_connection(code: int) -> None:
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(CLOSE, code.to_bytes(2, "big")))
             assert (await last_frame(peer))[:2] == Close.PROTOCOL_ERROR.to_bytes(2, "big")
 
@@ -134,7 +135,7 @@ async def test_a_close_code_that_may_not_be_ends_its_connection(code: int) -> No
 async def test_nothing_is_answered_behind_a_close(behind: bytes, at_once: bool) -> None:  # noqa: FBT001
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             close = client_frame(CLOSE, b"\x03\xe8")
             await peer.send(close + behind if at_once else close)
             if not at_once:
@@ -149,7 +150,7 @@ async def test_a_ping_behind_the_servers_own_close_is_not_answered(behind: bytes
     """wsproto refuses to make a pong then, and trio-websocket lets that leave its server."""
     async with attacked() as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(BINARY, b"\xc1"))
             assert isinstance(await peer.message(), Error)
             assert (await peer.closed())[0] == Close.MALFORMED
@@ -173,7 +174,7 @@ async def test_over_size_messages_in_one_read_get_one_error_and_one_close(count:
     """trio-websocket closes for each of them, and raises out of its server at the second."""
     async with attacked(limits=Limits(max_message_bytes=1000)) as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(BINARY, bytes(size)) * count)
             error = await peer.message()
             assert isinstance(error, Error)
@@ -188,6 +189,6 @@ async def test_a_length_that_no_message_may_have_is_not_waited_for(length: int) 
         form = (
             struct.pack("!BBH", BINARY, 0xFE, length) if length < 65_536 else struct.pack("!BBQ", BINARY, 0xFF, length)
         )
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(form + bytes(4) + bytes(1001))
             assert (await last_frame(peer))[:2] == Close.TOO_LARGE.to_bytes(2, "big")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.bounds import HANG_SECONDS
 from tests.fuzz import Target, __main__
 from tests.fuzz.targets import TARGETS
 
@@ -61,7 +62,7 @@ def test_ctrl_c_ends_it_cleanly() -> None:
             assert process.stderr is not None
             assert process.stderr.read(9) == b"\rrequests"  # the first sign of progress
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=HANG_SECONDS)
         finally:
             process.kill()
     assert process.returncode == 0

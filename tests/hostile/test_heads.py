@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import BINARY, client_frame, upgrade
 from tests.hostile.support import attacked, dripped
 from ticker.config import Limits
@@ -42,7 +43,7 @@ def host(value: bytes) -> bytes:
 async def test_no_head_stops_the_service(head: bytes) -> None:
     async with attacked() as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(head)
             assert int((await peer.head()).split()[1]) in {101, 400, 403, 404, 501}
         await peer.reset()
@@ -80,7 +81,7 @@ async def test_a_head_that_drips_in_is_cut_off_in_time(fast_clock: MockClock) ->
 async def test_a_head_of_100_kb_is_refused_and_the_peer_learns_why(head: bytes) -> None:
     async with attacked() as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(head)
             answer = await peer.rest()
         assert answer[:13] in {b"HTTP/1.1 431 ", b"HTTP/1.1 400 "}
@@ -100,7 +101,7 @@ async def test_requests_behind_an_upgrade_are_no_frames_and_end_it() -> None:
     async with attacked() as service:
         for behind in (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", upgrade()):
             peer = await service.dial()
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(upgrade() + behind)
                 assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
                 await peer.message()
@@ -115,7 +116,7 @@ async def test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it() -
     whole = upgrade() + client_frame(BINARY, ping) * 1_000
     async with attacked(limits=Limits(request_burst=5_000)) as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(whole[:50])
             await peer.send(whole[50:])
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
@@ -139,7 +140,7 @@ async def test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http(w
     async with attacked(limits=Limits(handshake_seconds=1)) as service:
         async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
             answer = bytearray()
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 try:
                     await plain.send_all(words)
                     while data := await plain.receive_some():

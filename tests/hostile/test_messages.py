@@ -12,6 +12,7 @@ import msgpack
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import BINARY, JSON, MSGPACK, TEXT, Running, client_frame
 from tests.hostile.support import attacked, growth
 from ticker.config import Limits
@@ -100,7 +101,7 @@ MSGPACK_LIES = {
 async def said_to(service: Running, payload: bytes, subprotocol: str) -> Error:
     """The error that a message gets. A client of which it is not fatal is still served."""
     peer = await service.peer(subprotocol)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(client_frame(TEXT if subprotocol == JSON else BINARY, payload))
         error = await peer.message()
         assert isinstance(error, Error)
@@ -190,7 +191,7 @@ async def test_a_lie_in_json_is_named_and_the_conversation_goes_on(text: str) ->
 async def test_an_op_of_the_wrong_type_is_a_bad_request(op: object, subprotocol: str) -> None:
     async with attacked() as service:
         peer = await service.peer(subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             payload = peer.encoding.encode_request({"op": op, "id": 5})
             data = payload.encode() if isinstance(payload, str) else payload
             await peer.send(client_frame(TEXT if subprotocol == JSON else BINARY, data))
@@ -204,7 +205,7 @@ async def test_an_op_of_the_wrong_type_is_a_bad_request(op: object, subprotocol:
 async def test_an_op_that_there_is_not_is_named_in_brief(op: str, subprotocol: str) -> None:
     async with attacked() as service:
         peer = await service.peer(subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             error = await peer.answer(op)
             assert isinstance(error, Error)
             assert (error.code, error.fatal) == (Code.UNKNOWN_OP, False)
@@ -223,7 +224,7 @@ async def test_of_a_key_given_twice_the_last_one_counts(subprotocol: str, payloa
     """No second parser sees the message, so the two cannot be made to disagree about it."""
     async with attacked() as service:
         peer = await service.peer(subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(TEXT if subprotocol == JSON else BINARY, payload))
             reply = await peer.message()
             assert isinstance(reply, Reply)

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Running, upgrade
 from tests.hostile.support import attacked, dripped
 from tests.net.test_proxy_protocol import SIGNATURE, version_2
@@ -61,7 +62,7 @@ async def behind(
 async def test_a_malformed_header_of_a_proxy_ends_its_connection_at_once(header: bytes, tmp_path: Path) -> None:
     async with behind(tmp_path, proxy_protocol=["unix"]) as (service, path):
         peer = await service.dial_plain(path)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             try:
                 await peer.send(header)
                 assert await peer.rest() == b""
@@ -83,7 +84,7 @@ async def test_headers_of_proxies_by_the_thousand_leave_nothing_behind(tmp_path:
             await peer.close()
             service.peers.remove(peer)
         code = b""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while code != b"101":
                 peer = await service.dial_plain(path)
                 await peer.send(version_2(CLIENT) + upgrade())
@@ -99,7 +100,7 @@ async def test_a_client_that_claims_addresses_has_no_more_places(mechanism: str,
         for number in range(4):
             claim = f"X-Forwarded-For: 10.0.0.{number}\r\nForwarded: for=10.0.0.{number}\r\n"
             peer = await service.dial()
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(upgrade(more=claim))
                 codes.append((await peer.head())[9:12])
         assert codes == [b"101", b"101", b"429", b"429"]
@@ -126,7 +127,7 @@ async def test_what_a_client_writes_before_its_proxy_does_not_move_its_address(c
         codes = []
         for _ in range(3):
             peer = await service.dial_plain(path)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(upgrade(more=f"{claim.rstrip()}\r\nX-Forwarded-For: {CLIENT}, 10.0.0.2\r\n"))
                 codes.append((await peer.head())[9:12])
         assert codes == [b"101", b"101", b"429"]

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Peer, Running
 from tests.hostile.support import attacked
 from tests.hostile.test_cost import STRICT, SYMBOLS, answered_late, attacked_with_many_instruments
@@ -35,7 +36,7 @@ async def attacked_with_tables(limits: Limits = LAVISH, tables: Tables | None = 
 
 async def codes(peer: Peer, op: str, **keys: object) -> Counter[int]:
     """The number of names by outcome."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         reply = await peer.answer(op, **keys)
     assert isinstance(reply, Reply)
     return Counter(code for _, code, _ in reply.result["outcomes"])
@@ -106,7 +107,7 @@ async def test_a_resume_that_forgets_patterns_without_end_is_refused_whole() -> 
     async with attacked_with_tables() as service:
         peer = await service.peer()
         forget = [f"*{number} book:10" for number in range(3_000)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             error = await peer.answer("resume", symbols=[], forget=forget, **copy_of(peer))
         assert isinstance(error, Error)
         assert (error.code, error.fatal) == (Code.BAD_REQUEST, False)

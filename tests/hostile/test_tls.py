@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from benchmarks.tls13 import KEY_UPDATE, KEY_UPDATE_REQUESTED
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Running
 from tests.hostile.support import attacked, reset
 from tests.net.pair import Contexts
@@ -59,7 +60,7 @@ async def test_tls_before_1_2_is_refused_by_the_server(version: ssl.TLSVersion, 
     async with attacked() as service:
         async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
             tls = trio.SSLStream(plain, context, server_hostname="127.0.0.1")
-            with trio.fail_after(60), pytest.raises(trio.BrokenResourceError) as refused:
+            with trio.fail_after(HANG_SECONDS), pytest.raises(trio.BrokenResourceError) as refused:
                 await tls.do_handshake()
         assert isinstance(refused.value.__cause__, ssl.SSLError)
         assert refused.value.__cause__.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
@@ -74,7 +75,7 @@ async def test_a_suite_without_forward_secrecy_is_refused_by_the_server() -> Non
     async with attacked() as service:
         async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
             tls = trio.SSLStream(plain, context, server_hostname="127.0.0.1")
-            with trio.fail_after(60), pytest.raises(trio.BrokenResourceError) as refused:
+            with trio.fail_after(HANG_SECONDS), pytest.raises(trio.BrokenResourceError) as refused:
                 await tls.do_handshake()
         assert isinstance(refused.value.__cause__, ssl.SSLError)
         assert "HANDSHAKE_FAILURE" in (refused.value.__cause__.reason or "")
@@ -110,7 +111,7 @@ async def abort_handshakes(service: Running, words: bytes, way: Way) -> None:
             sock = socket.socket(fileno=plain.socket.detach())
             reset(sock) if way.by_reset else sock.close()
 
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             for _ in range(ABORTED):
                 nursery.start_soon(abort)
@@ -123,7 +124,7 @@ async def test_handshakes_aborted_by_the_thousand_leave_nothing_behind(way: Way,
         await service.proves_alive()
         before = open_descriptors()
         await abort_handshakes(service, words, way)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while open_descriptors() > before:
                 await trio.sleep(0.01)
 
@@ -136,7 +137,7 @@ async def test_handshakes_that_fail_by_the_hundred_leave_nothing_behind(contexts
         for position in range(0, len(hello), 2):
             async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
                 await plain.send_all(hello[:position] + bytes((hello[position] ^ 0xFF,)) + hello[position + 1 :])
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while open_descriptors() > before:
                 await trio.sleep(0.01)
 
@@ -149,7 +150,7 @@ async def test_key_updates_without_end_are_read_at_the_rate_that_is_allowed(mess
     async with attacked(limits=limits) as service, await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
         client = await handshake(plain, tmp_path)
         await plain.send_all(client.records.key_updates(2_000, message) + client.records.record(request))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert await client.receive() == b""
 
 
@@ -161,7 +162,7 @@ async def test_key_updates_among_requests_are_charged_like_requests(tmp_path: Pa
         client = await handshake(plain, tmp_path)
         await plain.send_all(client.records.key_updates(1_000) + client.records.record(request))
         answer = b""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while data := await client.receive():
                 answer += data
     delayed = re.search(rb"^ticker_records_delayed_total (\S+)$", answer, re.MULTILINE)

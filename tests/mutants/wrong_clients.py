@@ -23,6 +23,7 @@ from types import CodeType
 from typing import NamedTuple
 
 import ticker.client
+from tests.bounds import HANG_SECONDS
 from tests.web.javascript import ROOT, SCRIPTS, WEB, node
 
 _PYTHON = Path(ticker.client.__file__).parent
@@ -110,7 +111,7 @@ def failing_checks(planted: Sequence[Fault], folder: Path) -> list[str | None]:
         (copy / "client" / fault.module).write_text(fault.planted(_JAVASCRIPT), encoding="utf-8")
     golden = ROOT / "tests" / "golden_frames.json"
     command = [node(), str(SCRIPTS / "wrong.mjs"), str(folder), str(len(planted)), str(golden)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert run.returncode == 0, run.stderr
     found: list[str | None] = json.loads(run.stdout)
     return found

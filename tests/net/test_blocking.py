@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from ticker.bounds import MAX_FILE_THREADS, MAX_NAME_LOOKUPS
 from ticker.net.blocking import NameLookups, read_files
 
@@ -69,7 +70,7 @@ async def test_a_file_that_hangs_is_given_up(hanging_file: Path, monkeypatch: py
 
 
 async def test_whoever_waits_for_a_file_that_hangs_can_be_cancelled(hanging_file: Path) -> None:
-    with trio.fail_after(30), trio.move_on_after(0.05) as scope:
+    with trio.fail_after(HANG_SECONDS), trio.move_on_after(0.05) as scope:
         await read_files(hanging_file.read_bytes)
     assert scope.cancelled_caught
 

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import JSON, Peer, Running, serving, upgrade
 from tests.support import hold_turns, update
 from ticker.bounds import MAX_TURNS_PER_ROUND, TURNS_ROUND_SECONDS
@@ -120,7 +121,7 @@ async def test_requests_wait_for_turns_and_a_price_does_not(monkeypatch: pytest.
     async with serving(*DECLARED) as service:
         watcher = await service.watcher()
         peers = [await service.peer() for _ in range(MANY)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             held = hold_turns(monkeypatch)
             for peer in peers:
                 await peer.ask("subscribe", symbols=["A"])
@@ -142,7 +143,7 @@ async def test_each_of_many_requests_that_come_together_waits_for_a_turn(monkeyp
             await take(fair_queue)
 
         monkeypatch.setattr(FairQueue, "take", count)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             asked = [await peer.ask("ping") for _ in range(MANY)]
             for number in asked:
                 assert (await peer.until(Reply)).id == number
@@ -154,7 +155,7 @@ async def test_ends_of_connections_wait_for_turns_and_a_price_does_not(monkeypat
         watcher = await service.watcher()
         peers = [await service.watcher("A") for _ in range(MANY)]
         context = the_service()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             held = hold_turns(monkeypatch)
             for number, peer in enumerate(peers):
                 await (peer.reset if number % 2 else peer.close)()
@@ -172,7 +173,7 @@ async def test_new_connections_wait_in_the_kernel_and_a_price_does_not(monkeypat
     async with serving(*DECLARED) as service:
         watcher = await service.watcher()
         context = the_service()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             held = hold_turns(monkeypatch)
             streams = [await trio.open_tcp_stream(service.host, service.port) for _ in range(MANY)]
             await held.until(1)
@@ -192,7 +193,7 @@ async def test_a_goodbye_waits_for_no_turn_and_every_client_gets_it(
 ) -> None:
     async with serving(*DECLARED, drain_seconds=drain_seconds) as service:
         peers = [await service.peer() for _ in range(3 * MANY)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             hold_turns(monkeypatch)
             service.stop.set()
             for peer in peers:
@@ -242,7 +243,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector(monkeypatch
         gc.disable()
         try:
             before = kept()
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await visits(service, context, monkeypatch)
                 await a_price_arrives(service, watcher)
             left = kept() - before

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import ACCEPT, BINARY, JSON, KEY, MSGPACK, Peer, Running, client_frame, serving, upgrade
 from tests.net.pair import Contexts, connected
 from ticker.config import Limits
@@ -203,7 +204,7 @@ async def test_a_refusal_is_an_http_answer_that_ends_the_connection(
 ) -> None:
     async with serving() as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(head)
             answer = h11.Connection(h11.CLIENT)
             answer.send(h11.Request(method="GET", target="/", headers=[("Host", "localhost")]))
@@ -237,7 +238,7 @@ async def welcomed(peer: Peer, subprotocol: str | None = MSGPACK) -> bytes:
 async def test_the_answer_confirms_the_subprotocol_only_if_one_was_offered(subprotocol: str | None) -> None:
     async with serving() as service:
         peer = await service.dial(encoding=subprotocol or MSGPACK)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(upgrade(subprotocol))
             head = await welcomed(peer, subprotocol)
         assert (subprotocol or "").encode() in head
@@ -246,7 +247,7 @@ async def test_the_answer_confirms_the_subprotocol_only_if_one_was_offered(subpr
 async def test_a_head_may_come_byte_by_byte() -> None:
     async with serving() as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for byte in upgrade():
                 await peer.send(bytes((byte,)))
             await welcomed(peer)
@@ -257,7 +258,7 @@ async def test_what_comes_right_behind_the_head_is_not_lost() -> None:
         peer = await service.dial()
         ping = MSGPACK_ENCODING.encode_request({"op": "ping", "id": 77})
         assert isinstance(ping, bytes)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             frame = client_frame(BINARY, ping)
             await peer.send(upgrade() + frame + frame[:4])
             await welcomed(peer)
@@ -306,7 +307,7 @@ async def test_the_limit_counts_every_byte_of_the_head() -> None:
     head = upgrade()
     async with serving(limits=Limits(max_head_bytes=len(head))) as service:
         exact = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await exact.send(head)
             await welcomed(exact)
             longer = await service.dial()

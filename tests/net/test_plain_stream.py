@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, check_one_way_stream, check_two_way_stream
 
+from tests.bounds import HANG_SECONDS
 from tests.net.pair import BLOCK, sockets
 from ticker.net.fair_queue import FairQueue
 from ticker.net.plain_stream import PlainStream
@@ -44,7 +45,7 @@ async def test_it_passes_trios_tests_of_a_stream(make: Callable[[], Awaitable[En
             pass
         return server, client
 
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await check_two_way_stream(make, None)
         await check_one_way_stream(make, clogged)
     nursery.cancel_scope.cancel()
@@ -59,7 +60,7 @@ async def test_pushes_arrive_whole_and_in_order(make: Callable[[], Awaitable[End
         pushed += data
     assert server.unsent
     received = bytearray()
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         nursery.start_soon(server.drain)
         while len(received) < len(pushed):
             received += await client.receive_some()

@@ -11,6 +11,7 @@ import trio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.bounds import HANG_SECONDS
 from ticker.bounds import MAX_PROXY_HEADER_BYTES
 from ticker.errors import BadProxyHeader
 from ticker.net.fair_queue import FairQueue
@@ -132,7 +133,7 @@ async def received(data: bytes, piece: int) -> ProxyHeader:
                 client.shutdown(socket.SHUT_WR)
 
             nursery.start_soon(send)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 header = await receive_proxy_header(server, fair_queue)
             nursery.cancel_scope.cancel()
     return header

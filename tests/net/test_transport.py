@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.net.pair import BLOCK, Contexts, Pair, connected, sockets
 from tests.support import hold_turns
 from ticker.net.fair_queue import FairQueue
@@ -144,7 +145,7 @@ async def test_a_handshake_waits_for_a_socket_that_is_full(contexts: Contexts) -
     client = contexts.client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
-    with trio.fail_after(60), trio.socket.from_stdlib_socket(dialled) as plain:
+    with trio.fail_after(HANG_SECONDS), trio.socket.from_stdlib_socket(dialled) as plain:
         await plain.send(outgoing.read())
         async with trio.open_nursery() as handing_out:
             handing_out.start_soon(fair_queue.hand_out)

@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import check_one_way_stream, check_two_way_stream, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.net.pair import Contexts, Pair, sockets
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
@@ -36,7 +37,7 @@ async def make_ends(contexts: Contexts, nursery: trio.Nursery, monkeypatch: pyte
 
 
 async def test_it_passes_trios_tests_of_a_stream_in_both_directions(make_ends: Maker) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await check_two_way_stream(make_ends, None)
 
 
@@ -46,7 +47,7 @@ async def test_it_passes_trios_tests_of_a_stream_whose_socket_is_full(make_ends:
         Pair(server, client).fill()
         return server, client
 
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await check_one_way_stream(make_ends, clogged)
 
 

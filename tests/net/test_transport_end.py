@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.net.pair import Contexts, Pair, connected
 from tests.net.test_transport import jump
 
@@ -254,7 +255,7 @@ async def test_a_close_that_is_cancelled_closes_all_the_same(pair: Pair) -> None
     with trio.CancelScope() as scope:
         scope.cancel()
         await pair.server.aclose()
-    with trio.fail_after(1), pytest.raises(trio.ClosedResourceError):
+    with trio.fail_after(HANG_SECONDS), pytest.raises(trio.ClosedResourceError):
         await pair.server.receive_some()
 
 

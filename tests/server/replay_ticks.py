@@ -14,7 +14,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import trio
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from ticker.client.fields import by_name
 from ticker.config import Config
 from ticker.server.service import serve
@@ -41,8 +42,9 @@ def expected(paths: Sequence[Path], prefixes: Sequence[str], seconds: float = ma
     lines = (_lines(path, prefix) for path, prefix in zip(paths, prefixes, strict=True))
     for time, symbol, values in heapq.merge(*lines, key=lambda line: line[0]):
         begin = time if begin is None else begin
-        if time <= begin + seconds * 1e6:
-            final.setdefault(symbol, {}).update(values)
+        if time > begin + seconds * 1e6:
+            break
+        final.setdefault(symbol, {}).update(values)
     return final
 
 
@@ -62,9 +64,10 @@ def _lines(path: Path, prefix: str) -> Iterator[tuple[int, str, dict[str, Decima
             yield int(stamp) // 1000, prefix + data["s"], values
 
 
-async def replayed(paths: Sequence[Path], prefixes: Sequence[str], speed: float, seconds: float = math.inf) -> Final:
+async def replayed(
+    paths: Sequence[Path], prefixes: Sequence[str], symbols: Collection[str], speed: float, seconds: float = math.inf
+) -> Final:
     """Return a client's copy of these symbols after the replay."""
-    symbols = expected(paths, prefixes, seconds).keys()
     stop = trio.Event()
     spec = f"replay?path={','.join(map(str, paths))}&prefix={','.join(prefixes)}&format=binance&speed={speed}"
     spec += f"&seconds={seconds}" if seconds < math.inf else ""
@@ -88,12 +91,13 @@ async def _main() -> None:
     speed = parser.parse_args().speed
     folder = Path(os.environ["TICKER_RECORDINGS"]) / "ticks"
     paths = [folder / name for name in FILES]
-    with trio.fail_after(2 * TICKS_SECONDS / speed + 60), tempfile.TemporaryDirectory() as home:
+    wanted = expected(paths, PREFIXES)
+    with trio.fail_after(2 * TICKS_SECONDS / speed + HANG_SECONDS), tempfile.TemporaryDirectory() as home:
         os.environ["TICKER_HOME"] = home
         began = trio.current_time()
-        final = await replayed(paths, PREFIXES, speed)
+        final = await replayed(paths, PREFIXES, wanted.keys(), speed)
         took = trio.current_time() - began
-    assert final == expected(paths, PREFIXES), "the client differs from the lines"
+    assert final == wanted, "the client differs from the lines"
     for symbol, values in sorted(final.items()):
         print(symbol, {name: str(value) for name, value in values.items()})
     print(f"equal to the raw lines; {took:.1f} s at {speed:g} times the recorded pace")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Running, serving
 from tests.server.test_pages import ask
 from ticker.config import History
@@ -85,7 +86,7 @@ def spoil(path: Path, first: int = 8, end: int | None = None) -> None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(HANG_SECONDS):
         while not condition():
             await trio.sleep(0.01)
 
@@ -116,7 +117,7 @@ async def test_while_the_file_is_locked_bars_wait_and_prices_do_not(path: Path, 
                 await service.publish(*prints(1, first=number))
             content = (await ask(service, "/v1/candles?symbol=A&period=1m")).json
             assert [bar["close"] for bar in content["candles"]] == ["1.00", "2.00", "3.00", "4.00", "5.00"]
-            with trio.fail_after(20):
+            with trio.fail_after(HANG_SECONDS):
                 while await metric(service, "ticker_history_failures_total") < 2:
                     await trio.sleep(0.01)
             assert await metric(service, "ticker_history_bars_waiting") >= 3
@@ -238,7 +239,7 @@ async def test_what_was_loaded_is_not_written_again(path: Path) -> None:
         async def shown() -> int:
             return len((await ask(service, "/v1/candles?symbol=A&period=1m&count=1000")).json["candles"])
 
-        with trio.fail_after(20):
+        with trio.fail_after(HANG_SECONDS):
             while await shown() < 500:
                 await trio.sleep(0.01)
         await service.publish(Trade("A", 2, 1, time=START * 1_000_000 - 1))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Peer, alarms, serving, upgrade
 from tests.net.test_proxy_protocol import version_2
 from tests.server.test_service import DECLARED, refused
@@ -34,7 +35,7 @@ def behind(path: str, **proxies: list[str]) -> dict[str, Any]:
 async def address_of(peer: Peer, logs: Logs, more: str = "", *, first: bytes = b"") -> str:
     """The address that the service has for this peer: a page of an unknown origin is refused, and named in the log."""
     origin = f"https://page{next(_numbers)}.example"
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(first + upgrade(more=f"Origin: {origin}\r\n{more}"))
         assert (await peer.head()).startswith(b"HTTP/1.1 403 ")
     (entry,) = [entry for entry in alarms(logs) if entry.get("origin") == origin]
@@ -103,7 +104,7 @@ async def test_each_client_behind_a_proxy_has_its_own_places(path: str) -> None:
 
         async def status(address: str) -> bytes:
             peer = await service.dial_plain(path)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(upgrade(more=f"X-Forwarded-For: {address}\r\n"))
                 return (await peer.head())[9:12]
 
@@ -133,7 +134,7 @@ async def test_the_rate_of_pages_is_each_clients_own(path: str) -> None:
             seen = set()
             for _ in range(20):
                 peer = await service.dial_plain(path)
-                with trio.fail_after(60):
+                with trio.fail_after(HANG_SECONDS):
                     await peer.send(
                         b"GET /v1/instruments HTTP/1.1\r\nHost: a\r\nForwarded: for=%b\r\n\r\n" % address.encode()
                     )

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import EndOfStream, Peer, Running, serving
 from tests.support import update
 from tests.tokens import bearer, key_file, token
@@ -183,7 +184,7 @@ async def test_a_stop_is_told_with_a_time_to_come_back() -> None:
         reader = await events(service, "symbols=A")
         await reader.until(KIND.REPLY)
         service.stop.set()
-        with trio.fail_after(5):
+        with trio.fail_after(HANG_SECONDS):
             rest = reader.rest
             while data := await reader.peer.stream.receive_some():
                 rest += bytes(data)
@@ -194,7 +195,7 @@ async def test_a_stop_is_told_with_a_time_to_come_back() -> None:
 async def test_a_client_that_leaves_is_forgotten() -> None:
     async with serving(*MARKET, limits=Limits(max_connections=1)) as service:
         for _ in range(5):
-            with trio.fail_after(5):
+            with trio.fail_after(HANG_SECONDS):
                 reader = await events(service, "symbols=A")
                 await reader.until(KIND.REPLY)
             await reader.peer.stream.aclose()
@@ -205,7 +206,7 @@ async def test_what_a_client_says_more_is_not_kept() -> None:
     async with serving(*MARKET) as service:
         reader = await events(service, "symbols=A")
         await reader.until(KIND.REPLY)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             try:
                 while True:
                     await reader.peer.send(b"x" * 10_000)

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.simulation.link import Link
 from tests.support import market
 from ticker.config import Config, Limits
@@ -45,7 +46,7 @@ async def test_a_client_that_goes_at_the_goodbye_harms_nobody_else(go: Callable[
             await wait_all_tasks_blocked()
             assert link.server.unsent
             go(link)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while service.connections:
                 await trio.sleep(0.001)
         serving.cancel_scope.cancel()

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
+from tests.bounds import HANG_SECONDS
 from tests.commands.terminal import Rows, Terminal, in_terminal
 from tests.conftest import Running, serving
 from tests.feeds.test_coinbase import begin, heartbeat
@@ -52,7 +53,7 @@ class Board:
             missing.difference_update([symbol for symbol in missing if suits(rows[symbol])])
             return not missing
 
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await self._terminal.until(look)
 
 

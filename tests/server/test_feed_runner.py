@@ -17,6 +17,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Peer, serving
 from tests.support import update
 from ticker import connect
@@ -86,7 +87,7 @@ async def test_an_instrument_that_falls_silent_is_stale_while_others_are_live(fa
             await wait_all_tasks_blocked()
             fast_clock.jump(5)
             await wait_all_tasks_blocked()
-        with trio.fail_after(100):
+        with trio.fail_after(HANG_SECONDS):
             while 0 not in seen:
                 changes = (await peer.until(Delta)).changes
                 for symbol, fields in zip(changes[::2], changes[1::2], strict=True):
@@ -108,13 +109,13 @@ async def test_values_that_fall_silent_are_stale_while_their_book_goes_on(fast_c
             fast_clock.jump(5)
             await wait_all_tasks_blocked()
         seen: list[dict[FieldKey, object]] = []
-        with trio.fail_after(100):
+        with trio.fail_after(HANG_SECONDS):
             while not any(REASON in fields for fields in seen):
                 seen += (await peer.until(Delta)).changes[1::2]
         assert [fields[REASON] for fields in seen if REASON in fields] == ["instrument_silent"]
         await service.publish(Levels("A", [("1.00", 9)], []))
         of_book: dict[FieldKey, object] = {}
-        with trio.fail_after(100):
+        with trio.fail_after(HANG_SECONDS):
             while of_book.get(BIDS) != [100, 9]:
                 changes = (await peer.until(Delta)).changes
                 of_book = dict(zip(changes[::2], changes[1::2], strict=True)).get(-1, {})
@@ -313,7 +314,7 @@ async def test_what_outlives_a_run_of_its_feed_says_nothing_more() -> None:
     async with trio.open_nursery() as nursery:
         runner = FeedRunner(FeedState("leaky"), Leaky(), send, lambda _: Applied(0, 0), max_batch=10)
         nursery.start_soon(runner.run)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not isinstance((await received.receive())[1], MarkStale):
                 pass
         for each in late:

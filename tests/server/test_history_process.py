@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
 from ticker.errors import HistoryFault
 from ticker.history.reading import read_bars
 from ticker.net.devcert import development_certificate
@@ -61,7 +62,7 @@ class Service:
     def get(self, target: str) -> Any:  # noqa: ANN401  # a page
         context = ssl.create_default_context(cafile=str(self._authority))
         try:
-            with urlopen(f"{self._url}{target}", context=context, timeout=30) as answer:  # noqa: S310  # it is https
+            with urlopen(f"{self._url}{target}", context=context, timeout=HANG_SECONDS) as answer:  # noqa: S310  # it is https
                 return json.load(answer)
         except HTTPError as error:
             return error.code
@@ -226,7 +227,7 @@ def test_a_day_that_begins_nowhere_is_refused_in_one_line(tmp_path: Path) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "ticker: tables.day = 'Mars/Olympus': this system knows no such zone; give" in ended.stderr.splitlines()[-1]

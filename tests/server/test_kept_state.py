@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Peer, Running, alarms, serving
 from tests.support import update
 from ticker.bounds import STATE_SECONDS
@@ -50,7 +51,7 @@ def address(home: Path) -> str:
 async def stopped(service: Running) -> None:
     """The service stops while its clients are connected."""
     service.stop.set()
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await service.done.wait()
 
 
@@ -59,7 +60,7 @@ async def copy_of(peer: Peer, *names: str) -> tuple[int, dict[int, Any]]:
     number = await peer.ask("subscribe", symbols=list(names))
     copy: dict[int, dict[Any, Any]] = {}
     cut = 0
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not isinstance(message := await peer.message(), Reply) or message.id != number:
             if isinstance(message, Snapshot | Delta):
                 cut = apply(copy, message)
@@ -78,7 +79,7 @@ async def resumed(peer: Peer, epoch: str, cut: int, *names: str) -> list[Any]:
     """Resume; the messages with data that came before the reply."""
     number = await peer.ask("resume", epoch=epoch, cursor=cut, symbols=list(names))
     seen: list[Any] = []
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not isinstance(message := await peer.message(), Reply) or message.id != number:
             if not isinstance(message, Heartbeat):
                 seen.append(message)
@@ -95,7 +96,7 @@ async def test_clients_resume_after_a_restart_with_nothing_but_what_has_changed(
         await service.publish(Levels("A", [("0.98", 1)], []))
         cut = apply(copy, await peer.until(Delta))
         await stopped(service)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert isinstance(await peer.until(Goodbye), Goodbye)
     assert [path.name for path in kept(home)] == [f"state-{address.replace(':', '_')}"]
     async with serving(listen=address, name="kept") as service:
@@ -136,7 +137,7 @@ async def test_the_python_client_resumes_over_a_restart(address: str) -> None:
         await stopped(service)
         async with serving(listen=address, name="kept") as again:
             await again.publish(update("A", bid="3.00"))
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while client.values("A").get("bid") != 3:
                     await anext(changes)
     assert [event.resumed for event in events if isinstance(event, Connected)] == [False, True]

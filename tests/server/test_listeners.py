@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Peer, Running, client_frame, serving, upgrade
 from tests.server.test_service import DECLARED, config, ipv6, refused
 from tests.support import update
@@ -29,7 +30,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 async def welcomed(service: Running, peer: Peer) -> Peer:
     """The same peer, once it is a client that has been welcomed."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(upgrade(path=f"{service.prefix}/v1/stream"))
         assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
         assert isinstance(await peer.message(), Welcome)
@@ -48,7 +49,7 @@ async def test_clients_of_all_addresses_see_one_market(tmp_path: Path) -> None:
         context = client_context("localhost", made.authority)
         over_tls.stream = trio.SSLStream(over_tls.stream, context, server_hostname="localhost")
         peers.append(await welcomed(service, over_tls))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for peer in peers:
                 await peer.ask("subscribe", symbols=["A"])
                 assert (await peer.until(Snapshot)).records[1][1] == 100
@@ -102,7 +103,7 @@ def mode_of(path: str) -> int | None:
 async def answer(service: Running, address: str | int, request: bytes) -> bytes:
     """All of the answer to a request without TLS."""
     peer = await service.dial_plain(address)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(request)
         return await peer.rest()
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Peer, Running, alarms, serving, upgrade
 from tests.programs import HAPROXY, NGINX, require
 from tests.server.test_listeners import free_port
@@ -112,7 +113,7 @@ def haproxy(folder: Path, port: int, server: int) -> Iterator[None]:
 async def dialled(service: Running, port: int, source: str = "127.0.0.1") -> Peer:
     """A TLS connection to the proxy from an address of this machine, as soon as the proxy serves."""
     context = client_context("127.0.0.1", data_folder() / AUTHORITY_FILE)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while True:
             sock = trio.socket.socket()
             await sock.bind((source, 0))
@@ -134,14 +135,14 @@ async def dialled(service: Running, port: int, source: str = "127.0.0.1") -> Pee
 async def status(service: Running, port: int, path: str, source: str, more: str = "") -> tuple[int, Peer]:
     """The status of an upgrade through the proxy."""
     peer = await dialled(service, port, source)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(upgrade(path=path, more=more).replace(b"Host: localhost", b"Host: 127.0.0.1:%d" % port))
         return int((await peer.head()).split()[1]), peer
 
 
 async def page(service: Running, port: int, path: str) -> tuple[int, bytes]:
     peer = await dialled(service, port)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         await peer.send(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
         head, _, body = (await peer.rest()).partition(b"\r\n\r\n")
     return int(head.split()[1]), body
@@ -170,7 +171,7 @@ async def check_streams(behind: Behind, port: int, prefix: str) -> None:
     service = behind.service
     await dialled(service, port)  # the proxy serves
     ca = data_folder() / AUTHORITY_FILE
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with connect(f"wss://127.0.0.1:{port}{prefix}", ca=ca) as client, client.subscribe("A") as subscription:
             async for change in subscription:
                 if change.changes["A"]["bid"] == client.values("A")["bid"]:

@@ -15,6 +15,7 @@ import pytest
 import trio
 import trustme
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.conftest import Logs, Running
 from tests.feeds_for_tests import Step
@@ -53,7 +54,7 @@ async def on_bus(
 
     async with trio.open_nursery() as nursery:
         script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(120):
+        with trio.fail_after(HANG_SECONDS):
             service = Running(await nursery.start(run), script, stop, done)
             try:
                 yield service

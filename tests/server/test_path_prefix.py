@@ -7,6 +7,7 @@ import json
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Running, alarms, serving, upgrade
 from tests.server.test_service import DECLARED
 from ticker.client.client import connect
@@ -60,7 +61,7 @@ async def test_the_prefix_without_its_slash_leads_to_the_dashboard(target: str) 
 async def test_the_event_stream_and_the_python_client_are_below_the_prefix() -> None:
     async with serving(*DECLARED, path_prefix=PREFIX) as service:
         peer = await service.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(f"GET {PREFIX}/v1/events?symbols=A HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert b"text/event-stream" in await peer.head()
             base = service.url.removesuffix("/v1/stream")

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs
 from tests.support import Sink, update
 from ticker.bounds import STALE_PER_MESSAGE
@@ -46,7 +47,7 @@ class Desk:
         for item in items:
             self.updates.send_nowait(item)
         await self.end()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await self.publisher.run(self.items)
 
     async def end(self) -> None:

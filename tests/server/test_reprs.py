@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.support import update
 from ticker.client.client import connect
@@ -49,7 +50,7 @@ async def test_every_object_says_in_one_line_what_it_is(home: Path) -> None:
     ):
         changes = aiter(client.subscribe("*", "A book:10", "A trades:10", "A candles:1m:10"))
         await service.peer("ticker.v1.json")
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await anext(changes)
             texts = shown()
     assert len(texts) > 60

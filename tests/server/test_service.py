@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, alarms, serving
 from tests.support import update
 from tests.tokens import key_file
@@ -33,7 +34,7 @@ DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
 async def refused(config: Config) -> str:
     """The text with which a configuration is refused."""
-    with pytest.raises(ConfigError) as caught, trio.fail_after(60):
+    with pytest.raises(ConfigError) as caught, trio.fail_after(HANG_SECONDS):
         await serve(config, trio.Event())
     text = str(caught.value)
     assert "\n" not in text
@@ -230,7 +231,7 @@ async def test_a_feed_that_raises_is_started_again_and_disturbs_nobody(fast_cloc
             await wait_all_tasks_blocked()
             fast_clock.jump(30)
             await service.publish(update("A", bid=number))
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while (await peer.until(Delta)).changes != [0, {1: number * 100, 14: "live", 15: None}]:
                     pass
     failures = [entry for entry in logs if entry["event"] == "feed failed"]
@@ -256,7 +257,7 @@ async def test_a_feed_that_ends_is_not_started_again_and_its_prices_stay_as_stal
         await service.script.aclose()
         await wait_all_tasks_blocked()
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.ask("subscribe", symbols=["A"])
             assert (await peer.until(Snapshot)).records == [0, {1: 100, 14: "stale", 15: "feed_ended"}]
     assert [entry["event"] for entry in logs if "feed" in entry] == ["feed ended"]
@@ -267,7 +268,7 @@ async def test_bad_publications_do_not_disturb_the_good_ones(logs: Logs) -> None
         peer = await service.watcher("A")
         for _ in range(5):
             await service.publish(update("A", bid=2.5), update("A", ask="9.00"))  # type: ignore[arg-type]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await peer.until(Delta)).changes == [0, {1: None, 3: 900}]
     (warning,) = alarms(logs)
     assert "2.5 is a float" in warning["cause"]
@@ -288,7 +289,7 @@ async def test_two_feeds_share_the_market() -> None:
 async def test_after_a_stop_nobody_listens_and_the_port_is_free() -> None:
     async with serving(*DECLARED) as service:
         service.stop.set()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await service.done.wait()
         with pytest.raises(OSError, match="connect"):
             await trio.open_tcp_stream("127.0.0.1", service.port)
@@ -298,7 +299,7 @@ async def test_after_a_stop_nobody_listens_and_the_port_is_free() -> None:
 async def test_a_feed_that_floods_is_slowed_down() -> None:
     async with serving(*DECLARED, limits=Limits(feed_queue=1, updates_per_cut=1)) as service:
         peer = await service.watcher("A")
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for number in range(2, 502):
                 await service.publish(update("A", bid=number))
             seen = await peer.until_cut(501)
@@ -310,7 +311,7 @@ async def test_a_feed_that_closes_its_channel_closes_it_for_nobody_else() -> Non
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         url = await nursery.start(partial(serve, Config(listen="127.0.0.1:0", feeds=feeds), stop))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             async with connect(url) as client, client.subscribe("ONCE", "COUNT") as subscription:
                 counts: set[object] = set()
                 ended = {"last": 1, "status": "stale", "reason": "feed_ended"}
@@ -332,7 +333,7 @@ async def test_a_publication_that_fails_while_it_is_read_is_refused_like_any_oth
     async with serving(*DECLARED) as service:
         peer = await service.watcher("A")
         await service.publish(Update("A", Treacherous()), update("A", ask="9.00"))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await peer.until(Delta)).changes == [0, {1: None, 3: 900, 14: "live", 15: None}]
     (warning,) = alarms(logs)
     assert "RuntimeError while it was read" in warning["cause"]

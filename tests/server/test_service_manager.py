@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, alarms, serving
 from tests.support import hangups, update
 from ticker.market import Instrument
@@ -36,7 +37,7 @@ class Manager:
         return bool(select.select([self._socket.fileno()], [], [], 0)[0])
 
     async def receive(self) -> list[str]:
-        with trio.fail_after(20):
+        with trio.fail_after(HANG_SECONDS):
             return (await self._socket.recv(4096)).decode().split("\n")
 
     async def until(self, start: str) -> list[str]:

@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from websockets.typing import Subprotocol
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import serving
 from tests.support import update
 from tests.tokens import key_file, token
@@ -101,7 +102,7 @@ async def test_a_source_of_tokens_that_fails_is_asked_again(tokens: Tokens) -> N
     ):
         subscription = client.subscribe("A")
         await anext(subscription)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while len(events) < 3:
                 await trio.sleep(0.05)
         await service.publish(update("A", bid="2.00"))
@@ -129,7 +130,7 @@ async def test_a_stop_tells_the_client_when_to_come_back(tokens: Tokens) -> None
         subscription = client.subscribe("A")
         await anext(subscription)
         service.stop.set()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await service.done.wait()
             while len(events) < 2:
                 await trio.sleep(0.01)

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, alarms, serving
 from tests.server.test_operator_pages import measures
 from tests.server.test_pages import ask
@@ -50,7 +51,7 @@ def log(folder: Path) -> list[dict[str, Any]]:
 
 
 async def until(true: Callable[[], object]) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         while not true():
             await trio.sleep(0.01)
 

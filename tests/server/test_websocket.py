@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import (
     BINARY,
     CLOSE,
@@ -142,7 +143,7 @@ async def test_whatever_one_client_does_the_others_are_served_and_the_log_stays_
         with trio.move_on_after(3) as served:
             await attack(service)
         await service.publish(update("A", bid="2.00"))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await bystander.until(Delta)).changes == [0, {1: 200}]
         await service.proves_alive()
         assert not served.cancelled_caught, "the server never ended the connection"
@@ -170,7 +171,7 @@ async def test_whatever_one_client_does_the_others_are_served_and_the_log_stays_
 async def test_a_client_that_breaks_rfc_6455_is_told_so_and_closed(frames: bytes, code: int, logs: Logs) -> None:
     async with serving(*DECLARED) as service:
         peer = await service.watcher()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(frames)
             assert (await peer.closed())[0] == code
             await peer.rest()
@@ -185,7 +186,7 @@ async def test_a_client_that_breaks_rfc_6455_is_told_so_and_closed(frames: bytes
 async def test_a_message_beyond_the_limit_gets_error_2_and_close_1009(subprotocol: str) -> None:
     async with serving(*DECLARED, limits=Limits(max_message_bytes=1000)) as service:
         peer = await service.watcher(subprotocol=subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(BINARY, bytes(1001)))
             error = await peer.message()
             assert isinstance(error, Error)
@@ -201,7 +202,7 @@ async def test_a_message_at_the_limit_in_many_fragments_is_taken() -> None:
     async with serving(*DECLARED, limits=Limits(max_message_bytes=1000)) as service:
         peer = await service.peer(JSON)
         content = b'{"op": "ping", "id": 5}'.ljust(1000)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(0x01, content[:1]))
             for start in range(1, 999):
                 await peer.send(client_frame(0x00, content[start : start + 1]))
@@ -224,7 +225,7 @@ async def test_a_message_that_cannot_be_understood_gets_its_error_and_the_close_
 ) -> None:
     async with serving(*DECLARED) as service:
         peer = await service.watcher(subprotocol=subprotocol)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(first_byte, payload))
             answer = await peer.message()
             assert isinstance(answer, Error)
@@ -239,7 +240,7 @@ async def test_a_client_that_does_not_answer_the_close_is_left_behind(fast_clock
     async with serving(*DECLARED) as service:
         peer = await service.watcher()
         await peer.send(client_frame(TEXT, b"wrong"))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert isinstance(await peer.message(), Error)
             assert (await peer.closed())[0] == 1003
             await wait_all_tasks_blocked()
@@ -250,7 +251,7 @@ async def test_a_client_that_does_not_answer_the_close_is_left_behind(fast_clock
 async def test_a_close_is_answered_with_its_own_code() -> None:
     async with serving(*DECLARED) as service:
         peer = await service.watcher()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(CLOSE, b"\x03\xe8bye"))
             assert (await peer.closed())[0] == 1000
             assert await peer.rest() == b""
@@ -265,13 +266,13 @@ async def test_a_fault_of_the_server_closes_that_connection_with_1011_and_no_oth
     async with serving(*DECLARED) as service:
         bystander = await service.watcher("A")
         peer = await service.peer()
-        with monkeypatch.context() as patch, trio.fail_after(60):
+        with monkeypatch.context() as patch, trio.fail_after(HANG_SECONDS):
             patch.setattr(ServerSession, "steps", fail)
             await peer.ask("ping")
             assert await peer.closed() == (1011, "a fault of the server")
             assert await peer.rest() == b""
         await service.publish(update("A", bid="2.00"))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await bystander.until(Delta)).changes == [0, {1: 200}]
         await service.proves_alive()
     assert [entry["event"] for entry in alarms(logs)] == ["connection failed"]

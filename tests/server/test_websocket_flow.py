@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import CLOSE, JSON, PING, PONG, TEXT, EndOfStream, Logs, alarms, client_frame, serving
 from tests.server.test_operator_pages import measures
 from tests.support import update
@@ -26,7 +27,7 @@ async def test_pings_are_answered_while_data_flows() -> None:
         peer = await service.watcher()
         pongs: list[bytes] = []
         deltas = 0
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             async with trio.open_nursery() as nursery:
 
                 async def publish() -> None:
@@ -48,7 +49,7 @@ async def test_pings_are_answered_while_data_flows() -> None:
 async def test_requests_are_answered_in_their_order() -> None:
     async with serving(*DECLARED) as service:
         peer = await service.peer()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             asked = [
                 await peer.ask(op, **fields) for op, fields in [("ping", {}), ("subscribe", {"symbols": ["A"]})] * 5
             ]
@@ -59,7 +60,7 @@ async def test_a_client_that_stops_reading_gets_one_merged_delta_and_the_others_
     async with serving(*DECLARED) as service:
         slow = await service.watcher(buffer=4096)
         brisk = await service.watcher()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             first = 0
             for number in range(2, 102):
                 await service.publish(bulky(number))
@@ -143,7 +144,7 @@ async def test_an_idle_client_gets_heartbeats_with_the_present_cut(fast_clock: M
 async def test_an_interval_holds_back_and_merges(fast_clock: MockClock) -> None:
     async with serving(*DECLARED, interval_ms=1000) as service:
         peer = await service.watcher("A")
-        with trio.fail_after(100):
+        with trio.fail_after(HANG_SECONDS):
             await wait_all_tasks_blocked()
             fast_clock.jump(1)
             for number in range(2, 12):
@@ -163,7 +164,7 @@ async def test_when_the_service_stops_its_clients_get_goodbye_and_close_1001() -
         peers = [await service.watcher(), await service.watcher(subprotocol=JSON), await service.peer()]
         service.stop.set()
         retries = set()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for peer in peers:
                 goodbye = await peer.until(Goodbye)
                 assert goodbye.come_back
@@ -175,15 +176,16 @@ async def test_when_the_service_stops_its_clients_get_goodbye_and_close_1001() -
             await service.done.wait()
 
 
-async def test_a_stop_takes_no_longer_than_its_clients_do() -> None:
+async def test_a_stop_takes_no_longer_than_its_clients_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticker.server.websocket.CLOSE_SECONDS", 2 * HANG_SECONDS)
     async with serving(*DECLARED) as service:
         peer = await service.watcher()
         service.stop.set()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.until(Goodbye)
             assert (await peer.closed())[0] == 1001
             await peer.send(client_frame(CLOSE, b"\x03\xe9"))
-        with trio.fail_after(1):  # half of the time for an answer to a close frame
+        with trio.fail_after(HANG_SECONDS):  # half of the time for an answer to a close frame
             await service.done.wait()
 
 
@@ -193,14 +195,14 @@ async def test_a_client_that_ignores_the_close_does_not_hold_up_the_end(fast_clo
         service.stop.set()
         await wait_all_tasks_blocked()
         fast_clock.jump(3.5)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await service.done.wait()
 
 
 async def test_a_client_that_is_being_closed_anyway_gets_no_goodbye() -> None:
     async with serving(*DECLARED) as service:
         peer = await service.watcher()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(client_frame(TEXT, b"wrong"))
             assert isinstance(await peer.message(), Error)
             assert (await peer.closed())[0] == 1003
@@ -216,7 +218,7 @@ async def test_a_snapshot_in_parts_ends_with_the_reply() -> None:
         peer = await service.peer()
         asked = await peer.ask("subscribe", symbols=["S*"])
         snapshots = 0
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not isinstance(message := await peer.message(), Reply):
                 snapshots += isinstance(message, Snapshot)
         assert message.id == asked

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
 from tests.simulation.run import command, run
 from tests.simulation.world import Violation
 from tests.table_faults import (
@@ -42,7 +43,7 @@ def digest(seed: int, hash_seed: int) -> str:
         capture_output=True,
         check=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     return done.stdout
 

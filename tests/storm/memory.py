@@ -11,6 +11,7 @@ import msgspec
 import trio
 from trio.testing import memory_stream_pair
 
+from tests.bounds import HANG_SECONDS
 from tests.core.test_following import check_same
 from ticker.bounds import BUS_ANSWER_SECONDS, MAX_BUS_ENTRIES
 from ticker.bus.engine import Position, Unavailable
@@ -214,6 +215,6 @@ class Copy:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for it, a minute of the test's clock at most."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not condition():
             await trio.sleep(0.01)

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 import ticker
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.supervisor.running import COUNTING, ROOT
 from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
@@ -99,7 +100,7 @@ async def running(source: Program, *standbys: Program, edges: Sequence[Program])
     async with AsyncExitStack() as stack:
         for program in (source, *standbys, *edges):
             stack.push_async_callback(program.kill)
-        with trio.fail_after(240):
+        with trio.fail_after(2 * HANG_SECONDS):
             await source.start()
             async with trio.open_nursery() as nursery:
                 for program in edges:

@@ -27,7 +27,7 @@ from tests.stranger.held_copy import Copy
 from tests.stranger.values import Message, Refused, integer
 
 MSGPACK, JSON = "ticker.v1.msgpack", "ticker.v1.json"
-PATIENCE = 10  # seconds before a waiting test fails; nothing else depends on a clock
+PATIENCE = 50  # seconds before a waiting test fails: less than the longest interval, which a test sets
 
 
 class RequestFailed(Exception):

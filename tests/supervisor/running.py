@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import EndOfStream, Peer, Running
 from tests.feeds_for_tests import Step
 from tests.server.test_pages import ask
@@ -44,7 +45,7 @@ class Supervised(Running):
     async def refusal(self, request: bytes) -> bytes:
         """All of the answer to a request that does not come in; its connection is over then."""
         peer = await self.dial()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await peer.send(request)
             answer = await peer.rest()
         self.peers.remove(peer)
@@ -119,7 +120,7 @@ async def supervised(
     feed: str = COUNTING,
     listen: str = "127.0.0.1:0",
     toml: str = "",
-    seconds: float = 120,
+    seconds: float = HANG_SECONDS,
 ) -> AsyncIterator[Supervised]:
     """A service that accepts connections; all of its processes have ended when the block is left."""
     log = folder / "log"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from ticker.bounds import CHANNEL_PIECE_BYTES
 from ticker.config import Config
 from ticker.supervisor import channel as module
@@ -46,7 +47,7 @@ async def test_messages_of_any_size_arrive_in_order_both_ways(pair: tuple[socket
     down: list[ToChild] = [settings, Page(os.urandom(1_000_000)), Page(b""), Reload()]
     up: list[FromChild] = [Text(number, bytes(size)) for number, size in enumerate((0, PIECE - 1, PIECE, PIECE + 1))]
     up += [Admit(2**40, "::1", None), Gone(3)]
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ours.run_sender)
             nursery.start_soon(theirs.run_sender)
@@ -66,7 +67,7 @@ async def test_an_end_that_has_gone_or_speaks_another_language_has_no_more_messa
     if said:
         pair[1].send(said)
     pair[1].close()
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         assert await Channel(pair[0], FROM_CHILD).receive() is None
         await trio.testing.wait_all_tasks_blocked()
 
@@ -74,7 +75,7 @@ async def test_an_end_that_has_gone_or_speaks_another_language_has_no_more_messa
 async def test_sending_ends_when_the_other_end_has_gone(pair: tuple[socket.socket, socket.socket]) -> None:
     ours = Channel(pair[0], FROM_CHILD)
     ours.post(Page(bytes(1_000_000)))  # more than the socket takes
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ours.run_sender)
             await trio.testing.wait_all_tasks_blocked()
@@ -87,7 +88,7 @@ async def test_more_than_may_wait_breaks_the_channel(
 ) -> None:
     monkeypatch.setattr(module, "CHANNEL_QUEUE_BYTES", 500_000)
     ours = Channel(pair[0], FROM_CHILD)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ours.run_sender)
             ours.post(Page(bytes(400_000)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import MSGPACK, Peer, upgrade
 from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
@@ -244,7 +245,7 @@ def test_a_stop_before_anybody_serves_is_an_end_in_order_as_well(tmp_path: Path)
             assert process.poll() is None
             time.sleep(0.01)
         process.terminate()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, log
     assert "Traceback" not in log
 

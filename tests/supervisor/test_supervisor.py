@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs
 from tests.supervisor.running import COUNTING
 from ticker.config import Config, History, Limits, TlsFiles
@@ -73,7 +74,7 @@ async def run(config: Config = CONFIG, workers: int = 1) -> AsyncIterator[Run]:
     rolls_in, rolls = trio.open_memory_channel[object](1)
     reloads_in, reloads = trio.open_memory_channel[object](0)
     made = Supervisor(config, workers, opened)
-    with rolls_in, rolls, reloads_in, reloads, trio.fail_after(120):
+    with rolls_in, rolls, reloads_in, reloads, trio.fail_after(HANG_SECONDS):
         requests = Requests(trio.Event(), reloads, rolls)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(made.run, requests, NO_MANAGER)
@@ -242,7 +243,7 @@ async def test_a_connection_that_no_worker_takes_is_closed_and_counted(
     accepting = Acceptor(nobody, places)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(accepting.accept, listener, "tls")
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for number in (1, 2):
                 stream = await trio.open_tcp_stream(*listener.socket.getsockname())
                 async with stream:
@@ -260,7 +261,7 @@ async def test_an_address_with_too_many_connections_is_closed_before_any_worker_
     monkeypatch.setattr("ticker.door.connection_limits.MAX_PENDING_CONNECTIONS", 1)
     async with run(replace(CONFIG, limits=Limits(max_per_address=2))) as service:
         streams = [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(4)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert await streams[3].receive_some() == b""
         assert service.worker(1).connections == {1, 2, 3}
         for stream in streams:

@@ -9,10 +9,11 @@ import msgpack
 import pytest
 from playwright.sync_api import Browser, WebSocketRoute, expect
 
+from tests.bounds import HANG_SECONDS
 from tests.tokens import key_file, token
 from tests.web.browser import Market, add, cell, market, page_of, row
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=1_000 * HANG_SECONDS)
 
 PRICES = {
     "ALPHA": {"bid": "1.10", "ask": "1.12", "last": "1.11", "status": "live"},

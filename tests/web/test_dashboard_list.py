@@ -6,9 +6,10 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.bounds import HANG_SECONDS
 from tests.web.browser import Market, add, cell, page_of, row
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=1_000 * HANG_SECONDS)
 
 PRICES = {
     symbol: {"bid": f"{number}.0", "ask": f"{number}.2", "last": f"{number}.1"}

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bounds import HANG_SECONDS
 from tests.client.golden import CONVERSATIONS
 from tests.web.javascript import SCRIPTS, Batch, batch, node
 from ticker.client.replica import InstrumentState, State
@@ -37,7 +38,7 @@ def javascript() -> Iterator[Batch]:
 @pytest.mark.parametrize("part", ["session", "names", "tables", "readers", "addresses"])
 def test_its_state_machine_does_what_the_protocol_says(part: str) -> None:
     command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / f"{part}.test.mjs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stdout
     assert "\n# pass " in done.stdout
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.client.network import proxied
 from tests.conftest import serving
 from tests.net.pair import Contexts
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("node_installed")
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 BOTH = pytest.mark.parametrize("transport", ["websocket", "events"])
-SECONDS = 60
 HTML = "<!DOCTYPE html><title>Please log in</title>"
 
 
@@ -36,7 +36,7 @@ class Alone:
 
     async def until(self, condition: Callable[[str], bool]) -> str:
         assert self.process.stderr is not None
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(HANG_SECONDS):
             while not condition(self.said):
                 more = await self.process.stderr.receive_some()
                 assert more, self.said
@@ -210,5 +210,5 @@ async def test_a_listener_that_closes_the_client_leaves_no_stream_behind() -> No
         serving(*MARKET) as service,
         alone(service.url, "close when refused", "events", "A", "a b") as client,
     ):
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(HANG_SECONDS):
             assert await client.process.wait() == 0

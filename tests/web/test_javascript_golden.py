@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser
 
+from tests.bounds import HANG_SECONDS
 from tests.web.browser import Market, browser, market
 from tests.web.javascript import ROOT, SCRIPTS, node
 
@@ -37,7 +38,7 @@ RUN = """async ([checks, golden]) => {
 def checks_in_node() -> int:
     """How many checks passed in Node; all of them have to."""
     command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / "golden.test.mjs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stdout
     passed = re.search(r"^# pass (\d+)$", done.stdout, re.MULTILINE)
     assert passed is not None, done.stdout
