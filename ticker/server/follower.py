@@ -123,7 +123,7 @@ class Follower:
                 for entry in entries:
                     self._position = self.end = entry.position
                     try:
-                        await self._take(read_entry(entry))
+                        await self._take(read_entry(entry), entry.position.cut)
                     except Foreign as error:
                         raise Lost(str(error)) from None
                 if entries:
@@ -195,7 +195,7 @@ class Follower:
             cache.begin_at(keyframe.cut, head.time)
         return True
 
-    async def _take(self, entry: Cut | Beat) -> None:
+    async def _take(self, entry: Cut | Beat, at: int) -> None:
         stamp, known = entry.stamp, self.stamp
         if known is not None and stamp.epoch != known.epoch:
             raise Lost(f"a source began another epoch: {stamp.epoch} in place of {known.epoch}")
@@ -204,6 +204,8 @@ class Follower:
         self.stamp = stamp
         if isinstance(entry, Beat):
             self._resigned = entry.resigns
+            if at > self._cut:
+                raise Lost(f"the log has a gap between cut {self._cut} and a beat after cut {at}")
             return
         self._resigned = False
         if entry.cut <= self._cut:  # the log was repaired
