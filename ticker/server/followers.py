@@ -10,6 +10,7 @@ from ticker.bounds import FULL_RETRY_SECONDS, MAX_FOLLOWERS
 from ticker.door.grants import Grant
 from ticker.errors import DropCause, RefusalCause
 from ticker.net.http1 import Refusal
+from ticker.net.seldom import Seldom
 from ticker.numbers import MAX_INTEGER
 
 
@@ -37,6 +38,8 @@ class Followers:
         self.faults = 0
         """Connections that ended because of a message that no follower sends."""
         self.dropped: Counter[DropCause] = Counter()
+        self.seldom = Seldom()
+        """For log lines."""
 
     def __repr__(self) -> str:
         return f"<Followers: {len(self.connections)}, {self.bytes} bytes sent>"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -119,12 +119,12 @@ class _Follower:
         followers.connections.add(self)
         if usage is not None:
             usage.followed(self, self._session, self._sender, TRANSPORT)
-        _log.info("another ticker follows", **self._who, subject=self._sender.grant.subject, agent=self._sender.agent)
+        self._say(_log.info, "another ticker follows", subject=self._sender.grant.subject, agent=self._sender.agent)
         try:
             await self._relay(engine)
         except trio.TooSlowError:
             followers.dropped[DropCause.STALLED] += 1
-            _log.warning("follower dropped: its socket took nothing", **self._who)
+            self._say(_log.warning, "follower dropped: its socket took nothing")
         except CONNECTION_LOST:
             raise
         except Exception:
@@ -137,11 +137,13 @@ class _Follower:
             if usage is not None:
                 usage.unfollowed(self)
             self._over.set()
-            _log.info("it follows no more", **self._who)
+            self._say(_log.info, "it follows no more")
 
-    @property
-    def _who(self) -> dict[str, str]:
-        return {"session": self._session, "peer": self._sender.address}
+    def _say(self, log: Callable[..., None], event: str, **more: object) -> None:
+        """Log a line, now and then of each address: nobody can fill the log by coming again and again."""
+        address = self._sender.address
+        if self._context.followers.seldom.allows(f"{event} {address}", trio.current_time()):
+            log(event, session=self._session, peer=address, **more)
 
     async def _relay(self, engine: Engine) -> None:
         """Answer requests until the engine cannot be used, which the follower is told, or the connection is over."""
@@ -165,7 +167,7 @@ class _Follower:
                 request = _checked(message)
             except BadFrame as error:
                 self._context.followers.faults += 1
-                _log.warning("follower dropped: it sent no request", **self._who, cause=str(error))
+                self._say(_log.warning, "follower dropped: it sent no request", cause=str(error))
                 await self._close(Close.MALFORMED, "no request")
                 return
             answer = await _answer(upstream, request, wait=not self._leaving)
@@ -189,9 +191,10 @@ class _Follower:
                 await self._close(Close.WRONG_ENCODING, "requests are binary messages")
                 return None
         except ConnectionClosed:
+            self.send_missing_close()
             return None
         self._context.followers.dropped[DropCause.SILENT] += 1
-        _log.warning("follower dropped: it asks for nothing", **self._who)
+        self._say(_log.warning, "follower dropped: it asks for nothing")
         self._push_close(Close.STALLED, "nothing was asked for")
         return None
 
@@ -234,7 +237,7 @@ class _Follower:
         """End the connection once its token has expired."""
         expires = self._sender.grant.expires
         if expires is not None and time >= expires + TOKEN_LEEWAY_US and not self._closing:
-            _log.info("a follower's token has expired", **self._who)
+            self._say(_log.info, "a follower's token has expired")
             self._nursery.start_soon(self._close_now, Close.TOKEN_EXPIRED, "the token has expired")
 
     async def say_goodbye(self) -> None:
