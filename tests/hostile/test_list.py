@@ -170,6 +170,26 @@ proxies:
   addresses, and what is none, in front of the one that a proxy appends
     test_what_a_client_writes_before_its_proxy_does_not_move_its_address
 
+followers:
+  bytes, texts and numbers that are no request, messages that never end
+    test_what_is_no_request_ends_its_connection_and_no_other
+  entries and keyframes, forged
+    test_nothing_can_be_written
+  a read that waits for ever
+    test_a_read_that_waits_for_ever_holds_nobody_up
+  a follower that takes no answer
+    test_one_that_takes_no_answer_is_dropped_and_others_have_theirs
+  one that asks for nothing
+    test_one_that_asks_for_nothing_is_dropped
+  answers beyond the memory of a client
+    test_an_answer_that_needs_too_much_memory_is_not_given
+  followers without end
+    test_there_are_so_many_places_for_followers_and_one_that_leaves_frees_its_own
+  resets in the middle of requests and answers
+    test_one_that_leaves_at_any_moment_leaves_nothing_behind
+  pages of other origins, and clients that speak as followers
+    test_a_page_of_another_origin_may_not_follow_and_a_client_may_not_speak_so
+
 feeds:
   a page in a browser that POSTs lines to the port of a `jsonl` feed
     test_a_page_that_posts_to_the_port_of_a_feed_publishes_nothing
@@ -183,7 +203,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "proxies", "feeds")
+FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "proxies", "followers", "feeds")
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",

@@ -53,11 +53,11 @@ async def test_there_is_a_log_while_somebody_follows_and_each_has_another_name(m
     monkeypatch.setattr("ticker.server.own_log.FOLLOWERS_GONE_SECONDS", 0.2)
     cache = market("A")
     cut(cache, Levels("A", [("1", 1)], [], complete=True))
-    book, runs = cache.book_of("A"), set()
+    book, runs = cache.book_of("A"), set[str]()
     assert book is not None
     async with own_log(cache) as log:
         for number in range(3):
-            assert cache.journal is log.log is book.bids.news is None, "it costs nothing"
+            assert (cache.journal, log.log, book.bids.news) == (None, None, None), "it costs nothing"
             async with follower_of(log) as follower:
                 assert cache.journal is not None
                 assert log.log is not None
