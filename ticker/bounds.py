@@ -442,7 +442,7 @@ MAX_BUS_KEYFRAME_BYTES = 1_073_741_824
 """Bytes of one keyframe in the engine of one machine: a larger one is refused and said, and who begins anew waits."""
 
 MAX_BUS_CONNECTIONS = 4_096
-"""Connections to the engine of one machine, one of each process and of each follower; further ones are closed at once."""
+"""Connections to the engine of one machine, one of each process and follower; further ones are closed at once."""
 
 BUS_BYTES_PER_READ = 1_048_576
 """Bytes after which one read from the engine of one machine ends, if it has an entry."""
