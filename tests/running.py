@@ -7,6 +7,7 @@ their subprocesses.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -52,6 +53,17 @@ def pytest_xdist_auto_num_workers() -> int:
 @cache
 def _is_in(path: Path, paths: tuple[str, ...]) -> bool:
     return any(path.is_relative_to(TESTS / each) for each in paths)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector, and keep it from what was collected: that lives as long as the process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
