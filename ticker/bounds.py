@@ -447,6 +447,9 @@ MAX_BUS_CONNECTIONS = 4_096
 BUS_BYTES_PER_READ = 1_048_576
 """Bytes after which one read from the engine of one machine ends, if it has an entry."""
 
+MAX_DELAY_SECONDS = 86_400
+"""The longest delay (`--delay`): a day."""
+
 SPOOL_BYTES = 4_294_967_296
 """Bytes of the files in which a delayed service keeps what it does not show yet (`--delay`). Beyond it the oldest are
 dropped, and counted: clients begin anew with a later keyframe."""

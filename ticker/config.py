@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from ticker.bounds import SHARED_ALLOWANCE
+from ticker.durations import parse_delay
 from ticker.errors import ConfigError
 from ticker.market import MAX_BATCH
 
@@ -291,6 +292,9 @@ class Config:
     """Authorities of its certificate, a PEM file; None are the system's."""
     follow_token_file: str | None = None
     """A file with the token for it, read for each connection; None is `TICKER_FOLLOW_TOKEN`, if that is set."""
+    delay: str | None = None
+    """The market is served as it was so long ago, such as 15m: on an edge, or with several workers. With tokens, those
+    with the claim `realtime` see it in real time, at the same address."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_ms <= MAX_INTERVAL_MS:
@@ -309,6 +313,13 @@ class Config:
             raise ConfigError(f"path_prefix {self.path_prefix!r}: give a path without a slash at its end: /ticker")
         if not self.feeds:
             raise ConfigError("feeds: give at least one feed spec")
+        if self.delay is not None:
+            parse_delay(self.delay, "delay")
+
+    @property
+    def delay_seconds(self) -> int:
+        """The delay of the market, 0 for none."""
+        return 0 if self.delay is None else parse_delay(self.delay, "delay")
 
     @property
     def has_feeds(self) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
+from ticker.bounds import MAX_DELAY_SECONDS
 from ticker.errors import ConfigError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 
 
-def parse_duration(text: str, key: str, most: int) -> int:
-    """Return the seconds of a duration in the setting `key`, 1 to `most`. Raises `ConfigError`."""
+def parse_delay(text: str, key: str) -> int:
+    """Return the seconds of a delay in the setting `key`, at most `MAX_DELAY_SECONDS`. Raises `ConfigError`."""
     found = re.fullmatch("([0-9]{1,9})([smh])", text)
     seconds = int(found[1]) * _SECONDS[found[2]] if found is not None else 0
-    if not 1 <= seconds <= most:
-        raise ConfigError(f"{key} {text[:40]!r}: give a number and s, m or h, such as 15m; at most {duration(most)}")
+    if not 1 <= seconds <= MAX_DELAY_SECONDS:
+        raise ConfigError(
+            f"{key} {text[:40]!r}: give a number and s, m or h, such as 15m; at most {duration(MAX_DELAY_SECONDS)}"
+        )
     return seconds
 
 

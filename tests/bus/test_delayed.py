@@ -133,7 +133,7 @@ async def test_at_every_moment_it_is_the_engine_as_it_was(seed: int, tmp_path: P
     assert compared > 20
 
 
-async def test_it_says_until_when_there_is_nothing(tmp_path: Path, clock: Clock, logs: Logs) -> None:
+async def test_it_says_until_when_there_is_nothing(tmp_path: Path, clock: Clock) -> None:
     clock.wall = 1_700_000_000_000_000  # 22:13:20 UTC
     log = Log()
     append(log, 1)
@@ -141,7 +141,6 @@ async def test_it_says_until_when_there_is_nothing(tmp_path: Path, clock: Clock,
     async with reading(log, tmp_path, clock) as engine:
         await has_all(engine, log)
         text = "the market is shown 1 min late: there is none before 22:14:20 UTC"
-        assert [entry["event"] for entry in logs if "late: " in entry["event"]] == [text]
         for _ in range(3):
             with pytest.raises(Unavailable, match=text):
                 async with engine.connect():

@@ -22,13 +22,14 @@ import structlog
 import trio
 
 from ticker.bounds import (
+    BEHIND_SECONDS,
     BUS_READ_SECONDS,
     BUS_RETRY_SECONDS,
     FOLLOW_SECONDS,
     SPOOL_KEYFRAME_SECONDS,
     SPOOL_LOOK_SECONDS,
 )
-from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable
+from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable, delay_of
 from ticker.bus.spool import (
     RESET,
     Broken,
@@ -42,6 +43,7 @@ from ticker.bus.spool import (
 )
 from ticker.bus.spool_index import Place
 from ticker.durations import duration
+from ticker.errors import ConfigError
 from ticker.net.failures import cause_of
 
 _NOT_REACHED: Final = "the bus was not reached yet"
@@ -61,11 +63,12 @@ class DelayedEngine:
         folder: Path,
         clock: Callable[[], Moment] = moment,
         keyframe_seconds: float = SPOOL_KEYFRAME_SECONDS,
+        what: str = "",
     ) -> None:
-        """`folder` is for the spool, and for this process alone."""
+        """`folder` is for the spool, and for this process alone. `what` is in it: one with other data is not used."""
         self._engine = engine
         self.seconds = seconds
-        self.spool = Spool(folder, engine.name, seconds * 1_000_000, clock)
+        self.spool = Spool(folder, what or engine.name, seconds * 1_000_000, clock)
         self._keyframe_seconds = keyframe_seconds
         self._keyframe_at = self._look_at = -math.inf
         """When a keyframe was read last, and looked for."""
@@ -89,17 +92,20 @@ class DelayedEngine:
     @property
     def delay_seconds(self) -> int:
         """The delay of all that is shown: with that of the real engine."""
-        return self.seconds + int(getattr(self._engine, "delay_seconds", 0))
+        return self.seconds + delay_of(self._engine)
 
     async def open(self) -> None:
         """Open the spool. Raises `ConfigError`."""
         spool = self.spool
-        await trio.to_thread.run_sync(spool.open)
+        try:
+            await trio.to_thread.run_sync(spool.open)
+        except OSError as error:
+            raise ConfigError(
+                f"delay: the spool {spool.folder} cannot be used: {error.strerror}; set TICKER_HOME to a folder of"
+                " your own"
+            ) from None
         if spool.began_anew:
             _log.warning("the spool of the earlier run is not used", folder=str(spool.folder), cause=spool.began_anew)
-        self.show()
-        if (text := self.waits()) is not None:
-            _log.info(text)
 
     def close(self) -> None:
         """Let another process have the spool. Nothing may be read any more."""
@@ -129,6 +135,11 @@ class DelayedEngine:
             self._until = due, f"{until:%H:%M:%S}"
         cause = "" if self.trouble in {None, _NOT_REACHED} else f", and now {self.trouble}"
         return f"the market is shown {duration(self.seconds)} late: there is none before {self._until[1]} UTC{cause}"
+
+    def shows_soon(self, cut: int) -> bool:
+        """Whether a cut is shown by now, or before somebody who waits for it gives up."""
+        due = self.spool.index.due_of(cut)
+        return due is not None and due - self.spool.now().running < BEHIND_SECONDS * 1_000_000
 
     def show(self) -> None:
         """Have all that is due by now shown."""

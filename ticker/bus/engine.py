@@ -114,3 +114,11 @@ class Engine(Protocol):
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Connect, and check that the engine can be used. Entering raises `Unavailable`."""
         ...
+
+
+def delay_of(engine: Engine) -> int:
+    """Return the seconds by which an engine shows all later than its source wrote it.
+
+    Those that do have a property `delay_seconds`.
+    """
+    return int(getattr(engine, "delay_seconds", 0))

@@ -19,6 +19,8 @@ class LocalEngine:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self.delay_seconds = 0
+        """By how much it is later than its source, as the latest connection said."""
 
     def __repr__(self) -> str:
         return f"<LocalEngine at {self._path}>"
@@ -39,6 +41,7 @@ class LocalEngine:
         async with stream:
             connection = LocalConnection(stream, self.name)
             await connection.begin()
+            self.delay_seconds = connection.delay_seconds
             yield connection
 
 

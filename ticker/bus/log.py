@@ -132,7 +132,7 @@ async def serve_log_at(log: Log, path: str, *, task_status: trio.TaskStatus[None
 
     async def admit(stream: trio.SocketStream) -> None:
         try:
-            if log.connections < MAX_BUS_CONNECTIONS and _is_same_user(stream):
+            if log.connections < MAX_BUS_CONNECTIONS and is_same_user(stream):
                 await serve_log(log, stream)
             else:
                 log.refused_connections += 1
@@ -193,7 +193,8 @@ async def _value(log: Log, request: frames.Request) -> object:
     return None
 
 
-def _is_same_user(stream: trio.SocketStream) -> bool:
+def is_same_user(stream: trio.SocketStream) -> bool:
+    """Whether the process at the other end is of the user of this one."""
     size = struct.calcsize("3i")
     _, user, _ = struct.unpack("3i", stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return bool(user == os.geteuid())

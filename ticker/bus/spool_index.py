@@ -166,6 +166,11 @@ class SpoolIndex:
         """Return when the next entry is due."""
         return self._dues[self._shown] if self._shown < len(self) else None
 
+    def due_of(self, cut: int) -> int | None:
+        """Return when a cut is due, or else the next one behind it; None if neither was read."""
+        number = bisect_left(self._cuts, cut, self._shown, self._resets[0][0] if self._resets else len(self))
+        return self._dues[number] if number < len(self) else None
+
     def first_due(self, now: int) -> int | None:
         """Return when the first keyframe is due that is not shown yet, or else the first entry."""
         keyframes = [each.due for each in self._keyframes if each.due > now]

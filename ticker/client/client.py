@@ -147,6 +147,11 @@ class Client:
         return moment(since) if since is not None else None
 
     @property
+    def delay_seconds(self) -> int:
+        """By how much the server shows the market later than it is, because its licence says so; 0 in real time."""
+        return self._session.features.delay
+
+    @property
     def names(self) -> KeysView[str]:
         """The names of the instruments and tables in the copy."""
         return self._session.replica.symbols

@@ -124,7 +124,9 @@ class Connection:
             welcome = self._session.begin(await websocket.get_message())
         self._connected = True
         connected()
-        self._on_event(Connected(self._url, excerpt(welcome.session), self._session.replica.resuming))
+        session = self._session
+        event = Connected(self._url, excerpt(welcome.session), session.replica.resuming, session.features.delay)
+        self._on_event(event)
         self._on_received(self._session.take_withdrawn())
         nursery.start_soon(self._send_requests, websocket)
         code = 1000

@@ -16,6 +16,8 @@ class Connected:
     url: str
     session: str
     resumed: bool
+    delay_seconds: int = 0
+    """By how much the server shows the market later than it is, because its licence says so; 0 in real time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ticker.errors import Code, ConfigError, ProtocolError
+from ticker.protocol.messages import Natural
 from ticker.protocol.tables import BOOK, CANDLES, TRADES, TableName
 from ticker.texts import shown
 
@@ -28,6 +29,7 @@ class _Offer(msgspec.Struct):
     trades: list[int] = []
     candles: _Candles = msgspec.field(default_factory=_Candles)
     digest: bool = False
+    delay: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Features:
     """Numbers of bars."""
     digest: bool = False
     """Whether it answers `digest`, so that a copy can be verified."""
+    delay: int = 0
+    """The seconds by which it shows the market later than it is, because its licence says so; 0 in real time."""
 
     def book_name(self, depth: int) -> TableName:
         """Return the book with at least so many levels. Raises `ConfigError` if there is none."""
@@ -75,6 +79,7 @@ def features_of(offer: dict[str, Any]) -> Features:
         tuple(known.candles.periods),
         tuple(sorted(known.candles.rows)),
         known.digest,
+        known.delay,
     )
 
 

@@ -19,6 +19,7 @@ from ticker.client.replica import Fields
 from ticker.client.subscription import Change
 from ticker.commands.cells import shown
 from ticker.commands.panels import DOWN, FLASH_SECONDS, LEAST_LINES, UP, Panel, panel_for, shares
+from ticker.durations import duration
 from ticker.market import Status
 from ticker.protocol.symbols import Match, is_pattern, matcher
 from ticker.texts import printable
@@ -85,6 +86,8 @@ class Screen:
         elif isinstance(event, Connected):
             self._silent = ""
             self._state = Text("resumed" if event.resumed else "connected", "green")
+            if event.delay_seconds:
+                self._state.append(f", delayed {duration(event.delay_seconds)}", "bold yellow")
         elif isinstance(event, Refused | Unmatched):
             self._remarks[event.name] = event.text
             if is_pattern(event.name):

@@ -50,6 +50,7 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     follow: Annotated[list[str] | None, Parameter(negative=(), env_var="TICKER_FOLLOW")] = None,
     follow_ca: Path | None = None,
     follow_token_file: Path | None = None,
+    delay: str | None = None,
     interval: int | None = None,
     history: bool | None = None,
     history_file: Path | None = None,
@@ -103,6 +104,10 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     follow_token_file
         A file with a token for it, which has the claim follow. It is read for each connection.
         [default: the token in TICKER_FOLLOW_TOKEN, if that is set]
+    delay
+        Serve the market as it was so long ago, such as 15m, with its history and tables: on an edge (--bus or
+        --follow, without --feed), or with several --workers. With tokens, those with the claim `realtime` see it in
+        real time, at the same address.
     interval
         Conflation interval in milliseconds: a client gets one frame in each; 0 sends every change. [default: 0]
     history
@@ -124,7 +129,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
-        **_given(workers=parse_workers(workers), bus=bus, interval_ms=interval, keep_state=state),
+        **_given(workers=parse_workers(workers), bus=bus, delay=delay, interval_ms=interval),
+        **_given(keep_state=state),
         **_given(follow=follow or None, follow_ca=_path(follow_ca), follow_token_file=_path(follow_token_file)),
         **_given(log_format=log_format),
     )

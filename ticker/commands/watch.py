@@ -25,6 +25,7 @@ from ticker.commands.flags import check_interval, seconds_or_forever, token_read
 from ticker.commands.screen import Present, Screen
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
+from ticker.durations import duration
 from ticker.errors import ConfigError
 from ticker.net.clocks import on_running_clock
 from ticker.texts import printable
@@ -136,7 +137,8 @@ def _print_event(event: Event) -> None:
 def event_text(event: Event) -> str:
     """Return a line about an event of the connection, for stderr."""
     if isinstance(event, Connected):
-        return f"{'resumed' if event.resumed else 'connected'} {event.url}"
+        delay = f", delayed {duration(event.delay_seconds)}" if event.delay_seconds else ""
+        return f"{'resumed' if event.resumed else 'connected'} {event.url}{delay}"
     if isinstance(event, Disconnected):
         return f"disconnected: {printable(event.reason)}; {event.retry_text}"
     return printable(f"{event.name}: {event.text}" if isinstance(event, Refused | Unmatched) else event.text)

@@ -70,11 +70,13 @@ class Hub:
         cache: LastValueCache,
         *,
         snapshot_part: int = 256,
+        delay: int = 0,
         burst: int = WRITES_PER_BURST,
         group_audiences: int = AUDIENCES_PER_GROUP,
         step: Step = USUAL_STEP,
     ) -> None:
         """`snapshot_part` is the most instruments in one part of a snapshot; `burst` the writes between two yields.
+        `delay` is what clients are told: the seconds by which the market is late.
 
         `group_audiences` is the most audiences without an interval in one group. With smaller groups a price waits less
         for a running pass, and each pass costs more: about 5 µs per group.
@@ -83,7 +85,8 @@ class Hub:
         self._burst = burst
         self._encoded = step.encoded
         self._passed_at = 0
-        self.features = features(cache.tables.config)
+        self.features = features(cache.tables.config, delay)
+        self.delay = delay
         self.checksums = Checksums(cache)
         self.index = AudienceIndex(cache, step)
         self._membership_changes = 0

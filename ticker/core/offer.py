@@ -33,9 +33,10 @@ def _offer(tables: Tables) -> dict[str, list[str]]:
     }
 
 
-def features(tables: Tables) -> dict[str, Any]:
-    """Return the features of WELCOME (PROTOCOL.md, section 3.1)."""
+def features(tables: Tables, delay: int) -> dict[str, Any]:
+    """Return the features of WELCOME (PROTOCOL.md, section 3.1); `delay` in seconds."""
     return {
+        **({"delay": delay} if delay else {}),
         BOOK: list(tables.depths),
         TRADES: list(tables.trades),
         CANDLES: {"periods": list(tables.periods), "rows": list(tables.bars)},

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 import trio
@@ -31,6 +32,11 @@ from ticker.net.http1 import Refusal
 from ticker.net.seldom import Seldom
 from ticker.texts import excerpt
 
+_DELAYED_ONLY: Final = (
+    'it is for delayed data only ("realtime": false), and this service shows them in real time; connect to one with'
+    " --delay"
+)
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.door.auth")
 
 
@@ -48,6 +54,7 @@ class Auth:
         self._shared_limiters: dict[str, RateLimiter] = {}
         self.memory = MemoryLedger(config.limits)
         self.proxies = TrustedProxies(config.proxies)
+        self._delayed = config.delay is not None
         self._origins = {_origin(text) for text in config.origins}
         self._refused_origins = Seldom()
 
@@ -61,6 +68,22 @@ class Auth:
         if self.keys.ring is None:
             raise UnknownKey("there are no keys to check it with at present")
         return Verifier(self.keys.ring, self._tokens.audience, self._tokens.issuer).check(token, self.clock())
+
+    def check_renewal(self, token: str, present: Grant) -> Grant:
+        """Return the grant of a fresh token on a connection with this one. Raises as `check_token`."""
+        grant = self.check_token(token)
+        if self._is_for_others(grant):
+            raise BadToken(_DELAYED_ONLY)
+        if self.sees_real_time(grant) != self.sees_real_time(present):
+            raise BadToken("it differs in `realtime` from that of this connection; connect anew with it")
+        return grant
+
+    def sees_real_time(self, grant: Grant) -> bool:
+        """Whether its client sees the market in real time; else it is delayed."""
+        return not self._delayed or (self.keys is not None and grant.realtime is True)
+
+    def _is_for_others(self, grant: Grant) -> bool:
+        return grant.realtime is False and not self._delayed
 
     async def find_unknown_key(self) -> None:
         """Load newer keys after an `UnknownKey`; then `check_token` again."""
@@ -111,13 +134,19 @@ class Auth:
         if by_cookie and origin in OPAQUE and headers.get(b"sec-fetch-site") != b"same-origin":
             # Any page can make a browser send its cookies along. (Only a page's own GET has no Origin.)
             raise Refusal(HTTPStatus.FORBIDDEN, "a token in a cookie needs an Origin", RefusalCause.ORIGIN)
+        grant = await self._grant(token, self.keys)
+        if self._is_for_others(grant):
+            raise Refusal(HTTPStatus.FORBIDDEN, f"the token is not accepted: {_DELAYED_ONLY}", RefusalCause.TOKEN)
+        return grant
+
+    async def _grant(self, token: str, keys: KeySource) -> Grant:
         try:
             return self.check_token(token)
         except UnknownKey:
             await self.find_unknown_key()
         except BadToken as bad:
             raise _refused(bad) from None
-        if self.keys.ring is None:
+        if keys.ring is None:
             text = "the keys that tokens are checked with cannot be had at present"
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, RefusalCause.TOKEN, Retry_After=str(FULL_RETRY_SECONDS))
         try:

@@ -29,6 +29,8 @@ class Grant:
     """Whether it may read `/metrics`."""
     follow: bool = False
     """Whether another server may follow this one with it."""
+    realtime: bool | None = None
+    """Whether it may see the market in real time, where it is also served later; None: its issuer did not say."""
 
     def __repr__(self) -> str:
         names = "all symbols" if self.symbols is None else f"{len(self.symbols)} names"

@@ -49,6 +49,7 @@ class _Claims(Struct):
     min_interval_ms: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_MS)] = 0
     metrics: bool = False
     follow: bool = False
+    realtime: bool | UnsetType = UNSET
 
 
 class Verifier(NamedTuple):
@@ -96,7 +97,17 @@ def _grant(claims: _Claims, now: int) -> Grant:
         raise BadToken("it is not valid yet")
     subject = None if claims.sub is UNSET else claims.sub
     symbols = None if claims.symbols is UNSET else frozenset(claims.symbols)
-    return Grant(subject, expires, symbols, claims.max_symbols, claims.min_interval_ms, claims.metrics, claims.follow)
+    realtime = None if claims.realtime is UNSET else claims.realtime
+    return Grant(
+        subject,
+        expires,
+        symbols,
+        claims.max_symbols,
+        claims.min_interval_ms,
+        claims.metrics,
+        claims.follow,
+        realtime,
+    )
 
 
 def find_token(headers: Mapping[bytes, bytes], cookie: str) -> tuple[str | None, bool]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT
+from ticker.core.hub import Hub
 from ticker.core.work import metered
 from ticker.door.grants import Grant
 from ticker.net.http1 import Response
@@ -23,6 +24,13 @@ async def paid_for(
     response, work = await in_turns(context.fair_queue, metered(context.hub, steps))
     context.auth.spend(address, grant, work + len(response.body) / ANSWER_BYTES_PER_REQUEST_UNIT)
     return response
+
+
+def moment_of(hub: Hub, grant: Grant) -> dict[str, Any]:
+    """Return the moment of an answer: the epoch of its sender's view, the cut and its time, and the delay, if any."""
+    cache = hub.cache
+    moment = {"epoch": cache.epoch + grant.view, "cut": cache.wire_cut(cache.cut), "time": cache.time}
+    return moment | {"delay": hub.delay} if hub.delay else moment
 
 
 def market_response(content: Mapping[str, Any], shows: Sequence[str]) -> Response:

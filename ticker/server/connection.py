@@ -9,15 +9,16 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from http import HTTPStatus
+from typing import ClassVar, TypeAlias
 
 import structlog
 import trio
 
-from ticker.bounds import TOKEN_LEEWAY_US
+from ticker.bounds import IDLE_RETRY_SECONDS, TOKEN_LEEWAY_US
 from ticker.bus.engine import Engine
 from ticker.config import Limits, most_opened
 from ticker.core.audiences import Subscriber
@@ -26,19 +27,25 @@ from ticker.core.session import Answer, ServerSession, Terms
 from ticker.core.table_index import Opener
 from ticker.core.traffic import Traffic
 from ticker.door.auth import Auth
+from ticker.door.grants import Grant
 from ticker.door.sender import Sender
 from ticker.errors import DropCause, RefusalCause
 from ticker.net.clocks import hub_time
 from ticker.net.failures import FailureLog
 from ticker.net.fair_queue import FairQueue
+from ticker.net.http1 import Refusal, Response
 from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.followers import Followers
+from ticker.server.query import Query
 from ticker.server.slow_consumer import SlowConsumer
 from ticker.server.source_state import SourceState
 from ticker.server.turns import in_turns
 from ticker.server.usage_log import UsageLog
+
+Route: TypeAlias = Callable[[Query, Grant, str], Awaitable[Response]]
+"""A page of a market: it takes the query, and the grant and the address of its sender, which pays for it."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.connection")
 
@@ -71,6 +78,40 @@ class ServerContext:
     relay: Engine | None = None
     """What those that follow this process are given."""
     followers: Followers = field(default_factory=Followers)
+    beside: Beside | None = None
+    """The market of clients that may not see this one, if there is another."""
+
+    def market_of(self, grant: Grant) -> ServerContext:
+        """Return the market that a client may see. Raises `Refusal` as long as there is nothing to see of it."""
+        if self.beside is None or self.auth.sees_real_time(grant):
+            context, idle = self, self.idle
+        else:
+            context, idle = self.beside.context or self, self.beside.idle
+        if idle is not None:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, idle, Retry_After=str(IDLE_RETRY_SECONDS))
+        return context
+
+
+class Beside:
+    """The delayed market of a process that serves it in real time, too."""
+
+    def __init__(self) -> None:
+        self.context: ServerContext | None = None
+        self.routes: Mapping[str, Route] = {}
+        """Its pages by path."""
+        self.idle: str | None = "there are no delayed data yet"
+        """Why there is none, as long as that is so."""
+
+    def __repr__(self) -> str:
+        return f"<Beside: {self.context or self.idle}>"
+
+    def begin(self, context: ServerContext, routes: Mapping[str, Route]) -> None:
+        """Have its clients served."""
+        self.context, self.routes, self.idle = context, routes, None
+
+    def end(self) -> None:
+        """Serve no more of them, until it begins again."""
+        self.context, self.routes, self.idle = None, {}, "there are no delayed data at present"
 
 
 class ClientConnection(ABC):
@@ -120,7 +161,7 @@ class ClientConnection(ABC):
             context.limits,
             context.min_interval_ms,
             sender.grant,
-            context.auth.check_token,
+            partial(context.auth.check_renewal, present=sender.grant),
             self._connection_stats,
             Opener(sender.payer, most_opened(context.limits, context.hub.cache.tables.config)),
         )

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import h11
 import trio
 
-from ticker.bounds import FULL_RETRY_SECONDS, IDLE_RETRY_SECONDS
+from ticker.bounds import FULL_RETRY_SECONDS
 from ticker.door.callers import Caller
-from ticker.door.grants import Grant
+from ticker.door.grants import ANYONE, Grant
 from ticker.door.sender import Sender, agent_of
 from ticker.errors import RefusalCause
 from ticker.net.http1 import (
@@ -45,7 +45,7 @@ async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, p
     admitted = await _admit(stream, caller, context, pages)
     if admitted is None:
         return
-    sender = admitted.sender
+    sender, context = admitted.sender, admitted.context
     try:
         if isinstance(admitted.wanted, Upgrade) and admitted.wanted.follows:
             await _serve_follower(stream, admitted, context)
@@ -71,6 +71,8 @@ class _AdmittedStream(NamedTuple):
     wanted: Upgrade | EventsRequest
     rest: bytes
     sender: Sender
+    context: ServerContext
+    """The market that it may see."""
 
 
 async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
@@ -87,21 +89,23 @@ async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pag
             if context.path_prefix:
                 request = below(request, context.path_prefix)
             cors_headers = context.auth.cors_headers(headers)
-            _check_idle(context, pages, request)
+            if context.beside is None and not pages.is_for_operators(request):
+                context.market_of(ANYONE)  # a process without clients asks for no token
             wanted = _stream_request(request, headers, cors_headers)
             if wanted is None:
                 response = await pages.answer(request, headers, address)
             else:
                 grant = await context.auth.authorize(headers, address)
+                market = context.market_of(grant)
                 if isinstance(wanted, EventsRequest):
                     context.auth.check_rate(address, grant)
                     check_limits(wanted.names, limits, grant)
                 elif wanted.follows:
-                    _check_follower(context, grant)
+                    _check_follower(market, grant)
                 await context.auth.admit(caller, grant)
                 if isinstance(wanted, Upgrade) and wanted.follows:
-                    _take_follower_place(context, grant)
-                return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)))
+                    _take_follower_place(market, grant)
+                return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)), market)
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1
         response = refusal.response
@@ -136,12 +140,6 @@ def _take_follower_place(context: ServerContext, grant: Grant) -> None:
     except Refusal:
         context.auth.connection_limits.release(grant.subject)
         raise
-
-
-def _check_idle(context: ServerContext, pages: Pages, request: h11.Request) -> None:
-    """Check that this process has clients, or the request is one of an operator. Raises `Refusal`."""
-    if context.idle is not None and not pages.is_for_operators(request):
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, context.idle, Retry_After=str(IDLE_RETRY_SECONDS))
 
 
 def _identify(caller: Caller, headers: dict[bytes, bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 from ticker.bounds import FOUND_PER_REPLY
@@ -12,7 +12,7 @@ from ticker.core.record import Record
 from ticker.door.grants import Grant
 from ticker.net.http1 import Response
 from ticker.server.answers import paid_for, uncached_json
-from ticker.server.connection import ServerContext
+from ticker.server.connection import Route, ServerContext
 from ticker.server.query import Query, check_keys, check_limits, check_name, check_tables, parse_names
 from ticker.server.snapshot_page import snapshot_steps
 
@@ -22,11 +22,11 @@ class MarketPages:
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self.routes: dict[str, Callable[[Query, Grant, str], Awaitable[Response]]] = {
+        self.routes: dict[str, Route] = {
             "/v1/snapshot": self.snapshot,
             "/v1/instruments": self.instruments,
         }
-        """The pages by path. Each takes the query, and the grant and the address of its sender, which pays for it."""
+        """The pages by path."""
 
     def __repr__(self) -> str:
         return f"<MarketPages of {self._context.hub!r}>"

@@ -18,6 +18,7 @@ from ticker.net.queued_file import lines_lost
 from ticker.server.bar_history import BarHistory
 from ticker.server.bus_metrics import BusMetrics
 from ticker.server.connection import ServerContext
+from ticker.server.delay_metrics import DelayMetrics
 from ticker.server.feed_channel import FeedState
 from ticker.server.follow_metrics import follow_metrics
 from ticker.server.followed import FollowedCuts
@@ -42,6 +43,8 @@ class Metrics:
         self._history = history
         self._process = process
         self._bus = bus
+        self.delay = DelayMetrics()
+        """Those of a delay, if the process has one."""
         self._publisher = publisher
         self._feed_states = feed_states
         self._started_at = hub_time()
@@ -63,6 +66,23 @@ class Metrics:
         """Yield all metrics, for the registry."""
         yield _info()
         yield from self._feeds()
+        yield from self.delay.with_beside(self.of_market())
+        yield from self._door()
+        if self._process is not None:
+            yield from self._process.collect()
+        yield from self.delay.spool()
+        yield CounterMetricFamily(
+            "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
+        )
+        memory = resident_bytes()
+        if memory is not None:
+            yield GaugeMetricFamily("ticker_resident_memory_bytes", "Resident memory of the process.", memory)
+
+    def of_market(self) -> Iterator[Metric]:
+        """Yield those that a process with two markets has twice."""
+        applied, refused = self._publisher.applied, self._publisher.refused
+        yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
+        yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
         yield from self._data()
         yield from self._tables()
         if self._history is not None:
@@ -70,19 +90,10 @@ class Metrics:
         if self._context.usage is not None:
             yield from _usage(self._context.usage)
         yield from self._clients()
-        yield from self._door()
-        if self._process is not None:
-            yield from self._process.collect()
         if self._bus is not None:
             yield from self._bus.collect()
         if self._context.relay is not None:
             yield from follow_metrics(self._context)
-        yield CounterMetricFamily(
-            "ticker_output_lines_lost", "Lines of the log that were not read in time.", lines_lost()
-        )
-        memory = resident_bytes()
-        if memory is not None:
-            yield GaugeMetricFamily("ticker_resident_memory_bytes", "Resident memory of the process.", memory)
 
     def _feeds(self) -> Iterator[Metric]:
         now = hub_time()
@@ -114,9 +125,6 @@ class Metrics:
             for cause, count in feed_state.refusals.items():
                 refusals.add_metric([name, cause], count)
         yield from (publications, failures, blocked, age, up, events, refusals)
-        applied, refused = self._publisher.applied, self._publisher.refused
-        yield CounterMetricFamily("ticker_publications_applied", "Publications that were applied.", applied)
-        yield CounterMetricFamily("ticker_publications_refused", "Publications that were refused.", refused)
 
     def _data(self) -> Iterator[Metric]:
         hub, delays = self._context.hub, self._publisher.delays

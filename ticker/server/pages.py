@@ -23,7 +23,7 @@ import h11
 from ticker.door.sender import Sender, agent_of
 from ticker.net.http1 import STREAM_PATH, Refusal, Response, path_of
 from ticker.server.bar_history import BarHistory
-from ticker.server.connection import ServerContext
+from ticker.server.connection import Route, ServerContext
 from ticker.server.event_stream import EVENTS_PATH, parse_events_request
 from ticker.server.files import Files
 from ticker.server.market_pages import MarketPages
@@ -49,7 +49,7 @@ class Pages:
         self._files = files
         self._operator_pages = operator_pages
         self._metrics_open = metrics_open
-        self._market = MarketPages(context).routes | TablePages(context, history).routes
+        self._market = market_routes(context, history)
 
     def __repr__(self) -> str:
         return f"<Pages: {', '.join((*self._market, *self._operator_pages.paths))}, {self._files!r}>"
@@ -74,13 +74,14 @@ class Pages:
         if market:
             check_method(request.method)
             grant = await auth.authorize(headers, address)
+            context = self._context.market_of(grant)
             auth.check_rate(address, grant)
             if path == EVENTS_PATH:  # only its head is asked for
                 check_limits(parse_events_request(request, headers, {}).names, self._context.limits, grant)
                 response = Response(b"", "text/event-stream", headers={"Cache-Control": "no-store"})
             else:
-                response = await self._market[path](parse_query(request), grant, address)
-                usage = self._context.usage
+                response = await self._routes(context)[path](parse_query(request), grant, address)
+                usage = context.usage
                 if usage is not None and response.shows and request.method != b"HEAD":
                     usage.shown(Sender(address, grant, agent_of(headers)), response.shows)
             return _not_modified_or(response, headers)
@@ -90,6 +91,11 @@ class Pages:
             raise Refusal(HTTPStatus.NOT_FOUND, text)
         check_method(request.method)
         return _not_modified_or(file, headers)
+
+    def _routes(self, context: ServerContext) -> Mapping[str, Route]:
+        """Return the pages of one of the markets."""
+        beside = self._context.beside
+        return self._market if beside is None or context is self._context else beside.routes
 
     def _preflight(self, headers: Mapping[bytes, bytes], address: str) -> Response:
         """Return the rights of web pages of an allowed origin (the Fetch standard's CORS protocol)."""
@@ -101,6 +107,11 @@ class Pages:
             "Access-Control-Max-Age": "600",
         }
         return Response(b"", status=HTTPStatus.NO_CONTENT, headers=allowed)
+
+
+def market_routes(context: ServerContext, history: BarHistory | None) -> Mapping[str, Route]:
+    """Return the pages of a market by path."""
+    return MarketPages(context).routes | TablePages(context, history).routes
 
 
 def _not_modified_or(response: Response, headers: Mapping[bytes, bytes]) -> Response:

@@ -35,7 +35,7 @@ from ticker.bounds import (
     TOKEN_LEEWAY_US,
 )
 from ticker.bus import frames
-from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Position, Unavailable
+from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Position, Unavailable, delay_of
 from ticker.bus.frames import Answer, BadFrame, Hello
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
@@ -297,12 +297,6 @@ class _Follower:
         """Let go of everything, so that no reference cycle waits for the garbage collector."""
         release_frame_parser(self._websocket)
         del self._websocket, self._nursery, self._stream
-
-
-def delay_of(engine: Engine) -> int:
-    """Return the seconds by which an engine shows its entries later, on purpose."""
-    seconds: int = getattr(engine, "delay_seconds", 0)
-    return seconds
 
 
 def _checked(message: bytes) -> frames.Request:

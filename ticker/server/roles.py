@@ -15,10 +15,8 @@ import structlog
 import trio
 
 from ticker.bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
-from ticker.bus.addresses import engine_for
-from ticker.bus.engine import Engine
-from ticker.bus.local import LocalEngine
-from ticker.bus.relayed import RelayedEngine
+from ticker.bus.delayed import DelayedEngine
+from ticker.bus.engine import Engine, delay_of
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
@@ -33,7 +31,6 @@ from ticker.server.leader import Deposed, Leader
 from ticker.server.own_log import OwnLog
 from ticker.server.publisher import Publisher, SourcePublisher
 from ticker.server.source_state import SourceState
-from ticker.server.worker import Worker
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.roles")
 
@@ -60,6 +57,11 @@ class Role(ABC):
     def __repr__(self) -> str:
         state = "over" if self.over.is_set() else "begun" if self.begun.is_set() else "waiting"
         return f"<{type(self).__name__}, {state}>"
+
+    @property
+    def delay(self) -> int:
+        """The seconds by which its market is late."""
+        return 0
 
     @abstractmethod
     async def run(self) -> None:
@@ -230,6 +232,11 @@ class AsEdge(Role):
         """What this one follows itself."""
         return self._engine
 
+    @property
+    def delay(self) -> int:
+        """The seconds by which its market is late."""
+        return delay_of(self._engine)
+
     async def run(self) -> None:
         """Follow; there is a cache once all of it is there, and its source was heard."""
         async with trio.open_nursery() as nursery:
@@ -264,6 +271,10 @@ class AsEdge(Role):
     def publisher(self, hub: Hub, limits: Limits, source: SourceState) -> FollowedCuts:
         """Return that which applies the cuts."""
         self._source = source
+        if isinstance(self._engine, DelayedEngine):
+            source.follows_soon = self._engine.shows_soon
+        elif self.delay:
+            source.follows_soon = lambda _cut: False
         self._cuts = FollowedCuts(hub, limits, self._follower, source)
         return self._cuts
 
@@ -358,26 +369,3 @@ async def _give_turns(received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
     async for _, message in received:
         if isinstance(message, MarkStale | RestoredBars):
             message.done.set()
-
-
-def engine_of(config: Config) -> Engine | None:
-    """Return the engine that this service follows or leads, if there is one. Raises `ConfigError`."""
-    if config.followed:
-        return RelayedEngine(config.followed, config.follow_ca, config.follow_token_file)
-    return None if config.bus is None else engine_for(config.bus)
-
-
-def role_maker(config: Config, worker: Worker | None) -> Callable[[], Role]:
-    """Return that which makes the role of a process, each time it begins anew. Raises `ConfigError`."""
-    if worker is None:
-        config.check_market()
-    if worker is not None and worker.settings.bus:
-        engine: Engine | None = LocalEngine(worker.settings.bus)
-    else:
-        engine = engine_of(config)
-    if engine is None:
-        return lambda: Alone(config)
-    is_source = config.has_feeds if worker is None else worker.settings.role == "source"
-    if is_source:
-        return lambda: AsSource(config, engine, keep=worker is not None and bool(worker.settings.bus))
-    return lambda: AsEdge(engine, "the ticker that is followed" if config.followed else "the bus")

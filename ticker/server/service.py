@@ -18,7 +18,6 @@ import trio
 from ticker.bounds import (
     BUS_RETRY_SECONDS,
     CLOSE_SECONDS,
-    GOODBYES_PER_BURST,
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
     PAGES_FINISH_SECONDS,
@@ -27,32 +26,33 @@ from ticker.bounds import (
     WORKER_WAIT_SECONDS,
 )
 from ticker.config import Config
-from ticker.core.hub import Hub
 from ticker.door.auth import Auth
 from ticker.net.addresses import Address
 from ticker.net.blocking import NameLookups
+from ticker.net.fair_queue import FairQueue
 from ticker.net.http1 import STREAM_PATH
-from ticker.net.records import RecordRate
 from ticker.server.bar_history import BarHistory
 from ticker.server.bus_metrics import Anew, BusMetrics
 from ticker.server.cert_reload import Certificate, Reloadable, reload_on_change
 from ticker.server.connection import ServerContext
+from ticker.server.delay import Delay
 from ticker.server.exposure import check_addresses, is_local, warn_if_anonymous
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
 from ticker.server.housekeeping import check_connections
 from ticker.server.listener import Connections, ConnectionSource
+from ticker.server.market import begin_usage, first_of, keep_usage, new_context, publish, send_goodbyes
 from ticker.server.metrics import Metrics
 from ticker.server.metrics_listener import MetricsListener
 from ticker.server.opening import open_certificate, open_listeners
 from ticker.server.operator_pages import OperatorPages
 from ticker.server.pages import Pages
 from ticker.server.process_metrics import ProcessMetrics
+from ticker.server.process_role import delayed_bus, role_maker
 from ticker.server.readiness import Readiness
-from ticker.server.roles import Role, Waiting, role_maker
+from ticker.server.roles import Role, Waiting
 from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_line
-from ticker.server.usage_log import UsageLog
 from ticker.server.worker import Worker
 from ticker_feeds.loading import load_feed, without_secrets
 
@@ -73,6 +73,8 @@ class _Service(NamedTuple):
     manager: ServiceManager
     worker: Worker | None
     anew: Anew
+    fair_queue: FairQueue
+    delay: Delay
 
 
 async def serve(
@@ -95,7 +97,8 @@ async def serve(
     trio.socket.set_custom_hostname_resolver(NameLookups())
     addresses = check_addresses(config)
     auth = Auth(config)
-    new_role = role_maker(config, worker)
+    delayed = delayed_bus(config, worker)
+    new_role = role_maker(config, worker, delayed)
     role = new_role()
     if role.has_feeds:
         _load_feeds(config)
@@ -104,35 +107,49 @@ async def serve(
     certificate = open_certificate(config)
     local = all(is_local(config, address) for address in addresses)
     entrances = await _entrances(config, addresses, worker, local=local)
-    service = _Service(config, auth, certificate, entrances, hangups or _NoHangups(), manager, worker, Anew())
+    fair_queue = FairQueue()
+    delay = Delay(config, auth, delayed, fair_queue)
+    hangups = hangups or _NoHangups()
+    service = _Service(config, auth, certificate, entrances, hangups, manager, worker, Anew(), fair_queue, delay)
     started: Callable[[], None] = partial(task_status.started, entrances.url)
     try:
-        while not stop.is_set():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(role.run)
-                if role.waits and not await _begins_soon(role, worker, stop):
-                    await _serve_as(Waiting(role), service, (stop, role.begun, role.over), started)
-                    started = _nothing
-                await _first_of(stop, role.begun, role.over)
-                if role.begun.is_set():
-                    await _serve_as(role, service, (stop, role.over), started)
-                    started = _nothing
-                nursery.cancel_scope.cancel()
-            if worker is not None or stop.is_set():
-                break
-            service.anew.counts[role.cause] += 1
-            await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
-            role = new_role()
+        async with delay.kept(), trio.open_nursery() as nursery:
+            nursery.start_soon(fair_queue.hand_out)
+            await _serve_roles(role, new_role, service, stop, started)
+            nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
             await entrances.aclose(metrics=True)
+
+
+async def _serve_roles(
+    role: Role, new_role: Callable[[], Role], service: _Service, stop: trio.Event, started: Callable[[], None]
+) -> None:
+    """Serve in this role, and in further ones where the process begins anew, until it is to stop."""
+    worker = service.worker
+    while not stop.is_set():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(role.run)
+            if role.waits and not await _begins_soon(role, worker, stop):
+                await _serve_as(Waiting(role), service, (stop, role.begun, role.over), started)
+                started = _nothing
+            await first_of(stop, role.begun, role.over)
+            if role.begun.is_set():
+                await _serve_as(role, service, (stop, role.over), started)
+                started = _nothing
+            nursery.cancel_scope.cancel()
+        if worker is not None or stop.is_set():
+            break
+        service.anew.counts[role.cause] += 1
+        await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
+        role = new_role()
 
 
 async def _begins_soon(role: Role, worker: Worker | None, stop: trio.Event) -> bool:
     """Give a worker a moment to have data: as soon as it serves, it gets connections of clients."""
     if worker is not None and role.has_clients:
         with trio.move_on_after(WORKER_WAIT_SECONDS):
-            await _first_of(stop, role.begun, role.over)
+            await first_of(stop, role.begun, role.over)
     return any(event.is_set() for event in (stop, role.begun, role.over))
 
 
@@ -140,28 +157,27 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     """Serve in this role until the first of these events, of which the first one is the end of the process."""
     config, worker, manager, auth = service.config, service.worker, service.manager, service.auth
     limits, stop = config.limits, ends[0]
-    usage = await _usage_log(config) if role.has_clients else None
-    hub = Hub(role.cache, snapshot_part=limits.snapshot_part)
-    context = _context(config, auth, hub, usage, role)
+    usage = await begin_usage(config, role)
+    context = new_context(config, auth, role, service.fair_queue, usage, service.delay.beside)
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
-    publisher = role.publisher(hub, limits, context.source)
+    publisher = role.publisher(context.hub, limits, context.source)
     history = BarHistory(role.cache, config.history, config.tables, messages, only_reads=not role.has_feeds)
     feeds = _load_feeds(config) if role.has_feeds else []
     feed_states = _feed_states(config.feeds) if role.has_feeds else []
-    readiness = Readiness(feed_states, limits.ready_seconds, usage, role.missing)
+    readiness = Readiness(feed_states, limits.ready_seconds, usage, partial(service.delay.missing, role))
     process = ProcessMetrics(readiness, service.certificate, messages)
     bus = BusMetrics(role.bus_state, service.anew)
     metrics = Metrics(context, publisher, feed_states, history, process, bus)
+    metrics.delay = service.delay.metrics()
     whole_metrics = metrics.page if worker is None else worker.attach(readiness, metrics)
     operator_pages = OperatorPages(auth, feed_states, readiness, whole_metrics)
     entrances = service.entrances
     pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=entrances.open_to_all)
     async with trio.open_nursery() as nursery:
-        publishing: trio.CancelScope = await nursery.start(_publish, role, received)
+        publishing: trio.CancelScope = await nursery.start(publish, role, received)
         nursery.start_soon(history.run)
-        await nursery.start(_keep_usage, usage, hub)
+        await nursery.start(keep_usage, usage, context.hub)
         nursery.start_soon(check_connections, context)
-        nursery.start_soon(context.fair_queue.hand_out)
         _start_reloading(nursery, service.certificate, auth, service.hangups, manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
@@ -175,7 +191,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
                 await listening.start(connections.serve, listener, nursery)
             started()
             nursery.start_soon(manager.keep_informed, messages, partial(status_line, context.connections, feed_states))
-            await _first_of(*ends)
+            await first_of(*ends)
             if stop.is_set():
                 await _announce_stop(manager, config)
             listening.cancel_scope.cancel()
@@ -184,27 +200,10 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
         publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
         await role.finish(last=stop.is_set() and (worker is None or worker.last))
         if role.has_clients or role.has_feeds:
-            await _drain(context, config, history)
+            await _drain(service.delay.contexts(context), config, history)
         else:
             await _finish_pages(auth)
         nursery.cancel_scope.cancel()
-
-
-def _context(config: Config, auth: Auth, hub: Hub, usage: UsageLog | None, role: Role) -> ServerContext:
-    limits = config.limits
-    context = ServerContext(
-        hub,
-        limits,
-        config.interval_ms,
-        auth,
-        record_rate=RecordRate(limits.requests_per_second, limits.request_burst),
-        path_prefix=config.path_prefix,
-        usage=usage,
-        idle=role.idle,
-        relay=role.relay,
-    )
-    context.source.on_change = partial(_tell_of_silence, context)
-    return context
 
 
 class _Entrances(NamedTuple):
@@ -254,15 +253,21 @@ async def _announce_stop(manager: ServiceManager, config: Config) -> None:
     await manager.stopping(STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + files)
 
 
-async def _drain(context: ServerContext, config: Config, history: BarHistory) -> None:
-    """Have all clients leave, and write what the history and the usage log still have to."""
-    _log.info("stopping", clients=len(context.connections), drain_seconds=config.drain_seconds)
+async def _drain(contexts: Sequence[ServerContext], config: Config, history: BarHistory) -> None:
+    """Have all clients leave, and write what the history and the usage log of the first market still have to."""
+    _log.info("stopping", clients=_clients(contexts), drain_seconds=config.drain_seconds)
     with trio.move_on_after(config.drain_seconds) as drain:
-        await _send_goodbyes(context, config.retry_ms)
+        async with trio.open_nursery() as nursery:
+            for context in contexts:
+                nursery.start_soon(send_goodbyes, context, config.retry_ms)
     await history.finish()
-    if context.usage is not None:
-        await context.usage.finish()
-    _log.info("stopped", cut_off=len(context.connections) if drain.cancelled_caught else 0)
+    if (usage := contexts[0].usage) is not None:
+        await usage.finish()
+    _log.info("stopped", cut_off=_clients(contexts) if drain.cancelled_caught else 0)
+
+
+def _clients(contexts: Sequence[ServerContext]) -> int:
+    return sum(len(context.connections) for context in contexts)
 
 
 async def _finish_pages(auth: Auth) -> None:
@@ -270,36 +275,6 @@ async def _finish_pages(auth: Auth) -> None:
     with trio.move_on_after(PAGES_FINISH_SECONDS):
         while auth.connection_limits.open:  # noqa: ASYNC110  # a moment, seldom
             await trio.sleep(0.01)
-
-
-async def _publish(
-    role: Role,
-    received: trio.MemoryReceiveChannel[FeedMessage],
-    *,
-    task_status: trio.TaskStatus[trio.CancelScope],
-) -> None:
-    """Write to the cache until the started value, its scope, is cancelled."""
-    with trio.CancelScope() as scope:
-        task_status.started(scope)
-        await role.publish(received)
-
-
-async def _usage_log(config: Config) -> UsageLog | None:
-    """Return the usage log with its first file, if there is to be one. Raises `ConfigError`."""
-    if config.usage.folder is None:
-        return None
-    usage = UsageLog(config.usage)
-    await usage.begin()
-    return usage
-
-
-async def _keep_usage(usage: UsageLog | None, hub: Hub, *, task_status: trio.TaskStatus[None]) -> None:
-    """Keep the usage log, if there is one; it is started once it knows the hub."""
-    if usage is not None:
-        usage.watch(hub)
-    task_status.started()
-    if usage is not None:
-        await usage.run()
 
 
 def _feed_states(specs: Sequence[str]) -> list[FeedState]:
@@ -318,24 +293,6 @@ def _unique(names: Sequence[str]) -> list[str]:
     return numbered
 
 
-async def _first_of(*events: trio.Event) -> None:
-    """Wait until one of these is set."""
-
-    async def wait(event: trio.Event) -> None:
-        await event.wait()
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for event in events:
-            nursery.start_soon(wait, event)
-
-
-def _tell_of_silence(context: ServerContext) -> None:
-    """Tell all clients that the source is silent, or is heard again."""
-    for connection in list(context.connections):
-        connection.tell_of_source()
-
-
 def _nothing() -> None:
     """Do nothing."""
 
@@ -352,13 +309,3 @@ class _NoHangups:
 
     async def __anext__(self) -> object:
         return await trio.sleep_forever()
-
-
-async def _send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> None:
-    async with trio.open_nursery() as nursery:
-        for follower in list(context.followers.connections):
-            nursery.start_soon(follower.say_goodbye)
-        for number, connection in enumerate(list(context.connections), 1):
-            nursery.start_soon(connection.send_goodbye, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
-            if number % GOODBYES_PER_BURST == 0:  # shielded: all get a goodbye, even if there is no time left
-                await trio.lowlevel.cancel_shielded_checkpoint()

@@ -21,7 +21,7 @@ from ticker.door.grants import Grant
 from ticker.market import FieldKey, WireValue, field_name, is_symbol, shown_value
 from ticker.net.http1 import Response
 from ticker.protocol.tables import BOOK, TableName, parse_table, split_name
-from ticker.server.answers import market_response
+from ticker.server.answers import market_response, moment_of
 from ticker.server.table_rows import TableRows, rows_of
 
 Entry: TypeAlias = tuple[Record, TableName | None]
@@ -40,7 +40,7 @@ def snapshot_steps(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> 
     entries: list[Entry] = []
     more = yield from _collect(hub, wanted, after, entries)
     # One moment of the market; its values are written afterwards.
-    content: dict[str, Any] = {"epoch": cache.epoch + grant.view, "cut": cache.wire_cut(cache.cut), "time": cache.time}
+    content = moment_of(hub, grant)
     held = [_held(cache, *entry) for entry in entries]
     content["instruments"] = yield from _texts(held)
     content |= {"unknown": [name for name in names if not found[name]], "more": more}

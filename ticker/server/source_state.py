@@ -20,6 +20,8 @@ class SourceState:
         """When the last sign of life came, in microseconds since 1970 UTC, while the source is silent."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when that changes."""
+        self.follows_soon: Callable[[int], bool] = lambda _cut: True
+        """Whether a cut that is not there yet may be there soon. The next ones of a delayed market are known."""
         self._advanced = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
@@ -40,7 +42,7 @@ class SourceState:
 
     async def reached(self, cache: LastValueCache, wire_cut: int) -> None:
         """Wait until the cache has a cut, or for `BEHIND_SECONDS`."""
-        end = trio.current_time() + (BEHIND_SECONDS if cache.follows else -math.inf)
+        end = trio.current_time() + (BEHIND_SECONDS if cache.follows and self.follows_soon(wire_cut) else -math.inf)
         with trio.move_on_at(end):
             while cache.wire_cut(cache.cut) < wire_cut:
                 await self._advanced.park()

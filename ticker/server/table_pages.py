@@ -6,20 +6,20 @@ than those in the cache come from the history.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from ticker.bounds import ROWS_PER_ANSWER
-from ticker.core.last_value import LastValueCache
+from ticker.core.hub import Hub
 from ticker.core.record import Record
 from ticker.door.grants import Grant
 from ticker.market import Rows, is_symbol
 from ticker.net.http1 import Refusal, Response
 from ticker.protocol.tables import BOOK, CANDLES, MAX_TABLE, TRADES, TableName
-from ticker.server.answers import market_response, paid_for
+from ticker.server.answers import market_response, moment_of, paid_for
 from ticker.server.bar_history import BarHistory
-from ticker.server.connection import ServerContext
+from ticker.server.connection import Route, ServerContext
 from ticker.server.query import Query, check_keys, parse_count, parse_time
 from ticker.server.table_rows import TableRows, candle_rows, made_of, rows_of
 
@@ -32,12 +32,12 @@ class TablePages:
         self._history = history
         self._cache = context.hub.cache
         self._tables = context.hub.cache.tables.config
-        self.routes: dict[str, Callable[[Query, Grant, str], Awaitable[Response]]] = {
+        self.routes: dict[str, Route] = {
             "/v1/book": self.book,
             "/v1/trades": self.trades,
             "/v1/candles": self.candles,
         }
-        """The pages by path. Each takes the query, and the grant and the address of its sender, which pays for it."""
+        """The pages by path."""
 
     def __repr__(self) -> str:
         return f"<TablePages of {self._context.hub!r}>"
@@ -75,16 +75,25 @@ class TablePages:
         tables = [TableName(CANDLES, each, period) for each in self._tables.bars]
         record = self._find(query, grant, tables)
         offered = next((table for table in tables if table.rows >= count), tables[-1])
-        content = _head(self._cache, record, grant) | {"period": period, "from": made_of(self._cache, record)}
+        content = _head(self._context.hub, record, grant) | {"period": period, "from": made_of(self._cache, record)}
         # One more than wanted tells whether there are more.
         parts = [candle_rows(self._cache, record, TableName(CANDLES, count + 1, period), before)]
         rows = parts[0].rows[CANDLES]
-        if len(rows) <= count and self._history is not None:
+        if len(rows) <= count and self._history is not None and self._has_older(record, period):
             before = _start(rows[0]) if rows else before
             older = await self._history.older(record.symbol, period, before, count + 1 - len(rows))
             parts.insert(0, TableRows({CANDLES: older.rows}, older.price_scale, older.size_scale, {}))
         shows = [f"{record.symbol} {offered}"]
         return await paid_for(self._context, _candles(content, parts, count, shows), grant, address)
+
+    def _has_older(self, record: Record, period: str) -> bool:
+        """Whether what the history has before the bars in memory may be shown.
+
+        A delayed market shows nothing of it that is later: another process writes it in real time.
+        """
+        if not self._context.hub.delay:
+            return True
+        return bool(candle_rows(self._cache, record, TableName(CANDLES, 1, period)).rows[CANDLES])
 
     def _find(self, query: Query, grant: Grant, tables: Iterable[TableName]) -> Record:
         """Return the instrument that a query names, if its sender may see one of these tables of it."""
@@ -102,7 +111,7 @@ class TablePages:
         self, record: Record, table: TableName, offered: TableName, grant: Grant
     ) -> Generator[None, None, Response]:
         """Make the page of a book or of prints, in steps; `offered` is the table that clients may subscribe to."""
-        content, rows = _head(self._cache, record, grant), rows_of(self._cache, record, table)
+        content, rows = _head(self._context.hub, record, grant), rows_of(self._cache, record, table)
         content |= yield from rows.texts()
         return market_response(content, [f"{record.symbol} {offered}"])
 
@@ -125,10 +134,9 @@ def _start(row: Rows) -> int:
     return start
 
 
-def _head(cache: LastValueCache, record: Record, grant: Grant) -> dict[str, Any]:
+def _head(hub: Hub, record: Record, grant: Grant) -> dict[str, Any]:
     """Return the moment of an answer, and its symbol."""
-    cut = cache.wire_cut(cache.cut)
-    return {"epoch": cache.epoch + grant.view, "cut": cut, "time": cache.time, "symbol": record.symbol}
+    return moment_of(hub, grant) | {"symbol": record.symbol}
 
 
 def _listed(values: Iterable[object]) -> str:

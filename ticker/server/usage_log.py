@@ -46,17 +46,18 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.usage")
 
 
 class UsageLog:
-    """The usage log of one service."""
+    """The usage log of one market."""
 
-    def __init__(self, settings: Usage, clock: Callable[[], int] = wall_clock) -> None:
-        """`clock` returns microseconds since 1970 UTC."""
+    def __init__(self, settings: Usage, clock: Callable[[], int] = wall_clock, *, delayed: bool = False) -> None:
+        """`clock` returns microseconds since 1970 UTC. `delayed` is what all see that is noted here."""
+        self._delayed = delayed
         self._records: Sequence[MarketRecord] = ()
         self._settings = settings
         self._clock = clock
         self._time = 0
         self.writer = UsageWriter(settings, lambda number: self._records[number].symbol)
         self._views = Views(self._put)
-        self._readers = HttpReaders(self._put, self._views)
+        self._readers = HttpReaders(self._put, self._views, delayed=delayed)
         self._connections: dict[Subscriber, tuple[Opened, int, bool]] = {}
         """Each connection with its view, and whether that is delayed."""
         self._followers: dict[object, Opened] = {}
@@ -123,7 +124,7 @@ class UsageLog:
     def opened(self, subscriber: Subscriber, session: str, sender: Sender, transport: str) -> None:
         """Note a new connection."""
         event = opened(self._now(), session, sender, transport)
-        self._connections[subscriber] = event, NO_VIEW, False
+        self._connections[subscriber] = event, NO_VIEW, self._delayed
         self._put(event)
 
     def moved(self, subscriber: Subscriber) -> None:
@@ -160,7 +161,7 @@ class UsageLog:
             self._put(ViewChange(event.at, self._everything, _EVERYTHING))
         self._followers[connection] = event
         self._put(event)
-        self._put(Sees(event.at, session, self._everything))
+        self._put(Sees(event.at, session, self._everything, self._delayed))
 
     def unfollowed(self, connection: object) -> None:
         """Note that it follows no more."""
@@ -228,7 +229,7 @@ class UsageLog:
         lost_since = self._lost_since if self._losing else None
         connections, views = list(self._connections.values()), list[tuple[int, Names]](self._views.in_use())
         if self._everything is not None:
-            connections += [(event, self._everything, False) for event in self._followers.values()]
+            connections += [(event, self._everything, self._delayed) for event in self._followers.values()]
             views.append((self._everything, _EVERYTHING))
         new = NewFile(at, connections, views, self._lost, lost_since)
         self._losing, self._lost = False, 0

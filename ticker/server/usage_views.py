@@ -112,8 +112,9 @@ class _Reader:
 class HttpReaders:
     """The clients over HTTP, the one with the latest request last. Each has a view of its own."""
 
-    def __init__(self, put: Callable[[Event], None], views: Views) -> None:
+    def __init__(self, put: Callable[[Event], None], views: Views, *, delayed: bool = False) -> None:
         self._put = put
+        self._delayed = delayed
         self._views = views
         self._readers: dict[tuple[str | None, str, str], _Reader] = {}
         self._names = 0
@@ -136,7 +137,7 @@ class HttpReaders:
         if new or begins:
             self._put(ViewChange(at, reader.view, new))
         if begins:
-            self._put(Sees(at, reader.session, reader.view))
+            self._put(Sees(at, reader.session, reader.view, self._delayed))
         while len(self._readers) > USAGE_HTTP_CLIENTS or (self._names > USAGE_HTTP_NAMES and len(self._readers) > 1):
             self._end_oldest(at)
 

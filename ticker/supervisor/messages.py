@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, tag="settings", array_like=True, frozen=True):
     """Descriptors on which connections are handed over, by their kind."""
     metrics_open: bool
     """Those of the kind `metrics` see metrics without a token."""
+    delayed_bus: str | None = None
+    """The path of the socket of the delayed engine, if there is one."""
 
 
 Kind: TypeAlias = Literal["tls", "plain", "metrics"]

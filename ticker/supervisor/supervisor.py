@@ -27,7 +27,11 @@ from ticker.bounds import (
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
 )
+from ticker.bus.configured import delayed_engine, engine_of
+from ticker.bus.delayed import DelayedEngine
+from ticker.bus.local import LocalEngine
 from ticker.bus.log import Log, serve_log_at
+from ticker.bus.shared import serve_engine_at
 from ticker.config import Config
 from ticker.net.file_stamps import read_stamp, stamp_of
 from ticker.net.folders import private_folder
@@ -91,6 +95,8 @@ class Supervisor:
         self._acceptor = Acceptor(self.pool, self.places)
         self._log = Log() if config.bus is None and not config.followed else None
         self._bus: str | None = None
+        self._delayed: DelayedEngine | None = None
+        self._delayed_bus: str | None = None
         self.metrics = SupervisorMetrics(self.pool, self.places, self._acceptor, self._log)
         self._page_wanted: set[Child] = set()
         self._page_asked = trio.Event()
@@ -105,6 +111,8 @@ class Supervisor:
                 if self._log is not None:
                     self._bus = str(folder / "bus")
                     await nursery.start(serve_log_at, self._log, self._bus)
+                if self._config.delay is not None:
+                    await self._delay(folder, nursery)
                 nursery.start_soon(self.pool.run)
                 nursery.start_soon(self._answer_pages)
                 await self._serve(requests, manager)
@@ -113,7 +121,20 @@ class Supervisor:
                 _log.info("stopped")
                 nursery.cancel_scope.cancel()
         finally:
+            if self._delayed is not None:
+                self._delayed.close()
             await self._close()
+
+    async def _delay(self, folder: Path, nursery: trio.Nursery) -> None:
+        """Have the market of all workers spooled once. Raises `ConfigError`."""
+        engine = LocalEngine(self._bus) if self._bus is not None else engine_of(self._config)
+        assert engine is not None  # noqa: S101  # for the type checker
+        delayed = delayed_engine(engine, self._config)
+        await delayed.open()
+        self._delayed = self.metrics.delayed = delayed
+        nursery.start_soon(delayed.run)
+        self._delayed_bus = str(folder / "delayed")
+        await nursery.start(serve_engine_at, delayed, self._delayed_bus)
 
     async def _serve(self, requests: Requests, manager: Manager) -> None:
         """Accept connections, and do what is asked, until the service is to stop; then accept no more."""
@@ -146,7 +167,8 @@ class Supervisor:
 
     def _settings(self, slot: Slot, connections: Mapping[Kind, int]) -> Settings:
         role: Literal["source", "worker"] = "worker" if slot.kinds else "source"
-        return Settings(self._config, slot.name, role, self._bus, dict(connections), self._metrics_open)
+        delayed = self._delayed_bus if role == "worker" else None
+        return Settings(self._config, slot.name, role, self._bus, dict(connections), self._metrics_open, delayed)
 
     def _handle(self, child: Child, message: FromChild) -> None:
         match message:

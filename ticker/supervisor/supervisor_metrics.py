@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from ticker.bounds import WORKER_METRICS_SECONDS
+from ticker.bus.delayed import DelayedEngine
 from ticker.bus.log import Log
+from ticker.bus.spool_metrics import spool_metrics
 from ticker.net.memory import resident_bytes
 from ticker.net.queued_file import lines_lost
 from ticker.supervisor.acceptor import Acceptor
@@ -32,6 +34,8 @@ class SupervisorMetrics:
         """`log` is the one between the processes, if it is not elsewhere."""
         self._pool = pool
         self._log = log
+        self.delayed: DelayedEngine | None = None
+        """The spool of all workers, if there is one."""
         self._places = places
         self._acceptor = acceptor
         self._requests = count(1)
@@ -84,6 +88,8 @@ class SupervisorMetrics:
         yield from self._connections()
         if self._log is not None:
             yield from _log_metrics(self._log)
+        if self.delayed is not None:
+            yield from spool_metrics(self.delayed)
         lost = CounterMetricFamily(
             "ticker_output_lines_lost", "Lines of the log that were not read in time.", labels=["worker"]
         )

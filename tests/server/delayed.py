@@ -1,0 +1,91 @@
+"""A market in real time, and a service that follows it and is late, over real TLS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tests.conftest import Peer, Running
+from tests.feeds_for_tests import Step
+from tests.server.test_pages import Got, ask
+from ticker.config import Config, History
+from ticker.net.devcert import AUTHORITY_FILE, data_folder
+from ticker.protocol.messages import Reply, Welcome
+from ticker.server.service import serve
+
+DELAY = 2
+
+
+@asynccontextmanager
+async def delayed_from(source: Running, **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401  # of `Config`
+    """A service that shows this one later. It has to end when the block is left."""
+    config = Config(
+        "127.0.0.1:0",
+        **{
+            "follow": source.url,
+            "follow_ca": str(data_folder() / AUTHORITY_FILE),
+            "delay": f"{DELAY}s",
+            "history": History(enabled=False),
+            "keep_state": False,
+            **settings,
+        },
+    )
+    stop, done = trio.Event(), trio.Event()
+
+    async def run(*, task_status: trio.TaskStatus[str]) -> None:
+        await serve(config, stop, task_status=task_status)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        script, _ = trio.open_memory_channel[Step](0)
+        with trio.fail_after(60):
+            service = Running(await nursery.start(run), script, stop, done)
+            try:
+                yield service
+            finally:
+                with trio.CancelScope(shield=True):
+                    for peer in service.peers:
+                        await peer.close()
+            stop.set()
+            await done.wait()
+
+
+async def ready(service: Running) -> None:
+    """Wait until there is something to show."""
+    while (await ask(service, "/readyz")).status != 200:
+        await trio.sleep(0.05)
+
+
+async def page(service: Running, target: str, *lines: str) -> Got:
+    """A page, once the market is there."""
+    while (got := await ask(service, target, *lines)).status == 503:
+        await trio.sleep(0.05)
+    return got
+
+
+def welcome(peer: Peer) -> Welcome:
+    """The WELCOME of a client."""
+    assert peer.welcome is not None
+    return peer.welcome
+
+
+def said_delay(peer: Peer) -> int:
+    """The delay that a client was told."""
+    return int(welcome(peer).features.get("delay", 0))
+
+
+async def digest(peer: Peer) -> tuple[int, bytes]:
+    """The cut of a client's data, and what the server says of them."""
+    answer = await peer.answer("digest")
+    assert isinstance(answer, Reply)
+    return answer.result["cut"], answer.result["digest"]
+
+
+def usage_lines(folder: Path) -> list[dict[str, Any]]:
+    """All lines of a usage log."""
+    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]

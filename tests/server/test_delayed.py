@@ -1,0 +1,285 @@
+"""`--delay`: clients see the market as it was, cut by cut, and nothing early; tokens choose; the usage log says it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+import ticker
+from tests.conftest import Logs, Running, serving
+from tests.server.delayed import DELAY, delayed_from, digest, page, ready, said_delay, usage_lines, welcome
+from tests.server.test_operator_pages import measures
+from tests.server.test_pages import ask
+from tests.support import update
+from tests.tokens import bearer, key_file, token
+from ticker.bus import delayed
+from ticker.client.events import Connected
+from ticker.config import Config, Tokens, Usage
+from ticker.errors import ConfigError
+from ticker.market import Instrument, Levels, Publication, Trade
+from ticker.protocol.messages import Delta, Error, Reply
+from ticker.server.service import serve
+
+pytestmark = pytest.mark.untraced
+
+NAMES = ["*", "A book:10", "A trades:50", "A candles:1m:300"]
+MARKET: tuple[Publication, ...] = (Instrument("A", 2, 0), Instrument("B", 2, 0), update("A", bid="1.00"))
+
+
+@pytest.fixture(autouse=True)
+def _own_home(home: Path) -> None:
+    """Each test has a spool of its own."""
+
+
+def step(number: int) -> list[Publication]:
+    """A moment of the market, with everything that there is."""
+    at = 1_700_000_000_000_000 + number * 40_000_000
+    return [
+        update("A", bid=f"1.{number:02}", last=f"2.{number:02}"),
+        Levels("A", [("1.00", number + 1)], [("2.00", 5)], complete=number == 0),
+        Trade("A", f"2.{number:02}", 10 + number, "buy", at, f"t{number}"),
+        *([Instrument(f"NEW{number}", 2, 0)] if number % 2 else []),
+    ]
+
+
+async def test_each_cut_is_that_of_the_market_and_none_is_early() -> None:
+    async with serving(*MARKET) as source, delayed_from(source) as service:
+        real = await source.watcher(*NAMES)
+        await ready(service)
+        late = await service.watcher(*NAMES)
+        wanted, published = {}, {}
+        for number in range(6):
+            at = time.monotonic()
+            await source.publish(*step(number))
+            cut, wanted_digest = await digest(real)
+            while cut in wanted:
+                cut, wanted_digest = await digest(real)
+            wanted[cut], published[cut] = wanted_digest, at
+            await trio.sleep(0.1)
+        compared = set[int]()
+        while len(compared) < len(wanted):
+            cut, found = await digest(late)
+            if cut in wanted:
+                assert found == wanted[cut]
+                assert time.monotonic() >= published[cut] + DELAY
+                compared.add(cut)
+            await trio.sleep(0.01)
+        assert welcome(late).epoch == welcome(real).epoch
+        assert (said_delay(late), said_delay(real)) == (DELAY, 0)
+
+
+async def test_nothing_of_the_present_is_on_any_page_or_in_any_answer() -> None:
+    async with serving(*MARKET) as source, delayed_from(source) as service:
+        await ready(service)
+        late = await service.watcher(*NAMES)
+        at = time.monotonic()
+        await source.publish(update("A", bid="7.77"), Instrument("SECRET", 2, 0), Trade("A", "7.77", 7, "buy", 1, "x"))
+        await source.publish(Levels("A", [("7.77", 7)], [], complete=True), update("SECRET", last="7.77"))
+        found = [(target, await ask(service, target), time.monotonic()) for target in (*PAGES, "/readyz", "/metrics")]
+        answers = [
+            (op, str(await late.answer(op, **arguments)), time.monotonic())
+            for op, arguments in (("instruments", {"match": "*"}), ("stats", {}), ("ping", {}), ("digest", {}))
+        ]
+        # What came later than that, on a slow machine, says nothing.
+        early = [(name, str(got)) for name, got, then in (*found, *answers) if then < at + DELAY]
+        assert not [name for name, text in early if "7.77" in text or "SECRET" in text]
+        of_market = [got.json for target, got, _ in found if target in PAGES and target != "/v1/instruments"]
+        assert [content["delay"] for content in of_market] == [DELAY] * 4
+        while b"SECRET" not in (await ask(service, "/v1/instruments")).body:
+            await trio.sleep(0.05)
+        assert time.monotonic() >= at + DELAY
+
+
+PAGES = (
+    "/v1/snapshot?symbols=*",
+    "/v1/instruments",
+    "/v1/book?symbol=A",
+    "/v1/trades?symbol=A",
+    "/v1/candles?symbol=A&period=1m",
+)
+
+
+async def test_it_says_until_when_there_is_nothing_and_a_restart_goes_on_at_once(logs: Logs) -> None:
+    async with serving(*MARKET) as source:
+        async with delayed_from(source) as service:
+            got = await ask(service, "/readyz")
+            assert got.status == 503
+            assert "the market is shown 2 s late: there is none before " in got.json["message"]
+            assert (await ask(service, "/healthz")).status == 200
+            refused = await ask(service, "/v1/snapshot?symbols=*")
+            assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+            await ready(service)
+            epoch = (await ask(service, "/v1/snapshot?symbols=*")).json["epoch"]
+        async with delayed_from(source) as service:
+            while (got := await ask(service, "/v1/snapshot?symbols=*")).status != 200:
+                await trio.sleep(0.02)
+            assert got.json["epoch"] == epoch
+            assert got.json["instruments"]["A"]["bid"] == "1.00"
+    assert not [entry for entry in logs if "not used" in entry["event"]]
+
+
+async def test_a_client_resumes_after_a_restart_without_a_snapshot() -> None:
+    async with serving(*MARKET) as source:
+        async with delayed_from(source) as service:
+            await ready(service)
+            before = welcome(await service.watcher("*"))
+        async with delayed_from(source) as service:
+            await ready(service)
+            peer = await service.peer()
+            answer = await peer.answer("resume", epoch=before.epoch, cursor=before.cut, symbols=["*"])
+            assert isinstance(answer, Reply)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    return Tokens(key=key_file(tmp_path))
+
+
+REAL = bearer(token(sub="trader", realtime=True))
+LATE = bearer(token(sub="reader", realtime=False))
+UNSAID = bearer(token(sub="other"))
+
+
+async def bid(service: Running, line: str) -> str:
+    got = await page(service, "/v1/snapshot?symbols=A", line.strip())
+    return str(got.json["instruments"]["A"]["bid"])
+
+
+async def test_tokens_choose_the_market_at_one_address(tokens: Tokens, tmp_path: Path) -> None:
+    usage = Usage(str(tmp_path / "usage"))
+    async with serving(*MARKET) as source, delayed_from(source, tokens=tokens, usage=usage) as service:
+        assert await bid(service, LATE) == "1.00"
+        real, late = await service.watcher("*", more=REAL), await service.watcher("*", more=LATE)
+        unsaid = await service.watcher("*", more=UNSAID)
+        assert [said_delay(each) for each in (real, late, unsaid)] == [0, DELAY, DELAY]
+        at = time.monotonic()
+        await source.publish(update("A", bid="3.33"))
+        while await bid(service, REAL) != "3.33":
+            await trio.sleep(0.01)
+        for line in (LATE, UNSAID):
+            assert await bid(service, line) == "1.00" or time.monotonic() >= at + DELAY
+        cut = (await page(service, "/v1/snapshot?symbols=A", REAL.strip())).json["cut"]
+        assert [frame for frame in await real.until_cut(cut) if isinstance(frame, Delta)]
+        await late.until_cut(cut)
+        assert time.monotonic() >= at + DELAY
+        assert await bid(service, LATE) == "3.33"
+        await service.watcher("A", more=REAL)
+    seen: dict[object, set[bool]] = {}
+    lines = usage_lines(tmp_path / "usage")
+    subjects = {each["session"]: each["subject"] for each in lines if "subject" in each}
+    for each in lines:
+        if "delayed" in each:
+            seen.setdefault(subjects[each["session"]], set()).add(each["delayed"])
+    assert seen == {"trader": {False}, "reader": {True}, "other": {True}}
+
+
+async def test_a_client_that_moves_to_the_delayed_market_begins_anew_at_once_and_back_it_goes_on(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delayed, "BEHIND_SECONDS", 0.1)  # else it would wait for what is there in two seconds
+    async with serving(*MARKET) as source, delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00"
+        late = await service.watcher("*", more=LATE)
+        real = await service.watcher("*", more=REAL)
+        await source.publish(update("A", bid="3.33"))
+        delta = await real.until(Delta)
+        moved = await service.peer(more=LATE)
+        # Had it waited for as long as where nothing is delayed, the cut would be there.
+        refused = await moved.answer("resume", epoch=welcome(real).epoch, cursor=delta.cut, symbols=["*"])
+        assert isinstance(refused, Error)
+        assert refused.code == 10
+        assert isinstance(await moved.answer("subscribe", symbols=["*"]), Reply)
+        back = await service.peer(more=REAL)
+        before = welcome(late)
+        answer = await back.answer("resume", epoch=before.epoch, cursor=before.cut, symbols=["*"])
+        assert isinstance(answer, Reply)
+
+
+async def test_a_fresh_token_does_not_change_the_market_of_a_connection(tokens: Tokens) -> None:
+    async with serving(*MARKET) as source, delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00"
+        real = await service.watcher("*", more=REAL)
+        refused = await real.answer("auth", token=token(sub="trader", realtime=False))
+        assert isinstance(refused, Error)
+        assert "differs in `realtime`" in refused.text
+        assert isinstance(await real.answer("auth", token=token(sub="trader", realtime=True)), Reply)
+
+
+async def test_a_token_for_delayed_data_is_refused_where_they_are_in_real_time(tokens: Tokens) -> None:
+    async with serving(*MARKET, tokens=tokens) as source:
+        got = await ask(source, "/v1/snapshot?symbols=*", LATE.strip())
+        assert got.status == 403
+        assert '"realtime": false' in got.json["message"]
+        assert "connect to one with --delay" in got.json["message"]
+        for line in (REAL, UNSAID):
+            assert (await ask(source, "/v1/snapshot?symbols=*", line.strip())).status == 200
+        peer = await source.watcher("*", more=UNSAID)
+        refused = await peer.answer("auth", token=token(sub="other", realtime=False))
+        assert isinstance(refused, Error)
+
+
+async def test_the_metrics_of_two_markets_are_told_apart(tokens: Tokens) -> None:
+    async with serving(*MARKET) as source, delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00"
+        await service.watcher("*", more=LATE)
+        claim = bearer(token(sub="trader", metrics=True, realtime=True)).strip()
+        found = await measures(service, claim)
+        assert found["ticker_clients{state=in_step}"] == 0
+        assert found["ticker_clients{market=delayed}{state=in_step}"] == 1
+        assert found["ticker_instruments{market=delayed}"] == found["ticker_instruments"] == 2
+        assert found["ticker_delay_seconds"] == DELAY
+        assert found["ticker_delay_reader_up"] == 1
+        assert found["ticker_delay_spool_bytes"] > 0
+
+
+async def test_a_follower_of_a_delayed_service_is_delayed_too() -> None:
+    async with serving(*MARKET) as source, delayed_from(source) as late:
+        await ready(late)
+        async with delayed_from(late, delay=None) as service:
+            await ready(service)
+            at = time.monotonic()
+            await source.publish(update("A", bid="3.33"))
+            peer = await service.watcher("*")
+            assert said_delay(peer) == DELAY
+            while (await page(service, "/v1/snapshot?symbols=A")).json["instruments"]["A"]["bid"] != "3.33":
+                await trio.sleep(0.05)
+            assert time.monotonic() >= at + DELAY
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"delay": "15m"}, "delay 15m: one process does not delay what its feeds bring; give --workers 2, or give"),
+        ({"delay": "15m", "bus": "redis://127.0.0.1:1", "feeds": ["simulated"]}, "a process with feeds and a bus has"),
+    ],
+)
+async def test_a_process_with_feeds_is_not_delayed(settings: dict[str, object], text: str) -> None:
+    config = Config("127.0.0.1:0", **settings)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=text):
+        await serve(config, trio.Event())
+
+
+@pytest.mark.parametrize("text", ["", "15", "m", "15 m", "-1s", "1.5m", "0s", "25h", "99999999999s", "15x"])
+def test_a_delay_that_is_none_is_named_with_the_remedy(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"delay .*: give a number and s, m or h, such as 15m; at most 24 h"):
+        Config(delay=text)
+
+
+def test_delays_of_all_units() -> None:
+    assert [Config(delay=text).delay_seconds for text in ("900s", "15m", "1h")] == [900, 900, 3_600]
+
+
+async def test_the_client_knows_the_delay() -> None:
+    events: list[object] = []
+    async with serving(*MARKET) as source, delayed_from(source) as service:
+        await ready(service)
+        async with ticker.connect(service.url, on_event=events.append) as client:
+            async for snapshot in client.subscribe("A"):
+                del snapshot
+                break
+            assert client.delay_seconds == DELAY
+            assert await client.verify()
+    assert [event.delay_seconds for event in events if isinstance(event, Connected)] == [DELAY]
