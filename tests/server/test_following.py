@@ -184,24 +184,33 @@ async def test_the_middle_one_goes_and_comes_back_and_clients_of_the_third_are_t
 
 
 @pytest.mark.parametrize("kept", [True, False])
-async def test_the_first_one_is_started_again_with_its_state_or_without(home: Path, kept: bool) -> None:  # noqa: FBT001
-    del home
+async def test_the_first_one_is_started_again_with_its_state_or_without(
+    home: Path,
+    many_keyframes: None,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    del home, many_keyframes
     listen = address()
-    async with trio.open_nursery(), following(f"wss://{listen}") as second:
+    async with following(f"wss://{listen}") as second, following(second.url) as third:
         async with serving(*MARKET, listen=listen, name="chain", keep_state=kept) as first:
-            await becomes_ready(second)
-            peer, epoch = await welcomed(second)
+            await becomes_ready(third)
+            peer, epoch = await welcomed(third)
             cut, _ = await copy_of(peer, *NAMES)
+            await first.publish(update("A", bid="2.00"))
         async with serving(listen=listen, name="chain", keep_state=kept) as first:
-            with trio.fail_after(60):
-                assert isinstance(await peer.until(Goodbye), Goodbye)
-            await becomes_ready(second)
+            if not kept:
+                with trio.fail_after(60):
+                    assert isinstance(await peer.until(Goodbye), Goodbye)
+            await becomes_ready(third)
             await first.publish(*MARKET, update("A", bid="3.00"))
-            await same_market(first, second)
-            again, after = await welcomed(second)
-            assert (after == epoch) is kept
+            await same_market(first, second, third)
+            assert ((await welcomed(third))[1] == epoch) is kept
             if kept:
-                assert await goes_on(again, epoch, cut)
+                for service in (first, second, third):
+                    assert await goes_on(await service.peer(), epoch, cut)
+            for service in (second, third):
+                lost = (await measures(service))["ticker_bus_begun_anew_total{cause=lost}"]
+                assert (lost == 0) is kept, "with its state, nobody had to begin anew"
 
 
 async def test_of_two_addresses_the_other_one_takes_over_and_nothing_is_lost() -> None:

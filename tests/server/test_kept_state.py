@@ -173,8 +173,8 @@ def damage(change: Callable[[bytes], bytes], home: Path) -> None:
         (lambda data: data[: len(data) // 2], "damaged"),
         (lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:], "damaged"),
         (lambda _: b"", "another version"),
-        (lambda data: data.replace(b"ticker state 3", b"ticker state 9", 1), "another version"),
-        (lambda _: b"ticker state 3\n", "damaged"),
+        (lambda data: data.replace(b"ticker state 4", b"ticker state 9", 1), "another version"),
+        (lambda _: b"ticker state 4\n", "damaged"),
     ],
 )
 async def test_a_file_that_cannot_be_used_costs_snapshots_and_is_said_once(
@@ -190,7 +190,7 @@ async def test_a_file_that_cannot_be_used_costs_snapshots_and_is_said_once(
 
 def with_its_checksum(content: bytes) -> bytes:
     """A file with this content behind its beginning, as another version might write it."""
-    return b"ticker state 3\n" + zlib.crc32(content).to_bytes(4, "big") + content
+    return b"ticker state 4\n" + zlib.crc32(content).to_bytes(4, "big") + content
 
 
 @pytest.mark.parametrize(

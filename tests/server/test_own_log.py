@@ -22,7 +22,7 @@ from ticker.server.own_log import OwnLog
 
 @asynccontextmanager
 async def own_log(cache: LastValueCache) -> AsyncIterator[OwnLog]:
-    log = OwnLog(Config(), lambda: cache)
+    log = OwnLog(Config(), cache)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(log.run)
         with trio.fail_after(60):

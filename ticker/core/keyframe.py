@@ -12,7 +12,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from ticker.core.journal import part_of
@@ -39,8 +39,12 @@ def parts_of(cache: LastValueCache) -> Iterator[State]:
             yield part_of(record, cache.tables)
 
 
-def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[TableRecord]:
+def restore(
+    cache: LastValueCache, parts: Iterable[State], time: int, restored: Callable[[], None] = lambda: None
+) -> list[TableRecord]:
     """Fill a new cache of the keyframe's epoch, and close its next cut at `time`; return the tables it watches.
+
+    `restored` is called before that cut, which those that follow have to be told, too.
 
     Raises `ValueError`, `TypeError` or another ordinary error for data that no cache with these settings gave; the
     cache cannot be used then.
@@ -59,6 +63,7 @@ def restore(cache: LastValueCache, parts: Iterable[State], time: int) -> list[Ta
     held = [record for record in watched if isinstance(record, TableRecord)]
     for table in held:
         table.watch()
+    restored()
     lead(cache, time)
     return held
 

@@ -14,8 +14,9 @@ import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import structlog
 import trio
@@ -31,7 +32,7 @@ from ticker.net.clocks import wall_clock
 from ticker.net.devcert import check_folder, data_folder
 from ticker.texts import shown
 
-_MAGIC = b"ticker state 3\n"
+_MAGIC = b"ticker state 4\n"
 """Begins the file. The number is that of the format, and of what the parts mean. Behind it are the checksum of all that
 follows, and the parts.
 """
@@ -39,6 +40,10 @@ follows, and the parts.
 _CHECKSUM = struct.Struct(">I")
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.state")
+
+
+OnFollowed: TypeAlias = Callable[[LastValueCache, int], None]
+"""Called with the cache of an earlier run that others followed, and the term of their log."""
 
 
 class Unusable(Exception):
@@ -65,27 +70,33 @@ class KeptState:
     def __repr__(self) -> str:
         return f"<KeptState of {self._config.addresses[0]}>"
 
-    def begin(self) -> Begun:
-        """Return the cache of an earlier run, if there is one to go on from, else a new one. Blocks while it reads."""
+    def begin(self, on_followed: OnFollowed | None = None) -> Begun:
+        """Return the cache of an earlier run, if there is one to go on from, else a new one. Blocks while it reads.
+
+        `on_followed` is called where others followed that run, before the first cut of this one.
+        """
         if self._enabled:
             try:
                 taken = self._take_file()
                 if taken is not None:
-                    begun = self._restored(taken)
+                    begun = self._restored(taken, on_followed)
                     taken.unlink()
                     return begun
             except (Unusable, OSError, ConfigError) as error:
                 _log.warning("the state of the earlier run is not used: clients begin anew", cause=str(error))
         return Begun(self._new_cache(secrets.token_hex(8)), [])
 
-    async def save(self, cache: LastValueCache) -> None:
-        """Write the file, as long as there is time for it. No cut may be closed meanwhile."""
+    async def save(self, cache: LastValueCache, term: int = 0) -> None:
+        """Write the file, as long as there is time for it. No cut may be closed meanwhile.
+
+        `term` is that of the log which others follow, 0 if nobody does.
+        """
         if not self._enabled or not cache.cut:
             return
         cause = f"{STATE_WRITE_SECONDS} seconds were not enough"
         with trio.move_on_after(STATE_WRITE_SECONDS):
             try:
-                written = await self._write(cache)
+                written = await self._write(cache, term)
             except (OSError, ConfigError) as error:
                 cause = str(error)
             else:
@@ -93,8 +104,8 @@ class KeptState:
                 return
         _log.warning("the state is not kept: after the next start, clients begin anew", cause=cause)
 
-    def _parts(self, cache: LastValueCache) -> Iterator[State]:
-        yield [self._clock(), self._settings(), cache.epoch]
+    def _parts(self, cache: LastValueCache, term: int) -> Iterator[State]:
+        yield [self._clock(), self._settings(), cache.epoch, term]
         yield from parts_of(cache)
 
     def _settings(self) -> str:
@@ -122,23 +133,24 @@ class KeptState:
             return None
         return taken
 
-    def _restored(self, path: Path) -> Begun:
+    def _restored(self, path: Path, on_followed: OnFollowed | None) -> Begun:
         """Return the cache that goes on from this file. Raises `Unusable` and `OSError`."""
         with path.open("rb") as file:
-            return self._read(file)
+            return self._read(file, on_followed)
 
-    def _read(self, file: BinaryIO) -> Begun:
+    def _read(self, file: BinaryIO, on_followed: OnFollowed | None) -> Begun:
         _check(file)
         reading = unpacked(file)
-        saved_at, settings, epoch = next(reading)
+        saved_at, settings, epoch, term = next(reading)
         now = self._clock()
         if settings != self._settings():
             raise Unusable("it is of other feeds, tables or limits")
         if not 0 <= now - saved_at <= STATE_SECONDS * 1_000_000:
             raise Unusable(f"it is not of the last {STATE_SECONDS} seconds")
         cache = self._new_cache(epoch)
+        restored = partial(on_followed, cache, term) if on_followed is not None and term else _nothing
         try:
-            held = restore(cache, reading, now)
+            held = restore(cache, reading, now, restored)
         except Unusable:
             raise
         except Exception as error:  # noqa: BLE001  # of data with a right checksum, so from another version
@@ -146,14 +158,14 @@ class KeptState:
         _log.info("goes on from the earlier run", epoch=epoch, cut=cache.cut, instruments=cache.instrument_count)
         return Begun(cache, held)
 
-    async def _write(self, cache: LastValueCache) -> int:
+    async def _write(self, cache: LastValueCache, term: int) -> int:
         """Write the file part by part; return its length."""
         path = self._path()
         new = path.with_name(f"{path.name}.new")
         checksum, data = 0, bytearray()
         with _new_file(new) as file:
             file.write(_MAGIC + _CHECKSUM.pack(0))
-            for part in self._parts(cache):
+            for part in self._parts(cache, term):
                 data += packed(part)
                 if len(data) >= STATE_PIECE_BYTES:
                     checksum = zlib.crc32(data, checksum)
@@ -176,6 +188,10 @@ async def release_later(held: Sequence[TableRecord]) -> None:
         await trio.sleep(RESUME_SECONDS)
         for table in held:
             table.unwatch()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _check(file: BinaryIO) -> None:

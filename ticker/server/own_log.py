@@ -3,7 +3,8 @@
 The rules:
 
 1. It is begun for the first follower: the cache tells each cut from the next one on, and a keyframe is made. It ends
-   once nobody has followed for a minute. Each time it has another name (`run`).
+   once nobody has followed for a minute. Each time it has another name (`run`). Where a process goes on from the state
+   of an earlier run that others followed, it is begun before the first cut: they need not begin anew.
 2. A cut is in the log as soon as it is closed, so before any client hears of it.
 3. Where a cut cannot be written, because it is too large, the log ends: those that follow are told why, and the next
    one begins with a keyframe.
@@ -11,7 +12,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -33,9 +34,10 @@ class OwnLog:
 
     name = "this process"
 
-    def __init__(self, config: Config, cache: Callable[[], LastValueCache]) -> None:
+    def __init__(self, config: Config, cache: LastValueCache | None = None) -> None:
         self._config = config
-        self._cache = cache
+        self.cache = LastValueCache("") if cache is None else cache
+        """To be set before anybody connects."""
         self.log: Log | None = None
         """There while it is kept."""
         self._writer: CutWriter | None = None
@@ -47,6 +49,16 @@ class OwnLog:
 
     def __repr__(self) -> str:
         return f"<OwnLog of {self._connections} connections: {self.log!r}>"
+
+    @property
+    def term(self) -> int:
+        """The term of the log, 0 if there is none."""
+        return 0 if self._writer is None else self._writer.stamp.term
+
+    def go_on(self, cache: LastValueCache, term: int) -> None:
+        """Others followed the earlier run of this cache, in a log of this term: each cut from the next one is told."""
+        self.cache = cache
+        self._begin(term + 1)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[OwnConnection]:
@@ -75,13 +87,14 @@ class OwnLog:
                 if not self._connections and trio.current_time() - self._left_at >= FOLLOWERS_GONE_SECONDS:
                     self._end("nobody has followed for a while")
 
-    def _begin(self) -> Log:
+    def _begin(self, term: int = 1) -> Log:
         """Tell every cut from the next one on: other tasks run only while nothing of the feeds is in the open cut."""
-        cache = self._cache()
+        cache = self.cache
         self.log = log = Log()
         self._cut = cache.cut
-        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, 1, log.run))
+        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, term, log.run))
         self._writer.journal.on_closed = self._note_closed
+        self._left_at = trio.current_time()
         self._wanted.set()
         _log.info("the log of cuts begins, for those that follow", epoch=cache.epoch, cut=cache.cut)
         return log
@@ -97,7 +110,7 @@ class OwnLog:
         log, writer, since = self.log, self._writer, self._cut
         if log is None or writer is None:
             return
-        self._cut = self._cache().cut
+        self._cut = self.cache.cut
         try:
             log.append(Position(self._cut), writer.cut(since))
         except Unavailable as error:

@@ -104,7 +104,7 @@ class Alone(Role):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self._kept = KeptState(config)
-        self._own_log = OwnLog(config, lambda: self.cache)
+        self._own_log = OwnLog(config)
         self._publisher: Publisher | None = None
 
     @property
@@ -114,7 +114,8 @@ class Alone(Role):
 
     async def run(self) -> None:
         """Go on from an earlier run, if there is one, and release its tables later; keep the log for others."""
-        self.cache, held = self._kept.begin()
+        self.cache, held = self._kept.begin(self._own_log.go_on)
+        self._own_log.cache = self.cache
         self.begun.set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(release_later, held)
@@ -133,7 +134,7 @@ class Alone(Role):
     async def finish(self, *, last: bool) -> None:
         """Keep the cache for the next start."""
         if last:
-            await self._kept.save(self.cache)
+            await self._kept.save(self.cache, self._own_log.term)
 
 
 class AsSource(Role):
