@@ -16,7 +16,8 @@ from ticker.core.journal import Journal, part_of
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import State, packed, unpacked
 from ticker.errors import BadPublication
-from ticker.market import Candle, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
+from ticker.market import Candle, Field, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
+from ticker.protocol.tables import TableName
 
 Cut: TypeAlias = list[tuple[Publication, str]]
 
@@ -135,3 +136,51 @@ def test_a_follower_equals_its_source_after_every_cut(
             late.apply(cut, time, news)
             assert late.is_whole == (cut >= last) or not parts
     check_same(source.cache, late)
+
+
+def begun(source: Source, *, has_clients: bool = True) -> FollowingCache:
+    """A follower that begins with a keyframe."""
+    cache = source.cache
+    late = FollowingCache("epoch", max_instruments=100, tables=TABLES, has_clients=has_clients)
+    for record in cache.instruments:
+        late.take_part(cache.cut, carried(part_of(record, cache.tables)))
+    late.begin_at(cache.cut, source.time)
+    source.followers.append(late)
+    return late
+
+
+def test_bars_of_last_have_no_bids_while_there_is_no_last() -> None:
+    """Nor have those of a follower that begins meanwhile."""
+    source = Source()
+    source.cut([(Instrument("A"), ""), (Update("A", {"bid": 1, "last": 3}), "")])
+    source.cut([(Update("A", {"last": None}), "")], seconds=0)
+    late = begun(source)
+    source.cut([(Update("A", {"bid": 9}), "")], seconds=0)
+    source.cut([(Update("A", {"bid": 8}), ""), (Update("A", {"last": 2}), "")], seconds=0)
+    tables = source.cache.tables.find(source.cache.instruments[0])
+    assert tables is not None
+    assert tables.bars is not None
+    tables.bars.flush()
+    assert tables.bars.by_period["1m"].latest(1)[0][1:5] == [300, 300, 200, 200]
+    check_same(source.cache, late)
+
+
+def test_a_table_that_is_watched_again_tells_marks_that_came_and_went_meanwhile() -> None:
+    """A copy that was at another follower in between has them."""
+    source = Source()
+    source.cut([(Instrument("A"), ""), (Update("A", {"bid": 1}), "")])
+    late = begun(source)
+    table = late.open_table("A", TableName("trades", 1))
+    table.watch()
+    late.close_cut(source.time)
+    table.unwatch()
+    source.cut([(Stale("A", "gap"), "")])
+    elsewhere = late.cut
+    source.cut([(Update("A", {"bid": 2}), "")])
+    table.watch()
+    late.close_cut(source.time)
+    marks, _ = table.changes_since(elsewhere)
+    assert {key: mark for key, mark in marks.items() if key != Field.TRADES} == {
+        Field.STATUS: "live",
+        Field.REASON: None,
+    }

@@ -19,7 +19,7 @@ from typing import Any, Final
 from ticker.config import Tables
 from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, compared, part_of
 from ticker.core.keyframe import EARLIER, lead, restore_instrument
-from ticker.core.last_value import BID, LAST, LastValueCache
+from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.core.state import State
 from ticker.core.tables.candle_reading import ReadCandle
@@ -151,8 +151,7 @@ class FollowingCache(LastValueCache):
         if moved is UNFOLLOWED or quotes is None:
             record.quotes = None
             return record
-        value = values.get(LAST)
-        quotes.seen = values.get(BID) if value is None else value
+        quotes.seen = quotes.value_of(values)
         quotes.fresh[:] = [quotes.seen] if moved is MOVED else map(_value, moved)
         self._moved.append(record)
         return record

@@ -21,7 +21,6 @@ from ticker.core.state import State, packed
 from ticker.core.tables.book import Book
 from ticker.core.tables.candle_reading import ReadCandle
 from ticker.core.tables.trade_log import Print
-from ticker.market import Field
 
 if TYPE_CHECKING:
     from ticker.core.tables.stores import TableStores
@@ -35,8 +34,6 @@ MOVED: Final = True
 
 UNFOLLOWED: Final = False
 """No bars are made of it any more."""
-
-LAST, BID = int(Field.LAST), int(Field.BID)
 
 
 class Journal:
@@ -85,9 +82,8 @@ class Journal:
         """Values of these instruments, of which bars are made, have changed; to be called before they are taken in."""
         for record in moved:
             if record.quotes is not None:
-                fresh, values = record.quotes.fresh, record.values
-                value = values.get(LAST)
-                simple = fresh == [values.get(BID) if value is None else value]
+                fresh = record.quotes.fresh
+                simple = fresh == [record.quotes.value_of(record.values)]
                 self._quotes[record.number] = MOVED if simple else list(fresh)
 
     def unfollowed(self, record: Record) -> None:

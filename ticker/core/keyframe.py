@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from ticker.core.journal import part_of
-from ticker.core.last_value import BID, LAST, LastValueCache
+from ticker.core.last_value import LastValueCache
 from ticker.core.offer import offers
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record
 from ticker.core.state import State
+from ticker.core.tables.bars import MADE_OF_LAST
 from ticker.core.tables.table_record import TableRecord
 from ticker.market import Instrument, Reason
 from ticker.protocol.tables import parse_table
@@ -94,8 +95,10 @@ def restore_instrument(cache: LastValueCache, part: State) -> Record:
     if quotes and cache.tables.makes_bars:
         # The next value counts for the bars, and not the one that is there.
         record.quotes = QuoteMove()
-        value = record.values.get(LAST)
-        record.quotes.seen = record.values.get(BID) if value is None else value
+        found = cache.tables.find(record)
+        bars = None if found is None else found.bars
+        record.quotes.of_last = bars is not None and bars.source == MADE_OF_LAST
+        record.quotes.seen = record.quotes.value_of(record.values)
     return record
 
 

@@ -25,7 +25,7 @@ from ticker.core import freshness
 from ticker.core.field_reading import FieldReader, Unusable, keep_room
 from ticker.core.freshness import STATUS, Changes
 from ticker.core.journal import Journal
-from ticker.core.quotes import QuoteMove
+from ticker.core.quotes import BID, LAST, QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
 from ticker.core.tables.book import Book
@@ -38,7 +38,6 @@ from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
     Candle,
-    Field,
     Instrument,
     Kind,
     Levels,
@@ -55,7 +54,6 @@ from ticker.numbers import rescaled_number, scaled_number
 from ticker.protocol.tables import TableName
 from ticker.texts import shown
 
-BID, LAST = int(Field.BID), int(Field.LAST)
 _PUBLICATIONS = "Instrument, Update, Withdrawal, Stale, Levels, Trade or Candle"
 _ALL_USED: tuple[Unusable, ...] = ()
 
@@ -418,7 +416,7 @@ class LastValueCache:
             quotes = record.quotes
             if quotes is not None:
                 value = values.get(LAST)
-                if value is None:
+                if value is None and not quotes.of_last:  # as `value_of` has it
                     value = values.get(BID)
                 if value is not quotes.seen:
                     quotes.seen = value

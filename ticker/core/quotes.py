@@ -6,11 +6,17 @@ a change of a quote costs little where nobody does.
 
 from __future__ import annotations
 
-from ticker.market import WireValue
+from collections.abc import Mapping
+from typing import Final
+
+from ticker.market import Field, FieldKey, WireValue
+
+LAST: Final = int(Field.LAST)
+BID: Final = int(Field.BID)
 
 
 class QuoteMove:
-    """The range of `last`, or of `bid` where an instrument has no `last`, within one bar."""
+    """The range of `last`, or of `bid` where an instrument never had a `last`, within one bar."""
 
     __slots__ = ("close", "cut", "end", "fresh", "high", "low", "of_last", "open", "scale", "second", "seen", "waiting")
 
@@ -33,6 +39,11 @@ class QuoteMove:
 
     def __repr__(self) -> str:
         return f"<QuoteMove from {self.low} to {self.high}>"
+
+    def value_of(self, values: Mapping[FieldKey, WireValue]) -> WireValue:
+        """Return the one of these values of an instrument that is followed."""
+        value = values.get(LAST)
+        return value if value is not None or self.of_last else values.get(BID)
 
     def take(self, second: int, scale: int, cut: int, *, of_last: bool) -> bool:
         """Take in the values of the open cut, if they are only more of the same: of this bar and at this scale."""

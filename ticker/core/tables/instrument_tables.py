@@ -160,8 +160,9 @@ class InstrumentTables:
             self._settle_book(book, time)
         changed = []
         for record in self.watched:
-            news = record.settle(cut)
-            if record.mark(*self._marks(record), cut) or news or record in self._renewed:
+            news, renewed = record.settle(cut), record in self._renewed
+            # A copy from elsewhere may have other marks, which came and went while nobody watched the table here.
+            if record.mark(*self._marks(record), cut, anew=renewed and self._agenda.follows) or news or renewed:
                 changed.append(record)
         self._renewed.clear()
         if trades is not None:

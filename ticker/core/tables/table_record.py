@@ -203,11 +203,11 @@ class TableRecord:
         self.content.restore(content)
         self._defined = self.definition()
 
-    def mark(self, status: RecordValue, reason: RecordValue, cut: int) -> bool:
-        """Set status and reason; return whether they have changed."""
-        changed = False
+    def mark(self, status: RecordValue, reason: RecordValue, cut: int, *, anew: bool = False) -> bool:
+        """Set status and reason; return whether they have changed. With `anew` both count as changed in any case."""
+        changed = anew
         for key, value in ((STATUS, status), (REASON, reason)):
-            if self._marks.get(key) != value:
+            if anew or self._marks.get(key) != value:
                 self._marks[key] = value
                 self._changed_at[key] = cut
                 changed = True
