@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.core.harness import leftovers
 from tests.core.talk import Talk
 from tests.support import cut, market, update
 from ticker.config import Limits, Tables
@@ -11,6 +12,7 @@ from ticker.core.last_value import LastValueCache
 from ticker.core.session import NotUpToDate
 from ticker.core.table_index import Opener
 from ticker.core.tables.table_record import TableRecord
+from ticker.core.work import at_once
 from ticker.door.grants import Grant
 from ticker.errors import Code
 from ticker.market import Instrument, Levels, Publication
@@ -121,6 +123,25 @@ def test_a_pattern_with_a_table_opens_it_for_an_instrument_that_no_pass_has_seen
         each.symbol for message in talk.sink.take() if isinstance(message, Instruments) for each in message.definitions
     }
     assert held == {"A-USD book:10", "B-USD book:10"}
+
+
+@pytest.mark.parametrize("name", ["*-USD book:10", "B-USD book:10"])
+def test_a_table_of_an_instrument_that_appears_during_the_request_is_opened_as_well(name: str) -> None:
+    talk = Talk(books("A-USD"))
+    request = talk.sink.encoding.encode_request({"op": "subscribe", "id": 1, "symbols": ["A-USD book:10", name]})
+    steps = talk.session.steps(request, 0)
+    next(steps)
+    publish(talk, Instrument("B-USD"), Levels("B-USD", [("1.00", 5)], [], complete=True))
+    reply, _ = talk.read(at_once(steps))
+    assert isinstance(reply, Reply)
+    assert [code for _, code, _ in reply.result["outcomes"]] == [OK, OK]
+    publish(talk)
+    held = {
+        each.symbol for message in talk.sink.take() if isinstance(message, Instruments) for each in message.definitions
+    }
+    assert held == {"A-USD book:10", "B-USD book:10"}
+    talk.hub.disconnect(talk.subscriber)
+    assert not leftovers(talk.hub)
 
 
 def test_a_table_of_an_unknown_symbol_joins_when_its_instrument_appears() -> None:

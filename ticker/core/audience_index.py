@@ -279,8 +279,10 @@ class AudienceIndex:
         self._spare.pop(key, None)
         matches.users += 1
         if isinstance(key, str):
-            self._audiences_of.setdefault(key, {})[audience] = None
-            self.tables.use(key)
+            if key not in self._audiences_of:
+                self._audiences_of[key] = {}
+                self.tables.use(key)
+            self._audiences_of[key][audience] = None
         return bits
 
     def _give_up(self, key: _Key, audience: Audience) -> None:

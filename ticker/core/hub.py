@@ -125,16 +125,17 @@ class Hub:
         self, tabled: Collection[str], keys: Collection[str | frozenset[str]], sees: Match, opener: Opener = ANYBODY
     ) -> Iterator[None]:
         """Open those tables that these names need and `sees` allows, and match patterns and entitlements, in steps."""
-        while tabled and self.index.behind:  # a table of an instrument that is not visible yet would not be opened
-            self._adopt()
-            yield
-        for _ in self.index.open_tables(tabled, sees, opener):
-            self._adopt()
-            yield
-        while self.index.tables.bits and self.index.behind:
-            self._adopt()
-            yield
-        yield from self.index.prepare(keys)
+        with self.index.tables.holding(tabled):  # so instruments that become visible meanwhile have them as well
+            while tabled and self.index.behind:  # a table of an instrument that is not visible yet would not be opened
+                self._adopt()
+                yield
+            for _ in self.index.open_tables(tabled, sees, opener):
+                self._adopt()
+                yield
+            while self.index.tables.bits and self.index.behind:
+                self._adopt()
+                yield
+            yield from self.index.prepare(keys)
 
     def subscribe(
         self,

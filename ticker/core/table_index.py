@@ -15,12 +15,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.tables.table_record import TableRecord
-from ticker.protocol.symbols import Match, matcher
+from ticker.protocol.symbols import Match, is_table, is_table_pattern, matcher
 from ticker.protocol.tables import TableName, parse_table, split_name
 
 
@@ -44,6 +45,8 @@ class TableIndex:
         """The bitmap of their ids."""
         self._patterns: dict[str, tuple[Match, TableName]] = {}
         """The subscribed patterns with a table: a test of symbols, and the table."""
+        self._uses: Counter[str] = Counter()
+        """How often each of these is used: by audiences, and by requests on their way."""
         self._awaited: dict[str, Counter[TableName]] = {}
         """Tables of symbols that are not there yet, with the number of audiences that wait for each."""
         self._opened: Counter[str] = Counter()
@@ -116,11 +119,32 @@ class TableIndex:
         symbols, text = split_name(pattern)
         table = parse_table(text)
         if table is not None:
+            self._uses[pattern] += 1
             self._patterns[pattern] = matcher([symbols]), table
 
     def give_up(self, pattern: str) -> None:
         """Take a `use` back."""
-        self._patterns.pop(pattern, None)
+        self._uses[pattern] -= 1
+        if self._uses[pattern] <= 0:
+            del self._uses[pattern]
+            self._patterns.pop(pattern, None)
+
+    @contextmanager
+    def holding(self, names: Collection[str]) -> Iterator[None]:
+        """Open the tables of new instruments that these names of a request need, until an audience is to have them."""
+        patterns = [name for name in names if is_table_pattern(name)]
+        awaited = [name for name in names if is_table(name) and self._cache.instrument(split_name(name)[0]) is None]
+        for pattern in patterns:
+            self.use(pattern)
+        for name in awaited:
+            self.await_table(name)
+        try:
+            yield
+        finally:
+            for pattern in patterns:
+                self.give_up(pattern)
+            for name in awaited:
+                self.give_up_waiting(name)
 
     def watch(self, bits: int) -> None:
         """Count another watcher of the tables among these records."""
