@@ -119,6 +119,8 @@ class Player:
             self.session.begin(payload(step, self.encoding))
             self.connected = True
         assert self.session.limits == step.get("limits", self.session.limits), step["receives"]
+        delay = self.session.features.delay
+        assert delay == step.get("delay", delay), step["receives"]
         silent_since = self.session.source_silent_since
         assert silent_since == step.get("silent", silent_since), step["receives"]
 

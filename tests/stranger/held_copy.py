@@ -46,6 +46,8 @@ class Copy:
     """Epoch and latest cut of the connection's server."""
     refusals: int = 0
     """Messages refused by this client since the last reply (section 8)."""
+    delay: int = 0
+    """The seconds by which the connection's server is later than the market."""
     silent_since: int | None = None
     """The server hears nothing from its source since then."""
     digests: list[tuple[int, int, int]] = field(default_factory=list)
@@ -80,7 +82,8 @@ class Copy:
 
     def begin(self, message: Message) -> list[dict[str, Any]]:
         """Begin a connection with its WELCOME. Returns the requests to send, without ids."""
-        _, _, epoch, _, cut, _, _, limits, *_ = message
+        _, _, epoch, _, cut, _, _, limits, *more = message
+        self.delay = more[0].get("delay", 0) if more else 0
         self.limits, self.server, self.silent_since = limits, (epoch, cut), None
         self.nameless |= {
             self.definitions[each].name: (self.definitions[each], self.records[each])

@@ -57,6 +57,7 @@ def after(conversation: dict[str, Any], encoding: str) -> Copy:
             state = {"cursor": copy.cursor, "copy": copy.view(), "digest": copy.checksum()}
             assert state == {key: step[key] for key in state}, step["receives"]
             assert copy.limits == step.get("limits", copy.limits)
+            assert copy.delay == step.get("delay", copy.delay)
             assert copy.silent_since == step.get("silent", copy.silent_since)
             proved = [digest for cut, digest, _ in copy.digests if cut == copy.cursor]
             copy.digests.clear()

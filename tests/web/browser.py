@@ -6,15 +6,20 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.programs import CHROMIUM, require
+from ticker.net.devcert import AUTHORITY_FILE, data_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +110,14 @@ class Market:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self._process.stdout is not None
         assert self._process.stdout.readline().startswith("ready ")
+
+    def until_ready(self) -> None:
+        """Wait until the service has data."""
+        trust = ssl.create_default_context(cafile=data_folder() / AUTHORITY_FILE)
+        while True:
+            with suppress(HTTPError), urlopen(f"{self.url}readyz", context=trust):
+                return
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """The server is gone without a word."""

@@ -75,6 +75,20 @@ def test_a_page_says_that_the_source_is_silent_and_since_when(chrome: Browser, s
         expect(notice).to_be_hidden()
 
 
+def test_a_delayed_market_is_marked_so(chrome: Browser, tmp_path: Path, served: Market) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        made.reset(PRICES)
+        made.start("--workers", "2", "--delay", "2s")
+        made.until_ready()
+        page.goto(f"{made.url}#ALPHA")
+        expect(page.locator("#delay")).to_have_text("Delayed 2 s")
+        expect(page.locator("#delay")).to_be_visible()
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#delay")).to_be_hidden()
+
+
 def test_the_same_page_works_where_a_websocket_is_blocked(chrome: Browser, served: Market) -> None:
     with page_of(chrome) as page:
         page.route_web_socket(re.compile(".*"), lambda socket: socket.close())

@@ -90,6 +90,8 @@ function play({ ClientSession, TickerError, decode }, { steps }, form) {
       const { cursor, copy, digest } = step;
       assertSame(state(session), { cursor, copy, digest }, step.receives);
       assertSame(session.limits, step.limits ?? session.limits, `${step.receives}: limits`);
+      const delay = session.features?.delay;
+      assertSame(delay, step.delay ?? delay, `${step.receives}: the delay`);
       const silent = session.sourceSilentSince ?? null;
       assertSame(silent, "silent" in step ? step.silent : silent, `${step.receives}: the source`);
       for (const name of step.stale ?? []) assertSame(session.replica.find(name).present().status, "stale", step.receives);

@@ -57,6 +57,8 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     get updates(): number;
     /** Number of bytes of messages received (characters, of an event stream). */
     get bytes(): number;
+    /** The seconds by which the server shows the market later than it is, because its licence says so; 0 in real time. */
+    get delaySeconds(): number;
     /** The tables that the service offers; undefined before the first connection. */
     get features(): import("./features.js").Features | undefined;
     /**

@@ -131,6 +131,11 @@ export class Client extends TypedEventTarget {
     return this.#reconnector.bytes;
   }
 
+  /** The seconds by which the server shows the market later than it is, because its licence says so; 0 in real time. */
+  get delaySeconds() {
+    return this.#session.features?.delay ?? 0;
+  }
+
   /** The tables that the service offers; undefined before the first connection. */
   get features() {
     return this.#session.features;

@@ -8,6 +8,7 @@ export type Features = {
         rows: number[];
     };
     digest: boolean;
+    delay: number;
 };
 /**
  * The `features` of a WELCOME. Raises TickerError for what they cannot be.

@@ -1,19 +1,21 @@
 /** The tables that a service offers, as its WELCOME says, and the choice of the one that serves a user. */
 
 import { Code, TickerError, malformed } from "./errors.js";
+import { isNatural } from "./messages.js";
 import { excerpt } from "./texts.js";
 
 /** @typedef {import("./tables.js").TableName} TableName */
 /**
- * Numbers of rows are in ascending order; `digest`: whether a copy can be verified.
- * @typedef {{book: number[], trades: number[], candles: {periods: string[], rows: number[]}, digest: boolean}} Features
+ * Numbers of rows are in ascending order; `digest`: whether a copy can be verified; `delay`: the seconds by which the
+ * market is shown later than it is, because its licence says so, 0 in real time.
+ * @typedef {{book: number[], trades: number[], candles: {periods: string[], rows: number[]}, digest: boolean, delay: number}} Features
  */
 
 const MAX_OFFERS = 1000; // of a kind
 const MAX_PERIOD = 8; // characters
 
 /** @type {Features} */
-const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: [], rows: [] }, digest: false });
+const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: [], rows: [] }, digest: false, delay: 0 });
 
 /**
  * The `features` of a WELCOME. Raises TickerError for what they cannot be.
@@ -22,14 +24,17 @@ const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: []
  */
 export function featuresOf(offer) {
   if (!offer) return NO_FEATURES;
-  const { book = [], trades = [], candles = new Map(), digest = false } = Object.fromEntries(offer);
-  if (!(candles instanceof Map) || typeof digest !== "boolean") throw malformed("welcome: features are not valid");
+  const { book = [], trades = [], candles = new Map(), digest = false, delay = 0 } = Object.fromEntries(offer);
+  if (!(candles instanceof Map) || typeof digest !== "boolean" || !isNatural(delay)) {
+    throw malformed("welcome: features are not valid");
+  }
   const periods = list(candles.get("periods") ?? [], (each) => typeof each === "string" && each.length <= MAX_PERIOD);
   return {
     book: counts(book),
     trades: counts(trades),
     candles: { periods: /** @type {string[]} */ (periods), rows: counts(candles.get("rows") ?? []) },
     digest,
+    delay,
   };
 }
 

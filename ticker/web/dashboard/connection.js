@@ -1,6 +1,6 @@
 // The connection and its display: state, latency, update rate, and the diagnosis of a failure.
 
-import { clock, moment } from "./format.js";
+import { clock, duration, moment } from "./format.js";
 import { diagnose } from "./diagnosis.js";
 import { connect } from "../ticker.js";
 
@@ -78,6 +78,7 @@ export class ConnectionPanel extends EventTarget {
       this.#reason = "";
       this.page.notice.hidden = true;
       this.page.tokenForm.hidden = true;
+      this.#showDelay(this.client.delaySeconds);
       this.#state("connected", event.resumed ? "Live, resumed" : "Live");
       setTimeout(() => this.client.state === "connected" && this.#state("connected", this.#liveText, { quiet: true }), 4000);
       this.#measureLatency();
@@ -96,6 +97,12 @@ export class ConnectionPanel extends EventTarget {
 
   get #liveText() {
     return this.client.sourceSilentSince ? "No data" : "Live";
+  }
+
+  /** Mark prices that are later than the market. */
+  #showDelay(seconds) {
+    this.page.delay.hidden = !seconds;
+    setText(this.page.delay, seconds ? `Delayed ${duration(seconds)}` : "");
   }
 
   /** The server hears nothing from the source of its data since then, or hears it again. */

@@ -15,6 +15,14 @@ export function grouped(text) {
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (point < 0 ? "" : text.slice(point));
 }
 
+/** A duration in the largest unit that fits: 15 min. */
+export function duration(seconds) {
+  for (const [size, unit] of [[3600, "h"], [60, "min"]]) {
+    if (seconds && seconds % size === 0) return `${seconds / size} ${unit}`;
+  }
+  return `${seconds} s`;
+}
+
 /** A number in at most six characters: 218.5M. */
 export function compact(text) {
   return text === undefined || text === null ? NONE : compactly.format(Number(text));
