@@ -245,3 +245,41 @@ async def test_what_a_source_left_open_does_not_come_back(
     assert standby.leads
     standby.say(Instrument("A"), update("A", bid="1.00"))
     await Copy(bus).equals(standby)
+
+
+async def test_a_copy_takes_nothing_from_a_source_that_was_replaced(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    """The log has lost the takeover, and the first source wakes before the second one has repaired that."""
+    source, copy = await leading(bus)
+    before = source.cache.cut
+    standby = await standing_by(bus, source)
+    source.reach.hold()
+    await standby.begun()
+    await follows(copy, standby)
+    standby.kill()
+    await bus.restart(before)
+    source.reach.go_on()
+    while not copy.cause:
+        assert copy.follower.cache.wire_cut(copy.follower.cache.cut) <= standby.cache.cut
+        await source.publish(update("A", bid=str(100 + source.cache.cut)))
+    assert "replaced" in copy.cause
+
+
+async def test_a_new_epoch_where_the_engine_begins_another_life_while_one_takes_over(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    """It had followed to the end; what has happened there since is not known."""
+    source, copy = await leading(bus)
+    standby = await standing_by(bus, source)
+    standby.reach.hold("Append")
+    source.kill()
+    await until(lambda: standby.reach.asked["Append"] > 0)
+    await bus.restart(source.cache.cut - 1)
+    standby.reach.go_on()
+    await until(lambda: standby.deposed)
+    again = await Source(bus, "third").begun()
+    assert again.cache.epoch != "first"
+    assert "another epoch" in await copy.lost()

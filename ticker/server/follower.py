@@ -200,7 +200,9 @@ class Follower:
         if known is not None and stamp.epoch != known.epoch:
             raise Lost(f"a source began another epoch: {stamp.epoch} in place of {known.epoch}")
         if known is not None and stamp.term < known.term:
-            return  # a source that was replaced wrote it: what it says of its life is of no interest
+            if isinstance(entry, Cut) and entry.cut > self._cut:
+                raise Lost("a source that was replaced has gone on: the log has lost the one that replaced it")
+            return  # what such a source says of its life is of no interest
         self.stamp = stamp
         if isinstance(entry, Beat):
             self._resigned = entry.resigns

@@ -7,7 +7,7 @@ The rules:
    it was this one; if it was not, another source leads, and this one is `Deposed`.
 3. A source stands by while it hears another one, whether it can follow it or not. It takes over by appending the next
    cut with the next term. It keeps the epoch only if all that was accepted is in its copy: if the engine has lived on
-   since the last entry was written.
+   since the last entry was written, until that append is accepted.
 4. While it lives it repairs a log that has lost its end, from the cuts that it keeps, unless another source has gone on
    from there.
 """
@@ -217,7 +217,10 @@ class Leader:
 
     async def _repair(self, connection: Connection) -> None:
         """Append again the accepted cuts that the engine has lost. Raises `Deposed`."""
-        self.writer.stamp = self.writer.stamp._replace(run=connection.run)
+        mine = self.writer.stamp
+        if not self.committed and mine.epoch == self._epoch_before and mine.run != connection.run:
+            raise Deposed("the engine began another life before this source led: it stands by again")
+        self.writer.stamp = mine._replace(run=connection.run)
         last = await connection.last()
         if last.cut >= self._position.cut:
             if last.cut == self._position.cut:
