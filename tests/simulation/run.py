@@ -8,19 +8,18 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from tests.seeds import Violation, silent
 from tests.simulation.chance import drawn_from, ticking_clock
 from tests.simulation.script import Script
-from tests.simulation.world import GONE_SECONDS, Violation, World
+from tests.simulation.world import GONE_SECONDS, World
+
+PROGRAM = "tests.simulation"
 
 _EXPECTED = frozenset({"feed failed", "client dropped: it does not answer", "client dropped: its socket took nothing"})
 """Warnings and errors that the script causes."""
 
 
 _EXPECTED_STARTS = ("part of an update left out", "publication refused", "turned away")
-
-
-def silent(_line: str) -> None:
-    """Drop a line of the log."""
 
 
 def run(seed: int, note: Callable[[str], None] = silent) -> str:
@@ -34,19 +33,14 @@ def run(seed: int, note: Callable[[str], None] = silent) -> str:
             trio.run(_play, world, clock=ticking_clock())
         except Exception as error:
             note("".join(traceback.format_exception(error)))
-            raise Violation(f"seed {seed}: {error!r}; again, with every event: {command(seed)}") from error
+            raise Violation(PROGRAM, seed, repr(error)) from error
     for entry in logs:
         unusual = entry["log_level"] in {"warning", "error", "critical"} and entry["event"] not in _EXPECTED
         if unusual and not entry["event"].startswith(_EXPECTED_STARTS):
             world.violations.append(f"logged: {entry}")
     if world.violations:
-        raise Violation(f"seed {seed}: {world.violations[0]}; again, with every event: {command(seed)}")
+        raise Violation(PROGRAM, seed, world.violations[0])
     return world.digest.hexdigest()
-
-
-def command(seed: int) -> str:
-    """Return the command that repeats a run."""
-    return f"python -m tests.simulation --seed {seed} -v"
 
 
 async def _play(world: World) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.bounds import HANG_SECONDS
-from tests.simulation.run import command, run
-from tests.simulation.world import Violation
+from tests.seeds import Violation, command
+from tests.simulation.run import PROGRAM, run
 from tests.table_faults import (
     count_fields_instead_of_rows,
     forget_that_changes_are_forgotten,
@@ -37,7 +37,7 @@ def test_whatever_happens_everything_holds_that_must(start: int) -> None:
 
 def digest(seed: int, hash_seed: int) -> str:
     done = subprocess.run(
-        [sys.executable, *command(seed).split()[1:-1]],
+        [sys.executable, *command(PROGRAM, seed).split()[1:-1]],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
         capture_output=True,
@@ -160,4 +160,4 @@ def test_a_planted_fault_is_found(plant: Callable[[pytest.MonkeyPatch], None], f
                 if finding in str(violation):
                     break
     assert any(finding in text for text in found.values()), found
-    assert all(command(seed) in text for seed, text in found.items())
+    assert all(command(PROGRAM, seed) in text for seed, text in found.items())

@@ -70,10 +70,6 @@ _RING = public_key(public_pem(_KEY))
 _BEGINNING = 1_700_000_000_000_000
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
-
-
 class InOrder(set[ClientConnection]):
     """A set with the iteration order of insertion."""
 
