@@ -126,7 +126,7 @@ async def supervised(
     log = folder / "log"
     (folder / "ticker.toml").write_text(f"[history]\nenabled = false\n{toml}")
     command = [sys.executable, "-m", "ticker", "serve", "--workers", str(workers), "--listen", listen]
-    command += ["--feed", feed, "--config", str(folder / "ticker.toml"), *arguments]
+    command += ["--config", str(folder / "ticker.toml"), *(["--feed", feed] if feed else []), *arguments]
     with log.open("wb") as stderr:
         process = await trio.lowlevel.open_process(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, process_group=0
