@@ -37,7 +37,7 @@ _ANY = st.one_of(
     st.builds(changed, _REQUESTS, st.lists(st.integers(0, 4), min_size=1, max_size=3), ANYTHING),
     ANYTHING,
 )
-_MESSAGES = st.builds(as_msgpack, _ANY, DAMAGE)
+MESSAGES = st.builds(as_msgpack, _ANY, DAMAGE)
 
 
 def framed(messages: list[bytes], damage: Damage) -> bytes:
@@ -51,7 +51,7 @@ class Case(NamedTuple):
     leaves: bool
 
 
-CASES = st.builds(Case, st.builds(framed, st.lists(_MESSAGES, max_size=8), DAMAGE), st.booleans())
+CASES = st.builds(Case, st.builds(framed, st.lists(MESSAGES, max_size=8), DAMAGE), st.booleans())
 
 
 def check(case: Case) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import Target, bus_frames, configs, heads, requests, server_messages
+from tests.fuzz import Target, bus_frames, configs, followers, heads, requests, server_messages
 
 TARGETS: Mapping[str, Target] = {
     "requests": requests.TARGET,
@@ -12,4 +12,5 @@ TARGETS: Mapping[str, Target] = {
     "heads": heads.TARGET,
     "configs": configs.TARGET,
     "bus-frames": bus_frames.TARGET,
+    "followers": followers.TARGET,
 }

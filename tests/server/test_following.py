@@ -18,6 +18,7 @@ from tests.bus.servers import free_port
 from tests.conftest import Logs, Peer, Running, serving
 from tests.feeds_for_tests import Step
 from tests.net.certificates import save
+from tests.server.delayed import DELAY, delayed_from, said_delay
 from tests.server.test_kept_state import copy_of, resumed
 from tests.server.test_on_a_bus import becomes_ready, is_not_ready, lines
 from tests.server.test_operator_pages import measures
@@ -303,6 +304,20 @@ async def test_what_is_no_ticker_or_another_version_is_named(monkeypatch: pytest
         async with following(f"wss://127.0.0.1:{first.port}") as second:
             await is_not_ready(second, "none of the subprotocols is known")
     assert not [entry for entry in logs if entry["log_level"] == "error"]
+
+
+async def test_delays_of_a_chain_add_up(home: Path) -> None:
+    del home
+    async with (
+        serving(*MARKET) as first,
+        delayed_from(first) as second,
+        following(second.url) as third,
+        following(third.url, listen=address(), delay="1s") as fourth,
+    ):
+        for service, delay in ((third, DELAY), (fourth, DELAY + 1)):
+            await becomes_ready(service)
+            assert said_delay(await service.peer()) == delay
+        assert len({(await welcomed(each))[1] for each in (first, second, third, fourth)}) == 1
 
 
 async def test_the_usage_log_says_that_a_follower_sees_everything(tmp_path: Path) -> None:

@@ -164,13 +164,13 @@ class _Follower:
         while (message := await self._receive()) is not None:
             await self._context.fair_queue.take()
             try:
-                request = _checked(message)
+                request = checked(message)
             except BadFrame as error:
                 self._context.followers.faults += 1
                 self._say(_log.warning, "follower dropped: it sent no request", cause=str(error))
                 await self._close(Close.MALFORMED, "no request")
                 return
-            answer = await _answer(upstream, request, wait=not self._leaving)
+            answer = await answer_to(request, upstream, wait=not self._leaving)
             if self._leaving and isinstance(request, frames.Read) and not answer.value:
                 await self._close(Close.GOING_AWAY, "the server is stopping")
                 return
@@ -299,7 +299,7 @@ class _Follower:
         del self._websocket, self._nursery, self._stream
 
 
-def _checked(message: bytes) -> frames.Request:
+def checked(message: bytes) -> frames.Request:
     """Return the request in a message. Raises `BadFrame`."""
     request = frames.decode_request(message)
     match request:
@@ -318,7 +318,7 @@ def _checked(message: bytes) -> frames.Request:
     return request
 
 
-async def _answer(upstream: Connection, request: frames.Request, *, wait: bool) -> Answer[object]:
+async def answer_to(request: frames.Request, upstream: Connection, *, wait: bool) -> Answer[object]:
     """Return the answer to a request. Raises `Unavailable`."""
     match request:
         case frames.Read(after, seconds):
