@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from tests.fuzz import Target
 from tests.fuzz.bus_frames import MESSAGES
+from ticker.bounds import FOLLOWED_READ_SECONDS
 from ticker.bus import frames
 from ticker.bus.engine import Keyframe, Position
 from ticker.bus.log import Log
@@ -38,7 +39,7 @@ async def _check(messages: list[bytes]) -> None:
             assert all(0 <= number <= MAX_INTEGER for number in request.after)
         began = trio.current_time()
         answer = await relay.answer_to(request, OwnConnection(owner, log), wait=True)
-        assert trio.current_time() - began <= relay.FOLLOWED_READ_SECONDS
+        assert trio.current_time() - began <= FOLLOWED_READ_SECONDS
         msgspec.msgpack.decode(frames.encode(answer), type=frames.Answer[object])
         assert (answer.unavailable is not None) is isinstance(
             request, frames.Append | frames.PutPart | frames.FinishKeyframe
