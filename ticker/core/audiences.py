@@ -82,6 +82,7 @@ class Subscriber:
         "pending_definitions",
         "pending_removed",
         "pending_snapshot",
+        "perhaps_held",
         "push",
         "resuming",
         "sent_bytes",
@@ -101,6 +102,8 @@ class Subscriber:
         """Bitmap of the tables that the client may hold from an earlier connection, under other ids."""
         self.pending_snapshot = 0
         """Bitmap of the instruments still to be sent as complete records."""
+        self.perhaps_held = 0
+        """Bitmap of those among these that the client may have, as of its cursor, from an earlier connection."""
         self.pending_removed = 0
         """Bitmap of the records that leave the client's copy, of which it is still to be told."""
         self.resuming = False

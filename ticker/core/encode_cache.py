@@ -197,10 +197,11 @@ class Preparation:
     So a message with the changes of 50,000 instruments holds nobody up: it is joined from entries that are there.
     """
 
-    def __init__(self, encode_cache: EncodeCache, since: int, wanted: int) -> None:
-        """`wanted` is the bitmap of the instruments that matter."""
+    def __init__(self, encode_cache: EncodeCache, since: int, wanted: int, whole: int = 0) -> None:
+        """`wanted` is the bitmap of the instruments that matter, `whole` that of those among them to be sent whole."""
         self._encode_cache = encode_cache
         self._wanted = wanted
+        self._whole = whole
         self._cut = encode_cache.cache.cut
         self._change_set = encode_cache.change_set(since)
         self._todo = numbers_in(self._change_set.bits & wanted)
@@ -225,7 +226,8 @@ class Preparation:
             most = max(most, 2 * len(added))
         records, since = cache.records, change_set.since
         for number in self._todo[-most:]:
-            encode_cache.warm(change_set, records[number], whole=records[number].whole_at > since)
+            whole = records[number].whole_at > since or self._whole >> number & 1 == 1
+            encode_cache.warm(change_set, records[number], whole=whole)
         del self._todo[-most:]
         encode_cache.keep(change_set)
         return not self._todo

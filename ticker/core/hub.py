@@ -107,6 +107,7 @@ class Hub:
 
     def connect(self, sink: Sink, encoding: Encoding, now: int) -> Subscriber:
         """Add a client without subscriptions: it has no pending changes."""
+        self._meet()
         subscriber = Subscriber(sink, encoding, self._audience(NOTHING, encoding, now), self.cache.cut)
         self._add_member(subscriber)
         return subscriber
@@ -151,10 +152,11 @@ class Hub:
         With `resume_from` the client has, from an earlier connection, everything in these subscriptions through that
         cut, and of the records in the bitmap `forget` perhaps something.
         """
+        self._meet()
         former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
         before, after = former.bitmap(), audience.bitmap()
         held, socket_is_free = (before & ~subscriber.pending_snapshot) | forget, subscriber.is_member
-        self._remove(subscriber, held & ~after)
+        self._remove(subscriber, (held | subscriber.perhaps_held) & ~after)
         if before != after:
             subscriber.offered += self._meter.updates(former) - self._meter.updates(audience)
         self._lacking.forget(subscriber)
@@ -168,8 +170,9 @@ class Hub:
             self.index.observer.moved(subscriber)
         if resume_from is None:
             subscriber.pending_snapshot = after & ~held
+            subscriber.perhaps_held &= after
         else:
-            subscriber.pending_snapshot = after & self.cache.perhaps_unknown(resume_from)
+            subscriber.pending_snapshot = subscriber.perhaps_held = after & self.cache.perhaps_unknown(resume_from)
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
             subscriber.pending_definitions = after & self.index.tables.bits
@@ -195,6 +198,7 @@ class Hub:
         """Send the next part of a subscriber's pending data, its socket being free. True once it is a member."""
         if subscriber.is_member:
             return True
+        self._meet()
         if not self._lacking.send_next(subscriber, through=subscriber.audience.cursor):
             return False
         self._add_member(subscriber)
@@ -207,6 +211,7 @@ class Hub:
         """
         if not subscriber.is_member:
             return False
+        self._meet()
         if subscriber.cursor < self.cache.cut:
             self._remove_member(subscriber)
             if not self._lacking.send_next(subscriber, through=self.cache.cut):
@@ -346,6 +351,11 @@ class Hub:
             cursor = self.cache.wire_cut(audience.cursor)
             yield audience, 0, audience.encoding.frame(Heartbeat(cursor, self.cache.time))
 
+    def _meet(self) -> None:
+        """Look at new instruments that no pass has seen: a client that is sent data of their cut must not miss them."""
+        if self.index.behind and not self.index.late:
+            self._adopt()
+
     def _adopt(self) -> None:
         """Make new records visible; those that come late to it, and new tables, are in a cut of their own."""
         if self.index.behind and self.index.adopt():
@@ -373,8 +383,6 @@ class Hub:
         audience = self._audiences.get((subscription_set, encoding))
         if audience is not None:
             return audience
-        if not self.index.late:
-            self._adopt()
         if encoding not in self._encode_caches:
             self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
         self._encoding_uses[encoding] += 1

@@ -84,10 +84,14 @@ def restore_instrument(cache: LastValueCache, part: State) -> Record:
     if not isinstance(metadata, Mapping):
         raise TypeError(f"{symbol} has no metadata")
     instrument, record = Instrument(symbol, price_scale, size_scale, metadata), cache.instrument(symbol)
+    cuts = 0, 0
     if record is None:
         record = cache.add_instrument(instrument)
+    else:
+        cuts = record.whole_at, record.defined_at  # later ones of this cache alone, if it was late to the instrument
     record.instrument = instrument
     record.restore(state, EARLIER, cache.per_cut)
+    record.whole_at, record.defined_at = map(max, cuts, (record.whole_at, record.defined_at))
     if tables is not None:
         cache.tables.of_followed(record).restore_state(tables, EARLIER, cache.per_cut)
     record.updates = updates

@@ -1,7 +1,8 @@
 """The data that one subscriber lacks and its audience does not: computed from its cursor, and sent to it alone.
 
 The order is that of the client's copy: first what leaves it, then the changes since the cursor with a part of the
-records that are new to it. Each message is made of encoded entries; where many are missing, they are encoded in steps.
+records that are new to it. Records that it may have already are sent whole, too, and at once where they have changed:
+what it has is of its cursor. Each message is made of encoded entries; where many are missing, these are made in steps.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 from ticker.core.audiences import Subscriber
 from ticker.core.bitmaps import numbers_in, take_lowest
-from ticker.core.encode_cache import EncodeCache
+from ticker.core.encode_cache import ChangeSet, EncodeCache
 from ticker.core.last_value import LastValueCache
 from ticker.core.preparing import Preparer
 from ticker.protocol.messages import Removed
@@ -72,12 +73,23 @@ class LackingData:
         else:
             change_set = encode_cache.change_set(cursor)
         changed = audience.changed_in(change_set, subscriber.pending_snapshot)
-        part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._part)
+        part = self._take_part(subscriber, change_set)
         subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self._cache.cut
         frame = encode_cache.frame(since, change_set, changed, part)
         subscriber.count(len(changed) + len(part), frame)
         return subscriber.push(frame)
+
+    def _take_part(self, subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
+        """Take the next part of a subscriber's pending records."""
+        outdated: list[int] = []
+        if subscriber.perhaps_held:
+            bits = subscriber.pending_snapshot & subscriber.perhaps_held & change_set.bits
+            outdated = numbers_in(bits)
+            subscriber.pending_snapshot &= ~bits
+        part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._part)
+        subscriber.perhaps_held &= subscriber.pending_snapshot
+        return [*outdated, *part]
 
     def _prepared(self, subscriber: Subscriber) -> bool:
         """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""

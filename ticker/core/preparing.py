@@ -29,8 +29,10 @@ class Preparer:
     def ready(self, subscriber: Subscriber, encode_cache: EncodeCache) -> bool:
         """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
         if self._preparation is None:
-            wanted = subscriber.audience.bitmap() & ~subscriber.pending_snapshot
-            self._owner, self._preparation = subscriber, Preparation(encode_cache, subscriber.cursor, wanted)
+            whole = subscriber.pending_snapshot & subscriber.perhaps_held
+            wanted = subscriber.audience.bitmap() & ~subscriber.pending_snapshot | whole
+            self._owner = subscriber
+            self._preparation = Preparation(encode_cache, subscriber.cursor, wanted, whole)
         ready = self._preparation.advance(self._most)
         if self._owner is subscriber:
             self._waited.clear()
