@@ -17,10 +17,11 @@ from tests.support import update
 from tests.tokens import bearer, key_file, token
 from ticker.bus import delayed
 from ticker.client.events import Connected
-from ticker.config import Config, Tokens, Usage
+from ticker.config import Config, History, Tables, Tokens, Usage
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Error, Reply
+from ticker.server import bar_history
 from ticker.server.service import serve
 
 pytestmark = pytest.mark.untraced
@@ -283,3 +284,48 @@ async def test_the_client_knows_the_delay() -> None:
             assert client.delay_seconds == DELAY
             assert await client.verify()
     assert [event.delay_seconds for event in events if isinstance(event, Connected)] == [DELAY]
+
+
+BEGINNING = int(time.time()) // 60 * 60 - 3_600
+"""Of bars that a history keeps."""
+
+
+def bar(minute: int) -> Trade:
+    return Trade("B", f"{minute}.50", 1, "buy", (BEGINNING + 60 * minute) * 1_000_000, f"t{minute}")
+
+
+async def test_the_history_that_another_process_writes_in_real_time_is_not_shown_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bar_history, "HISTORY_WRITE_SECONDS", 0.05)
+    history, tables = History(file=str(tmp_path / "history.sqlite")), Tables(bars=(2,), periods=("1m",))
+    early: dict[str, list[list[str]]] = {"no bar in memory": [], "some": []}
+
+    async def written(source: Running, count: int) -> None:
+        while (await measures(source))["ticker_history_bars_written_total"] < count:
+            await trio.sleep(0.01)
+
+    async def closes(service: Running, more: str = "") -> list[str]:
+        got = await page(service, f"/v1/candles?symbol=B&period=1m{more}")
+        return [each["close"] for each in got.json["candles"]]
+
+    async with (
+        serving(*MARKET, history=history, tables=tables) as source,
+        delayed_from(source, history=history, tables=tables) as service,
+    ):
+        await ready(service)
+        for name, bars in (("no bar in memory", (0, 1, 2)), ("some", (3, 4, 5, 6))):
+            at = time.monotonic()
+            for minute in bars:
+                await source.publish(bar(minute))
+                await written(source, minute + 1)
+            for more in ("", "&before=1900000000", f"&before={BEGINNING + 60 * bars[-1] + 1}"):
+                found = await closes(service, more)
+                if time.monotonic() < at + DELAY:
+                    early[name].append(found)
+            last = f"{bars[-1]}.50"
+            while last not in await closes(service):
+                await trio.sleep(0.05)
+        assert await closes(service) == [f"{minute}.50" for minute in range(7)], "the older ones are from the file"
+    assert not any(early["no bar in memory"])
+    assert all(found[-1] == "2.50" for found in early["some"])
