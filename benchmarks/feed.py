@@ -54,10 +54,15 @@ class Lines:
             batch: list[Update] = []
             for line in lines:
                 number, price, time = line.split()
-                text = price.decode()
-                batch.append(Update(f"S{int(number)}", {"last": f"{text[:-2]}.{text[-2:]}", "time": int(time)}))
+                batch.append(self.update(int(number), int(price), int(time)))
             if batch:
                 await updates.send(batch)
+
+    @staticmethod
+    def update(number: int, price: int, time: int) -> Update:
+        """Return what a line says of its instrument."""
+        text = str(price)
+        return Update(f"S{number}", {"last": f"{text[:-2]}.{text[-2:]}", "time": time})
 
 
 class Troubled(Lines):

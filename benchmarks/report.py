@@ -61,6 +61,10 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "resume_bytes": ("bytes on resume", "{:,.0f}"),
     "attacks_per_second": ("pings, handshakes, requests/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
+    **{
+        f"cpu_{part}": (f"{part}: CPU of a core", "{:.1%}")
+        for part in ("alone", "source", "edge", "supervisor", "engine")
+    },
     "load": ("load client", "{:.0%}"),
     "stolen": ("taken by the host", "{:.0%}"),
 }
@@ -88,6 +92,7 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("depth", "depth-20"), ("cpu", *_COST, "bytes_per_delta", "memory", "load")),
     "tape": ("cpu", *_COST, "bytes_per_delta", "bytes_per_print", "missed", "load"),
     "bars": ("memory", "open_ms", "open_bytes", "resume_rows", "resume_bytes", "cpu"),
+    "following": ("cpu_alone", "cpu_source", "cpu_edge", "cpu_supervisor", "cpu_engine", "load"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
+from benchmarks.bus.following import run_following
 from benchmarks.client import Client
 from benchmarks.connector import Connector
 from benchmarks.floods import run_floods
@@ -163,4 +164,5 @@ SCENARIOS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "depth": run_depth,
     "tape": run_tape,
     "bars": run_bars,
+    "following": run_following,
 }

@@ -33,7 +33,7 @@ class Phase:
         return self.label or f"{self.rate:,}/s"
 
 
-ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods", "depth", "tape", "bars"]
+ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods", "depth", "tape", "bars", "following"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,17 @@ WORKLOADS: Mapping[str, Workload] = {
         scenario="bars",
         ticker_only=True,
         feed="benchmarks.tables.feed:PastAndPresent",
+    ),
+    "following": Workload(
+        "no clients, 1,000 instruments, four fields an update, 100 cuts/s: what source and edges take of a core",
+        clients=0,
+        symbols=1000,
+        watched=1,
+        phases=(Phase(1000, 12.0, burst=10), Phase(10_000, 12.0, burst=100)),
+        rounds=3,
+        scenario="following",
+        ticker_only=True,
+        feed="benchmarks.bus.feed:Quotes",
     ),
     "attackers-5k": ATTACKED,
     "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),

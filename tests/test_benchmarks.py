@@ -98,6 +98,7 @@ def test_workloads_that_run_by_name_only_are_listed_as_such_and_are_in_no_other_
         "depth-20",
         "tape",
         "bars",
+        "following",
         "attackers-5k",
         "attackers-50k",
     }

@@ -1,4 +1,4 @@
-"""A feed that tells the time."""
+"""Feeds for what a bus costs: the time, and quotes of four fields."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 import trio
 
+from benchmarks.feed import Lines
 from ticker.market import FeedItem, Instrument, Update
 
 
@@ -23,3 +24,13 @@ class Clock:
             await updates.send(Update("TIME", {"last": time.time_ns() // 1000}))
             due += self._seconds
             await trio.sleep_until(due)
+
+
+class Quotes(Lines):
+    """The lines of `Lines`, each of which is a quote of four fields here."""
+
+    @staticmethod
+    def update(number: int, price: int, time: int) -> Update:
+        """Return a bid, an ask, a size and a time."""
+        bid, ask = f"{price / 100:.2f}", f"{(price + 1) / 100:.2f}"
+        return Update(f"S{number}", {"bid": bid, "ask": ask, "bid_size": price % 50, "time": time})
