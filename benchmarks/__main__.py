@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import sizing
 from benchmarks.campaign import Campaign
 from benchmarks.install import ROOT, install
 from benchmarks.machine import machine, software
@@ -30,6 +31,8 @@ OPENSSL_CONF = str(ROOT / "benchmarks" / "openssl.cnf")
 
 def main() -> int:
     """Run the requested workloads; return the exit code."""
+    if sys.argv[1:2] == ["sizing"]:
+        return sizing.main(sys.argv[2:], RESULTS)
     arguments = _arguments(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 200)
     if arguments.list:
@@ -62,7 +65,8 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure Ticker and the floors beside other servers, on one core each, and print tables.",
-        epilog="Exit code 1 if a client of Ticker ended with a wrong price, 2 if an argument cannot be used.",
+        epilog="`python -m benchmarks sizing` prints what so many dashboards take, from the latest results. Exit code 1"
+        " if a client of Ticker ended with a wrong price, 2 if an argument cannot be used.",
     )
     parser.add_argument(
         "workloads",
