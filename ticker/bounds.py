@@ -487,6 +487,9 @@ FOLLOWED_PIECE_BYTES = 262_144
 FOLLOWED_ENTRIES = 64
 """Entries in one answer to a follower; the others follow in the next one."""
 
+FOLLOWED_PARTS_BYTES = 1_048_576
+"""Bytes after which an answer with parts of a keyframe ends; the others follow in the next one."""
+
 FOLLOWED_PER_REQUEST_UNIT = 262_144
 """So many bytes of answers to a follower count as one request."""
 

@@ -29,7 +29,7 @@ _REQUESTS: SearchStrategy[list[Any]] = st.one_of(
     st.tuples(st.just("put-part"), _NUMBER, _NUMBER, st.binary(max_size=3)).map(list),
     st.tuples(st.just("finish-keyframe"), st.tuples(_NUMBER, _NUMBER).map(list)).map(list),
     st.just(["keyframe"]),
-    st.tuples(st.just("part"), _NUMBER, _NUMBER).map(list),
+    st.tuples(st.sampled_from(["part", "parts"]), _NUMBER, _NUMBER).map(list),
 )
 _ANY = st.one_of(
     _REQUESTS,

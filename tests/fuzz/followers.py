@@ -42,7 +42,7 @@ async def _check(messages: list[bytes]) -> None:
         assert trio.current_time() - began <= FOLLOWED_READ_SECONDS
         msgspec.msgpack.decode(frames.encode(answer), type=frames.Answer[object])
         assert (answer.unavailable is not None) is isinstance(
-            request, frames.Append | frames.PutPart | frames.FinishKeyframe
+            request, frames.Append | frames.PutPart | frames.FinishKeyframe | frames.Part
         )
     assert (log.last, log.entries, log.keyframes.latest()) == (Position(1), 1, Keyframe(1, 1))
 

@@ -106,7 +106,7 @@ NO_REQUESTS = {
     "a cut below 0": (packed("read", [-1, 0], 0), Close.MALFORMED),
     "a cut that is none": (packed("read", [2**53, 0], 0), Close.MALFORMED),
     "a beat that is none": (packed("find", [1, 2**63]), Close.MALFORMED),
-    "a part below 0": (packed("part", 1, -1), Close.MALFORMED),
+    "a part below 0": (packed("parts", 1, -1), Close.MALFORMED),
     "seconds that are none": (packed("read", [1, 0], math.nan), Close.MALFORMED),
     "nested": (client_frame(BINARY, b"\x91" * 1_000), Close.MALFORMED),
     "too long": (client_frame(BINARY, bytes(FOLLOWED_REQUEST_BYTES + 1)), Close.TOO_LARGE),

@@ -21,6 +21,7 @@ _nothing = msgspec.msgpack.Decoder(Answer[None])
 _position = msgspec.msgpack.Decoder(Answer[Position | None])
 _entries = msgspec.msgpack.Decoder(Answer[list[Entry] | None])
 _keyframe = msgspec.msgpack.Decoder(Answer[Keyframe | None])
+_parts = msgspec.msgpack.Decoder(Answer[list[bytes] | None])
 _data = msgspec.msgpack.Decoder(Answer[bytes | None])
 
 
@@ -101,6 +102,10 @@ class AskedConnection:
     async def part(self, cut: int, number: int) -> bytes | None:
         """Return a part of a keyframe, None if there is none (any more)."""
         return await self._ask(frames.Part(cut, number), _data)
+
+    async def parts(self, cut: int, number: int) -> Sequence[bytes]:
+        """Return some parts of a keyframe from this one on; nothing if there are none (any more)."""
+        return await self._ask(frames.Parts(cut, number), _parts) or []
 
     async def _ask(
         self, request: frames.Request, decoder: msgspec.msgpack.Decoder[Answer[_T]], seconds: float = BUS_ANSWER_SECONDS

@@ -91,7 +91,14 @@ class Part(msgspec.Struct, array_like=True, frozen=True, tag="part"):
     number: int
 
 
-Request = Last | Append | Read | Find | PutPart | FinishKeyframe | LatestKeyframe | Part
+class Parts(msgspec.Struct, array_like=True, frozen=True, tag="parts"):
+    """Asks another ticker for the parts of a keyframe from this one on, as many as there are in one answer."""
+
+    cut: int
+    number: int
+
+
+Request = Last | Append | Read | Find | PutPart | FinishKeyframe | LatestKeyframe | Part | Parts
 
 
 class Answer(msgspec.Struct, Generic[_T], array_like=True, frozen=True):

@@ -92,6 +92,7 @@ async def connect(server: tuple[str, int], address: RedisAddress, *, sentinel: b
             finally:
                 connection.invalidate()
     if failure is not None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # a library may have ended because of that
         raise failure
 
 

@@ -117,6 +117,7 @@ class RelayedEngine:
                 raise
             failure = failure or _failure(name, first_of(errors))
         if failure is not None:
+            await trio.lowlevel.checkpoint_if_cancelled()  # a library may have ended because of that
             raise failure
 
     async def _begin(self, url: str, nursery: trio.Nursery, stack: AsyncExitStack) -> RelayedConnection:
@@ -167,13 +168,17 @@ class RelayedEngine:
 
 
 class RelayedConnection(AskedConnection):
-    """A connection to it. An answer has more entries than a read brings: there are only so many requests a second."""
+    """A connection to it. An answer has more entries than a read brings, and several parts of a keyframe: it may come
+    from far away, and there are only so many requests a second."""
 
     def __init__(self, messages: _WebSocketMessages, name: str) -> None:
         super().__init__(messages, "ticker", name, _UPDATE)
         self._read_to: Position | None = None
         self._ahead: Sequence[Entry] = ()
         """Entries behind that position which came with those before."""
+        self._parts: dict[int, bytes] = {}
+        """Parts of one keyframe that came with one before."""
+        self._parts_of = 0
 
     async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
         """Return the next entries after a position; wait so long if there are none."""
@@ -184,6 +189,15 @@ class RelayedConnection(AskedConnection):
         entries, self._ahead = self._ahead[:MOST_READ], self._ahead[MOST_READ:]
         self._read_to = entries[-1].position if entries else None
         return entries
+
+    async def part(self, cut: int, number: int) -> bytes | None:
+        """Return a part of a keyframe, None if there is none (any more)."""
+        if cut != self._parts_of or number not in self._parts:
+            self._parts = dict(enumerate(await self.parts(cut, number), number))
+            self._parts_of = cut
+        else:
+            await trio.lowlevel.checkpoint()
+        return self._parts.pop(number, None)
 
 
 class _WebSocketMessages:

@@ -26,6 +26,7 @@ from ticker.bounds import (
     BYTES_PER_REQUEST_UNIT,
     CLOSE_SECONDS,
     FOLLOWED_ENTRIES,
+    FOLLOWED_PARTS_BYTES,
     FOLLOWED_PER_REQUEST_UNIT,
     FOLLOWED_PIECE_BYTES,
     FOLLOWED_READ_SECONDS,
@@ -309,7 +310,7 @@ def checked(message: bytes) -> frames.Request:
                 raise BadFrame("a read that waits for no number of seconds")
         case frames.Find(Position(cut, beat)):
             numbers = [cut, beat]
-        case frames.Part(cut, number):
+        case frames.Parts(cut, number):
             numbers = [cut, number]
         case _:
             numbers = []
@@ -329,8 +330,8 @@ async def answer_to(request: frames.Request, upstream: Connection, *, wait: bool
             return Answer(await upstream.entry(position))
         case frames.LatestKeyframe():
             return Answer(await upstream.keyframe())
-        case frames.Part(cut, number):
-            return Answer(await upstream.part(cut, number))
+        case frames.Parts(cut, number):
+            return Answer(await _parts(upstream, cut, number))
         case _:
             return Answer(None, unavailable="another ticker can only be followed: nothing can be written there")
 
@@ -346,3 +347,13 @@ async def _entries(upstream: Connection, after: Position, seconds: float) -> Seq
         if len(more) < MOST_READ:
             break
     return entries
+
+
+async def _parts(upstream: Connection, cut: int, number: int) -> Sequence[bytes]:
+    """Return the parts of a keyframe from this one on, as many as there are, but for a limit. Raises `Unavailable`."""
+    parts: list[bytes] = []
+    size = 0
+    while size < FOLLOWED_PARTS_BYTES and (data := await upstream.part(cut, number + len(parts))) is not None:
+        parts.append(data)
+        size += len(data)
+    return parts
