@@ -6,12 +6,15 @@ import contextlib
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
-from tests.programs import REDIS, Program, require
+from tests.bounds import HANG_SECONDS
+from tests.programs import REDIS, SENTINEL, Program, require
 from ticker.bus.addresses import engine_for
 from ticker.bus.engine import Engine
 
@@ -100,3 +103,38 @@ def started(*servers: Server) -> Iterator[None]:
     finally:
         for server in servers:
             server.kill()
+
+
+class Watched(NamedTuple):
+    """A primary, its replica, and a sentinel."""
+
+    primary: Server
+    replica: Server
+    sentinel: Server
+
+    def engine(self, service: str = "main", *others: str) -> Engine:
+        return engine_for(f"redis+sentinel://{','.join([*others, self.sentinel.address])}/{service}")
+
+    async def replicated(self) -> None:
+        """Wait until the replica has what the primary has, and the sentinel knows it."""
+        while "master_link_status:up" not in await self.replica.run("INFO", "replication"):
+            await trio.sleep(0.05)
+        while "slaves=1" not in await self.sentinel.run("INFO", "sentinel"):
+            await trio.sleep(0.05)
+
+
+@asynccontextmanager
+async def watched_servers(folder: Path) -> AsyncIterator[Watched]:
+    """A primary, its replica, and a sentinel that replaces the one by the other."""
+    primary = Server(folder)
+    replica = Server(folder, "--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
+    config = folder / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 500\n"
+        "sentinel failover-timeout main 3000\n"
+    )
+    sentinel = Server(folder, program=SENTINEL, config=config)
+    with started(primary, replica, sentinel), trio.fail_after(HANG_SECONDS):
+        for each in (primary, replica, sentinel):
+            await each.ready()
+        yield Watched(primary, replica, sentinel)

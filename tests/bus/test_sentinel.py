@@ -4,52 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import trio
 
-from tests.bounds import HANG_SECONDS
-from tests.bus.servers import Server, free_port, started
+from tests.bus.servers import Server, Watched, free_port, watched_servers
 from tests.bus.test_redis_settings import refused
-from tests.programs import SENTINEL
 from ticker.bus.addresses import engine_for
-from ticker.bus.engine import Engine, Position, Unavailable
-
-
-class Watched(NamedTuple):
-    """A primary, its replica, and a sentinel."""
-
-    primary: Server
-    replica: Server
-    sentinel: Server
-
-    def engine(self, service: str = "main", *others: str) -> Engine:
-        return engine_for(f"redis+sentinel://{','.join([*others, self.sentinel.address])}/{service}")
+from ticker.bus.engine import Position, Unavailable
 
 
 @pytest.fixture
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
-    primary = Server(tmp_path)
-    replica = Server(tmp_path, "--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 500\n"
-        "sentinel failover-timeout main 3000\n"
-    )
-    sentinel = Server(tmp_path, program=SENTINEL, config=config)
-    with started(primary, replica, sentinel), trio.fail_after(HANG_SECONDS):
-        for each in (primary, replica, sentinel):
-            await each.ready()
-        yield Watched(primary, replica, sentinel)
+    async with watched_servers(tmp_path) as servers:
+        yield servers
 
 
 async def test_after_a_failover_the_new_primary_is_found_and_its_life_is_another(watched: Watched) -> None:
     engine = watched.engine()
-    while "master_link_status:up" not in await watched.replica.run("INFO", "replication"):
-        await trio.sleep(0.05)
-    while "slaves=1" not in await watched.sentinel.run("INFO", "sentinel"):
-        await trio.sleep(0.05)
+    await watched.replicated()
     async with engine.connect() as connection:
         run = connection.run
         await connection.append(Position(1), b"data")

@@ -14,7 +14,7 @@ import trio
 
 import ticker
 from tests.bounds import HANG_SECONDS
-from tests.bus.servers import Server, started
+from tests.bus.servers import Server, started, watched_servers
 from tests.supervisor.running import COUNTING, ROOT
 from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Entry, Unavailable
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.untraced
 class Program:
     """`ticker serve --bus`, as often as it is started."""
 
-    def __init__(self, folder: Path, name: str, redis: Server, *arguments: str) -> None:
+    def __init__(self, folder: Path, name: str, bus: str, *arguments: str) -> None:
         self.log = folder / f"{name}.log"
         config = folder / "ticker.toml"
         config.write_text("keep_state = false\n[history]\nenabled = false\n")
         self._command = [sys.executable, "-m", "ticker", "serve", "--config", str(config), *arguments]
-        self._command += ["--bus", f"redis://{redis.address}"]
+        self._command += ["--bus", bus]
         self._listen = "127.0.0.1:0"
         self._process: trio.Process | None = None
         self.url = ""
@@ -136,8 +136,9 @@ async def taken_over(redis: Server, term: int) -> None:
 
 
 async def test_edges_and_sources_die_and_are_stopped_and_the_copy_goes_on(redis: Server, tmp_path: Path) -> None:
-    sources = [Program(tmp_path, f"source{number}", redis, "--feed", COUNTING) for number in (1, 2)]
-    edges = [Program(tmp_path, f"edge{number}", redis) for number in (1, 2)]
+    bus = f"redis://{redis.address}"
+    sources = [Program(tmp_path, f"source{number}", bus, "--feed", COUNTING) for number in (1, 2)]
+    edges = [Program(tmp_path, f"edge{number}", bus) for number in (1, 2)]
     async with running(*sources, edges=edges) as watched:
         await sources[1].start()
         epoch = (await stamp(redis)).epoch
@@ -170,8 +171,9 @@ async def test_edges_and_sources_die_and_are_stopped_and_the_copy_goes_on(redis:
 @pytest.mark.parametrize("settings", [(), ("--appendonly", "yes")], ids=["nothing on its disk", "appendonly"])
 async def test_redis_dies_and_is_stopped_and_so_does_the_only_source(tmp_path: Path, settings: tuple[str, ...]) -> None:
     redis = Server(tmp_path, *settings)
-    source = Program(tmp_path, "source", redis, "--feed", COUNTING)
-    edges = [Program(tmp_path, "edge", redis)]
+    bus = f"redis://{redis.address}"
+    source = Program(tmp_path, "source", bus, "--feed", COUNTING)
+    edges = [Program(tmp_path, "edge", bus)]
     with started(redis):
         await redis.ready()
         async with running(source, edges=edges) as watched:
@@ -189,3 +191,21 @@ async def test_redis_dies_and_is_stopped_and_so_does_the_only_source(tmp_path: P
             await taken_over(redis, 2)
             await watched.goes_on()
             assert (await stamp(redis))[:2] == (epoch, 2)
+
+
+async def test_a_failover_to_a_replica_that_lacks_cuts_is_repaired(tmp_path: Path) -> None:
+    async with watched_servers(tmp_path) as redis:
+        await redis.replicated()
+        bus = f"redis+sentinel://{redis.sentinel.address}/main"
+        source = Program(tmp_path, "source", bus, "--feed", COUNTING)
+        edges = [Program(tmp_path, f"edge{number}", bus) for number in (1, 2)]
+        async with running(source, edges=edges) as watched:
+            epoch = (await stamp(redis.primary)).epoch
+            await redis.primary.run("ACL", "SETUSER", "default", "-psync", "-sync")
+            await redis.primary.run("CLIENT", "KILL", "TYPE", "replica")  # the primary goes on alone
+            await watched.goes_on()
+            redis.primary.kill()
+            while "they are written again" not in source.log.read_text():
+                await trio.sleep(0.05)
+            await watched.goes_on()
+            assert (await stamp(redis.replica))[:2] == (epoch, 1)
