@@ -89,14 +89,15 @@ class Crowd:
         await trio.sleep(self._chance.random())
         while True:
             try:
-                self.counts["verified"] += await client.verify()
+                equal = await client.verify()
+                self.counts["verified"] += equal
             except (ConfigError, ConnectionFailed):
                 self.counts["not verified"] += 1
             await trio.sleep(1)
 
     async def compare(self) -> Report:
         """Compare the copies, as they are now, with each other; return the report of this second."""
-        for number, (client, group) in enumerate(self._clients.items()):
+        for number, (client, group) in enumerate(list(self._clients.items())):
             replica = client._session.replica
             if client.complete and not replica.resuming:
                 self._epochs.add(replica.epoch)
