@@ -129,6 +129,22 @@ async def test_a_copy_that_was_stopped_for_longer_than_the_log_reaches_back_is_l
     assert "a gap between cut" in await copy.lost()
 
 
+async def test_a_copy_begins_beside_a_source_that_fell_silent_although_the_log_has_dropped_entries(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    small = Bus(bus.nursery, max_entries=5)
+    source, _ = await leading(small)
+    for number in range(30):
+        await source.publish(update("A", bid=str(number)))
+    await trio.sleep(KEYFRAME_SECONDS)
+    cut, keyframes = source.cache.cut, source.leader.keyframes
+    await Copy(small).equals(source)
+    await trio.sleep(3 * KEYFRAME_SECONDS)
+    assert source.cache.cut == cut
+    assert source.leader.keyframes <= keyframes + 1, "where nothing changes, one is enough"
+
+
 async def test_a_copy_beside_entries_of_another_program_says_so(
     autojump_clock: MockClock,  # noqa: ARG001
     bus: Bus,

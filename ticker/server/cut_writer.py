@@ -48,8 +48,10 @@ class CutWriter:
 
     @property
     def is_making(self) -> bool:
-        """Whether there has to be a keyframe although nothing changes."""
-        return self.keyframe is not None or self._due < 0
+        """Whether there has to be a keyframe although nothing changes: the log may have dropped what came after the
+        last one."""
+        changed = self._latest is None or self._latest.cut < self._cache.cut
+        return self.keyframe is not None or self._due < 0 or (changed and trio.current_time() >= self._due)
 
     def make_piece(self) -> None:
         """Make the next part of a keyframe, which is begun if it is due."""
