@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from tests.seeds import main
 from tests.storm.seeded.run import PROGRAM, run
 
 if __name__ == "__main__":
+    gc.freeze()  # so that a collection between two runs looks at what the first one has left
     sys.exit(main(PROGRAM, __doc__, run))
