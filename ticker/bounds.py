@@ -475,6 +475,9 @@ BUS_READ_SECONDS = 60.0
 
 # A ticker that follows another one
 
+FOLLOW_RETRY_SECONDS = 5.0
+"""Longest wait before another ticker that cannot be followed is asked again: it doubles with each failure."""
+
 FOLLOW_CONNECT_SECONDS = 15.0
 """Time for a connection to another ticker, with its first message; then the next address has its turn."""
 

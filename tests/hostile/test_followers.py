@@ -12,6 +12,7 @@ import msgpack
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.engines import local_engine
 from tests.bus.relays import Relay, relay_of
 from tests.conftest import (
@@ -85,7 +86,7 @@ async def in_front_of(log: Log, folder: Path, limits: Limits | None = None) -> A
     script, _ = trio.open_memory_channel[Step](0)
     async with local_engine(folder, log) as engine, relay_of(engine, limits) as relay:
         service = Running(relay.url, script, trio.Event(), trio.Event())
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             yield relay, service
         for peer in service.peers:
             await peer.close()
@@ -121,7 +122,7 @@ async def test_what_is_no_request_ends_its_connection_and_no_other(monkeypatch: 
         good = await follower(service)
         for name, (data, code) in NO_REQUESTS.items():
             peer = await follower(service)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 await peer.send(data)
                 assert await close_code(peer) == code, name
                 await peer.close()
@@ -209,7 +210,7 @@ async def test_there_are_so_many_places_for_followers_and_one_that_leaves_frees_
         assert b"2 others follow this process already: follow one of them" in refused
         assert (await measures(service))["ticker_connections_admitted"] == 2
         await first.close()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while (await measures(service))["ticker_follow_connections"] == 2:
                 await trio.sleep(0.05)
         await follower(service)
@@ -236,5 +237,5 @@ async def test_a_page_of_another_origin_may_not_follow_and_a_client_may_not_spea
         assert refused.startswith(b"HTTP/1.1 403 ")
         client = await service.peer(MSGPACK)
         await client.send(packed("last"))
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert await close_code(client) == Close.MALFORMED

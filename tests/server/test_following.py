@@ -14,6 +14,7 @@ import pytest
 import trio
 import trustme
 
+from tests.bounds import HANG_SECONDS
 from tests.bus.servers import free_port
 from tests.conftest import Logs, Peer, Running, serving
 from tests.feeds_for_tests import Step
@@ -59,7 +60,7 @@ async def following(*urls: str, listen: str = "127.0.0.1:0", **settings: Any) ->
 
     async with trio.open_nursery() as nursery:
         script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(120):
+        with trio.fail_after(HANG_SECONDS):
             service = Running(await nursery.start(run), script, stop, done)
             try:
                 yield service
@@ -92,7 +93,7 @@ async def market_of(service: Running) -> dict[str, Any]:
 
 async def same_market(*services: Running) -> None:
     """Wait until all have the same market at the same cut of the same epoch."""
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while True:
             first, *others = [await market_of(service) for service in services]
             if all(each == first for each in others):
@@ -169,14 +170,14 @@ async def test_the_middle_one_goes_and_comes_back_and_clients_of_the_third_are_t
         cut, _ = await copy_of(peer, *NAMES)
         second.stop.set()
         await second.done.wait()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await peer.until(Source)).since
         await is_not_ready(third, f"the ticker that is followed cannot be used: the ticker at wss://{middle}")
         await first.publish(update("A", bid="7.77"))
         async with following(first.url, listen=middle) as again:
             await becomes_ready(third)
             await same_market(first, again, third)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 assert (await peer.until(Source)).since is None
             assert (await welcomed(third))[1] == epoch
             assert await goes_on(await again.peer(), epoch, cut)
@@ -200,7 +201,7 @@ async def test_the_first_one_is_started_again_with_its_state_or_without(
             await first.publish(update("A", bid="2.00"))
         async with serving(listen=listen, name="chain", keep_state=kept) as first:
             if not kept:
-                with trio.fail_after(60):
+                with trio.fail_after(HANG_SECONDS):
                     assert isinstance(await peer.until(Goodbye), Goodbye)
             await becomes_ready(third)
             await first.publish(*MARKET, update("A", bid="3.00"))
@@ -225,12 +226,15 @@ async def test_of_two_addresses_the_other_one_takes_over_and_nothing_is_lost() -
             left.stop.set()
             await left.done.wait()
             await first.publish(update("A", bid="2.22"))
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 assert (await peer.until(Delta)).since >= cut
             assert (await welcomed(last))[1] == epoch
 
 
-async def test_whatever_keeps_it_from_following_is_said_and_over_when_it_is_mended(tmp_path: Path, logs: Logs) -> None:
+async def test_whatever_keeps_it_from_following_is_said_and_over_when_it_is_mended(
+    tmp_path: Path, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticker.bus.relayed.FOLLOW_RETRY_SECONDS", 0.1)
     tokens, file = Tokens(key=key_file(tmp_path)), tmp_path / "token"
     authority, other = trustme.CA(), trustme.CA()
     cert, key = save(tmp_path / "server", authority.issue_cert("127.0.0.1"))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs
 from tests.support import cut, market, update
 from ticker.bus.engine import Keyframe, Position, Unavailable
@@ -25,7 +26,7 @@ async def own_log(cache: LastValueCache) -> AsyncIterator[OwnLog]:
     log = OwnLog(Config(), cache)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(log.run)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             yield log
         nursery.cancel_scope.cancel()
 

@@ -7,6 +7,7 @@ addresses one is used, until it fails; then the next one has its turn.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
@@ -18,7 +19,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import ProtocolError
 
-from ticker.bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, FOLLOW_CONNECT_SECONDS
+from ticker.bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, FOLLOW_CONNECT_SECONDS, FOLLOW_RETRY_SECONDS
 from ticker.bus.asking import AskedConnection
 from ticker.bus.engine import MOST_READ, Entry, Position, Unavailable
 from ticker.bus.frames import MAX_MESSAGE, BadFrame
@@ -35,6 +36,10 @@ _CA_OPTION = "--follow-ca FILE"
 _TOKEN_OPTION = f"--follow-token-file FILE, or {TOKEN_VARIABLE}"
 _UPDATE = "run the same release on both sides"
 _BUFFER = 65_536
+
+_FIRST_RETRY_SECONDS = 0.1
+_MOST_FAILURES = 10
+"""So many are counted."""
 
 _REMEDIES = {
     400: f"; if it is an earlier release, it cannot be followed: {_UPDATE}",
@@ -58,6 +63,8 @@ class RelayedEngine:
         for _, host in self._addresses:
             client_context(host, self._ca, "--follow-ca")
         self._turn = 0
+        self._failures = 0
+        """How often no address could be used, one time after another."""
         self.delay_seconds = 0
         """By how much the ticker is later than its source, as it said last."""
 
@@ -71,9 +78,13 @@ class RelayedEngine:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[RelayedConnection]:
-        """Connect. Raises `Unavailable`."""
+        """Connect, after a wait if that failed the last time. Raises `Unavailable`."""
+        if self._failures:
+            longest = min(FOLLOW_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0**self._failures)
+            await trio.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # spread, not secret
         async with AsyncExitStack() as stack:
             connection = await self._first(stack)
+            self._failures = 0
             try:
                 yield connection
             except Unavailable:
@@ -89,6 +100,7 @@ class RelayedEngine:
             except Unavailable as error:
                 failures.append(str(error))
                 self._move_on()
+        self._failures = min(self._failures + 1, _MOST_FAILURES)
         raise Unavailable("; ".join(failures))
 
     def _move_on(self) -> None:

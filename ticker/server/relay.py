@@ -251,9 +251,10 @@ class _Follower:
             await self._close_now(Close.GOING_AWAY, "the server is stopping")
 
     async def _close_now(self, code: Close, reason: str) -> None:
+        nursery = self._nursery  # it may be over by then, and released
         with suppress(*CONNECTION_LOST):
             await self._close(code, reason)
-        self._nursery.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
 
     async def _close(self, code: Close, reason: str) -> None:
         with trio.move_on_after(CLOSE_SECONDS):
