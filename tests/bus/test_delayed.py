@@ -38,11 +38,11 @@ def _looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def reading(log: Log, folder: Path, clock: Clock) -> AsyncIterator[DelayedEngine]:
+async def reading(log: Log, folder: Path, clock: Clock, keyframe_seconds: float = 0) -> AsyncIterator[DelayedEngine]:
     """A process that reads this log."""
     with trio.fail_after(HANG_SECONDS):
         async with local_engine(folder, log) as real:
-            engine = DelayedEngine(real, SECONDS, folder / "spool", clock, keyframe_seconds=0)
+            engine = DelayedEngine(real, SECONDS, folder / "spool", clock, keyframe_seconds)
             await engine.open()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(engine.run)
@@ -189,6 +189,24 @@ async def test_after_a_gap_there_is_the_keyframe_behind_it(tmp_path: Path, clock
         assert [entry.position.cut for entry in await connection.read(Position(1), 0)] == [8, 9]
         assert await connection.keyframe() == Keyframe(9, 1)
         assert await connection.part(9, 0) == b"k9"
+
+
+async def test_a_keyframe_is_kept_now_and_then_and_behind_every_gap(tmp_path: Path, clock: Clock) -> None:
+    log = Log()
+    append(log, 1)
+    keyframe(log, b"a")
+    async with reading(log, tmp_path, clock, keyframe_seconds=3_600) as engine:
+        await has_all(engine, log)
+        for cut in (2, 3):
+            append(log, cut)
+            keyframe(log, b"more")
+        while engine.spool.index.end != log.last:
+            await trio.sleep(0.001)
+        await trio.sleep(0.05)  # for several looks
+        assert engine.spool.index.latest_keyframe == Keyframe(1, 1), "an hour has not passed"
+        append(log, 1_000)
+        keyframe(log, b"b")
+        await has_all(engine, log)
 
 
 async def test_a_log_that_was_begun_anew_is_so_when_its_time_has_come(tmp_path: Path, clock: Clock) -> None:

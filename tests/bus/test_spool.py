@@ -152,8 +152,9 @@ def test_a_clock_that_was_set_before_a_restart_shows_nothing_early_and_stops_not
     assert cuts(again) == [1]
 
 
+@pytest.mark.parametrize("running", [1_000_000, 10 * DELAY])
 def test_after_another_start_of_the_machine_all_count_as_read_now(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, running: int
 ) -> None:
     spool = opened(tmp_path, clock)
     write(spool, cut(1))
@@ -162,7 +163,7 @@ def test_after_another_start_of_the_machine_all_count_as_read_now(
     spool.close()
     monkeypatch.setattr(spools, "machine_start", lambda: "another")
     clock.wall += 3_600_000_000
-    clock.running = 1_000_000
+    clock.running = running
     again = opened(tmp_path, clock)
     clock.pass_by(DELAY - 1)
     assert cuts(again) == []
@@ -360,3 +361,19 @@ def test_beyond_its_room_it_drops_the_oldest_and_the_keyframes_that_need_them(
     write(spool, *keyframe(99, b"new"))
     clock.pass_by(DELAY)
     assert keyframe_of(spool) == (99, [b"new"])
+
+
+def test_a_keyframe_goes_with_the_entries_that_were_written_while_it_was_made(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path, clock)
+    write(spool, *(cut(number) for number in range(1, 20)))
+    spool.begin_segment()
+    write(spool, *keyframe(10, b"k"), cut(20))
+    spool.begin_segment()
+    monkeypatch.setattr(spools, "SPOOL_BYTES", spool.bytes - 1)
+    write(spool, cut(21))
+    clock.pass_by(DELAY)
+    assert cuts(spool) == [20, 21]
+    assert spool.dropped == 19
+    assert keyframe_of(spool) is None, "it lacks cuts 11 to 19"

@@ -120,8 +120,7 @@ class SpoolIndex:
             self._keyframes = [each for each in self._keyframes if each.generation >= self._shown_generation]
             self._drop_entries(first)
             self.last, self._floor = Position(0), 0
-        end = self._resets[0][0] if self._resets else len(self)
-        shown = bisect_right(self._dues, now, self._shown, end)
+        shown = bisect_right(self._dues, now, self._shown)  # what is behind a reset is due no earlier
         if shown > self._shown:
             self._shown = shown
             self.last = self._position(shown - 1)
