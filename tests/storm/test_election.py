@@ -267,6 +267,33 @@ async def test_a_copy_takes_nothing_from_a_source_that_was_replaced(
     assert "replaced" in copy.cause
 
 
+async def test_the_epoch_ends_where_a_replaced_source_has_written_over_the_cuts_of_another(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    """Copies have some cuts of the one, and some of the other, which have the same numbers."""
+    source, copy = await leading(bus)
+    before = source.cache.cut
+    standby = await standing_by(bus, source)
+    source.reach.hold()
+    await standby.begun()
+    for _ in range(5):
+        await follows(copy, standby)
+    standby.reach.away = True
+    await bus.restart(before)
+    source.reach.go_on()
+    await source.publish(update("A", bid="7.77"))
+    assert before < bus.log.last.cut < standby.cache.cut
+    standby.reach.away = False
+    await until(lambda: source.deposed and standby.deposed)
+    assert "another epoch" in await copy.lost()
+    again = await Source(bus, "third").begun()
+    again.say(Instrument("A"), update("A", bid="1.00"))
+    await trio.sleep(1)
+    await Copy(bus).equals(again)
+    assert again.cache.epoch != "first"
+
+
 async def test_a_new_epoch_where_the_engine_begins_another_life_while_one_takes_over(
     autojump_clock: MockClock,  # noqa: ARG001
     bus: Bus,

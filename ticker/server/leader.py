@@ -9,7 +9,7 @@ The rules:
    cut with the next term. It keeps the epoch only if all that was accepted is in its copy: if the engine has lived on
    since the last entry was written, until that append is accepted.
 4. While it lives it repairs a log that has lost its end, from the cuts that it keeps, unless another source has gone on
-   from there.
+   from there. If that is one which it had replaced, neither goes on: copies may have the cuts of both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ticker.core.following import FollowingCache
 from ticker.core.last_value import LastValueCache
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
-from ticker.server.bus_entries import Foreign, Stamp, read_entry
+from ticker.server.bus_entries import Beat, Foreign, Stamp, pack_beat, read_entry
 from ticker.server.cut_writer import CutWriter
 from ticker.server.follower import Follower, Lost
 
@@ -62,6 +62,8 @@ class Leader:
         self._cache: LastValueCache | None = None
         self._lost: str | None = None
         self._writer: CutWriter | None = None
+        self._led_from = 0
+        """The cut by which it took over."""
         self._epoch_before = ""
         """The epoch of the log when this source took over."""
         self._pending: tuple[Position, bytes] | None = None
@@ -168,7 +170,7 @@ class Leader:
         else:
             cache.close_cut(wall_clock(), always=True)
         _log.info("takes over", epoch=cache.epoch, term=term, cut=cache.cut, engine=self._engine.name)
-        self._cache = cache
+        self._cache, self._led_from = cache, cache.cut
         self._note_closed(cache.cut - 1)
 
     async def _stand_by(self, connection: Connection) -> Position:
@@ -234,16 +236,28 @@ class Leader:
         self.writer.begin_anew()
 
     async def _check_before_repair(self, connection: Connection, last: Position) -> None:
-        """Raise `Deposed` if another source has gone on from the place to which the log fell back."""
+        """Raise `Deposed` if another source has gone on from the place to which the log fell back.
+
+        If that is one which this source had replaced, it has given other contents to cuts that copies have from here:
+        the epoch ends.
+        """
         data = await connection.entry(last) if last.cut else None
         if data is None:
             return
         with suppress(Foreign):
             stamp = read_entry(Entry(last, data)).stamp
             mine = self.writer.stamp
+            if stamp.epoch == mine.epoch and stamp.term < mine.term and last.cut >= self._led_from:
+                await self._end_epoch(connection, last)
+                raise Deposed("a source that was replaced has written over cuts of this one: the epoch ends")
             if stamp.term <= mine.term if stamp.epoch == mine.epoch else stamp.epoch == self._epoch_before:
                 return
         raise Deposed("the log was begun anew by another source: it leads, and this one stands by")
+
+    async def _end_epoch(self, connection: Connection, last: Position) -> None:
+        """Write what no source and no copy goes on from: all begin anew, and one that leads then begins an epoch."""
+        stamp = Stamp(secrets.token_hex(8), 1, connection.run)
+        await self._append(connection, Position(last.cut + CUTS_OF_A_NEW_EPOCH), pack_beat(Beat(stamp, resigns=True)))
 
     async def _write(self, connection: Connection) -> None:
         self._note_trouble(None)
