@@ -72,6 +72,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     min_interval: int | None = None,
     metrics: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(negative=())] = False,
+    realtime: bool | None = None,
     minutes: float = 60,
     audience: str = "ticker",
     issuer: str | None = None,
@@ -96,6 +97,9 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     follow
         Let another ticker follow with it (--follow), which gets everything: not together with symbols, max-symbols
         and min-interval.
+    realtime
+        Let the client see the market in real time where it is delayed for others (--delay); with --no-realtime only
+        delayed: it is refused where nothing is. [default: delayed where there is a delay]
     minutes
         Validity in minutes, above 0, at most a year.
     audience
@@ -112,6 +116,7 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     private, algorithm = _signing_key(key)
     now = int(time.time())
     optional = {"iss": issuer, "symbols": symbols, "max_symbols": max_symbols, "min_interval_ms": min_interval}
+    optional |= {"realtime": realtime}
     claims: dict[str, Any] = {"sub": subject, "aud": audience, "iat": now, "exp": now + int(minutes * 60)}
     claims |= {"metrics": True} if metrics else {}
     claims |= {"follow": True} if follow else {}
