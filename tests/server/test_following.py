@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from ticker.market import Candle, Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Goodbye, Snapshot, Source
 from ticker.server import relay
 from ticker.server.service import serve
+from ticker.usage.lines import EVERYTHING
 
 pytestmark = pytest.mark.untraced
 
@@ -339,5 +341,10 @@ async def test_the_usage_log_says_that_a_follower_sees_everything(tmp_path: Path
     (opened,) = [each for each in said if each["type"] == "open" and each["transport"] == "follow"]
     assert (opened["subject"], opened["agent"][:7]) == ("branch", "ticker/")
     (sees,) = [each for each in said if each["type"] == "sees" and each["session"] == opened["session"]]
-    assert [each["names"] for each in said if each["type"] == "view" and each["view"] == sees["view"]] == [["*"]]
+    (view,) = [each for each in said if each["type"] == "view" and each["view"] == sees["view"]]
+    assert view["names"] == [*EVERYTHING]
     assert [each for each in said if each["type"] == "close" and each["session"] == opened["session"]]
+    command = [sys.executable, "-m", "ticker", "usage", str(tmp_path / "usage"), "--json"]
+    (subject, *_) = json.loads((await trio.run_process(command, capture_stdout=True)).stdout)["subjects"]
+    assert subject["subject"] == "branch"
+    assert [subject[kind] for kind in ("instruments", "quotes", "book", "trades", "candles")] == [1] * 5

@@ -34,13 +34,11 @@ from ticker.door.sender import Sender
 from ticker.net.clocks import wall_clock
 from ticker.server.usage_views import HttpReaders, Views, opened
 from ticker.usage.events import Alive, Closed, Event, Names, NewFile, Opened, Sees, Stop, ViewChange
-from ticker.usage.lines import NO_VIEW
+from ticker.usage.lines import EVERYTHING, NO_VIEW
 from ticker.usage.writer import UsageWriter
 
 _DAY_US = 86_400_000_000
 
-_EVERYTHING = ("*",)
-"""What a follower sees: all instruments and tables, with those that are still to come."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.usage")
 
@@ -158,7 +156,7 @@ class UsageLog:
         event = opened(self._now(), session, sender, transport)
         if self._everything is None:
             self._everything = self._views.new_number()
-            self._put(ViewChange(event.at, self._everything, _EVERYTHING))
+            self._put(ViewChange(event.at, self._everything, EVERYTHING))
         self._followers[connection] = event
         self._put(event)
         self._put(Sees(event.at, session, self._everything, self._delayed))
@@ -230,7 +228,7 @@ class UsageLog:
         connections, views = list(self._connections.values()), list[tuple[int, Names]](self._views.in_use())
         if self._everything is not None:
             connections += [(event, self._everything, self._delayed) for event in self._followers.values()]
-            views.append((self._everything, _EVERYTHING))
+            views.append((self._everything, EVERYTHING))
         new = NewFile(at, connections, views, self._lost, lost_since)
         self._losing, self._lost = False, 0
         self._files += 1

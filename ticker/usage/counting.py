@@ -21,6 +21,7 @@ from typing import NamedTuple
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.protocol.tables import BOOK, CANDLES, TRADES, parse_table, split_name
 from ticker.usage.lines import (
+    EVERY_TABLE,
     NO_VIEW,
     CloseLine,
     FileLine,
@@ -139,13 +140,21 @@ class NameIndex:
             symbol, text = split_name(name)
             instrument = self._number(symbol) if text else -1
             number = self._numbers[name] = len(self._numbers)
-            table = parse_table(text)
+            kind = _kind(text)
             if not text:
                 self._instruments |= 1 << number
-            elif table is not None:
-                self._tables[table.kind] |= 1 << number
+            elif kind is not None:
+                self._tables[kind] |= 1 << number
                 self._instrument_of[number] = instrument
         return number
+
+
+def _kind(text: str) -> str | None:
+    """Return the kind of a table, or of all of a kind: those of another ticker that follows. None for another text."""
+    if text in EVERY_TABLE:
+        return text.partition(":")[0]
+    table = parse_table(text)
+    return None if table is None else table.kind
 
 
 class _View:

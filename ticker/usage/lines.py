@@ -31,6 +31,10 @@ import msgspec
 FORMAT = 1
 """The version of the lines; one that older programs would misunderstand gets another number."""
 
+EVERY_TABLE = ("book:*", "trades:*", "candles:*")
+EVERYTHING = ("*", *(f"* {table}" for table in EVERY_TABLE))
+"""The names of what a follower sees: all instruments and tables, with those that are still to come."""
+
 NO_VIEW = 0
 """The view without names."""
 
@@ -78,7 +82,7 @@ class OpenLine(_Line, frozen=True, tag="open"):
     """The header User-Agent; empty without one."""
     transport: str
     """`websocket`, `events`, `http` for requests with pauses of less than a minute between them, or `follow` for
-    another ticker, whose view has the one name `*`: everything."""
+    another ticker, which sees `EVERYTHING`."""
     since: Time | None = None
 
 
