@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.following_faults import leave_changed_at_out_of_keyframes
+from tests.storm.seeded.world import World
 from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Connection, Position
 from ticker.core.session import ServerSession
@@ -87,6 +88,19 @@ def accept_gaps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Follower, "_take", take_anyway)
 
 
+def overlook_terms(patch: pytest.MonkeyPatch) -> None:
+    """What a source wrote that was replaced counts as well; and such sources come back first."""
+    take = Follower._take
+
+    async def take_of_any(follower: Follower, entry: Cut | Beat, at: int) -> None:
+        if follower.stamp is not None and follower.stamp.epoch == entry.stamp.epoch:
+            follower.stamp = follower.stamp._replace(term=min(follower.stamp.term, entry.stamp.term))
+        await take(follower, entry, at)
+
+    patch.setattr(Follower, "_take", take_of_any)
+    patch.setattr(World, "kill_replaced_sources", lambda _world: None)
+
+
 def refuse_clients_that_are_ahead(patch: pytest.MonkeyPatch) -> None:
     """Rule 7 is off: an edge that is behind a client says so at once."""
     steps = ServerSession.steps
@@ -104,6 +118,7 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     leave_changed_at_out_of_keyframes: "should be",
     leave_repair_out: "behind cut",
     accept_gaps: "should be",
+    overlook_terms: "behind term",
     refuse_clients_that_are_ahead: "ERROR",
 }
 """With words of what has to be found."""

@@ -20,6 +20,8 @@ from tests.seeds import Violation, silent
 from tests.simulation.chance import drawn_from
 from tests.storm.seeded.script import Script
 from tests.storm.seeded.world import World
+from ticker.server.bus_entries import Cut
+from ticker.server.follower import Follower
 from ticker.server.leader import Leader
 
 PROGRAM = "tests.storm"
@@ -92,7 +94,14 @@ def _in_this_world(world: World) -> Iterator[None]:
         note_closed(leader, since)
         world.note_closed(leader)
 
+    apply = Follower.apply
+
+    def applied(follower: Follower, cut: Cut) -> None:
+        world.note_applied(follower, cut.stamp)
+        apply(follower, cut)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Follower, "apply", applied)
         patch.setattr(time, "time_ns", lambda: _time(skews))
         patch.setattr(Leader, "_note_closed", closed)
         patch.setattr("ticker.server.cut_writer.KEYFRAME_SECONDS", _KEYFRAME_SECONDS)

@@ -20,6 +20,7 @@ from ticker.bus.engine import Entry, Position
 from ticker.client.replica import InstrumentState
 from ticker.client.table_state import TableState
 from ticker.server.bus_entries import Beat, Stamp, read_entry
+from ticker.server.follower import Follower
 from ticker.server.leader import Leader
 
 NAMES = (
@@ -67,6 +68,8 @@ class World:
         """What a client saw of a record at a cut of which there are two: by epoch, cut and name."""
         self._terms: dict[str, int] = {}
         """The latest term of each epoch."""
+        self._applied: dict[Follower, int] = {}
+        """The term of the latest cut in each copy."""
         self._nursery: trio.Nursery | None = None
 
     @property
@@ -139,6 +142,12 @@ class World:
         if market is not None:
             self._history.setdefault((stamp.epoch, entry.cut), []).append(Committed(id(leader), market))
             self.counts["cuts"] += 1
+
+    def note_applied(self, follower: Follower, stamp: Stamp) -> None:
+        """A copy takes a cut."""
+        if stamp.term < self._applied.setdefault(follower, stamp.term):
+            self.blame(f"a copy takes a cut of term {stamp.term} behind term {self._applied[follower]}")
+        self._applied[follower] = stamp.term
 
     def _stamp_at(self, position: Position) -> Stamp | None:
         data = self.engine.log.entry(position)
