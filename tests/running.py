@@ -21,6 +21,7 @@ from hypothesis import strategies
 TESTS = Path(__file__).parent
 UNTRACED = (
     "core/test_invariant.py",
+    "core/test_invariant_edges.py",
     "core/tables/test_recorded_depth.py",
     "hostile",
     "mutants",
@@ -36,7 +37,15 @@ UNTRACED = (
 )
 """Paths in `tests`."""
 
-LONGEST = ("core/test_invariant.py", "server/test_replay_end_to_end.py", "simulation", "hostile/test_fuzz.py")
+LONGEST = (
+    "core/test_invariant.py",
+    "core/test_invariant_edges.py",
+    "hostile/test_fuzz.py",
+    "server/test_replay_end_to_end.py",
+    "simulation",
+    "storm/test_processes.py",
+    "supervisor/test_one_market.py",
+)
 """Tests that start first, so that no worker is left with a long one at the end."""
 
 _SUBPROCESSES = "COVERAGE_PROCESS_CONFIG"

@@ -198,6 +198,7 @@ def test_an_impossible_length_of_a_check_is_refused(run_ticker: RunTicker) -> No
         assert f"--seconds {float(seconds)}: give a number above 0" in refused.stderr
 
 
+@pytest.mark.untraced
 async def test_the_fault_symbols_of_the_simulated_feed_are_odd(autojump_clock: MockClock) -> None:
     report = FeedReport()
     assert await run_for(Simulated(symbols="5", rate=100.0, faults=True), 20, report) is None

@@ -1,12 +1,15 @@
-"""ticker/commands/memory.py: in a process of its own, because the settings hold for a whole process."""
+"""ticker/commands/memory.py, cli.py: in processes of their own, where settings hold for a whole process."""
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from tests.commands.conftest import RunTicker
 
 LARGE_BLOCKS = """
 import ctypes
@@ -43,3 +46,9 @@ def test_python_looks_for_garbage_in_small_steps_and_among_all_objects_seldom() 
     youngest, middle, all_of_them = map(int, done.stdout.split())
     assert youngest * (middle + 2) <= 1_000
     assert youngest * (middle + 1) * all_of_them >= 1_000_000
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["token"], ["no-such-command"]])
+def test_python_looks_for_garbage_once_the_command_is_imported(run_ticker: RunTicker, arguments: list[str]) -> None:
+    run_ticker(*arguments)
+    assert gc.isenabled()

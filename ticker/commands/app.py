@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -66,6 +67,7 @@ def _import(arguments: Sequence[str]) -> None:
     if chosen not in app.version_flags:
         for name in [chosen] if chosen in COMMANDS.keys() | STARTED_BY_OTHERS.keys() else COMMANDS:
             app[name]
+    gc.enable()  # `cli.py` has switched it off
 
 
 def _print_error(group: BaseExceptionGroup[Exception], code: int) -> int:

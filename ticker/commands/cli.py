@@ -16,6 +16,7 @@ This module imports next to nothing, because the other modules take most of a se
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from types import FrameType
@@ -31,6 +32,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's job in the background ignores SIGINT
             signal.signal(number, _leave)
+    gc.disable()  # until all is imported: that stays, and to look through it again and again is a sixth of the time
     code = 0
     try:
         code = _run()
