@@ -1,1 +1,1 @@
-"""The death of every part of a service on a bus: in one process on a clock that jumps, and as real processes."""
+"""The death of every part of a service on a bus: on a clock that jumps, as real processes, and between hosts."""

@@ -43,6 +43,9 @@ class Network:
     def __init__(self) -> None:
         self._switch = Host("switch", "", _hold())
         self.hosts: list[Host] = []
+
+    def begin(self) -> None:
+        """Set up the switch. Raises `NotPossible`."""
         self._switch.run("ip", "link", "add", "br0", "type", "bridge")
         self._switch.run("ip", "link", "set", "br0", "up")
 
@@ -89,6 +92,7 @@ def network() -> Iterator[Network]:
     """A network for a block. Raises `NotPossible`."""
     made = Network()
     try:
+        made.begin()
         yield made
     finally:
         made.close()
