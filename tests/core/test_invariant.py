@@ -331,13 +331,16 @@ class World(RuleBasedStateMachine):
         self.cache.told_at = told_at
         for shown in self.open.values():
             shown.restart()
-        held = restore(self.cache, unpacked(io.BytesIO(data)), self.now)
+        held = restore(self.cache, unpacked(io.BytesIO(data)), self.now, self.restored)
         self.hub = self.new_hub()
         self.hubs = [self.hub]
         for client in self.all_clients:
             client.connect()
         for table in held:
             table.unwatch()
+
+    def restored(self) -> None:
+        """The cache is as it was, and no cut was closed yet."""
 
     @rule(client=clients)
     def a_client_reads(self, client: Client) -> None:

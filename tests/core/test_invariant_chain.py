@@ -1,0 +1,93 @@
+"""The invariant where others follow the cache that has the clients, as one ticker follows another.
+
+The market, the feeds and the clients are those of the invariant test. At any moment between two cuts others begin to
+follow, and later nobody does. Each of them has the same market as the cache, cut after cut: also those that clients of
+the cache make by opening tables, and over restarts.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis.stateful import invariant, precondition, rule
+
+from tests.core.invariant_market import TABLES
+from tests.core.test_invariant import World
+from tests.core.test_invariant_edges import carried
+from ticker.core.following import FollowingCache, digest
+from ticker.core.journal import Journal, part_of
+from ticker.core.state import State
+
+MOST_COPIES = 3
+
+
+class Chain(World):
+    """A cache with clients of its own, and those that follow it."""
+
+    copies: tuple[FollowingCache, ...] = ()
+    told: tuple[tuple[int, int, State], ...] = ()
+    """Cuts that the copies have not taken yet."""
+    restarted = False
+
+    def new_copy(self) -> FollowingCache:
+        source = self.cache
+        copy = FollowingCache("epoch", max_instruments=100, tables=TABLES, has_clients=bool(len(self.copies) % 2))
+        for record in source.instruments:
+            copy.take_part(source.cut, carried(part_of(record, source.tables)))
+        copy.begin_at(source.cut, source.time)
+        return copy
+
+    def begin_journal(self) -> None:
+        source, journal = self.cache, Journal(3)
+        source.tables.tell(journal)
+
+        def note() -> None:
+            self.told = (*self.told, (source.cut, source.time, carried(journal.news)))
+
+        journal.on_closed = note
+
+    @precondition(lambda self: not self.cut_is_open and len(self.copies) < MOST_COPIES)
+    @rule()
+    def another_one_follows(self) -> None:
+        """It may be in the middle of a pass."""
+        if not self.copies:
+            self.begin_journal()
+        self.copies = (*self.copies, self.new_copy())
+
+    @precondition(lambda self: not self.cut_is_open and self.copies)
+    @rule()
+    def nobody_follows_any_more(self) -> None:
+        self.copies = ()
+        self.cache.tables.tell_nobody()
+
+    def restored(self) -> None:
+        """Those that follow are told the first cut of the new run, too."""
+        if self.copies:
+            self.restarted = True
+            self.begin_journal()
+
+    @precondition(lambda self: hasattr(self, "cache") and not self.cut_is_open)
+    @invariant()
+    def every_copy_is_the_same(self) -> None:
+        told, self.told = self.told, ()
+        source = self.cache
+        for copy in self.copies:
+            for number, (cut, time, news) in enumerate(told):
+                if self.restarted and not number:
+                    copy.change_source()
+                assert copy.wire_cut(copy.cut) == cut - 1
+                copy.apply(cut, time, news)
+            assert (copy.wire_cut(copy.cut), copy.time) == (source.cut, source.time)
+            count = len(source.instruments)
+            assert len(copy.instruments) == count
+            if digest(copy, 0, count) != digest(source, 0, count):
+                self.show_difference(copy)
+        self.restarted = self.restarted and not told
+
+    def show_difference(self, copy: FollowingCache) -> None:
+        for its, record in zip(self.cache.instruments, copy.instruments, strict=True):
+            assert part_of(record, copy.tables, copy.per_cut) == part_of(its, self.cache.tables)
+        raise AssertionError("the checksums differ")
+
+
+Chain.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
+TestThoseThatFollowHaveTheSameMarket = Chain.TestCase
