@@ -11,6 +11,7 @@ from typing import Any
 import msgpack
 import pytest
 import trio
+from trio.testing import MockClock
 
 from tests.bounds import HANG_SECONDS
 from tests.bus.engines import local_engine
@@ -28,6 +29,7 @@ from tests.conftest import (
     upgrade,
 )
 from tests.feeds_for_tests import Step
+from tests.hostile.test_floods import SLOW, answers
 from tests.server.test_operator_pages import measures
 from tests.support import update
 from ticker.bounds import FOLLOWED_REQUEST_BYTES
@@ -239,3 +241,19 @@ async def test_a_page_of_another_origin_may_not_follow_and_a_client_may_not_spea
         await client.send(packed("last"))
         with trio.fail_after(HANG_SECONDS):
             assert await close_code(client) == Close.MALFORMED
+
+
+async def test_requests_without_end_are_answered_at_the_rate_that_is_allowed(fast_clock: MockClock) -> None:
+    async with serving(*MARKET, limits=SLOW) as service:
+        connected_at = trio.current_time()
+        peer = await follower(service)
+
+        async def next_is_answer() -> bool:
+            return (await received(peer))[1:] == [None, None]
+
+        await peer.send(packed("last") * 200)
+        count = await answers(next_is_answer, connected_at)
+        assert count >= 20
+        fast_clock.jump(30)
+        assert await answers(next_is_answer, connected_at, count) >= count + 15
+        await peer.reset()

@@ -183,6 +183,8 @@ followers:
     test_one_that_asks_for_nothing_is_dropped
   answers beyond the memory of a client
     test_an_answer_that_needs_too_much_memory_is_not_given
+  requests without end
+    test_requests_without_end_are_answered_at_the_rate_that_is_allowed
   followers without end
     test_there_are_so_many_places_for_followers_and_one_that_leaves_frees_its_own
   resets in the middle of requests and answers
