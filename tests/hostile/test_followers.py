@@ -249,7 +249,7 @@ async def test_requests_without_end_are_answered_at_the_rate_that_is_allowed(fas
         peer = await follower(service)
 
         async def next_is_answer() -> bool:
-            return (await received(peer))[1:] == [None, None]
+            return bool((await received(peer))[1:] == [None, None])
 
         await peer.send(packed("last") * 200)
         count = await answers(next_is_answer, connected_at)
