@@ -20,6 +20,7 @@ from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Entry, Unavailable
 from ticker.client.client import Client
 from ticker.client.events import Connected, Event, Mismatch
+from ticker.errors import ConnectionFailed
 from ticker.server.bus_entries import Stamp, read_entry
 
 pytestmark = pytest.mark.untraced
@@ -57,6 +58,15 @@ class Program:
             line += more
         self.url = line.decode().split()[1]
         self._listen = self.url.split("/")[2]
+
+    async def has_data(self) -> None:
+        """Wait until it serves clients: it listens before that."""
+        while True:
+            try:
+                async with ticker.connect(self.url):
+                    return
+            except ConnectionFailed:
+                await trio.sleep(0.1)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -106,6 +116,8 @@ async def running(source: Program, *standbys: Program, edges: Sequence[Program])
                 for program in edges:
                     nursery.start_soon(program.start)
             events: list[Event] = []
+            for program in edges:
+                await program.has_data()
             async with ticker.connect([each.url for each in edges], on_event=events.append) as client:
                 watched = Watched(client, events)
                 async with trio.open_nursery() as nursery:

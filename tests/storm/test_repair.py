@@ -10,7 +10,7 @@ from tests.storm.memory import Bus, Copy, Source, until
 from tests.storm.test_election import follows, leading, stamp, standing_by
 from tests.support import update
 from ticker.bounds import BUS_BEAT_SECONDS, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
-from ticker.bus.engine import Position
+from ticker.bus.engine import MOST_READ, Position
 from ticker.core.following import digest
 from ticker.market import Field, Instrument
 
@@ -114,6 +114,20 @@ async def test_a_copy_that_was_stopped_goes_on(
         await source.publish(update("A", bid=str(number)))
     copy.reach.go_on()
     await copy.equals(source)
+
+
+async def test_a_copy_that_begins_is_there_once_it_has_what_the_log_had(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+) -> None:
+    source, _ = await leading(bus)
+    for number in range(3 * MOST_READ):
+        await source.publish(update("A", bid=str(number)))
+    end, copy = source.cache.cut, Copy(bus)
+    there: list[int] = []
+    copy.follower.on_there = lambda: there.append(copy.follower.cache.wire_cut(copy.follower.cache.cut))
+    await until(lambda: bool(there))
+    assert there[0] >= end, "clients that come from another copy have later cuts"
 
 
 async def test_a_copy_that_was_stopped_for_longer_than_the_log_reaches_back_is_lost(

@@ -43,7 +43,8 @@ class Follower:
         self._what = what
         self._has_clients = has_clients
         self._cache: FollowingCache | None = None
-        self._position = Position(0)
+        self._position = self._begun_at = Position(0)
+        """Of the latest entry that was read, and of the end of the log when the copy was begun."""
         self._cut = 0
         """The latest cut that was read."""
         self._empty = 0
@@ -80,8 +81,9 @@ class Follower:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a whole copy, and its source was heard."""
-        return self._cache is not None and self._cache.is_whole and self.heard_at > 0
+        """Whether there is a whole copy, not older than the log was when it began, and its source was heard."""
+        whole = self._cache is not None and self._cache.is_whole and self._position >= self._begun_at
+        return whole and self.heard_at > 0
 
     @property
     def silent(self) -> bool:
@@ -129,6 +131,7 @@ class Follower:
                 if entries:
                     self._note_read(heard=True)
                 else:
+                    self._begun_at = Position(0)  # the log has lost its end, perhaps
                     await self._note_nothing(connection)
                 if self.is_there:
                     self.on_there()
@@ -189,9 +192,11 @@ class Follower:
         except Exception as error:  # noqa: BLE001  # of data with a right version: what can be wrong with it is open
             raise Lost(f"the keyframe cannot be used ({type(error).__name__}: {shown(error)})") from None
         if cache is not None and head is not None:
+            end = await connection.last()
             self._cache, self.head, self.stamp = cache, head, head.stamp
             self._position, self._cut = Position(keyframe.cut), keyframe.cut
             self._term = head.stamp.term
+            self._begun_at = end
             cache.begin_at(keyframe.cut, head.time)
         return True
 
