@@ -39,6 +39,7 @@ async def test_the_first_change_holds_every_symbol_however_many_parts_bring_it()
         assert client.cut > 0
 
 
+@pytest.mark.untraced
 async def test_ten_thousand_symbols_come_in_one_change_by_default() -> None:
     async with serving(*market(1, 5000)) as service:
         await service.publish(*market(1, 5000, first=5000))

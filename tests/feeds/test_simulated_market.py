@@ -94,6 +94,7 @@ def test_every_symbol_is_declared_and_opened_before_anything_else() -> None:
         }
 
 
+@pytest.mark.untraced
 def test_the_market_stays_a_market() -> None:
     instruments: dict[str, Instrument] = {}
     state: dict[str, dict[str, Value]] = {}
@@ -254,6 +255,7 @@ def test_nothing_is_refused_and_the_fields_are_those_of_the_trades() -> None:
         assert book.status() == ("live", None)
 
 
+@pytest.mark.untraced
 def test_the_first_symbols_are_far_busier_than_the_last() -> None:
     busy = Counter(event[0].symbol for event in islice(market(symbols=Simulated(symbols="50").symbols), 20_000))
     assert busy["EURUSD"] > 10 * min(busy.values())
@@ -282,7 +284,9 @@ def test_a_rate_that_cannot_be_is_refused(rate: float) -> None:
         Simulated(rate=rate)
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(0.5, 20), (7.0, 20), (200.0, 20), (20_000.0, 2)])
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(0.5, 20), (7.0, 20), (200.0, 20), pytest.param(20_000.0, 2, marks=pytest.mark.untraced)]
+)
 async def test_updates_come_at_the_rate_asked_for(rate: float, seconds: int, autojump_clock: MockClock) -> None:
     received = (await batches(autojump_clock, Simulated(symbols="5", rate=rate, past=0), seconds))[1:]
     updates = sum(isinstance(each, Update) for _, batch in received for each in batch)
