@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
 from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +38,7 @@ def service(folder: Path, feed: str, flags: Sequence[str] = ()) -> Iterator[str]
             yield url
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(HANG_SECONDS) == 0
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -53,7 +54,7 @@ def first_lines(code: str, folder: Path, count: int) -> list[str]:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(count)]
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(HANG_SECONDS)
     return lines
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bounds import HANG_SECONDS
 from tests.commands.conftest import RunTicker
 from tests.support import update
 from ticker.commands import export
@@ -259,7 +260,7 @@ def test_ctrl_c_leaves_no_part_of_a_file(tmp_path: Path, delay: float) -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert process.stderr.read() == b""
-        assert process.wait(60) == 130
+        assert process.wait(HANG_SECONDS) == 130
     assert [each.name for each in tmp_path.iterdir()] == ["day"]
 
 

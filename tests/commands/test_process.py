@@ -104,7 +104,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield Place(folder, process.stdout.readline().split()[1], feed, "")
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(HANG_SECONDS)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def run(name: str, place: Place, redirections: str = "", *, no_reader: str = "",
 
 def _wait_until_it_listens(address: str, process: subprocess.Popen[bytes]) -> None:
     host, _, port = address.partition(":")
-    for _ in range(400):
+    for _ in range(20 * HANG_SECONDS):
         assert process.poll() is None, process.communicate()
         try:
             socket.create_connection((host, int(port))).close()

@@ -231,7 +231,7 @@ def test_a_service_that_is_killed_has_said_who_was_there(tmp_path: Path, home: P
                     while b'"sees"' not in files(tmp_path / "usage")[0].read_bytes().splitlines()[-1]:
                         await trio.sleep(0.01)
                     process.send_signal(signal.SIGKILL)
-                    process.wait(20)
+                    process.wait(HANG_SECONDS)
                     nursery.cancel_scope.cancel()
 
             trio.run(use)

@@ -36,7 +36,7 @@ class Drive:
         if os.fstat(descriptor).st_ino == self._inode and not self.back.is_set():
             assert threading.get_ident() != self._is_main, "the loop waits for the drive"
             self.calls += 1
-            self.back.wait(60)
+            self.back.wait(HANG_SECONDS)
         return self._read(descriptor, size)
 
 
@@ -147,7 +147,7 @@ async def test_what_a_thread_uses_is_closed_once_it_is_done() -> None:
 
     def use() -> None:
         going.set()
-        goes_on.wait(60)
+        goes_on.wait(HANG_SECONDS)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(thread.call, closer.use, use)

@@ -39,7 +39,7 @@ class SilentNameServer:
 
     def getaddrinfo(self, *question: object) -> list[object]:
         self.asked.append(question[0])
-        self.answer.wait(60)
+        self.answer.wait(HANG_SECONDS)
         if self.error is not None:
             raise self.error
         return list(ADDRESSES)

@@ -10,6 +10,7 @@ from typing import Any
 
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.conftest import Peer, Running
 from tests.feeds_for_tests import Step
 from tests.server.test_pages import Got, ask
@@ -43,7 +44,7 @@ async def delayed_from(source: Running, **settings: Any) -> AsyncIterator[Runnin
 
     async with trio.open_nursery() as nursery:
         script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             service = Running(await nursery.start(run), script, stop, done)
             try:
                 yield service

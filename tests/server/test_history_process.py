@@ -92,11 +92,11 @@ class Service:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(HANG_SECONDS)
 
     def stop(self) -> None:
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(HANG_SECONDS) == 0
 
 
 def _until(shown: Any, wanted: object) -> None:  # noqa: ANN401  # a function
@@ -113,7 +113,7 @@ def serving(folder: Path, number: int = 1, *flags: str) -> Iterator[Service]:
         yield service
     finally:
         service.process.kill()
-        service.process.wait(20)
+        service.process.wait(HANG_SECONDS)
         assert service.process.stdout is not None
         service.process.stdout.close()
 

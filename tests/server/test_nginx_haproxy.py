@@ -73,7 +73,7 @@ def running(*command: str) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(HANG_SECONDS)
 
 
 @contextmanager

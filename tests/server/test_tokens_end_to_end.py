@@ -181,7 +181,7 @@ def running(folder: Path) -> Iterator[Served]:
             yield made._replace(url=process.stdout.readline().split()[1], process=process)
         finally:
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(HANG_SECONDS) == 0
 
 
 def ask(websocket: ClientConnection, op: str, **fields: object) -> None:
@@ -260,4 +260,4 @@ def test_another_library_is_told_goodbye(served: Served) -> None:
         assert 500 <= goodbye[2] <= 3000
         assert goodbye[3] is True
         assert closed(websocket) == 1001
-    assert served.process.wait(20) == 0
+    assert served.process.wait(HANG_SECONDS) == 0
