@@ -26,8 +26,8 @@ DELAY = 2
 async def delayed_from(source: Running, **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401  # of `Config`
     """A service that shows this one later. It has to end when the block is left."""
     config = Config(
-        "127.0.0.1:0",
         **{
+            "listen": "127.0.0.1:0",
             "follow": source.url,
             "follow_ca": str(data_folder() / AUTHORITY_FILE),
             "delay": f"{DELAY}s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -248,6 +249,19 @@ async def test_a_follower_of_a_delayed_service_is_delayed_too() -> None:
             while (await page(service, "/v1/snapshot?symbols=A")).json["instruments"]["A"]["bid"] != "3.33":
                 await trio.sleep(0.05)
             assert time.monotonic() >= at + DELAY
+
+
+async def test_a_follower_begins_anew_when_the_delay_of_the_one_that_it_follows_is_another(logs: Logs) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    async with serving(*MARKET) as source, delayed_from(source, follow=f"wss://{address}", delay=None) as service:
+        async with delayed_from(source, listen=address):
+            await ready(service)
+            assert said_delay(await service.peer()) == DELAY
+        async with delayed_from(source, listen=address, delay=None):
+            while "delay" in (await page(service, "/v1/snapshot?symbols=*")).json:
+                await trio.sleep(0.1)
+    assert any("it is 0 s late now, and was 2 s" in str(entry.get("cause")) for entry in logs)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ import structlog
 import trio
 
 from ticker.bounds import BUS_RETRY_SECONDS, FOLLOW_SECONDS, SILENT_READS
-from ticker.bus.engine import Connection, Engine, Entry, Position, Unavailable
+from ticker.bus.engine import Connection, Engine, Entry, Position, Unavailable, delay_of
 from ticker.core.following import FollowingCache, digest
+from ticker.durations import duration
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
 from ticker.server.bus_entries import Beat, Cut, Foreign, Head, Stamp, read_entry, read_head, read_piece
@@ -47,6 +48,8 @@ class Follower:
         """Of the latest entry that was read, and of the end of the log when the copy was begun."""
         self._cut = 0
         """The latest cut that was read."""
+        self._delay = 0
+        """The seconds by which the engine is late."""
         self._empty = 0
         self._term = 0
         """That of the source whose cuts are in the copy."""
@@ -95,11 +98,19 @@ class Follower:
         while True:
             try:
                 async with self._engine.connect() as connection:
+                    self._check_delay()
                     await self.follow(connection)
             except Unavailable as error:
                 self.note_trouble(str(error))
                 self._note_read(heard=False)
             await trio.sleep(random.uniform(BUS_RETRY_SECONDS / 2, BUS_RETRY_SECONDS))  # noqa: S311  # spread, not secret
+
+    def _check_delay(self) -> None:
+        """Check that what clients were told of the delay of this copy is so. Raises `Lost`."""
+        delay = delay_of(self._engine)
+        if self._cache is not None and delay != self._delay:
+            raise Lost(f"it is {duration(delay)} late now, and was {duration(self._delay)}")
+        self._delay = delay
 
     def note_trouble(self, text: str | None) -> None:
         """Note, and log once, the state of the engine; None is a good one."""

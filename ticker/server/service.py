@@ -130,11 +130,14 @@ async def _serve_roles(
     while not stop.is_set():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(role.run)
-            if role.waits and not await _begins_soon(role, worker, stop):
+            waited = role.waits and not await _begins_soon(role, worker, stop)
+            if waited:
                 await _serve_as(Waiting(role), service, (stop, role.begun, role.over), started)
                 started = _nothing
             await first_of(stop, role.begun, role.over)
-            if role.begun.is_set():
+            if role.begun.is_set() and waited and stop.is_set():  # there are no listeners any more
+                await role.finish(last=worker is None or worker.last)
+            elif role.begun.is_set():
                 await _serve_as(role, service, (stop, role.over), started)
                 started = _nothing
             nursery.cancel_scope.cancel()
