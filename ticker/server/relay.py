@@ -208,6 +208,7 @@ class _Follower:
                 f"an answer of {len(data)} bytes is more than is kept here for a client: raise limits.max_client_bytes"
             )
             data = frames.encode(Answer(None, unavailable=text))
+            self._account.hold(len(data))
         first_byte = _FIRST
         for start in range(0, len(data), FOLLOWED_PIECE_BYTES):
             if start:
