@@ -56,6 +56,18 @@ def test_a_grant_holds_what_the_claims_say() -> None:
     assert [symbol for symbol in ("EURUSD", "XAUUSD", "XAUEUR", "USDEUR") if grant.sees(symbol)] == ["EURUSD", "XAUUSD"]
 
 
+@pytest.mark.parametrize("claim", [True, False])
+def test_a_token_says_whether_it_is_for_real_time(claim: object) -> None:
+    assert VERIFIER.check(token(realtime=claim), NOW).realtime is claim
+    assert VERIFIER.check(token(), NOW).realtime is None
+
+
+@pytest.mark.parametrize("claim", [1, 0, "true", [], {}])
+def test_a_token_that_does_not_say_it_so_is_refused(claim: object) -> None:
+    with pytest.raises(BadToken, match="Expected `bool`"):
+        VERIFIER.check(token(realtime=claim), NOW)
+
+
 def test_a_token_without_symbols_grants_all_and_one_with_none_grants_none() -> None:
     assert VERIFIER.check(token(), NOW).symbols is None
     assert VERIFIER.check(token(symbols=[]), NOW).symbols == frozenset()

@@ -35,7 +35,8 @@ def moment_of(hub: Hub, grant: Grant) -> dict[str, Any]:
 
 def market_response(content: Mapping[str, Any], shows: Sequence[str]) -> Response:
     """Return a response that is the same until the next cut. `shows` are the instruments and tables in it."""
-    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}"', "Cache-Control": "no-cache"}
+    late = ".late" if "delay" in content else ""
+    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}{late}"', "Cache-Control": "no-cache"}
     return Response(msgspec.json.encode(content), headers=tag, shows=shows)
 
 
