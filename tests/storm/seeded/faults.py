@@ -114,7 +114,7 @@ def refuse_clients_that_are_ahead(patch: pytest.MonkeyPatch) -> None:
 FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     keep_the_epoch_whatever_the_engine_has_lost: "should be",
     leave_gaps_between_cuts: "behind cut",
-    tell_silence_by_the_clock: "is deposed, although",
+    tell_silence_by_the_clock: "is replaced, although",
     leave_changed_at_out_of_keyframes: "should be",
     leave_repair_out: "behind cut",
     accept_gaps: "should be",

@@ -156,11 +156,11 @@ class Source(Process):
         finally:
             self.feed = None
 
-    def check_end(self, role: Role) -> None:
-        super().check_end(role)
+    def check_replaced(self) -> None:
+        """Another one leads now: something must have kept this one from the engine."""
         seconds = trio.current_time() - max(self.led_at, self.way.hindered_at)
-        if role.begun.is_set() and seconds > _UNHINDERED_SECONDS:
-            self.world.blame(f"{self.name} is {role.cause}, although nothing has kept it from the engine")
+        if self.leads and not self.way.hindered and seconds > _UNHINDERED_SECONDS:
+            self.world.blame(f"{self.name} is replaced, although nothing has kept it from the engine")
 
     def tell(self, news: FeedItem) -> None:
         """Its feed hears this."""

@@ -133,6 +133,10 @@ class World:
         same_epoch = known is not None and known.epoch == stamp.epoch
         if known is not None and same_epoch and stamp.term < known.term:
             self.blame(f"{source.name} with term {stamp.term} writes behind one with term {known.term}")
+        if known is not None and (known.epoch, known.term) != (stamp.epoch, stamp.term):
+            for other in self.sources:
+                if other is not source:
+                    other.check_replaced()
         if isinstance(entry, Beat):
             return
         reaches = not leader._kept or leader._kept[0][0] - 1 <= before.cut
