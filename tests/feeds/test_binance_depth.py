@@ -398,6 +398,8 @@ async def test_one_event_deleted_from_a_recording_is_noticed_and_the_book_is_rig
         await play(at.connection, session, 0, session.snapshot)
         await (await at.rest.asked()).answer(cut(session.messages[session.snapshot]))
         await play(at.connection, session, session.snapshot + 1, deleted)
+        # A snapshot that came behind the gap would begin the book there, and nothing would be missing.
+        await at.market.until(lambda: at.market.status(session.symbol) == ("live", None))
         await play(at.connection, session, deleted + 1, mended + 1)
         await at.market.until(lambda: at.market.status(session.symbol) == ("stale", "gap"))
         await (await at.rest.asked()).answer(states[mended])
