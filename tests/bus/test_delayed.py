@@ -232,6 +232,23 @@ async def test_a_log_that_was_begun_anew_is_so_when_its_time_has_come(tmp_path: 
             assert await connection.keyframe() == Keyframe(2, 1)
 
 
+async def test_a_log_that_was_begun_anew_and_has_gone_further_is_another_too(tmp_path: Path, clock: Clock) -> None:
+    old, new = Log(), Log()
+    for log, cuts in ((old, 5), (new, 9)):
+        for cut in range(1, cuts + 1):
+            append(log, cut, text="old" if log is old else "new")
+            if cut == 2:
+                keyframe(log, b"old" if log is old else b"new")
+    async with reading(old, tmp_path, clock) as engine:
+        await has_all(engine, old)
+    async with reading(new, tmp_path, clock) as engine:
+        await has_all(engine, new)
+        clock.pass_by(MINUTE)
+        async with engine.connect() as connection:
+            assert [entry.data[:3] for entry in await connection.read(Position(2), 0)] == [b"new"] * 7
+            assert await connection.part(2, 0) == b"new"
+
+
 async def test_a_log_that_has_lost_its_end_is_no_other_log(tmp_path: Path, clock: Clock) -> None:
     whole, behind = Log(), Log()
     for cut in range(1, 6):

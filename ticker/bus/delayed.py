@@ -210,7 +210,7 @@ class DelayedEngine:
         self.trouble = text
 
     async def _read_on(self, connection: Connection) -> None:
-        await self._check_end(connection)
+        await self._check_end(connection, connected=True)
         while True:
             if trio.current_time() - self._look_at >= SPOOL_LOOK_SECONDS:
                 self._look_at = trio.current_time()
@@ -225,13 +225,17 @@ class DelayedEngine:
             await self._write([entry_record(*entry) for entry in entries])
             self.entries += len(entries)
 
-    async def _check_end(self, connection: Connection) -> None:
-        """Find out whether the log was begun anew."""
+    async def _check_end(self, connection: Connection, *, connected: bool = False) -> None:
+        """Find out whether the log was begun anew, after it was just `connected` to: perhaps it has gone further since.
+
+        Taking one for another that is none costs nobody anything, but that it is read again.
+        """
         last, index = await connection.last(), self.spool.index
-        if last == Position(0) or last >= index.end:
+        known = min(last, index.end)
+        if known == Position(0) or (last >= index.end and not connected):
             return
-        data = await connection.entry(last)
-        if data is not None and data != await self.read_one(index.read_at(last)):
+        data = await connection.entry(known)
+        if data is not None and data != await self.read_one(index.read_at(known)):
             await self._write([RESET])
             self._look_at = self._keyframe_at = -math.inf
 
