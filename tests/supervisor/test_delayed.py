@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trio
 
-from tests.conftest import Running
+from tests.conftest import EndOfStream, Running
 from tests.server.delayed import DELAY, page, said_delay, welcome
 from tests.server.test_pages import ask
 from tests.supervisor.running import supervised
@@ -74,3 +76,22 @@ async def test_a_restart_of_the_whole_goes_on_with_the_same_market(tmp_path: Pat
         await page(service, "/v1/snapshot?symbols=*")
         peer = await service.peer()
         assert isinstance(await peer.answer("resume", epoch=before.epoch, cursor=before.cut, symbols=["*"]), Reply)
+
+
+async def test_after_kill_9_of_everything_what_was_before_is_shown_first_and_then_the_new_market(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    delay = ("--delay", "15s")  # longer than a start of the processes takes
+    async with supervised(tmp_path, *delay, listen=listen) as service:
+        before = (await page(service, "/v1/snapshot?symbols=*")).json["epoch"]
+        for pid in [service.process.pid, *service.pids().values()]:
+            os.kill(pid, signal.SIGKILL)
+    epochs: list[str] = []
+    async with supervised(tmp_path, *delay, listen=listen) as service:
+        while not epochs or epochs[-1] == before:
+            with suppress(trio.BrokenResourceError, EndOfStream):  # of a worker that begins anew
+                epochs.append((await page(service, "/v1/snapshot?symbols=*")).json["epoch"])
+            await trio.sleep(0.1)
+    assert epochs[0] == before
