@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import serving
 from tests.programs import PROMTOOL, require
 from tests.server.test_pages import ask
 from tests.support import update
+from ticker.bus.delayed import DelayedEngine
+from ticker.bus.local import LocalEngine
+from ticker.bus.spool_metrics import spool_metrics
 from ticker.config import Config, Usage
 from ticker.market import Instrument
 from ticker.net.listeners import Opened
@@ -54,7 +59,8 @@ def expressions() -> list[str]:
 async def series(folder: Path) -> dict[str, set[str]]:
     """The names of the series in /metrics of a service with everything on, by the metric that each belongs to."""
     async with serving(Instrument("A"), update("A", last=1), usage=Usage(str(folder / "usage"))) as service:
-        texts = [(await ask(service, "/metrics")).body.decode(), await _supervisors_own(), _on_a_bus()]
+        own = (await ask(service, "/metrics")).body.decode()
+        texts = [own, await _supervisors_own(), _on_a_bus(), _delayed(folder)]
     return {
         family.name: {family.name + suffix for suffix in _SERIES[family.type]}
         for text in texts
@@ -74,6 +80,22 @@ def _on_a_bus() -> str:
     state = BusState("edge", None, term=1, committed=0, followed=5, keyframes=0, silent_seconds=0.0)
     registry.register(BusMetrics(lambda: state, Anew()))
     return generate_latest(registry).decode()
+
+
+def _delayed(folder: Path) -> str:
+    """What a process with a spool has besides."""
+    registry = CollectorRegistry()
+    delayed = DelayedEngine(LocalEngine(str(folder / "bus")), 900, folder / "spool")
+    registry.register(_Spool(delayed))
+    return generate_latest(registry).decode()
+
+
+class _Spool:
+    def __init__(self, delayed: DelayedEngine) -> None:
+        self._delayed = delayed
+
+    def collect(self) -> Iterator[Metric]:
+        return spool_metrics(self._delayed)
 
 
 async def test_every_metric_of_the_rules_and_of_the_dashboard_exists(tmp_path: Path) -> None:
