@@ -272,7 +272,7 @@ async def test_whatever_keeps_it_from_following_is_said_and_over_when_it_is_mend
 
 async def test_its_token_expires_and_the_next_one_in_the_file_goes_on(tmp_path: Path, logs: Logs) -> None:
     file = tmp_path / "token"
-    file.write_text(token(sub="b", follow=True, exp=time.time() - 8))
+    file.write_text(token(sub="b", follow=True, exp=time.time() - 4))
     async with (
         serving(*MARKET, tokens=Tokens(key=key_file(tmp_path))) as first,
         following(first.url, follow_token_file=str(file)) as second,
