@@ -209,7 +209,7 @@ async def test_there_are_so_many_places_for_followers_and_one_that_leaves_frees_
         refused = await service.refusal(upgrade(FOLLOWING))
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: " in refused
-        assert b"2 others follow this process already: follow one of them" in refused
+        assert b"2 others follow this process already: follow another one of the same market" in refused
         assert (await measures(service))["ticker_connections_admitted"] == 2
         await first.close()
         with trio.fail_after(HANG_SECONDS):

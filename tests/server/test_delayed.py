@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 import ticker
+from tests.bounds import HANG_SECONDS
+from tests.bus.servers import free_port
 from tests.conftest import Logs, Running, serving
 from tests.server.delayed import DELAY, delayed_from, digest, page, ready, said_delay, usage_lines, welcome
 from tests.server.test_operator_pages import measures
@@ -19,10 +23,14 @@ from tests.tokens import bearer, key_file, token
 from ticker.bus import delayed
 from ticker.client.events import Connected
 from ticker.config import Config, History, Tables, Tokens, Usage
+from ticker.core.hub import Hub
+from ticker.core.last_value import LastValueCache
+from ticker.door.auth import Auth
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Levels, Publication, Trade
-from ticker.protocol.messages import Delta, Error, Reply
+from ticker.protocol.messages import Delta, Error, Goodbye, Reply
 from ticker.server import bar_history
+from ticker.server.connection import Beside, ServerContext
 from ticker.server.service import serve
 
 pytestmark = pytest.mark.untraced
@@ -235,6 +243,68 @@ async def test_the_metrics_of_two_markets_are_told_apart(tokens: Tokens) -> None
         assert found["ticker_delay_seconds"] == DELAY
         assert found["ticker_delay_reader_up"] == 1
         assert found["ticker_delay_spool_bytes"] > 0
+
+
+async def test_clients_of_the_delayed_market_are_told_when_all_connections_end_as_the_other_one_is_there(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticker.bus.relayed.FOLLOW_RETRY_SECONDS", 0.1)
+    chain: dict[str, Any] = {"listen": f"127.0.0.1:{free_port()}", "name": "delayed", "keep_state": True}
+    async with serving(*MARKET, **chain) as source, delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00"
+    async with delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00", "from the spool"
+        late = await service.watcher("*", more=LATE)
+        async with serving(**chain):
+            assert (await late.until(Goodbye)).come_back
+
+
+async def test_no_client_is_left_in_a_delayed_market_that_has_ended(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticker.bus.relayed.FOLLOW_RETRY_SECONDS", 0.1)
+    listen = f"127.0.0.1:{free_port()}"
+    async with serving(*MARKET, listen=listen) as source, delayed_from(source, tokens=tokens) as service:
+        assert await bid(service, LATE) == "1.00"
+    # No time for goodbyes: what they do not end has to end nevertheless.
+    async with delayed_from(source, tokens=tokens, drain_seconds=0.0) as service:
+        assert await bid(service, LATE) == "1.00", "from the spool"
+        async with serving(*MARKET, listen=listen) as other:
+            real = await bid_of_all(service, REAL)
+            assert real == await bid_of_all(other, "")
+            await service.watcher("*", more=LATE)  # most likely of the market that ends when the new log is due
+            while (await bid_of_all(service, LATE))[0] != real[0]:
+                await trio.sleep(0.05)
+            claim = bearer(token(sub="trader", metrics=True, realtime=True)).strip()
+            while (await measures(service, claim))["ticker_connections_admitted"]:
+                await trio.sleep(0.05)
+
+
+async def bid_of_all(service: Running, line: str) -> tuple[str, str]:
+    got = (await page(service, "/v1/snapshot?symbols=A", line.strip())).json
+    return got["epoch"], got["instruments"]["A"]["bid"]
+
+
+async def test_a_stream_that_is_let_in_as_the_market_beside_ends_is_not_served() -> None:
+    config = Config()
+    beside, context = Beside(), ServerContext(Hub(LastValueCache("e")), config.limits, 0, Auth(config))
+    served = []
+
+    async def stream() -> None:
+        with beside.serving(context):
+            served.append(1)
+            await trio.sleep_forever()
+
+    with trio.fail_after(HANG_SECONDS):
+        async with trio.open_nursery() as nursery:
+            beside.begin(context, {})
+            nursery.start_soon(stream)
+            await wait_all_tasks_blocked()
+            beside.end()
+            nursery.start_soon(stream)
+            await wait_all_tasks_blocked()
+            assert (len(served), len(nursery.child_tasks)) == (2, 1)
+            beside.cut_off()
 
 
 async def test_a_follower_of_a_delayed_service_is_delayed_too() -> None:

@@ -132,6 +132,31 @@ async def test_a_keyframe_is_made_when_something_has_changed(monkeypatch: pytest
             await trio.sleep(0.01)
 
 
+async def test_an_earlier_run_that_it_does_not_go_on_from_after_all_is_not_what_others_get() -> None:
+    earlier, cache = market("OLD"), market("A")
+    async with own_log(LastValueCache("")) as log:
+        log.go_on(earlier, 4)
+        log.keep(cache)
+        assert (log.log, log.term, earlier.journal) == (None, 0, None)
+        async with follower_of(log) as follower:
+            assert await same(follower, cache)
+            assert follower.cache.epoch == cache.epoch
+
+
+async def test_a_log_that_begins_anew_has_no_earlier_term(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticker.server.own_log.FOLLOWERS_GONE_SECONDS", 0.0)
+    monkeypatch.setattr("ticker.server.own_log.BUS_BEAT_SECONDS", 0.02)
+    cache = market("A")
+    async with own_log(LastValueCache("")) as log:
+        log.go_on(cache, 4)
+        log.keep(cache)
+        assert log.term == 5
+        while log.log is not None:
+            await trio.sleep(0.01)
+        async with log.connect():
+            assert log.term == 5, "else those that have followed before would be lost at its next cut"
+
+
 async def test_only_this_process_writes_to_it() -> None:
     async with own_log(market("A")) as log, log.connect() as connection:
         for attempt in (

@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -101,6 +102,7 @@ class Beside:
         """Its pages by path."""
         self.idle: str | None = "there are no delayed data yet"
         """Why there is none, as long as that is so."""
+        self._streams: set[trio.CancelScope] = set()
 
     def __repr__(self) -> str:
         return f"<Beside: {self.context or self.idle}>"
@@ -112,6 +114,23 @@ class Beside:
     def end(self) -> None:
         """Serve no more of them, until it begins again."""
         self.context, self.routes, self.idle = None, {}, "there are no delayed data at present"
+
+    @contextmanager
+    def serving(self, context: ServerContext) -> Iterator[None]:
+        """A stream of its market is served, which may have ended since the stream was let in: then at once no more."""
+        with trio.CancelScope() as scope:
+            if context is not self.context:
+                scope.cancel()
+            self._streams.add(scope)
+            try:
+                yield
+            finally:
+                self._streams.discard(scope)
+
+    def cut_off(self) -> None:
+        """End all streams that are left of a market that has ended: nothing checks and feeds them any more."""
+        for scope in self._streams:
+            scope.cancel()
 
 
 class ClientConnection(ABC):

@@ -94,6 +94,7 @@ class DelayedMarket:
             publishing.cancel()
             with trio.move_on_after(config.drain_seconds):
                 await send_goodbyes(context, config.retry_ms)
+            self.beside.cut_off()
             if usage is not None:
                 await usage.finish()
             nursery.cancel_scope.cancel()

@@ -45,16 +45,24 @@ async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, p
     admitted = await _admit(stream, caller, context, pages)
     if admitted is None:
         return
-    sender, context = admitted.sender, admitted.context
     try:
-        if isinstance(admitted.wanted, Upgrade) and admitted.wanted.follows:
-            await _serve_follower(stream, admitted, context)
-        elif isinstance(admitted.wanted, Upgrade):
-            await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
+        if context.beside is None or admitted.context is context:
+            await _serve_stream(stream, admitted)
         else:
-            await serve_events(stream, admitted.wanted, sender, context)
+            with context.beside.serving(admitted.context):
+                await _serve_stream(stream, admitted)
     finally:
-        context.auth.connection_limits.release(sender.grant.subject)
+        context.auth.connection_limits.release(admitted.sender.grant.subject)
+
+
+async def _serve_stream(stream: PushStream, admitted: _AdmittedStream) -> None:
+    sender, context = admitted.sender, admitted.context
+    if isinstance(admitted.wanted, Upgrade) and admitted.wanted.follows:
+        await _serve_follower(stream, admitted, context)
+    elif isinstance(admitted.wanted, Upgrade):
+        await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
+    else:
+        await serve_events(stream, admitted.wanted, sender, context)
 
 
 async def _serve_follower(stream: PushStream, admitted: _AdmittedStream, context: ServerContext) -> None:

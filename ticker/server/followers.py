@@ -62,7 +62,7 @@ class Followers:
     def take_place(self) -> None:
         """Count one more, until `leave_place`. Raises `Refusal` if there are too many."""
         if self.places >= MAX_FOLLOWERS:
-            text = f"{MAX_FOLLOWERS} others follow this process already: follow one of them"
+            text = f"{MAX_FOLLOWERS} others follow this process already: follow another one of the same market"
             retry = str(FULL_RETRY_SECONDS)
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, RefusalCause.FULL, Retry_After=retry)
         self.places += 1

@@ -37,10 +37,10 @@ class OwnLog:
     def __init__(self, config: Config, cache: LastValueCache | None = None) -> None:
         self._config = config
         self.cache = LastValueCache("") if cache is None else cache
-        """To be set before anybody connects."""
         self.log: Log | None = None
         """There while it is kept."""
         self._writer: CutWriter | None = None
+        self._term = 1
         self._cut = 0
         """The last one that is in the log, or in its first keyframe."""
         self._connections = 0
@@ -58,7 +58,14 @@ class OwnLog:
     def go_on(self, cache: LastValueCache, term: int) -> None:
         """Others followed the earlier run of this cache, in a log of this term: each cut from the next one is told."""
         self.cache = cache
-        self._begin(term + 1)
+        self._term = term + 1
+        self._begin()
+
+    def keep(self, cache: LastValueCache) -> None:
+        """This is the cache of the process, before anybody connects: perhaps not the one to go on from after all."""
+        if self.log is not None and cache is not self.cache:
+            self._end("the process does not go on from the earlier run")
+        self.cache = cache
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[OwnConnection]:
@@ -87,12 +94,12 @@ class OwnLog:
                 if not self._connections and trio.current_time() - self._left_at >= FOLLOWERS_GONE_SECONDS:
                     self._end("nobody has followed for a while")
 
-    def _begin(self, term: int = 1) -> Log:
+    def _begin(self) -> Log:
         """Tell every cut from the next one on: other tasks run only while nothing of the feeds is in the open cut."""
         cache = self.cache
         self.log = log = Log()
         self._cut = cache.cut
-        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, term, log.run))
+        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, self._term, log.run))
         self._writer.journal.on_closed = self._note_closed
         self._left_at = trio.current_time()
         self._wanted.set()

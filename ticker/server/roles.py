@@ -115,7 +115,7 @@ class Alone(Role):
     async def run(self) -> None:
         """Go on from an earlier run, if there is one, and release its tables later; keep the log for others."""
         self.cache, held = self._kept.begin(self._own_log.go_on)
-        self._own_log.cache = self.cache
+        self._own_log.keep(self.cache)
         self.begun.set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(release_later, held)

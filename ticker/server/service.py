@@ -202,8 +202,9 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
             await entrances.aclose(metrics=False)
         publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
         await role.finish(last=stop.is_set() and (worker is None or worker.last))
-        if role.has_clients or role.has_feeds:
-            await _drain(service.delay.contexts(context), config, history)
+        contexts = service.delay.contexts(context)
+        if role.has_clients or role.has_feeds or len(contexts) > 1:
+            await _drain(contexts, config, history)
         else:
             await _finish_pages(auth)
         nursery.cancel_scope.cancel()
