@@ -334,6 +334,10 @@ class Config:
             )
         if self.followed and self.has_feeds:
             raise ConfigError("follow and feeds: the market comes from the ticker that is followed; leave feeds out")
+        if not self.followed:
+            for key, value in (("follow_ca", self.follow_ca), ("follow_token_file", self.follow_token_file)):
+                if value is not None:
+                    raise ConfigError(f"{key}: it is for a ticker that is followed, and none is; give follow, too")
 
     @property
     def followed(self) -> list[str]:

@@ -265,6 +265,20 @@ async def test_a_log_that_has_lost_its_end_is_no_other_log(tmp_path: Path, clock
             assert [entry.position.cut for entry in await connection.read(Position(0), 0)] == [1, 2, 3, 4, 5, 6]
 
 
+async def test_numbers_that_no_source_writes_are_said_and_end_nothing(tmp_path: Path, clock: Clock) -> None:
+    log = Log()
+    append(log, 1)
+    keyframe(log, b"part")
+    async with reading(log, tmp_path, clock) as engine:
+        await has_all(engine, log)
+        log.append(Position(2**63), b"of another program")
+        while "which no source writes: stop what writes there" not in (engine.trouble or ""):
+            await trio.sleep(0.001)
+        clock.pass_by(MINUTE)
+        async with engine.connect() as connection:
+            assert [each.position for each in await connection.read(Position(0), 0)] == [Position(1)]
+
+
 async def test_a_read_waits_until_something_is_due(tmp_path: Path, clock: Clock) -> None:
     log = Log()
     append(log, 1)

@@ -33,6 +33,8 @@ FEEDS = "follow and feeds: the market comes from the ticker that is followed; le
         (["--follow", OTHER, "--feed", "simulated"], FEEDS),
         (["--follow", OTHER, "--feed", "simulated", "--workers", "2"], FEEDS),
         (["--follow", OTHER, "--bus", "redis://127.0.0.1"], "follow and bus: give one of them"),
+        (["--follow-ca", "ca.pem"], "follow_ca: it is for a ticker that is followed, and none is; give follow, too"),
+        (["--follow-token-file", "token", "--bus", "redis://127.0.0.1"], "follow_token_file: it is for a ticker that"),
         (["--follow", OTHER, "--follow-ca", "/nowhere.pem"], "cannot take authorities from /nowhere.pem (No such file"),
         (["--follow", OTHER, "--follow-ca", "/nowhere.pem"], "pass --follow-ca with a PEM file of certificates"),
     ],

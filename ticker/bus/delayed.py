@@ -45,6 +45,7 @@ from ticker.bus.spool_index import Place
 from ticker.durations import duration
 from ticker.errors import ConfigError
 from ticker.net.failures import cause_of
+from ticker.numbers import MAX_INTEGER
 
 _NOT_REACHED: Final = "the bus was not reached yet"
 
@@ -220,6 +221,8 @@ class DelayedEngine:
             if not entries:
                 await self._check_end(connection)
                 continue
+            for entry in entries:
+                self._check_numbers(entry.position)
             if entries[0].position.cut > position.cut + 1:
                 self._keyframe_at = -math.inf  # perhaps it is a gap
             await self._write([entry_record(*entry) for entry in entries])
@@ -246,6 +249,7 @@ class DelayedEngine:
         keyframe = await connection.keyframe()
         if keyframe is None or keyframe == self.spool.index.latest_keyframe:
             return
+        self._check_numbers(keyframe)
         await self._on_files(self.spool.begin_segment)
         for number in range(keyframe.parts):
             data = await connection.part(keyframe.cut, number)
@@ -254,6 +258,13 @@ class DelayedEngine:
             await self._write([part_record(keyframe.cut, number, data)])
         await self._write([keyframe_record(keyframe)])
         self._keyframe_at = trio.current_time()
+
+    def _check_numbers(self, found: Position | Keyframe) -> None:
+        """Check that a source can have written this. Raises `Unavailable`."""
+        if not all(0 <= number <= MAX_INTEGER for number in found):
+            raise Unavailable(
+                f"{self.name} has {found}, which no source writes: stop what writes there, and begin its log anew"
+            )
 
     async def _write(self, records: Sequence[Record]) -> None:
         spool = self.spool
