@@ -321,6 +321,17 @@ async def test_a_follower_of_a_delayed_service_is_delayed_too() -> None:
             assert time.monotonic() >= at + DELAY
 
 
+async def test_a_token_for_delayed_data_is_good_where_those_that_are_followed_are_delayed(tokens: Tokens) -> None:
+    async with serving(*MARKET) as source, delayed_from(source) as late:
+        await ready(late)
+        async with delayed_from(late, delay=None, tokens=tokens) as service:
+            await ready(service)
+            peers = [await service.watcher("*", more=line) for line in (LATE, UNSAID, REAL)]
+            assert [said_delay(peer) for peer in peers] == [DELAY] * 3
+            renewed = await peers[0].answer("auth", token=token(sub="reader", realtime=False))
+            assert isinstance(renewed, Reply)
+
+
 async def test_a_follower_begins_anew_when_the_delay_of_the_one_that_it_follows_is_another(logs: Logs) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"

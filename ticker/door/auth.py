@@ -55,6 +55,8 @@ class Auth:
         self.memory = MemoryLedger(config.limits)
         self.proxies = TrustedProxies(config.proxies)
         self._delayed = config.delay is not None
+        self.late = False
+        """Whether all of the market is late although this service does not delay it: what it follows is."""
         self._origins = {_origin(text) for text in config.origins}
         self._refused_origins = Seldom()
 
@@ -83,7 +85,7 @@ class Auth:
         return not self._delayed or (self.keys is not None and grant.realtime is True)
 
     def _is_for_others(self, grant: Grant) -> bool:
-        return grant.realtime is False and not self._delayed
+        return grant.realtime is False and not (self._delayed or self.late)
 
     async def find_unknown_key(self) -> None:
         """Load newer keys after an `UnknownKey`; then `check_token` again."""

@@ -162,6 +162,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     limits, stop = config.limits, ends[0]
     usage = await begin_usage(config, role)
     context = new_context(config, auth, role, service.fair_queue, usage, service.delay.beside)
+    auth.late = context.hub.delay > 0
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)
     publisher = role.publisher(context.hub, limits, context.source)
     history = BarHistory(role.cache, config.history, config.tables, messages, only_reads=not role.has_feeds)
