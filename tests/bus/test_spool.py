@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -326,6 +327,25 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path, clock: Clock)
     with pytest.raises(OSError, match="symbolic"):
         opened(folder, clock)
     assert target.read_bytes() == b"theirs"
+
+
+def test_a_long_delay_needs_no_more_descriptors_than_a_short_one(tmp_path: Path, clock: Clock) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    present = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (present + 10, hard))
+    try:
+        spool = opened(tmp_path, clock)
+        for number in range(1, 41):
+            spool.begin_segment()
+            write(spool, cut(number), *keyframe(number, b"k%d" % number))
+        spool.close()
+        spool = opened(tmp_path, clock)
+        clock.pass_by(DELAY)
+        assert cuts(spool) == [39, 40], "of those that are shown"
+        spool.close()
+        assert len(list(Path("/proc/self/fd").iterdir())) <= present
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_old_segments_go_once_nothing_in_them_is_of_use(tmp_path: Path, clock: Clock) -> None:

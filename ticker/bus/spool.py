@@ -20,6 +20,8 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -126,12 +128,13 @@ class Spool:
         self._clock = clock
         self._head = Head(engine, os.urandom(8).hex(), machine_start())
         self._lock: int | None = None
-        self._files: dict[int, int] = {}
-        """Descriptors of the segments, by number, in order."""
         self._sizes: dict[int, int] = {}
+        """Bytes of the segments, by number, in order."""
+        self._last: int | None = None
+        """The descriptor of the last one. Others are opened to be read: of a long delay there are thousands."""
 
     def __repr__(self) -> str:
-        return f"<Spool in {self.folder}: {self.bytes} bytes in {len(self._files)} segments, {self.index!r}>"
+        return f"<Spool in {self.folder}: {self.bytes} bytes in {len(self._sizes)} segments, {self.index!r}>"
 
     @property
     def run(self) -> str:
@@ -154,16 +157,15 @@ class Spool:
             self.began_anew = str(broken)
             self._delete_all()
         self.began = self._clock().running
-        self._begin_segment(max(self._files, default=0) + 1)
+        self._begin_segment(max(self._sizes, default=0) + 1)
 
     def close(self) -> None:
         """Let another process have it."""
-        for descriptor in self._files.values():
-            os.close(descriptor)
-        self._files.clear()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._sizes.clear()
+        for descriptor in (self._last, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._last = self._lock = None
 
     def _take_lock(self) -> None:
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -178,12 +180,15 @@ class Spool:
         self._lock = descriptor
 
     def _read_all(self) -> None:
-        paths = sorted(path for path in self.folder.glob("*.log") if path.stem.isdigit())
+        found = [path for path in self.folder.glob("*.log") if path.stem.isascii() and path.stem.isdigit()]
+        paths = sorted(path for path in found if path == self._path(int(path.stem)))
         for path in paths:
             number = int(path.stem)
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            self._files[number] = descriptor
-            self._sizes[number] = self._read_segment(number, descriptor, last=path is paths[-1])
+            descriptor = self._open(number, os.O_RDWR)
+            try:
+                self._sizes[number] = self._read_segment(number, descriptor, last=path is paths[-1])
+            finally:
+                os.close(descriptor)
             self.bytes += self._sizes[number]
             if self._sizes[number] <= len(_MAGIC):  # its process ended at once
                 self.delete([number])
@@ -248,7 +253,7 @@ class Spool:
 
     def write(self, records: Iterable[Record]) -> list[tuple[Record, Place]]:
         """Append records, and return where they are; `add` has to follow. Raises `OSError`: then none was written."""
-        number = next(reversed(self._files))
+        number = next(reversed(self._sizes))
         if self._sizes[number] >= SPOOL_SEGMENT_BYTES:
             number = self.begin_segment()
         size, now = self._sizes[number], self._clock()
@@ -257,7 +262,7 @@ class Spool:
             packed = _packed(record, now)
             places.append((record, Place(number, size + len(data), len(packed))))
             data += packed
-        self._append(number, data)
+        self._append(data)
         return places
 
     def add(self, places: Sequence[tuple[Record, Place]]) -> None:
@@ -268,25 +273,29 @@ class Spool:
 
     def begin_segment(self) -> int:
         """Begin another segment, and return its number. Raises `OSError`."""
-        number = next(reversed(self._files)) + 1
+        number = next(reversed(self._sizes)) + 1
         self._begin_segment(number)
         return number
 
     def _begin_segment(self, number: int) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path(number), flags, 0o600)
-        self._files[number], self._sizes[number] = descriptor, 0
+        before, self._last = self._last, self._open(number, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self._sizes[number] = 0
         head = Record(_HEAD, 0, 0, msgspec.msgpack.encode(self._head))
         try:
-            self._append(number, _MAGIC + _packed(head, self._clock()))
+            self._append(_MAGIC + _packed(head, self._clock()))
         except OSError:
-            del self._files[number], self._sizes[number]
-            os.close(descriptor)
+            del self._sizes[number]
+            os.close(self._last)
+            self._last = before
             self._path(number).unlink()
             raise
+        if before is not None:
+            os.close(before)
 
-    def _append(self, number: int, data: bytes | bytearray) -> None:
-        descriptor, size = self._files[number], self._sizes[number]
+    def _append(self, data: bytes | bytearray) -> None:
+        descriptor, number = self._last, next(reversed(self._sizes))
+        assert descriptor is not None  # noqa: S101  # for the type checker
+        size = self._sizes[number]
         view, written = memoryview(data), 0
         try:
             while written < len(data):
@@ -302,14 +311,14 @@ class Spool:
     def read(self, places: Sequence[Place]) -> list[bytes]:
         """Return the data of records. Raises `Broken` and `OSError` for those that cannot be read."""
         found = []
-        for place in places:
-            descriptor = self._files.get(place.segment)
-            if descriptor is None:
+        for segment, group in groupby(places, key=attrgetter("segment")):
+            if segment not in self._sizes:
                 raise Broken("it was dropped while it was read")
-            record = os.pread(descriptor, place.length, place.offset)
-            if len(record) < place.length or zlib.crc32(record[_UNCHECKED:]) != _RECORD.unpack_from(record)[0]:
-                raise Broken(f"{place.segment:08d}.log is damaged at byte {place.offset}")
-            found.append(_unpacked(record[_RECORD.size :]))
+            descriptor = self._open(segment, os.O_RDONLY)
+            try:
+                found += [_read(descriptor, place) for place in group]
+            finally:
+                os.close(descriptor)
         return found
 
     # What goes
@@ -317,7 +326,7 @@ class Spool:
     def unneeded(self) -> list[int]:
         """Return the segments that can go: nothing in them is of use, or there is no room for them. The index forgets
         them."""
-        numbers = list(self._files)
+        numbers = list(self._sizes)
         needed = self.index.first_needed()
         gone = [number for number in numbers[:-1] if needed is None or number < needed]
         size = self.bytes - sum(self._sizes[number] for number in gone)
@@ -333,20 +342,19 @@ class Spool:
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete these segments."""
         for number in numbers:
-            os.close(self._files.pop(number))
             self.bytes -= self._sizes.pop(number)
             self._path(number).unlink(missing_ok=True)
 
     def _delete_all(self) -> None:
         self.index = SpoolIndex()
-        self.delete(list(self._files.keys() & self._sizes.keys()))
-        for descriptor in self._files.values():
-            os.close(descriptor)
-        self._files.clear()
+        self._sizes.clear()
         self.bytes = 0
         for path in self.folder.glob("*.log"):
             path.unlink()
         self._head = msgspec.structs.replace(self._head, run=os.urandom(8).hex())
+
+    def _open(self, number: int, flags: int) -> int:
+        return os.open(self._path(number), flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.log"
@@ -357,6 +365,13 @@ def _packed(record: Record, at: Moment) -> bytes:
     fixed = _RECORD.pack(0, len(data), record.kind, *at, record.first, record.second)[_UNCHECKED:]
     checksum = zlib.crc32(data, zlib.crc32(fixed))
     return checksum.to_bytes(_UNCHECKED, "big") + fixed + data
+
+
+def _read(descriptor: int, place: Place) -> bytes:
+    record = os.pread(descriptor, place.length, place.offset)
+    if len(record) < place.length or zlib.crc32(record[_UNCHECKED:]) != _RECORD.unpack_from(record)[0]:
+        raise Broken(f"{place.segment:08d}.log is damaged at byte {place.offset}")
+    return _unpacked(record[_RECORD.size :])
 
 
 def _unpacked(data: bytes) -> bytes:
