@@ -133,8 +133,8 @@ class Size:
     """In GB, of one."""
     return_seconds: float
     """Until the clients of a dead edge are back at the others."""
-    relays: int
-    """Chained tickers between Redis and the edges; 0 where Redis feeds all of them."""
+    services: int
+    """Of a Redis with sources and edges each, because one Redis cannot feed more edges."""
     bits: float
     """To the dashboards, per second."""
     machines_price: float
@@ -148,11 +148,11 @@ def size_of(dashboards: int, costs: Costs, usage: Usage) -> Size:
     needed = math.ceil(dashboards / per_edge)
     edges = needed + 1
     fed_by_redis = max(1, math.floor(HEADROOM / costs.engine))
-    relays = math.ceil(edges / fed_by_redis) if edges > fed_by_redis else 0
+    services = math.ceil(edges / fed_by_redis)
     sent = usage.frames * (costs.frame_bytes + usage.values * costs.value_bytes + PACKET_BYTES)
     sent += usage.books * costs.book_bytes
     spare = max(edges - 1, 1) * (1 - HEADROOM)
-    cores = edges + relays + 4  # two sources, and Redis with its replica
+    cores = edges + 4 * services  # two sources, and Redis with its replica
     traffic = dashboards * sent
     return Size(
         dashboards,
@@ -160,7 +160,7 @@ def size_of(dashboards: int, costs: Costs, usage: Usage) -> Size:
         edges,
         per_edge * costs.connection_bytes / 1e9,
         min(dashboards, per_edge) / (costs.connects * spare),
-        relays,
+        services,
         traffic * 8,
         cores * usage.core_price,
         traffic * MONTH_SECONDS / 1e9 * usage.gb_price,
@@ -247,7 +247,7 @@ def _sizes_table(sizes: Sequence[Size], usage: Usage) -> Table:
         "edges of one core, one to spare": [f"{size.edges:,}" for size in sizes],
         "memory of an edge": [f"{size.edge_memory:.2f} GB" for size in sizes],
         "an edge dies: clients are back after": [f"{size.return_seconds:.1f} s" for size in sizes],
-        "chained tickers between Redis and edges": [f"{size.relays:,}" for size in sizes],
+        "services, each with two sources and a Redis": [f"{size.services:,}" for size in sizes],
         "network to dashboards": [f"{size.bits / 1e9:.2f} Gbit/s" for size in sizes],
         "machines a month": [f"{size.machines_price:,.0f}" for size in sizes],
         "traffic a month": [f"{size.traffic_price:,.0f}" for size in sizes],

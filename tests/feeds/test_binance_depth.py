@@ -395,8 +395,9 @@ async def test_one_event_deleted_from_a_recording_is_noticed_and_the_book_is_rig
     deleted, mended, end = places[40], places[60], places[-1]
     states = {at: snapshot_of(reading, number) for at, number, reading in readings(session) if at in {mended, end}}
     async with followed("spot" if file.startswith("spot") else "usdm", symbol=session.symbol) as at:
+        asked = await at.rest.asked()  # before the first event: what comes before a request is in its snapshot
         await play(at.connection, session, 0, session.snapshot)
-        await (await at.rest.asked()).answer(cut(session.messages[session.snapshot]))
+        await asked.answer(cut(session.messages[session.snapshot]))
         await play(at.connection, session, session.snapshot + 1, deleted)
         # A snapshot that came behind the gap would begin the book there, and nothing would be missing.
         await at.market.until(lambda: at.market.status(session.symbol) == ("live", None))

@@ -267,7 +267,7 @@ from ticker_feeds.lines import JsonLines
 
 async def main():
     sending, receiving = trio.open_memory_channel(100)
-    with trio.fail_after(HANG_SECONDS):
+    with trio.fail_after(60):
         async with sending:
             await JsonLines(path="-").run(sending)
     print([each async for batch in receiving for each in batch])

@@ -33,8 +33,6 @@ from ticker.server import bar_history
 from ticker.server.connection import Beside, ServerContext
 from ticker.server.service import serve
 
-pytestmark = pytest.mark.untraced
-
 NAMES = ["*", "A book:10", "A trades:50", "A candles:1m:300"]
 MARKET: tuple[Publication, ...] = (Instrument("A", 2, 0), Instrument("B", 2, 0), update("A", bid="1.00"))
 

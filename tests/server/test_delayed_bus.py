@@ -14,8 +14,6 @@ from tests.server.test_on_a_bus import becomes_ready, is_not_ready, on_bus
 from tests.server.test_pages import ask
 from ticker.bus.engine import Position
 
-pytestmark = pytest.mark.untraced
-
 
 @pytest.fixture(autouse=True)
 def _own_home(home: Path) -> None:

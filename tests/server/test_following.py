@@ -35,8 +35,6 @@ from ticker.server import relay
 from ticker.server.service import serve
 from ticker.usage.lines import EVERYTHING
 
-pytestmark = pytest.mark.untraced
-
 NAMES = ["*", "A book:10", "A trades:10", "A candles:1m:10", "B candles:1h:10"]
 MARKET: tuple[Publication, ...] = (
     Instrument("A", 2, 0, {"venue": "X"}),

@@ -70,10 +70,12 @@ class Supervised(Running):
         ]
 
     async def until(self, condition: Callable[[dict[tuple[str, str], float]], bool]) -> dict[tuple[str, str], float]:
-        """The metrics, once they are so."""
-        while not condition(metrics := await self.metrics()):
+        """The metrics, once they are so. A worker that was just killed may have been given a request for them."""
+        while True:
+            with suppress(trio.BrokenResourceError, EndOfStream):
+                if condition(metrics := await self.metrics()):
+                    return metrics
             await trio.sleep(0.1)
-        return metrics
 
     async def until_logged(self, text: str, count: int = 1) -> None:
         """Wait until the log has a text so often."""
