@@ -380,6 +380,23 @@ async def serving(
         tls=tls or TlsFiles(),
         **{"history": History(enabled=False), **settings},
     )
+    async with running(config, script, hangups, manager) as service:
+        if publications:
+            await service.publish(*publications)
+        yield service
+    SCRIPTS.pop(name, None)
+    received.close()
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    script: trio.MemorySendChannel[Step] | None = None,
+    hangups: AsyncIterator[object] | None = None,
+    manager: ServiceManager = NO_MANAGER,
+) -> AsyncIterator[Running]:
+    """A service with this configuration; it is stopped, and has to end, when the block is left."""
+    script = script or trio.open_memory_channel[Step](0)[0]
     stop, done = trio.Event(), trio.Event()
 
     async def run(*, task_status: trio.TaskStatus[str]) -> None:
@@ -387,19 +404,15 @@ async def serving(
         done.set()
 
     async with trio.open_nursery() as nursery:
-        running = Running(await nursery.start(run), script, stop, done)
-        try:
-            with trio.fail_after(_bound()):
-                if publications:
-                    await running.publish(*publications)
-                yield running
-        finally:
-            with trio.CancelScope(shield=True):
-                for peer in running.peers:
-                    await peer.close()
-            script.close()
+        with trio.fail_after(_bound()):
+            service = Running(await nursery.start(run), script, stop, done)
+            try:
+                yield service
+            finally:
+                with trio.CancelScope(shield=True):
+                    for peer in service.peers:
+                        await peer.close()
+                script.close()
         stop.set()
         with trio.fail_after(HANG_SECONDS):
             await done.wait()
-        SCRIPTS.pop(name, None)
-        received.close()

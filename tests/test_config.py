@@ -1,4 +1,4 @@
-"""ticker/config.py and bounds.py: options within their ranges, and limits that are in use."""
+"""ticker/config.py, bounds.py and bus_bounds.py: options within their ranges, and limits that are in use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ticker import bounds, config
+from ticker import bounds, bus_bounds, config
 from ticker.config import MAX_INTERVAL_MS, Config, History, Limits, Tables, Tokens
 from ticker.errors import ConfigError
 
@@ -25,9 +25,11 @@ def names_used(path: Path) -> set[str]:
 
 
 def test_every_limit_has_a_user() -> None:
-    own = {TICKER / "config.py", TICKER / "bounds.py"}
+    own = {TICKER / f"{name}.py" for name in ("config", "bounds", "bus_bounds")}
     used = set[str]().union(*(names_used(path) for path in TICKER.rglob("*.py") if path not in own))
-    constants = {name for module in (config, bounds) for name in vars(module) if name.isupper() and name[0] != "_"}
+    constants = {
+        name for module in (config, bounds, bus_bounds) for name in vars(module) if name.isupper() and name[0] != "_"
+    }
     assert len(constants) > 30
     assert constants | {each.name for each in fields(Limits)} <= used
 
@@ -35,7 +37,9 @@ def test_every_limit_has_a_user() -> None:
 def test_every_limit_says_its_consequence() -> None:
     body = ast.parse((TICKER / "config.py").read_text()).body
     (limits,) = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Limits"]
-    assert undocumented(body) == undocumented(ast.parse((TICKER / "bounds.py").read_text()).body) == []
+    assert undocumented(body) == []
+    for name in ("bounds.py", "bus_bounds.py"):
+        assert undocumented(ast.parse((TICKER / name).read_text()).body) == []
     assert undocumented(limits.body) == []
 
 

@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent
 TICKER = ROOT / "ticker"
 FEEDS = ROOT / "feeds" / "ticker_feeds"
 
-VOCABULARY = {f"ticker.{name}" for name in ("market", "numbers", "errors", "bounds", "config", "texts", "durations")}
+VOCABULARY = {
+    f"ticker.{name}" for name in ("market", "numbers", "errors", "bounds", "bus_bounds", "config", "texts", "durations")
+}
 PURE_DOOR = {
     f"ticker.door.{name}"
     for name in (
@@ -40,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ticker.numbers": VOCABULARY,
     "ticker.errors": VOCABULARY,
     "ticker.bounds": VOCABULARY,
+    "ticker.bus_bounds": VOCABULARY,
     "ticker.config": VOCABULARY,
     "ticker.texts": VOCABULARY,
     "ticker.durations": VOCABULARY,

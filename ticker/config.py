@@ -1,9 +1,9 @@
 """Options and limits of the service. `ticker/commands/settings.py` reads the options from TOML; flags win.
 
 Every bound on the service's memory, counts and waits has its consequence beside it: `Limits` holds those that an
-operator may set, `ticker.bounds` those that are fixed. Elsewhere stand only the ranges of the protocol (`ticker.market`
-and `ticker.protocol`), the number of logged causes (`ticker.errors`), the bounds of a client (`ticker/client`) and
-those of each feed (in its own module). Options out of range raise `ConfigError`.
+operator may set, `ticker.bounds` and `ticker.bus_bounds` those that are fixed. Elsewhere stand only the ranges of the
+protocol (`ticker.market` and `ticker.protocol`), the number of logged causes (`ticker.errors`), the bounds of a client
+(`ticker/client`) and those of each feed (in its own module). Options out of range raise `ConfigError`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ticker.bounds import MAX_DELAY_SECONDS
+from ticker.bus_bounds import MAX_DELAY_SECONDS
 from ticker.errors import ConfigError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}

@@ -13,9 +13,9 @@ from pathlib import Path
 import trio
 
 from benchmarks.install import ROOT
+from benchmarks.process import START_SECONDS
 
 CONFIG = Path(__file__).parents[1] / "ticker.toml"
-START_SECONDS = 60.0
 
 
 def serve(*flags: str) -> list[str]:

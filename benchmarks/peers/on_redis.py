@@ -15,13 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from benchmarks.process import free_port
-
-CONFIG = str(Path(__file__).parents[1] / "ticker.toml")
-SERVE = [sys.executable, "-m", "ticker", "serve", "--config", CONFIG, "--no-history", "--no-state"]
-START_SECONDS = 60.0
+from benchmarks.bus.processes import serve
+from benchmarks.process import START_SECONDS, free_port
 
 
 def main() -> None:
@@ -34,11 +30,9 @@ def main() -> None:
         processes = [subprocess.Popen(redis(engine, folder), stdout=subprocess.DEVNULL)]
         try:
             until(lambda: answers(engine))
-            source = [*SERVE, "--listen", f"127.0.0.1:{free_port()}", "--feed", feed, *bus]
+            source = serve("--listen", f"127.0.0.1:{free_port()}", "--feed", feed, *bus)
             processes.append(subprocess.Popen(source, stdout=subprocess.DEVNULL))
-            processes.append(
-                subprocess.Popen([*SERVE, *edge, *bus], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            )
+            processes.append(subprocess.Popen(serve(*edge, *bus), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
             port = int(edge[edge.index("--listen") + 1].rpartition(":")[2])
             until(lambda: is_ready(port))
             print("ready", flush=True)

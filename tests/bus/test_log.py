@@ -16,11 +16,11 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from tests.bus.engines import local_engine
-from ticker.bounds import BUS_READ_SECONDS
 from ticker.bus import frames, keyframes, log
 from ticker.bus.engine import Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.local import LocalEngine
 from ticker.bus.log import Log, serve_log
+from ticker.bus_bounds import BUS_READ_SECONDS
 from ticker.errors import ConfigError
 
 

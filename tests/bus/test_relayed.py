@@ -14,10 +14,10 @@ from tests.bus.engines import local_engine
 from tests.bus.relays import Relay, relay_of
 from tests.bus.servers import free_port
 from tests.net.pair import Contexts
-from ticker.bounds import FOLLOW_RETRY_SECONDS
 from ticker.bus.engine import Position, Unavailable
 from ticker.bus.log import Log
 from ticker.bus.relayed import RelayedEngine
+from ticker.bus_bounds import FOLLOW_RETRY_SECONDS
 
 
 @pytest.fixture

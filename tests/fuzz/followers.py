@@ -9,10 +9,10 @@ from trio.testing import MockClock
 
 from tests.fuzz import Target
 from tests.fuzz.bus_frames import MESSAGES
-from ticker.bounds import FOLLOWED_READ_SECONDS
 from ticker.bus import frames
 from ticker.bus.engine import Keyframe, Position
 from ticker.bus.log import Log
+from ticker.bus_bounds import FOLLOWED_READ_SECONDS
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
 from ticker.numbers import MAX_INTEGER

@@ -32,10 +32,10 @@ from tests.feeds_for_tests import Step
 from tests.hostile.test_floods import SLOW, answers
 from tests.server.test_operator_pages import measures
 from tests.support import update
-from ticker.bounds import FOLLOWED_REQUEST_BYTES
 from ticker.bus.engine import Position
 from ticker.bus.log import Log
 from ticker.bus.relayed import RelayedEngine
+from ticker.bus_bounds import FOLLOWED_REQUEST_BYTES
 from ticker.config import Limits
 from ticker.errors import DropCause, RefusalCause
 from ticker.market import Instrument

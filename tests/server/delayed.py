@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from tests.bounds import HANG_SECONDS
-from tests.conftest import Peer, Running
-from tests.feeds_for_tests import Step
+from tests.conftest import Peer, Running, running
 from tests.server.test_pages import Got, ask
 from ticker.config import Config, History
 from ticker.net.devcert import AUTHORITY_FILE, data_folder
 from ticker.protocol.messages import Reply, Welcome
-from ticker.server.service import serve
 
 DELAY = 2
 
 
-@asynccontextmanager
-async def delayed_from(source: Running, **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401  # of `Config`
+def delayed_from(source: Running, **settings: Any) -> AbstractAsyncContextManager[Running]:  # noqa: ANN401  # of `Config`
     """A service that shows this one later. It has to end when the block is left."""
     config = Config(
         **{
@@ -36,24 +31,7 @@ async def delayed_from(source: Running, **settings: Any) -> AsyncIterator[Runnin
             **settings,
         },
     )
-    stop, done = trio.Event(), trio.Event()
-
-    async def run(*, task_status: trio.TaskStatus[str]) -> None:
-        await serve(config, stop, task_status=task_status)
-        done.set()
-
-    async with trio.open_nursery() as nursery:
-        script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(HANG_SECONDS):
-            service = Running(await nursery.start(run), script, stop, done)
-            try:
-                yield service
-            finally:
-                with trio.CancelScope(shield=True):
-                    for peer in service.peers:
-                        await peer.close()
-            stop.set()
-            await done.wait()
+    return running(config)
 
 
 async def ready(service: Running) -> None:

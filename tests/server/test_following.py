@@ -6,8 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ import trustme
 
 from tests.bounds import HANG_SECONDS
 from tests.bus.servers import free_port
-from tests.conftest import Logs, Peer, Running, serving
-from tests.feeds_for_tests import Step
+from tests.conftest import Logs, Peer, Running, running, serving
 from tests.net.certificates import save
 from tests.server.delayed import DELAY, delayed_from, said_delay
 from tests.server.test_kept_state import copy_of, resumed
@@ -32,7 +30,6 @@ from ticker.config import Config, History, TlsFiles, Tokens, Usage
 from ticker.market import Candle, Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Goodbye, Snapshot, Source
 from ticker.server import relay
-from ticker.server.service import serve
 from ticker.usage.lines import EVERYTHING
 
 NAMES = ["*", "A book:10", "A trades:10", "A candles:1m:10", "B candles:1h:10"]
@@ -47,29 +44,11 @@ MARKET: tuple[Publication, ...] = (
 )
 
 
-@asynccontextmanager
-async def following(*urls: str, listen: str = "127.0.0.1:0", **settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401
+def following(*urls: str, listen: str = "127.0.0.1:0", **settings: Any) -> AbstractAsyncContextManager[Running]:  # noqa: ANN401
     """A service that follows the ticker at the first of these that can be followed."""
     whole: dict[str, Any] = {"history": History(enabled=False), "keep_state": False, "drain_seconds": 3.0, **settings}
     config = Config(listen, follow=list(urls), **whole)
-    stop, done = trio.Event(), trio.Event()
-
-    async def run(*, task_status: trio.TaskStatus[str]) -> None:
-        await serve(config, stop, task_status=task_status)
-        done.set()
-
-    async with trio.open_nursery() as nursery:
-        script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(HANG_SECONDS):
-            service = Running(await nursery.start(run), script, stop, done)
-            try:
-                yield service
-                stop.set()
-                await done.wait()
-            finally:
-                with trio.CancelScope(shield=True):
-                    for peer in service.peers:
-                        await peer.close()
+    return running(config)
 
 
 def address() -> str:

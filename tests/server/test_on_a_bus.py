@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgpack
-import pytest
 import trio
 import trustme
 
-from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
-from tests.conftest import Logs, Running
-from tests.feeds_for_tests import Step
+from tests.conftest import Logs, Running, running
 from tests.net.certificates import save
 from tests.server.test_operator_pages import measures
 from tests.server.test_pages import ask
@@ -26,44 +22,24 @@ from tests.server.test_service_manager import Manager, manager
 from ticker.bus.engine import Keyframe, Position
 from ticker.config import Config, History
 from ticker.server.bus_entries import VERSION
-from ticker.server.service import serve
 from ticker.server.service_manager import NO_MANAGER, ServiceManager
 
-pytestmark = pytest.mark.untraced
 __all__ = ["manager"]
 
 LOG = "ticker:main:log"
 
 
-@asynccontextmanager
-async def on_bus(
+def on_bus(
     url: str,
     *,
     feeds: bool = False,
     manager: ServiceManager = NO_MANAGER,
     **settings: Any,  # noqa: ANN401
-) -> AsyncIterator[Running]:
+) -> AbstractAsyncContextManager[Running]:
     """A service on this bus: a source, if it has feeds, or else an edge."""
     named: dict[str, Any] = {"feeds": ["simulated?symbols=3&rate=50"]} if feeds else {}
     config = Config("127.0.0.1:0", bus=url, history=History(enabled=False), keep_state=False, **named, **settings)
-    stop, done = trio.Event(), trio.Event()
-
-    async def run(*, task_status: trio.TaskStatus[str]) -> None:
-        await serve(config, stop, manager=manager, task_status=task_status)
-        done.set()
-
-    async with trio.open_nursery() as nursery:
-        script, _ = trio.open_memory_channel[Step](0)
-        with trio.fail_after(HANG_SECONDS):
-            service = Running(await nursery.start(run), script, stop, done)
-            try:
-                yield service
-                stop.set()
-                await done.wait()
-            finally:
-                with trio.CancelScope(shield=True):
-                    for peer in service.peers:
-                        await peer.close()
+    return running(config, manager=manager)
 
 
 async def readiness(service: Running) -> tuple[int, dict[str, Any]]:

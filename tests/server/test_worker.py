@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from ticker.bounds import LEAVE_SECONDS
+from ticker.bus_bounds import LEAVE_SECONDS
 from ticker.config import Config
 from ticker.errors import RefusalCause
 from ticker.server import worker as module

@@ -13,11 +13,11 @@ from trio.testing import memory_stream_pair
 
 from tests.bounds import HANG_SECONDS
 from tests.core.test_following import check_same
-from ticker.bounds import BUS_ANSWER_SECONDS, MAX_BUS_ENTRIES
 from ticker.bus.engine import Position, Unavailable
 from ticker.bus.frames import Answer, Request
 from ticker.bus.local import LocalConnection
 from ticker.bus.log import Log, serve_log
+from ticker.bus_bounds import BUS_ANSWER_SECONDS, MAX_BUS_ENTRIES
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
 from ticker.market import Publication

@@ -7,8 +7,8 @@ from trio.testing import MockClock
 
 from tests.storm.memory import Bus, Copy, Source, until
 from tests.support import update
-from ticker.bounds import BUS_BEAT_SECONDS, CUTS_OF_A_NEW_EPOCH, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.bus.engine import Position
+from ticker.bus_bounds import BUS_BEAT_SECONDS, CUTS_OF_A_NEW_EPOCH, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.market import Instrument
 
 

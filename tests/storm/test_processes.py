@@ -16,8 +16,8 @@ import ticker
 from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started, watched_servers
 from tests.supervisor.running import COUNTING, ROOT
-from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Entry, Unavailable
+from ticker.bus_bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.client.client import Client
 from ticker.client.events import Connected, Event, Mismatch
 from ticker.errors import ConnectionFailed

@@ -9,8 +9,8 @@ from trio.testing import MockClock
 from tests.storm.memory import Bus, Copy, Source, until
 from tests.storm.test_election import follows, leading, stamp, standing_by
 from tests.support import update
-from ticker.bounds import BUS_BEAT_SECONDS, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.bus.engine import MOST_READ, Position
+from ticker.bus_bounds import BUS_BEAT_SECONDS, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.core.following import digest
 from ticker.market import Field, Instrument
 

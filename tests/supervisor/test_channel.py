@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.bounds import HANG_SECONDS
-from ticker.bounds import CHANNEL_PIECE_BYTES
+from ticker.bus_bounds import CHANNEL_PIECE_BYTES
 from ticker.config import Config
 from ticker.supervisor import channel as module
 from ticker.supervisor.channel import Channel, LostConnection, hand_over, socket_pair, take_over

@@ -19,7 +19,6 @@ from tests.supervisor.test_one_market import watching
 from tests.tokens import bearer, key_file, token
 from ticker.protocol.messages import Reply
 
-pytestmark = pytest.mark.untraced
 LATE = ("--delay", f"{DELAY}s")
 
 

@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 import msgspec
 import trio
 
-from ticker.bounds import BUS_ANSWER_SECONDS
 from ticker.bus import frames
 from ticker.bus.engine import Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.frames import Answer, BadFrame, Hello
+from ticker.bus_bounds import BUS_ANSWER_SECONDS
 from ticker.net.failures import cause_of
 
 _T = TypeVar("_T")

@@ -21,14 +21,6 @@ from typing import Final, TypeVar
 import structlog
 import trio
 
-from ticker.bounds import (
-    BEHIND_SECONDS,
-    BUS_READ_SECONDS,
-    BUS_RETRY_SECONDS,
-    FOLLOW_SECONDS,
-    SPOOL_KEYFRAME_SECONDS,
-    SPOOL_LOOK_SECONDS,
-)
 from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable, delay_of
 from ticker.bus.spool import (
     RESET,
@@ -42,6 +34,14 @@ from ticker.bus.spool import (
     part_record,
 )
 from ticker.bus.spool_index import Place
+from ticker.bus_bounds import (
+    BEHIND_SECONDS,
+    BUS_READ_SECONDS,
+    BUS_RETRY_SECONDS,
+    FOLLOW_SECONDS,
+    SPOOL_KEYFRAME_SECONDS,
+    SPOOL_LOOK_SECONDS,
+)
 from ticker.durations import duration
 from ticker.errors import ConfigError
 from ticker.net.failures import cause_of

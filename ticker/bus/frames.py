@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 import msgspec
 import trio
 
-from ticker.bounds import BUS_PART_SECONDS, MAX_BUS_DATA_BYTES
 from ticker.bus.engine import Keyframe, Position
+from ticker.bus_bounds import BUS_PART_SECONDS, MAX_BUS_DATA_BYTES
 from ticker.errors import TickerError
 
 PROTOCOL = "ticker-bus-1"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ticker.bounds import MAX_BUS_DATA_BYTES, MAX_BUS_KEYFRAME_BYTES
 from ticker.bus.engine import Keyframe, Refused, Unavailable
+from ticker.bus_bounds import MAX_BUS_DATA_BYTES, MAX_BUS_KEYFRAME_BYTES
 
 _REMEDY = "lower tables.max_instruments, or the numbers of trades and bars in tables"
 

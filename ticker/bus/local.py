@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from ticker.bounds import BUS_ANSWER_SECONDS
 from ticker.bus.asking import AskedConnection
 from ticker.bus.engine import Unavailable
 from ticker.bus.frames import FrameStream
+from ticker.bus_bounds import BUS_ANSWER_SECONDS
 from ticker.net.failures import cause_of
 
 

@@ -16,17 +16,17 @@ from operator import attrgetter
 import structlog
 import trio
 
-from ticker.bounds import (
+from ticker.bus import frames
+from ticker.bus.engine import MOST_READ, Entry, Keyframe, Position, Refused, Unavailable
+from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
+from ticker.bus.keyframes import Keyframes, check_size
+from ticker.bus_bounds import (
     BUS_BYTES_PER_READ,
     BUS_READ_SECONDS,
     MAX_BUS_CONNECTIONS,
     MAX_BUS_ENTRIES,
     MAX_BUS_LOG_BYTES,
 )
-from ticker.bus import frames
-from ticker.bus.engine import MOST_READ, Entry, Keyframe, Position, Refused, Unavailable
-from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
-from ticker.bus.keyframes import Keyframes, check_size
 from ticker.net.addresses import Address
 from ticker.net.failures import FailureLog
 from ticker.net.listeners import listen

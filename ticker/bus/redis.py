@@ -16,12 +16,12 @@ from contextlib import asynccontextmanager
 import structlog
 from coredis.exceptions import ResponseError
 
-from ticker.bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, MAX_BUS_ENTRIES
 from ticker.bus.addresses import RedisAddress, host_port
 from ticker.bus.engine import MOST_READ, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.keyframes import check_size
 from ticker.bus.redis_checks import check_server
 from ticker.bus.redis_link import Link, Reply, connect
+from ticker.bus_bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, MAX_BUS_ENTRIES
 
 _FIELD = b"ticker"
 _NOT_BEHIND = ("The ID specified in XADD is equal or smaller", "The ID specified in XADD must be greater")

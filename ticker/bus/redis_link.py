@@ -15,10 +15,10 @@ import trio
 from coredis.connection import BaseConnection, TCPLocation
 from coredis.exceptions import ResponseError
 
-from ticker.bounds import BUS_ANSWER_SECONDS
 from ticker.bus.addresses import RedisAddress
 from ticker.bus.engine import Unavailable
 from ticker.bus.redis_failures import describe
+from ticker.bus_bounds import BUS_ANSWER_SECONDS
 from ticker.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import ProtocolError
 
-from ticker.bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, FOLLOW_CONNECT_SECONDS, FOLLOW_RETRY_SECONDS
 from ticker.bus.asking import AskedConnection
 from ticker.bus.engine import MOST_READ, Entry, Position, Unavailable
 from ticker.bus.frames import MAX_MESSAGE, BadFrame
+from ticker.bus_bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, FOLLOW_CONNECT_SECONDS, FOLLOW_RETRY_SECONDS
 from ticker.errors import ConfigError
 from ticker.net.dialing import ObservedStream, Unreachable, dial, first_of, own_message, stream_url
 from ticker.net.failures import cause_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 import trio
 
-from ticker.bounds import BUS_READ_SECONDS, MAX_BUS_CONNECTIONS
 from ticker.bus import frames
 from ticker.bus.engine import Connection, Engine, Unavailable, delay_of
 from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
 from ticker.bus.log import is_same_user
+from ticker.bus_bounds import BUS_READ_SECONDS, MAX_BUS_CONNECTIONS
 from ticker.net.addresses import Address
 from ticker.net.failures import FailureLog
 from ticker.net.listeners import listen

@@ -27,9 +27,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ticker.bounds import MAX_BUS_DATA_BYTES, SPOOL_BYTES, SPOOL_SEGMENT_BYTES
 from ticker.bus.engine import Keyframe, Position
 from ticker.bus.spool_index import Place, SpoolIndex
+from ticker.bus_bounds import MAX_BUS_DATA_BYTES, SPOOL_BYTES, SPOOL_SEGMENT_BYTES
 from ticker.errors import ConfigError, TickerError
 from ticker.net.clocks import wall_clock
 

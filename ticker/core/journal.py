@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from ticker.bounds import JOURNAL_PER_INSTRUMENT
+from ticker.bus_bounds import JOURNAL_PER_INSTRUMENT
 from ticker.core.record import Record
 from ticker.core.state import State, packed
 from ticker.core.tables.book import Book

@@ -19,8 +19,9 @@ from typing import ClassVar, TypeAlias
 import structlog
 import trio
 
-from ticker.bounds import IDLE_RETRY_SECONDS, TOKEN_LEEWAY_US
+from ticker.bounds import TOKEN_LEEWAY_US
 from ticker.bus.engine import Engine
+from ticker.bus_bounds import IDLE_RETRY_SECONDS
 from ticker.config import Limits, most_opened
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub

@@ -9,7 +9,7 @@ import zlib
 
 import trio
 
-from ticker.bounds import KEYFRAME_PIECE_BYTES, KEYFRAME_SECONDS
+from ticker.bus_bounds import KEYFRAME_PIECE_BYTES, KEYFRAME_SECONDS
 from ticker.config import Config
 from ticker.core.journal import Journal, compared, part_of
 from ticker.core.last_value import LastValueCache

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import trio
 
-from ticker.bounds import BUS_RETRY_SECONDS
+from ticker.bus_bounds import BUS_RETRY_SECONDS
 from ticker.config import Config
 from ticker.door.auth import Auth
 from ticker.net.fair_queue import FairQueue

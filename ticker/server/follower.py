@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from ticker.bounds import BUS_RETRY_SECONDS, FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Connection, Engine, Entry, Position, Unavailable, delay_of
+from ticker.bus_bounds import BUS_RETRY_SECONDS, FOLLOW_SECONDS, SILENT_READS
 from ticker.core.following import FollowingCache, digest
 from ticker.durations import duration
 from ticker.errors import TickerError

@@ -6,7 +6,8 @@ from collections import Counter
 from http import HTTPStatus
 from typing import Protocol
 
-from ticker.bounds import FULL_RETRY_SECONDS, MAX_FOLLOWERS
+from ticker.bounds import FULL_RETRY_SECONDS
+from ticker.bus_bounds import MAX_FOLLOWERS
 from ticker.door.grants import Grant
 from ticker.errors import DropCause, RefusalCause
 from ticker.net.http1 import Refusal

@@ -23,7 +23,8 @@ from contextlib import suppress
 import structlog
 import trio
 
-from ticker.bounds import (
+from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position, Refused, Unavailable
+from ticker.bus_bounds import (
     BUS_BEAT_SECONDS,
     BUS_RETRY_SECONDS,
     CUT_SECONDS,
@@ -33,7 +34,6 @@ from ticker.bounds import (
     RESIGN_SECONDS,
     SILENT_READS,
 )
-from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.config import Config
 from ticker.core.following import FollowingCache
 from ticker.core.last_value import LastValueCache

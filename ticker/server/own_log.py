@@ -18,9 +18,9 @@ from contextlib import asynccontextmanager
 import structlog
 import trio
 
-from ticker.bounds import BUS_BEAT_SECONDS, FOLLOWERS_GONE_SECONDS, OWN_PIECE_SECONDS
 from ticker.bus.engine import Entry, Keyframe, Position, Unavailable
 from ticker.bus.log import Log
+from ticker.bus_bounds import BUS_BEAT_SECONDS, FOLLOWERS_GONE_SECONDS, OWN_PIECE_SECONDS
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
 from ticker.server.bus_entries import Stamp

@@ -22,9 +22,11 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from ticker.bounds import (
-    BYTES_PER_REQUEST_UNIT,
-    CLOSE_SECONDS,
+from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, TOKEN_LEEWAY_US
+from ticker.bus import frames
+from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Position, Unavailable, delay_of
+from ticker.bus.frames import Answer, BadFrame, Hello
+from ticker.bus_bounds import (
     FOLLOWED_ENTRIES,
     FOLLOWED_PARTS_BYTES,
     FOLLOWED_PER_REQUEST_UNIT,
@@ -32,12 +34,7 @@ from ticker.bounds import (
     FOLLOWED_READ_SECONDS,
     FOLLOWED_REQUEST_BYTES,
     FOLLOWER_LEAVE_SECONDS,
-    MAX_UNFINISHED_BYTES,
-    TOKEN_LEEWAY_US,
 )
-from ticker.bus import frames
-from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Position, Unavailable, delay_of
-from ticker.bus.frames import Answer, BadFrame, Hello
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
 from ticker.errors import DropCause, RefusalCause

@@ -14,9 +14,9 @@ from dataclasses import replace
 import structlog
 import trio
 
-from ticker.bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
 from ticker.bus.delayed import DelayedEngine
 from ticker.bus.engine import Engine, delay_of
+from ticker.bus_bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache

@@ -16,15 +16,13 @@ import structlog
 import trio
 
 from ticker.bounds import (
-    BUS_RETRY_SECONDS,
     CLOSE_SECONDS,
     HISTORY_FINISH_SECONDS,
     OUTPUT_FINISH_SECONDS,
-    PAGES_FINISH_SECONDS,
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
-    WORKER_WAIT_SECONDS,
 )
+from ticker.bus_bounds import BUS_RETRY_SECONDS, PAGES_FINISH_SECONDS, WORKER_WAIT_SECONDS
 from ticker.config import Config
 from ticker.door.auth import Auth
 from ticker.net.addresses import Address

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import trio
 
-from ticker.bounds import BEHIND_SECONDS
+from ticker.bus_bounds import BEHIND_SECONDS
 from ticker.core.last_value import LastValueCache
 from ticker.protocol.messages import Source
 

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar, cast
 import structlog
 import trio
 
-from ticker.bounds import LEAVE_SECONDS, WORKER_BEAT_SECONDS
+from ticker.bus_bounds import LEAVE_SECONDS, WORKER_BEAT_SECONDS
 from ticker.errors import RefusalCause
 from ticker.server.readiness import Readiness
 from ticker.server.service_manager import ServiceManager

@@ -10,13 +10,8 @@ import socket
 import structlog
 import trio
 
-from ticker.bounds import (
-    ACCEPT_RETRY_SECONDS,
-    ACCEPTED_PER_TURN,
-    EXHAUSTION_LOG_SECONDS,
-    HAND_OVER_RETRY_SECONDS,
-    HAND_OVER_SECONDS,
-)
+from ticker.bounds import ACCEPT_RETRY_SECONDS, EXHAUSTION_LOG_SECONDS
+from ticker.bus_bounds import ACCEPTED_PER_TURN, HAND_OVER_RETRY_SECONDS, HAND_OVER_SECONDS
 from ticker.door.proxies import UNIX
 from ticker.net.listeners import Listener
 from ticker.supervisor.child import Child

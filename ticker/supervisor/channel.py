@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import trio
 
-from ticker.bounds import ACCEPTED_PER_TURN, CHANNEL_PIECE_BYTES, CHANNEL_QUEUE_BYTES
+from ticker.bus_bounds import ACCEPTED_PER_TURN, CHANNEL_PIECE_BYTES, CHANNEL_QUEUE_BYTES
 from ticker.errors import ConfigError
 
 M = TypeVar("M")

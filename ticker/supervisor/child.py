@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 import trio
 
-from ticker.bounds import WORKER_LATE_SECONDS, WORKER_SILENT_SECONDS, WORKER_START_SECONDS
+from ticker.bus_bounds import WORKER_LATE_SECONDS, WORKER_SILENT_SECONDS, WORKER_START_SECONDS
 from ticker.supervisor.channel import Channel, hand_over, socket_pair
 from ticker.supervisor.messages import (
     FROM_CHILD,

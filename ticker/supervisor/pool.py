@@ -10,12 +10,8 @@ from functools import partial
 import structlog
 import trio
 
-from ticker.bounds import (
-    FIRST_RESTART_SECONDS,
-    LONGEST_RESTART_SECONDS,
-    WORKER_READY_SECONDS,
-    WORKER_SHORT_LIFE_SECONDS,
-)
+from ticker.bounds import FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS
+from ticker.bus_bounds import WORKER_READY_SECONDS, WORKER_SHORT_LIFE_SECONDS
 from ticker.errors import ConfigError
 from ticker.supervisor.child import Child
 from ticker.supervisor.messages import FromChild, Kind, Settings

@@ -20,10 +20,7 @@ from ticker.bounds import (
     CERT_POLL_SECONDS,
     CLOSE_SECONDS,
     HISTORY_FINISH_SECONDS,
-    LEAVE_EXTRA_SECONDS,
-    LEAVE_SECONDS,
     OUTPUT_FINISH_SECONDS,
-    RELOAD_SECONDS,
     STATE_WRITE_SECONDS,
     USAGE_FINISH_SECONDS,
 )
@@ -32,6 +29,7 @@ from ticker.bus.delayed import DelayedEngine
 from ticker.bus.local import LocalEngine
 from ticker.bus.log import Log, serve_log_at
 from ticker.bus.shared import serve_engine_at
+from ticker.bus_bounds import LEAVE_EXTRA_SECONDS, LEAVE_SECONDS, RELOAD_SECONDS
 from ticker.config import Config
 from ticker.net.file_stamps import read_stamp, stamp_of
 from ticker.net.folders import private_folder

@@ -10,10 +10,10 @@ import trio
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from ticker.bounds import WORKER_METRICS_SECONDS
 from ticker.bus.delayed import DelayedEngine
 from ticker.bus.log import Log
 from ticker.bus.spool_metrics import spool_metrics
+from ticker.bus_bounds import WORKER_METRICS_SECONDS
 from ticker.net.memory import resident_bytes
 from ticker.net.queued_file import lines_lost
 from ticker.supervisor.acceptor import Acceptor

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import trio
 
-from ticker.bounds import BUS_ANSWER_SECONDS
 from ticker.bus.engine import Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.log import Log
+from ticker.bus_bounds import BUS_ANSWER_SECONDS
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import trio
 
 from tests.following_faults import leave_changed_at_out_of_keyframes
 from tests.storm.seeded.world import World
-from ticker.bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.bus.engine import Connection, Position
+from ticker.bus_bounds import FOLLOW_SECONDS, SILENT_READS
 from ticker.core.session import ServerSession
 from ticker.server.bus_entries import Beat, Cut
 from ticker.server.follower import Follower

@@ -14,8 +14,8 @@ from trio_websocket import ConnectionClosed
 from tests.storm.seeded.engine import Way
 from tests.storm.seeded.past import TABLES
 from tests.storm.seeded.socket import Requests, Socket
-from ticker.bounds import BUS_RETRY_SECONDS
 from ticker.bus.engine import Position
+from ticker.bus_bounds import BUS_RETRY_SECONDS
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth

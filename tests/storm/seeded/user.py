@@ -9,7 +9,7 @@ import trio
 
 from tests.storm.seeded.past import Market, shown
 from tests.storm.seeded.socket import Requests, Socket
-from ticker.bounds import BEHIND_SECONDS
+from ticker.bus_bounds import BEHIND_SECONDS
 from ticker.client.received import Received
 from ticker.client.replica import InstrumentState
 from ticker.client.session import ClientSession
