@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -35,8 +36,8 @@ class Results:
     """Medians of the measured metrics of Ticker, of the newest file that has them."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
-        self._files.sort(key=lambda content: str(content["began"]), reverse=True)
+        """Raises `NoResults` for a file that is none."""
+        self._files = sorted(map(_read, folder.glob("*.json")), key=lambda content: str(content["began"]), reverse=True)
         self.used: dict[str, str] = {}
         """By workload, when it was measured."""
 
@@ -63,6 +64,16 @@ class Results:
         return self.metric(workload, "values") / self.metric(workload, "frames")
 
 
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoResults(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict) or not {"began", "samples"} <= content.keys():
+        raise NoResults(f"{path} is no result of a campaign: give a folder of results with --results")
+    return content
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What things cost. CPU in seconds of a core, sizes in bytes."""
@@ -73,7 +84,7 @@ class Costs:
     frame_bytes: float
     value_bytes: float
     book: float
-    """A change of a `book:10` for a client, with its share of reading and applying levels."""
+    """A frame with a changed `book:10`, with its share of reading and applying levels: so on an edge of few clients."""
     book_bytes: float
     connection_bytes: float
     """Resident memory of an idle client."""
@@ -96,7 +107,7 @@ class Costs:
             value=value / 1e6,
             frame_bytes=size[0] - few * value_bytes,
             value_bytes=value_bytes,
-            book=results.metric("depth", "us_per_value") / 1e6,
+            book=results.metric("depth", "us_per_frame") / 1e6,
             book_bytes=results.metric("depth", "bytes_per_delta"),
             connection_bytes=results.metric("W7", "kb_per_client", phase="10,000") * 1000,
             connects=results.metric("W8", "clients_per_core_second", phase="all reconnect"),
@@ -171,8 +182,8 @@ def main(given: Sequence[str], results: Path) -> int:
     """Print costs and sizes; return the exit code."""
     arguments = _arguments(given)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    found = Results(arguments.results or results)
     try:
+        found = Results(arguments.results or results)
         costs = Costs.of(found)
     except NoResults as error:
         print(error, file=sys.stderr)
@@ -245,7 +256,7 @@ def _sizes_table(sizes: Sequence[Size], usage: Usage) -> Table:
     rows = {
         "dashboards of an edge": [f"{size.per_edge:,}" for size in sizes],
         "edges of one core, one to spare": [f"{size.edges:,}" for size in sizes],
-        "memory of an edge": [f"{size.edge_memory:.2f} GB" for size in sizes],
+        "memory of its clients": [f"{size.edge_memory:.2f} GB" for size in sizes],
         "an edge dies: clients are back after": [f"{size.return_seconds:.1f} s" for size in sizes],
         "services, each with two sources and a Redis": [f"{size.services:,}" for size in sizes],
         "network to dashboards": [f"{size.bits / 1e9:.2f} Gbit/s" for size in sizes],

@@ -87,6 +87,32 @@ def test_the_server_answers_floods_and_their_latency_is_compared_with_that_befor
     assert len([row for row in content["targets"] if row["name"].startswith("floods") and row["measured"]]) == 2
 
 
+def test_sizing_is_arithmetic_with_the_results_that_are_kept() -> None:
+    few, many = (benchmarks("sizing", "100000", "1000000", "--frames", frames) for frames in ("1", "4"))
+    assert (few.returncode, many.returncode, few.stderr) == (0, 0, "")
+    edges = [numbers_of(done.stdout, "edges of one core") for done in (few, many)]
+    assert edges[0] < edges[1]
+    assert [least * 8 < most < least * 11 for least, most in edges] == [True, True]
+
+
+def numbers_of(table: str, row: str) -> list[int]:
+    (line,) = [line for line in table.splitlines() if row in line]
+    return [int(cell.replace(",", "")) for cell in line.split("│")[2:-1]]
+
+
+def test_sizing_says_what_it_lacks(tmp_path: Path) -> None:
+    done = benchmarks("sizing", "--results", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no result has values of W2-paced (ticker): measure with `python -m benchmarks " in done.stderr
+    path = tmp_path / "other.json"
+    for text, cause in (("[]", "is no result of a campaign"), ("{", "cannot be read: ")):
+        path.write_text(text)
+        done = benchmarks("sizing", "--results", str(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{path} {cause}" in done.stderr
+    assert benchmarks("sizing", "none").stderr.endswith("'none' is not a whole number above 0\n")
+
+
 def test_workloads_that_run_by_name_only_are_listed_as_such_and_are_in_no_other_campaign() -> None:
     listed = benchmarks("--list").stdout.splitlines()
     by_name = {line.split()[0] for line in listed if line.endswith("by name only)")}
