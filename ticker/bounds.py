@@ -302,7 +302,7 @@ HISTORY_BUSY_SECONDS = 5.0
 """Time to wait for another process that has locked the file; then the write has failed."""
 
 HISTORY_FINISH_SECONDS = 5.0
-"""Time to write the last bars when the service stops; the rest is lost."""
+"""Time to open the file, and then to write the last bars, when the service stops; the rest is lost."""
 
 HISTORY_READ_SECONDS = 5.0
 """Time to read older bars for a request over HTTP; then it gets 503."""

@@ -8,7 +8,7 @@ import resource
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,23 @@ async def test_while_the_file_is_locked_bars_wait_and_prices_do_not(path: Path, 
         "the history cannot be written: bars wait in memory, and further attempts follow",
         "the history is written again",
     ]
+
+
+async def test_a_stop_while_the_file_is_still_being_opened_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticker.history.database.HISTORY_BUSY_SECONDS", HANG_SECONDS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN EXCLUSIVE")
+        async with serving(Instrument("A"), *prints(2), history=settings(path)) as service:
+            await service.publish(*prints(1, first=2))  # taken once those before have been applied
+            service.stop.set()
+            with suppress(OSError):  # refused: the stop has begun
+                while True:
+                    await trio.sleep(0.01)
+                    await (await trio.open_tcp_stream(service.host, service.port)).aclose()
+            another.execute("COMMIT")
+    assert kept(path) == [100, 200, 300]
 
 
 async def test_of_too_many_bars_that_wait_the_oldest_are_dropped_and_counted(

@@ -76,6 +76,8 @@ class BarHistory:
         """Bars to be written, by symbol, period and start, in the order in which they changed first."""
         self._under_way = 0
         """Number of bars that are being written."""
+        self._loaded = trio.Event()
+        """Set once bars can be written, or never will be."""
         self._turn = trio.Lock()
         self._thread, self._readers = trio.CapacityLimiter(1), trio.CapacityLimiter(MAX_HISTORY_READERS)
         self._reads = 0
@@ -105,24 +107,33 @@ class BarHistory:
 
     async def run(self) -> None:
         """Load the bars, and write those that change, until cancelled; or do nothing if it is switched off."""
-        if not self._enabled:
-            return
-        if self._only_reads:
-            self._path = history_path(self._settings)
+        if not self._enabled or self._only_reads:
+            self._path = history_path(self._settings) if self._enabled else None
+            self._loaded.set()
             return
         self._cache.keep_changed_bars()
         try:
             loaded = await self._load()
             await self._messages.send((_FEED, RestoredBars("", "", 0, 0, (), trio.Event())))
+            self._loaded.set()
             if loaded:
                 await self._keep()
         except Exception:  # noqa: BLE001  # whatever it is, prices go on without a history
             self.failures["fault of code"] += 1
             _log.exception("the history has failed: candles are not kept any more")
         finally:
+            self._loaded.set()
             self._cache.keep_changed_bars(keep=False)
             if not self._thread.borrowed_tokens:  # no thread is at work in it
                 self._file.close()
+
+    async def loaded(self) -> None:
+        """Wait until bars can be written, for a limited time: a file that is slow to open costs a quick stop nothing.
+
+        The publisher has to run meanwhile, since it restores what is loaded.
+        """
+        with trio.move_on_after(HISTORY_FINISH_SECONDS):
+            await self._loaded.wait()
 
     async def finish(self) -> None:
         """Write what has changed since the last time, as far as there is time for it."""

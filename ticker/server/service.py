@@ -199,6 +199,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
             listening.cancel_scope.cancel()
         if stop.is_set():
             await entrances.aclose(metrics=False)
+        await history.loaded()
         publishing.cancel()  # before the goodbyes: no client may see a cut that the kept state does not have
         await role.finish(last=stop.is_set() and (worker is None or worker.last))
         contexts = service.delay.contexts(context)
@@ -252,7 +253,7 @@ def _start_reloading(
 
 async def _announce_stop(manager: ServiceManager, config: Config) -> None:
     """Tell the service's manager that it stops, and how long that may take."""
-    files = HISTORY_FINISH_SECONDS + USAGE_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
+    files = 2 * HISTORY_FINISH_SECONDS + USAGE_FINISH_SECONDS + OUTPUT_FINISH_SECONDS
     await manager.stopping(STATE_WRITE_SECONDS + config.drain_seconds + CLOSE_SECONDS + files)
 
 
