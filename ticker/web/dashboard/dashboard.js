@@ -7,6 +7,7 @@ import { isPattern } from "./patterns.js";
 import { Palette } from "./palette.js";
 import { Quotes } from "./quotes.js";
 import { Search } from "./search.js";
+import { Sparks } from "./sparks.js";
 import { Table } from "./table.js";
 import { matcher } from "../ticker.js";
 import { Watchlist } from "./watchlist.js";
@@ -34,7 +35,8 @@ const facts = {
     return [name, venue, currency].filter(Boolean).join(" · ");
   },
 };
-const table = new Table(page.rows, page.row, quotes, facts, palette);
+const sparks = new Sparks(() => connection.client, () => table.redraw());
+const table = new Table(page.rows, page.row, quotes, facts, palette, sparks);
 const detail = new Detail(page, palette, facts, requestFrame);
 const search = new Search(
   page.search,
@@ -147,8 +149,10 @@ connection.addEventListener("refused", (event) => {
 });
 
 connection.addEventListener("state", (event) => {
-  if (event.state === "connected") proposeList();
-  else if (event.state !== "connecting") quotes.pause();
+  if (event.state === "connected") {
+    proposeList();
+    sparks.refresh();
+  } else if (event.state !== "connecting") quotes.pause();
   requestFrame();
 });
 

@@ -124,10 +124,10 @@ export class Row {
   }
 
   /** Draw the small chart, if it is time to; true if it was drawn. */
-  spark(now, size, palette) {
+  spark(now, size, palette, sparks) {
     if (this.symbol === null || now - this.#sparkAt < SPARK_EVERY_MS) return false;
     this.#sparkAt = now;
-    drawSparkline(this.canvas, size.width, size.height, this.quote, palette, Date.now());
+    drawSparkline(this.canvas, size, sparks.of(this.symbol), palette, this.quote.price);
     return true;
   }
 

@@ -16,13 +16,14 @@ export class Table extends EventTarget {
   #observer;
 
   /** `facts.name(symbol)` gives an instrument's name. */
-  constructor(body, template, quotes, facts, palette) {
+  constructor(body, template, quotes, facts, palette, sparks) {
     super();
     this.body = body;
     this.template = template;
     this.quotes = quotes;
     this.facts = facts;
     this.palette = palette;
+    this.sparks = sparks;
     this.grid = body.parentElement;
     const root = body.closest(".scroller");
     this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { root, rootMargin: "120px 0px" });
@@ -106,12 +107,13 @@ export class Table extends EventTarget {
       visible.push(row);
       if (row.paint(now, this.facts)) flashing += 1;
     }
+    this.sparks.show(visible.flatMap(({ symbol }) => symbol ?? []));
     const busy = flashing > FEW_FLASHES / 2 || visible.length > FEW_FLASHES;
     if (busy !== (this.grid.dataset.busy === "yes")) this.grid.dataset.busy = busy ? "yes" : "no";
     let sparks = 0;
     for (let count = 0; count < visible.length && sparks < SPARKS_PER_FRAME; count += 1) {
       this.#nextSpark = (this.#nextSpark + 1) % visible.length;
-      if (this.#sparkSize.width > 0 && visible[this.#nextSpark].spark(now, this.#sparkSize, this.palette)) sparks += 1;
+      if (this.#sparkSize.width > 0 && visible[this.#nextSpark].spark(now, this.#sparkSize, this.palette, this.sparks)) sparks += 1;
     }
     return flashing > 0 || sparks === SPARKS_PER_FRAME;
   }
