@@ -112,8 +112,9 @@ class Watched(NamedTuple):
     replica: Server
     sentinel: Server
 
-    def engine(self, service: str = "main", *others: str) -> Engine:
-        return engine_for(f"redis+sentinel://{','.join([*others, self.sentinel.address])}/{service}")
+    def engine(self, service: str = "main", *others: str, user: str = "", options: str = "") -> Engine:
+        """The engine; `user` is `USER:PASSWORD@`, `options` what stands at the end."""
+        return engine_for(f"redis+sentinel://{user}{','.join([*others, self.sentinel.address])}/{service}{options}")
 
     async def replicated(self) -> None:
         """Wait until the replica has what the primary has, and the sentinel knows it."""

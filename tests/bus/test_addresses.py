@@ -25,6 +25,18 @@ from ticker.errors import ConfigError
         ("redis://h?name=fx.1", RedisAddress("redis", (("h", 6379),), name="fx.1")),
         ("rediss://h", RedisAddress("rediss", (("h", 6379),))),
         ("redis+sentinel://a,b:1/main", RedisAddress("redis+sentinel", (("a", 26379), ("b", 1)), service="main")),
+        (
+            "redis+sentinel://u:p@a/m?sentinel_user=v&sentinel_password=q%2B",
+            RedisAddress(
+                "redis+sentinel",
+                (("a", 26379),),
+                service="m",
+                user="u",
+                password="p",  # noqa: S106
+                sentinel_user="v",
+                sentinel_password="q+",  # noqa: S106
+            ),
+        ),
         ("rediss+sentinel://a/m/2", RedisAddress("rediss+sentinel", (("a", 26379),), service="m", db=2)),
     ],
 )
@@ -51,7 +63,10 @@ def test_an_address_is_taken_apart(url: str, address: RedisAddress) -> None:
         ("redis+sentinel://h", "the name they have for the engine"),
         ("redis+sentinel://h/", "the name they have for the engine"),
         ("redis+sentinel://h/m/x", "a database's number"),
-        ("redis://h?x=1", r"stand name, ca, cert and key, each once, not 'x'"),
+        ("redis://h?x=1", r"stand name, ca, cert and key, for sentinels .* each once, not 'x'"),
+        ("redis://h?sentinel_password=x", r"sentinel_password: there are sentinels only behind redis\+sentinel://"),
+        ("redis+sentinel://h/m?sentinel_user=x", "sentinel_user= stands only beside it"),
+        ("redis+sentinel://h/m?sentinel_password=", "sentinel_password= names a password"),
         ("redis://h?name=a&name=b", "each once"),
         ("redis://h?name", "pairs such as name=main"),
         ("redis://h?name=a%20b", "1 to 64 letters"),
@@ -73,9 +88,12 @@ def test_no_error_and_no_name_shows_a_password(tmp_path: Path) -> None:
         parse_redis_address("redis://me:secret@h/x", "--bus")
     assert "secret" not in str(caught.value)
     assert str(caught.value).startswith("--bus 'redis://me:***@h/x': ")
+    with pytest.raises(ConfigError) as caught:
+        parse_redis_address("redis+sentinel://h/main/x?sentinel_password=secret")
+    assert "secret" not in str(caught.value)
     ca = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(ca)
-    engine = engine_for(f"rediss+sentinel://me:secret@h,[::1]:7/main/3?ca={ca}")
+    engine = engine_for(f"rediss+sentinel://me:secret@h,[::1]:7/main/3?ca={ca}&sentinel_password=secret")
     assert engine.name == "rediss+sentinel://h:26379,[::1]:7/main/3"
     assert "secret" not in repr(engine)
     assert "secret" not in repr(parse_redis_address("redis://me:secret@h"))

@@ -11,7 +11,7 @@ import trio
 from tests.bus.servers import Server, Watched, free_port, watched_servers
 from tests.bus.test_redis_settings import refused
 from ticker.bus.addresses import engine_for
-from ticker.bus.engine import Position, Unavailable
+from ticker.bus.engine import Engine, Position, Unavailable
 
 
 @pytest.fixture
@@ -59,6 +59,29 @@ async def test_a_service_that_no_sentinel_knows(watched: Watched) -> None:
     assert f"no sentinel names the primary (127.0.0.1:{port}: it cannot be reached: Connection refused" in text
     assert f"{watched.sentinel.address} knows no other" in text
     assert text.endswith("check the addresses, and that they monitor other")
+
+
+async def test_sentinels_with_a_password_of_their_own(watched: Watched) -> None:
+    """The engine has another one, which no sentinel is ever sent."""
+    may = ("-@all", "+sentinel|get-master-addr-by-name", "+auth", "+hello")
+    await watched.sentinel.run("ACL", "SETUSER", "asker", "on", ">theirs", *may)
+    await watched.sentinel.run("ACL", "SETUSER", "mute", "on", ">theirs", "-@all", "+auth", "+hello")
+    await watched.sentinel.run("ACL", "SETUSER", "default", "resetpass", ">theirs")
+    await watched.primary.run("ACL", "SETUSER", "source", "on", ">its", "~*", "+@all")
+
+    def engine(options: str = "") -> Engine:
+        return watched.engine(user="source:its@", options=options)
+
+    wanted = "the sentinels want a password: ?sentinel_password=PASSWORD"
+    assert wanted in await refused(engine())
+    wrong = "the sentinels' user or password is wrong: ?sentinel_password=PASSWORD"
+    assert wrong in await refused(engine("?sentinel_password=its"))
+    assert wrong in await refused(engine("?sentinel_user=source&sentinel_password=its"))
+    text = await refused(engine("?sentinel_user=mute&sentinel_password=theirs"))
+    assert "the sentinels' user may not ask them: ACL SETUSER NAME +sentinel|get-master-addr-by-name" in text
+    for options in ("?sentinel_password=theirs", "?sentinel_user=asker&sentinel_password=theirs"):
+        async with engine(options).connect() as connection:
+            await connection.last()
 
 
 async def test_a_sentinel_in_the_place_of_a_server_and_the_other_way_round(watched: Watched) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -10,6 +11,7 @@ from tests.support import update
 from ticker.bus.engine import Position
 from ticker.bus_bounds import BUS_BEAT_SECONDS, CUTS_OF_A_NEW_EPOCH, FOLLOW_SECONDS, KEYFRAME_SECONDS, SILENT_READS
 from ticker.market import Instrument
+from ticker.net.clocks import wall_clock
 
 
 def stamp(copy: Copy) -> tuple[str, int]:
@@ -148,6 +150,30 @@ async def test_of_two_that_stand_by_the_slower_one_sees_that_the_other_was_faste
     assert faster.leads
     assert not slower.leads
     await follows(copy, faster)
+    assert stamp(copy) == ("first", 2)
+
+
+async def test_of_two_that_take_over_in_the_same_microsecond_one_leads(
+    autojump_clock: MockClock,  # noqa: ARG001
+    bus: Bus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All else in what they write is the same; the one that was refused must not take the other's entry for its own."""
+    source, copy = await leading(bus)
+    standbys = [await standing_by(bus, source) for _ in range(2)]
+    moment = wall_clock()
+    monkeypatch.setattr("ticker.server.leader.wall_clock", lambda: moment)
+    for standby in standbys:
+        standby.reach.hold("Append")
+    source.kill()
+    await until(lambda: all(standby.reach.asked["Append"] > 0 for standby in standbys))
+    assert standbys[0].cache.time == standbys[1].cache.time
+    for standby in standbys:
+        standby.reach.go_on()
+    await until(lambda: any(standby.leads for standby in standbys))
+    await trio.sleep(10)
+    assert sorted((standby.leads, standby.deposed) for standby in standbys) == [(False, True), (True, False)]
+    await follows(copy, next(standby for standby in standbys if standby.leads))
     assert stamp(copy) == ("first", 2)
 
 

@@ -177,7 +177,7 @@ async def test_edges_and_sources_die_and_are_stopped_and_the_copy_goes_on(redis:
         while "it leads, and this one stands by" not in sources[1].log.read_text():
             await trio.sleep(0.05)
         await watched.goes_on()
-        assert await stamp(redis) == Stamp(epoch, 3, (await stamp(redis)).run)
+        assert (await stamp(redis))[:2] == (epoch, 3)
 
 
 @pytest.mark.parametrize("settings", [(), ("--appendonly", "yes")], ids=["nothing on its disk", "appendonly"])

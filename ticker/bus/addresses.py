@@ -7,7 +7,8 @@
 
 User and password are percent-encoded. NAME tells several services apart that share an engine: all keys begin with
 `ticker:NAME:`. `ca` are the authorities of the engine's certificate (default: the system's), `cert` and `key` are for
-an engine that wants a certificate of its clients.
+an engine that wants a certificate of its clients. Sentinels that want a password get `sentinel_password`, of the user
+`sentinel_user` or the default one; that of the engine is never sent to them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ticker.texts import excerpt, without_passwords
 
 _PORTS = {"redis": 6379, "rediss": 6379, "redis+sentinel": 26379, "rediss+sentinel": 26379}
 _OPTIONS = {"name", "ca", "cert", "key"}
+_SENTINEL_OPTIONS = {"sentinel_user", "sentinel_password"}
 _EXAMPLES = "redis://HOST:6379, rediss://USER:PASSWORD@HOST:6379 or redis+sentinel://HOST:26379,HOST:26379/SERVICE"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -41,6 +43,8 @@ class RedisAddress:
     db: int = 0
     user: str | None = None
     password: str | None = None
+    sentinel_user: str | None = None
+    sentinel_password: str | None = None
     name: str = "main"
     """The middle of all keys."""
     ca: str | None = None
@@ -165,9 +169,10 @@ def _parse_options(parts: SplitResult) -> Mapping[str, str]:
     except ValueError:
         raise ConfigError("behind the ? stand pairs such as name=main, with & between them") from None
     options = dict(pairs)
-    unknown = sorted(options.keys() - _OPTIONS)
+    unknown = sorted(options.keys() - _OPTIONS - _SENTINEL_OPTIONS)
     if unknown or len(options) < len(pairs):
-        raise ConfigError(f"behind the ? stand name, ca, cert and key, each once, not {excerpt(', '.join(unknown))!r}")
+        known = "name, ca, cert and key, for sentinels also sentinel_user and sentinel_password"
+        raise ConfigError(f"behind the ? stand {known}, each once, not {excerpt(', '.join(unknown))!r}")
     if "name" in options and _NAME.fullmatch(options["name"]) is None:
         raise ConfigError("name= has 1 to 64 letters, digits, dots, hyphens and underscores")
     files = options.keys() & {"ca", "cert", "key"}
@@ -175,6 +180,11 @@ def _parse_options(parts: SplitResult) -> Mapping[str, str]:
         raise ConfigError(f"{', '.join(sorted(files))}: files of certificates are for TLS: rediss://")
     if ("cert" in options) != ("key" in options) or not all(options[each] for each in files):
         raise ConfigError("cert= and key= go together, and each of ca=, cert= and key= names a file")
+    of_sentinels = options.keys() & _SENTINEL_OPTIONS
+    if of_sentinels and not parts.scheme.endswith("+sentinel"):
+        raise ConfigError(f"{', '.join(sorted(of_sentinels))}: there are sentinels only behind redis+sentinel://")
+    if of_sentinels and not all(options.get(each) for each in {*of_sentinels, "sentinel_password"}):
+        raise ConfigError("sentinel_password= names a password, and sentinel_user= stands only beside it")
     return options
 
 

@@ -32,6 +32,15 @@ _BY_CLASS: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.InvalidResponse, "what answers there is no Redis: give the address of one"),
 )
 
+_OF_SENTINELS: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.AuthenticationFailureError, "the sentinels' user or password is wrong: ?sentinel_password=PASSWORD"),
+    (exceptions.AuthenticationRequiredError, "the sentinels want a password: ?sentinel_password=PASSWORD"),
+    (
+        exceptions.AuthorizationError,
+        "the sentinels' user may not ask them: ACL SETUSER NAME +sentinel|get-master-addr-by-name",
+    ),
+)
+
 _BY_BEGINNING = {
     "OOM": "it is out of memory: raise its maxmemory, or free memory",
     "MISCONF": "it cannot write to its disk: free space there; its log says more",
@@ -57,9 +66,12 @@ _TLS_HINTS = {
 }
 
 
-def describe(error: BaseException, address: RedisAddress, *, connecting: bool = False) -> str:
-    """Return a failure in a line: what is wrong, and what helps."""
+def describe(error: BaseException, address: RedisAddress, *, connecting: bool = False, sentinel: bool = False) -> str:
+    """Return a failure in a line: what is wrong, and what helps. `sentinel`: one of these was asked."""
     for each in _causes(error):
+        for kind, remedy in _OF_SENTINELS if sentinel else ():
+            if isinstance(each, kind):
+                return f"{remedy} ({excerpt(str(each))})"
         if isinstance(each, exceptions.AuthorizationError):
             return _not_allowed(each, address)
         if isinstance(each, exceptions.WrongTypeError):

@@ -31,9 +31,10 @@ Reply = bytes | int | None | list["Reply"] | dict[bytes, "Reply"]
 class Link:
     """A connection that has been made."""
 
-    def __init__(self, connection: _Connection, address: RedisAddress) -> None:
+    def __init__(self, connection: _Connection, address: RedisAddress, *, sentinel: bool) -> None:
         self._connection = connection
         self._address = address
+        self._sentinel = sentinel
         self._usable = True
 
     async def command(self, name: bytes, *arguments: bytes | int, seconds: float = BUS_ANSWER_SECONDS) -> Reply:
@@ -66,7 +67,7 @@ class Link:
     def fail(self, error: BaseException) -> Unavailable:
         """End the connection for this failure, and return the error that says it."""
         self._usable = False
-        return _failure(error, self._address)
+        return _failure(error, self._address, sentinel=self._sentinel)
 
 
 @asynccontextmanager
@@ -75,18 +76,18 @@ async def connect(server: tuple[str, int], address: RedisAddress, *, sentinel: b
     try:
         stream = await _open(server, address)
     except (ConfigError, OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-        raise _failure(error, address, connecting=True) from None
-    connection = _Connection(stream, server, None if sentinel else address)
+        raise _failure(error, address, connecting=True, sentinel=sentinel) from None
+    connection = _Connection(stream, server, address, sentinel=sentinel)
     failure: Exception | None = None
     # The library's tasks need a nursery; the error of the block must not leave in a group.
     async with trio.open_nursery() as nursery:
         try:
             await nursery.start(connection.run)
         except Exception as error:  # noqa: BLE001  # whatever ended the library's tasks comes from here
-            failure = _failure(await connection.failed() or error, address, connecting=True)
+            failure = _failure(await connection.failed() or error, address, connecting=True, sentinel=sentinel)
         else:
             try:
-                yield Link(connection, address)
+                yield Link(connection, address, sentinel=sentinel)
             except Exception as error:  # noqa: BLE001  # it is raised below
                 failure = error
             finally:
@@ -107,13 +108,15 @@ async def _open(server: tuple[str, int], address: RedisAddress) -> anyio.abc.Byt
 class _Connection(BaseConnection):
     """The library's connection over an open stream."""
 
-    def __init__(self, stream: anyio.abc.ByteStream, server: tuple[str, int], address: RedisAddress | None) -> None:
+    def __init__(
+        self, stream: anyio.abc.ByteStream, server: tuple[str, int], address: RedisAddress, *, sentinel: bool
+    ) -> None:
         super().__init__(
             TCPLocation(*server),
             stream_timeout=BUS_ANSWER_SECONDS,
-            username=address.user if address is not None else None,
-            password=address.password if address is not None else None,
-            db=address.db if address is not None else None,
+            username=address.sentinel_user if sentinel else address.user,
+            password=address.sentinel_password if sentinel else address.password,
+            db=None if sentinel else address.db,
         )
         self._open_stream = stream
         self._last: Request | None = None
@@ -143,5 +146,6 @@ class _Connection(BaseConnection):
         return None
 
 
-def _failure(error: BaseException, address: RedisAddress, *, connecting: bool = False) -> Unavailable:
-    return Unavailable(f"the bus at {address.text}: {describe(error, address, connecting=connecting)}")
+def _failure(error: BaseException, address: RedisAddress, *, connecting: bool = False, sentinel: bool) -> Unavailable:
+    text = describe(error, address, connecting=connecting, sentinel=sentinel)
+    return Unavailable(f"the bus at {address.text}: {text}")

@@ -1,12 +1,13 @@
 """What a source writes on the bus: cuts, beats and keyframes, as msgpack arrays.
 
 A cut has what changed in it (`ticker.core.journal`), a beat only says that its source lives. All carry the epoch, the
-term of the source that wrote them, and the run of the engine in which it did.
+term and the name of the source that wrote them, and the run of the engine in which it did.
 """
 
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -33,6 +34,8 @@ class Stamp(NamedTuple):
     """Counts the sources of an epoch: each that takes over has the next one."""
     run: str
     """The engine's life in which it was written."""
+    source: str
+    """A random name: two sources that take over at the same moment write different entries, so one knows its own."""
 
 
 class Cut(NamedTuple):
@@ -69,6 +72,11 @@ class Head(NamedTuple):
 
 Piece: TypeAlias = tuple[int, list[State]]
 """Another part: a cut, and instruments as they were then."""
+
+
+def new_stamp(epoch: str, term: int, run: str) -> Stamp:
+    """Return the stamp of a source that begins to write."""
+    return Stamp(epoch, term, run, secrets.token_hex(4))
 
 
 def pack_cut(cut: Cut) -> bytes:
@@ -134,10 +142,10 @@ def read_piece(data: bytes) -> Piece:
 
 
 def _stamp(stamp: State) -> Stamp:
-    epoch, term, run = stamp
-    if type(epoch) is not str or type(term) is not int or type(run) is not str:
+    epoch, term, run, source = stamp
+    if type(epoch) is not str or type(term) is not int or type(run) is not str or type(source) is not str:
         raise TypeError("no stamp")
-    return Stamp(epoch, term, run)
+    return Stamp(epoch, term, run, source)
 
 
 def _read(data: bytes, least: int) -> list[Any]:

@@ -39,7 +39,7 @@ from ticker.core.following import FollowingCache
 from ticker.core.last_value import LastValueCache
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
-from ticker.server.bus_entries import Beat, Foreign, Stamp, pack_beat, read_entry
+from ticker.server.bus_entries import Beat, Foreign, new_stamp, pack_beat, read_entry
 from ticker.server.cut_writer import CutWriter
 from ticker.server.follower import Follower, Lost
 
@@ -164,7 +164,7 @@ class Leader:
             cache, term = follower.cache, self.term + 1
         else:
             cache = self._new_epoch(last)
-        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, term, connection.run))
+        self._writer = CutWriter(cache, self._config, new_stamp(cache.epoch, term, connection.run))
         if isinstance(cache, FollowingCache):
             cache.lead(wall_clock())
         else:
@@ -256,7 +256,7 @@ class Leader:
 
     async def _end_epoch(self, connection: Connection, last: Position) -> None:
         """Write what no source and no copy goes on from: all begin anew, and one that leads then begins an epoch."""
-        stamp = Stamp(secrets.token_hex(8), 1, connection.run)
+        stamp = new_stamp(secrets.token_hex(8), 1, connection.run)
         await self._append(connection, Position(last.cut + CUTS_OF_A_NEW_EPOCH), pack_beat(Beat(stamp, resigns=True)))
 
     async def _write(self, connection: Connection) -> None:

@@ -23,7 +23,7 @@ from ticker.bus.log import Log
 from ticker.bus_bounds import BUS_BEAT_SECONDS, FOLLOWERS_GONE_SECONDS, OWN_PIECE_SECONDS
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
-from ticker.server.bus_entries import Stamp
+from ticker.server.bus_entries import new_stamp
 from ticker.server.cut_writer import CutWriter
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.own_log")
@@ -99,7 +99,7 @@ class OwnLog:
         cache = self.cache
         self.log = log = Log()
         self._cut = cache.cut
-        self._writer = CutWriter(cache, self._config, Stamp(cache.epoch, self._term, log.run))
+        self._writer = CutWriter(cache, self._config, new_stamp(cache.epoch, self._term, log.run))
         self._writer.journal.on_closed = self._note_closed
         self._left_at = trio.current_time()
         self._wanted.set()
