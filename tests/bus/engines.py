@@ -12,7 +12,8 @@ import trio
 from ticker.bus.delayed import DelayedConnection, DelayedEngine
 from ticker.bus.engine import Connection, Engine, Entry, Keyframe, Position
 from ticker.bus.local import LocalEngine
-from ticker.bus.log import Log, serve_log_at
+from ticker.bus.log import Log
+from ticker.bus.served_log import serve_log_at
 
 
 @asynccontextmanager

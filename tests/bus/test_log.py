@@ -13,14 +13,15 @@ import msgspec
 import pytest
 import structlog
 import trio
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 
 from tests.bus.engines import local_engine
-from ticker.bus import frames, keyframes, log
+from ticker.bus import frames, keyframes, log, served_log
 from ticker.bus.engine import Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.local import LocalEngine
-from ticker.bus.log import Log, serve_log
-from ticker.bus_bounds import BUS_READ_SECONDS
+from ticker.bus.log import Log
+from ticker.bus.served_log import serve_log
+from ticker.bus_bounds import BUS_PART_SECONDS, BUS_READ_SECONDS
 from ticker.errors import ConfigError
 
 
@@ -105,15 +106,21 @@ def test_their_texts_say_what_they_have() -> None:
     assert repr(LocalEngine("/x/bus")) == "<LocalEngine at /x/bus>"
 
 
+def pair() -> tuple[trio.SocketStream, socket.socket]:
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(0)
+    return trio.SocketStream(trio.socket.from_stdlib_socket(ours)), theirs
+
+
 @asynccontextmanager
 async def peer(own: Log) -> AsyncIterator[trio.abc.Stream]:
     """The other end of a connection to the log, which has said hello."""
-    ours, theirs = memory_stream_pair()
+    ours, theirs = pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_log, own, theirs)
         (length,) = struct.unpack(">I", await ours.receive_some(4))
         hello = msgspec.msgpack.decode(await ours.receive_some(length), type=frames.Hello)
-        assert hello == frames.Hello(frames.PROTOCOL, own.run)
+        assert hello == frames.Hello(frames.PROTOCOL, own.run, pushes=True)
         yield ours
         await ours.aclose()
     assert own.connections == 0
@@ -160,20 +167,18 @@ async def test_a_peer_that_leaves_is_no_failure_except_in_the_middle_of_a_messag
 
 async def test_a_peer_that_takes_no_answer_is_given_up(autojump_clock: MockClock) -> None:  # noqa: ARG001
     own = Log()
-    own.append(Position(1), b"data")
-    ours, theirs = trio.testing.lockstep_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_log, own, theirs)
-        await trio.testing.wait_all_tasks_blocked()
-        assert own.connections == 1
-    assert (own.connections, own.failed_connections) == (0, 1)
-    await ours.aclose()
+    own.append(Position(1), bytes(10_000_000))
+    async with peer(own) as stream:
+        await stream.send_all(frames.framed(frames.encode(frames.Find(Position(1)))))
+        with trio.move_on_after(BUS_PART_SECONDS + 1):
+            await trio.sleep_forever()
+        assert (own.connections, own.failed_connections) == (0, 1)
 
 
 async def test_connections_beyond_the_limit_are_closed_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "MAX_BUS_CONNECTIONS", 1)
+    monkeypatch.setattr(served_log, "MAX_BUS_CONNECTIONS", 1)
     own = Log()
     async with local_engine(tmp_path, own) as engine:
         async with engine.connect():
@@ -217,7 +222,7 @@ async def test_only_its_user_may_use_the_socket(tmp_path: Path) -> None:
 
 async def test_a_path_that_cannot_be_used_is_named() -> None:
     with pytest.raises(ConfigError, match="cannot listen on /nowhere/bus"):
-        await log.serve_log_at(Log(), "/nowhere/bus")
+        await served_log.serve_log_at(Log(), "/nowhere/bus")
 
 
 async def test_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import Any, NamedTuple
 
@@ -9,13 +10,14 @@ import msgspec
 import trio
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from trio.testing import MockClock, memory_stream_pair
+from trio.testing import MockClock
 
 from tests.fuzz import Target
 from tests.fuzz.values import ANYTHING, DAMAGE, Damage, as_msgpack, changed, damaged
 from ticker.bus import frames
-from ticker.bus.engine import Position
-from ticker.bus.log import Log, serve_log
+from ticker.bus.engine import Entry, Position
+from ticker.bus.log import Log
+from ticker.bus.served_log import serve_log
 
 _NUMBER = st.one_of(st.integers(0, 5), st.integers(0, 5), st.sampled_from([-1, 2**53, 2**64 - 1]))
 _POSITION = st.tuples(_NUMBER, _NUMBER).map(list)
@@ -25,6 +27,7 @@ _REQUESTS: SearchStrategy[list[Any]] = st.one_of(
     st.just(["last"]),
     st.tuples(st.just("append"), _POSITION, st.binary(max_size=3)).map(list),
     st.tuples(st.just("read"), _POSITION, _SECONDS).map(list),
+    st.tuples(st.just("follow"), _POSITION).map(list),
     st.tuples(st.just("find"), _POSITION).map(list),
     st.tuples(st.just("put-part"), _NUMBER, _NUMBER, st.binary(max_size=3)).map(list),
     st.tuples(st.just("finish-keyframe"), st.tuples(_NUMBER, _NUMBER).map(list)).map(list),
@@ -76,31 +79,33 @@ async def _check(case: Case) -> None:
 
 
 async def _send(log: Log, case: Case) -> None:
-    ours, theirs = memory_stream_pair()
+    own, theirs = socket.socketpair()
+    theirs.settimeout(0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_log, log, theirs)
-        async with ours:
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(own)) as ours:
             try:
                 await ours.send_all(case.sent)
+                if case.leaves:
+                    return
+                await ours.send_eof()
+                received = b""
+                while chunk := await ours.receive_some(65_536):
+                    received += chunk
             except trio.BrokenResourceError:
                 return
-            if case.leaves:
-                return
-            await ours.send_eof()
-            received = b""
-            while chunk := await ours.receive_some(65_536):
-                received += chunk
     _answers(received)
 
 
 def _answers(received: bytes) -> None:
-    """What comes back are whole messages: a hello, and answers."""
+    """What comes back are whole messages: a hello, answers, and entries."""
     first = True
     while received:
         (length,) = struct.unpack_from(">I", received)
         message, received = received[4 : 4 + length], received[4 + length :]
         assert len(message) == length
-        msgspec.msgpack.decode(message, type=frames.Hello if first else frames.Answer[object])
+        kind = frames.Hello if first else Entry if frames.is_pushed(message) else frames.Answer[object]
+        msgspec.msgpack.decode(message, type=kind)
         first = False
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import msgspec
 import trio
-from trio.testing import memory_stream_pair
 
 from tests.bounds import HANG_SECONDS
 from tests.core.test_following import check_same
-from ticker.bus.engine import Position, Unavailable
-from ticker.bus.frames import Answer, Request
+from ticker.bus.engine import Entry, Position, Unavailable
+from ticker.bus.frames import Answer, FrameStream, Request
 from ticker.bus.local import LocalConnection
-from ticker.bus.log import Log, serve_log
+from ticker.bus.log import Log
+from ticker.bus.served_log import serve_log
 from ticker.bus_bounds import BUS_ANSWER_SECONDS, MAX_BUS_ENTRIES
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
@@ -36,11 +37,14 @@ class Bus:
         self.nursery = nursery
         self.log = Log(max_entries=max_entries)
         self._max_entries = max_entries
-        self._streams: list[trio.abc.Stream] = []
+        self._sockets: list[socket.socket] = []
 
-    def open(self) -> trio.abc.Stream:
-        ours, theirs = memory_stream_pair()
-        self._streams.append(theirs)
+    def open(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for sock in (ours, theirs):
+            sock.settimeout(0)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least: who follows is soon behind
+        self._sockets.append(ours)
         self.nursery.start_soon(serve_log, self.log, theirs)
         return ours
 
@@ -54,9 +58,10 @@ class Bus:
             position = found[-1].position
         if keyframes:
             self.log.keyframes = before.keyframes
-        streams, self._streams = self._streams, []
-        for stream in streams:
-            await trio.aclose_forcefully(stream)
+        sockets, self._sockets = self._sockets, []
+        for sock in sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 class Reach:
@@ -95,8 +100,8 @@ class Reach:
     async def connect(self) -> AsyncIterator[LocalConnection]:
         if self.away:
             raise Unavailable("the bus is away")
-        async with self.bus.open() as stream:
-            connection = _Connection(stream, self)
+        with self.bus.open() as sock:
+            connection = _Connection(FrameStream(sock), self)
             await connection.begin()
             yield connection
 
@@ -115,9 +120,13 @@ class Reach:
 
 
 class _Connection(LocalConnection):
-    def __init__(self, stream: trio.abc.Stream, reach: Reach) -> None:
+    def __init__(self, stream: FrameStream, reach: Reach) -> None:
         super().__init__(stream, reach.name)
         self._reach = reach
+
+    async def _pushed(self, seconds: float) -> list[Entry]:
+        await self._reach.before("Read")
+        return await super()._pushed(seconds)
 
     async def _ask(
         self, request: Request, decoder: msgspec.msgpack.Decoder[Answer[_T]], seconds: float = BUS_ANSWER_SECONDS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -61,6 +62,11 @@ class AskedConnection:
         """By how much the engine is later than its source."""
         return self._hello.delay_seconds
 
+    @property
+    def pushes(self) -> bool:
+        """Whether entries come by themselves once `follow` was asked."""
+        return self._hello.pushes
+
     async def begin(self) -> None:
         """Receive the engine's first message. Raises `Unavailable`."""
         hello = await self._command(None, _hello)
@@ -82,6 +88,10 @@ class AskedConnection:
     async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
         """Return the next entries after a position; wait so long if there are none."""
         return await self._ask(frames.Read(after, seconds), _entries, seconds + BUS_ANSWER_SECONDS) or []
+
+    async def follow(self, after: Position) -> None:
+        """Ask for all entries after a position."""
+        await self._ask(frames.Follow(after), _nothing)
 
     async def entry(self, position: Position) -> bytes | None:
         """Return the data at a position, None if there is none (any more)."""
@@ -123,20 +133,28 @@ class AskedConnection:
         decoder: msgspec.msgpack.Decoder[_T],
         seconds: float = BUS_ANSWER_SECONDS,
     ) -> _T:
-        """Send a request and receive the next message. Cancelled or failed on the way, the connection has ended."""
+        """Send a request and receive the next message."""
+        with self.command():
+            return frames.decode(decoder, await self._exchange(request, seconds))
+
+    @contextmanager
+    def command(self) -> Iterator[None]:
+        """Use the connection. Cancelled or failed meanwhile, it has ended."""
         if not self._usable:
             raise Unavailable(f"the connection to {self._who} has ended")
         self._usable = False
         try:
-            received = frames.decode(decoder, await self._exchange(request, seconds))
+            yield
         except (BadFrame, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise Unavailable(f"{self._who} does not answer: {cause_of(error)}") from None
         self._usable = True
-        return received
 
     async def _exchange(self, request: frames.Request | None, seconds: float) -> bytes:
         if request is not None:
             await self._messages.send(frames.encode(request))
+        return await self._next(seconds)
+
+    async def _next(self, seconds: float = BUS_ANSWER_SECONDS) -> bytes:
         message = await self._messages.receive(seconds)
         if message is None:
             raise BadFrame("its process has ended")

@@ -1,18 +1,22 @@
 """The messages between the engine of one machine and its connections, and their frames on a stream.
 
 A frame is the length of its message, four bytes with the highest first, and the message in msgpack. The engine begins
-with a `Hello`; then each request gets one `Answer`, in order.
+with a `Hello`; then each request gets one `Answer`, in order. After that to a `Follow` come entries, each in a frame of
+its own as soon as it is there, until the next request.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import socket
 import struct
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 import trio
 
-from ticker.bus.engine import Keyframe, Position
+from ticker.bus.engine import Entry, Keyframe, Position
 from ticker.bus_bounds import BUS_PART_SECONDS, MAX_BUS_DATA_BYTES
 from ticker.errors import TickerError
 
@@ -22,7 +26,9 @@ PROTOCOL = "ticker-bus-1"
 _LENGTH = struct.Struct(">I")
 MAX_MESSAGE = 2 * MAX_BUS_DATA_BYTES
 """A read brings whole entries: the last one begins before `BUS_BYTES_PER_READ`."""
-_CHUNK = 262_144
+_CHUNK = 65_536
+_PUSHED: Final = b"\x92"
+"""The first byte of an entry, an array of two; an answer is one of three."""
 
 _T = TypeVar("_T")
 
@@ -40,6 +46,8 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     """By how much its entries are later than their source, on purpose."""
     unavailable: str | None = None
     """Why it cannot be used now: nothing follows."""
+    pushes: bool = False
+    """It knows `Follow`."""
 
 
 class Last(msgspec.Struct, array_like=True, frozen=True, tag="last"):
@@ -58,6 +66,12 @@ class Read(msgspec.Struct, array_like=True, frozen=True, tag="read"):
 
     after: Position
     seconds: float
+
+
+class Follow(msgspec.Struct, array_like=True, frozen=True, tag="follow"):
+    """Asks for all entries after a position, those that are there and those that come. The next request ends it."""
+
+    after: Position
 
 
 class Find(msgspec.Struct, array_like=True, frozen=True, tag="find"):
@@ -98,7 +112,7 @@ class Parts(msgspec.Struct, array_like=True, frozen=True, tag="parts"):
     number: int
 
 
-Request = Last | Append | Read | Find | PutPart | FinishKeyframe | LatestKeyframe | Part | Parts
+Request = Last | Append | Read | Follow | Find | PutPart | FinishKeyframe | LatestKeyframe | Part | Parts
 
 
 class Answer(msgspec.Struct, Generic[_T], array_like=True, frozen=True):
@@ -126,54 +140,115 @@ def decode(decoder: msgspec.msgpack.Decoder[_T], message: bytes) -> _T:
         raise BadFrame(f"a message of {len(message)} bytes that is none of ours: {error}") from None
 
 
-class FrameStream:
-    """Frames over a stream, for one task. All methods raise `trio.BrokenResourceError` and `BadFrame`."""
+def framed(message: bytes) -> bytes:
+    """Return a message as a frame."""
+    return _LENGTH.pack(len(message)) + message
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
+
+def pushed(entry: Entry) -> bytes:
+    """Return the frame of an entry for one that follows."""
+    return framed(encode(entry))
+
+
+def is_pushed(message: bytes) -> bool:
+    """Whether a message of the engine is an entry, and no answer."""
+    return message[:1] == _PUSHED
+
+
+class FrameStream:
+    """Frames over a Unix socket that does not block, for one task. Its methods raise `BadFrame`, and
+    `trio.BrokenResourceError` once the peer has gone.
+
+    The socket is used directly: Trio's streams cost several times as much.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._received = bytearray()
 
     async def send(self, message: bytes) -> None:
         """Send a message. `BadFrame` if the peer does not take it in time."""
         if len(message) > MAX_MESSAGE:
             raise BadFrame(f"a message of {len(message)} bytes, {MAX_MESSAGE} are allowed")
+        await self.send_rest(framed(message))
+
+    async def send_rest(self, data: bytes | memoryview) -> None:
+        """Send what is left of some frames. `BadFrame` if the peer does not take it in time."""
+        sent = self.send_now(data)
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
         with trio.move_on_after(BUS_PART_SECONDS):
-            await self._stream.send_all(_LENGTH.pack(len(message)) + message)
+            while rest:
+                await trio.lowlevel.wait_writable(self._socket)
+                rest = rest[self.send_now(rest) :]
             return
         raise BadFrame(f"the peer took no more for {BUS_PART_SECONDS:g} s")
 
-    async def receive(self, seconds: float = float("inf")) -> bytes | None:
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send as much as the peer takes at once; return how much that was."""
+        try:
+            return self._socket.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+
+    async def receive(self, seconds: float = math.inf) -> bytes | None:
         """Return the next message, None at the end of the stream. `BadFrame` if none begins in so many seconds.
 
         One that has begun has to come whole.
         """
+        if not await self.begins(seconds):
+            raise BadFrame(f"nothing came for {seconds:g} s")
         if not self._received:
-            with trio.move_on_after(seconds) as wait:
-                if not await self._more():
-                    return None
-            if wait.cancelled_caught:
-                raise BadFrame(f"nothing came for {seconds:g} s")
-        with trio.move_on_after(BUS_PART_SECONDS):
-            return await self._rest()
-        raise BadFrame(f"a message was not whole after {BUS_PART_SECONDS:g} s")
+            return None
+        message = self.next_received()
+        return message if message is not None else await self._rest()
 
-    async def _rest(self) -> bytes:
-        await self._until(_LENGTH.size)
-        (length,) = _LENGTH.unpack_from(self._received)
+    async def begins(self, seconds: float) -> bool:
+        """Wait until a message begins, or the stream ends; False if neither is so in so many seconds."""
+        if self._received:
+            return True
+        if seconds == math.inf:
+            await self._more()
+            return True
+        with trio.move_on_after(seconds):
+            await self._more()
+            return True
+        return False
+
+    def next_received(self) -> bytes | None:
+        """Return the next message, if all of it is there."""
+        received = self._received
+        if len(received) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(received)
         if length > MAX_MESSAGE:
             raise BadFrame(f"a message of {length} bytes, {MAX_MESSAGE} are allowed")
         end = _LENGTH.size + length
-        await self._until(end)
-        message = bytes(memoryview(self._received)[_LENGTH.size : end])
-        del self._received[:end]
+        if len(received) < end:
+            return None
+        message = bytes(memoryview(received)[_LENGTH.size : end])
+        del received[:end]
         return message
 
-    async def _until(self, count: int) -> None:
-        while len(self._received) < count:
-            if not await self._more():
-                raise BadFrame("the stream ended in the middle of a message")
+    async def _rest(self) -> bytes:
+        with trio.move_on_after(BUS_PART_SECONDS):
+            while await self._more():
+                message = self.next_received()
+                if message is not None:
+                    return message
+            raise BadFrame("the stream ended in the middle of a message")
+        raise BadFrame(f"a message was not whole after {BUS_PART_SECONDS:g} s")
 
     async def _more(self) -> bool:
-        chunk = await self._stream.receive_some(_CHUNK)
-        self._received += chunk
-        return bool(chunk)
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    chunk = self._socket.recv(_CHUNK)
+                except ConnectionError as error:
+                    raise trio.BrokenResourceError from error
+                self._received += chunk
+                return bool(chunk)

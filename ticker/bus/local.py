@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 import trio
 
+from ticker.bus import frames
 from ticker.bus.asking import AskedConnection
-from ticker.bus.engine import Unavailable
+from ticker.bus.engine import MOST_READ, Entry, Position, Unavailable
 from ticker.bus.frames import FrameStream
 from ticker.bus_bounds import BUS_ANSWER_SECONDS
 from ticker.net.failures import cause_of
+
+_entry = msgspec.msgpack.Decoder(Entry)
 
 
 class LocalEngine:
@@ -38,15 +43,49 @@ class LocalEngine:
                 stream = await trio.open_unix_socket(self._path)
         except (OSError, trio.TooSlowError) as error:
             raise Unavailable(f"the bus at {self.name} cannot be reached: {cause_of(error)}") from None
-        async with stream:
-            connection = LocalConnection(stream, self.name)
+        with socket.socket(fileno=stream.socket.detach()) as sock:
+            connection = LocalConnection(FrameStream(sock), self.name)
             await connection.begin()
             self.delay_seconds = connection.delay_seconds
             yield connection
 
 
 class LocalConnection(AskedConnection):
-    """A connection to it."""
+    """A connection to it. Of reads one after another the first asks for all that comes, and the others only wait."""
 
-    def __init__(self, stream: trio.abc.Stream, name: str) -> None:
-        super().__init__(FrameStream(stream), "bus", name, "after an update restart the whole service")
+    def __init__(self, stream: FrameStream, name: str) -> None:
+        super().__init__(stream, "bus", name, "after an update restart the whole service")
+        self._stream = stream
+        self._followed: Position | None = None
+        """The latest entry that was read, where those after it come by themselves."""
+
+    async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
+        """Return the next entries after a position; wait so long if there are none."""
+        if seconds <= 0 or not self.pushes:
+            return await super().read(after, seconds)
+        if self._followed != after:
+            await self.follow(after)
+            self._followed = after
+        with self.command():
+            found = await self._pushed(seconds)
+        if found:
+            self._followed = found[-1].position
+        return found
+
+    async def _pushed(self, seconds: float) -> list[Entry]:
+        message = self._stream.next_received()
+        if message is None:
+            if not await self._stream.begins(seconds):
+                return []
+            message = await self._next()
+        found = [frames.decode(_entry, message)]
+        while len(found) < MOST_READ and (message := self._stream.next_received()) is not None:
+            found.append(frames.decode(_entry, message))
+        return found
+
+    async def _exchange(self, request: frames.Request | None, seconds: float) -> bytes:
+        self._followed = None
+        message = await super()._exchange(request, seconds)
+        while frames.is_pushed(message):  # on its way before the engine had the request
+            message = await self._next(seconds)
+        return message

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import structlog
 import trio
 
 from ticker.bus import frames
 from ticker.bus.engine import Connection, Engine, Unavailable, delay_of
 from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
-from ticker.bus.log import is_same_user
+from ticker.bus.served_log import is_same_user
 from ticker.bus_bounds import BUS_READ_SECONDS, MAX_BUS_CONNECTIONS
 from ticker.net.addresses import Address
 from ticker.net.failures import FailureLog
@@ -33,7 +35,8 @@ async def serve_engine_at(
         try:
             async with stream:
                 if connections <= MAX_BUS_CONNECTIONS and is_same_user(stream):
-                    await _serve(engine, FrameStream(stream))
+                    with socket.socket(fileno=stream.socket.detach()) as sock:
+                        await _serve(engine, FrameStream(sock))
         except Exception as error:  # noqa: BLE001  # a fault with one connection must not end the others
             failures.write("a connection to the delayed bus failed", error)
         finally:

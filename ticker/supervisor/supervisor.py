@@ -27,7 +27,8 @@ from ticker.bounds import (
 from ticker.bus.configured import delayed_engine, engine_of
 from ticker.bus.delayed import DelayedEngine
 from ticker.bus.local import LocalEngine
-from ticker.bus.log import Log, serve_log_at
+from ticker.bus.log import Log
+from ticker.bus.served_log import serve_log_at
 from ticker.bus.shared import serve_engine_at
 from ticker.bus_bounds import LEAVE_EXTRA_SECONDS, LEAVE_SECONDS, RELOAD_SECONDS
 from ticker.config import Config
