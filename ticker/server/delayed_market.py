@@ -75,7 +75,7 @@ class DelayedMarket:
 
     async def _serve(self, role: Role) -> None:
         config = self._config
-        usage = await begin_usage(config, role)
+        usage = await begin_usage(config, role, starting=False)
         context = new_context(config, self._auth, role, self._fair_queue, usage)
         messages, received = trio.open_memory_channel[FeedMessage](config.limits.feed_queue)
         publisher = role.publisher(context.hub, config.limits, context.source)

@@ -55,12 +55,19 @@ def _tell_of_silence(context: ServerContext) -> None:
         connection.tell_of_source()
 
 
-async def begin_usage(config: Config, role: Role) -> UsageLog | None:
-    """Return the usage log with its first file, if there is to be one. Raises `ConfigError`."""
+async def begin_usage(config: Config, role: Role, *, starting: bool) -> UsageLog | None:
+    """Return the usage log, if there is to be one.
+
+    At the start of the process its first file has to be there: raises `ConfigError`. Where a market begins later, what
+    cannot be written ends nothing: it is said, as at any other time.
+    """
     if config.usage.folder is None or not role.has_clients:
         return None
     usage = UsageLog(config.usage, delayed=role.delay > 0)
-    await usage.begin()
+    if starting:
+        await usage.begin()
+    else:
+        usage.begin_later()
     return usage
 
 

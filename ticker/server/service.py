@@ -158,7 +158,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     """Serve in this role until the first of these events, of which the first one is the end of the process."""
     config, worker, manager, auth = service.config, service.worker, service.manager, service.auth
     limits, stop = config.limits, ends[0]
-    usage = await begin_usage(config, role)
+    usage = await begin_usage(config, role, starting=not any(service.anew.counts.values()))
     context = new_context(config, auth, role, service.fair_queue, usage, service.delay.beside)
     auth.late = context.hub.delay > 0
     messages, received = trio.open_memory_channel[FeedMessage](limits.feed_queue)

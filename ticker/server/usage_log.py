@@ -91,6 +91,11 @@ class UsageLog:
         self._began = self._now()
         await trio.to_thread.run_sync(self.writer.begin, NewFile(self._began))
 
+    def begin_later(self) -> None:
+        """Have the first file made once there is room for it: until then, what is noted waits."""
+        self._began = self._now()
+        self.writer.put(NewFile(self._began), beyond=True)
+
     def watch(self, hub: Hub) -> None:
         """Have all that its subscribers see noted from now on."""
         self._records = hub.cache.records

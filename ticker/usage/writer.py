@@ -99,7 +99,6 @@ class UsageWriter:
     def begin(self, first: NewFile) -> None:
         """Make the folder and the first file, at once. Raises `ConfigError`."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._open(first.at)
             os.write(self._descriptor, b"".join(encode_line(line) for line in self._head(first)))
             self.parts = 1
@@ -153,7 +152,8 @@ class UsageWriter:
                     self._secure()
             self._flush()
             self._done += size
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def _waiting_events(self) -> Iterator[Event | None]:
         """Yield the next event, and those that wait behind it."""
@@ -211,7 +211,8 @@ class UsageWriter:
                     return
                 continue
             break
-        os.close(former)
+        if former >= 0:
+            os.close(former)
         self.file_bytes = self.head_bytes = 0
         self.vanished = self._torn = False
         for line in self._head(new):
@@ -222,7 +223,8 @@ class UsageWriter:
         self._delete_old()
 
     def _open(self, at: int) -> None:
-        """Make the next file. Raises `OSError`."""
+        """Make the next file, and the folder if it is not there. Raises `OSError`."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / file_name(at, self.run, self._part + 1)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(path, flags, 0o600)
