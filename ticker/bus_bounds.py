@@ -83,6 +83,15 @@ dropped, and counted: clients begin anew with a later keyframe."""
 SPOOL_SEGMENT_BYTES = 16_777_216
 """Bytes after which another of those files begins; each is deleted as a whole."""
 
+SPOOL_CHUNK_ENTRIES = 1_024
+"""Entries that stand together in the index of the spool: of most of them only the first and the last are in memory."""
+
+SPOOL_CHUNK_BYTES = 1_048_576
+"""Bytes of those entries, if it is more than one: they are read as a whole."""
+
+SPOOL_CHUNKS_LOADED = 8
+"""So often all of them are in memory, one by one. Who reads others waits for the disk (`ticker_delay_index_loads_total`)."""
+
 SPOOL_KEYFRAME_SECONDS = 60.0
 """A delayed service keeps a keyframe so often, if there is a new one: a restart goes on from it."""
 

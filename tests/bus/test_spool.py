@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from ticker.bus import spool as spools
 from ticker.bus.engine import Keyframe, Position
-from ticker.bus.spool import RESET, Broken, Moment, Record, Spool, entry_record, keyframe_record, part_record
+from ticker.bus.spool import Spool
+from ticker.bus.spool_chunks import NotLoaded, Place
+from ticker.bus.spool_records import RESET, Broken, Moment, Record, entry_record, keyframe_record, part_record
 from ticker.errors import ConfigError
+
+T = TypeVar("T")
 
 DELAY = 60_000_000
 STEP = 10_000_000
@@ -61,11 +68,30 @@ def keyframe(number: int, *parts: bytes) -> list[Record]:
 
 def shown(spool: Spool) -> list[tuple[Position, bytes]]:
     """All entries that are shown, each with the right data, or else the test fails."""
-    spool.index.show(spool.now().running)
-    found = list(spool.index.after(Position(0), 10**6))
+    show(spool)
+    found: list[tuple[Position, Place]] = []
+    while more := look(spool, partial(spool.index.after, found[-1][0] if found else Position(0), 10**6)):
+        found += more
     return [
         (position, data) for (position, _), data in zip(found, spool.read([each for _, each in found]), strict=True)
     ]
+
+
+def show(spool: Spool) -> None:
+    """Show what is due, with what has to be read for that."""
+    spool.index.show(spool.now().running)
+    while (chunk := spool.index.wanted) is not None:
+        spool.index.load(chunk, spool.load(chunk))
+        spool.index.show(spool.now().running)
+
+
+def look(spool: Spool, find: Callable[[], T]) -> T:
+    """What a look into the index finds."""
+    while True:
+        try:
+            return find()
+        except NotLoaded as needed:
+            spool.index.load(needed.chunk, spool.load(needed.chunk))
 
 
 def cuts(spool: Spool) -> list[int]:
@@ -75,7 +101,7 @@ def cuts(spool: Spool) -> list[int]:
 def keyframe_of(spool: Spool) -> tuple[int, list[bytes]] | None:
     """The keyframe that is shown, and its parts."""
     now = spool.now().running
-    spool.index.show(now)
+    show(spool)
     found = spool.index.keyframe(now)
     if found is None:
         return None
@@ -212,7 +238,7 @@ def written(folder: Path, clock: Clock) -> list[tuple[Position, bytes]]:
     clock.pass_by(DELAY)
     found = [
         (position, spool.read([place])[0])
-        for position, place in ((each, spool.index.read_at(each)) for each in positions())
+        for position, place in ((each, look(spool, partial(spool.index.read_at, each))) for each in positions())
         if place is not None
     ]
     spool.close()

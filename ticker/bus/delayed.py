@@ -6,7 +6,7 @@ engine as it was: its entries, beats and keyframes, its end and its silence. The
 1. Nothing is shown before its time, whatever happens to clocks and processes (`ticker.bus.spool`).
 2. A log that was begun anew is recognized by its last entry, which is not the one that was read at that position. It is
    then read from its beginning. Where that was a mistake, entries come twice, which no follower minds.
-3. What could not be read in time, or had no room, is a gap, which followers recognize.
+3. What could not be read in time, had no room, or is damaged in the spool is a gap, which followers recognize.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ import structlog
 import trio
 
 from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable, delay_of
-from ticker.bus.spool import (
+from ticker.bus.spool import Spool
+from ticker.bus.spool_access import Forgotten, SpoolAccess
+from ticker.bus.spool_records import (
     RESET,
-    Broken,
     Moment,
     Record,
-    Spool,
     entry_record,
     keyframe_record,
     moment,
     part_record,
 )
-from ticker.bus.spool_index import Place
 from ticker.bus_bounds import (
     BEHIND_SECONDS,
     BUS_READ_SECONDS,
@@ -73,7 +72,7 @@ class DelayedEngine:
         self._keyframe_seconds = keyframe_seconds
         self._keyframe_at = self._look_at = -math.inf
         """When a keyframe was read last, and looked for."""
-        self._files = trio.Lock()
+        self.files = SpoolAccess(self.spool)
         self._added = trio.lowlevel.ParkingLot()
         self._until = 0, ""
         """When the first is due, and the same for people."""
@@ -118,7 +117,7 @@ class DelayedEngine:
     async def connect(self) -> AsyncIterator[DelayedConnection]:
         """Connect. Raises `Unavailable` as long as there is nothing to show."""
         await trio.lowlevel.checkpoint()
-        self.show()
+        await self.files.show_all()
         if (text := self.waits()) is not None:
             raise Unavailable(text)
         yield DelayedConnection(self)
@@ -142,18 +141,14 @@ class DelayedEngine:
         due = self.spool.index.due_of(cut)
         return due is not None and due - self.spool.now().running < BEHIND_SECONDS * 1_000_000
 
-    def show(self) -> None:
-        """Have all that is due by now shown."""
-        self.spool.index.show(self.spool.now().running)
-
     async def next_entries(self, after: Position, seconds: float) -> Sequence[Entry]:
         """Return the next entries that are shown; wait so long if there are none."""
         end = trio.current_time() + (min(seconds, BUS_READ_SECONDS) if seconds > 0 else 0)
         while True:
-            self.show()
-            found = list(self.spool.index.after(after, MOST_READ))
+            await self.files.show_all()
+            found = await self.files.look(lambda: self.spool.index.after(after, MOST_READ))
             if found:
-                data = await self._read([place for _, place in found])
+                data = await self.files.read([place for _, place in found])
                 return [Entry(position, each) for (position, _), each in zip(found, data, strict=True)]
             if trio.current_time() >= end:
                 await trio.lowlevel.checkpoint()
@@ -168,23 +163,6 @@ class DelayedEngine:
             return
         with trio.move_on_after(seconds):
             await self._added.park()
-
-    async def read_one(self, place: Place | None) -> bytes | None:
-        """Return the data of a record."""
-        if place is None:
-            await trio.lowlevel.checkpoint()
-            return None
-        return (await self._read([place]))[0]
-
-    async def _read(self, places: Sequence[Place]) -> list[bytes]:
-        try:
-            return await self._on_files(lambda: self.spool.read(places))
-        except (Broken, OSError) as error:
-            raise Unavailable(f"the spool {self.spool.folder} cannot be read: {cause_of(error)}") from None
-
-    async def _on_files(self, function: Callable[[], _T]) -> _T:
-        async with self._files:
-            return await trio.to_thread.run_sync(function)
 
     # The reader
 
@@ -238,9 +216,16 @@ class DelayedEngine:
         if known == Position(0) or (last >= index.end and not connected):
             return
         data = await connection.entry(known)
-        if data is not None and data != await self.read_one(index.read_at(known)):
+        if data is not None and data != await self._read_before(known):
             await self._write([RESET])
             self._look_at = self._keyframe_at = -math.inf
+
+    async def _read_before(self, known: Position) -> bytes | None:
+        """Return what was read at a position, None if that cannot be told any more."""
+        try:
+            return await self.files.read_one(lambda: self.spool.index.read_at(known))
+        except Forgotten:
+            return None
 
     async def _look_for_keyframe(self, connection: Connection) -> None:
         """Read the latest keyframe, if it is a new one, and the last was read some time ago."""
@@ -250,7 +235,7 @@ class DelayedEngine:
         if keyframe is None or keyframe == self.spool.index.latest_keyframe:
             return
         self._check_numbers(keyframe)
-        await self._on_files(self.spool.begin_segment)
+        await self.files.run(self.spool.begin_segment)
         for number in range(keyframe.parts):
             data = await connection.part(keyframe.cut, number)
             if data is None:
@@ -267,20 +252,7 @@ class DelayedEngine:
             )
 
     async def _write(self, records: Sequence[Record]) -> None:
-        spool = self.spool
-        dropped = spool.dropped
-        async with self._files:
-            spool.add(await trio.to_thread.run_sync(spool.write, records))
-            self.show()
-            gone = spool.unneeded()
-            if gone:
-                await trio.to_thread.run_sync(spool.delete, gone)
-        if spool.dropped > dropped:
-            _log.warning(
-                "the spool is full: entries that were still to be shown are dropped",
-                folder=str(spool.folder),
-                dropped=spool.dropped - dropped,
-            )
+        await self.files.write(records)
         self._added.unpark_all()
 
 
@@ -309,7 +281,9 @@ class DelayedConnection:
 
     async def entry(self, position: Position) -> bytes | None:
         """Return the data at a position."""
-        return await self._command(lambda: self._engine.read_one(self._engine.spool.index.entry(position)))
+        return await self._command(
+            lambda: self._engine.files.read_one(lambda: self._engine.spool.index.entry(position))
+        )
 
     async def keyframe(self) -> Keyframe | None:
         """Return the latest keyframe."""
@@ -318,7 +292,8 @@ class DelayedConnection:
     async def part(self, cut: int, number: int) -> bytes | None:
         """Return a part of a keyframe."""
         spool = self._engine.spool
-        return await self._command(lambda: self._engine.read_one(spool.index.part(cut, number, spool.now().running)))
+        now = spool.now().running
+        return await self._command(lambda: self._engine.files.read_one(lambda: spool.index.part(cut, number, now)))
 
     async def append(self, position: Position, data: bytes) -> None:  # noqa: ARG002
         """Raise `Unavailable`: nobody can write to the past."""
@@ -349,7 +324,7 @@ class DelayedConnection:
         if not self._usable:
             raise Unavailable(f"the connection to the bus at {self._engine.name} has ended")
         self._usable = False
-        self._engine.show()
+        await self._engine.files.show_all()
         found = await command()
         self._usable = True
         return found

@@ -1,112 +1,53 @@
 """The spool: what was read from an engine, in files, each record with the time at which it was read.
 
-A folder has segments (`00000001.log`, ...), to which records are only appended, and a lock: one process has it. A
-record is its checksum, length, kind, two times, two numbers and its data, compressed. The rules:
+A folder has segments (`00000001.log`, ...), to which records (`ticker.bus.spool_records`) are only appended, and a
+lock: one process has it. The rules:
 
 1. A process begins a segment of its own. At the end of the one before, a record that is not whole is cut off. Anything
-   else that is wrong with the files makes the spool of no use: it is begun anew, and said.
+   else that is wrong with the files when they are opened makes the spool of no use: it is begun anew, and said.
 2. The times of a record are that of the wall clock and that of the machine since its start, which never jumps. In the
    process that read it, only the latter counts. For a later one a record is as young as either of the two says. After
    another start of the machine no clock can be trusted with it: all count as read now.
 3. Old segments go once nothing in them is of use, and beyond `SPOOL_BYTES` in any case. Then there is a gap: who
    follows is lost, and needs a later keyframe.
+4. Entries that are damaged later are a gap as well: they are counted, and written over by a record that says nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import struct
-import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, NamedTuple
 
 import msgspec
 
 from ticker.bus.engine import Keyframe, Position
-from ticker.bus.spool_index import Place, SpoolIndex
-from ticker.bus_bounds import MAX_BUS_DATA_BYTES, SPOOL_BYTES, SPOOL_SEGMENT_BYTES
-from ticker.errors import ConfigError, TickerError
-from ticker.net.clocks import wall_clock
-
-_MAGIC: Final = b"ticker spool 1\n"
-_RECORD = struct.Struct(">IIBqqqq")
-_UNCHECKED: Final = 4
-"""The checksum is that of all behind it."""
-_HEAD, _ENTRY, _PART, _KEYFRAME, _RESET = range(5)
-_LEVEL: Final = 1
-"""Of compression: the fastest."""
-
-
-class Broken(TickerError):
-    """The files are not those of a spool; the text says why."""
-
-
-class Moment(NamedTuple):
-    """Two clocks, in microseconds."""
-
-    wall: int
-    """Since 1970 UTC. It may be set."""
-    running: int
-    """Since the start of the machine. It never jumps."""
-
-
-def moment() -> Moment:
-    """Return the time."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    running = time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
-    return Moment(wall_clock(), running // 1000)
-
-
-def machine_start() -> str:
-    """Return a name of this start of the machine, empty if the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-class Head(msgspec.Struct, frozen=True):
-    """The first record of a segment."""
-
-    engine: str
-    """The name of the engine that was read."""
-    run: str
-    """Names the life of the spool."""
-    start: str
-    """The start of the machine in which the segment was written."""
-
-
-class Record(NamedTuple):
-    """Something to write."""
-
-    kind: int
-    first: int
-    second: int
-    data: bytes = b""
-
-
-def entry_record(position: Position, data: bytes) -> Record:
-    """Return the record of an entry or a beat."""
-    return Record(_ENTRY, *position, data)
-
-
-def part_record(cut: int, number: int, data: bytes) -> Record:
-    """Return the record of a part of a keyframe."""
-    return Record(_PART, cut, number, data)
-
-
-def keyframe_record(keyframe: Keyframe) -> Record:
-    """Return the record of a keyframe whose parts were all written."""
-    return Record(_KEYFRAME, *keyframe)
-
-
-RESET: Final = Record(_RESET, 0, 0)
-"""The record of a log that was begun anew."""
+from ticker.bus.spool_chunks import Chunk, Entries, Place
+from ticker.bus.spool_index import SpoolIndex
+from ticker.bus.spool_records import (
+    ENTRY,
+    HEAD,
+    MAGIC,
+    Broken,
+    Damaged,
+    Found,
+    Head,
+    Moment,
+    Record,
+    machine_start,
+    moment,
+    packed,
+    read_record,
+    records_in,
+    unpacked,
+    voided,
+)
+from ticker.bus_bounds import SPOOL_BYTES, SPOOL_SEGMENT_BYTES
+from ticker.errors import ConfigError
 
 
 class Spool:
@@ -120,6 +61,10 @@ class Spool:
         """Bytes of all files."""
         self.dropped = 0
         """Entries that were dropped beyond `SPOOL_BYTES`, although somebody may have needed them."""
+        self.damaged = 0
+        """Entries that could not be read any more."""
+        self.loads = 0
+        """How often the entries of a chunk were read from the files into the index."""
         self.began_anew = ""
         """Why the spool of an earlier run is not used; empty if it is, or there is none."""
         self.began = 0
@@ -130,6 +75,9 @@ class Spool:
         self._lock: int | None = None
         self._sizes: dict[int, int] = {}
         """Bytes of the segments, by number, in order."""
+        self._ages: dict[int, Callable[[Moment], int]] = {}
+        """By segment, what tells when a record of it was read, by the clock that never jumps."""
+        self._written_at = clock()
         self._last: int | None = None
         """The descriptor of the last one. Others are opened to be read: of a long delay there are thousands."""
 
@@ -190,43 +138,39 @@ class Spool:
             finally:
                 os.close(descriptor)
             self.bytes += self._sizes[number]
-            if self._sizes[number] <= len(_MAGIC):  # its process ended at once
+            if self._sizes[number] <= len(MAGIC):  # its process ended at once
                 self.delete([number])
 
     def _read_segment(self, number: int, descriptor: int, *, last: bool) -> int:
         """Take what a segment has into the index; return its length. Raises `Broken`."""
         with os.fdopen(os.dup(descriptor), "rb") as file:
-            if (magic := file.read(len(_MAGIC))) != _MAGIC:
-                if last and _MAGIC.startswith(magic):
+            if (magic := file.read(len(MAGIC))) != MAGIC:
+                if last and MAGIC.startswith(magic):
                     os.ftruncate(descriptor, 0)
                     return 0
                 raise Broken(f"{number:08d}.log is no segment of this version")
-            ages, offset = None, len(_MAGIC)
-            while len(fixed := file.read(_RECORD.size)) == _RECORD.size:
-                checksum, length, kind, wall, running, first, second = _RECORD.unpack(fixed)
-                data = file.read(length) if length <= MAX_BUS_DATA_BYTES else b""
-                if len(data) < length:
-                    break
-                if zlib.crc32(data, zlib.crc32(fixed[_UNCHECKED:])) != checksum:
-                    raise Broken(f"{number:08d}.log is damaged at byte {offset}")
-                if ages is None:
-                    ages = self._ages(kind, data)
-                place = Place(number, offset, _RECORD.size + length)
-                self._index(kind, first, second, place, ages(Moment(wall, running)) + self._delay)
-                offset += place.length
+            offset = len(MAGIC)
+            for found in records_in(file, number, offset):
+                if number not in self._ages:
+                    self._ages[number] = self._ages_of(found)
+                self._index(found, found.place, self._due(found))
+                offset += found.place.length
         if offset < os.fstat(descriptor).st_size:
             if not last:
                 raise Broken(f"{number:08d}.log ends within a record, and is not the last one")
             os.ftruncate(descriptor, offset)
         return offset
 
-    def _ages(self, kind: int, data: bytes) -> Callable[[Moment], int]:
-        """Return that which tells when a record of a segment was read, by the clock that never jumps."""
+    def _due(self, found: Found) -> int:
+        return self._ages[found.place.segment](found.at) + self._delay
+
+    def _ages_of(self, first: Found) -> Callable[[Moment], int]:
+        """Return that which tells when a record was read, by the first one of its segment."""
         try:
-            head = msgspec.msgpack.decode(_unpacked(data), type=Head)
+            head = msgspec.msgpack.decode(unpacked(first.data), type=Head)
         except (msgspec.MsgspecError, Broken) as error:
             raise Broken(f"a segment begins with no head: {error}") from None
-        if kind != _HEAD or head.engine != self._head.engine:
+        if first.kind != HEAD or head.engine != self._head.engine:
             raise Broken(f"it is of another bus, {head.engine}")
         now, same_start = self._clock(), head.start == self._head.start != ""
         self._head = msgspec.structs.replace(self._head, run=head.run)
@@ -238,8 +182,9 @@ class Spool:
 
         return age
 
-    def _index(self, kind: int, first: int, second: int, place: Place, due: int) -> None:
-        match kind:
+    def _index(self, record: Record | Found, place: Place, due: int) -> None:
+        first, second = record.first, record.second
+        match record.kind:
             case 1:
                 self.index.add_entry(Position(first, second), due, place)
             case 2:
@@ -256,20 +201,20 @@ class Spool:
         number = next(reversed(self._sizes))
         if self._sizes[number] >= SPOOL_SEGMENT_BYTES:
             number = self.begin_segment()
-        size, now = self._sizes[number], self._clock()
+        size, self._written_at = self._sizes[number], self._clock()
         data, places = bytearray(), list[tuple[Record, Place]]()
         for record in records:
-            packed = _packed(record, now)
-            places.append((record, Place(number, size + len(data), len(packed))))
-            data += packed
+            whole = packed(record, self._written_at)
+            places.append((record, Place(number, size + len(data), len(whole))))
+            data += whole
         self._append(data)
         return places
 
     def add(self, places: Sequence[tuple[Record, Place]]) -> None:
         """Take what was written into the index."""
-        due = self._clock().running + self._delay
+        due = self._written_at.running + self._delay
         for record, place in places:
-            self._index(record.kind, record.first, record.second, place, due)
+            self._index(record, place, due)
 
     def begin_segment(self) -> int:
         """Begin another segment, and return its number. Raises `OSError`."""
@@ -280,11 +225,12 @@ class Spool:
     def _begin_segment(self, number: int) -> None:
         before, self._last = self._last, self._open(number, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         self._sizes[number] = 0
-        head = Record(_HEAD, 0, 0, msgspec.msgpack.encode(self._head))
+        self._ages[number] = _running
+        head = Record(HEAD, 0, 0, msgspec.msgpack.encode(self._head))
         try:
-            self._append(_MAGIC + _packed(head, self._clock()))
+            self._append(MAGIC + packed(head, self._clock()))
         except OSError:
-            del self._sizes[number]
+            del self._sizes[number], self._ages[number]
             os.close(self._last)
             self._last = before
             self._path(number).unlink()
@@ -316,10 +262,44 @@ class Spool:
                 raise Broken("it was dropped while it was read")
             descriptor = self._open(segment, os.O_RDONLY)
             try:
-                found += [_read(descriptor, place) for place in group]
+                found += [read_record(descriptor, place) for place in group]
             finally:
                 os.close(descriptor)
         return found
+
+    def load(self, chunk: Chunk) -> Entries:
+        """Return the entries of a chunk; those from the first that is damaged on are lost.
+
+        Raises `Broken` and `OSError` for one that cannot be read.
+        """
+        if chunk.segment not in self._sizes:
+            raise Broken("it was dropped while it was read")
+        entries, due, end = Entries(chunk.segment), chunk.first_due, chunk.start
+        self.loads += 1
+        with os.fdopen(self._open(chunk.segment, os.O_RDONLY), "rb") as file, suppress(Damaged):
+            file.seek(chunk.start)
+            for found in records_in(file, chunk.segment, chunk.start):
+                end += found.place.length
+                due = max(due, self._due(found))
+                if found.kind == ENTRY:
+                    entries.add(Position(found.first, found.second), due, found.place)
+                if end >= chunk.end:
+                    return entries
+        self.void(Place(chunk.segment, end, chunk.end - end))
+        self.damaged += chunk.count - len(entries)
+        return entries
+
+    def void(self, place: Place) -> None:
+        """Write over what is damaged, so that the rest is of use to the next process.
+
+        A disk that refuses is no reason to fail: then that process begins anew.
+        """
+        with suppress(OSError):
+            descriptor = self._open(place.segment, os.O_WRONLY)
+            try:
+                os.pwrite(descriptor, voided(place.length), place.offset)
+            finally:
+                os.close(descriptor)
 
     # What goes
 
@@ -343,11 +323,13 @@ class Spool:
         """Delete these segments."""
         for number in numbers:
             self.bytes -= self._sizes.pop(number)
+            self._ages.pop(number, None)
             self._path(number).unlink(missing_ok=True)
 
     def _delete_all(self) -> None:
         self.index = SpoolIndex()
         self._sizes.clear()
+        self._ages.clear()
         self.bytes = 0
         for path in self.folder.glob("*.log"):
             path.unlink()
@@ -360,26 +342,6 @@ class Spool:
         return self.folder / f"{number:08d}.log"
 
 
-def _packed(record: Record, at: Moment) -> bytes:
-    data = zlib.compress(record.data, _LEVEL)
-    fixed = _RECORD.pack(0, len(data), record.kind, *at, record.first, record.second)[_UNCHECKED:]
-    checksum = zlib.crc32(data, zlib.crc32(fixed))
-    return checksum.to_bytes(_UNCHECKED, "big") + fixed + data
-
-
-def _read(descriptor: int, place: Place) -> bytes:
-    record = os.pread(descriptor, place.length, place.offset)
-    if len(record) < place.length or zlib.crc32(record[_UNCHECKED:]) != _RECORD.unpack_from(record)[0]:
-        raise Broken(f"{place.segment:08d}.log is damaged at byte {place.offset}")
-    return _unpacked(record[_RECORD.size :])
-
-
-def _unpacked(data: bytes) -> bytes:
-    unpacking = zlib.decompressobj()
-    try:
-        found = unpacking.decompress(data, MAX_BUS_DATA_BYTES + 1)
-    except zlib.error as error:
-        raise Broken(str(error)) from None
-    if not unpacking.eof or len(found) > MAX_BUS_DATA_BYTES:
-        raise Broken("its data are not whole")
-    return found
+def _running(at: Moment) -> int:
+    """Return when a record of this process was read."""
+    return at.running

@@ -18,6 +18,14 @@ def spool_metrics(spooled: DelayedEngine) -> Iterator[Metric]:
     )
     yield CounterMetricFamily("ticker_delay_entries_read", "Entries and beats that were read from it.", spooled.entries)
     yield GaugeMetricFamily("ticker_delay_entries_waiting", "Those that are not shown yet.", spool.index.unshown)
+    yield CounterMetricFamily(
+        "ticker_delay_entries_damaged", "Entries that the spool had, and could not be read any more.", spool.damaged
+    )
+    yield CounterMetricFamily(
+        "ticker_delay_index_loads",
+        "How often the places of about a thousand entries were read from the files: only those in use are in memory.",
+        spool.loads,
+    )
     yield GaugeMetricFamily("ticker_delay_spool_bytes", "The files of the spool.", spool.bytes)
     yield CounterMetricFamily(
         "ticker_delay_entries_dropped", "Entries that were dropped, because the spool was full.", spool.dropped
