@@ -76,6 +76,9 @@ BUS_BYTES_PER_READ = 1_048_576
 MAX_DELAY_SECONDS = 86_400
 """The longest delay (`--delay`): a day."""
 
+MAX_TOTAL_DELAY_SECONDS = 2_678_400
+"""The longest delay of tickers that follow each other, in sum: a month. One that says more is not followed."""
+
 SPOOL_BYTES = 4_294_967_296
 """Bytes of the files in which a delayed service keeps what it does not show yet (`--delay`). Beyond it the oldest are
 dropped, and counted: clients begin anew with a later keyframe."""
@@ -90,7 +93,7 @@ SPOOL_CHUNK_BYTES = 1_048_576
 """Bytes of those entries, if it is more than one: they are read as a whole."""
 
 SPOOL_CHUNKS_LOADED = 8
-"""So often all of them are in memory, one by one. Who reads others waits for the disk (`ticker_delay_index_loads_total`)."""
+"""So many times all of them are in memory, one by one. Others wait for the disk (`ticker_delay_index_loads_total`)."""
 
 SPOOL_KEYFRAME_SECONDS = 60.0
 """A delayed service keeps a keyframe so often, if there is a new one: a restart goes on from it."""

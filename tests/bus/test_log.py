@@ -258,6 +258,23 @@ async def test_an_engine_of_another_version_is_named_with_the_remedy(tmp_path: P
                 pass
 
 
+@pytest.mark.parametrize("seconds", [-1, 2_678_401, 2**63])
+async def test_an_engine_with_a_delay_that_cannot_be_is_refused_and_named(tmp_path: Path, seconds: int) -> None:
+    async with other_engine(tmp_path, frames.Hello(frames.PROTOCOL, "run", seconds)) as engine:
+        with pytest.raises(Unavailable, match=rf"says that it is {seconds} s late, which has to be 0 to 2678400: "):
+            async with engine.connect():
+                pass
+        assert engine.delay_seconds == 0
+
+
+async def test_an_engine_with_a_delay_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    hello = frames.Hello(frames.PROTOCOL, "run", "900")  # type: ignore[arg-type]  # of another program
+    async with other_engine(tmp_path, hello) as engine:
+        with pytest.raises(Unavailable, match=r"does not answer: a message of .* bytes that is none of ours"):
+            async with engine.connect():
+                pass
+
+
 async def test_an_engine_that_says_nothing_is_given_up(
     tmp_path: Path,
     autojump_clock: MockClock,  # noqa: ARG001

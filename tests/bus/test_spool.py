@@ -198,6 +198,47 @@ def test_after_another_start_of_the_machine_all_count_as_read_now(
     assert cuts(again) == [1, 2]
 
 
+def test_further_restarts_after_another_start_of_the_machine_postpone_nothing(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path, clock)
+    write(spool, cut(1))
+    spool.close()
+    monkeypatch.setattr(spools, "machine_start", lambda: "another")
+    clock.running = 1_000_000
+    for number in range(2, 5):
+        spool = opened(tmp_path, clock)
+        write(spool, cut(number))
+        clock.pass_by(STEP)
+        spool.close()
+    again = opened(tmp_path, clock)
+    clock.pass_by(DELAY - 3 * STEP - 1)
+    assert cuts(again) == []
+    clock.pass_by(1)
+    assert cuts(again) == [1, 2]
+    clock.pass_by(STEP)
+    assert cuts(again) == [1, 2, 3]
+    again.close()
+    monkeypatch.setattr(spools, "machine_start", lambda: "a third one")
+    clock.running = 500_000
+    third = opened(tmp_path, clock)
+    clock.pass_by(DELAY - 1)
+    assert cuts(third) == []
+    clock.pass_by(1)
+    assert cuts(third) == [1, 2, 3, 4]
+
+
+def test_the_delay_of_the_engine_is_known_to_the_next_process(tmp_path: Path, clock: Clock) -> None:
+    spool = opened(tmp_path, clock)
+    assert spool.engine_delay == 0
+    spool.note_delay(900)
+    write(spool, cut(1))
+    spool.close()
+    again = opened(tmp_path, clock)
+    assert again.engine_delay == 900
+    again.close()
+
+
 def test_a_log_that_was_begun_anew_is_shown_as_it_was(tmp_path: Path, clock: Clock) -> None:
     spool = opened(tmp_path, clock)
     write(spool, cut(7), cut(8), *keyframe(7, b"old"))

@@ -319,6 +319,35 @@ async def test_a_follower_of_a_delayed_service_is_delayed_too() -> None:
             assert time.monotonic() >= at + DELAY
 
 
+async def test_the_delay_of_the_one_that_is_followed_is_known_after_a_restart_while_that_one_is_away() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving(*MARKET) as source:
+        follow = f"wss://{address}"
+        async with delayed_from(source, listen=address), delayed_from(source, follow=follow) as service:
+            await ready(service)
+            assert said_delay(await service.peer()) == 2 * DELAY
+        async with delayed_from(source, follow=follow) as service:
+            await page(service, "/v1/snapshot?symbols=A")
+            assert said_delay(await service.peer()) == 2 * DELAY
+
+
+async def test_a_client_that_is_a_few_cuts_ahead_of_a_follower_of_a_delayed_one_waits_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ticker.server.source_state.BEHIND_SECONDS", HANG_SECONDS)
+    async with serving(*MARKET) as source, delayed_from(source) as late, delayed_from(late, delay=None) as service:
+        await ready(service)
+        present = welcome(await service.watcher("*"))
+        await source.publish(update("A", bid="3.33"))
+        near = await (await service.peer()).answer("resume", epoch=present.epoch, cursor=present.cut + 1, symbols=["*"])
+        assert isinstance(near, Reply)
+        far = await (await service.peer()).answer(
+            "resume", epoch=present.epoch, cursor=present.cut + 100_000, symbols=["*"]
+        )
+        assert isinstance(far, Error)
+        assert far.code == 10
+
+
 async def test_a_token_for_delayed_data_is_good_where_those_that_are_followed_are_delayed(tokens: Tokens) -> None:
     async with serving(*MARKET) as source, delayed_from(source) as late:
         await ready(late)

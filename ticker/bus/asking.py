@@ -12,7 +12,7 @@ import trio
 from ticker.bus import frames
 from ticker.bus.engine import Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.frames import Answer, BadFrame, Hello
-from ticker.bus_bounds import BUS_ANSWER_SECONDS
+from ticker.bus_bounds import BUS_ANSWER_SECONDS, MAX_TOTAL_DELAY_SECONDS
 from ticker.net.failures import cause_of
 
 _T = TypeVar("_T")
@@ -75,6 +75,11 @@ class AskedConnection:
             raise Unavailable(f"{self._who} speaks {hello.protocol!r}, this process {known}: {self._remedy}")
         if hello.unavailable is not None:
             raise Unavailable(f"{self._name}: {hello.unavailable}")
+        if not 0 <= hello.delay_seconds <= MAX_TOTAL_DELAY_SECONDS:
+            raise Unavailable(
+                f"{self._who} says that it is {hello.delay_seconds} s late, which has to be 0 to"
+                f" {MAX_TOTAL_DELAY_SECONDS}: {self._remedy}"
+            )
         self._hello = hello
 
     async def last(self) -> Position:

@@ -91,8 +91,8 @@ class DelayedEngine:
 
     @property
     def delay_seconds(self) -> int:
-        """The delay of all that is shown: with that of the real engine."""
-        return self.seconds + delay_of(self._engine)
+        """The delay of all that is shown: with that of the real engine, as it said last, perhaps before a restart."""
+        return self.seconds + self.spool.engine_delay
 
     async def open(self) -> None:
         """Open the spool. Raises `ConfigError`."""
@@ -171,6 +171,7 @@ class DelayedEngine:
         while True:
             try:
                 async with self._engine.connect() as connection:
+                    await self._note_delay()
                     self._note_trouble(None)
                     self._look_at = self._keyframe_at = -math.inf  # a gap may be behind this
                     await self._read_on(connection)
@@ -179,6 +180,11 @@ class DelayedEngine:
             except OSError as error:
                 self._note_trouble(f"the spool {self.spool.folder} cannot be written: {cause_of(error)}")
             await trio.sleep(BUS_RETRY_SECONDS)
+
+    async def _note_delay(self) -> None:
+        seconds = delay_of(self._engine)
+        if seconds != self.spool.engine_delay:
+            await self.files.run(lambda: self.spool.note_delay(seconds))
 
     def _note_trouble(self, text: str | None) -> None:
         if text != self.trouble:

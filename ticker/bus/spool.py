@@ -7,7 +7,7 @@ lock: one process has it. The rules:
    else that is wrong with the files when they are opened makes the spool of no use: it is begun anew, and said.
 2. The times of a record are that of the wall clock and that of the machine since its start, which never jumps. In the
    process that read it, only the latter counts. For a later one a record is as young as either of the two says. After
-   another start of the machine no clock can be trusted with it: all count as read now.
+   another start of the machine no clock can be trusted with it: all count as read when the spool was first opened then.
 3. Old segments go once nothing in them is of use, and beyond `SPOOL_BYTES` in any case. Then there is a gap: who
    follows is lost, and needs a later keyframe.
 4. Entries that are damaged later are a gap as well: they are counted, and written over by a record that says nothing.
@@ -78,6 +78,8 @@ class Spool:
         self._ages: dict[int, Callable[[Moment], int]] = {}
         """By segment, what tells when a record of it was read, by the clock that never jumps."""
         self._written_at = clock()
+        self._first_opened: int | None = None
+        """When a process opened it first since this start of the machine, if one did before."""
         self._last: int | None = None
         """The descriptor of the last one. Others are opened to be read: of a long delay there are thousands."""
 
@@ -88,6 +90,16 @@ class Spool:
     def run(self) -> str:
         """Names the life of the spool."""
         return self._head.run
+
+    @property
+    def engine_delay(self) -> int:
+        """The seconds by which the engine is late itself, as was noted last."""
+        return self._head.delay_seconds
+
+    def note_delay(self, seconds: int) -> None:
+        """Note by how much the engine is late, for the next process. Raises `OSError`."""
+        self._head = msgspec.structs.replace(self._head, delay_seconds=seconds)
+        self.begin_segment()
 
     def now(self) -> Moment:
         """Return the time."""
@@ -130,6 +142,7 @@ class Spool:
     def _read_all(self) -> None:
         found = [path for path in self.folder.glob("*.log") if path.stem.isascii() and path.stem.isdigit()]
         paths = sorted(path for path in found if path == self._path(int(path.stem)))
+        self._first_opened = next(filter(None, map(self._begun_at, paths)), None)
         for path in paths:
             number = int(path.stem)
             descriptor = self._open(number, os.O_RDWR)
@@ -140,6 +153,15 @@ class Spool:
             self.bytes += self._sizes[number]
             if self._sizes[number] <= len(MAGIC):  # its process ended at once
                 self.delete([number])
+
+    def _begun_at(self, path: Path) -> int | None:
+        """Return when a segment was begun, if that was since this start of the machine."""
+        with os.fdopen(self._open(int(path.stem), os.O_RDONLY), "rb") as file, suppress(Broken, msgspec.MsgspecError):
+            file.seek(len(MAGIC))
+            for first in records_in(file, int(path.stem), len(MAGIC)):
+                head = msgspec.msgpack.decode(unpacked(first.data), type=Head)
+                return first.at.running if head.start == self._head.start != "" else None
+        return None
 
     def _read_segment(self, number: int, descriptor: int, *, last: bool) -> int:
         """Take what a segment has into the index; return its length. Raises `Broken`."""
@@ -173,11 +195,12 @@ class Spool:
         if first.kind != HEAD or head.engine != self._head.engine:
             raise Broken(f"it is of another bus, {head.engine}")
         now, same_start = self._clock(), head.start == self._head.start != ""
-        self._head = msgspec.structs.replace(self._head, run=head.run)
+        opened = now.running if self._first_opened is None else min(now.running, self._first_opened)
+        self._head = msgspec.structs.replace(self._head, run=head.run, delay_seconds=head.delay_seconds)
 
         def age(read: Moment) -> int:
             if not same_start:
-                return now.running
+                return opened
             return min(now.running, max(read.running, now.running - (now.wall - read.wall)))
 
         return age

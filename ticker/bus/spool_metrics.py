@@ -14,6 +14,11 @@ def spool_metrics(spooled: DelayedEngine) -> Iterator[Metric]:
     spool = spooled.spool
     yield GaugeMetricFamily("ticker_delay_seconds", "The delay of the market.", spooled.delay_seconds)
     yield GaugeMetricFamily(
+        "ticker_delay_empty",
+        "1 as long as nothing that was read is old enough to be shown.",
+        spooled.waits() is not None,
+    )
+    yield GaugeMetricFamily(
         "ticker_delay_reader_up", "1 if the bus is read; else there is a gap later.", spooled.trouble is None
     )
     yield CounterMetricFamily("ticker_delay_entries_read", "Entries and beats that were read from it.", spooled.entries)

@@ -11,13 +11,13 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Annotated, BinaryIO, Final, NamedTuple
 
 import msgspec
 
 from ticker.bus.engine import Keyframe, Position
 from ticker.bus.spool_chunks import Place
-from ticker.bus_bounds import MAX_BUS_DATA_BYTES
+from ticker.bus_bounds import MAX_BUS_DATA_BYTES, MAX_TOTAL_DELAY_SECONDS
 from ticker.errors import TickerError
 from ticker.net.clocks import wall_clock
 
@@ -76,6 +76,8 @@ class Head(msgspec.Struct, frozen=True):
     """Names the life of the spool."""
     start: str
     """The start of the machine in which the segment was written."""
+    delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_TOTAL_DELAY_SECONDS)] = 0
+    """By how much the engine itself was late, as it said last."""
 
 
 class Record(NamedTuple):

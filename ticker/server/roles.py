@@ -16,7 +16,7 @@ import trio
 
 from ticker.bus.delayed import DelayedEngine
 from ticker.bus.engine import Engine, delay_of
-from ticker.bus_bounds import BUS_LOST_SECONDS, SILENT_GOODBYE_SECONDS
+from ticker.bus_bounds import BEHIND_SECONDS, BUS_LOST_SECONDS, CUT_SECONDS, SILENT_GOODBYE_SECONDS
 from ticker.config import Config, Limits
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
@@ -275,9 +275,14 @@ class AsEdge(Role):
         if isinstance(self._engine, DelayedEngine):
             source.follows_soon = self._engine.shows_soon
         elif self.delay:
-            source.follows_soon = lambda _cut: False
+            source.follows_soon = self._perhaps_soon
         self._cuts = FollowedCuts(hub, limits, self._follower, source)
         return self._cuts
+
+    def _perhaps_soon(self, cut: int) -> bool:
+        """Whether a cut of a delayed engine is so near that another follower may have it already; clients of the market
+        in real time are far ahead."""
+        return cut <= self._follower.end.cut + BEHIND_SECONDS / CUT_SECONDS
 
     async def publish(self, received: trio.MemoryReceiveChannel[FeedMessage]) -> None:
         """Apply the cuts and have them sent."""
