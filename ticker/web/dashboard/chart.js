@@ -1,232 +1,267 @@
-// The larger chart of one symbol: price over time with axes, the reference of the day's change, and a pointer.
+// The chart of one symbol: its bars over time, its present price, and a place that the user points at.
 
-import { clock, grouped } from "./format.js";
+import { listen } from "./chart_input.js";
+import { axisWidth, paintCandles, paintCross, paintGaps, paintGrid, paintLine, paintPrice, paintReference, paintVolume } from "./chart_paint.js";
+import { grouped, places } from "./format.js";
+import { Legend } from "./legend.js";
+import { priceScale } from "./price_scale.js";
+import { barTime, timeMarks, TimeScale } from "./time_scale.js";
 
-const RIGHT = 74;
-const BOTTOM = 22;
-const TOP = 8;
-const LEAST_MS = 30_000;
-const STEPS_MS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800].map((seconds) => seconds * 1000);
+const TIME_AXIS = 26;
+const TOP = 10;
+const MARK_APART = 78;
+const VOLUME_SHARE = 0.2;
+const LEAST = { width: 150, height: 80 };
 
 export class Chart {
-  #canvas;
+  #page;
   #palette;
-  #pointer = null;
+  #changed;
+  #announce;
+  #legend;
+  #times = new TimeScale();
   #size = { width: 0, height: 0 };
+  #axis = 64;
+  #pointer = null; // {index, y}: the bar pointed at, and how high; without y at its close
+  #bars = null;
+  #seconds = 60;
+  #digits = 0;
 
   quote = null;
-  span = 300_000;
+  /** How it is drawn: `candles`, `line`, or as suits the bars (null); and whether volumes are. */
+  style = null;
+  volume = true;
+  dirty = true;
 
-  /** `changed` is called when the chart has to be drawn again. */
-  constructor(canvas, palette, changed) {
-    this.#canvas = canvas;
+  /** `changed` is called when the chart has to be drawn again, `announce` with what a screen reader shall say. */
+  constructor(page, palette, changed, announce) {
+    this.#page = page;
     this.#palette = palette;
+    this.#announce = announce;
+    this.#legend = new Legend(page.chartLegend);
+    this.#changed = () => {
+      this.dirty = true;
+      changed();
+    };
     new ResizeObserver(([entry]) => {
       const { width, height } = entry.contentRect;
       this.#size = { width, height };
-      changed();
-    }).observe(canvas.parentElement);
-    palette.addEventListener("change", changed);
-    canvas.addEventListener("pointermove", (event) => {
-      this.#pointer = { x: event.offsetX, y: event.offsetY };
-      changed();
+      this.#changed();
+    }).observe(page.chartBox);
+    palette.addEventListener("change", this.#changed);
+    this.#watchDensity();
+    page.chartLatest.addEventListener("click", () => {
+      this.latest();
+      page.chartBox.focus(); // the button goes
     });
-    canvas.addEventListener("pointerleave", () => {
-      this.#pointer = null;
-      changed();
-    });
+    listen(page.chartBox, this);
   }
 
-  draw(now) {
-    const { width, height } = this.#size;
-    const scale = devicePixelRatio;
-    const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
-    if (this.#canvas.width !== wide || this.#canvas.height !== high) {
-      [this.#canvas.width, this.#canvas.height] = [wide, high];
-    }
-    if (width < 150 || height < 80 || this.quote === null) return;
-    const context = this.#canvas.getContext("2d");
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.font = `11px ${this.#palette.font}`;
-    const view = this.#view(now);
-    if (view === null) {
-      context.fillStyle = this.#palette.muted;
-      context.textAlign = "center";
-      context.fillText("No price yet", width / 2, height / 2);
-      return;
-    }
-    this.#drawGrid(context, view);
-    this.#drawReference(context, view);
-    this.#drawLine(context, view);
-    this.#drawTag(context, view);
-    if (this.#pointer !== null) this.#drawPointer(context, view);
+  /** Show these bars; null for none. */
+  show(bars, seconds) {
+    this.#bars = bars;
+    this.#seconds = seconds;
+    this.#digits = 0;
+    this.#pointer = null;
+    this.#times.showLatest();
+    this.#changed();
+  }
+
+  /** Bars came, so many at the end; NaN: the series began anew. */
+  barsChanged(appended) {
+    if (Number.isNaN(appended)) this.#pointer = null;
+    else this.#times.append(appended);
+    this.#changed();
+  }
+
+  get isLine() {
+    return this.style === "line" || (this.style === null && this.#bars?.source === "bid");
+  }
+
+  // What a user does with it.
+
+  get pointed() {
+    return this.#pointer !== null;
+  }
+
+  pointAt(x, y) {
+    if (!this.#bars?.length) return;
+    const index = Math.min(this.#bars.length - 1, Math.max(0, this.#times.indexAt(x)));
+    this.#pointer = { start: this.#bars.at(index).start, y };
+    this.#changed();
+  }
+
+  leave() {
+    if (this.#pointer === null) return;
+    this.#pointer = null;
+    this.#changed();
+  }
+
+  pan(pixels) {
+    this.#times.pan(pixels);
+    this.#changed();
+  }
+
+  zoom(factor, x) {
+    this.#times.zoom(factor, x);
+    this.#changed();
+  }
+
+  /** Point at the bar so many bars on, and say what it is. */
+  step(bars) {
+    if (!this.#bars?.length) return;
+    const last = this.#bars.length - 1;
+    const from = this.#pointer === null ? last + (bars < 0 ? 1 : 0) : this.#pointedIndex();
+    const index = Math.min(last, Math.max(0, from + bars));
+    this.#point(index);
+  }
+
+  /** Move by screenfuls. */
+  page(pages) {
+    this.#times.pan(-pages * 0.9 * this.#plot().right);
+    this.#changed();
+  }
+
+  first() {
+    if (this.#bars?.length) this.#point(0);
+  }
+
+  latest() {
+    this.#times.showLatest();
+    this.#pointer = null;
+    this.#changed();
+  }
+
+  draw() {
+    const { chart: canvas, chartLatest } = this.#page;
+    const context = this.#prepare(canvas);
+    if (context === null) return;
+    this.dirty = false;
+    const view = this.#view(context);
+    this.#showLegend();
+    const back = view !== null && !this.#times.atEnd;
+    if (chartLatest.hidden === back) chartLatest.hidden = !back;
+    if (view === null) return;
+    this.#paint(view);
+    if (this.#times.wantsOlder) this.#bars.readOlder();
   }
 
   /** A description for screen readers. */
-  describe(now) {
-    const { history, symbol, digits } = this.quote;
-    let [low, top, opening] = [Infinity, -Infinity, NaN];
-    for (let index = history.from(now - this.span); index < history.length; index += 1) {
-      const value = history.value(index);
-      if (Number.isNaN(opening)) opening = value;
-      if (value < low) low = value;
-      if (value > top) top = value;
+  describe() {
+    const { symbol } = this.quote;
+    if (!this.#bars?.length) return `Chart of ${symbol}: no bars`;
+    const [first, last] = this.#times.range;
+    let [low, high] = [this.#bars.at(last), this.#bars.at(last)];
+    for (let index = first; index <= last; index += 1) {
+      const bar = this.#bars.at(index);
+      if (bar.low < low.low) low = bar;
+      if (bar.high > high.high) high = bar;
     }
-    if (low > top) return `Chart of ${symbol}: no price yet`;
-    const text = (value) => value.toFixed(digits);
-    return `Chart of ${symbol}, last ${Math.round(this.span / 60_000)} min: from ${text(opening)} to ${text(this.quote.price)}, between ${text(low)} and ${text(top)}`;
+    const [from, to] = [this.#bars.at(first), this.#bars.at(last)];
+    const times = `${barTime(from.start, this.#seconds)} to ${barTime(to.start, this.#seconds)}`;
+    return `Chart of ${symbol}, ${this.#bars.period} bars, ${times}: from ${grouped(from.candle.open)} to ${grouped(to.candle.close)}, between ${grouped(low.candle.low)} and ${grouped(high.candle.high)}`;
   }
 
-  /** The mapping of times and prices to the canvas. */
-  #view(now) {
-    const { history } = this.quote;
-    const first = history.from(now - this.span);
-    let [low, top] = [Infinity, -Infinity];
-    for (let index = first; index < history.length; index += 1) {
-      const value = history.value(index);
-      if (value < low) low = value;
-      if (value > top) top = value;
-    }
-    if (low > top) return null;
-    const least = 4 * 10 ** -this.quote.digits;
-    const margin = Math.max((top - low) * 0.08, (least - (top - low)) / 2);
-    [low, top] = [low - margin, top + margin];
+  #point(index) {
+    this.#pointer = { start: this.#bars.at(index).start };
+    this.#times.reveal(index);
+    this.#announce(this.#legend.read(this.#bars.at(index), this.#seconds));
+    this.#changed();
+  }
+
+  #pointedIndex() {
+    const { start } = this.#pointer;
+    let index = this.#bars.length - 1;
+    while (index > 0 && this.#bars.at(index).start > start) index -= 1;
+    return index;
+  }
+
+  /** The canvas at its size, cleared; null if it is too small to draw on. */
+  #prepare(canvas) {
     const { width, height } = this.#size;
-    // A history shorter than the span is stretched.
-    const start = Math.max(now - this.span, Math.min(history.time(first), now - LEAST_MS));
-    const [across, down] = [(width - RIGHT) / (now - start), (height - BOTTOM - TOP) / (top - low)];
+    const scale = devicePixelRatio;
+    const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+    if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+    if (width < LEAST.width || height < LEAST.height || this.quote === null) return null;
+    const context = canvas.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = `11px ${this.#palette.font}`;
+    return context;
+  }
+
+  #plot() {
+    const { width, height } = this.#size;
+    const bottom = height - TIME_AXIS;
+    return { right: width - this.#axis, top: TOP, bottom, volume: bottom * VOLUME_SHARE };
+  }
+
+  /** What is in view, and where; null if nothing is. */
+  #view(context) {
+    const bars = this.#bars;
+    if (!bars?.length) return null;
+    const line = this.isLine;
+    const plot = this.#plot();
+    this.#times.fit(plot.right, bars.length);
+    const range = this.#times.range;
+    this.#digits = Math.max(this.#digits, places(bars.at(range[1])?.candle.close ?? ""), this.quote.digits);
+    const hasVolume = this.volume && !Number.isNaN(bars.at(bars.length - 1).volume);
+    const bottom = plot.bottom - (hasVolume ? plot.volume * 0.85 : 0);
+    const prices = priceScale(bars, range, { line, top: plot.top, bottom, digits: this.#digits });
+    if (prices === null) return null;
+    this.#axis = axisWidth(context, [prices.low, prices.high], this.#digits);
     return {
-      ...{ first, low, top, start, now, right: width - RIGHT, bottom: height - BOTTOM },
-      x: (time) => Math.max(0, (time - start) * across),
-      y: (value) => TOP + (top - value) * down,
-      time: (x) => start + x / across,
+      ...{ context, bars, range, prices, plot, line, hasVolume, width: this.#size.width },
+      ...{ palette: this.#palette, times: this.#times, digits: this.#digits, seconds: this.#seconds },
     };
   }
 
-  #drawGrid(context, view) {
-    const { palette, digits } = { palette: this.#palette, digits: this.quote.digits };
-    context.strokeStyle = palette.line;
-    context.fillStyle = palette.muted;
-    context.lineWidth = 1;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    const step = niceStep((view.top - view.low) / Math.max(2, view.bottom / 52), digits);
+  #paint(view) {
+    const { context, plot, bars, range } = view;
+    const apart = MARK_APART / this.#times.spacing;
+    paintGrid(view, timeMarks(bars, range, this.#seconds, apart));
+    context.save();
     context.beginPath();
-    for (let value = Math.ceil(view.low / step) * step; value < view.top; value += step) {
-      const y = Math.round(view.y(value)) + 0.5;
-      context.moveTo(0, y);
-      context.lineTo(view.right, y);
-      // The tag of the present price would lie over a label as near as this.
-      if (!(Math.abs(y - view.y(this.quote.price)) < 15)) context.fillText(grouped(value.toFixed(digits)), view.right + 8, y);
-    }
-    context.textAlign = "center";
-    const every = STEPS_MS.find((each) => (view.now - view.start) / each <= Math.max(2, view.right / 90)) ?? STEPS_MS.at(-1);
-    for (let time = Math.ceil(view.start / every) * every; time < view.now; time += every) {
-      const x = Math.round(view.x(time)) + 0.5;
-      context.moveTo(x, 0);
-      context.lineTo(x, view.bottom);
-      if (x > 26 && x < view.right - 16) context.fillText(clock(new Date(time)), x, view.bottom + 13);
-    }
-    context.stroke();
+    context.rect(0, 0, plot.right, plot.bottom);
+    context.clip();
+    if (view.hasVolume) paintVolume(view);
+    paintGaps(view);
+    if (view.line) paintLine(view);
+    else paintCandles(view);
+    const { reference: price, referenceName: name = "" } = this.quote;
+    paintReference(view, { price, name });
+    context.restore();
+    paintPrice(view, this.#priceTag());
+    if (this.#pointer !== null) this.#paintPointer(view);
   }
 
-  #drawReference(context, view) {
-    const { reference } = this.quote;
-    if (!(reference > view.low && reference < view.top)) return;
-    const y = Math.round(view.y(reference)) + 0.5;
-    context.strokeStyle = this.#palette.muted;
-    context.setLineDash([2, 4]);
-    context.beginPath();
-    context.moveTo(0, y);
-    context.lineTo(view.right, y);
-    context.stroke();
-    context.setLineDash([]);
+  #priceTag() {
+    const { quote } = this;
+    const last = this.#bars.at(this.#bars.length - 1);
+    const known = quote.values.last !== undefined;
+    const price = known ? Number(quote.values.last) : Number.isNaN(quote.price) ? last.close : quote.price;
+    const label = known ? grouped(quote.values.last) : grouped(price.toFixed(this.#digits));
+    const isPresent = quote.status === "live" && !quote.problem && !Number.isNaN(quote.price);
+    const { up, down, muted } = this.#palette;
+    return { price, label, colour: !isPresent ? muted : last.close < last.open ? down : up };
   }
 
-  #drawLine(context, view) {
-    const { history } = this.quote;
-    const path = new Path2D();
-    const area = new Path2D();
-    let [previous, entered] = [NaN, 0];
-    const leave = (x) => {
-      path.lineTo(x, view.y(previous));
-      area.lineTo(x, view.y(previous));
-      area.lineTo(x, view.bottom);
-      area.lineTo(entered, view.bottom);
-      area.closePath();
-    };
-    for (let index = view.first; index < history.length; index += 1) {
-      const [x, value] = [view.x(history.time(index)), history.value(index)];
-      if (Number.isNaN(value)) {
-        if (!Number.isNaN(previous)) leave(x);
-      } else if (Number.isNaN(previous)) {
-        entered = x;
-        for (const each of [path, area]) each.moveTo(x, view.y(value));
-      } else {
-        for (const each of [path, area]) {
-          each.lineTo(x, view.y(previous));
-          each.lineTo(x, view.y(value));
-        }
-      }
-      previous = value;
-    }
-    if (!Number.isNaN(previous)) leave(view.right);
-    context.fillStyle = context.strokeStyle = this.#palette.accent;
-    context.globalAlpha = 0.12;
-    context.fill(area);
-    context.globalAlpha = 1;
-    context.lineWidth = 1.5;
-    context.lineJoin = "round";
-    context.stroke(path);
+  #paintPointer(view) {
+    const index = this.#pointedIndex();
+    const { start, close } = this.#bars.at(index);
+    const y = Math.min(this.#pointer.y ?? view.prices.y(close), view.plot.bottom);
+    paintCross(view, { index, y, time: barTime(start, this.#seconds) });
   }
 
-  #drawTag(context, view) {
-    const { price, digits } = this.quote;
-    if (!(price >= view.low && price <= view.top)) return;
-    this.#label(context, view.right + 3, view.y(price), grouped(price.toFixed(digits)), this.#palette.accent);
+  #showLegend() {
+    const bars = this.#bars;
+    const index = this.#pointer === null ? (bars?.length ?? 0) - 1 : this.#pointedIndex();
+    this.#legend.show(bars?.at(index), bars?.at(index - 1), this.#seconds);
   }
 
-  #drawPointer(context, view) {
-    const { history, digits } = this.quote;
-    const x = Math.min(this.#pointer.x, view.right);
-    const time = view.time(x);
-    let index = history.from(time);
-    if (index + 1 < history.length && history.time(index + 1) <= time) index += 1;
-    const value = history.value(index);
-    context.strokeStyle = this.#palette.text;
-    context.lineWidth = 0.5;
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, view.bottom);
-    context.stroke();
-    context.fillStyle = this.#palette.text;
-    context.textAlign = x > view.right / 2 ? "right" : "left";
-    const known = !Number.isNaN(value) && history.time(index) <= time;
-    if (known) {
-      context.beginPath();
-      context.arc(x, view.y(value), 3, 0, 7);
-      context.fill();
-    }
-    const text = `${clock(new Date(time))}   ${known ? grouped(value.toFixed(digits)) : "not known"}`;
-    context.fillText(text, x + (x > view.right / 2 ? -8 : 8), TOP + 8);
+  /** A window that is moved to another screen may have other pixels. */
+  #watchDensity() {
+    const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    query.addEventListener("change", () => (this.#changed(), this.#watchDensity()), { once: true });
   }
-
-  #label(context, x, y, text, colour) {
-    context.fillStyle = colour;
-    context.beginPath();
-    context.roundRect(x, y - 9, RIGHT - 4, 18, 3);
-    context.fill();
-    context.fillStyle = this.#palette.surface;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.fillText(text, x + 5, y + 0.5);
-  }
-}
-
-/** A step of 1, 2 or 5 times a power of ten, and not finer than the prices are. */
-function niceStep(rough, digits) {
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  return Math.max(step, 10 ** -digits);
 }

@@ -37,7 +37,7 @@ const facts = {
 };
 const sparks = new Sparks(() => connection.client, () => table.redraw());
 const table = new Table(page.rows, page.row, quotes, facts, palette, sparks);
-const detail = new Detail(page, palette, facts, requestFrame);
+const detail = new Detail(page, connection, palette, facts, requestFrame);
 const search = new Search(
   page.search,
   page.found,

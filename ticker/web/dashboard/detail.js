@@ -1,102 +1,149 @@
-// The panel of the chosen symbol: its chart and all its values, exactly as they were sent.
+// The panel of the chosen symbol: its price, its chart, its book and trades, and all its values, exactly as they were sent.
 
+import { Bars } from "./bars.js";
 import { Chart } from "./chart.js";
+import { ChartControls } from "./chart_controls.js";
+import { Facts } from "./facts.js";
 import { grouped, moment } from "./format.js";
+import { Ladder } from "./ladder.js";
+import { Tape } from "./tape.js";
 
 const EVERY_MS = 100;
-const TITLES = {
-  bid: "Bid",
-  bid_size: "Bid size",
-  ask: "Ask",
-  ask_size: "Ask size",
-  last_size: "Last size",
-  open: "Open",
-  high: "High",
-  low: "Low",
-  prev_close: "Previous close",
-  volume: "Volume",
-  trade_count: "Trades",
-};
+const DESCRIBE_EVERY_MS = 5000;
+const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 export class Detail {
   #chart;
-  #drawnAt = 0;
+  #controls;
+  #ladder;
+  #tape;
+  #values;
+  #client = null; // the one that the tables are of
+  #bars = null;
+  #paintedAt = 0;
   #describedAt = 0;
-  #facts = new Map();
-  #dirty = true;
 
-  constructor(page, palette, facts, changed) {
+  /** `connection.client` is the present client; `changed` asks for a frame. */
+  constructor(page, connection, palette, facts, changed) {
     this.page = page;
+    this.connection = connection;
     this.facts = facts;
-    this.#chart = new Chart(page.chart, palette, () => {
-      this.#dirty = true;
-      this.#drawnAt = 0;
-      changed();
-    });
-    page.spans.addEventListener("change", (event) => {
-      this.#chart.span = Number(event.target.value) * 1000;
-      this.#dirty = true;
-      this.#drawnAt = 0;
-      changed();
-    });
+    this.#values = new Facts(page.facts);
+    this.#chart = new Chart(page, palette, changed, (text) => (page.announcer.textContent = text));
+    this.#controls = new ChartControls(page, () => this.#followBars());
+    this.#ladder = new Ladder(page, changed);
+    this.#tape = new Tape(page, changed);
+    connection.addEventListener("state", () => this.#follow());
   }
 
   get quote() {
     return this.#chart.quote;
   }
 
+  /** Show the symbol of a quote; null for none. */
   show(quote) {
+    if (quote === this.quote) return;
     this.#chart.quote = quote;
     this.page.detail.hidden = quote === null;
-    this.#facts.clear();
-    this.page.facts.replaceChildren();
-    this.#drawnAt = 0;
-    this.#describedAt = 0;
+    this.page.detail.scrollTop = 0;
+    this.#values.clear();
+    this.#describedAt = this.#paintedAt = 0;
+    this.#client = null;
+    this.#follow();
   }
 
   paint(now) {
-    if (this.quote === null || now - this.#drawnAt < EVERY_MS) return;
-    this.#drawnAt = now;
-    this.#chart.draw(Date.now());
+    if (this.quote === null) return;
+    const due = now - this.#paintedAt >= EVERY_MS;
+    if (this.#chart.dirty || due) this.#paintChart(now);
+    if (!due) return;
+    this.#paintedAt = now;
     this.#paintTexts();
-    if (now - this.#describedAt < 5000) return;
+    if (this.#tape.dirty) this.#tape.paint();
+    if (this.#ladder.dirty) this.#ladder.paint(this.#tape.last);
+  }
+
+  /** Read the tables of the symbol by the present client, once that has heard which there are. */
+  #follow() {
+    const { client } = this.connection;
+    const known = this.quote !== null && client?.features !== undefined;
+    for (const part of [this.#ladder, this.#tape]) part.touch();
+    this.#chart.dirty = true;
+    if (known && client === this.#client) return;
+    this.#client = known ? client : null;
+    this.#tape.show(this.#client, this.quote);
+    this.#ladder.show(this.#client, this.quote);
+    this.#followBars();
+  }
+
+  #followBars() {
+    const client = this.#client;
+    const { style, volume } = this.#controls;
+    Object.assign(this.#chart, { style, volume });
+    const period = client === null ? undefined : this.#controls.offer(client.features.candles.periods);
+    const [bars, { symbol } = {}] = [this.#bars, this.quote ?? {}];
+    if (bars !== null && bars.client === client && bars.symbol === symbol && bars.period === period) this.#chart.dirty = true;
+    else {
+      bars?.close();
+      this.#bars = period === undefined ? null : new Bars(client, symbol, period, (appended) => this.#chart.barsChanged(appended));
+      this.#chart.show(this.#bars, period === undefined ? 60 : Number(period.slice(0, -1)) * UNITS[period.slice(-1)]);
+    }
+  }
+
+  #paintChart(now) {
+    this.#controls.show(this.#chart.isLine);
+    this.#chart.draw();
+    this.#note(this.#remark());
+    if (now - this.#describedAt < DESCRIBE_EVERY_MS) return;
     this.#describedAt = now;
-    this.page.chart.setAttribute("aria-label", this.#chart.describe(Date.now()));
+    this.page.chart.setAttribute("aria-label", this.#chart.describe());
+  }
+
+  /** Why there is no chart, or no older part of it; empty if all is well. */
+  #remark() {
+    const { symbol } = this.quote;
+    if (this.#client === null) return "";
+    const bars = this.#bars;
+    if (bars === null) return `This service has no candles, so there is no chart of ${symbol}.`;
+    if (bars.problem) return bars.length === 0 ? `No chart of ${symbol}: ${bars.problem}.` : `There may be more: ${bars.problem}.`;
+    if (bars.length > 0) return bars.reading ? "Reading older bars…" : "";
+    return bars.complete ? `${symbol} has no past yet: its chart begins with the next trade or quote.` : "Reading…";
+  }
+
+  #note(text) {
+    const { chartNote } = this.page;
+    chartNote.hidden = text === "";
+    chartNote.classList.toggle("alone", !this.#bars?.length);
+    write(chartNote, text);
   }
 
   #paintTexts() {
     const { page, quote } = this;
-    const { values } = quote;
     write(page.detailSymbol, quote.symbol);
     write(page.detailName, this.facts.description(quote.symbol));
-    const price = values.last ?? (Number.isNaN(quote.price) ? undefined : quote.price.toFixed(quote.digits));
-    write(page.detailLast, grouped(price));
-    write(page.detailChange, `${quote.changeText}  ${quote.percentText}`);
+    const { text, kind } = this.#price();
+    write(page.detailLast, text);
+    write(page.detailKind, kind);
+    write(page.detailChange, Number.isNaN(quote.reference) ? "" : `${quote.changeText}  ${quote.percentText}`);
     page.detailChange.dataset.move = quote.change > 0 ? "up" : quote.change < 0 ? "down" : "";
+    const { referenceName } = quote;
+    write(page.detailReference, referenceName ? `against ${referenceName}, ${grouped(quote.values[quote.referenceField])}` : "");
     const remarks = [...quote.remarks, ...(quote.since && quote.remarks.length > 0 ? [`since ${moment(quote.since)}`] : [])];
     page.detailBadge.hidden = remarks.length === 0;
     write(page.detailBadge, remarks.join(" · "));
-    for (const [name, title] of Object.entries(TITLES)) {
-      const value = values[name];
-      if (value !== undefined || this.#facts.has(name)) this.#fact(name, title, grouped(value === undefined ? undefined : String(value)));
-    }
-    for (const name in values) {
-      if (!(name in TITLES) && !["last", "time", "status", "reason"].includes(name)) this.#fact(name, name, String(values[name]));
-    }
-    if (values.time !== undefined) this.#fact("time", "Exchange time", moment(new Date(values.time / 1000)));
+    page.detail.dataset.status = quote.problem ? "unknown" : quote.status;
+    this.#values.paint(quote);
   }
 
-  #fact(name, title, text) {
-    let place = this.#facts.get(name);
-    if (place === undefined) {
-      const [pair, term] = [document.createElement("div"), document.createElement("dt")];
-      place = document.createElement("dd");
-      term.textContent = title;
-      pair.append(term, place);
-      this.page.facts.append(pair);
-      this.#facts.set(name, place);
-    }
-    write(place, text);
+  /** The large price, and what it is. */
+  #price() {
+    const { values, price, digits } = this.quote;
+    const { last, bid, ask } = values;
+    if (last !== undefined) return { text: grouped(last), kind: "last" };
+    if (Number.isNaN(price)) return { text: grouped(undefined), kind: "" };
+    if (bid === undefined) return { text: grouped(ask), kind: "ask" };
+    if (ask === undefined) return { text: grouped(bid), kind: "bid" };
+    return { text: grouped(price.toFixed(digits + 1)), kind: "middle of bid and ask" };
   }
 }
 

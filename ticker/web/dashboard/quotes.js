@@ -109,6 +109,7 @@ export class Quotes {
     const now = Date.now();
     let more = false;
     for (const symbol in change.changes) {
+      if (symbol.includes(" ")) continue; // a table
       const quote = this.of(symbol);
       more ||= !quote.known;
       quote.apply(change.changes[symbol], change.time, now);

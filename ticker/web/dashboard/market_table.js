@@ -1,0 +1,82 @@
+// What the ladder and the tape have in common: a table of the service for one symbol, and a line that says what is wrong with it.
+
+import { moment } from "./format.js";
+
+/** One reader at a time, and the words for its state. */
+export class MarketTable {
+  #reader = null;
+  #complete = false;
+  #problem = "";
+  #since = null;
+  #status = "";
+
+  /** `section` has a line for its state (`.state`); `changed` is called when it has to be painted again. */
+  constructor(section, changed) {
+    this.section = section;
+    this.line = section.querySelector(".market-state");
+    this.changed = changed;
+    this.dirty = true;
+  }
+
+  get reader() {
+    return this.#reader;
+  }
+
+  /** Whether the service has said what it has. */
+  get complete() {
+    return this.#complete;
+  }
+
+  get problem() {
+    return this.#problem;
+  }
+
+  /** Read another table, or none, for a reason. */
+  follow(reader, problem = "") {
+    this.#reader?.close();
+    this.#reader = reader;
+    this.#complete = false;
+    this.#problem = problem;
+    this.#since = null;
+    this.#status = "";
+    this.touch();
+    if (reader === null) return;
+    reader.addEventListener("change", () => reader === this.#reader && this.touch());
+    const settle = (text) => {
+      if (reader !== this.#reader) return;
+      this.#complete = true;
+      this.#problem = text;
+      this.touch();
+    };
+    reader.complete().then(() => settle(""), (error) => settle(error.message));
+  }
+
+  touch() {
+    this.dirty = true;
+    this.changed();
+  }
+
+  /** Say the state: why there is nothing, or that what is shown is not current, and since when. */
+  describe({ nothing, quote }) {
+    const { status, text } = this.#state(nothing, quote);
+    this.section.dataset.status = status;
+    this.line.hidden = text === "";
+    if (this.line.textContent !== text) this.line.textContent = text;
+  }
+
+  #state(nothing, quote) {
+    const reader = this.#reader;
+    if (this.#problem || reader === null) return { status: "none", text: this.#problem };
+    if (!this.#complete) return { status: "none", text: "Reading…" };
+    const status = reader.status === "live" && quote.status !== "live" && reader.reason === undefined ? quote.status : reader.status;
+    if (status !== this.#status) {
+      // The first one is older than this page: when it began, only the instrument may tell.
+      this.#since = this.#status === "" || status === quote.status ? quote.since : reader.time;
+      this.#status = status;
+    }
+    if (nothing) return { status: "none", text: nothing };
+    if (status === "live") return { status, text: "" };
+    const since = this.#since === null ? [] : [`since ${moment(this.#since)}`];
+    return { status, text: [status, reader.reason ?? quote.values.reason, ...since].filter(Boolean).join(" · ") };
+  }
+}
