@@ -193,6 +193,10 @@ AUDIENCES_PER_GROUP = 128
 GOODBYES_PER_BURST = 10
 """Clients that get their GOODBYE between two yields of a service that stops."""
 
+RETURNS_PER_SECOND = 400
+"""Clients of a process that are asked to leave at once, and to come back: for more than fit into `retry_ms` at this
+rate, its upper bound is raised. Each costs a handshake, and perhaps a snapshot."""
+
 CHECKS_PER_BURST = 50
 """Connections checked for timeouts between two yields."""
 

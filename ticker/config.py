@@ -265,7 +265,8 @@ class Config:
     drain_seconds: float = 10.0
     """Time for all clients together to leave when the service stops."""
     retry_ms: tuple[int, int] = (500, 3000)
-    """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once."""
+    """Bounds of the random delay after which clients reconnect after a stop, so that they do not all come at once. Of
+    many clients, the upper one is raised (`ticker.bounds.RETURNS_PER_SECOND`)."""
     tables: Tables = field(default_factory=Tables)
     history: History = field(default_factory=History)
     keep_state: bool = True

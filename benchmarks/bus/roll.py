@@ -1,7 +1,8 @@
-"""`python -m benchmarks.bus.roll`: what a rolling restart of all workers costs a thousand clients.
+"""`python -m benchmarks.bus.roll`: what the restart of a part of the service costs a thousand clients.
 
 `ticker serve --workers 2` runs on one core, the clients on another. After a while without incidents SIGUSR2 replaces
-the source and both workers. A price tells when it was published, so each client knows how old it is.
+the source and both workers (`--part workers`), or the Redis between them is killed and started again (`--part redis`).
+A price tells when it was published, so each client knows how old it is.
 """
 
 from __future__ import annotations
@@ -12,137 +13,147 @@ import signal
 import sys
 import tempfile
 import time
-from array import array
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-import trio
-
-import ticker
-from benchmarks.bus.processes import children, running, serve, until
-from benchmarks.peers.on_redis import answers
+from benchmarks.bus.crowd import Crowd, Taken, summary
+from benchmarks.bus.processes import children, kill, running, serve
+from benchmarks.peers.on_redis import answers, is_ready, redis
+from benchmarks.peers.on_redis import until as wait_until
 from benchmarks.process import LOAD_CORE, SERVER_CORE, free_port
-from benchmarks.sample import percentiles
-from ticker.client.client import Client
-from ticker.client.events import Connected, Disconnected, Mismatch
 from ticker.net.devcert import development_certificate
 
 LIMIT = 3.0
-AFTER_SECONDS = 10.0
-"""So long after the last worker was replaced ages count as those of the restart: clients have come back by then."""
+ROLL_SECONDS = 120.0
+REDIS_AWAY_SECONDS = 5.0
+AFTER_SECONDS = 5.0
+"""So long after the last client has come back ages count as those of the restart."""
 
 
-class Crowd:
-    """The clients, with what happened to all of them."""
+class Service(NamedTuple):
+    """A supervisor with its workers: its process, its port, and the authority to trust."""
 
-    def __init__(self, url: str, ca: Path, count: int) -> None:
-        self._url, self._ca, self._count = url, ca, count
-        self.ages = array("d")
-        """Of each price at each client, in seconds."""
-        self.clients: list[Client] = []
-        self.happened: Counter[str] = Counter()
-        self.with_data = 0
-
-    async def run(self) -> None:
-        """Connect them a few at a time, and follow the time."""
-        async with trio.open_nursery() as nursery:
-            for number in range(self._count):
-                nursery.start_soon(self._follow)
-                if number % 20 == 19:
-                    await trio.sleep(0.2)
-
-    async def _follow(self) -> None:
-        first = True
-        async with ticker.connect(self._url, ca=self._ca, on_event=self._note) as client:
-            self.clients.append(client)
-            async for change in client.subscribe("TIME"):
-                published = change.changes.get("TIME", {}).get("last")
-                if published is not None and not first:
-                    self.ages.append(time.time() - int(published) / 1e6)
-                self.with_data += first
-                first = False
-
-    def _note(self, event: object) -> None:
-        match event:
-            case Connected():
-                self.happened["resumed" if event.resumed else "begun from nothing"] += 1
-            case Disconnected():
-                self.happened[f"left: {event.reason}"] += 1
-            case Mismatch():
-                self.happened["wrong"] += 1
-            case _:
-                pass
-
-    def take(self) -> dict[str, float]:
-        """Return p50, p99 and more of the ages since the last call, in milliseconds."""
-        ages, self.ages = self.ages, array("d")
-        return percentiles(ages)
+    pid: int
+    port: int
+    authority: Path
 
 
-async def measure(folder: Path, clients: int, rate: int, seconds: float) -> int:
-    """Replace all workers once; return the exit code."""
-    port, logs = free_port(), folder / "logs"
-    logs.mkdir()
+@contextmanager
+def workers(folder: Path, *flags: str) -> Iterator[Service]:
+    """Two workers and their source, on a core of their own."""
+    port = free_port()
     made = development_certificate(folder / "certificate")
-    flags = ["--listen", f"127.0.0.1:{port}", "--tls-cert", str(made.cert), "--tls-key", str(made.key)]
-    os.sched_setaffinity(0, {SERVER_CORE})
-    command = serve(*flags, "--workers", "2", "--feed", f"benchmarks.bus.feed:Clock?rate={rate}")
-    with running(logs, command) as service:
+    tls = ["--tls-cert", str(made.cert), "--tls-key", str(made.key)]
+    os.sched_setaffinity(0, {SERVER_CORE})  # inherited
+    with running(folder / "logs", serve("--listen", f"127.0.0.1:{port}", *tls, "--workers", "2", *flags)) as service:
         os.sched_setaffinity(0, {LOAD_CORE})
-        await until(partial(answers, port), "a service that listens")
-        crowd = Crowd(f"wss://127.0.0.1:{port}", made.authority, clients)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(crowd.run)
-            await until(lambda: crowd.with_data == clients, f"{clients} clients with data")
-            await trio.sleep(2)
-            crowd.take()
-            await trio.sleep(seconds)
-            usual = crowd.take()
-            before = children(service.pid)
-            began = time.monotonic()
-            service.send_signal(signal.SIGUSR2)
-            await until(lambda: _is_new(before, children(service.pid)), "new workers in place of all")
-            took = time.monotonic() - began
-            await until(lambda: crowd.happened["resumed"] >= clients, "all clients resumed")
-            await trio.sleep(AFTER_SECONDS)
-            rolled = crowd.take()
-            wrong = crowd.happened["wrong"] + sum([not await client.verify() for client in crowd.clients])
-            nursery.cancel_scope.cancel()
-    return _report(crowd, clients, (usual, rolled), took, wrong)
+        wait_until(partial(is_ready, port))
+        yield Service(service.pid, port, made.authority)
 
 
-def _is_new(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
-    return now.keys() == before.keys() and not set(now.values()) & set(before.values())
+def measure(folder: Path, part: str, clients: int, rate: int, seconds: float) -> int:
+    """Restart this part once; return the exit code."""
+    (folder / "logs").mkdir()
+    flags = ["--feed", f"benchmarks.bus.feed:Clock?rate={rate}"]
+    with ExitStack() as stack:
+        engine = Engine(stack, folder, keeps=True) if part == "redis" else None
+        if engine is not None:
+            flags += ["--bus", engine.url]
+        service = stack.enter_context(workers(folder, *flags))
+        crowd = Crowd(service.port, service.authority, clients)
+        stack.callback(crowd.close)
+        crowd.until(crowd.all_there, f"{clients} clients with data")
+        crowd.rest(2)
+        crowd.take()
+        crowd.rest(seconds)
+        usual = crowd.take()
+        crowd.happened.clear()
+        if engine is not None:
+            restart(engine, crowd)
+        else:
+            roll(service, crowd)
+        crowd.until(crowd.all_there, "all clients there again")
+        crowd.rest(AFTER_SECONDS)
+        meanwhile = crowd.take()
+        wrong = crowd.wrong()
+    return report(crowd, usual, meanwhile, wrong)
 
 
-def _report(
-    crowd: Crowd, clients: int, ages: tuple[dict[str, float], dict[str, float]], took: float, wrong: int
-) -> int:
-    usual, rolled = ages
-    share = rolled["p99"] / usual["p99"]
-    print(f"all workers replaced after {took:.1f} s")
-    for name, found in (("usual", usual), ("meanwhile", rolled)):
-        print(f"age of prices, {name}: p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, max {found['max']:.0f} ms")
+def roll(service: Service, crowd: Crowd) -> None:
+    """Replace all processes of the service but the supervisor."""
+    before = children(service.pid)
+    began = time.monotonic()
+    os.kill(service.pid, signal.SIGUSR2)
+    crowd.until(lambda: _are_new(before, children(service.pid)), "new processes in place of all", ROLL_SECONDS)
+    print(f"all processes replaced after {time.monotonic() - began:.1f} s")
+
+
+class Engine:
+    """A Redis."""
+
+    def __init__(self, stack: ExitStack, folder: Path, *, keeps: bool) -> None:
+        """`keeps`: all is on its disk, as operators are told to set it."""
+        self._stack = stack
+        self._logs = folder / "logs"
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}"
+        self._command = redis(self._port, str(folder), keeps=keeps)
+        self.start()
+        wait_until(partial(answers, self._port))
+
+    def start(self) -> None:
+        """Start it, where it was before."""
+        self._process = self._stack.enter_context(running(self._logs, self._command))
+
+    def kill(self) -> None:
+        """End it without a word."""
+        kill(self._process)
+
+
+def restart(engine: Engine, crowd: Crowd) -> None:
+    """Kill the engine, and start it again after a while."""
+    size, said = len(crowd.members), crowd.happened
+    engine.kill()
+    crowd.rest(REDIS_AWAY_SECONDS)
+    print(f"Redis was away for {REDIS_AWAY_SECONDS:g} s: {said['source silent']} clients were told,", end=" ")
+    print(f"{crowd.there} of {size} stayed connected, {crowd.with_prices()} kept their prices")
+    began = time.monotonic()
+    engine.start()
+    crowd.until(lambda: said["source heard again"] >= size, "a source that all clients hear")
+    print(f"all heard the source {time.monotonic() - began:.1f} s after Redis was started")
+
+
+def report(crowd: Crowd, usual: Taken, meanwhile: Taken, wrong: int) -> int:
+    """Print what was found; return the exit code."""
+    print(f"prices usually: {summary(usual)}")
+    print(f"meanwhile: {summary(meanwhile)}")
+    share = meanwhile.ages["p99"] / usual.ages["p99"]
     print(f"p99 {share:.1f} times the usual (below {LIMIT:g}: {'met' if share < LIMIT else 'missed'})")
     for text, count in sorted(crowd.happened.items()):
         print(f"{count:6} {text}")
-    begun = crowd.happened["begun from nothing"] - clients
-    print(f"snapshots: {begun}, wrong: {wrong}")
-    return 1 if wrong or begun else 0
+    begun, reset = crowd.happened["begun from nothing"], crowd.happened["left: RESET"]
+    print(f"snapshots: {begun}, reset: {reset}, wrong: {wrong}")
+    return 1 if wrong or begun or reset else 0
+
+
+def _are_new(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    return now.keys() == before.keys() and not set(now.values()) & set(before.values())
 
 
 def main() -> int:
     """Measure; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bus.roll", description=__doc__)
+    parser.add_argument("--part", choices=("workers", "redis"), default="workers", help="restarted (workers)")
     parser.add_argument("--clients", type=int, default=1000, metavar="N", help="how many clients (1000)")
     parser.add_argument("--rate", type=int, default=4, metavar="N", help="prices a second (4)")
     parser.add_argument("--seconds", type=float, default=20, metavar="N", help="how long before the restart (20)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return trio.run(measure, Path(folder), arguments.clients, arguments.rate, arguments.seconds)
+            return measure(Path(folder), arguments.part, arguments.clients, arguments.rate, arguments.seconds)
         except KeyboardInterrupt:
             return 130
 

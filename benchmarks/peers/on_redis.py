@@ -43,11 +43,11 @@ def main() -> None:
             end(processes)
 
 
-def redis(port: int, folder: str) -> list[str]:
-    """Return the command of a Redis for a bus."""
+def redis(port: int, folder: str, *, keeps: bool = False) -> list[str]:
+    """Return the command of a Redis for a bus, which keeps nothing on its disk unless it is told to."""
     return [
         *("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder),
-        *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
+        *("--save", "", "--appendonly", "yes" if keeps else "no", "--maxmemory-policy", "noeviction"),
     ]
 
 

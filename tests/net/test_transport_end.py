@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from contextlib import suppress
 
 import pytest
@@ -20,6 +21,21 @@ async def test_close_notify_ends_the_stream(pair: Pair) -> None:
         nursery.start_soon(pair.client.aclose)
         assert await pair.server.receive_some() == b""
         await pair.server.aclose()
+
+
+async def test_a_handshake_with_a_peer_that_has_hung_up_is_not_gone_on_with(contexts: Contexts) -> None:
+    """It gave up while it waited for its turn: an answer would cost a signature, and be for nobody."""
+    async with connected(contexts, handshake=False) as pair:
+        outgoing = ssl.MemoryBIO()
+        with pytest.raises(ssl.SSLWantReadError):
+            contexts.client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1").do_handshake()
+        client = pair.client.transport_stream
+        await client.send_all(outgoing.read())
+        client.socket.shutdown(socket.SHUT_WR)
+        with pytest.raises(trio.BrokenResourceError, match="has hung up"):
+            await pair.server.handshake()
+        pair.server.abort()
+        assert await client.receive_some() == b"", "no ServerHello"
 
 
 async def test_a_socket_that_ends_without_close_notify_ends_the_stream_too(pair: Pair) -> None:

@@ -13,6 +13,7 @@ from tests.support import update
 from ticker.config import Limits
 from ticker.market import Instrument, Publication
 from ticker.protocol.messages import Delta, Error, Goodbye, Heartbeat, Reply, Snapshot
+from ticker.server.market import times_to_return
 
 DECLARED: tuple[Publication, ...] = (Instrument("A"), update("A", bid="1.00"))
 
@@ -174,6 +175,31 @@ async def test_when_the_service_stops_its_clients_get_goodbye_and_close_1001() -
                 await peer.send(client_frame(CLOSE, b"\x03\xe9"))
                 assert await peer.rest() == b""
             await service.done.wait()
+
+
+@pytest.mark.parametrize(
+    ("retry_ms", "clients", "wanted"),
+    [
+        ((500, 3000), 1, (500, 3000)),
+        ((500, 3000), 1000, (500, 3000)),
+        ((500, 3000), 10_000, (500, 25_497)),
+        ((0, 0), 1, (0, 0)),
+        ((0, 0), 0, (0, 0)),
+    ],
+)
+def test_many_clients_come_back_over_a_longer_time(
+    retry_ms: tuple[int, int], clients: int, wanted: tuple[int, int]
+) -> None:
+    assert times_to_return(retry_ms, clients) == wanted
+
+
+async def test_goodbyes_are_spread_by_the_number_of_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticker.server.market.RETURNS_PER_SECOND", 1)
+    async with serving(*DECLARED, retry_ms=(0, 0)) as service:
+        peers = [await service.watcher() for _ in range(3)]
+        service.stop.set()
+        with trio.fail_after(HANG_SECONDS):
+            assert any([(await peer.until(Goodbye)).retry_ms for peer in peers])
 
 
 async def test_a_stop_takes_no_longer_than_its_clients_do(monkeypatch: pytest.MonkeyPatch) -> None:

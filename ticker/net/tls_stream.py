@@ -7,11 +7,15 @@ Encryption into a memory BIO never blocks and never fails halfway, so `push` is 
 Charges: each TLS record counts, plain text or not. A connection that exceeds the `RecordRate` is read later, so the
 excess waits at its sender; its deadlines run meanwhile. An answer of TLS itself, such as to a KeyUpdate, is sent before
 more is read: a peer that does not read cannot make them pile up.
+
+A handshake costs a signature, and much else. Where more clients come than there is time for, they give up while they
+wait, and come again: bytes of those that have hung up are not handed to OpenSSL, or there would be no time for others.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 
@@ -20,6 +24,9 @@ import trio
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordQueue, RecordRate
 from ticker.net.transport import RECORD, SocketStream
+
+_HUNG_UP = getattr(select, "POLLRDHUP", 0)
+"""The peer has ended its half; elsewhere than on Linux only that both are ended is seen (poll(2))."""
 
 
 class TlsStream(SocketStream):
@@ -63,12 +70,20 @@ class TlsStream(SocketStream):
             except ssl.SSLWantReadError:
                 await self._send_pending()
                 await self._receive_ciphertext()
+                if self._hung_up():
+                    gone = ConnectionAbortedError("the peer has hung up before the handshake was done")
+                    raise self._broke(gone) from None
             except ssl.SSLError as error:
                 await self._send_alert()
                 raise self._broke(error) from error
             else:
                 await self._send_pending()
                 return
+
+    def _hung_up(self) -> bool:
+        poll = select.poll()
+        poll.register(self._sock, _HUNG_UP)
+        return bool(poll.poll(0))
 
     def push(self, data: bytes) -> bool:
         """Encrypt, and send as much as the socket accepts now; return whether that was all.

@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from ticker.bounds import GOODBYES_PER_BURST
+from ticker.bounds import GOODBYES_PER_BURST, RETURNS_PER_SECOND
 from ticker.config import Config
 from ticker.core.hub import Hub
 from ticker.door.auth import Auth
@@ -94,13 +94,20 @@ async def publish(
 
 async def send_goodbyes(context: ServerContext, retry_ms: tuple[int, int]) -> None:
     """Have all clients leave, and come back after a random time."""
+    first, last = times_to_return(retry_ms, len(context.connections))
     async with trio.open_nursery() as nursery:
         for follower in list(context.followers.connections):
             nursery.start_soon(follower.say_goodbye)
         for number, connection in enumerate(list(context.connections), 1):
-            nursery.start_soon(connection.send_goodbye, random.randint(*retry_ms))  # noqa: S311  # spread, not secret
+            nursery.start_soon(connection.send_goodbye, random.randint(first, last))  # noqa: S311  # spread, not secret
             if number % GOODBYES_PER_BURST == 0:  # shielded: all get a goodbye, even if there is no time left
                 await trio.lowlevel.cancel_shielded_checkpoint()
+
+
+def times_to_return(retry_ms: tuple[int, int], clients: int) -> tuple[int, int]:
+    """Return the bounds between which so many clients come back, at most `RETURNS_PER_SECOND` of them."""
+    first, last = retry_ms
+    return first, max(last, first + 1000 * (clients - 1) // RETURNS_PER_SECOND)
 
 
 async def first_of(*events: trio.Event) -> None:
