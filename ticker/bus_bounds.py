@@ -120,7 +120,14 @@ FOLLOW_CONNECT_SECONDS = 15.0
 """Time for a connection to another ticker, with its first message; then the next address has its turn."""
 
 MAX_FOLLOWERS = 32
-"""Other tickers that follow one process: further ones get 503 with Retry-After. Each has a connection to the bus."""
+"""Other tickers that follow one process: further ones get 503 with Retry-After."""
+
+FAN_OUT_LOG_BYTES = 67_108_864
+"""Bytes of the latest entries that a process which follows, and is followed, keeps for its followers. Older ones are
+asked of what it follows."""
+
+FAN_OUT_TURN_SECONDS = 0.1
+"""Longest wait of its own reads while its followers ask for such entries, or for keyframes: these wait so long."""
 
 FOLLOWED_PIECE_BYTES = 262_144
 """So much of an answer to a follower is encrypted between two turns of other connections."""

@@ -13,11 +13,13 @@ import trio
 
 from tests.bounds import HANG_SECONDS
 from tests.core.test_following import check_same
-from ticker.bus.engine import Entry, Position, Unavailable
+from ticker.bus.engine import Engine, Entry, Position, Unavailable
+from ticker.bus.fan_out import FanOut
 from ticker.bus.frames import Answer, FrameStream, Request
 from ticker.bus.local import LocalConnection
 from ticker.bus.log import Log
 from ticker.bus.served_log import serve_log
+from ticker.bus.shared import serve_engine
 from ticker.bus_bounds import BUS_ANSWER_SECONDS, MAX_BUS_ENTRIES
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
@@ -45,8 +47,11 @@ class Bus:
             sock.settimeout(0)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least: who follows is soon behind
         self._sockets.append(ours)
-        self.nursery.start_soon(serve_log, self.log, theirs)
+        self.nursery.start_soon(self.serve, theirs)
         return ours
+
+    async def serve(self, sock: socket.socket) -> None:
+        await serve_log(self.log, sock)
 
     async def restart(self, last_cut: int = 0, *, keyframes: bool = True) -> None:
         """All connections end, and the log begins another life, with what it had up to this cut."""
@@ -62,6 +67,19 @@ class Bus:
         for sock in sockets:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+class Relay(Bus):
+    """What a copy that is followed gives those that follow it."""
+
+    def __init__(self, nursery: trio.Nursery, middle: Middle) -> None:
+        super().__init__(nursery)
+        self.middle = middle
+        """The one that is reached now."""
+
+    async def serve(self, sock: socket.socket) -> None:
+        with sock:
+            await serve_engine(self.middle.fan_out.others, sock)
 
 
 class Reach:
@@ -194,16 +212,24 @@ class Copy:
 
     def __init__(self, bus: Bus) -> None:
         self.reach = Reach(bus)
-        self.follower = Follower(self.reach, has_clients=True)
+        self.follower = Follower(self.engine(), has_clients=True)
         self.cause = ""
         """Why it is lost."""
+        self._scope = trio.CancelScope()
         bus.nursery.start_soon(self._run)
 
+    def engine(self) -> Engine:
+        return self.reach
+
     async def _run(self) -> None:
-        try:
-            await self.follower.run()
-        except Lost as error:
-            self.cause = str(error)
+        with self._scope:
+            try:
+                await self.follower.run()
+            except Lost as error:
+                self.cause = str(error)
+
+    def kill(self) -> None:
+        self._scope.cancel()
 
     async def at(self, cut: int) -> None:
         """Wait until it has this cut."""
@@ -220,6 +246,16 @@ class Copy:
     async def lost(self) -> str:
         await until(lambda: bool(self.cause))
         return self.cause
+
+
+class Middle(Copy):
+    """An edge that others follow."""
+
+    fan_out: FanOut
+
+    def engine(self) -> Engine:
+        self.fan_out = FanOut(self.reach)
+        return self.fan_out
 
 
 async def until(condition: Callable[[], bool]) -> None:

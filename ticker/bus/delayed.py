@@ -22,6 +22,7 @@ import structlog
 import trio
 
 from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Keyframe, Position, Unavailable, delay_of
+from ticker.bus.reading import ReadOnly
 from ticker.bus.spool import Spool
 from ticker.bus.spool_access import Forgotten, SpoolAccess
 from ticker.bus.spool_records import (
@@ -262,10 +263,11 @@ class DelayedEngine:
         self._added.unpark_all()
 
 
-class DelayedConnection:
+class DelayedConnection(ReadOnly):
     """A connection of a follower."""
 
     def __init__(self, engine: DelayedEngine) -> None:
+        super().__init__(f"the bus at {engine.name} is shown as it was: it can only be read")
         self._engine = engine
         self._usable = True
 
@@ -300,21 +302,6 @@ class DelayedConnection:
         spool = self._engine.spool
         now = spool.now().running
         return await self._command(lambda: self._engine.files.read_one(lambda: spool.index.part(cut, number, now)))
-
-    async def append(self, position: Position, data: bytes) -> None:  # noqa: ARG002
-        """Raise `Unavailable`: nobody can write to the past."""
-        raise self._read_only()
-
-    async def put_part(self, cut: int, number: int, data: bytes) -> None:  # noqa: ARG002
-        """Raise `Unavailable`, likewise."""
-        raise self._read_only()
-
-    async def finish_keyframe(self, keyframe: Keyframe) -> None:  # noqa: ARG002
-        """Raise `Unavailable`, likewise."""
-        raise self._read_only()
-
-    def _read_only(self) -> Unavailable:
-        return Unavailable(f"the bus at {self._engine.name} is shown as it was: it can only be read")
 
     async def _last(self) -> Position:
         await trio.lowlevel.checkpoint()

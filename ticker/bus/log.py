@@ -25,11 +25,21 @@ from ticker.bus_bounds import (
 
 _position = attrgetter("position")
 
+_BEGINNING = Position(0)
+
 
 class Log:
     """The log. Its counters are for the process that has it."""
 
-    def __init__(self, *, max_entries: int = MAX_BUS_ENTRIES, max_bytes: int = MAX_BUS_LOG_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        max_entries: int = MAX_BUS_ENTRIES,
+        max_bytes: int = MAX_BUS_LOG_BYTES,
+        begins: Position = _BEGINNING,
+    ) -> None:
+        self.begins = begins
+        """What is behind this position is there, of what was appended."""
         self.run = secrets.token_hex(8)
         self.keyframes = Keyframes()
         self.last = Position(0)
@@ -107,7 +117,7 @@ class Log:
     def finish_keyframe(self, keyframe: Keyframe) -> None:
         """Make this keyframe the latest, and trim the log to the one before. Raises `Refused`."""
         before = self.keyframes.finish(keyframe)
-        self._drop(0, bisect_left(self._entries, Position(before), key=_position))
+        self._trim(bisect_left(self._entries, Position(before), key=_position))
 
     def _keep_limits(self) -> None:
         count, size = 0, self.bytes
@@ -117,7 +127,12 @@ class Log:
             size -= len(self._entries[count].data)
             count += 1
         self.dropped += count
-        self._drop(0, count)
+        self._trim(count)
+
+    def _trim(self, count: int) -> None:
+        if count:
+            self.begins = self._entries[count - 1].position
+            self._drop(0, count)
 
     def _drop(self, start: int, end: int) -> None:
         if start < end:

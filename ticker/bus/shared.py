@@ -10,6 +10,7 @@ import trio
 from ticker.bus import frames
 from ticker.bus.engine import Connection, Engine, Unavailable, delay_of
 from ticker.bus.frames import Answer, BadFrame, FrameStream, Hello
+from ticker.bus.reading import value_of
 from ticker.bus.served_log import is_same_user
 from ticker.bus_bounds import BUS_READ_SECONDS, MAX_BUS_CONNECTIONS
 from ticker.net.addresses import Address
@@ -36,7 +37,7 @@ async def serve_engine_at(
             async with stream:
                 if connections <= MAX_BUS_CONNECTIONS and is_same_user(stream):
                     with socket.socket(fileno=stream.socket.detach()) as sock:
-                        await _serve(engine, FrameStream(sock))
+                        await serve_engine(engine, sock)
         except Exception as error:  # noqa: BLE001  # a fault with one connection must not end the others
             failures.write("a connection to the delayed bus failed", error)
         finally:
@@ -47,8 +48,9 @@ async def serve_engine_at(
     await trio.serve_listeners(admit, listeners)
 
 
-async def _serve(engine: Engine, peer: FrameStream) -> None:
+async def serve_engine(engine: Engine, sock: socket.socket) -> None:
     """Answer the requests of one process until it leaves."""
+    peer = FrameStream(sock)
     try:
         async with engine.connect() as upstream:
             await peer.send(frames.encode(Hello(frames.PROTOCOL, upstream.run, delay_of(engine))))
@@ -63,18 +65,6 @@ async def _serve(engine: Engine, peer: FrameStream) -> None:
 async def _answer(upstream: Connection, request: frames.Request) -> Answer[object]:
     """Return the answer to a request; after one that failed, the process connects anew."""
     try:
-        match request:
-            case frames.Read(after, seconds):
-                return Answer(await upstream.read(after, min(seconds, BUS_READ_SECONDS)))
-            case frames.Last():
-                return Answer(await upstream.last())
-            case frames.Find(position):
-                return Answer(await upstream.entry(position))
-            case frames.LatestKeyframe():
-                return Answer(await upstream.keyframe())
-            case frames.Part(cut, number):
-                return Answer(await upstream.part(cut, number))
-            case _:
-                return Answer(None, unavailable="it can only be read")
+        return Answer(await value_of(request, upstream, BUS_READ_SECONDS))
     except Unavailable as error:
         return Answer(None, unavailable=str(error))

@@ -200,6 +200,8 @@ class Follower:
                     cache.take_part(cut, part)
         except Foreign as error:
             raise Lost(str(error)) from None
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001  # of data with a right version: what can be wrong with it is open
             raise Lost(f"the keyframe cannot be used ({type(error).__name__}: {shown(error)})") from None
         if cache is not None and head is not None:

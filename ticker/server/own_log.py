@@ -20,6 +20,7 @@ import trio
 
 from ticker.bus.engine import Entry, Keyframe, Position, Unavailable
 from ticker.bus.log import Log
+from ticker.bus.reading import ReadOnly
 from ticker.bus_bounds import BUS_BEAT_SECONDS, FOLLOWERS_GONE_SECONDS, OWN_PIECE_SECONDS
 from ticker.config import Config
 from ticker.core.last_value import LastValueCache
@@ -148,10 +149,11 @@ class OwnLog:
             self._end(str(error))
 
 
-class OwnConnection:
+class OwnConnection(ReadOnly):
     """A connection to the log of this process."""
 
     def __init__(self, owner: OwnLog, log: Log) -> None:
+        super().__init__("this process can only be followed: nothing can be written here")
         self._owner = owner
         self._log = log
 
@@ -167,10 +169,6 @@ class OwnConnection:
         """Return the last position."""
         return (await self._checked()).last
 
-    async def append(self, position: Position, data: bytes) -> None:  # noqa: ARG002
-        """Refuse it: only this process writes."""
-        raise self._only_read()
-
     async def read(self, after: Position, seconds: float) -> Sequence[Entry]:
         """Return the next entries after a position; wait so long if there are none."""
         return await (await self._checked()).read(after, seconds)
@@ -178,14 +176,6 @@ class OwnConnection:
     async def entry(self, position: Position) -> bytes | None:
         """Return the data at a position, None if there is none (any more)."""
         return (await self._checked()).entry(position)
-
-    async def put_part(self, cut: int, number: int, data: bytes) -> None:  # noqa: ARG002
-        """Refuse it: only this process writes."""
-        raise self._only_read()
-
-    async def finish_keyframe(self, keyframe: Keyframe) -> None:  # noqa: ARG002
-        """Refuse it: only this process writes."""
-        raise self._only_read()
 
     async def keyframe(self) -> Keyframe | None:
         """Return the latest keyframe."""
@@ -200,6 +190,3 @@ class OwnConnection:
         if self._owner.log is not self._log:
             raise Unavailable("the log of cuts has ended here: another one begins")
         return self._log
-
-    def _only_read(self) -> Unavailable:
-        return Unavailable("this process can only be followed: nothing can be written here")

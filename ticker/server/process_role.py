@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ticker.bus.configured import delayed_engine, engine_of
 from ticker.bus.engine import Engine
+from ticker.bus.fan_out import FanOut
 from ticker.bus.local import LocalEngine
 from ticker.config import Config
 from ticker.errors import ConfigError
@@ -52,8 +53,17 @@ def role_maker(config: Config, worker: Worker | None, delayed: Engine | None) ->
     is_source = config.has_feeds if worker is None else worker.settings.role == "source"
     if is_source:
         return lambda: AsSource(config, engine, keep=worker is not None and bool(worker.settings.bus))
-    followed = engine if delayed is None or config.tokens.wanted else delayed
-    return lambda: AsEdge(followed, followed_name(config))
+    if delayed is not None and not config.tokens.wanted:
+        return lambda: AsEdge(delayed, followed_name(config))
+    if isinstance(engine, LocalEngine):
+        return lambda: AsEdge(engine, followed_name(config))
+    return lambda: _sharing_edge(engine, config)
+
+
+def _sharing_edge(engine: Engine, config: Config) -> AsEdge:
+    """Return an edge of an engine elsewhere, whose connection those share that follow the edge."""
+    fan_out = FanOut(engine)
+    return AsEdge(fan_out, followed_name(config), fan_out.others)
 
 
 def followed_name(config: Config) -> str:

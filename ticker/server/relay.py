@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -24,11 +24,10 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 
 from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, TOKEN_LEEWAY_US
 from ticker.bus import frames
-from ticker.bus.engine import MOST_READ, Connection, Engine, Entry, Position, Unavailable, delay_of
+from ticker.bus.engine import Connection, Engine, Position, Unavailable, delay_of
 from ticker.bus.frames import Answer, BadFrame, Hello
+from ticker.bus.reading import next_entries, value_of
 from ticker.bus_bounds import (
-    FOLLOWED_ENTRIES,
-    FOLLOWED_PARTS_BYTES,
     FOLLOWED_PER_REQUEST_UNIT,
     FOLLOWED_PIECE_BYTES,
     FOLLOWED_READ_SECONDS,
@@ -320,39 +319,9 @@ def checked(message: bytes) -> frames.Request:
 
 async def answer_to(request: frames.Request, upstream: Connection, *, wait: bool) -> Answer[object]:
     """Return the answer to a request. Raises `Unavailable`."""
-    match request:
-        case frames.Read(after, seconds):
-            return Answer(await _entries(upstream, after, max(0.0, min(seconds, FOLLOWED_READ_SECONDS)) if wait else 0))
-        case frames.Last():
-            return Answer(await upstream.last())
-        case frames.Find(position):
-            return Answer(await upstream.entry(position))
-        case frames.LatestKeyframe():
-            return Answer(await upstream.keyframe())
-        case frames.Parts(cut, number):
-            return Answer(await _parts(upstream, cut, number))
-        case _:
-            return Answer(None, unavailable="another ticker can only be followed: nothing can be written there")
-
-
-async def _entries(upstream: Connection, after: Position, seconds: float) -> Sequence[Entry]:
-    """Return the next entries after a position, as many as there are, but for a limit. Raises `Unavailable`."""
-    entries: list[Entry] = []
-    size = 0
-    while len(entries) < FOLLOWED_ENTRIES and size < FOLLOWED_PIECE_BYTES:
-        more = await upstream.read(entries[-1].position if entries else after, 0 if entries else seconds)
-        entries += more
-        size += sum(len(entry.data) for entry in more)
-        if len(more) < MOST_READ:
-            break
-    return entries
-
-
-async def _parts(upstream: Connection, cut: int, number: int) -> Sequence[bytes]:
-    """Return the parts of a keyframe from this one on, as many as there are, but for a limit. Raises `Unavailable`."""
-    parts: list[bytes] = []
-    size = 0
-    while size < FOLLOWED_PARTS_BYTES and (data := await upstream.part(cut, number + len(parts))) is not None:
-        parts.append(data)
-        size += len(data)
-    return parts
+    if isinstance(request, frames.Read):
+        seconds = max(0.0, min(request.seconds, FOLLOWED_READ_SECONDS)) if wait else 0
+        return Answer(await next_entries(upstream, request.after, seconds))
+    if isinstance(request, frames.Last | frames.Find | frames.LatestKeyframe | frames.Parts):
+        return Answer(await value_of(request, upstream, FOLLOWED_READ_SECONDS))
+    return Answer(None, unavailable="another ticker can only be followed: nothing can be written there")

@@ -215,10 +215,11 @@ class AsEdge(Role):
     has_feeds = False
     waits = True
 
-    def __init__(self, engine: Engine, what: str = "the bus") -> None:
-        """`what` is the engine to people."""
+    def __init__(self, engine: Engine, what: str = "the bus", relay: Engine | None = None) -> None:
+        """`what` is the engine to people; those that follow this edge are given `relay`, or else the engine itself."""
         super().__init__()
         self._engine = engine
+        self._relay = engine if relay is None else relay
         self._what = what
         self._follower = Follower(engine, has_clients=True, what=what)
         self._lost: str | None = None
@@ -230,8 +231,8 @@ class AsEdge(Role):
 
     @property
     def relay(self) -> Engine:
-        """What this one follows itself."""
-        return self._engine
+        """The cuts that this one follows itself."""
+        return self._relay
 
     @property
     def delay(self) -> int:
