@@ -241,6 +241,11 @@ async def test_who_asks_for_what_no_position_is_waits(
     await follows(Copy(relay), source)
 
 
+def let_go(held: set[Copy]) -> None:
+    while held:
+        held.pop().reach.go_on()
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_befalls_them_in_any_order_they_are_the_same_in_the_end(
     autojump_clock: MockClock,  # noqa: ARG001
@@ -265,9 +270,7 @@ async def test_whatever_befalls_them_in_any_order_they_are_the_same_in_the_end(
                     copy.reach.hold()
                 held.add(copy)
             case 4:
-                for copy in held:
-                    copy.reach.go_on()
-                held.clear()
+                let_go(held)
             case 5 if len(copies) < 6:
                 copies.append(Copy(relay))
             case 6:
@@ -277,7 +280,6 @@ async def test_whatever_befalls_them_in_any_order_they_are_the_same_in_the_end(
                     await source.publish(update("A", bid=str(source.cache.cut)))
         await trio.sleep(choose.random())
     middle.reach.away = False
-    for copy in held:
-        copy.reach.go_on()
+    let_go(held)
     await all_follow(source, middle, *copies)
     assert bus.log.connections <= 3
