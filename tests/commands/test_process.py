@@ -220,7 +220,7 @@ main()
 """`ticker`, which gets a signal when it imports a module."""
 
 IMPORTED = (
-    "ticker.commands.streams", "ticker.commands.app", "cyclopts", "rich.console", "msgspec", "trio",
+    "ticker.commands.streams", "ticker.commands.app", "cyclopts", "structlog", "msgspec", "trio",
     "trio._core._run", "trio_websocket", "cryptography.x509", "structlog.dev", "prometheus_client", "tomllib",
 )  # fmt: skip
 

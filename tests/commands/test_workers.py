@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,23 @@ def test_a_worker_is_not_started_by_hand(run_ticker: RunTicker) -> None:
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr == "ticker: `ticker worker` is started by `ticker serve --workers N`, not by hand\n"
     assert "worker " not in run_ticker("--help").stdout
+
+
+IMPORTED = """
+import sys
+from ticker.commands import cli
+
+try:
+    cli.main()
+finally:
+    print(sorted({"cyclopts", "rich"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize(("arguments", "imported"), [(["worker"], []), (["serve", "--workers", "0"], ["cyclopts"])])
+def test_a_process_of_the_service_starts_without_what_it_does_not_use(
+    arguments: list[str], imported: list[str]
+) -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, f"{imported}\n"), done.stderr

@@ -46,6 +46,13 @@ def _run() -> int:
 
     if sys.stderr is sys.__stderr__:  # unless the streams are the caller's, as in a test
         prepare_streams()
+    import ticker.commands.plain_structlog  # noqa: F401, PLC0415
+
+    command, *arguments = sys.argv[1:] or [""]
+    if command == "worker":
+        from ticker.commands.worker import run as run_worker  # noqa: PLC0415
+
+        return run_worker(arguments)
     from ticker.commands.app import run  # noqa: PLC0415
 
     return run(sys.argv[1:])

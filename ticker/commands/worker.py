@@ -1,16 +1,21 @@
-"""`ticker worker`: a process of `ticker serve --workers N`, started by it, with its settings as the first message."""
+"""`ticker worker`: a process of `ticker serve --workers N`, started by it, with its settings as the first message.
+
+Nobody else starts it: it does without the parser of arguments, which would make it start a tenth later.
+"""
 
 from __future__ import annotations
 
 import faulthandler
 import signal
 import socket
+from collections.abc import Sequence
 
 import trio
 
 from ticker.commands.descriptors import raise_descriptor_limit
 from ticker.commands.logs import configure_logging
 from ticker.commands.memory import tune_memory
+from ticker.commands.outcome import outcome_of
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import write_stdout_later
 from ticker.errors import ConfigError, sole
@@ -22,10 +27,24 @@ from ticker.supervisor.channel import Channel
 from ticker.supervisor.messages import TO_CHILD, Settings, ToChild, Unusable
 
 _LAST_WORD_SECONDS = 1.0
+_NOT_BY_HAND = "`ticker worker` is started by `ticker serve --workers N`, not by hand"
 
 
-async def worker(*, name: str = "", channel: int = -1) -> int:  # noqa: ARG001  # the name is for those who list processes
-    """Serve as a worker of `ticker serve --workers N`, which starts this command."""
+def run(arguments: Sequence[str]) -> int:
+    """Run a worker with the arguments `--name NAME --channel DESCRIPTOR` to its end; return its exit code."""
+    return outcome_of(lambda: _worker(_descriptor(arguments)))
+
+
+def _descriptor(arguments: Sequence[str]) -> int:
+    match arguments:
+        case ["--name", _, "--channel", number] if number.isdecimal():  # the name is for those who list processes
+            return int(number)
+        case _:
+            raise ConfigError(_NOT_BY_HAND)
+
+
+@on_running_clock
+async def _worker(channel: int) -> int:
     faulthandler.enable(2)  # the supervisor aborts a worker that is blocked; its log then says where it was
     connection = _connection(channel)
     settings = await connection.receive()
@@ -50,14 +69,11 @@ async def worker(*, name: str = "", channel: int = -1) -> int:  # noqa: ARG001  
     return 2
 
 
-command = on_running_clock(worker)
-
-
 def _connection(descriptor: int) -> Channel[ToChild]:
     try:
         return Channel(socket.socket(fileno=descriptor), TO_CHILD)
     except (OSError, ValueError):
-        raise ConfigError("`ticker worker` is started by `ticker serve --workers N`, not by hand") from None
+        raise ConfigError(_NOT_BY_HAND) from None
 
 
 async def _run(this: Worker, connection: Channel[ToChild]) -> None:
