@@ -6,6 +6,7 @@ import io
 from contextlib import suppress
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from ticker.config import Tables
 from ticker.core.following import FollowingCache, digest
 from ticker.core.journal import Journal, part_of
 from ticker.core.last_value import LastValueCache
-from ticker.core.state import State, packed, unpacked
+from ticker.core.state import State, packed, unpacked, unpacked_from
 from ticker.errors import BadPublication
 from ticker.market import Candle, Field, Instrument, Levels, Publication, Stale, Trade, Update, Withdrawal
 from ticker.protocol.tables import TableName
@@ -184,3 +185,9 @@ def test_a_table_that_is_watched_again_tells_marks_that_came_and_went_meanwhile(
         Field.STATUS: "live",
         Field.REASON: None,
     }
+
+
+@pytest.mark.parametrize("data", [packed([1, 2]) + b"\0", packed([1, 2])[:-1], b""])
+def test_plain_data_that_are_not_one_whole_value_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        unpacked_from(data)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -16,6 +15,9 @@ from ticker.bus_bounds import BUS_ANSWER_SECONDS, MAX_TOTAL_DELAY_SECONDS
 from ticker.net.failures import cause_of
 
 _T = TypeVar("_T")
+
+FAILURES = (BadFrame, trio.BrokenResourceError, trio.ClosedResourceError)
+"""Of what carries messages."""
 
 _hello = msgspec.msgpack.Decoder(Hello)
 _nothing = msgspec.msgpack.Decoder(Answer[None])
@@ -139,20 +141,23 @@ class AskedConnection:
         seconds: float = BUS_ANSWER_SECONDS,
     ) -> _T:
         """Send a request and receive the next message."""
-        with self.command():
-            return frames.decode(decoder, await self._exchange(request, seconds))
+        self.begin_command()
+        try:
+            received = frames.decode(decoder, await self._exchange(request, seconds))
+        except FAILURES as error:
+            raise self.failed(error) from None
+        self._usable = True
+        return received
 
-    @contextmanager
-    def command(self) -> Iterator[None]:
-        """Use the connection. Cancelled or failed meanwhile, it has ended."""
+    def begin_command(self) -> None:
+        """Cancelled or failed from here on, the connection has ended."""
         if not self._usable:
             raise Unavailable(f"the connection to {self._who} has ended")
         self._usable = False
-        try:
-            yield
-        except (BadFrame, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise Unavailable(f"{self._who} does not answer: {cause_of(error)}") from None
-        self._usable = True
+
+    def failed(self, error: Exception) -> Unavailable:
+        """Return what to raise when a command fails."""
+        return Unavailable(f"{self._who} does not answer: {cause_of(error)}")
 
     async def _exchange(self, request: frames.Request | None, seconds: float) -> bytes:
         if request is not None:

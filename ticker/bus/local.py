@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from ticker.bus import frames
-from ticker.bus.asking import AskedConnection
+from ticker.bus.asking import FAILURES, AskedConnection
 from ticker.bus.engine import MOST_READ, Entry, Position, Unavailable
 from ticker.bus.frames import FrameStream
 from ticker.bus_bounds import BUS_ANSWER_SECONDS
@@ -66,8 +66,12 @@ class LocalConnection(AskedConnection):
         if self._followed != after:
             await self.follow(after)
             self._followed = after
-        with self.command():
+        self.begin_command()
+        try:
             found = await self._pushed(seconds)
+        except FAILURES as error:
+            raise self.failed(error) from None
+        self._usable = True
         if found:
             self._followed = found[-1].position
         return found

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ticker.config import Tables
+from ticker.core.freshness import STATUS
 from ticker.core.journal import ESTIMATE, MOVED, TRADE, UNFOLLOWED, compared, part_of
 from ticker.core.keyframe import EARLIER, lead, restore_instrument
 from ticker.core.last_value import LastValueCache
@@ -29,6 +30,9 @@ from ticker.market import FieldKey, Instrument, WireValue
 
 _CUTS_BETWEEN: Final = 1 << 20
 """Room for so many cuts of its own between two that are followed."""
+
+_WHOLE: Final = 2
+"""The length of an item that tells an instrument whole."""
 
 _LATE_CUTS: Final = 250
 """A server is late to an instrument by fewer cuts than this."""
@@ -86,13 +90,12 @@ class FollowingCache(LastValueCache):
         """Go on to the next cut, which was closed at `time`. Raises as `take_part` does; the copy is of no use then."""
         items, books, operations = news
         self.cut = self.first_cut(wire_cut) - 1
-        for number, *item in items:
-            if self._applies(number, wire_cut):
-                record = restore_instrument(self, *item) if len(item) == 1 else self._take_item(number, *item)
-                if len(item) > 1 or record.last_change == self.cut + 1:
-                    self._touched.add(record.id)
-                    self.last_definition = max(self.last_definition, record.defined_at, record.whole_at)
-                self._note_stale(record)
+        for item in items:
+            if not self._of_parts or self._applies(item[0], wire_cut):
+                if len(item) > _WHOLE:
+                    self._take_item(*item)
+                else:
+                    self._take_whole(*item)
         for operation in operations:
             if self._applies(operation[1], wire_cut):
                 self._operate(*operation)
@@ -131,30 +134,44 @@ class FollowingCache(LastValueCache):
             period, *read = values
             tables.put_candle(period, ReadCandle(*read), EARLIER, cut, estimate=kind == ESTIMATE)
 
+    def _take_whole(self, _: int, part: State) -> None:
+        record = restore_instrument(self, part)
+        if record.last_change == self.cut + 1:
+            self._note_change(record)
+        self._note_stale(record)
+
     def _take_item(
         self,
         number: int,
         updates: int,
         moved: Any,  # noqa: ANN401  # plain data
-        fields: Mapping[FieldKey, WireValue | State],
+        fields: Mapping[FieldKey, Any],
         definition: State | None = None,
-    ) -> Record:
+    ) -> None:
+        """Take in the changes of an instrument: what most of the time of a follower is for."""
         record = self.instruments[number] if definition is None else self._define(number, definition)
         values, changed_at, cut = record.values, record.changed_at, self.cut + 1
         for key, value in fields.items():
-            values[key] = _value(value)
+            values[key] = tuple(value) if type(value) is list else value
             changed_at[key] = cut
         record.updates = updates
+        self._note_change(record)
+        if STATUS in fields:
+            self._note_stale(record)
         quotes = record.quotes
         if moved is None:
-            return record
+            return
         if moved is UNFOLLOWED or quotes is None:
             record.quotes = None
-            return record
+            return
         quotes.seen = quotes.value_of(values)
         quotes.fresh[:] = [quotes.seen] if moved is MOVED else map(_value, moved)
         self._moved.append(record)
-        return record
+
+    def _note_change(self, record: Record) -> None:
+        self._touched.add(record.id)
+        if self.last_definition < record.defined_at or self.last_definition < record.whole_at:
+            self.last_definition = max(record.defined_at, record.whole_at)
 
     def _define(self, number: int, definition: State) -> Record:
         price_scale, size_scale, symbol, declared_price_scale, declared_size_scale, metadata = definition

@@ -19,6 +19,12 @@ def packed(state: State) -> bytes:
     return _PACKER.pack(state)
 
 
+def unpacked_from(data: bytes) -> object:
+    """Return the plain data that were packed. Raises `ValueError` for anything else, also behind them."""
+    state: object = msgpack.unpackb(data, ext_hook=_from_large, strict_map_key=False)
+    return state
+
+
 def unpacked(file: BinaryIO) -> Iterator[State]:
     """Yield the plain data that were packed one behind the other. Raises `ValueError` for anything else."""
     yield from msgpack.Unpacker(file, ext_hook=_from_large, strict_map_key=False, max_buffer_size=2**31 - 1)

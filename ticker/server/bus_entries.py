@@ -6,15 +6,14 @@ term and the name of the source that wrote them, and the run of the engine in wh
 
 from __future__ import annotations
 
-import io
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ticker.bus.engine import Entry
 from ticker.config import Config, Tables
-from ticker.core.state import State, packed, unpacked
+from ticker.core.state import State, packed, unpacked_from
 from ticker.errors import TickerError
 from ticker.texts import shown
 
@@ -150,9 +149,8 @@ def _stamp(stamp: State) -> Stamp:
 
 def _read(data: bytes, least: int) -> list[Any]:
     try:
-        reading: Iterator[Any] = unpacked(io.BytesIO(data))
-        found = next(reading)
-    except (StopIteration, ValueError, TypeError):
+        found: object = unpacked_from(data)
+    except (ValueError, TypeError):
         raise Foreign("an entry that cannot be read: give the bus a key of its own") from None
     if not isinstance(found, list) or not found or type(found[0]) is not int:
         raise Foreign("an entry that no source wrote: give the bus a key of its own")

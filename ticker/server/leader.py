@@ -276,7 +276,8 @@ class Leader:
                 self.resigned.set()
                 await trio.sleep_forever()
             await self._advance_keyframe(connection)
-            await trio.sleep_until(began + CUT_SECONDS)
+            if (due := began + CUT_SECONDS) > trio.current_time():  # a sleep that is over costs as much as another
+                await trio.sleep_until(due)
 
     async def resign(self) -> None:
         """End in order, if there is time: what is open is accepted first, and one that stands by is told at once."""
@@ -287,8 +288,9 @@ class Leader:
 
     async def _prepare(self) -> None:
         """Close a cut, as soon as there is something in it, if that is before the next beat."""
-        with trio.move_on_after(BUS_BEAT_SECONDS):
-            await self._changed.wait()
+        if not self._changed.is_set():
+            with trio.move_on_after(BUS_BEAT_SECONDS):
+                await self._changed.wait()
         self._changed = trio.Event()
         self._close()
 
