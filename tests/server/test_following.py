@@ -136,6 +136,30 @@ async def test_of_three_in_a_chain_each_has_the_same_market_and_clients_resume_a
         assert (await measures(third))["ticker_follow_connections"] == 0
 
 
+async def test_three_follow_a_follower_and_the_first_one_has_one_connection() -> None:
+    async with (
+        serving(*MARKET) as first,
+        following(first.url) as second,
+        following(second.url) as third,
+        following(second.url) as fourth,
+        following(second.url) as fifth,
+    ):
+        services = [first, second, third, fourth, fifth]
+        for service in services[2:]:
+            await becomes_ready(service)
+        peers = [await welcomed(service) for service in services]
+        assert len({epoch for _, epoch in peers}) == 1
+        before = await measures(second)
+        for number in range(10):
+            await first.publish(update("A", bid=f"1.{number:02}"), Trade("A", f"1.{number:02}", 1))
+            await same_market(*services)
+        top, middle = await measures(first), await measures(second)
+        assert [top["ticker_follow_connections"], middle["ticker_follow_connections"]] == [1, 3]
+        assert middle["ticker_follow_log_entries"] > 0
+        assert middle["ticker_follow_passed_on_total"] == before["ticker_follow_passed_on_total"], "all is in its log"
+        assert before["ticker_follow_passed_on_total"] > 0, "keyframes are the first one's"
+
+
 async def test_the_middle_one_goes_and_comes_back_and_clients_of_the_third_are_told(logs: Logs) -> None:
     middle = address()
     async with (

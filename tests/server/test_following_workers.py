@@ -60,6 +60,11 @@ async def test_an_edge_of_a_bus_can_be_followed_and_its_source_refuses_that(tmp_
         async with on_bus(url, feeds=True) as source, on_bus(url) as edge, following(edge.url) as branch:
             await becomes_ready(branch)
             assert (await welcomed(branch))[1] == (await welcomed(edge))[1]
+            before = (await server.run("CLIENT", "LIST", "TYPE", "normal")).count(" addr=")
+            async with following(edge.url) as other:
+                await becomes_ready(other)
+                now = (await server.run("CLIENT", "LIST", "TYPE", "normal")).count(" addr=")
+                assert now == before, "followers of an edge share its connection"
             refused = await source.refusal(upgrade(FOLLOWING))
             assert refused.startswith(b"HTTP/1.1 503 ")
             body = json.loads(refused.partition(b"\r\n\r\n")[2])

@@ -114,6 +114,28 @@ async def test_a_cut_that_is_too_large_ends_the_log_and_the_next_one_goes_on(
     ]
 
 
+async def test_of_a_market_that_is_too_large_for_a_keyframe_everybody_is_told_and_none_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    monkeypatch.setattr("ticker.bus.keyframes.MAX_BUS_KEYFRAME_BYTES", 1_000)
+    cache = market("A", *(f"S{number}" for number in range(100)))
+    text = f"the keyframe after cut {cache.cut} has more than 1000 bytes: lower tables.max_instruments"
+    async with own_log(cache) as log:
+        async with log.connect() as connection:
+            while log.log is not None:
+                await trio.sleep(0.01)
+            with pytest.raises(Unavailable, match=text):
+                await connection.last()
+        for _ in range(3):
+            with pytest.raises(Unavailable, match=text):
+                async with log.connect():
+                    pass
+        assert (log.log, cache.journal) == (None, None), "it costs nothing more"
+        cut(cache, update("A", note="y"))
+    errors = [entry["event"] for entry in logs if entry["log_level"] == "error"]
+    assert errors == ["a keyframe cannot be written: nobody can follow until the next start"]
+
+
 async def test_a_keyframe_is_made_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ticker.server.cut_writer.KEYFRAME_SECONDS", 0.0)
     monkeypatch.setattr("ticker.server.own_log.BUS_BEAT_SECONDS", 0.02)

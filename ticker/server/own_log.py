@@ -8,6 +8,8 @@ The rules:
 2. A cut is in the log as soon as it is closed, so before any client hears of it.
 3. Where a cut cannot be written, because it is too large, the log ends: those that follow are told why, and the next
    one begins with a keyframe.
+4. Where a keyframe is too large, the market is: it only grows. Until the process ends, nobody can follow any more, and
+   each that tries is told why.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class OwnLog:
         self._term = 1
         self._cut = 0
         """The last one that is in the log, or in its first keyframe."""
+        self._too_large: str | None = None
+        """Why nobody can follow."""
         self._connections = 0
         self._wanted = trio.Event()
         self._left_at = 0.0
@@ -70,8 +74,9 @@ class OwnLog:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[OwnConnection]:
-        """Connect; the log is begun if there is none."""
+        """Connect; the log is begun if there is none. Raises `Unavailable`."""
         await trio.lowlevel.checkpoint()
+        self.check()
         log = self._begin() if self.log is None else self.log
         self._connections += 1
         try:
@@ -79,6 +84,11 @@ class OwnLog:
         finally:
             self._connections -= 1
             self._left_at = trio.current_time()
+
+    def check(self) -> None:
+        """Raise `Unavailable` if nobody can follow."""
+        if self._too_large is not None:
+            raise Unavailable(self._too_large)
 
     async def run(self) -> None:
         """Write beats and keyframes while there is a log, until cancelled."""
@@ -90,9 +100,10 @@ class OwnLog:
                 if trio.current_time() >= beat_at:
                     beat_at = trio.current_time() + BUS_BEAT_SECONDS
                     self._beat(self.log, self._writer)
-                self._write_piece(self.log, self._writer)
-                await trio.sleep(OWN_PIECE_SECONDS if self._writer.keyframe is not None else BUS_BEAT_SECONDS)
-                if not self._connections and trio.current_time() - self._left_at >= FOLLOWERS_GONE_SECONDS:
+                making = self._write_piece(self.log, self._writer)
+                await trio.sleep(OWN_PIECE_SECONDS if making else BUS_BEAT_SECONDS)
+                left = not self._connections and trio.current_time() - self._left_at >= FOLLOWERS_GONE_SECONDS
+                if left and self.log is not None:
                     self._end("nobody has followed for a while")
 
     def _begin(self) -> Log:
@@ -129,15 +140,16 @@ class OwnLog:
         last = max(log.last, Position(self._cut))
         log.append(last._replace(beat=last.beat + 1), writer.beat())
 
-    def _write_piece(self, log: Log, writer: CutWriter) -> None:
-        """Make and write the next part of a keyframe, if one is due and anything has changed since the last one."""
+    def _write_piece(self, log: Log, writer: CutWriter) -> bool:
+        """Make and write the next part of a keyframe, if one is due and anything has changed since the last one; return
+        whether others are to follow."""
         latest = log.keyframes.latest()
         if writer.keyframe is None and latest is not None and latest.cut == self._cut:
-            return
+            return False
         writer.make_piece()
         keyframe = writer.keyframe
         if keyframe is None:
-            return
+            return False
         try:
             for number, data in keyframe.take_parts():
                 log.keyframes.put_part(keyframe.cut, number, data)
@@ -145,8 +157,10 @@ class OwnLog:
                 log.finish_keyframe(Keyframe(keyframe.cut, keyframe.parts))
                 writer.finish_keyframe()
         except Unavailable as error:
-            _log.error("a keyframe cannot be written: nobody can begin to follow", cause=str(error))
+            _log.error("a keyframe cannot be written: nobody can follow until the next start", cause=str(error))
+            self._too_large = str(error)
             self._end(str(error))
+        return writer.keyframe is not None
 
 
 class OwnConnection(ReadOnly):
@@ -187,6 +201,7 @@ class OwnConnection(ReadOnly):
 
     async def _checked(self) -> Log:
         await trio.lowlevel.checkpoint()
+        self._owner.check()
         if self._owner.log is not self._log:
             raise Unavailable("the log of cuts has ended here: another one begins")
         return self._log
