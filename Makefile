@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Hundreds of processes of the tests import the same modules: without .pyc files each would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve test check collect bench clean
+.PHONY: help serve test check lint types collect tested bench clean
 
 help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
@@ -19,10 +19,24 @@ help:
 serve: $(VENV)/installed
 	@exec $(BIN)/ticker serve $(ARGS)
 
+# What takes seconds comes first; types are checked beside the tests, which leave a core idle at times.
+test: $(VENV)/installed-test
+	@$(MAKE) --no-print-directory -j2 lint collect
+	@$(MAKE) --no-print-directory -j2 types tested
+
+check: lint types
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -q tests/test_layers.py
+
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
 # Node, Chromium, nginx and HAProxy are installed where that needs no password; without them their tests are skipped.
 # PYTEST_ARGS names a part of the tests (PYTEST_ARGS=tests/web); a part has no report on coverage.
-test: $(VENV)/installed-test
-	@$(MAKE) --no-print-directory -j2 check collect
+tested: $(VENV)/installed-test
 	@$(BIN)/python -m tests.programs
 	$(BIN)/coverage erase
 	TICKER_SKIPPED=$(VENV)/skipped $(BIN)/coverage run -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
@@ -30,13 +44,7 @@ test: $(VENV)/installed-test
 	$(if $(PYTEST_ARGS),,$(BIN)/coverage report)
 	@cat $(VENV)/skipped
 
-check: $(VENV)/installed-test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -q tests/test_layers.py
-
-# Once, beside the type checker: otherwise each worker rewrites the assertions of all tests when it begins.
+# Once, before the tests: otherwise each worker rewrites the assertions of all tests when it begins.
 collect: $(VENV)/installed-test
 	@$(BIN)/pytest -q --collect-only > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
