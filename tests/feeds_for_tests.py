@@ -127,8 +127,8 @@ class Closing:
 class FromFile:
     """For a service in a process of its own: publishes the contents of a file, which a test may rewrite at any time.
 
-    The file holds a JSON map of symbols to fields. Fields that are no longer in it are withdrawn. While it is missing,
-    the feed fails.
+    The file holds a JSON map of symbols to fields; those that begin with `@` are metadata of the instrument. Fields
+    that are no longer in it are withdrawn. While it is missing, the feed fails.
     """
 
     def __init__(self, *, path: str) -> None:
@@ -143,9 +143,11 @@ class FromFile:
                 before = text
                 wanted: dict[str, dict[str, str | None]] = json.loads(text)
                 for symbol in (*wanted, *(gone for gone in published if gone not in wanted)):
+                    said = wanted.get(symbol, {})
+                    fields = {name: value for name, value in said.items() if not name.startswith("@")}
                     if symbol not in published:
-                        await updates.send(Instrument(symbol))
-                    fields = wanted.get(symbol, {})
+                        metadata = {name[1:]: value or "" for name, value in said.items() if name not in fields}
+                        await updates.send(Instrument(symbol, metadata=metadata))
                     await updates.send(Update(symbol, {**dict.fromkeys(published.get(symbol, {})), **fields}))
                     published[symbol] = fields
             await trio.sleep(0.02)

@@ -1,8 +1,16 @@
-// The dashboard put together: the list, the connection, the rows, the chart and the keys.
+// The dashboard put together: the lists, the connection, the rows, the chart and the keys.
 
-import { Detail } from "./detail.js";
+import { ColumnChoice } from "./columns.js";
+import { ColumnDialog } from "./column_dialog.js";
 import { ConnectionPanel } from "./connection.js";
+import { Detail } from "./detail.js";
 import { makeDraggable } from "./drag.js";
+import { Heads } from "./heads.js";
+import { usePageKeys, useRowKeys } from "./keys.js";
+import { ListActions } from "./list_actions.js";
+import { ListBar } from "./list_bar.js";
+import { Lists } from "./lists.js";
+import { Messages } from "./messages.js";
 import { isPattern } from "./patterns.js";
 import { Palette } from "./palette.js";
 import { Quotes } from "./quotes.js";
@@ -10,12 +18,10 @@ import { Search } from "./search.js";
 import { Sparks } from "./sparks.js";
 import { Table } from "./table.js";
 import { matcher } from "../ticker.js";
-import { Watchlist } from "./watchlist.js";
 
 const FIRST_SYMBOLS = 12;
-const MAX_SPLIT_MATCHES = 200;
-const TOAST_MS = 6000;
 const UNKNOWN = 6; // the outcome of a name that no instrument has yet (PROTOCOL.md, section 7)
+const NOTHING = Object.freeze({});
 const wide = matchMedia("(min-width: 1000px)");
 
 // Elements by id, in camel case.
@@ -24,26 +30,44 @@ for (const element of document.querySelectorAll("[id]")) {
   page[element.id.replace(/-(.)/g, (_, letter) => letter.toUpperCase())] = element;
 }
 
-const list = new Watchlist();
+const lists = new Lists();
 const quotes = new Quotes();
 const palette = new Palette();
+const choice = new ColumnChoice();
 const connection = new ConnectionPanel(page);
 const facts = {
-  name: (symbol) => connection.client.instrument(symbol)?.metadata.name ?? "",
+  metadata: (symbol) => connection.client.instrument(symbol)?.metadata ?? NOTHING,
+  name: (symbol) => facts.metadata(symbol).name ?? "",
   description(symbol) {
-    const { name, venue, currency } = connection.client.instrument(symbol)?.metadata ?? {};
+    const { name, venue, currency } = facts.metadata(symbol);
     return [name, venue, currency].filter(Boolean).join(" · ");
   },
 };
+const heads = new Heads(page.heads, choice);
 const sparks = new Sparks(() => connection.client, () => table.redraw());
-const table = new Table(page.rows, page.row, quotes, facts, palette, sparks);
+const parts = { body: page.rows, scroller: page.scroller, heads: page.heads, template: page.row };
+const table = new Table(parts, quotes, facts, choice, palette, sparks);
 const detail = new Detail(page, connection, palette, facts, requestFrame);
+const messages = new Messages(page, () => actions.undo());
+const actions = new ListActions(lists, table, choice, facts, messages);
+const columnDialog = new ColumnDialog(page, choice, lists);
 const search = new Search(
   page.search,
   page.found,
   async (match) => (await connection.client.search(match)).instruments,
-  (name) => list.names.includes(name) || quotes.get(name)?.known === true,
+  (name) => lists.names.includes(name) || quotes.get(name)?.known === true,
 );
+const bar = new ListBar(page, lists, {
+  rename: () => bar.askRename(),
+  duplicate: () => actions.duplicate(),
+  delete: () => actions.delete(),
+  keep: () => actions.keep(),
+  symbols: () => actions.copySymbols(),
+  copy: () => actions.copyTable(),
+  download: () => actions.download(),
+  columns: () => columnDialog.open(),
+});
+bar.addEventListener("full", () => actions.full());
 
 // Painting: one frame for all that changed since the last.
 
@@ -63,67 +87,41 @@ function requestFrame() {
 
 setInterval(requestFrame, 1000); // the charts move with time
 table.addEventListener("stale", requestFrame);
+table.addEventListener("layout", () => heads.show(table.layout, table.sort));
 
 // The list.
 
 function listChanged() {
-  quotes.retain(matcher(...list.names));
-  connection.subscribe(list.names);
-  arrange();
+  quotes.retain(matcher(...lists.names));
+  connection.subscribe(lists.names);
+  table.show(lists.names, lists.sort);
+  heads.show(table.layout, table.sort);
 }
 
-function arrange() {
-  table.arrange(list.names);
-  page.empty.hidden = list.names.length > 0 || (!list.chosen && connection.client.state !== "connected");
+function arranged() {
+  page.empty.hidden = lists.names.length > 0 || (!lists.chosen && connection.client.state !== "connected");
   const { quote } = detail;
-  if (quote !== null && table.rowFor(quote.symbol) === null) show(null);
-  if (detail.quote === null && wide.matches && !closed) show(table.order.find((row) => row.symbol !== null)?.symbol ?? null);
+  if (quote !== null && table.lineFor(quote.symbol) === null) show(null);
+  if (detail.quote === null && wide.matches && !closed) show(table.lines.find(({ symbol }) => symbol !== null)?.symbol ?? null);
   table.choose(detail.quote?.symbol);
   requestFrame();
 }
 
-function add(names) {
-  const added = list.add(names);
-  const row = table.order.find((each) => each.name === (added[0] ?? names[0]));
-  if (row) table.focus(row);
-  announce(added.length > 0 ? `${added.join(", ")} added` : `${names.join(", ")} is on the list already`);
-}
-
-function remove(row) {
-  if (row === null) return;
-  const { name, symbol } = row;
-  if (symbol === null || symbol === name) list.replace(name);
-  else {
-    // Without this match, the pattern is replaced with its other matches.
-    const others = table.order.filter((each) => each.name === name && each.symbol !== null && each.symbol !== symbol);
-    if (others.length > MAX_SPLIT_MATCHES) {
-      toast(`${symbol} came with the pattern ${name}, which matches too many to be taken apart.`, false);
-      return;
-    }
-    list.replace(name, ...others.map((each) => each.symbol));
-  }
-  toast(`${symbol ?? name} removed`, true);
-}
-
-function move(row, by) {
-  if (row === null || !list.move(row.name, by)) return;
-  row.element.scrollIntoView({ block: "nearest" });
-  announcePosition(row.name);
-}
-
-function announcePosition(name) {
-  announce(`${name}: place ${list.names.indexOf(name) + 1} of ${list.names.length}`);
-}
-
-list.addEventListener("change", listChanged);
-makeDraggable(page.rows, table, (name, target) => list.moveTo(name, list.names.indexOf(target)), announcePosition);
+lists.addEventListener("change", listChanged);
+lists.addEventListener("sort", () => {
+  table.sortBy(lists.sort);
+  heads.show(table.layout, table.sort);
+});
+heads.addEventListener("sort", ({ sort }) => lists.sortBy(sort));
+table.addEventListener("arranged", arranged);
+makeDraggable(page.rows, page.scroller, table, (...moved) => actions.moveOver(...moved), (name) => actions.announcePlace(name));
 
 /** For a first visit, propose the first symbols of the service. */
 async function proposeList() {
-  if (list.chosen || list.names.length > 0) return;
+  if (lists.chosen || lists.names.length > 0) return;
   try {
     const { instruments } = await connection.client.search("*");
-    if (!list.chosen && list.names.length === 0) list.propose(instruments.slice(0, FIRST_SYMBOLS).map((each) => each.symbol));
+    if (!lists.chosen && lists.names.length === 0) lists.propose(instruments.slice(0, FIRST_SYMBOLS).map((each) => each.symbol));
   } catch {
     // the next connection tries it again
   }
@@ -132,13 +130,14 @@ async function proposeList() {
 // Events of the connection.
 
 connection.addEventListener("change", (event) => {
-  if (quotes.apply(event.change)) arrange();
-  else requestFrame();
+  const fresh = quotes.apply(event.change);
+  if (fresh.length > 0) table.add(fresh);
+  requestFrame();
 });
 
 connection.addEventListener("refused", (event) => {
   if (isPattern(event.name)) {
-    toast(`${event.name}: ${event.text}`, false);
+    messages.toast(`${event.name}: ${event.text}`);
     return;
   }
   const quote = quotes.of(event.name);
@@ -152,7 +151,7 @@ connection.addEventListener("state", (event) => {
   if (event.state === "connected") {
     proposeList();
     sparks.refresh();
-  } else if (event.state !== "connecting") quotes.pause();
+  }
   requestFrame();
 });
 
@@ -171,94 +170,50 @@ function closeChart() {
   if (table.current) table.focus(table.current);
 }
 
-function open(row) {
-  if (!row?.symbol) return;
+function open(line) {
+  if (!line?.symbol) return;
   closed = false;
-  show(row.symbol);
+  show(line.symbol);
 }
+
+/** Have a screen reader say the present price of a line. */
+function speak(line) {
+  if (!line?.symbol) return;
+  const { symbol, values, changeText, percentText, remarks } = line.quote;
+  const parts = ["last", "bid", "ask"].filter((field) => values[field] !== undefined).map((field) => `${field} ${values[field]}`);
+  messages.announce([symbol, ...remarks, ...parts, `change ${changeText} ${percentText}`].join(", "));
+}
+
+const chosenLine = () => table.lineFor(detail.quote.symbol);
 
 page.rows.addEventListener("click", (event) => {
-  const row = table.rowOf(event.target);
-  if (event.target.closest(".remove")) remove(row);
-  else if (!event.target.closest(".grip")) open(row);
+  const line = table.lineOf(event.target);
+  if (event.target.closest(".remove")) actions.remove(line);
+  else if (!event.target.closest(".grip")) open(line);
 });
 page.detailClose.addEventListener("click", closeChart);
-page.remove.addEventListener("click", () => remove(table.rowFor(detail.quote.symbol)));
-page.moveUp.addEventListener("click", () => move(table.rowFor(detail.quote.symbol), -1));
-page.moveDown.addEventListener("click", () => move(table.rowFor(detail.quote.symbol), 1));
+page.remove.addEventListener("click", () => actions.remove(chosenLine()));
+page.moveUp.addEventListener("click", () => actions.move(chosenLine(), -1));
+page.moveDown.addEventListener("click", () => actions.move(chosenLine(), 1));
 
-// The keys.
+// The keys, the search, the buttons.
 
-const pageful = () => Math.max(1, Math.floor(page.scroller.clientHeight / (table.current?.element.offsetHeight || 44)) - 1);
-const rowKeys = {
-  ArrowDown: () => table.step(1),
-  ArrowUp: () => table.step(-1),
-  PageDown: () => table.step(pageful()),
-  PageUp: () => table.step(-pageful()),
-  Home: () => table.step(-Infinity),
-  End: () => table.step(Infinity),
-  Enter: () => open(table.current),
-  Delete: () => remove(table.current),
-};
-const moveKeys = { ArrowDown: () => move(table.current, 1), ArrowUp: () => move(table.current, -1) };
+useRowKeys(page.rows, table, { open, speak, remove: (line) => actions.remove(line), move: (line, by) => actions.move(line, by) });
 
-page.rows.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("button")) return;
-  const act = (event.altKey ? moveKeys : rowKeys)[event.key];
-  if (act === undefined) return;
-  event.preventDefault();
-  act();
+const enterRows = (event) => (event.target === document.body ? table.focus(table.current) : false);
+usePageKeys({
+  undo: () => actions.undo(),
+  "/": () => page.search.focus(),
+  "?": () => page.keys.showModal(),
+  Escape: () => (detail.quote === null ? false : closeChart()),
+  ArrowDown: enterRows,
+  ArrowUp: enterRows,
 });
 
-document.addEventListener("keydown", (event) => {
-  const writing = event.target.closest?.("input:not([type=radio]), textarea");
-  if (event.defaultPrevented || writing || page.keys.open) return;
-  if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
-  else if (event.ctrlKey || event.metaKey || event.altKey) return;
-  else if (event.key === "/") page.search.focus();
-  else if (event.key === "?") page.keys.showModal();
-  else if (event.key === "Escape" && detail.quote !== null) closeChart();
-  else if (["ArrowDown", "ArrowUp"].includes(event.key) && event.target === document.body) table.focus(table.current);
-  else return;
-  event.preventDefault();
-});
-
-search.addEventListener("add", (event) => add(event.names));
+search.addEventListener("add", (event) => actions.add(event.names));
 search.addEventListener("leave", () => (table.current ? table.focus(table.current) : page.search.blur()));
 page.help.addEventListener("click", () => page.keys.showModal());
-
-// Messages to the user.
-
-let toastTimer;
-
-function toast(text, undoable) {
-  announce(text);
-  page.toastText.textContent = text;
-  page.undo.hidden = !undoable;
-  page.toast.hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (page.toast.hidden = true), TOAST_MS);
-}
-
-function announce(text) {
-  page.announcer.textContent = text;
-}
-
-function undo() {
-  page.toast.hidden = true;
-  if (list.undo()) announce("Undone");
-}
-
-page.undo.addEventListener("click", undo);
-page.share.addEventListener("click", async () => {
-  const address = list.link();
-  try {
-    await navigator.clipboard.writeText(address);
-    toast("A link to this list is in the clipboard.", false);
-  } catch {
-    toast(address, false);
-  }
-});
+page.share.addEventListener("click", () => actions.share());
 
 connection.open();
 listChanged();

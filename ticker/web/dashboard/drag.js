@@ -1,24 +1,31 @@
-// Moving rows with a pointer: a row is dragged by its grip, and the list follows at once.
+// Moving rows with a pointer: a row is dragged by its grip, and the list follows at once; at its ends it scrolls.
 
-/** `over(name, target)` is called when the dragged name lies over another one; `end` when it is let go. */
-export function makeDraggable(body, table, over, end) {
+const EDGE = 36;
+const STEP = 14;
+
+/** `over(name, target, gesture)` is called when the dragged name lies over another one; `end` when it is let go. */
+export function makeDraggable(body, scroller, table, over, end) {
   let dragged = null;
+  let gesture = 0;
+  let pointerY = 0;
 
   body.addEventListener("pointerdown", (event) => {
     if (!event.target.closest(".grip") || event.button !== 0) return;
-    const row = table.rowOf(event.target);
-    if (row === null) return;
+    const line = table.lineOf(event.target);
+    if (line === null) return;
     event.preventDefault();
-    dragged = row;
+    dragged = line;
+    gesture += 1;
+    pointerY = event.clientY;
     body.setPointerCapture(event.pointerId);
     mark(true);
+    requestAnimationFrame(scroll);
   });
 
   body.addEventListener("pointermove", (event) => {
     if (dragged === null) return;
-    const rows = document.elementsFromPoint(body.getBoundingClientRect().left + 40, event.clientY);
-    const target = table.rowOf(rows.find((element) => element.classList.contains("row")));
-    if (target !== null && target.name !== dragged.name) over(dragged.name, target.name);
+    pointerY = event.clientY;
+    follow();
   });
 
   for (const kind of ["pointerup", "pointercancel"]) {
@@ -31,7 +38,25 @@ export function makeDraggable(body, table, over, end) {
     });
   }
 
+  function follow() {
+    const target = table.lineAt(pointerY);
+    if (target !== null && target.name !== dragged.name) over(dragged.name, target.name, `drag ${gesture}`);
+    mark(true);
+  }
+
+  function scroll() {
+    if (dragged === null) return;
+    const { top, bottom } = scroller.getBoundingClientRect();
+    const by = pointerY < top + EDGE ? -STEP : pointerY > bottom - EDGE ? STEP : 0;
+    if (by !== 0) {
+      scroller.scrollTop += by;
+      follow();
+    }
+    requestAnimationFrame(scroll);
+  }
+
   function mark(on) {
-    for (const row of table.order) if (row.name === dragged.name) row.element.classList.toggle("dragged", on);
+    for (const element of body.querySelectorAll(".dragged")) element.classList.remove("dragged");
+    if (on) table.elementOf(dragged)?.classList.add("dragged");
   }
 }

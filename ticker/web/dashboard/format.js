@@ -1,18 +1,22 @@
-// How numbers and times are written.
+// How numbers and times are written: exact texts, thousands set apart everywhere, one minus sign.
 
 const compactly = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 const percent = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const NONE = "–";
-const MINUS = "−";
+export const MINUS = "−";
 
-/** An exact decimal text with its thousands set apart, where there are many. */
+const isMissing = (text) => text === undefined || text === null;
+
+/** An exact decimal text with its thousands set apart. */
 export function grouped(text) {
-  if (text === undefined || text === null) return NONE;
-  const point = text.indexOf(".");
-  const whole = point < 0 ? text : text.slice(0, point);
-  if (whole.length < 5) return text;
-  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (point < 0 ? "" : text.slice(point));
+  if (isMissing(text)) return NONE;
+  const negative = text.startsWith("-");
+  const size = negative ? text.slice(1) : text;
+  const point = size.indexOf(".");
+  const whole = point < 0 ? size : size.slice(0, point);
+  const apart = whole.length > 3 ? whole.replace(/\B(?=(\d{3})+$)/g, ",") : whole;
+  return `${negative ? MINUS : ""}${apart}${point < 0 ? "" : size.slice(point)}`;
 }
 
 /** A duration in the largest unit that fits: 15 min. */
@@ -23,9 +27,17 @@ export function duration(seconds) {
   return `${seconds} s`;
 }
 
-/** A number in at most six characters: 218.5M. */
+/** Milliseconds as a person reads them: 4.2 ms, 380 ms, 1.2 s, 45 s. */
+export function milliseconds(ms) {
+  if (!Number.isFinite(ms)) return NONE;
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+/** A number in at most seven characters: 218.5M. */
 export function compact(text) {
-  return text === undefined || text === null ? NONE : compactly.format(Number(text));
+  return isMissing(text) ? NONE : compactly.format(Number(text)).replace("-", MINUS);
 }
 
 /** How many decimal places a decimal text has. */
@@ -36,10 +48,10 @@ export function places(text) {
 
 /** A difference with its sign, and an arrow: colour alone says nothing to many. */
 export function signed(difference, digits) {
-  if (Number.isNaN(difference)) return NONE;
+  if (!Number.isFinite(difference)) return NONE;
   const size = Math.abs(difference).toFixed(digits);
   if (Number(size) === 0) return size;
-  return difference > 0 ? `▲ +${size}` : `▼ ${MINUS}${size}`;
+  return difference > 0 ? `▲ +${grouped(size)}` : `▼ ${MINUS}${grouped(size)}`;
 }
 
 export function signedPercent(ratio) {

@@ -1,11 +1,15 @@
-// Quotes by symbol: exact values as the service sent them, and values derived from these.
+// Quotes by symbol: exact values as the service sent them, and values derived from these when they are asked for.
 
 import { places, signed, signedPercent } from "./format.js";
-import { PriceHistory } from "./history.js";
 
 const number = (text) => (text === undefined || text === null ? NaN : Number(text));
+const PRICES = ["bid", "ask", "last"];
+const REFERENCES = { prev_close: "the previous close", open: "the opening price" };
 
 export class Quote {
+  #digits = 0;
+  #withdrawn = null;
+
   constructor(symbol) {
     this.symbol = symbol;
     this.values = Object.create(null);
@@ -14,29 +18,26 @@ export class Quote {
     this.problem = ""; // why there are no values
     this.status = "live";
     this.since = null; // Date of the last change of status, if it is known
-    this.first = NaN;
-    this.digits = 0; // decimal places of its prices
-    this.history = new PriceHistory();
   }
 
   /** Apply fields that changed at a time (null: withdrawn). */
-  apply(fields, time, now) {
+  apply(fields, time) {
     const before = this.values.status;
     for (const name in fields) {
       const value = fields[name];
-      if (value === null) delete this.values[name];
-      else this.values[name] = value;
+      if (value === null) {
+        if (name in this.values) (this.#withdrawn ??= new Map()).set(name, time);
+        delete this.values[name];
+      } else {
+        this.values[name] = value;
+        this.#withdrawn?.delete(name);
+      }
     }
     this.status = this.values.status ?? "live";
     if (fields.status !== undefined && fields.status !== before) this.#statusChanged(time);
     this.known = true;
     this.problem = "";
     this.version += 1;
-    const price = this.price;
-    if (Number.isNaN(price)) return;
-    if (Number.isNaN(this.first)) this.first = price;
-    this.digits = Math.max(this.digits, places(String(this.values.last ?? this.values.bid)));
-    this.history.push(now, price);
   }
 
   /** The last trade's price; where there are no trades, the middle of bid and ask. */
@@ -47,16 +48,35 @@ export class Quote {
     return Number.isNaN(bid) ? ask : Number.isNaN(ask) ? bid : (bid + ask) / 2;
   }
 
-  /** Reference of the day's change: the previous close, else the opening price, else the first price seen here. */
+  /** The most decimal places that its prices have had. */
+  get digits() {
+    const text = this.values.last ?? this.values.bid ?? this.values.ask;
+    if (text !== undefined) this.#digits = Math.max(this.#digits, places(String(text)));
+    return this.#digits;
+  }
+
+  /** The field from which the change is counted: one that the feed gave, or null. */
+  get referenceField() {
+    for (const field in REFERENCES) if (!Number.isNaN(number(this.values[field]))) return field;
+    return null;
+  }
+
+  /** What the change is counted from, in words: "the previous close". */
+  get referenceName() {
+    return REFERENCES[this.referenceField] ?? "";
+  }
+
   get reference() {
-    const close = number(this.values.prev_close);
-    if (!Number.isNaN(close)) return close;
-    const open = number(this.values.open);
-    return Number.isNaN(open) ? this.first : open;
+    const field = this.referenceField;
+    return field === null ? NaN : number(this.values[field]);
   }
 
   get change() {
     return this.price - this.reference;
+  }
+
+  get ratio() {
+    return this.change / Math.abs(this.reference);
   }
 
   get changeText() {
@@ -64,14 +84,40 @@ export class Quote {
   }
 
   get percentText() {
-    return signedPercent(this.change / Math.abs(this.reference));
+    return signedPercent(this.ratio);
   }
 
-  /** Remarks on the instrument's status; none if it is live. */
+  get spread() {
+    return number(this.values.ask) - number(this.values.bid);
+  }
+
+  /** When the service withdrew a value that it had given; undefined if it did not. */
+  withdrawnAt(field) {
+    return this.#withdrawn?.get(field);
+  }
+
+  /** Whether its price is the market's present one, as far as the service knows. */
+  get live() {
+    return this.known && !this.problem && this.status === "live" && !Number.isNaN(this.price);
+  }
+
+  /** What is shown of its state: live, stale, halted, closed, unknown, withdrawn. */
+  get state() {
+    if (this.problem) return "unknown";
+    return this.status === "live" && this.#withdrawnPrices.length > 0 ? "withdrawn" : this.status;
+  }
+
+  /** Remarks on the instrument's state; none if it is live. */
   get remarks() {
     if (this.problem) return [this.problem];
-    if (this.status === "live") return [];
-    return [this.status, this.values.reason].filter(Boolean);
+    const withdrawn = this.#withdrawnPrices;
+    const gone = withdrawn.length > 0 ? [`${withdrawn.join(", ")} withdrawn`] : [];
+    if (this.status === "live") return gone;
+    return [this.status, this.values.reason, ...gone].filter(Boolean);
+  }
+
+  get #withdrawnPrices() {
+    return this.#withdrawn === null ? [] : PRICES.filter((field) => this.#withdrawn.has(field));
   }
 
   #statusChanged(time) {
@@ -104,23 +150,16 @@ export class Quotes {
     return this.#quotes.get(symbol);
   }
 
-  /** Apply a change. Returns whether it has a symbol that was not known. */
+  /** Apply a change. Returns the symbols that were not known. */
   apply(change) {
-    const now = Date.now();
-    let more = false;
+    const fresh = [];
     for (const symbol in change.changes) {
       if (symbol.includes(" ")) continue; // a table
       const quote = this.of(symbol);
-      more ||= !quote.known;
-      quote.apply(change.changes[symbol], change.time, now);
+      if (!quote.known) fresh.push(symbol);
+      quote.apply(change.changes[symbol], change.time);
     }
-    return more;
-  }
-
-  /** Leave a gap in all histories: there is no connection. */
-  pause() {
-    const now = Date.now();
-    for (const quote of this.#quotes.values()) quote.history.push(now, NaN);
+    return fresh;
   }
 
   /** Drop the symbols that do not match. */

@@ -1,181 +1,340 @@
-// The rows: their order, the painting of a frame, and the keyboard's focus.
+// The rows: their order, those in the page, the painting of a frame, and the keyboard's focus.
 
-import { Row } from "./row.js";
-import { Expansion } from "./watchlist.js";
+import { sortLines } from "./columns.js";
+import { layoutFor } from "./layout.js";
+import { HeadRow, Row } from "./row.js";
+import { Places, Viewport } from "./virtual.js";
+import { Watchlist } from "./watchlist.js";
 
 const SPARKS_PER_FRAME = 6;
-const FEW_FLASHES = 40; // rows that flash at once; with more, flashes end without fading, which costs less
+const FEW_FLASHES = 20; // rows that flash at once; with more, flashes end without fading, which costs less
+const MANY_ROWS = 40;
+const SORT_EVERY_MS = 1000;
+const SHARE = 8; // arranging again waits this many times as long as it took, so that the page stays usable
 
 export class Table extends EventTarget {
-  #expansion = new Expansion();
-  #rows = new Map();
-  #order = [];
+  #list;
+  #lines = [];
+  #rows = new Map(); // by line: those in the page
+  #spare = [];
+  #lineOf = new WeakMap(); // by element
+  #places = new Places();
+  #viewport;
+  #layout = null;
+  #lengths = {};
+  #grown = false;
+  #sort = null;
   #current = null;
+  #chosen = null;
   #nextSpark = 0;
-  #sparkSize = { width: 0, height: 0 };
-  #observer;
+  #stale = { order: true, since: -Infinity, cost: 0 };
 
-  /** `facts.name(symbol)` gives an instrument's name. */
-  constructor(body, template, quotes, facts, palette, sparks) {
+  /** `facts` has names and metadata of instruments by symbol. */
+  constructor({ body, scroller, heads, template }, quotes, facts, choice, palette, sparks) {
     super();
     this.body = body;
+    this.grid = body.parentElement;
+    this.scroller = scroller;
     this.template = template;
     this.quotes = quotes;
     this.facts = facts;
+    this.choice = choice;
     this.palette = palette;
     this.sparks = sparks;
-    this.grid = body.parentElement;
-    const root = body.closest(".scroller");
-    this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { root, rootMargin: "120px 0px" });
-    new ResizeObserver(() => this.#measure()).observe(root);
+    this.#list = new Watchlist(quotes);
+    this.#viewport = new Viewport(scroller, heads);
+    scroller.addEventListener("scroll", () => this.#wanted(), { passive: true });
+    new ResizeObserver(() => this.#resized()).observe(scroller);
+    choice.addEventListener("change", () => this.#relayout());
     palette.addEventListener("change", () => this.redraw());
-    body.addEventListener("focusin", (event) => this.#focused(this.rowOf(event.target)));
+    body.addEventListener("focusin", (event) => this.#focused(this.lineOf(event.target)));
   }
 
-  /** Make the rows of a list of names. */
-  arrange(names) {
-    const wanted = this.#expansion.rows(names, this.quotes.symbols);
-    const rows = new Map();
-    const order = [];
-    const matches = new Map();
-    for (const { name, symbol } of wanted) {
-      const key = `${symbol === null ? "head" : "row"} ${symbol ?? name}`;
-      const row = this.#rows.get(key) ?? this.#make(name, symbol);
-      row.name = name;
-      rows.set(key, row);
-      order.push(row);
-      if (symbol !== null) matches.set(name, (matches.get(name) ?? 0) + 1);
-    }
-    const gone = [...this.#rows].filter(([key]) => !rows.has(key)).map(([, row]) => row);
-    const focused = this.#current?.element.contains(document.activeElement) ?? false;
-    const successor = focused && gone.includes(this.#current) ? this.#successor(rows) : null;
-    for (const row of gone) this.#drop(row);
-    this.#rows = rows;
-    this.#order = order;
-    this.#place();
-    for (const row of order) if (row.symbol === null) row.describe(matches.get(row.name) ?? 0);
-    this.grid.setAttribute("aria-rowcount", String(order.length + 1));
-    if (successor) this.focus(successor);
-    else if (!this.#current) this.#focused(order[0] ?? null);
-    else if (focused) this.#current.element.focus({ preventScroll: true }); // a moved element loses it
-    this.dispatchEvent(new Event("arranged"));
+  /** Show a list of names, sorted by a column or in its own order (null). */
+  show(names, sort) {
+    this.#list.compile(names);
+    this.#lengths = {};
+    this.#sort = sort;
+    this.#relayout();
+    this.#arrange();
+  }
+
+  sortBy(sort) {
+    this.#sort = sort;
+    this.#arrange();
+  }
+
+  /** Symbols that the service did not have before. */
+  add(symbols) {
+    this.#list.add(symbols);
+    this.#stale.order = true;
+  }
+
+  get lines() {
+    return this.#lines;
+  }
+
+  get layout() {
+    return this.#layout;
+  }
+
+  get sort() {
+    return this.#sort;
   }
 
   get current() {
     return this.#current;
   }
 
-  get order() {
-    return this.#order;
+  /** The symbols in the page, in their order. */
+  get visible() {
+    return [...this.#rows.keys()].filter((line) => line.symbol !== null).sort((one, other) => one.index - other.index).map((line) => line.symbol);
   }
 
-  rowOf(node) {
+  /** The line of an element in the page, or null. */
+  lineOf(node) {
     const element = node instanceof Element ? node.closest(".row") : null;
-    return this.#order.find((row) => row.element === element) ?? null;
+    return (element && this.#lineOf.get(element)?.line) ?? null;
   }
 
-  rowFor(symbol) {
-    return this.#rows.get(`row ${symbol}`) ?? null;
+  lineFor(symbol) {
+    return this.#list.lineFor(symbol);
   }
 
-  focus(row) {
-    this.#focused(row);
-    row?.element.focus({ preventScroll: true });
-    row?.element.scrollIntoView({ block: "nearest" });
+  /** The line at a height of the window, or null. */
+  lineAt(clientY) {
+    const y = clientY - this.body.getBoundingClientRect().top;
+    return this.#lines[this.#places.at(y)] ?? null;
+  }
+
+  elementOf(line) {
+    return this.#rows.get(line)?.element ?? null;
+  }
+
+  /** How many rows the page shows at once. */
+  get pageful() {
+    return Math.max(1, Math.floor(this.#viewport.height / (this.#layout?.rowHeight ?? 40)) - 1);
+  }
+
+  focus(line) {
+    this.#focused(line);
+    if (line === null) return;
+    this.reveal(line);
+    this.elementOf(line)?.focus({ preventScroll: true });
+  }
+
+  /** Scroll to a line. */
+  reveal(line) {
+    this.#viewport.reveal(this.#places.top(line.index), this.#places.bottom(line.index));
+    this.#place();
   }
 
   /** Move the focus by a number of rows; infinity is an end. */
   step(by) {
-    const at = Math.max(0, this.#order.indexOf(this.#current));
-    const to = Math.min(this.#order.length - 1, Math.max(0, at + by));
-    if (this.#order[to]) this.focus(this.#order[to]);
+    const at = this.#current?.index ?? 0;
+    const to = Math.min(this.#lines.length - 1, Math.max(0, at + by));
+    if (this.#lines[to]) this.focus(this.#lines[to]);
   }
 
   /** Select the row of the chart. */
   choose(symbol) {
-    for (const row of this.#order) {
-      if (row.symbol !== null) row.element.setAttribute("aria-selected", String(row.symbol === symbol));
-    }
+    this.#chosen = symbol;
+    for (const row of this.#rows.values()) this.#select(row);
   }
 
-  /** Paint the changes of the visible rows. Returns whether the next frame has work of its own. */
+  /** Paint a frame. Returns whether the next one has work of its own. */
   paint(now) {
+    if (this.#shouldArrange(now)) this.#arrange(now);
+    this.#place();
     let flashing = 0;
-    const visible = [];
-    for (const row of this.#order) {
-      if (!row.visible) continue;
-      visible.push(row);
-      if (row.paint(now, this.facts)) flashing += 1;
-    }
-    this.sparks.show(visible.flatMap(({ symbol }) => symbol ?? []));
-    const busy = flashing > FEW_FLASHES / 2 || visible.length > FEW_FLASHES;
+    for (const row of this.#rows.values()) if (row.paint(now, this.facts)) flashing += 1;
+    if (this.#grown) this.#relayout();
+    this.sparks.show(this.visible);
+    const busy = flashing > FEW_FLASHES || this.#rows.size > MANY_ROWS;
     if (busy !== (this.grid.dataset.busy === "yes")) this.grid.dataset.busy = busy ? "yes" : "no";
-    let sparks = 0;
-    for (let count = 0; count < visible.length && sparks < SPARKS_PER_FRAME; count += 1) {
-      this.#nextSpark = (this.#nextSpark + 1) % visible.length;
-      if (this.#sparkSize.width > 0 && visible[this.#nextSpark].spark(now, this.#sparkSize, this.palette, this.sparks)) sparks += 1;
-    }
-    return flashing > 0 || sparks === SPARKS_PER_FRAME;
+    return this.#paintSparks(now) || flashing > 0 || this.#stale.order;
   }
 
-  /** Redraw the small charts. */
+  /** Draw the small charts again. */
   redraw() {
-    for (const row of this.#order) if (row.visible) row.show(true);
-    this.dispatchEvent(new Event("stale"));
+    for (const row of this.#rows.values()) row.redraw();
+    this.#wanted();
   }
 
-  #make(name, symbol) {
-    const row = new Row(this.template, name, symbol, symbol === null ? null : this.quotes.of(symbol));
-    this.#observer.observe(row.element);
+  #paintSparks(now) {
+    const rows = [...this.#rows.values()];
+    let drawn = 0;
+    for (let count = 0; count < rows.length && drawn < SPARKS_PER_FRAME; count += 1) {
+      this.#nextSpark = (this.#nextSpark + 1) % rows.length;
+      if (rows[this.#nextSpark].spark(now, this.#layout.spark, this.palette, this.sparks)) drawn += 1;
+    }
+    return drawn === SPARKS_PER_FRAME;
+  }
+
+  #shouldArrange(now) {
+    const { order, since, cost } = this.#stale;
+    const rest = now - since;
+    if (order) return rest > SHARE * cost;
+    return this.#sort !== null && rest > Math.max(SORT_EVERY_MS, 2 * SHARE * cost);
+  }
+
+  /** Order the lines, and keep in view what was. */
+  #arrange(now = performance.now()) {
+    const begun = performance.now();
+    const anchor = this.#sort === null && this.#viewport.top > 0 ? this.#lines[this.#places.at(this.#viewport.top)] : null;
+    const depth = anchor ? this.#viewport.top - this.#places.top(anchor.index) : 0;
+    const focused = this.#hasFocus;
+    const before = this.#lines;
+    const lines = this.#list.lines();
+    this.#lines = this.#sort === null ? lines : sortLines(lines, this.#sort, this.facts);
+    for (const line of before) line.index = -1;
+    this.#lines.forEach((line, index) => (line.index = index));
+    if (this.#current !== null && this.#current.index < 0) this.#current = this.#successor(before, this.#current) ?? null;
+    this.#current ??= this.#lines[0] ?? null;
+    this.#measure();
+    if (anchor && anchor.index >= 0) this.scroller.scrollTop = this.#places.top(anchor.index) + depth;
+    this.#place();
+    if (focused && this.#current) this.elementOf(this.#current)?.focus({ preventScroll: true });
+    this.#stale = { order: false, since: now, cost: performance.now() - begun };
+    this.dispatchEvent(new Event("arranged"));
+  }
+
+  get #hasFocus() {
+    return document.activeElement !== null && this.body.contains(document.activeElement);
+  }
+
+  /** The line that takes the place of one that is gone. */
+  #successor(before, gone) {
+    const at = before.indexOf(gone);
+    return before.slice(at + 1).find((line) => line.index >= 0) ?? before.slice(0, at).findLast((line) => line.index >= 0);
+  }
+
+  #measure() {
+    if (this.#layout === null) return;
+    const { rowHeight, headHeight } = this.#layout;
+    this.#places.set(this.#lines, (line) => (line.symbol === null ? headHeight : rowHeight));
+    this.body.style.height = `${this.#places.total}px`;
+    this.grid.setAttribute("aria-rowcount", String(this.#lines.length + 1));
+  }
+
+  /** The row of the keyboard stays in view. */
+  #resized() {
+    this.#relayout();
+    if (this.#hasFocus && this.#current?.index >= 0) this.reveal(this.#current);
+  }
+
+  /** Choose the columns for the width; rows are made anew if these have changed. */
+  #relayout() {
+    this.#grown = false;
+    const { columns, density } = this.choice;
+    const width = this.scroller.clientWidth;
+    if (width === 0) return;
+    const before = this.#layout;
+    const layout = layoutFor({ columns, lengths: this.#lengths, width, density, character: digitWidth(this.grid) });
+    this.#layout = layout;
+    const kindOf = ({ cards, shown, spark }) => `${cards} ${shown.map(({ id }) => id)} ${spark?.width}`;
+    const changed = before === null || kindOf(before) !== kindOf(layout);
+    if (changed) this.#dropAll();
+    this.grid.classList.toggle("cards", layout.cards);
+    this.grid.classList.toggle("tight", layout.tight);
+    this.grid.dataset.density = density;
+    const { style } = this.grid;
+    style.setProperty("--columns", layout.template);
+    style.setProperty("--row-height", `${layout.rowHeight}px`);
+    style.setProperty("--head-height", `${layout.headHeight}px`);
+    style.setProperty("--spark", `${layout.spark.width}px`);
+    style.setProperty("--per-line", String(layout.perLine ?? 1));
+    style.setProperty("--name-lines", String(layout.nameLines ?? 2));
+    if (changed || before.rowHeight !== layout.rowHeight || before.template !== layout.template) this.dispatchEvent(new Event("layout"));
+    this.#measure();
+    this.#wanted();
+  }
+
+  #dropAll() {
+    const focused = this.#hasFocus;
+    for (const row of this.#rows.values()) row.element.remove();
+    this.#rows.clear();
+    this.#spare = [];
+    if (focused) queueMicrotask(() => this.#current && this.focus(this.#current));
+  }
+
+  /** Bring into the page what is visible, and the row that the keyboard is on; take out the rest. */
+  #place() {
+    if (this.#layout === null) return;
+    const { top, height } = this.#viewport;
+    const [first, last] = this.#places.between(top, top + height);
+    const wanted = this.#lines.slice(first, last + 1);
+    const { index } = this.#current ?? { index: -1 };
+    if (index >= 0 && index < first) wanted.unshift(this.#current);
+    if (index > last) wanted.push(this.#current);
+    const staying = new Set(wanted);
+    for (const [line, row] of this.#rows) if (!staying.has(line)) this.#drop(line, row);
+    let at = this.body.firstElementChild;
+    for (const line of wanted) {
+      const row = this.#rows.get(line) ?? this.#make(line);
+      if (row.element === at) at = at.nextElementSibling;
+      else this.body.insertBefore(row.element, at);
+      this.#position(row, line.index);
+    }
+  }
+
+  #position(row, index) {
+    const place = `translateY(${this.#places.top(index)}px)`;
+    if (row.place === place && row.index === index) return;
+    row.place = place;
+    row.index = index;
+    row.element.style.transform = place;
+    row.element.setAttribute("aria-rowindex", String(index + 2));
+  }
+
+  #make(line) {
+    const isHead = line.symbol === null;
+    const at = this.#spare.findLastIndex((row) => row instanceof HeadRow === isHead);
+    const row = at >= 0 ? this.#spare.splice(at, 1)[0] : isHead ? new HeadRow(this.template) : new Row(this.template, this.#layout, (id, length) => this.#noted(id, length));
+    row.bind(line);
+    row.element.tabIndex = line === this.#current ? 0 : -1;
+    this.#rows.set(line, row);
+    this.#lineOf.set(row.element, row);
+    this.#select(row);
     return row;
   }
 
-  #drop(row) {
-    this.#observer.unobserve(row.element);
+  #drop(line, row) {
     row.element.remove();
-    if (row === this.#current) this.#current = null;
+    this.#rows.delete(line);
+    this.#spare.push(row);
   }
 
-  /** Order the elements, touching only those out of place. */
-  #place() {
-    let at = this.body.firstElementChild;
-    this.#order.forEach((row, index) => {
-      if (row.element === at) at = at.nextElementSibling;
-      else this.body.insertBefore(row.element, at);
-      row.element.setAttribute("aria-rowindex", String(index + 2));
-    });
+  #noted(id, length) {
+    if (length <= (this.#lengths[id] ?? 0)) return;
+    this.#lengths[id] = length;
+    this.#grown = true;
   }
 
-  /** The row that takes the focus from a removed row. */
-  #successor(rows) {
-    const staying = new Set(rows.values());
-    const at = this.#order.indexOf(this.#current);
-    return this.#order.slice(at + 1).find((row) => staying.has(row)) ?? this.#order.slice(0, at).findLast((row) => staying.has(row)) ?? null;
+  #select(row) {
+    const { symbol } = row.line;
+    if (symbol === null) row.element.removeAttribute("aria-selected");
+    else row.element.setAttribute("aria-selected", String(symbol === this.#chosen));
   }
 
-  #focused(row) {
-    if (row === this.#current) return;
-    if (this.#current) this.#current.element.tabIndex = -1;
-    this.#current = row;
-    if (row) row.element.tabIndex = 0;
+  #focused(line) {
+    if (line === null || line === this.#current) return;
+    const before = this.#current && this.elementOf(this.#current);
+    if (before) before.tabIndex = -1;
+    this.#current = line;
+    const element = this.elementOf(line);
+    if (element) element.tabIndex = 0;
   }
 
-  #seen(entries) {
-    for (const entry of entries) {
-      const row = this.#order.find((each) => each.element === entry.target);
-      if (row && row.visible !== entry.isIntersecting) row.show(entry.isIntersecting);
-    }
-    if (this.#sparkSize.width === 0) this.#measure();
+  #wanted() {
     this.dispatchEvent(new Event("stale"));
   }
+}
 
-  /** Measure the size of the small charts, which all have in common. */
-  #measure() {
-    const canvas = this.#order.find((row) => row.visible && row.symbol !== null)?.canvas;
-    if (!canvas) return;
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (width === this.#sparkSize.width && height === this.#sparkSize.height) return;
-    this.#sparkSize = { width, height };
-    this.redraw();
-  }
+/** The width of a digit in an element, in pixels. */
+function digitWidth(element) {
+  const context = document.createElement("canvas").getContext("2d");
+  const { fontSize, fontFamily } = getComputedStyle(element);
+  context.font = `600 ${fontSize} ${fontFamily}`;
+  return context.measureText("0").width;
 }
