@@ -17,28 +17,28 @@ const HEIGHTS = {
 };
 
 /**
- * The layout for a width. `lengths` has the number of characters that each column needs (`symbol` too), `character` the
- * width of one digit.
+ * The layout for a width. `lengths` has the number of characters that each column needs (`symbol` and `name` too), `character`
+ * and `bold` are widths of one digit.
  */
-export function layoutFor({ columns, lengths, width, character, density }) {
-  if (width < CARDS_BELOW) return cards(columns, lengths, width, character, HEIGHTS[density]);
+export function layoutFor({ columns, lengths, width, character, bold, density }) {
+  if (width < CARDS_BELOW) return cards(columns, lengths, width, character, bold, HEIGHTS[density]);
   const symbol = symbolCharacters(lengths, density);
   let fitting = null;
   for (const stripe of STRIPES) {
-    fitting = table(columns, lengths, width, character * stripe.character, symbol, stripe);
+    fitting = table(columns, lengths, width, { character: character * stripe.character, bold: bold * stripe.character }, symbol, stripe);
     if (fitting.hidden.length === 0) break;
   }
   return { ...fitting, cards: false, rowHeight: HEIGHTS[density].row, headHeight: HEIGHTS[density].head };
 }
 
-function table(columns, lengths, width, character, symbol, { padding, spark, tight }) {
-  const symbolWidth = Math.ceil(symbol * character) + GRIP + 10;
+function table(columns, lengths, width, { character, bold }, symbol, { padding, spark, tight }) {
+  const symbolWidth = Math.ceil(symbol * bold) + GRIP + 10;
   let left = width - symbolWidth - TAIL - 2;
   const shown = [];
   const tracks = [];
   let full = false;
   for (const column of columns) {
-    const needed = column.kind === "spark" ? spark : Math.ceil(charactersOf(column, lengths) * character * 1.04) + padding;
+    const needed = column.kind === "spark" ? spark : Math.ceil(charactersOf(column, lengths) * (column.id === "last" ? bold : character) * 1.03) + padding;
     full ||= needed > left;
     if (full) break;
     left -= needed;
@@ -56,7 +56,7 @@ function symbolCharacters({ symbol = 0, name = 0 }, density) {
 }
 
 /** A card: symbol and name at the left, the price and its change at the right, other values below. */
-function cards(columns, lengths, width, character, { card, line, head }) {
+function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const numbers = columns.filter((column) => column.kind !== "spark");
   const main = ["last", "bid", "ask"].map((id) => numbers.find((column) => column.id === id)).find(Boolean) ?? numbers[0];
   const beside = ["percent", "change"].map((id) => numbers.find((column) => column.id === id)).filter(Boolean).slice(0, 1);
@@ -66,12 +66,12 @@ function cards(columns, lengths, width, character, { card, line, head }) {
   const perLine = Math.max(1, Math.min(3, Math.floor((width - 34) / widest)));
   const most = (perLine === 1 ? 3 : 2) * perLine;
   const fits = rest.slice(0, most);
-  const lengthOf = (column, size) => (column ? charactersOf(column, lengths) * character * size : 0);
-  const room = width - GRIP - 20 - Math.max(lengthOf(main, 1.22), lengthOf(beside[0], 0.93));
+  const widthOf = (column, digit) => (column ? charactersOf(column, lengths) * digit : 0);
+  const room = width - GRIP - 20 - Math.max(widthOf(main, bold * 1.22), widthOf(beside[0], character * 0.93));
   const spark = columns.find((column) => column.kind === "spark");
   const sparkColumn = room >= LEAST_NAME_ON_CARD + SPARK_ON_CARD + 10 ? spark : undefined;
   const nameRoom = room - (sparkColumn ? SPARK_ON_CARD + 10 : 0);
-  const nameLines = Math.min(4, Math.max(1, Math.ceil(((lengths.name ?? 0) * character * NAME_SHARE + 24) / nameRoom)));
+  const nameLines = Math.min(4, Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE + 24) / nameRoom)));
   return {
     ...{ cards: true, tight: false, template: "", main, beside, rest: fits, sparkColumn, perLine, nameLines },
     spark: { width: SPARK_ON_CARD, height: 30 },

@@ -14,7 +14,7 @@ export class Row {
   #sparkAt = 0;
   #remark = null;
 
-  /** `noted(column, length)` is told how many characters a column needs. */
+  /** `noted(column, text)` is told what a column has to have room for. */
   constructor(template, layout, noted) {
     this.line = null;
     this.noted = noted;
@@ -44,7 +44,7 @@ export class Row {
       cell.flashUntil = 0;
     }
     if (this.canvas !== null) this.canvas.width = 0;
-    this.noted("symbol", name.length);
+    this.noted("symbol", name);
   }
 
   /** Paint the line's changes. Returns whether it still flashes, so that a later frame has work. */
@@ -119,7 +119,7 @@ export class Row {
     if (text !== cell.text) {
       cell.text = text;
       cell.element.firstChild.data = text;
-      this.noted(column.id, text.length);
+      this.noted(column.id, text);
     }
     const withdrawn = column.field && quote.withdrawnAt(column.field);
     if (cell.gone !== Boolean(withdrawn)) {
@@ -162,7 +162,7 @@ export class Row {
     if (text === this.#remark) return;
     this.#remark = text;
     this.small.textContent = this.small.title = text;
-    this.noted("name", text.length);
+    this.noted("name", text);
     this.small.className = remarks.length > 0 ? "badge" : "";
     this.element.dataset.status = state;
   }

@@ -230,7 +230,7 @@ export class Table extends EventTarget {
     const width = this.scroller.clientWidth;
     if (width === 0) return;
     const before = this.#layout;
-    const layout = layoutFor({ columns, lengths: this.#lengths, width, density, character: digitWidth(this.grid) });
+    const layout = layoutFor({ columns, lengths: this.#lengths, width, density, character: digitWidth(this.grid, 400), bold: digitWidth(this.grid, 640) });
     this.#layout = layout;
     const kindOf = ({ cards, shown, spark }) => `${cards} ${shown.map(({ id }) => id)} ${spark?.width}`;
     const changed = before === null || kindOf(before) !== kindOf(layout);
@@ -290,7 +290,7 @@ export class Table extends EventTarget {
   #make(line) {
     const isHead = line.symbol === null;
     const at = this.#spare.findLastIndex((row) => row instanceof HeadRow === isHead);
-    const row = at >= 0 ? this.#spare.splice(at, 1)[0] : isHead ? new HeadRow(this.template) : new Row(this.template, this.#layout, (id, length) => this.#noted(id, length));
+    const row = at >= 0 ? this.#spare.splice(at, 1)[0] : isHead ? new HeadRow(this.template) : new Row(this.template, this.#layout, (id, text) => this.#noted(id, text));
     row.bind(line);
     row.element.tabIndex = line === this.#current ? 0 : -1;
     this.#rows.set(line, row);
@@ -305,8 +305,11 @@ export class Table extends EventTarget {
     this.#spare.push(row);
   }
 
-  #noted(id, length) {
-    if (length <= (this.#lengths[id] ?? 0)) return;
+  #noted(id, text) {
+    const before = this.#lengths[id] ?? 0;
+    if (text.length <= before) return;
+    const length = text.length - text.replace(/[^.,]/g, "").length / 2; // these are half as wide as digits
+    if (length <= before) return;
     this.#lengths[id] = length;
     this.#grown = true;
   }
@@ -332,9 +335,9 @@ export class Table extends EventTarget {
 }
 
 /** The width of a digit in an element, in pixels. */
-function digitWidth(element) {
+function digitWidth(element, weight) {
   const context = document.createElement("canvas").getContext("2d");
   const { fontSize, fontFamily } = getComputedStyle(element);
-  context.font = `600 ${fontSize} ${fontFamily}`;
+  context.font = `${weight} ${fontSize} ${fontFamily}`;
   return context.measureText("0").width;
 }
