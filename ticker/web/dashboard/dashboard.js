@@ -4,6 +4,7 @@ import { ColumnChoice } from "./columns.js";
 import { ColumnDialog } from "./column_dialog.js";
 import { ConnectionPanel } from "./connection.js";
 import { Detail } from "./detail.js";
+import { Directory } from "./directory.js";
 import { makeDraggable } from "./drag.js";
 import { Heads } from "./heads.js";
 import { usePageKeys, useRowKeys } from "./keys.js";
@@ -51,12 +52,8 @@ const detail = new Detail(page, connection, palette, facts, requestFrame);
 const messages = new Messages(page, () => actions.undo());
 const actions = new ListActions(lists, table, choice, facts, messages);
 const columnDialog = new ColumnDialog(page, choice, lists);
-const search = new Search(
-  page.search,
-  page.found,
-  async (match) => (await connection.client.search(match)).instruments,
-  (name) => lists.names.includes(name) || quotes.get(name)?.known === true,
-);
+const directory = new Directory((match, options) => connection.client.search(match, options));
+const search = new Search(page, directory, (name) => lists.names.includes(name) || table.lineFor(name) !== null);
 const bar = new ListBar(page, lists, {
   rename: () => bar.askRename(),
   duplicate: () => actions.duplicate(),
@@ -151,6 +148,7 @@ connection.addEventListener("state", (event) => {
   if (event.state === "connected") {
     proposeList();
     sparks.refresh();
+    directory.expire();
   }
   requestFrame();
 });

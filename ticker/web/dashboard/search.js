@@ -1,30 +1,39 @@
-// Finding and adding symbols: a text field with a list of matches (the combobox pattern of WAI-ARIA).
+// Finding and adding symbols: a text field with a list of hits (the combobox pattern of WAI-ARIA). Enter takes the best one.
 
-import { containing, isPattern, namesIn } from "./patterns.js";
+import { isPattern, namesIn } from "./patterns.js";
 
 const MOST_SHOWN = 50;
-const PAUSE_MS = 120;
+const MOST_CATEGORIES = 6;
+const FIRST_HITS = 8; // before the categories
+const MOST_ADDED = 200; // of a category at once
+const PAUSE_MS = 60;
+
+const isFilter = (token) => /^(venue|currency):./i.test(token);
 
 export class Search extends EventTarget {
   #options = [];
   #active = -1;
   #asked = 0;
   #timer;
+  #text = ""; // that the options are for
 
-  /** `find(pattern)` gives a promise of instruments; `has(name)` says whether a name is on the list. */
-  constructor(input, box, find, has) {
+  /** `directory` has the instruments; `has(name)` says whether a name is on the list. */
+  constructor({ search, found, foundBox, foundNote }, directory, has) {
     super();
-    this.input = input;
-    this.box = box;
-    this.find = find;
+    this.input = search;
+    this.list = found;
+    this.box = foundBox;
+    this.note = foundNote;
+    this.directory = directory;
     this.has = has;
-    input.addEventListener("input", () => this.#typed());
-    input.addEventListener("focus", () => this.#ask());
-    input.addEventListener("blur", () => this.close());
-    input.addEventListener("keydown", (event) => this.#key(event));
-    box.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
-    box.addEventListener("click", (event) => {
-      const at = [...box.children].indexOf(event.target.closest("[role=option]"));
+    search.addEventListener("input", () => this.#typed());
+    search.addEventListener("focus", () => this.#ask());
+    search.addEventListener("blur", () => this.close());
+    search.addEventListener("keydown", (event) => this.#key(event));
+    directory.addEventListener("read", () => this.#active <= 0 && !foundBox.hidden && this.#ask());
+    foundBox.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+    found.addEventListener("click", (event) => {
+      const at = [...found.children].indexOf(event.target.closest("[role=option]"));
       if (at >= 0) this.#take(this.#options[at]);
     });
   }
@@ -42,71 +51,112 @@ export class Search extends EventTarget {
     this.#timer = setTimeout(() => this.#ask(), PAUSE_MS);
   }
 
+  /** Show what the text finds. Returns whether it is still the newest question. */
   async #ask() {
-    const names = namesIn(this.input.value);
-    const text = names.at(-1) ?? "";
+    clearTimeout(this.#timer);
+    const text = this.input.value;
     const number = (this.#asked += 1);
-    let found;
+    let options = [];
+    let note = "";
     try {
-      found = await this.find(isPattern(text) ? text : containing(text));
+      await this.directory.load();
+      options = await this.#optionsFor(text);
+      if (options.length === 0) note = `No instrument of this service matches “${text.trim()}”, in its symbol or its name.`;
+      else if (this.directory.large) note = "This service has many instruments: names of the first ones were searched, and all symbols.";
     } catch (error) {
-      if (number === this.#asked) this.#show([], `The search failed: ${error.message}`);
-      return;
+      note = `The search failed: ${error.message}`;
     }
-    if (number !== this.#asked || document.activeElement !== this.input) return;
-    // Symbols that begin with the text come first.
-    const begins = (each) => Number(!each.symbol.toLowerCase().startsWith(text.toLowerCase()));
-    if (!isPattern(text)) found.sort((one, other) => begins(one) - begins(other));
-    const options = found.slice(0, MOST_SHOWN).map(({ symbol, metadata }) => ({ name: symbol, note: metadata.name ?? "" }));
-    const many = found.length > MOST_SHOWN ? `${found.length} or more` : String(found.length);
-    if (isPattern(text) && found.length > 0) options.unshift({ name: text, note: `pattern: all that match, ${many} now` });
-    this.#show(options, "No instrument of this service matches. Enter adds it anyway: it joins when it appears.");
+    if (number !== this.#asked || document.activeElement !== this.input) return false;
+    this.#text = text;
+    this.#show(options, note);
+    return true;
   }
 
-  #show(options, otherwise) {
+  async #optionsFor(text) {
+    const tokens = namesIn(text);
+    const last = tokens.at(-1) ?? "";
+    if (isPattern(last)) return this.#patternOptions(tokens);
+    const several = await this.#severalOption(text, tokens);
+    const found = await this.directory.search(text);
+    const hits = found.slice(0, MOST_SHOWN).map(({ symbol, name, venue, currency }) => (
+      { names: [symbol], title: symbol, note: name, more: [venue, currency].filter(Boolean).join(" · ") }
+    ));
+    return [...several, ...this.#allOption(tokens, found), ...hits.toSpliced(text.trim() ? FIRST_HITS : 0, 0, ...this.#categoryOptions(tokens))];
+  }
+
+  async #patternOptions(tokens) {
+    const { pattern, count, more } = await this.directory.patternOf(tokens.at(-1));
+    const earlier = await this.#known(tokens.slice(0, -1));
+    const many = more ? `${count} or more` : String(count);
+    return [{ names: [...earlier, pattern], title: [...earlier, pattern].join(", "), note: `pattern: all that match, ${many} now`, more: "" }];
+  }
+
+  /** One option for all names of a text that lists several. */
+  async #severalOption(text, tokens) {
+    if (tokens.length < 2) return [];
+    const known = await this.#known(tokens);
+    if (known.length < 2 || (known.length < tokens.length && !/[,\n]/.test(text))) return [];
+    const missing = tokens.length - known.length;
+    const note = missing > 0 ? `${known.length} symbols; ${missing} that this service does not have are left out` : `${known.length} symbols`;
+    return [{ names: known, title: known.length > 4 ? `${known.slice(0, 3).join(", ")}, …` : known.join(", "), note, more: "" }];
+  }
+
+  async #known(tokens) {
+    const known = [];
+    for (const token of tokens.slice(0, MOST_ADDED)) {
+      const name = isPattern(token) ? token : await this.directory.symbolOf(token);
+      if (name !== undefined && !known.includes(name)) known.push(name);
+    }
+    return known;
+  }
+
+  /** One option for all instruments of a category. */
+  #allOption(tokens, found) {
+    if (!tokens.some(isFilter) || found.length < 2 || found.length > MOST_ADDED) return [];
+    return [{ names: found.map(({ symbol }) => symbol), title: `All ${found.length}`, note: "that match", more: "" }];
+  }
+
+  /** Categories to narrow the search by. */
+  #categoryOptions(tokens) {
+    if (tokens.length > 1 || tokens.some(isFilter)) return [];
+    return this.directory.categories(tokens[0] ?? "").slice(0, MOST_CATEGORIES).map(({ category, value, count }) => (
+      { narrow: `${category}:${value} `, title: `${category}: ${value}`, note: `${count} ${count === 1 ? "instrument" : "instruments"}`, more: "" }
+    ));
+  }
+
+  #show(options, note) {
     this.#options = options;
-    this.box.replaceChildren(...options.map((option, index) => this.#entry(option, index)));
-    if (options.length === 0) {
-      const empty = document.createElement("li");
-      empty.className = "none";
-      empty.textContent = otherwise;
-      this.box.append(empty);
-    }
+    this.list.replaceChildren(...options.map((option, index) => this.#entry(option, index)));
+    this.list.hidden = options.length === 0;
+    this.note.textContent = note;
+    this.note.hidden = note === "";
     this.box.hidden = false;
-    this.box.scrollTop = 0;
-    this.input.setAttribute("aria-expanded", "true");
-    this.#highlight(-1);
+    this.list.scrollTop = 0;
+    this.input.setAttribute("aria-expanded", String(options.length > 0));
+    this.#highlight(this.input.value.trim() && options.length > 0 ? 0 : -1);
   }
 
-  #entry({ name, note }, index) {
+  #entry({ names, title, note, more }, index) {
     const entry = document.createElement("li");
     entry.id = `found-${index}`;
     entry.setAttribute("role", "option");
     entry.setAttribute("aria-selected", "false");
-    const [symbol, text] = [document.createElement("b"), document.createElement("span")];
-    symbol.textContent = name;
+    const [symbol, text, end] = ["b", "span", "em"].map((tag) => document.createElement(tag));
+    symbol.textContent = title;
     text.textContent = note;
-    entry.append(symbol, text);
-    if (this.has(name)) entry.append(this.#mark());
+    end.textContent = names?.every(this.has) ? "✓ on the list" : more;
+    entry.append(symbol, text, end);
     return entry;
-  }
-
-  #mark() {
-    const mark = document.createElement("em");
-    mark.textContent = "✓ on the list";
-    return mark;
   }
 
   #key(event) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      const count = this.#options.length;
       if (this.box.hidden) this.#ask();
-      else if (count > 0) this.#highlight((this.#active + (event.key === "ArrowDown" ? 1 : count) + (this.#active < 0 && event.key === "ArrowUp" ? 1 : 0)) % count);
+      else this.#step(event.key === "ArrowDown" ? 1 : -1);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (this.#active >= 0) this.#take(this.#options[this.#active]);
-      else this.#enter();
+      this.#enter();
     } else if (event.key === "Escape") {
       event.stopPropagation();
       if (this.input.value && !this.box.hidden) {
@@ -116,20 +166,27 @@ export class Search extends EventTarget {
     }
   }
 
-  /** Add the typed names, each in the case in which the service has it. */
-  #enter() {
-    const typed = namesIn(this.input.value);
-    if (typed.length === 0) return this.#leave();
-    const known = (name) => this.#options.find((option) => option.name.toLowerCase() === name.toLowerCase())?.name;
-    this.#add(typed.map((name) => (isPattern(name) ? name : (known(name) ?? name))));
+  #step(by) {
+    const count = this.#options.length;
+    if (count === 0) return;
+    const from = this.#active < 0 && by < 0 ? 0 : this.#active;
+    this.#highlight((from + by + count) % count);
   }
 
-  #take(option) {
-    const earlier = namesIn(this.input.value).slice(0, -1);
-    this.#add([...earlier, option.name]);
+  /** Take the chosen hit, which is the best one unless the arrows chose another; what was typed last counts. */
+  async #enter() {
+    if (this.input.value.trim() === "" && this.#active < 0) return this.#leave();
+    const present = this.input.value === this.#text && !this.box.hidden;
+    if (!present && !(await this.#ask())) return;
+    if (this.#active >= 0) this.#take(this.#options[this.#active]);
   }
 
-  #add(names) {
+  #take({ names, narrow }) {
+    if (narrow) {
+      this.input.value = narrow;
+      this.#ask();
+      return;
+    }
     this.input.value = "";
     this.close();
     this.dispatchEvent(Object.assign(new Event("add"), { names }));
@@ -141,9 +198,9 @@ export class Search extends EventTarget {
   }
 
   #highlight(index) {
-    this.box.children[this.#active]?.setAttribute("aria-selected", "false");
+    this.list.children[this.#active]?.setAttribute("aria-selected", "false");
     this.#active = index;
-    const entry = index >= 0 ? this.box.children[index] : undefined;
+    const entry = index >= 0 ? this.list.children[index] : undefined;
     entry?.setAttribute("aria-selected", "true");
     entry?.scrollIntoView({ block: "nearest" });
     if (entry) this.input.setAttribute("aria-activedescendant", entry.id);
