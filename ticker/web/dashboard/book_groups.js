@@ -15,49 +15,46 @@ export function stepsFor({ bids, asks }) {
 }
 
 /**
- * The best `count` groups of one side: `{ price, size, total, share }`, where `total` sums up from the best and `share` is a part
- * of 1 for the bar. Bids count to the step below, asks to the one above, so that no group is better than its levels. `partial`: more
- * levels may belong to it than the book has.
+ * The best `count` groups of one side: `{ price, size, total, amount, partial }`, where `total` sums up from the best and `amount` is
+ * the size as a number, for its bar. Bids count to the step below, asks to the one above, so that no group is better than its
+ * levels. `isWhole`: the side has no levels beyond these; otherwise more may belong to the last group, which is `partial`.
  */
 export function groupsOf(levels, { multiple, scale, isBid, count, isWhole }) {
   const sizeScale = scaleOf(levels.map(([, size]) => size));
-  const step = BigInt(multiple);
+  const edgeOf = edges(multiple, isBid);
   const groups = [];
   let total = 0n;
+  let ended = false;
   for (const [price, size] of levels) {
-    const units = unitsOf(price, scale);
-    const edge = multiple === 1 ? units : isBid ? floorTo(units, step) : ceilTo(units, step);
+    const edge = edgeOf(unitsOf(price, scale));
     if (groups.at(-1)?.edge !== edge) {
-      if (groups.length === count) break;
+      ended = groups.length === count;
+      if (ended) break;
       groups.push({ edge, units: 0n, total: 0n });
     }
-    const amount = unitsOf(size, sizeScale);
-    total += amount;
-    const group = groups.at(-1);
-    group.units += amount;
-    group.total = total;
+    const units = unitsOf(size, sizeScale);
+    total += units;
+    groups.at(-1).units += units;
+    groups.at(-1).total = total;
   }
-  const deepest = groups.length > 0 && groups.length < count + 1 && !isWhole && multiple > 1 && reachesEnd(levels, groups, { scale, step, isBid });
+  const isPartial = multiple > 1 && !ended && !isWhole;
   return groups.map(({ edge, units, total: sum }, index) => ({
     price: textOf(edge, scale),
     size: textOf(units, sizeScale),
     total: textOf(sum, sizeScale),
     amount: Number(units) / 10 ** sizeScale,
-    partial: deepest && index === groups.length - 1,
+    partial: isPartial && index === groups.length - 1,
   }));
 }
 
-/** Whether the last group ends where the levels do. */
-function reachesEnd(levels, groups, { scale, step, isBid }) {
-  const units = unitsOf(levels.at(-1)[0], scale);
-  return groups.at(-1).edge === (isBid ? floorTo(units, step) : ceilTo(units, step));
+function edges(multiple, isBid) {
+  const step = BigInt(multiple);
+  return (units) => (isBid ? floorTo(units, step) : ceilTo(units, step));
 }
 
-/** The group's price of a trade, on the side of the book that it lies on. */
+/** The price of the group that a trade at a price belongs to, on one side of the book. */
 export function groupOf(price, { multiple, scale, isBid }) {
-  const units = unitsOf(price, scale);
-  const step = BigInt(multiple);
-  return textOf(isBid ? floorTo(units, step) : ceilTo(units, step), scale);
+  return textOf(edges(multiple, isBid)(unitsOf(price, scale)), scale);
 }
 
 /** The difference of two prices, exactly. */

@@ -219,7 +219,8 @@ export class Chart {
   #paint(view) {
     const { context, plot, bars, range } = view;
     const apart = MARK_APART / this.#times.spacing;
-    paintGrid(view, timeMarks(bars, range, this.#seconds, apart));
+    const tag = this.#priceTag();
+    paintGrid(view, timeMarks(bars, range, this.#seconds, apart), tag.price);
     context.save();
     context.beginPath();
     context.rect(0, 0, plot.right, plot.bottom);
@@ -231,7 +232,7 @@ export class Chart {
     const { reference: price, referenceName: name = "" } = this.quote;
     paintReference(view, { price, name });
     context.restore();
-    paintPrice(view, this.#priceTag());
+    paintPrice(view, tag);
     if (this.#pointer !== null) this.#paintPointer(view);
   }
 

@@ -11,7 +11,8 @@ const GAP_PERIODS = 10; // without a bar: a line says that time was left out
 const crisp = (at) => Math.round(at * devicePixelRatio) / devicePixelRatio;
 const text = (price, digits) => grouped(price.toFixed(digits));
 
-export function paintGrid(view, marks) {
+/** Lines and labels at round prices, but for a label under the tag of the present price, and at these times. */
+export function paintGrid(view, marks, tagged) {
   const { context, palette, prices, times, plot, digits } = view;
   context.lineWidth = 1;
   context.strokeStyle = palette.line;
@@ -24,7 +25,7 @@ export function paintGrid(view, marks) {
     if (y > plot.bottom) continue;
     context.moveTo(0, y);
     context.lineTo(plot.right, y);
-    if (y > 7) context.fillText(text(price, digits), plot.right + 8, y);
+    if (y > 7 && !(Math.abs(y - prices.y(tagged)) < TAG_HEIGHT - 2)) context.fillText(text(price, digits), plot.right + 8, y);
   }
   context.textAlign = "center";
   for (const { index, text: label, strong } of marks) {

@@ -77,8 +77,8 @@ function requestFrame() {
   requestAnimationFrame((now) => {
     requested = false;
     const more = table.paint(now);
-    detail.paint(now);
-    if (more) requestFrame();
+    const later = detail.paint(now);
+    if (more || later) requestFrame();
   });
 }
 

@@ -10,6 +10,9 @@ import { Tape } from "./tape.js";
 
 const EVERY_MS = 100;
 const DESCRIBE_EVERY_MS = 5000;
+const CHARACTER_PX = 7.8; // the widest digit of the book's and the tape's font, on average
+const MARKET_GAP = 20;
+const CLOCK = 8; // characters of a time
 const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 export class Detail {
@@ -21,7 +24,9 @@ export class Detail {
   #client = null; // the one that the tables are of
   #bars = null;
   #paintedAt = 0;
+  #version = -1; // of the quote that is shown
   #describedAt = 0;
+  #width = 0; // of book and trades
 
   /** `connection.client` is the present client; `changed` asks for a frame. */
   constructor(page, connection, palette, facts, changed) {
@@ -33,6 +38,10 @@ export class Detail {
     this.#controls = new ChartControls(page, () => this.#followBars());
     this.#ladder = new Ladder(page, changed);
     this.#tape = new Tape(page, changed);
+    new ResizeObserver(([{ contentRect }]) => {
+      this.#width = contentRect.width;
+      this.#fitMarket();
+    }).observe(page.market);
     connection.addEventListener("state", () => this.#follow());
   }
 
@@ -48,19 +57,28 @@ export class Detail {
     this.page.detail.scrollTop = 0;
     this.#values.clear();
     this.#describedAt = this.#paintedAt = 0;
+    this.#version = -1;
     this.#client = null;
     this.#follow();
   }
 
+  /** Paint what changed. Returns whether the next frame has work of its own. */
   paint(now) {
-    if (this.quote === null) return;
+    if (this.quote === null) return false;
+    const changed = this.quote.version !== this.#version;
     const due = now - this.#paintedAt >= EVERY_MS;
-    if (this.#chart.dirty || due) this.#paintChart(now);
-    if (!due) return;
+    if (this.#chart.dirty || (due && changed)) this.#paintChart();
+    const later = changed || this.#tape.dirty || this.#ladder.dirty;
+    if (!due) return later;
     this.#paintedAt = now;
+    this.#version = this.quote.version;
     this.#paintTexts();
+    this.#showRemark();
     if (this.#tape.dirty) this.#tape.paint();
     if (this.#ladder.dirty) this.#ladder.paint(this.#tape.last);
+    this.#fitMarket();
+    if (now - this.#describedAt >= DESCRIBE_EVERY_MS) this.#describe(now);
+    return false;
   }
 
   /** Read the tables of the symbol by the present client, once that has heard which there are. */
@@ -90,31 +108,49 @@ export class Detail {
     }
   }
 
-  #paintChart(now) {
+  /** Book and trades stand side by side, and the book has sums, where the longest rows have room for it. */
+  #fitMarket() {
+    const { market, book } = this.page;
+    const width = (characters, gaps) => characters * CHARACTER_PX + gaps;
+    const half = (this.#width - MARKET_GAP) / 2;
+    const { row, sum } = this.#ladder.lengths;
+    const beside = half >= Math.max(190, width(row, 40), width(this.#tape.length + CLOCK, 46));
+    set(market, "beside", beside ? "yes" : "no");
+    set(book, "sum", (beside ? half : this.#width) >= Math.max(250, width(sum, 60)) ? "yes" : "no");
+  }
+
+  #paintChart() {
     this.#controls.show(this.#chart.isLine);
     this.#chart.draw();
-    this.#note(this.#remark());
-    if (now - this.#describedAt < DESCRIBE_EVERY_MS) return;
+  }
+
+  #describe(now) {
     this.#describedAt = now;
     this.page.chart.setAttribute("aria-label", this.#chart.describe());
   }
 
-  /** Why there is no chart, or no older part of it; empty if all is well. */
-  #remark() {
-    const { symbol } = this.quote;
-    if (this.#client === null) return "";
-    const bars = this.#bars;
-    if (bars === null) return `This service has no candles, so there is no chart of ${symbol}.`;
-    if (bars.problem) return bars.length === 0 ? `No chart of ${symbol}: ${bars.problem}.` : `There may be more: ${bars.problem}.`;
-    if (bars.length > 0) return bars.reading ? "Reading older bars…" : "";
-    return bars.complete ? `${symbol} has no past yet: its chart begins with the next trade or quote.` : "Reading…";
+  #showRemark() {
+    const { chartNote } = this.page;
+    const [text, kind] = this.#remark();
+    chartNote.hidden = text === "";
+    chartNote.dataset.kind = kind;
+    write(chartNote, text);
   }
 
-  #note(text) {
-    const { chartNote } = this.page;
-    chartNote.hidden = text === "";
-    chartNote.classList.toggle("alone", !this.#bars?.length);
-    write(chartNote, text);
+  /** Why there is no chart, that it is not of now, or why no older part of it; and which of these. */
+  #remark() {
+    const { symbol, remarks } = this.quote;
+    if (this.#client === null) return ["", ""];
+    const bars = this.#bars;
+    if (bars === null) return [`This service has no candles, so there is no chart of ${symbol}.`, "alone"];
+    if (bars.length === 0) {
+      if (bars.problem) return [`No chart of ${symbol}: ${bars.problem}.`, "alone"];
+      return [bars.complete ? `${symbol} has no past yet: its chart begins with the next trade or quote.` : "Reading…", "alone"];
+    }
+    if (this.#client.state !== "connected") return ["No connection: this is the past.", "warning"];
+    if (remarks.length > 0) return [remarks.join(" · "), "warning"];
+    if (bars.problem) return [`There may be more: ${bars.problem}.`, ""];
+    return [bars.reading ? "Reading older bars…" : "", ""];
   }
 
   #paintTexts() {
@@ -149,4 +185,8 @@ export class Detail {
 
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+function set(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
 }

@@ -37,11 +37,15 @@ export class Ladder {
     return this.#table.dirty;
   }
 
+  /** The most characters that a row has had, without and with its sum. */
+  lengths = { row: 0, sum: 0 };
+
   /** Show the book of a symbol by a connected client; null for none. */
   show(client, quote) {
     this.#client = client;
     this.#quote = quote;
     this.#steps = "";
+    this.lengths = { row: 0, sum: 0 };
     this.#follow();
   }
 
@@ -65,7 +69,7 @@ export class Ladder {
 
   /** Paint the book; `last` is the last trade, if there is one. */
   paint(last) {
-    this.#table.dirty = false;
+    this.#table.painted();
     const { page } = this;
     const quote = this.#quote;
     write(page.bookCaption, `Order book of ${quote.symbol}`);
@@ -85,7 +89,16 @@ export class Ladder {
     for (const [name, groups] of Object.entries(sides)) {
       this.#rows[name].forEach((row, index) => paintRow(row, groups[index], most, marked[name], last?.side));
     }
+    this.#measure([...sides.bids, ...sides.asks]);
     this.#paintMiddle(bids[0]?.[0], asks[0]?.[0], last);
+  }
+
+  #measure(groups) {
+    for (const { price, size, total } of groups) {
+      const row = grouped(price).length + grouped(size).length;
+      this.lengths.row = Math.max(this.lengths.row, row);
+      this.lengths.sum = Math.max(this.lengths.sum, row + grouped(total).length);
+    }
   }
 
   #emptyText() {
@@ -145,10 +158,12 @@ function paintRow(row, group, most, marked, side) {
   if (group === undefined) {
     if (row.width !== 0) row.bar.style.transform = "scaleX(0)";
     row.width = 0;
+    row.element.classList.add("empty");
     for (const part of ["price", "size", "total"]) write(row[part], "");
     delete row.element.dataset.last;
     return;
   }
+  row.element.classList.remove("empty");
   write(row.price, grouped(group.price));
   write(row.size, `${grouped(group.size)}${group.partial ? "+" : ""}`);
   write(row.total, `${grouped(group.total)}${group.partial ? "+" : ""}`);

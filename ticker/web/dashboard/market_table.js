@@ -9,13 +9,25 @@ export class MarketTable {
   #problem = "";
   #since = null;
   #status = "";
+  #dirty = true;
+  #shown = "";
 
   /** `section` has a line for its state (`.state`); `changed` is called when it has to be painted again. */
   constructor(section, changed) {
     this.section = section;
     this.line = section.querySelector(".market-state");
     this.changed = changed;
-    this.dirty = true;
+  }
+
+  /** Whether it has to be painted again: its rows changed, or its status alone, of which a table of trades tells nobody. */
+  get dirty() {
+    return this.#dirty || this.#shown !== shownStatus(this.#reader);
+  }
+
+  /** It has been painted. */
+  painted() {
+    this.#dirty = false;
+    this.#shown = shownStatus(this.#reader);
   }
 
   get reader() {
@@ -52,7 +64,7 @@ export class MarketTable {
   }
 
   touch() {
-    this.dirty = true;
+    this.#dirty = true;
     this.changed();
   }
 
@@ -80,3 +92,5 @@ export class MarketTable {
     return { status, text: [status, reader.reason ?? quote.values.reason, ...since].filter(Boolean).join(" · ") };
   }
 }
+
+const shownStatus = (reader) => (reader === null ? "" : `${reader.status} ${reader.reason}`);

@@ -19,6 +19,9 @@ export class Tape {
     this.#table = new MarketTable(page.tape, changed);
   }
 
+  /** The most characters that a row has had, without its time. */
+  length = 0;
+
   get dirty() {
     return this.#table.dirty;
   }
@@ -31,6 +34,7 @@ export class Tape {
   show(client, quote) {
     this.#quote = quote;
     this.#prints = [];
+    this.length = 0;
     if (client === null || quote === null) {
       this.#table.follow(null);
       return;
@@ -51,6 +55,7 @@ export class Tape {
 
   #take(trades) {
     for (const trade of trades) {
+      this.length = Math.max(this.length, grouped(trade.price).length + grouped(trade.size).length);
       if (trade.restarted && this.#prints.length > 0) this.#prints = [];
       const at = trade.correction ? this.#prints.findIndex(({ number }) => number === trade.number) : -1;
       if (at >= 0) this.#prints[at] = { ...trade, missed: this.#prints[at].missed, correction: true };
@@ -60,7 +65,7 @@ export class Tape {
   }
 
   paint() {
-    this.#table.dirty = false;
+    this.#table.painted();
     const { page } = this;
     write(page.tapeCaption, `Trades of ${this.#quote.symbol}`);
     const isEmpty = this.#prints.length === 0;

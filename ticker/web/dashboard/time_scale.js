@@ -151,12 +151,12 @@ function markText(date, rank, seconds) {
   return seconds < 60 && rank === 0 ? `${time}:${two(date.getSeconds())}` : time;
 }
 
-/** The time of a bar, for the legend. */
-export function barTime(start, seconds) {
+/** The time of a bar: of one of today without the date. */
+export function barTime(start, seconds, now = new Date()) {
   const date = dateOf(start, seconds);
-  const year = date.getFullYear() === new Date().getFullYear() ? "" : ` ${date.getFullYear()}`;
+  const year = date.getFullYear() === now.getFullYear() ? "" : ` ${date.getFullYear()}`;
   const day = `${date.getDate()} ${month.format(date)}${year}`;
   if (isDaily(seconds)) return day;
   const time = `${two(date.getHours())}:${two(date.getMinutes())}${seconds < 60 ? `:${two(date.getSeconds())}` : ""}`;
-  return `${day} ${time}`;
+  return date.toDateString() === now.toDateString() ? time : `${day} ${time}`;
 }
