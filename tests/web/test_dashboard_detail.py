@@ -226,6 +226,25 @@ def test_what_is_halted_looks_so_wherever_its_price_stands(chrome: Browser, line
             expect(page.locator(place)).to_have_attribute("data-status", "halted")
 
 
+def test_a_withdrawn_price_is_not_shown_as_the_last_one(chrome: Browser, lines: Lines) -> None:
+    lines.say(
+        {"instrument": "GONE", **DEEP}, {"symbol": "GONE", "bid": "1.00", "ask": "1.03", "last": "1.02", "open": "1.00"}
+    )
+    with page_of(chrome) as page:
+        opened(page, lines, "GONE")
+        expect(page.locator("#detail-kind")).to_have_text("last")
+        expect(page.locator("#detail-change")).to_have_text(re.compile(r"▲ \+0\.02\s+\+2\.00 %"))
+        expect(page.locator("#detail-reference")).to_have_text("against the opening price, 1.00")
+        lines.say({"symbol": "GONE", "last": None, "open": None})
+        expect(page.locator("#detail-badge")).to_have_text(re.compile(r"last withdrawn · since \d\d:\d\d:\d\d"))
+        expect(page.locator("#detail-last")).to_have_text("1.015")
+        expect(page.locator("#detail-kind")).to_have_text("middle of bid and ask")
+        expect(page.locator("#detail-change")).to_be_empty()
+        expect(page.locator("#detail-reference")).to_be_empty()
+        expect(page.locator("#chart-note")).to_have_text("last withdrawn")
+        expect(page.locator("#detail")).to_have_attribute("data-status", "withdrawn")
+
+
 def test_a_symbol_with_quotes_alone_says_what_it_lacks_and_has_a_line(chrome: Browser, lines: Lines) -> None:
     with page_of(chrome) as page:
         opened(page, lines, "QUOTED")

@@ -242,9 +242,8 @@ export class Chart {
     const known = quote.values.last !== undefined;
     const price = known ? Number(quote.values.last) : Number.isNaN(quote.price) ? last.close : quote.price;
     const label = known ? grouped(quote.values.last) : grouped(price.toFixed(this.#digits));
-    const isPresent = quote.status === "live" && !quote.problem && !Number.isNaN(quote.price);
     const { up, down, muted } = this.#palette;
-    return { price, label, colour: !isPresent ? muted : last.close < last.open ? down : up };
+    return { price, label, colour: quote.state !== "live" || Number.isNaN(quote.price) ? muted : last.close < last.open ? down : up };
   }
 
   #paintPointer(view) {

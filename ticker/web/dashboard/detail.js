@@ -162,13 +162,20 @@ export class Detail {
     write(page.detailKind, kind);
     write(page.detailChange, Number.isNaN(quote.reference) ? "" : `${quote.changeText}  ${quote.percentText}`);
     page.detailChange.dataset.move = quote.change > 0 ? "up" : quote.change < 0 ? "down" : "";
-    const { referenceName } = quote;
-    write(page.detailReference, referenceName ? `against ${referenceName}, ${grouped(quote.values[quote.referenceField])}` : "");
-    const remarks = [...quote.remarks, ...(quote.since && quote.remarks.length > 0 ? [`since ${moment(quote.since)}`] : [])];
+    write(page.detailReference, quote.referenceField ? `against ${quote.referenceName}, ${grouped(quote.values[quote.referenceField])}` : "");
+    const remarks = quote.remarks.length > 0 && this.#since() ? [...quote.remarks, `since ${moment(this.#since())}`] : quote.remarks;
     page.detailBadge.hidden = remarks.length === 0;
     write(page.detailBadge, remarks.join(" · "));
-    page.detail.dataset.status = quote.problem ? "unknown" : quote.status;
+    set(page.detail, "status", quote.state);
     this.#values.paint(quote);
+  }
+
+  /** Since when it is not live, as far as that is known. */
+  #since() {
+    const { quote } = this;
+    if (quote.state === "unknown") return null;
+    if (quote.state !== "withdrawn") return quote.since;
+    return ["last", "bid", "ask"].map((field) => quote.withdrawnAt(field)).find(Boolean) ?? null;
   }
 
   /** The large price, and what it is. */
