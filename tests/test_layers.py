@@ -65,7 +65,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 MEETS_FEEDS = {"ticker.server.service", "ticker.server.feed_runner"}
 """Outside the command line, the only modules that know `ticker_feeds`."""
 
-_SESSION = ("session", "received", "results", "resume", "replica", "definitions", "bounds", "features")
+_SESSION = (
+    "session",
+    "wanted",
+    "requested",
+    "received",
+    "results",
+    "resume",
+    "replica",
+    "definitions",
+    "bounds",
+    "features",
+)
 _TABLES = ("table_state", "given", "rows", "statuses", "bar_times")
 
 PURE = (

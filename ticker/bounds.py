@@ -41,6 +41,9 @@ attacker, shut nobody at the same address out for hours."""
 BYTES_PER_NAME = 600
 """Upper estimate of the bytes that are kept for a subscribed name, besides its characters."""
 
+BYTES_PER_SELECTED = 200
+"""Upper estimate of the bytes that are kept besides for a name with a selection of fields."""
+
 BYTES_PER_JOIN = 150
 """Upper estimate of the bytes that are kept for each instrument that a small subscription matches."""
 
@@ -52,6 +55,9 @@ MAX_REQUEST_ITEMS = 16_384
 
 MAX_REQUEST_NAMES = 10_000
 """Symbols and patterns of one request: ERROR 5. (`max_symbols` bounds those of a connection.)"""
+
+MAX_SELECTIONS = 8
+"""Different sets of fields of the names of one connection: ERROR 5. Overlapping names may make more of them."""
 
 MAX_UNFINISHED_BYTES = 65_536
 """Bytes of WebSocket frames received beyond `max_message_bytes` before a message is complete: close 1009."""

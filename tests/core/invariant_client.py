@@ -9,10 +9,14 @@ from tests.core.invariant_market import Market
 from tests.tables_model import covers, table_fields
 from ticker.client.session import ClientSession
 from ticker.client.table_state import TableState
+from ticker.client.wanted import FieldSet
 from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.session import NotUpToDate, ServerSession, Terms
 from ticker.protocol.wire import Encoding
+
+ALWAYS = {"status", "reason"}
+"""Fields that are in every selection."""
 
 
 class World(Protocol):
@@ -69,7 +73,9 @@ class Client:
     def __init__(self, world: World, encoding: Encoding, interval_ms: int | None) -> None:
         self.world = world
         self.encoding = encoding
-        self.wanted: set[str] = set()
+        self.wanted: dict[str, FieldSet] = {}
+        self.selecting = False
+        """Whether it ever wanted some fields only: then a copy has perhaps those of before until a reply comes."""
         self.session = ClientSession(encoding, interval_ms)
         self.verified = 0
         """Times that its copy's checksum was the server's."""
@@ -95,17 +101,22 @@ class Client:
         self.hub.disconnect(self.subscriber)
         self.connect()
 
-    def subscribe(self, names: set[str]) -> None:
-        new = names - self.wanted
-        self.wanted |= new
-        self.session.add_names(new)
+    def subscribe(self, names: set[str], fields: FieldSet = None) -> None:
+        """Want these names, from now on with these fields."""
+        self.selecting = self.selecting or fields is not None
+        new = {name for name in names if name not in self.wanted or self.wanted[name] != fields}
+        self.session.add_names(new, fields)
+        self.give_up(new)
+        self.wanted |= dict.fromkeys(new, fields)
         self.ask()
 
     def unsubscribe(self, names: set[str]) -> None:
-        gone = names & self.wanted
-        self.wanted -= gone
-        self.session.remove_names(gone)
+        self.give_up(names)
         self.ask()
+
+    def give_up(self, names: set[str]) -> None:
+        for name in names & self.wanted.keys():
+            self.session.remove_names([name], self.wanted.pop(name))
 
     def verify(self) -> None:
         """Compare the copy's checksum with the server's."""
@@ -157,6 +168,7 @@ class Client:
             if received.moved:
                 assert self.session.replica.cursor >= self.last_cut, "cuts only grow"
                 self.last_cut = self.session.replica.cursor
+            if received.moved or received.replied:
                 self.check()
 
     def check(self) -> None:
@@ -176,5 +188,18 @@ class Client:
             name = state.definition.symbol
             if isinstance(state, TableState):
                 assert table_fields(state) == market.table(name), f"{name} at cut {cursor}"
-            else:
-                assert state.fields(state.values) == market.fields[name], f"{name} at cut {cursor}"
+                continue
+            held, shown = state.fields(state.values), market.fields[name]
+            if self.selecting and not self.session.complete:
+                assert held.items() <= shown.items(), f"{name} at cut {cursor}"
+                continue
+            if (fields := self.fields_of(name)) is not None:
+                shown = {key: shown[key] for key in shown.keys() & {*fields, *ALWAYS}}
+            assert held == shown, f"{name} at cut {cursor}"
+
+    def fields_of(self, symbol: str) -> FieldSet:
+        """The fields that are wanted of an instrument, by whichever names."""
+        wanted = [fields for name, fields in self.wanted.items() if covers(name, symbol)]
+        return (
+            None if None in wanted or not wanted else frozenset().union(*(each for each in wanted if each is not None))
+        )

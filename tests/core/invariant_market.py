@@ -14,6 +14,9 @@ from ticker.market import Levels, Trade
 
 SYMBOLS = ["AA", "AB", "BA", "BB", "C"]
 FIELDS = ["bid", "ask", "bid_size", "last", "note"]
+SELECTIONS = [None, None, *map(frozenset, (["bid"], ["ask", "note"], ["bid", "bid_size"], ["status"]))]
+"""Fields of which a client wants no others: as many sets as it has of its own at a time."""
+
 FEEDS = ["one", "other"]
 
 EARLIER = "an earlier run"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support import cut, market, messages, update
 from ticker.bounds import ENTRIES_PER_INSTRUMENT
-from ticker.core.encode_cache import EncodeCache, definition_of
+from ticker.core.encode_cache import EncodeCache, Share, definition_of
 from ticker.core.last_value import LastValueCache
 from ticker.market import Instrument, Update, Value, Withdrawal
 from ticker.protocol.messages import Definition, Delta, Instruments, ServerMessage, Snapshot
@@ -22,7 +22,7 @@ def sent(
 ) -> list[ServerMessage]:
     """Return the messages for a copy of everything at `since`."""
     change_set = entries.change_set(since)
-    return messages([entries.frame(since, change_set, sorted(change_set.changed), missing or [])], encoding)
+    return messages([entries.frame(since, [Share(change_set, sorted(change_set.changed), missing or [])])], encoding)
 
 
 def quoted() -> LastValueCache:
@@ -121,7 +121,7 @@ def test_a_withdrawn_field_is_nil_in_a_delta_and_missing_in_a_record(encoding: E
     cut(cache, Withdrawal("B"))
     entries = EncodeCache(cache, encoding)
     assert sent(entries, 4, encoding) == [Delta(4, 5, 5000, [1, {1: None}])]
-    frame = entries.frame(5, entries.change_set(5), [], [1])
+    frame = entries.frame(5, [Share(entries.change_set(5), [], [1])])
     assert messages([frame], encoding)[1] == Snapshot(5, 5, 5000, [], [1, {}])
 
 
@@ -146,7 +146,7 @@ def test_an_instrument_declared_after_the_cursor_comes_complete_behind_its_defin
 @both
 def test_an_instrument_new_to_a_client_comes_complete_however_old_it_is(encoding: Encoding) -> None:
     entries = EncodeCache(quoted(), encoding)
-    frame = entries.frame(3, entries.change_set(3), [0], [1])
+    frame = entries.frame(3, [Share(entries.change_set(3), [0], [1])])
     assert messages([frame], encoding) == [
         Instruments([Definition(1, "B", 2, 0, {})]),
         Snapshot(3, 4, 4000, [0, {3: 300}], [1, {1: 200}]),
@@ -181,13 +181,13 @@ def test_a_definition_goes_only_to_copies_that_hold_its_instrument() -> None:
     entries = EncodeCache(cache, MSGPACK)
     change_set = entries.change_set(4)
     assert change_set.redefined == {0}
-    assert messages([entries.frame(4, change_set, [1])], MSGPACK) == [Delta(4, 5, 5000, [1, {1: 500}])]
+    assert messages([entries.frame(4, [Share(change_set, [1])])], MSGPACK) == [Delta(4, 5, 5000, [1, {1: 500}])]
 
 
 def test_a_frame_may_begin_before_its_window() -> None:
     """An audience that was last told cut 1, and for which nothing changed through cut 3."""
     entries = EncodeCache(quoted(), MSGPACK)
-    frame = entries.frame(1, entries.change_set(3), [0])
+    frame = entries.frame(1, [Share(entries.change_set(3), [0])])
     assert messages([frame], MSGPACK) == [Delta(1, 4, 4000, [0, {3: 300}])]
 
 
@@ -198,10 +198,10 @@ def test_a_record_is_kept_until_its_instrument_changes() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
     for _ in range(1000):
-        entries.frame(4, entries.change_set(4), [], [0, 1])
+        entries.frame(4, [Share(entries.change_set(4), [], [0, 1])])
     assert entries.encoded == 2
     cut(cache, update("A", bid="9"))
-    frame = entries.frame(5, entries.change_set(5), [], [0, 1])
+    frame = entries.frame(5, [Share(entries.change_set(5), [], [0, 1])])
     assert entries.encoded == 3
     assert messages([frame], MSGPACK)[1] == Snapshot(5, 5, 5000, [], [0, {1: 900, 14: "live", 3: 300}, 1, {1: 200}])
 
@@ -210,9 +210,9 @@ def test_a_definition_is_kept_until_its_instrument_is_declared_anew() -> None:
     cache = quoted()
     entries = EncodeCache(cache, MSGPACK)
     cut(cache, update("A", bid="9"))
-    first = entries.frame(5, entries.change_set(5), [], [0])
+    first = entries.frame(5, [Share(entries.change_set(5), [], [0])])
     cut(cache, Instrument("A", metadata={"name": "x"}))
-    second = entries.frame(6, entries.change_set(6), [], [0])
+    second = entries.frame(6, [Share(entries.change_set(6), [], [0])])
     assert messages([first], MSGPACK)[0] == Instruments([Definition(0, "A", 2, 0, {})])
     assert messages([second], MSGPACK)[0] == Instruments([Definition(0, "A", 2, 0, {"name": "x"})])
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.core.harness import MS, SECOND, Client, Harness, bids, leftovers
 from tests.support import cut, update
 from ticker.bounds import MAX_CHANGE_SETS
-from ticker.core.audiences import NOTHING, SubscriptionSet, pending_by_audience
+from ticker.core.audiences import NOTHING, SubscriptionSet
+from ticker.core.pending import pending_by_audience
 from ticker.market import Instrument
 from ticker.protocol.messages import Delta, Instruments, Removed, Snapshot
 from ticker.protocol.wire import JSON, MSGPACK

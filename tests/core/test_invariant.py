@@ -27,6 +27,7 @@ from tests.core.invariant_market import (
     FIELDS,
     LEVELS,
     PRICES,
+    SELECTIONS,
     SIZES,
     SYMBOLS,
     TABLES,
@@ -38,6 +39,7 @@ from tests.core.invariant_market import (
     market_of,
 )
 from tests.tables_model import PERIODS, covers
+from ticker.client.wanted import FieldSet
 from ticker.core.audience_index import Step
 from ticker.core.hub import Hub
 from ticker.core.keyframe import parts_of, restore
@@ -126,13 +128,14 @@ class World(RuleBasedStateMachine):
         target=clients,
         encoding=st.sampled_from(list(ENCODINGS.values())),
         names=st.sets(st.sampled_from(NAMES)),
+        fields=st.sampled_from(SELECTIONS),
         ms=st.sampled_from([None, 0, 50, 200]),
     )
-    def a_client_connects(self, encoding: Encoding, names: set[str], ms: int | None) -> Client:
+    def a_client_connects(self, encoding: Encoding, names: set[str], fields: FieldSet, ms: int | None) -> Client:
         client = Client(self, encoding, ms)
         self.all_clients.append(client)
         if names:
-            client.subscribe(names)
+            client.subscribe(names, fields)
         return client
 
     @rule(symbol=st.sampled_from(SYMBOLS), scale=st.integers(0, 2), note=st.sampled_from(["", "x"]))
@@ -300,9 +303,17 @@ class World(RuleBasedStateMachine):
                 pass
 
     @precondition(lambda self: not self.cut_is_open)
-    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))
-    def a_client_subscribes(self, client: Client, names: set[str]) -> None:
-        client.subscribe(names)
+    @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1), fields=st.sampled_from(SELECTIONS))
+    def a_client_subscribes(self, client: Client, names: set[str], fields: FieldSet) -> None:
+        client.subscribe(names, fields)
+
+    @precondition(lambda self: not self.cut_is_open)
+    @rule(client=clients, fields=st.sampled_from(SELECTIONS), share=st.integers(1, 2), lost=st.booleans())
+    def a_client_wants_other_fields(self, client: Client, fields: FieldSet, share: int, *, lost: bool) -> None:
+        """Of all its names, or of every other one; perhaps its connection breaks before it has read the answer."""
+        client.subscribe(set(sorted(client.wanted)[::share]), fields)
+        if lost:
+            client.reconnect()
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(client=clients, names=st.sets(st.sampled_from(NAMES), min_size=1))

@@ -8,19 +8,24 @@ from __future__ import annotations
 import random
 import sys
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
 
 from tests.core.invariant_client import Client
-from tests.core.invariant_market import FEEDS, FIELDS, SYMBOLS, TABLES, Level, Number
+from tests.core.invariant_market import FEEDS, FIELDS, SELECTIONS, SYMBOLS, TABLES, Level, Number
 from tests.core.test_invariant import NAMES, TRADED, World
 from tests.core.test_invariant_edges import MOST_EDGES, Edges
+from ticker.client.wanted import FieldSet
 from ticker.market import Side
 from ticker.protocol.wire import ENCODINGS
 
 STEPS = 60
 WALKS = 150
+
+_OF_QUOTES = NAMES.index("ZZ") + 2
+"""So many of the names are those of instruments, and one that of a table."""
 
 FOUND: dict[int, type[World]] = dict.fromkeys([195, 201, 284, 559, 571, 592, 4358], Edges) | {4506: World}
 """Walks that ended with a wrong copy once. A client that resumed had what it perhaps held of an earlier cut than all
@@ -34,8 +39,10 @@ SIZES: list[Number] = [0, 1, 2, 3, "0.5", "0.000004", 2**60]
 class Walk:
     """One machine and its random steps."""
 
-    def __init__(self, machine: World, seed: int) -> None:
+    def __init__(self, machine: World, seed: int, *, selecting: bool = False) -> None:
+        """With `selecting`, clients want some fields only, and others soon."""
         self.machine = machine
+        self.selecting = selecting
         self.draw = random.Random(seed)  # noqa: S311  # steps of a test
         self.clients: list[Client] = []
         broad = self.draw.choice([1, 3, 100])
@@ -52,6 +59,9 @@ class Walk:
         between_cuts = [
             *(self.restart, self.time, self.moves, self.connect, self.subscribe, self.room, self.verify_or_return),
         ]
+        if self.selecting:
+            always += [*[self.update] * 4, *[self.room] * 2]
+            between_cuts += [*[self.select] * 4, *[self.connect] * 2]
         if isinstance(self.machine, Edges):
             between_cuts.append(self.edges)
         for _ in range(steps):
@@ -72,7 +82,12 @@ class Walk:
         return draw.choice([None, Decimal(draw.randint(-(10**9), 10**9)).scaleb(-draw.randint(0, 5))])
 
     def names(self, least: int) -> set[str]:
+        if self.selecting:
+            return set(self.draw.sample(NAMES[:_OF_QUOTES], self.draw.randint(max(least, 1), 4)))
         return set(self.draw.sample(NAMES, self.draw.randint(least, 6)))
+
+    def fields(self) -> FieldSet:
+        return self.draw.choice(SELECTIONS) if self.selecting else None
 
     # Steps
 
@@ -165,14 +180,25 @@ class Walk:
 
     def connect(self) -> None:
         encoding, ms = self.draw.choice([*ENCODINGS.values()]), self.draw.choice([None, 0, 50, 200])
-        client = self.machine.a_client_connects(encoding=encoding, names=self.names(0), ms=ms)
+        names = self.names(0)
+        client = self.machine.a_client_connects(encoding=encoding, names=names, fields=self.fields(), ms=ms)
         assert isinstance(client, Client)
         self.clients.append(client)
 
     def subscribe(self) -> None:
         if self.clients:
-            change = self.draw.choice([self.machine.a_client_subscribes, self.machine.a_client_unsubscribes])
-            change(client=self.draw.choice(self.clients), names=self.names(1))
+            subscribes = self.draw.choice([True, False])
+            client, names = self.draw.choice(self.clients), self.names(1)
+            if subscribes:
+                self.machine.a_client_subscribes(client=client, names=names, fields=self.fields())
+            else:
+                self.machine.a_client_unsubscribes(client=client, names=names)
+
+    def select(self) -> None:
+        if self.clients:
+            client, fields = self.draw.choice(self.clients), self.fields()
+            share, lost = self.draw.randint(1, 2), self.draw.random() < 0.4
+            self.machine.a_client_wants_other_fields(client=client, fields=fields, share=share, lost=lost)
 
     def room(self) -> None:
         if self.clients:
@@ -204,6 +230,13 @@ def test_every_copy_is_right_on_a_random_walk(machine: type[World], first: int) 
         Walk(machine(), seed).go(STEPS)
 
 
+@pytest.mark.parametrize("machine", [World, Edges])
+@pytest.mark.parametrize("first", range(0, WALKS, 50))
+def test_every_copy_is_right_where_clients_want_some_fields_only(machine: type[World], first: int) -> None:
+    for seed in range(first, first + 50):
+        Walk(machine(), seed, selecting=True).go(STEPS)
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_walks_that_ended_with_a_wrong_copy_once(seed: int) -> None:
     Walk(FOUND[seed](), seed).go(STEPS)
@@ -213,11 +246,12 @@ def main() -> None:
     """Walk, and print the walks that end with something wrong."""
     first, count, *steps = map(int, sys.argv[1:])
     for seed in range(first, first + count):
-        for machine in (World, Edges):
+        for machine, selecting in product((World, Edges), (False, True)):
             try:
-                Walk(machine(), seed).go(steps[0] if steps else STEPS)
+                Walk(machine(), seed, selecting=selecting).go(steps[0] if steps else STEPS)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for
-                print(f"{machine.__name__} {seed}: {type(error).__name__} {error}", flush=True)
+                kind = f"{machine.__name__}{' of some fields' * selecting}"
+                print(f"{kind} {seed}: {type(error).__name__} {error}", flush=True)
     print(f"{count} walks from {first}")
 
 

@@ -30,6 +30,7 @@ FEATURES = {
     "trades": [10, 20, 50, 100, 200, 500, 1000],
     "candles": {"periods": ["1m", "5m", "1h", "1d"], "rows": [10, 50, 100, 300, 500, 1000]},
     "digest": True,
+    "fields": 8,
 }
 
 

@@ -30,6 +30,7 @@ class _Offer(msgspec.Struct):
     candles: _Candles = msgspec.field(default_factory=_Candles)
     digest: bool = False
     delay: Natural = 0
+    fields: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Features:
     """Whether it answers `digest`, so that a copy can be verified."""
     delay: int = 0
     """The seconds by which it shows the market later than it is, because its licence says so; 0 in real time."""
+    fields: int = 0
+    """The different sets of fields that a connection may ask for; 0 if it can only ask for all fields."""
 
     def book_name(self, depth: int) -> TableName:
         """Return the book with at least so many levels. Raises `ConfigError` if there is none."""
@@ -80,6 +83,7 @@ def features_of(offer: dict[str, Any]) -> Features:
         tuple(sorted(known.candles.rows)),
         known.digest,
         known.delay,
+        known.fields,
     )
 
 

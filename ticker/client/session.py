@@ -8,22 +8,24 @@ The rules:
    (`ticker.client.resume` decides). The others are subscribed.
 3. The server says what enters the copy and what leaves it, in the order of its messages. So a name that is given up
    and wanted again can be requested at once.
-4. What leaves the copy is reported as withdrawn at once, also when the copy starts afresh; its values may come again.
+4. A name whose fields have changed is requested again: until its reply came, nobody can tell which the copy has.
+5. What leaves the copy is reported as withdrawn at once, also when the copy starts afresh; its values may come again.
    `Subscription` holds both back until they are one moment.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, KeysView
+from collections.abc import Iterable, KeysView
 from typing import Any
 
 from ticker.client.events import Refused
 from ticker.client.features import Features, features_of
 from ticker.client.received import Received
 from ticker.client.replica import InstrumentState, Replica, State
+from ticker.client.requested import batches, by_fields
 from ticker.client.results import Admission, Digest, check_epoch, converted, refused_names
 from ticker.client.resume import max_request_bytes, may_resume
+from ticker.client.wanted import FieldSet, WantedNames, covers
 from ticker.errors import Code, ProtocolError
 from ticker.protocol.messages import (
     Delta,
@@ -41,9 +43,6 @@ from ticker.protocol.messages import (
 )
 from ticker.protocol.wire import Encoding
 from ticker.texts import excerpt
-
-_REQUEST_OVERHEAD = 256
-"""Bytes of a request besides its names, with room to spare."""
 
 
 class ClientSession:
@@ -64,10 +63,10 @@ class ClientSession:
         """Time since when the server of the latest connection hears nothing from its source, in microseconds."""
         self._encoding = encoding
         self._interval_ms = interval_ms
-        self._wanted: Counter[str] = Counter()
-        self._requested: dict[str, None] = {}
+        self._wanted = WantedNames()
+        self._requested: dict[str, FieldSet] = {}
         self._in_sync: bool | None = None
-        """Whether the requested names are the wanted ones; None until it is needed."""
+        """Whether the requested names and fields are the wanted ones; None until it is needed."""
         self._declined: set[str] = set()
         """Names that the server declined on this connection."""
         self._confirmed: set[str] = set()
@@ -75,6 +74,8 @@ class ClientSession:
         """Names for which the server has answered on this connection, in whatever way."""
         self._failed: set[str] = set()
         """Names of requests that were refused whole on this connection."""
+        self._altered: set[str] = set()
+        """Names without a reply that the server had before, with other fields."""
         self._touched: set[str] = set()
         """Names that may have brought something into the copy, and of which the server has not said that it left."""
         self._refusals = 0
@@ -110,7 +111,7 @@ class ClientSession:
     def in_sync(self) -> bool:
         """Whether the requested names are the wanted ones; compared only after either has changed."""
         if self._in_sync is None:
-            self._in_sync = self._requested.keys() == self._wanted.keys()
+            self._in_sync = self._requested == self._target()
         return self._in_sync
 
     @property
@@ -121,26 +122,34 @@ class ClientSession:
     @property
     def names(self) -> KeysView[str]:
         """The wanted names."""
-        return self._wanted.keys()
+        return self._wanted.names
 
-    def has_all_of(self, names: Iterable[str]) -> bool:
-        """Return whether the server has answered for these names, so the copy has all that there is of them."""
-        return self._answered.issuperset(names)
+    def has_all_of(self, names: Iterable[str], fields: FieldSet = None) -> bool:
+        """Return whether the server has answered for these names, so the copy has these fields of them."""
+        names = list(names)
+        return self._answered.issuperset(names) and all(covers(self._requested.get(name), fields) for name in names)
 
     def kept_names(self) -> set[str]:
         """Return the names that the server keeps, which may be without an instrument so far."""
-        return (self._answered & self._wanted.keys()) - self._declined - self._failed
+        return (self._answered & self._wanted.names) - self._declined - self._failed
 
-    def add_names(self, names: Iterable[str]) -> None:
-        """Subscribe to names; one that is added twice has to be removed twice."""
-        self._wanted.update(names)
+    def add_names(self, names: Iterable[str], fields: FieldSet = None) -> None:
+        """Subscribe to names, or to some fields of what they match; one that is added twice has to be removed twice."""
+        self._wanted.add(names, fields)
         self._in_sync = None
 
-    def remove_names(self, names: Iterable[str]) -> None:
+    def remove_names(self, names: Iterable[str], fields: FieldSet = None) -> None:
         """Take an `add_names` back."""
-        self._wanted.subtract(names)
-        self._wanted += Counter()
+        self._wanted.remove(names, fields)
         self._in_sync = None
+
+    def _target(self) -> dict[str, FieldSet]:
+        """Return the fields to ask for by name.
+
+        These are at most half as many sets of fields as the server takes: while some names have their new fields, the
+        others still have the former.
+        """
+        return self._wanted.by_name(self.features.fields // 2)
 
     def begin(self, payload: bytes | str) -> Welcome:
         """Begin a connection with its first payload. Raises `ProtocolError` if that is not WELCOME.
@@ -158,15 +167,17 @@ class ClientSession:
         for of_the_last_connection in (self._unanswered, self._giving_up, self._declined, self._answered, self._failed):
             of_the_last_connection.clear()
         self._resume_id = self._token_id = self._digest_id = self.source_silent_since = None
-        self._confirmed &= self._wanted.keys()
-        self._set_requested(sorted(self._confirmed))
+        self._altered.clear()
+        self._confirmed &= self._wanted.names
+        self._set_requested({name: self._requested[name] for name in sorted(self._confirmed)})
         kept = list(self.replica)
         request = self._encoding.encode_request({"op": "resume", "id": 2**53, **self._resume()})
         resumable = may_resume(self.replica, message, self._confirmed, request, self._refusals)
+        resumable = resumable and (self.features.fields > 0 or not any(self._requested.values()))
         self._resume_first = self.replica.welcome(message, resumable=resumable)
         if not self._resume_first:
             self._withdrawn += kept
-            self._start_afresh([])
+            self._start_afresh({})
         return message
 
     def forget_copy(self) -> None:
@@ -187,17 +198,27 @@ class ClientSession:
             self._resume_first = False
             payloads.append(self._request("resume", **self._resume()))
             self._resume_id = self._last_id
-        dropped = [name for name in self._requested if name not in self._wanted]
-        added = [name for name in self._wanted if name not in self._requested]
-        if dropped or added:
-            self._set_requested([name for name in self._requested if name in self._wanted] + added)
+        dropped, altered, added = [], [], []
+        if not self.in_sync:
+            before, wanted = self._requested, self._target()
+            dropped = [name for name in before if name not in wanted]
+            altered = [name for name in before if name in wanted and wanted[name] != before[name]]
+            added = [*altered, *(name for name in wanted if name not in before)]
+            kept = [name for name in before if name in wanted]
+            self._set_requested({name: wanted[name] for name in [*kept, *added]})
         for names in (self._confirmed, self._answered, self._failed, self._declined, *self._unanswered.values()):
-            names.difference_update(dropped)
-        for batch in self._batches(dropped):
+            names.difference_update(dropped, altered)
+        self._altered = (self._altered - set(dropped)) | set(altered)
+        most = max_request_bytes(self.limits)
+        for batch in batches(dropped, {}, most, self._encoding):
             payloads.append(self._request("unsubscribe", symbols=batch))
             self._giving_up[self._last_id] = set(batch)
         self._touched.update(added)
-        payloads += [self._request("subscribe", symbols=batch, **self._interval()) for batch in self._batches(added)]
+        for fields, names_of in by_fields(added, self._requested):
+            payloads += [
+                self._request("subscribe", symbols=batch, **fields, **self._interval())
+                for batch in batches(names_of, fields, most, self._encoding)
+            ]
         if self._verify and self._digest_id is None:
             payloads.append(self._request("digest"))
             self._digest_id = self._last_id
@@ -251,10 +272,15 @@ class ClientSession:
         return received
 
     def _resume(self) -> dict[str, Any]:
-        names = list(self._requested)
+        names, selected = [], []
+        for fields, names_of in by_fields(self._requested, self._requested):
+            if fields:
+                selected.append([fields["fields"], names_of])
+            else:
+                names = names_of
         forget = sorted(self._touched - self._confirmed)
         request = {"epoch": self.replica.epoch, "cursor": self.replica.cursor, "symbols": names, **self._interval()}
-        return {**request, "forget": forget} if forget else request
+        return {**request, **({"forget": forget} if forget else {}), **({"selected": selected} if selected else {})}
 
     def _apply(self, message: Snapshot | Delta, received: Received) -> None:
         received.moved = True
@@ -288,6 +314,7 @@ class ClientSession:
         # The server keeps a symbol that it does not know yet: its values come when it appears.
         declined = {each.name for each in received.refused if each.code != Code.UNKNOWN_SYMBOL}
         self._confirmed = (self._confirmed | names) - declined
+        self._altered -= names
         self._touched -= declined
         self._declined |= declined
         self._answered |= names
@@ -331,15 +358,15 @@ class ClientSession:
             self.replica.welcome(self._welcome, resumable=False)
             if self._heartbeat is not None:
                 self.replica.heartbeat(self._heartbeat)
-            self._start_afresh([name for name in self._requested if name not in names])
+            self._start_afresh({name: fields for name, fields in self._requested.items() if name not in names})
         else:
             received.refused = [Refused(name, message.code, excerpt(message.text)) for name in sorted(names)]
             self._failed |= names
-            self._touched -= names
+            self._touched -= names - self._altered
             self._answered |= names
             received.answered = True
 
-    def _start_afresh(self, requested: list[str]) -> None:
+    def _start_afresh(self, requested: dict[str, FieldSet]) -> None:
         """The copy is empty; of the names on this connection only these are requested so far."""
         self._refusals = self._behind = 0
         for names in (self._confirmed, self._answered, self._declined, self._failed):
@@ -347,28 +374,15 @@ class ClientSession:
         self._set_requested(requested)
         self._touched = set(requested)
 
-    def _batches(self, names: list[str]) -> Iterator[list[str]]:
-        """Iterate over the names in batches that each fit into a request."""
-        batch: list[str] = []
-        capacity = left = max_request_bytes(self.limits) - _REQUEST_OVERHEAD
-        for name in names:
-            size = len(self._encoding.encode_request({name: 0}))
-            if batch and size > left:
-                yield batch
-                batch, left = [], capacity
-            batch.append(name)
-            left -= size
-        if batch:
-            yield batch
-
     def _request(self, op: str, **request: Any) -> bytes | str:  # noqa: ANN401  # the fields of any request
         self._last_id += 1
-        self._unanswered[self._last_id] = set(request["symbols"]) if op in {"subscribe", "resume"} else set()
+        names = set(request["symbols"]) if op in {"subscribe", "resume"} else set()
+        self._unanswered[self._last_id] = names.union(*(some for _, some in request.get("selected", ())))
         return self._encoding.encode_request({"op": op, "id": self._last_id, **request})
 
     def _interval(self) -> dict[str, int]:
         return {} if self._interval_ms is None else {"interval_ms": self._interval_ms}
 
-    def _set_requested(self, names: Iterable[str]) -> None:
-        self._requested = dict.fromkeys(names)
+    def _set_requested(self, requested: dict[str, FieldSet]) -> None:
+        self._requested = requested
         self._in_sync = None

@@ -23,6 +23,7 @@ from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
 from ticker.core.record import MarketRecord
+from ticker.core.selections import Portions, Selection, portions_of
 from ticker.core.table_index import Opener, TableIndex
 from ticker.market import is_symbol
 from ticker.protocol.symbols import Match, is_pattern, is_table, is_table_pattern
@@ -238,14 +239,39 @@ class AudienceIndex:
         count = len(ids) + bits.bit_count()
         if count >= max(self._broad, visible // _BROAD_SHARE):
             audience.make_broad(bits | bitmap_of(ids))
+            self._select(audience, audience.bits)
             self.tables.watch(audience.bits)
             return
         if self.tables.bits:
             self.tables.watch(bits | bitmap_of(ids))
         audience.ids = {*ids, *numbers_in(bits)}
+        self._select(audience, bits | bitmap_of(ids))
         self.joins += len(audience.ids)
         for number in audience.ids:
             self.watch_index[number].setdefault(audience.shard, {})[audience] = None
+
+    def _select(self, audience: Audience, bits: int) -> None:
+        """Note which fields of these further records an audience wants, if it wants only some of any."""
+        names = audience.subscription_set
+        if not names.selected:
+            return
+        selections, instruments = dict(names.selected), bits & ~self.tables.bits
+        wanted: Portions = {None: bits & self.tables.bits}
+        for pattern in names.patterns:
+            selection = selections.get(pattern)
+            wanted[selection] = wanted.get(selection, 0) | self._matches[pattern].bits & instruments
+        if instruments.bit_count() < len(names.symbols):
+            records = [self._cache.records[number] for number in numbers_in(instruments)]
+        else:
+            records = [each for each in map(self._cache.find, names.symbols) if each is not None]
+        numbers: dict[Selection, list[int]] = {}
+        for record in records:
+            if record.symbol in names.symbols:
+                numbers.setdefault(selections.get(record.symbol), []).append(record.id)
+        for selection, some in numbers.items():
+            wanted[selection] = wanted.get(selection, 0) | bitmap_of(some) & instruments
+        for selection, matched in portions_of(wanted).items():
+            audience.portions[selection] = audience.portions.get(selection, 0) | matched
 
     def remove(self, audience: Audience) -> None:
         """Forget an audience."""
@@ -365,6 +391,7 @@ class AudienceIndex:
     def _join(self, audience: Audience, bits: int) -> None:
         if self.observer is not None:
             self.observer.joined(audience, bits)
+        self._select(audience, bits)
         if tables := bits & self.tables.bits:
             self.tables.watch(tables & ~audience.bitmap())
         if audience.broad:

@@ -15,12 +15,13 @@ Time is an integer: microseconds of any clock that only goes forward.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.encode_cache import ChangeSet
+from ticker.core.selections import Portions, Selection
 from ticker.protocol.symbols import Match, shared_matcher
 from ticker.protocol.wire import Encoding
 
@@ -46,6 +47,8 @@ class SubscriptionSet(NamedTuple):
     interval_us: int
     entitled: frozenset[str] | None = None
     """The client's entitlement: symbols and patterns that it may see; None without a restriction."""
+    selected: frozenset[tuple[str, Selection]] = frozenset()
+    """The symbols and patterns of which only some fields are wanted, each with these."""
 
 
 _NAMES_SHOWN = 3
@@ -146,6 +149,7 @@ class Audience:
         "interval_us",
         "members",
         "pending_entries",
+        "portions",
         "sees",
         "sent_at",
         "shard",
@@ -161,6 +165,8 @@ class Audience:
         self.broad = False
         """Whether it has a large share of all instruments, and is in no watch index."""
         self.bits = 0
+        self.portions: Portions = {}
+        """Its instruments by their selections, if it is selecting."""
         self._select: Callable[[list[bytes]], tuple[bytes, ...]] | None = None
         self.cursor = shard.since
         self.members: dict[Subscriber, None] = {}
@@ -193,6 +199,11 @@ class Audience:
         return not self.members and not self.behind
 
     @property
+    def selecting(self) -> bool:
+        """Whether of some instruments only some fields are wanted."""
+        return bool(self.subscription_set.selected)
+
+    @property
     def count(self) -> int:
         """The number of its instruments."""
         return self.bits.bit_count() if self.broad else len(self.ids)
@@ -215,6 +226,21 @@ class Audience:
         wanted = self.bitmap() & ~without
         missing = change_set.bits & ~wanted
         return numbers_in(change_set.bits & wanted) if missing else change_set.changed
+
+    def by_selection(self) -> Portions:
+        """Return the bitmaps of its instruments by their selections."""
+        return self.portions if self.selecting else {None: self.bitmap()}
+
+    def shares(self, numbers: Collection[int]) -> Iterator[tuple[Selection, Collection[int]]]:
+        """Return these ids, all of its instruments, by their selections."""
+        if len(self.portions) <= 1:
+            yield next(iter(self.portions), None), numbers
+            return
+        bitmap = bitmap_of(numbers) if len(numbers) > _FEW else 0
+        for selection, bits in self.portions.items():
+            some = numbers_in(bits & bitmap) if bitmap else [number for number in numbers if bits >> number & 1]
+            if some:
+                yield selection, some
 
     def make_broad(self, bits: int) -> None:
         """Make it a broad audience with these instruments, or give a broad one more of them."""
@@ -239,13 +265,19 @@ def _everything(_symbol: str) -> bool:
     return True
 
 
+_Lane: TypeAlias = tuple[Encoding, bool]
+"""An encoding, and whether audiences are selecting."""
+
+
 class Group:
     """Audiences with the same encoding, due time (None: ready) and pending changes: those after the cut `since`."""
 
-    __slots__ = ("audiences", "broad", "due", "encoding", "since")
+    __slots__ = ("audiences", "broad", "due", "encoding", "selecting", "since")
 
-    def __init__(self, encoding: Encoding, due: int | None = None, since: int = 0) -> None:
+    def __init__(self, encoding: Encoding, due: int | None = None, since: int = 0, *, selecting: bool = False) -> None:
         self.encoding = encoding
+        self.selecting = selecting
+        """Whether all of its audiences are; otherwise none is."""
         self.due = due
         self.since = since
         self.audiences: dict[Audience, None] = {}
@@ -263,9 +295,9 @@ class ConflationScheduler:
     def __init__(self, group_audiences: int) -> None:
         """`group_audiences` is the most audiences without an interval in one group."""
         self._group_audiences = group_audiences
-        self._shards: dict[Encoding, list[Group]] = {}
-        """The groups of ready audiences: of each encoding, first that of all audiences with an interval."""
-        self._throttled: dict[int, dict[tuple[Encoding, int], Group]] = {}
+        self._shards: dict[_Lane, list[Group]] = {}
+        """The groups of ready audiences: of each lane, first that of all audiences with an interval."""
+        self._throttled: dict[int, dict[tuple[_Lane, int], Group]] = {}
         self._dues: list[int] = []
 
     def ready(self) -> list[Group]:
@@ -283,14 +315,15 @@ class ConflationScheduler:
 
     def shard_for(self, subscription_set: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
         """Return the shard of a new audience; `cut` is the present one."""
-        shards = self._shards.setdefault(encoding, [])
+        selecting = bool(subscription_set.selected)
+        shards = self._shards.setdefault((encoding, selecting), [])
         if not shards:
-            shards.append(Group(encoding, since=cut))
+            shards.append(Group(encoding, since=cut, selecting=selecting))
         if subscription_set.interval_us:
             return shards[0]
         smallest = min(shards[1:], key=lambda shard: len(shard.audiences), default=None)
         if smallest is None or len(smallest.audiences) >= self._group_audiences:
-            smallest = Group(encoding, since=cut)
+            smallest = Group(encoding, since=cut, selecting=selecting)
             shards.append(smallest)
         return smallest
 
@@ -309,15 +342,17 @@ class ConflationScheduler:
         if groups is None:
             groups = self._throttled[due] = {}
             heapq.heappush(self._dues, due)
-        key = audience.encoding, audience.cursor
+        selecting = audience.group.selecting
+        key = (audience.encoding, selecting), audience.cursor
         group = groups.get(key)
         if group is None:
-            group = groups[key] = Group(audience.encoding, due, audience.cursor)
+            group = groups[key] = Group(audience.encoding, due, audience.cursor, selecting=selecting)
         self._move(audience, group)
 
     def isolate(self, audience: Audience) -> Group:
         """Move an audience that is due to a group of its own, which is due as well; return that."""
-        group = Group(audience.encoding, audience.group.due, audience.group.since)
+        before = audience.group
+        group = Group(audience.encoding, before.due, before.since, selecting=before.selecting)
         self._move(audience, group)
         return group
 
@@ -328,12 +363,13 @@ class ConflationScheduler:
         group.broad.pop(audience, None)
         if group.audiences:
             return
+        lane = group.encoding, group.selecting
         if group.due is None:
-            if group is not self._shards[group.encoding][0]:
-                self._shards[group.encoding].remove(group)
+            if group is not self._shards[lane][0]:
+                self._shards[lane].remove(group)
         else:
             groups = self._throttled.get(group.due, {})
-            key = group.encoding, group.since
+            key = lane, group.since
             if groups.get(key) is group:
                 del groups[key]
             if not groups:
@@ -341,7 +377,8 @@ class ConflationScheduler:
 
     def release(self, encoding: Encoding) -> None:
         """Drop an encoding that no audience has any more."""
-        del self._shards[encoding]
+        for selecting in (False, True):
+            self._shards.pop((encoding, selecting), None)
 
     def _move(self, audience: Audience, group: Group) -> None:
         audience.group.audiences.pop(audience, None)
@@ -354,52 +391,3 @@ class ConflationScheduler:
 
 WatchIndex: TypeAlias = dict[Group, dict[Audience, None]]
 """The audiences subscribed to an instrument, by their shard."""
-
-
-def pending_by_audience(
-    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
-) -> Iterator[tuple[Audience, list[bytes]]]:
-    """Return the audiences of a group that have pending entries in a change set, each with these entries."""
-    for audience in list(group.broad):
-        if pending := [change_set[number] for number in audience.changed_in(change_set)]:
-            yield audience, pending
-    if len(group.audiences) > len(group.broad):
-        yield from _narrow(group, change_set, watch_index)
-
-
-def _narrow(
-    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
-) -> Iterator[tuple[Audience, list[bytes]]]:
-    """Return those that are not broad.
-
-    The search goes from the changed instruments to their audiences, or from the instruments of each audience to their
-    entries, whichever is cheaper: a step of the first costs three to four times as much as one of the second.
-    """
-    audiences = group.audiences
-    shard, visible = next(iter(audiences)).shard, len(watch_index)
-    watched = [
-        (number, watch_index[number][shard])
-        for number in change_set.changed
-        if number < visible and shard in watch_index[number]
-    ]
-    steps = sum([len(subscribed) for _, subscribed in watched])
-    if steps > len(audiences) and 3 * steps > sum(len(audience.ids) for audience in audiences):
-        entries = [b""] * len(watch_index)
-        for number, _ in watched:
-            entries[number] = change_set[number]
-        for audience in list(audiences):
-            if pending := list(filter(None, audience.select(entries))):
-                yield audience, pending
-        return
-    found = []
-    for number, subscribed in watched:
-        entry = b""
-        for audience in subscribed:
-            if audience.group is group:
-                entry = entry or change_set[number]
-                if not audience.pending_entries:
-                    found.append(audience)
-                audience.pending_entries.append(entry)
-    for audience in found:
-        pending, audience.pending_entries = audience.pending_entries, []
-        yield audience, pending

@@ -2,33 +2,46 @@
 
 A `ChangeSet` holds the changes after one cut, `since`, as of the present cut. All subscribers with the same `since`
 share it, and change sets that select the same changes of a record share its entry: `changed_at > since` only cuts a
-list ordered by time, so the number of selected fields, or rows of a table, identifies them.
+list ordered by time, so the number of selected fields, or rows of a table, identifies them. Clients that ask for some
+fields only have change sets of their own (`ChangeSet.of`), one for each selection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from ticker.bounds import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import MarketRecord
+from ticker.core.selections import Portions, Selection, selected
+from ticker.market import FieldKey, RecordValue
 from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding
 
+_Encode: TypeAlias = Callable[[int, int, Selection], bytes]
+
 
 class ChangeSet(dict[int, bytes]):
-    """Encoded changes by instrument id, encoded at the first look-up. `changed` are the ids of changed instruments."""
+    """Encoded changes by instrument id, encoded at the first look-up. `changed` are the ids of changed instruments.
 
-    __slots__ = ("_bits", "_encode", "changed", "redefined", "since")
+    Of one for a selection, entries are empty where nothing selected has changed.
+    """
 
-    def __init__(self, since: int, changed: set[int], redefined: set[int], encode: Callable[[int, int], bytes]) -> None:
+    __slots__ = ("_bits", "_encode", "_of", "changed", "redefined", "selection", "since")
+
+    def __init__(
+        self, since: int, changed: set[int], redefined: set[int], encode: _Encode, selection: Selection = None
+    ) -> None:
         self.since = since
         self.changed = changed
         self.redefined = redefined
         """Ids among these of records declared, redefined or owed whole after `since`: rarely any."""
+        self.selection = selection
         self._encode = encode
         self._bits: int | None = None
+        self._of: dict[Selection, ChangeSet] | None = None
 
     def __repr__(self) -> str:
         return f"<ChangeSet since cut {self.since}: {len(self.changed)} changed, {len(self)} encoded>"
@@ -40,17 +53,39 @@ class ChangeSet(dict[int, bytes]):
             self._bits = bitmap_of(self.changed)
         return self._bits
 
+    def of(self, selection: Selection) -> ChangeSet:
+        """Return the same changes for clients with this selection."""
+        if selection is None:
+            return self
+        if self._of is None:
+            self._of = {}
+        found = self._of.get(selection)
+        if found is None:
+            found = self._of[selection] = ChangeSet(self.since, self.changed, self.redefined, self._encode, selection)
+        return found
+
     def renew(self, changed: set[int], redefined: set[int]) -> None:
         """Take in the changes of further cuts: these entries are encoded anew."""
-        for number in changed:
-            self.pop(number, None)
+        for entries in (self, *(self._of or {}).values()):
+            for number in changed:
+                entries.pop(number, None)
         self.changed |= changed
         self.redefined |= redefined
         self._bits = None
 
     def __missing__(self, number: int) -> bytes:
-        entry = self[number] = self._encode(number, self.since)
+        entry = self[number] = self._encode(number, self.since, self.selection)
         return entry
+
+
+class Share(NamedTuple):
+    """A part of a message: records with one selection."""
+
+    change_set: ChangeSet
+    changed: Iterable[int]
+    """Ids of records that the copy holds, in the change set."""
+    missing: Sequence[int] = ()
+    """Ids of records that the copy does not hold yet."""
 
 
 class EncodeCache:
@@ -66,6 +101,8 @@ class EncodeCache:
         self._selections: dict[tuple[int, int], tuple[int, bytes]] = {}
         # Complete records and definitions live until the instrument changes: (the cut of that change, bytes) by id.
         self._records: dict[int, tuple[int, bytes]] = {}
+        # Both kinds for selections of fields, until a further cut is closed; a complete record has the count -1.
+        self._selected: dict[tuple[int, int, Selection], tuple[int, bytes]] = {}
         self._definitions: dict[int, tuple[int, bytes]] = {}
         self.encoded = 0
         """Number of entries and records encoded so far."""
@@ -104,8 +141,9 @@ class EncodeCache:
             self._cut = cache.cut
             self._change_sets.clear()
             self._steps.clear()
-            if len(self._selections) > ENTRIES_PER_INSTRUMENT * len(cache.records):
-                self._selections.clear()
+            for kept in (self._selections, self._selected):
+                if len(kept) > ENTRIES_PER_INSTRUMENT * len(cache.records):
+                    kept.clear()
 
     def keep(self, change_set: ChangeSet) -> None:
         """Have this change set, which is of the present cut, returned by `change_set`."""
@@ -116,7 +154,7 @@ class EncodeCache:
         if record.id in change_set.redefined:
             self._definition(record)
         if whole:
-            self._record(record)
+            self._record(record, change_set.selection)
         else:
             change_set[record.id]
 
@@ -124,28 +162,26 @@ class EncodeCache:
         """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
         self._change_sets.clear()
 
-    def frame(self, since: int, change_set: ChangeSet, changed: Iterable[int], missing: Sequence[int] = ()) -> bytes:
+    def frame(self, since: int, shares: Iterable[Share]) -> bytes:
         """Return the frames that bring a copy from `since` to the present cut.
 
-        `changed` are the ids held by the copy that are in `change_set` (which may begin later than `since` if none of
-        them changed in between); `missing` are ids of instruments that the copy does not have yet. Definitions come
-        first.
+        The change sets may begin later than `since` if nothing of the copy changed in between. Definitions come first.
         """
-        if not change_set.redefined and not missing:
-            return self.delta(since, [change_set[number] for number in changed])
-        encoding, records, after = self._encoding, self.cache.records, change_set.since
-        whole = [number for number in changed if records[number].whole_at > after]
-        defined = [number for number in changed if records[number].defined_at > after]
-        changed = [number for number in changed if records[number].whole_at <= after]
-        complete = [*whole, *missing]
-        definitions = [*missing, *defined]
-        frame = b""
-        if definitions:
-            frame = self.definitions(definitions)
-        entries = [change_set[number] for number in changed]
+        records = self.cache.records
+        entries: list[bytes] = []
+        complete: list[bytes] = []
+        definitions: list[int] = []
+        for change_set, changed, missing in shares:
+            if change_set.redefined or missing:
+                after = change_set.since
+                whole = [number for number in changed if records[number].whole_at > after]
+                definitions += [*missing, *(number for number in changed if records[number].defined_at > after)]
+                complete += [self._record(records[number], change_set.selection) for number in (*whole, *missing)]
+                changed = [number for number in changed if records[number].whole_at <= after]  # noqa: PLW2901
+            entries += [entry for number in changed if (entry := change_set[number])]
+        frame = self.definitions(definitions) if definitions else b""
         if complete:
-            complete_records = [self._record(records[number]) for number in complete]
-            return frame + encoding.snapshot(self._step(since), entries, complete_records)
+            return frame + self._encoding.snapshot(self._step(since), entries, complete)
         return frame + self.delta(since, entries)
 
     def definitions(self, ids: Iterable[int]) -> bytes:
@@ -164,18 +200,39 @@ class EncodeCache:
             self._steps[since] = step
         return step
 
-    def _changes(self, number: int, since: int) -> bytes:
+    def _changes(self, number: int, since: int, selection: Selection) -> bytes:
         record = self.cache.records[number]
+        if selection is not None:
+            return self._selected_changes(record, since, selection)
         fields, count = record.changes_since(since)
-        selection = number, count
-        changed, entry = self._selections.get(selection, (-1, b""))
+        key = number, count
+        changed, entry = self._selections.get(key, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
             entry = self._encoding.entry(record.number, fields)
-            self._selections[selection] = record.last_change, entry
+            self._selections[key] = record.last_change, entry
         return entry
 
-    def _record(self, record: MarketRecord) -> bytes:
+    def _selected_changes(self, record: MarketRecord, since: int, selection: frozenset[FieldKey]) -> bytes:
+        """Return an empty entry where there is nothing to be told: neither a selected field nor a definition."""
+        fields = selected(record.changes_since(since)[0], selection)
+        if not fields and record.defined_at <= since and record.whole_at <= since:
+            return b""
+        return self._selected_entry(record, (record.id, len(fields), selection), fields)
+
+    def _selected_entry(
+        self, record: MarketRecord, key: tuple[int, int, Selection], fields: Mapping[FieldKey, RecordValue]
+    ) -> bytes:
+        changed, entry = self._selected.get(key, (-1, b""))
+        if changed != record.last_change:
+            self.encoded += 1
+            entry = self._encoding.entry(record.number, fields)
+            self._selected[key] = record.last_change, entry
+        return entry
+
+    def _record(self, record: MarketRecord, selection: Selection) -> bytes:
+        if selection is not None:
+            return self._selected_entry(record, (record.id, -1, selection), selected(record.present(), selection))
         changed, entry = self._records.get(record.id, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
@@ -197,17 +254,28 @@ class Preparation:
     So a message with the changes of 50,000 instruments holds nobody up: it is joined from entries that are there.
     """
 
-    def __init__(self, encode_cache: EncodeCache, since: int, wanted: int, whole: int = 0) -> None:
-        """`wanted` is the bitmap of the instruments that matter, `whole` that of those among them to be sent whole."""
+    def __init__(self, encode_cache: EncodeCache, since: int, wanted: Portions, whole: int = 0) -> None:
+        """`wanted` are the instruments that matter, `whole` is the bitmap of those among them to be sent whole."""
         self._encode_cache = encode_cache
         self._wanted = wanted
         self._whole = whole
         self._cut = encode_cache.cache.cut
         self._change_set = encode_cache.change_set(since)
-        self._todo = numbers_in(self._change_set.bits & wanted)
+        self._todo: dict[Selection, list[int]] = {selection: [] for selection in wanted}
+        self._add(self._change_set)
 
     def __repr__(self) -> str:
-        return f"<Preparation of {self._change_set!r}: {len(self._todo)} to encode>"
+        left = sum(map(len, self._todo.values()))
+        return f"<Preparation of {self._change_set!r}: {left} to encode>"
+
+    def _add(self, change_set: ChangeSet) -> int:
+        """Have what is in this change set encoded; return how much that is."""
+        added = 0
+        for selection, bits in self._wanted.items():
+            numbers = numbers_in(change_set.bits & bits)
+            self._todo[selection] += numbers
+            added += len(numbers)
+        return added
 
     def advance(self, most: int) -> bool:
         """Encode so many entries; True once the encode cache has all that are needed at the present cut.
@@ -221,16 +289,17 @@ class Preparation:
             newer = encode_cache.change_set(self._cut)
             self._cut = cache.cut
             change_set.renew(newer.changed, newer.redefined)
-            added = numbers_in(newer.bits & self._wanted)
-            self._todo += added
-            most = max(most, 2 * len(added))
+            most = max(most, 2 * self._add(newer))
         records, since = cache.records, change_set.since
-        for number in self._todo[-most:]:
-            whole = records[number].whole_at > since or self._whole >> number & 1 == 1
-            encode_cache.warm(change_set, records[number], whole=whole)
-        del self._todo[-most:]
+        for selection, todo in self._todo.items():
+            entries, some = change_set.of(selection), todo[-most:] if most else []
+            for number in some:
+                whole = records[number].whole_at > since or self._whole >> number & 1 == 1
+                encode_cache.warm(entries, records[number], whole=whole)
+            del todo[len(todo) - len(some) :]
+            most -= len(some)
         encode_cache.keep(change_set)
-        return not self._todo
+        return not any(self._todo.values())
 
 
 def definition_of(record: MarketRecord) -> Definition:

@@ -45,13 +45,14 @@ from ticker.core.audiences import (
     Subscriber,
     SubscriptionSet,
     TrafficCounters,
-    pending_by_audience,
 )
 from ticker.core.checksums import Checksums
-from ticker.core.encode_cache import EncodeCache, Preparation
+from ticker.core.encode_cache import EncodeCache, Preparation, Share
 from ticker.core.lacking import LackingData
 from ticker.core.last_value import LastValueCache
 from ticker.core.offer import features
+from ticker.core.pending import pending_by_audience
+from ticker.core.selections import Portions, differing
 from ticker.core.table_index import ANYBODY, Opener
 from ticker.core.traffic import Traffic, TrafficMeter
 from ticker.protocol.messages import Heartbeat
@@ -150,12 +151,15 @@ class Hub:
         """Replace the subscriptions of a client, and send the data that it lacks for them.
 
         With `resume_from` the client has, from an earlier connection, everything in these subscriptions through that
-        cut, and of the records in the bitmap `forget` perhaps something.
+        cut, and of the records in the bitmap `forget` perhaps something, of whatever fields. Records of which it wants
+        other fields from now on are sent whole: a complete record replaces what the client has of it.
         """
         self._meet()
         former, audience = subscriber.audience, self._audience(subscription_set, subscriber.encoding, now)
         before, after = former.bitmap(), audience.bitmap()
+        either_selects = former.selecting or audience.selecting
         held, socket_is_free = (before & ~subscriber.pending_snapshot) | forget, subscriber.is_member
+        refitted = differing(former.by_selection(), audience.by_selection()) if either_selects else 0
         self._remove(subscriber, (held | subscriber.perhaps_held) & ~after)
         if before != after:
             subscriber.offered += self._meter.updates(former) - self._meter.updates(audience)
@@ -169,10 +173,13 @@ class Hub:
         if self.index.observer is not None:
             self.index.observer.moved(subscriber)
         if resume_from is None:
-            subscriber.pending_snapshot = after & ~held
-            subscriber.perhaps_held &= after
+            subscriber.pending_snapshot = after & ~held | refitted
+            subscriber.perhaps_held = subscriber.perhaps_held & after | refitted & held
         else:
-            subscriber.pending_snapshot = subscriber.perhaps_held = after & self.cache.perhaps_unknown(resume_from)
+            doubtful = self.cache.perhaps_unknown(resume_from)
+            if audience.selecting:
+                doubtful |= forget & ~audience.portions.get(None, 0)
+            subscriber.pending_snapshot = subscriber.perhaps_held = after & doubtful
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
             subscriber.pending_definitions = after & self.index.tables.bits
@@ -303,9 +310,10 @@ class Hub:
         Where many entries are to be encoded, that is done in steps, and between these goes out whatever is new.
         """
         if group.broad:
-            wanted = 0
+            wanted: Portions = {}
             for audience in group.broad:
-                wanted |= audience.bits
+                for selection, bits in audience.by_selection().items():
+                    wanted[selection] = wanted.get(selection, 0) | bits
             preparation = Preparation(self._encode_caches[group.encoding], group.since, wanted)
             while not preparation.advance(self._encoded) and group.audiences:
                 yield None
@@ -340,7 +348,10 @@ class Hub:
             if not audience.members:
                 continue
             if change_set.redefined:
-                yield audience, len(pending), encode_cache.frame(cursor, change_set, audience.changed_in(change_set))
+                changed = audience.changed_in(change_set)
+                parts = audience.shares(changed) if audience.selecting else ((None, changed),)
+                shares = [Share(change_set.of(selection), numbers) for selection, numbers in parts]
+                yield audience, len(pending), encode_cache.frame(cursor, shares)
             else:
                 yield audience, len(pending), encode_cache.delta(cursor, pending)
 

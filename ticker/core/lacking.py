@@ -7,11 +7,11 @@ what it has is of its cursor. Each message is made of encoded entries; where man
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ticker.core.audiences import Subscriber
 from ticker.core.bitmaps import numbers_in, take_lowest
-from ticker.core.encode_cache import ChangeSet, EncodeCache
+from ticker.core.encode_cache import ChangeSet, EncodeCache, Share
 from ticker.core.last_value import LastValueCache
 from ticker.core.preparing import Preparer
 from ticker.protocol.messages import Removed
@@ -76,7 +76,7 @@ class LackingData:
         part = self._take_part(subscriber, change_set)
         subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self._cache.cut
-        frame = encode_cache.frame(since, change_set, changed, part)
+        frame = encode_cache.frame(since, _shares(subscriber, change_set, changed, part))
         subscriber.count(len(changed) + len(part), frame)
         return subscriber.push(frame)
 
@@ -96,3 +96,17 @@ class LackingData:
         if subscriber.audience.count <= self._encoded or not self._cache.many_changed(subscriber.cursor, self._encoded):
             return True
         return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
+
+
+def _shares(
+    subscriber: Subscriber, change_set: ChangeSet, changed: Collection[int], part: list[int]
+) -> Iterator[Share]:
+    """Return the parts of a message with these changes and complete records."""
+    audience = subscriber.audience
+    if not audience.selecting:
+        yield Share(change_set, changed, part)
+        return
+    for selection, numbers in audience.shares(changed):
+        yield Share(change_set.of(selection), numbers)
+    for selection, numbers in audience.shares(part):
+        yield Share(change_set.of(selection), (), list(numbers))

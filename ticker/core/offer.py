@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ticker.bounds import MAX_SELECTIONS
 from ticker.config import Tables
 from ticker.protocol.tables import BOOK, CANDLES, TRADES, TableName
 
@@ -41,6 +42,7 @@ def features(tables: Tables, delay: int) -> dict[str, Any]:
         TRADES: list(tables.trades),
         CANDLES: {"periods": list(tables.periods), "rows": list(tables.bars)},
         "digest": True,
+        "fields": MAX_SELECTIONS,
     }
 
 

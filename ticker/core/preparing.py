@@ -30,7 +30,8 @@ class Preparer:
         """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
         if self._preparation is None:
             whole = subscriber.pending_snapshot & subscriber.perhaps_held
-            wanted = subscriber.audience.bitmap() & ~subscriber.pending_snapshot | whole
+            portions = subscriber.audience.by_selection()
+            wanted = {each: bits & (~subscriber.pending_snapshot | whole) for each, bits in portions.items()}
             self._owner = subscriber
             self._preparation = Preparation(encode_cache, subscriber.cursor, wanted, whole)
         ready = self._preparation.advance(self._most)

@@ -17,11 +17,12 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT, BYTES_PER_JOIN, FOUND_PER_REPLY
+from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT, BYTES_PER_JOIN, FOUND_PER_REPLY, MAX_SELECTIONS
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
+from ticker.core.selections import Selection, field_names, selection_of
 from ticker.core.subscribed_names import SubscribedNames, is_any_pattern, most_names
 from ticker.core.table_index import ANYBODY, Opener
 from ticker.core.work import at_once, metered
@@ -203,8 +204,10 @@ class ServerSession:
         return Answer(self._subscriber.encoding.frame(error), close)
 
     def _subscribe(self, request: Subscribe, now: int) -> _Steps:
+        selection = self._selection(request.id, request.fields) if request.fields is not UNSET else None
+        self._check_room(request.id, [selection] if selection is not None else [], request.symbols)
         room = yield from self._names.prepare(request.symbols, (), self.grant)
-        outcomes = yield from self._names.add(request.symbols, room, self.grant)
+        outcomes = yield from self._names.add(request.symbols, room, self.grant, selection)
         self._take_interval(request.interval_ms)
         self._hub.subscribe(self._subscriber, self._subscription_set(), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
@@ -229,12 +232,17 @@ class ServerSession:
                 f"resume: forget has more than {2 * self._limits.max_patterns} patterns; forget the copy and subscribe"
             )
             raise BadRequest(request.id, Code.BAD_REQUEST, text)
-        room = yield from self._names.prepare(request.symbols, request.forget, self.grant)
+        selections = [self._selection(request.id, each.fields) for each in request.selected]
+        names = [*request.symbols, *(name for each in request.selected for name in each.symbols)]
+        self._check_room(request.id, selections, names)
+        room = yield from self._names.prepare(names, request.forget, self.grant)
         self._resumed = True
         outcomes = yield from self._names.add(request.symbols, room, self.grant)
+        for selection, each in zip(selections, request.selected, strict=True):
+            outcomes += yield from self._names.add(each.symbols, room, self.grant, selection)
         self._take_interval(request.interval_ms)
         # The copy has something of names that are declined now, too: the token may allow less than it did.
-        declined = [name for name in request.symbols if name not in self._names]
+        declined = [name for name in names if name not in self._names]
         patterns = [name for name in declined if is_any_pattern(name)][: self._limits.max_patterns]
         yield from self._hub.index.prepare(patterns)
         forget = self._hub.index.bits_of(
@@ -246,7 +254,12 @@ class ServerSession:
 
     def _subscriptions(self, _request: Subscriptions, _now: int) -> _Steps:
         yield from ()
-        return {"symbols": [*self._names.symbols, *self._names.patterns], "interval_ms": self._interval_ms}
+        by_selection: dict[Selection, list[str]] = {}
+        for name, selection in self._names.selected.items():
+            by_selection.setdefault(selection, []).append(name)
+        selected = [[field_names(selection or ()), names] for selection, names in by_selection.items()]
+        result = {"symbols": [*self._names.symbols, *self._names.patterns], "interval_ms": self._interval_ms}
+        return {**result, "selected": selected} if selected else result
 
     def _instruments(self, request: FindInstruments, _now: int) -> _Steps:
         found: list[str] = []
@@ -275,11 +288,12 @@ class ServerSession:
 
     def _digest(self, _request: Digest, _now: int) -> _Steps:
         hub, subscriber = self._hub, self._subscriber
-        yield from hub.checksums.prepare(subscriber.audience.numbers())
+        yield from hub.checksums.prepare(subscriber.audience.by_selection())
         if not hub.bring_up_to_date(subscriber):
             raise NotUpToDate
-        held = subscriber.audience.numbers()
-        return {"cut": hub.cache.wire_cut(subscriber.cursor), "digest": hub.checksums.total(held), "records": len(held)}
+        audience = subscriber.audience
+        digest = hub.checksums.total(audience.by_selection())
+        return {"cut": hub.cache.wire_cut(subscriber.cursor), "digest": digest, "records": audience.count}
 
     def _stats(self, _request: Stats, _now: int) -> _Steps:
         yield from ()
@@ -306,6 +320,7 @@ class ServerSession:
         """Upper estimate of the bytes that are kept of this client's subscriptions."""
         audience, instruments = self._subscriber.audience, len(self._hub.cache.records)
         bitmaps = len(self._names.patterns) + 2 * audience.broad
+        bitmaps += len(audience.portions)
         bitmaps += bool(self._subscriber.pending_snapshot) + bool(self._subscriber.pending_removed)
         kept = self._names.held + BYTES_PER_JOIN * len(audience.ids)
         return kept + bitmaps * instruments // 8
@@ -335,7 +350,21 @@ class ServerSession:
 
     def _subscription_set(self) -> SubscriptionSet:
         symbols, patterns = frozenset(self._names.symbols), frozenset(self._names.patterns)
-        return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols)
+        selected = frozenset(self._names.selected.items())
+        return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols, selected)
+
+    def _selection(self, number: int, fields: list[str]) -> Selection:
+        """Return the selection of these fields. Raises `BadRequest` if one comes twice."""
+        twice = next((name for place, name in enumerate(fields) if name in fields[:place]), None)
+        if twice is not None:
+            raise BadRequest(number, Code.BAD_REQUEST, f"fields: {twice} comes twice; leave one out")
+        return selection_of(fields)
+
+    def _check_room(self, number: int, selections: list[Selection], names: list[str]) -> None:
+        """Check that these names may have these selections besides the others. Raises `BadRequest`."""
+        if not self._names.has_room_for(selections, names):
+            text = f"fields: the names of a connection have at most {MAX_SELECTIONS} different sets of fields"
+            raise BadRequest(number, Code.BAD_REQUEST, f"{text}; ask for one of those, or for all fields")
 
     _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], _Steps]]] = {
         Subscribe: _subscribe,

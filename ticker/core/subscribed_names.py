@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from typing import TypeAlias
 
-from ticker.bounds import BYTES_PER_NAME, NAMES_PER_STEP
+from ticker.bounds import BYTES_PER_NAME, BYTES_PER_SELECTED, MAX_SELECTIONS, NAMES_PER_STEP
 from ticker.config import Limits
 from ticker.core.hub import Hub
 from ticker.core.offer import offer_text, offers
+from ticker.core.selections import Selection
 from ticker.core.table_index import Opener
 from ticker.door.grants import Grant
 from ticker.errors import Code
@@ -43,7 +44,7 @@ def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> s
 class SubscribedNames:
     """The names of one client."""
 
-    __slots__ = ("_characters", "_hub", "_limits", "_opener", "_tables", "patterns", "symbols")
+    __slots__ = ("_characters", "_hub", "_limits", "_opener", "_tables", "patterns", "selected", "symbols")
 
     def __init__(self, hub: Hub, limits: Limits, opener: Opener) -> None:
         self._hub = hub
@@ -53,6 +54,8 @@ class SubscribedNames:
         """Symbols, and names of single tables."""
         self.patterns: dict[str, None] = {}
         """Patterns, and those with a table."""
+        self.selected: dict[str, Selection] = {}
+        """The fields that are wanted of what these names match; without an entry, all."""
         self._characters = 0
         """Length of all these names."""
         self._tables: dict[str, int] = {}
@@ -70,7 +73,7 @@ class SubscribedNames:
     @property
     def held(self) -> int:
         """Upper estimate of the bytes that they take."""
-        return self._characters + BYTES_PER_NAME * len(self)
+        return self._characters + BYTES_PER_NAME * len(self) + BYTES_PER_SELECTED * len(self.selected)
 
     def prepare(self, names: Sequence[str], forget: Sequence[str], grant: Grant) -> Generator[None, None, set[str]]:
         """Find the matches of new patterns, and open new tables, in steps, so that all is subscribed in one.
@@ -109,14 +112,28 @@ class SubscribedNames:
                 found.append(name)
         return found
 
-    def add(self, names: Sequence[str], room: Collection[str], grant: Grant) -> Generator[None, None, Outcomes]:
-        """Add the acceptable names, after `prepare`; return the outcome of each."""
+    def has_room_for(self, selections: Collection[Selection], names: Collection[str]) -> bool:
+        """Return whether these names may have these selections, besides those that others have."""
+        if not selections or len({*selections, *self.selected.values()}) <= MAX_SELECTIONS:
+            return True
+        given = set(names)
+        others = {selection for name, selection in self.selected.items() if name not in given}
+        return len({*selections, *others}) <= MAX_SELECTIONS
+
+    def add(
+        self, names: Sequence[str], room: Collection[str], grant: Grant, selection: Selection = None
+    ) -> Generator[None, None, Outcomes]:
+        """Add the acceptable names, after `prepare`, with this selection from now on; return the outcome of each."""
         outcomes: Outcomes = []
         for number, name in enumerate(names, 1):
             if number % NAMES_PER_STEP == 0:
                 yield
             code, text = self._add(name, room, grant)
             outcomes.append([name, code, text])
+            if selection is None or " " in name:
+                self.selected.pop(name, None)
+            elif name in self:
+                self.selected[name] = selection
         return outcomes
 
     def _add(self, name: str, room: Collection[str], grant: Grant) -> tuple[Code, str]:
@@ -169,6 +186,7 @@ class SubscribedNames:
                 (self.symbols if name in self.symbols else self.patterns).pop(name)
                 self._characters -= len(name)
                 self._tables.pop(name, None)
+                self.selected.pop(name, None)
                 outcomes.append([name, Code.OK, ""])
             else:
                 outcomes.append([name, Code.NOT_SUBSCRIBED, "it was not subscribed"])

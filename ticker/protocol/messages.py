@@ -15,9 +15,9 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ticker.bounds import MAX_REQUEST_NAMES
+from ticker.bounds import MAX_REQUEST_NAMES, MAX_SELECTIONS
 from ticker.errors import Code, ProtocolError
-from ticker.market import MAX_SYMBOL
+from ticker.market import MAX_FIELDS, MAX_SYMBOL
 from ticker.numbers import MAX_INTEGER, MAX_SCALE
 from ticker.protocol.tables import MAX_NAME
 from ticker.texts import shown
@@ -41,6 +41,12 @@ Match: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_SYMBOL)]
 
 Names: TypeAlias = Annotated[list[str], Meta(max_length=MAX_REQUEST_NAMES)]
 """The names of a request. Each has an outcome of its own, so a wrong one does not make the request invalid."""
+
+
+FieldNames: TypeAlias = Annotated[
+    list[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]], Meta(min_length=1, max_length=MAX_FIELDS)
+]
+"""The fields that are wanted of instruments."""
 
 
 class MessageKind(IntEnum):
@@ -191,11 +197,15 @@ ServerMessage: TypeAlias = (
 
 
 class Subscribe(Struct, tag_field="op", tag="subscribe", forbid_unknown_fields=True, frozen=True):
-    """Add symbols and patterns; `interval_ms`, if given, holds for the whole connection from now on."""
+    """Add symbols and patterns; `interval_ms`, if given, holds for the whole connection from now on.
+
+    With `fields`, only these are wanted of what the names match; without, all.
+    """
 
     id: Natural
     symbols: Names
     interval_ms: Natural | UnsetType = UNSET
+    fields: FieldNames | UnsetType = UNSET
 
 
 class Unsubscribe(Struct, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True, frozen=True):
@@ -219,11 +229,19 @@ class FindInstruments(Struct, tag_field="op", tag="instruments", forbid_unknown_
     after: str = ""
 
 
+class Selected(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Names of which only these fields are wanted."""
+
+    fields: FieldNames
+    symbols: Names
+
+
 class Resume(Struct, tag_field="op", tag="resume", forbid_unknown_fields=True, frozen=True):
     """Go on, on a new connection, from the cursor of an old one, with the names that were confirmed there.
 
     `forget` are names of which the copy may hold something that no other name keeps: those without a reply, and those
-    given up since. What only they match is in REMOVED.
+    given up since. What only they match is in REMOVED. `symbols` are the names of which all fields are wanted,
+    `selected` the others.
     """
 
     id: Natural
@@ -231,6 +249,7 @@ class Resume(Struct, tag_field="op", tag="resume", forbid_unknown_fields=True, f
     cursor: Natural
     symbols: Names
     forget: Names = []
+    selected: Annotated[list[Selected], Meta(max_length=MAX_SELECTIONS)] = []
     interval_ms: Natural | UnsetType = UNSET
 
 

@@ -101,7 +101,7 @@ class User:
 
     def _begin(self, payload: bytes) -> None:
         session = self.session
-        before, confirmed = session.replica.epoch, bool(session._confirmed & session._wanted.keys())
+        before, confirmed = session.replica.epoch, bool(session._confirmed & session._wanted.names)
         welcome = session.begin(payload)
         session.take_withdrawn()
         self._welcomed, self._asked_at = True, trio.current_time()
