@@ -89,15 +89,17 @@ class Market:
     def set(self, symbol: str, **fields: str) -> None:
         """The feed publishes these."""
         self._prices.setdefault(symbol, {}).update(fields)
-        whole = self._folder / "prices.new"
-        whole.write_text(json.dumps(self._prices))
-        whole.replace(self._file)
+        self._publish()
 
     def reset(self, prices: dict[str, dict[str, str]]) -> None:
         """The feed publishes these alone, and withdraws the rest. Instruments stay declared."""
-        self._prices = {}
-        for symbol, fields in prices.items():
-            self.set(symbol, **fields)
+        self._prices = {symbol: dict(fields) for symbol, fields in prices.items()}
+        self._publish()
+
+    def _publish(self) -> None:
+        whole = self._folder / "prices.new"
+        whole.write_text(json.dumps(self._prices))
+        whole.replace(self._file)
 
     def stop_feed(self) -> None:
         """The feed fails, and again whenever it is started, until a price is set."""

@@ -67,11 +67,11 @@ def test_a_page_says_that_the_source_is_silent_and_since_when(chrome: Browser, s
         expect(page.locator("#state-text")).to_have_text("No data")
         routes[-1].send(msgpack.packb([11, None]))
         expect(notice).to_be_hidden()
-        expect(page.locator("#state-text")).to_have_text("Live")
+        expect(page.locator("#state-text")).to_have_text("Live 1 of 1")
         routes[-1].send(msgpack.packb([11, 1_399_507_208_000_000]))
         expect(notice).to_be_visible()
         routes[-1].close()
-        expect(page.locator("#state-text")).to_contain_text("Live, resumed")
+        expect(page.locator("#state-text")).to_have_text("Live 1 of 1, resumed")
         expect(notice).to_be_hidden()
 
 

@@ -1,4 +1,4 @@
-"""The search of the dashboard: by symbol and name in any case, the best hit on Enter, categories, and never a dead row."""
+"""The dashboard's search: symbols and names in any case, the best hit on Enter, categories, and never a dead row."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
 // The connection and its display: state, latency, update rate, and the diagnosis of a failure.
 
-import { clock, duration, moment } from "./format.js";
+import { clock, duration, milliseconds, moment, NONE } from "./format.js";
 import { diagnose } from "./diagnosis.js";
+import { Lag } from "./lag.js";
 import { connect } from "../ticker.js";
 
 const INTERVAL_MS = 50;
 const MEASURE_EVERY = 5; // seconds
 const KEY = "ticker.token";
 const LATE_MS = 4000;
+const BEHIND_MS = 2000; // what is called late
+const RESUMED_MS = 4000;
 
 export class ConnectionPanel extends EventTarget {
   #subscription = null;
@@ -18,6 +21,9 @@ export class ConnectionPanel extends EventTarget {
   #attempt = 0;
   #retryAt = 0;
   #reason = "";
+  #counts = { live: 0, total: 0 };
+  #resumedAt = -Infinity;
+  #lag = new Lag();
 
   client = null;
 
@@ -45,7 +51,9 @@ export class ConnectionPanel extends EventTarget {
     for (const kind of ["change", "refused"]) {
       client.addEventListener(kind, (event) => {
         const { change, name, code, text } = event;
-        if (client === this.client) this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
+        if (client !== this.client) return;
+        if (change) this.#lag.changed(change.time.getTime(), Date.now());
+        this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
       });
     }
     setTimeout(() => client === this.client && client.state === "connecting" && this.#diagnose(""), LATE_MS);
@@ -58,6 +66,18 @@ export class ConnectionPanel extends EventTarget {
     const before = this.#subscription;
     this.#subscription = names.length > 0 ? this.client.subscribe(...names) : null;
     before?.close(); // after the new one, so that names of both stay subscribed
+  }
+
+  /** So many of the instruments shown have a price that is the market's present one. */
+  count(live, total) {
+    if (live === this.#counts.live && total === this.#counts.total) return;
+    this.#counts = { live, total };
+    this.#showLive();
+  }
+
+  /** Everything that has come is painted. */
+  painted() {
+    this.#lag.painted(Date.now());
   }
 
   #useToken(token) {
@@ -79,8 +99,10 @@ export class ConnectionPanel extends EventTarget {
       this.page.notice.hidden = true;
       this.page.tokenForm.hidden = true;
       this.#showDelay(this.client.delaySeconds);
-      this.#state("connected", event.resumed ? "Live, resumed" : "Live");
-      setTimeout(() => this.client.state === "connected" && this.#state("connected", this.#liveText, { quiet: true }), 4000);
+      this.#lag.reset();
+      this.#resumedAt = event.resumed ? performance.now() : -Infinity;
+      if (event.resumed) setTimeout(() => this.#showLive(), RESUMED_MS + 100);
+      this.#state("connected", this.#liveText);
       this.#measureLatency();
     } else if (event.state === "connecting") {
       if (!this.#reason) this.#state("connecting", "Connecting");
@@ -88,7 +110,7 @@ export class ConnectionPanel extends EventTarget {
       this.#lostAt ??= this.client.cut > 0 ? new Date() : null;
       this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
       this.#state(event.state, event.state === "waiting" ? "No connection" : "Disconnected");
-      this.page.latency.textContent = "–";
+      this.page.latency.textContent = this.page.behind.textContent = NONE;
       if (!document.hidden) this.#diagnose(event.reason ?? "");
     }
     this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
@@ -96,7 +118,18 @@ export class ConnectionPanel extends EventTarget {
   }
 
   get #liveText() {
-    return this.client.sourceSilentSince ? "No data" : "Live";
+    if (this.client.sourceSilentSince) return "No data";
+    const { live, total } = this.#counts;
+    const resumed = performance.now() - this.#resumedAt < RESUMED_MS ? ", resumed" : "";
+    return `${total > 0 ? `Live ${live.toLocaleString("en")} of ${total.toLocaleString("en")}` : "Connected"}${resumed}`;
+  }
+
+  /** The connection is one thing; whether prices are live is another. */
+  #showLive() {
+    if (this.client?.state !== "connected") return;
+    const { live, total } = this.#counts;
+    this.page.state.dataset.live = live === total ? "all" : live > 0 ? "some" : "none";
+    setText(this.page.stateText, this.#liveText);
   }
 
   /** Mark prices that are later than the market. */
@@ -148,11 +181,12 @@ export class ConnectionPanel extends EventTarget {
     setText(rest, next);
   }
 
-  #state(state, text, { quiet = false } = {}) {
+  #state(state, text) {
     this.page.state.dataset.state = state;
     setText(this.page.stateText, text);
+    this.#showLive();
     document.body.dataset.connection = state;
-    if (!quiet && state !== "connecting") setText(this.page.announcer, text);
+    if (state !== "connecting") setText(this.page.announcer, text);
   }
 
   #updateEachSecond() {
@@ -160,8 +194,14 @@ export class ConnectionPanel extends EventTarget {
     setText(this.page.rate, state === "connected" ? (updates - this.#updates).toLocaleString("en") : "–");
     this.#updates = updates ?? 0;
     this.#seconds += 1;
+    if (state === "connected") this.#showBehind(this.#lag.read(Date.now()));
     if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measureLatency();
     if (state !== "connected" && this.#reason) this.#showNotice();
+  }
+
+  #showBehind(ms) {
+    setText(this.page.behind, milliseconds(ms));
+    this.page.behind.dataset.late = ms > BEHIND_MS ? "yes" : "no";
   }
 
   /** Measure the round trip to the service. */
@@ -175,9 +215,11 @@ export class ConnectionPanel extends EventTarget {
         await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
         ms = performance.now() - sent;
       }
-      if (client === this.client && client.state === "connected") setText(this.page.latency, ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`);
+      if (client !== this.client || client.state !== "connected") return;
+      this.#lag.roundTrip = ms;
+      setText(this.page.latency, milliseconds(ms));
     } catch {
-      setText(this.page.latency, "–");
+      setText(this.page.latency, NONE);
     }
   }
 }

@@ -18,9 +18,11 @@ import { Quotes } from "./quotes.js";
 import { Search } from "./search.js";
 import { Sparks } from "./sparks.js";
 import { Table } from "./table.js";
+import { showInTitle } from "./title.js";
 import { matcher } from "../ticker.js";
 
 const FIRST_SYMBOLS = 12;
+const SUMMARY_MS = 250;
 const UNKNOWN = 6; // the outcome of a name that no instrument has yet (PROTOCOL.md, section 7)
 const NOTHING = Object.freeze({});
 const wide = matchMedia("(min-width: 1000px)");
@@ -78,11 +80,26 @@ function requestFrame() {
     requested = false;
     const more = table.paint(now);
     const later = detail.paint(now);
+    connection.painted();
     if (more || later) requestFrame();
   });
 }
 
 setInterval(requestFrame, 1000); // the charts move with time
+setInterval(summarize, SUMMARY_MS);
+
+/** The header's count of live prices, and the tab's title. */
+function summarize() {
+  let [live, total] = [0, 0];
+  for (const { quote } of table.lines) {
+    if (quote === null) continue;
+    total += 1;
+    if (quote.live) live += 1;
+  }
+  connection.count(live, total);
+  showInTitle(detail.quote, connection.client.state === "connected");
+}
+
 table.addEventListener("stale", requestFrame);
 table.addEventListener("layout", () => heads.show(table.layout, table.sort));
 

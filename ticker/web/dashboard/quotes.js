@@ -98,7 +98,7 @@ export class Quote {
 
   /** Whether its price is the market's present one, as far as the service knows. */
   get live() {
-    return this.known && !this.problem && this.status === "live" && !Number.isNaN(this.price);
+    return this.known && this.state === "live" && !Number.isNaN(this.price);
   }
 
   /** What is shown of its state: live, stale, halted, closed, unknown, withdrawn. */
