@@ -229,8 +229,8 @@ export class Chart {
     paintGaps(view);
     if (view.line) paintLine(view);
     else paintCandles(view);
-    const { reference: price, referenceName: name = "" } = this.quote;
-    paintReference(view, { price, name });
+    const { reference: price, referenceName } = this.quote;
+    paintReference(view, { price, name: referenceName.replace("the ", "") });
     context.restore();
     paintPrice(view, tag);
     if (this.#pointer !== null) this.#paintPointer(view);

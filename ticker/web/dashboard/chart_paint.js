@@ -127,6 +127,9 @@ export function paintReference(view, { price, name }) {
   dashed(context, [1, 4], 0, y, plot.right, y);
   context.textAlign = "left";
   context.textBaseline = "bottom";
+  context.strokeStyle = palette.surface; // bars behind it would make it hard to read
+  context.lineWidth = 3;
+  context.strokeText(name, 6, y - 2);
   context.fillText(name, 6, y - 2);
 }
 

@@ -3,7 +3,7 @@
 const SPACING = { least: 1.2, usual: 6, most: 48 };
 const ROOM = 4; // bars of room behind the last one
 const DAY = 86_400;
-const MINUTES = [360, 120, 60, 30, 10, 5];
+const MINUTES = [360, 180, 60, 30, 15, 5]; // each divides the one before
 
 /** Which bars are where: pixels for each bar, and how far the last one is from the right edge. */
 export class TimeScale {
