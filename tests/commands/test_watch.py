@@ -14,6 +14,7 @@ from tests.client.network import Script, scripted
 from tests.commands.test_cli import DECLARED, lines, started
 from tests.conftest import serving
 from tests.net.pair import Contexts
+from tests.support import update
 from ticker import Change, ChangedFields, Connected, Disconnected, Event, Refused, SourceBack, SourceSilent, Unmatched
 from ticker.commands.watch import event_text, line_of
 from ticker.market import Levels, Trade
@@ -110,3 +111,16 @@ async def test_watch_prints_the_rows_of_tables_that_changed() -> None:
     assert (changes["A book:10"]["bids"], changes["A book:10"]["asks"]) == ([["10.50", "2"]], [["11.00", "3"]])
     printed = {"number": 1, "price": "10.75", "size": "5", "time": 1_000_000, "side": "buy", "id": 7}
     assert changes["A trades:10"]["trades"] == [printed]
+
+
+async def test_watch_prints_some_fields_only() -> None:
+    async with (
+        serving(*DECLARED) as service,
+        started("watch", "--json", "--fields", "ask,own", "--url", service.url, "A") as process,
+    ):
+        await service.publish(update("A", ask="7", bid="6", own="x"))
+        changes: dict[str, object] = {}
+        while "own" not in changes:
+            (line,) = await lines(process, 1)
+            changes |= json.loads(line)["changes"]["A"]
+    assert changes.keys() <= {"ask", "own", "status", "reason"}

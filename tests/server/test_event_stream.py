@@ -98,6 +98,28 @@ async def test_a_client_that_reconnects_resumes_at_its_event() -> None:
         assert seen[1][4] == [0, {"1": 110}]
 
 
+async def test_some_fields_are_sent_alone_and_a_client_that_reconnects_with_them_resumes() -> None:
+    async with serving(*MARKET) as service:
+        reader = await events(service, "symbols=A,B&fields=bid,own")
+        reply = await reader.until(KIND.REPLY)
+        await service.publish(update("A", ask="2.00", bid="1.10"))
+        changed = await reader.until(KIND.DELTA)
+        assert changed.message[4] == [0, {"1": 110}]
+        await service.publish(update("A", ask="2.01"), update("B", own="x"))
+        again = await events(service, "symbols=A,B&fields=bid,own", f"Last-Event-ID: {reply.id}\r\n")
+        assert (await again.until(KIND.DELTA)).message[4] == [0, {"1": 110}, 1, {"own": "x"}]
+
+
+@pytest.mark.parametrize("fields", ["", "bid,", "Bid", "a%20b", ",".join(f"f{number}" for number in range(65))])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/snapshot"])
+async def test_fields_that_cannot_be_are_refused_as_a_query(path: str, fields: str) -> None:
+    async with serving(*MARKET) as service:
+        peer = await service.dial()
+        await peer.send(f"GET {path}?symbols=A&fields={fields} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert (await peer.head()).startswith(b"HTTP/1.1 400 ")
+        assert b"fields" in (await peer.rest())
+
+
 async def test_an_id_beyond_the_servers_cut_gets_an_error_and_then_everything_anew() -> None:
     async with serving(*MARKET) as service:
         peer = await service.peer()

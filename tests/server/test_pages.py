@@ -70,6 +70,16 @@ async def test_a_snapshot_has_exact_values_by_name_at_one_cut() -> None:
         assert Decimal(got.json["instruments"]["EURUSD"]["bid"]) == Decimal("1.085")
 
 
+async def test_a_snapshot_of_some_fields_has_no_others() -> None:
+    async with serving(*MARKET) as service:
+        got = await ask(service, "/v1/snapshot?symbols=*&fields=bid,own,bid")
+        assert got.json["instruments"] == {
+            "EURUSD": {"bid": "1.08500", "status": "live"},
+            "QUIET": {},
+            "XAUUSD": {"own": 7},
+        }
+
+
 async def test_a_snapshot_that_is_known_already_is_not_sent_again() -> None:
     async with serving(*MARKET) as service:
         tag = (await ask(service, "/v1/snapshot?symbols=*")).headers["etag"]
@@ -133,7 +143,11 @@ def tokens(tmp_path: Path) -> Tokens:
         ("/v1/snapshot?symbols=" + "x" * 129, 400, "neither a symbol nor a pattern"),
         ("/v1/snapshot?symbols=%FF", 400, "UTF-8"),
         ("/v1/snapshot?symbols=A&symbols=B", 400, "twice"),
-        ("/v1/snapshot?symbols=A&colour=red", 400, "unknown key 'colour' in the query; there are after, symbols"),
+        (
+            "/v1/snapshot?symbols=A&colour=red",
+            400,
+            "unknown key 'colour' in the query; there are after, fields, symbols",
+        ),
         ("/v1/snapshot?symbols", 400, "key=value"),
         ("/v1/snapshot?" + "&".join(f"a{number}=1" for number in range(30)), 400, "key=value"),
         ("/v1/instruments?match=", 400, "neither a symbol nor a pattern"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 
-from ticker.errors import ConfigError
-from ticker.market import is_symbol
+from ticker.client.wanted import FieldSet
+from ticker.errors import BadPublication, ConfigError
+from ticker.market import MAX_FIELDS, field_key, is_symbol
 from ticker.protocol.symbols import is_pattern, is_table, is_table_pattern
 from ticker.texts import printable, shown
 
@@ -44,6 +45,26 @@ def listed_names(names: object) -> tuple[str, ...]:
     if not listed:
         raise ConfigError("names: the list is empty; give at least one symbol or pattern, such as '*'")
     return listed
+
+
+def wanted_fields(fields: object) -> FieldSet:
+    """Return the fields of a subscription, None for all of them. Raises `ConfigError` for what cannot be."""
+    if fields is None:
+        return None
+    if isinstance(fields, str | bytes | Mapping) or not isinstance(fields, Iterable):
+        raise ConfigError(f"fields: {shown(fields)}; give a list of names of fields, such as ['bid', 'ask']")
+    listed = list(fields)
+    for name in listed:
+        if not isinstance(name, str):
+            raise ConfigError(f"fields: {shown(name)} is a {type(name).__name__}; give names, such as 'bid'")
+        try:
+            field_key(name)
+        except BadPublication as error:
+            raise ConfigError(f"fields: {error}") from None
+    if not 1 <= len(set(listed)) <= MAX_FIELDS:
+        remedy = "give 1 to 64 of them (['status'] for the status alone), or leave fields out for all"
+        raise ConfigError(f"fields: {len(set(listed))} names; {remedy}")
+    return frozenset(listed)
 
 
 def check_symbol(symbol: object, method: str) -> None:

@@ -10,7 +10,7 @@ One task keeps the client connected: it runs one `Connection` after another, wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, KeysView, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, KeysView, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,15 @@ from urllib.parse import urlsplit
 import trio
 
 from ticker.client.addresses import Address, Addresses, hosts_of, together
-from ticker.client.arguments import check_counts, check_names, check_options, check_symbol, is_literal, too_many
+from ticker.client.arguments import (
+    check_counts,
+    check_names,
+    check_options,
+    check_symbol,
+    is_literal,
+    too_many,
+    wanted_fields,
+)
 from ticker.client.book import Book
 from ticker.client.candles import Candles
 from ticker.client.connection import Connection, Token
@@ -161,19 +169,22 @@ class Client:
         """The tables that the service offers."""
         return self._session.features
 
-    def subscribe(self, *names: str) -> Subscription:
+    def subscribe(self, *names: str, fields: Iterable[str] | None = None) -> Subscription:
         """Subscribe to symbols, tables (`EURUSD book:10`) and patterns (with `*`, `?` or `[...]`).
 
-        Iterate over the result for their changes. A name that the service refuses, such as a table that it does not
-        offer, is told of with `Refused`, and the others go on. Raises `ConfigError` for anything but texts, and for
-        more names than one connection may have. Should the service lower its limits later, subscriptions with names
-        for which it has no room end with `ConfigError`.
+        Iterate over the result for their changes. With `fields` (`["bid", "ask"]`) it has only these of instruments,
+        with `status` and `reason`; only what the subscriptions of this client want together is sent, and in `values`.
+        A name that the service refuses, such as a table that it does not offer, is told of with `Refused`, and the
+        others go on. Raises `ConfigError` for anything but texts, and for more names than one connection may have.
+        Should the service lower its limits later, subscriptions with names for which it has no room end with
+        `ConfigError`.
         """
         check_names(names)
+        wanted = wanted_fields(fields)
         self._check_room(names)
-        held = not self._session.has_all_of(names)
+        held = not self._session.has_all_of(names, wanted)
         replica = self._session.replica
-        subscription = Subscription(names, self._unsubscribe, replica.find_table, held=held)
+        subscription = Subscription(names, self._unsubscribe, replica.find_table, held=held, fields=wanted)
         found = {symbol: replica.find(symbol) for symbol in subscription.select(replica.symbols)}
         present = {symbol: state.present() for symbol, state in found.items() if state is not None}
         tables = {name for name, state in found.items() if state is None}
@@ -272,7 +283,7 @@ class Client:
     def _start_reading(self, reader: R) -> R:
         """Keep a reader up to date from now on, and ask for its names."""
         self._subscriptions[reader] = None
-        self._session.add_names(reader.names)
+        self._session.add_names(reader.names, reader.fields)
         self._request_names()
         if self._closed:
             reader.end(self._failure)
@@ -280,7 +291,7 @@ class Client:
 
     def _unsubscribe(self, subscription: Reader[Any]) -> None:
         if self._subscriptions.pop(subscription, self) is None:
-            self._session.remove_names(subscription.names)
+            self._session.remove_names(subscription.names, subscription.fields)
             self._request_names()
 
     def _request_names(self) -> None:
@@ -310,7 +321,7 @@ class Client:
         if received.answered:
             self._answered.set()
             for subscription in self._subscriptions:
-                if subscription.held and self._session.has_all_of(subscription.names):
+                if subscription.held and self._session.has_all_of(subscription.names, subscription.fields):
                     subscription.release(replica.cursor, replica.time)
         if received.verified is False:
             self._on_event(Mismatch(replica.cursor))

@@ -16,6 +16,7 @@ import trio
 
 from ticker.client.arguments import is_literal
 from ticker.client.replica import Fields
+from ticker.client.wanted import FieldSet
 from ticker.errors import TickerError
 from ticker.protocol.symbols import matcher
 
@@ -31,6 +32,9 @@ def moment(time: int) -> datetime:
 
 class Reader(ABC, Generic[T]):
     """An asynchronous iterator over what its names bring."""
+
+    fields: FieldSet = None
+    """The fields that it wants of instruments; None for all."""
 
     def __init__(self, names: tuple[str, ...], close: Callable[[Reader[Any]], None], *, held: bool = False) -> None:
         self.names = names

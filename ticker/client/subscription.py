@@ -17,6 +17,7 @@ from ticker.client.reader import Reader, moment
 from ticker.client.replica import Fields
 from ticker.client.rows import changed_fields
 from ticker.client.table_state import TableState
+from ticker.client.wanted import FieldSet
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,8 +51,11 @@ class Subscription(Reader[Change]):
         find_table: Callable[[str], TableState | None],
         *,
         held: bool = False,
+        fields: FieldSet = None,
     ) -> None:
         super().__init__(names, close, held=held)
+        self.fields = fields
+        self._shown = None if fields is None else {*fields, "status", "reason"}
         self._find_table = find_table
         self._pending: dict[str, Fields] = {}
         self._tables: dict[str, None] = {}
@@ -66,7 +70,10 @@ class Subscription(Reader[Change]):
     def _note(self, changes: Mapping[str, Fields], tables: Collection[str]) -> bool:
         """Add the changes of its names to the pending ones."""
         for symbol in self.select(changes.keys()):
-            if fields := changes[symbol]:
+            fields = changes[symbol]
+            if self._shown is not None:
+                fields = {name: fields[name] for name in self._shown & fields.keys()}
+            if fields:
                 self._pending.setdefault(symbol, {}).update(fields)
         if tables:
             self._tables.update(dict.fromkeys(self.select(tables)))

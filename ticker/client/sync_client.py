@@ -17,18 +17,19 @@ from pathlib import Path
 
 import trio
 
-from ticker.client.arguments import listed_names, listed_urls
+from ticker.client.arguments import listed_names, listed_urls, wanted_fields
 from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
 from ticker.client.fields import Fields
 from ticker.client.subscription import Change, Subscription
+from ticker.client.wanted import FieldSet
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.net.clocks import on_running_clock
 from ticker.texts import shown
 
 
-def watch(
+def watch(  # noqa: PLR0913  # one parameter per option
     url: str | Sequence[str],
     names: Iterable[str],
     *,
@@ -36,21 +37,22 @@ def watch(
     token: Token | None = None,
     interval_ms: int | None = None,
     on_event: Callable[[Event], None] | None = None,
+    fields: Iterable[str] | None = None,
 ) -> Iterator[Change]:
     """Iterate over the changes of a list of symbols, tables and patterns, for ever.
 
-    The other arguments are those of `connect`.
+    `fields` is as in `Client.subscribe`, and the other arguments are those of `connect`.
     The connection is made at the first step and closed when the iterator is closed, or is no longer used. `on_event` is
     called in the client's thread.
 
-    Raises `ConfigError` at once if `names` is no list of names; and at the first step, the exceptions of `connect` and
-    `Client.subscribe`.
+    Raises `ConfigError` at once if `names` or `fields` is no list of names; and at the first step, the exceptions of
+    `connect` and `Client.subscribe`.
     """
     client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
-    return _iterate(client, listed_names(names))
+    return _iterate(client, listed_names(names), wanted_fields(fields))
 
 
-def snapshot(
+def snapshot(  # noqa: PLR0913  # one parameter per option
     url: str | Sequence[str],
     names: Iterable[str],
     *,
@@ -58,14 +60,15 @@ def snapshot(
     token: Token | None = None,
     on_event: Callable[[Event], None] | None = None,
     timeout: float = 30.0,
+    fields: Iterable[str] | None = None,
 ) -> dict[str, Fields]:
     """Return the present values of a list of symbols, tables and patterns, by name; what does not exist is not in it.
 
-    Of a table these are all its rows. Other arguments are those of `connect`. Raises `ConfigError` if `names` is no
-    list of names, the exceptions of `connect` and `Client.subscribe`, and `ConnectionFailed` if there is no complete
-    answer after `timeout` seconds.
+    Of a table these are all its rows; `fields` is as in `Client.subscribe`. Other arguments are those of `connect`.
+    Raises `ConfigError` if `names` or `fields` is no list of names, the exceptions of `connect` and `Client.subscribe`,
+    and `ConnectionFailed` if there is no complete answer after `timeout` seconds.
     """
-    listed = listed_names(names)
+    listed, wanted = listed_names(names), wanted_fields(fields)
     if not 0 < timeout < math.inf:
         raise ConfigError(f"timeout: {shown(timeout)}; give a number of seconds above 0")
     client = partial(connect, url, ca=ca, token=token, on_event=on_event)
@@ -73,7 +76,7 @@ def snapshot(
 
     async def run() -> dict[str, Fields]:
         with trio.move_on_after(timeout):
-            async with client() as connected, connected.subscribe(*listed) as subscription:
+            async with client() as connected, connected.subscribe(*listed, fields=wanted) as subscription:
                 await subscription.complete()
                 return {name: connected.values(name) for name in subscription.select(connected.names)}
         raise ConnectionFailed(
@@ -95,11 +98,13 @@ def snapshot(
     return values
 
 
-def _iterate(client: Callable[[], AbstractAsyncContextManager[Client]], names: tuple[str, ...]) -> Iterator[Change]:
+def _iterate(
+    client: Callable[[], AbstractAsyncContextManager[Client]], names: tuple[str, ...], fields: FieldSet
+) -> Iterator[Change]:
     started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
 
     async def run() -> None:
-        async with client() as connected, connected.subscribe(*names) as subscription:
+        async with client() as connected, connected.subscribe(*names, fields=fields) as subscription:
             stop = trio.Event()
             started.put(_Running(subscription, trio.lowlevel.current_trio_token(), stop))
             await stop.wait()

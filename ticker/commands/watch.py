@@ -33,12 +33,13 @@ from ticker.texts import printable
 REDRAW_SECONDS = 0.1
 
 
-async def watch(
+async def watch(  # noqa: PLR0913  # one parameter per flag
     *symbols: str,
     url: Annotated[list[str] | None, Parameter(negative=())] = None,
     ca: Path | None = None,
     token_file: Path | None = None,
     interval: int | None = None,
+    fields: str | None = None,
     duration: float | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -59,6 +60,8 @@ async def watch(
         A file with the token. It is read again whenever the client needs a fresh token.
     interval
         Conflation interval in milliseconds: at most one frame per interval. [default: the service's]
+    fields
+        Only these fields of instruments, such as bid,ask; status and reason always come. [default: all]
     duration
         Stop after this many seconds. [default: never]
     as_json
@@ -74,7 +77,7 @@ async def watch(
     with trio.move_on_after(seconds_or_forever(duration)) as scope:
         async with on_stop_signal(scope.cancel):
             open_client = partial(connect, urls, ca=ca, token=token_reader(token_file), interval_ms=interval)
-            await follow(symbols, open_client, ", ".join(urls))
+            await follow(symbols, fields.split(",") if fields is not None else None, open_client, ", ".join(urls))
 
 
 command = on_running_clock(watch)
@@ -84,21 +87,22 @@ class _Connect(Protocol):
     def __call__(self, *, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]: ...
 
 
-_Follow = Callable[[tuple[str, ...], _Connect, str], Awaitable[None]]
+_Follow = Callable[[tuple[str, ...], list[str] | None, _Connect, str], Awaitable[None]]
 
 
-async def _print_lines(names: tuple[str, ...], open_client: _Connect, _url: str) -> None:
+async def _print_lines(names: tuple[str, ...], fields: list[str] | None, open_client: _Connect, _url: str) -> None:
     ascii_only = not writes_unicode(sys.stdout)
     async with open_client(on_event=_print_event) as client:
-        async for change in client.subscribe(*names):
+        async for change in client.subscribe(*names, fields=fields):
             print(line_of(change, ascii_only=ascii_only), flush=True)
 
 
-async def _show_table(names: tuple[str, ...], open_client: _Connect, url: str) -> None:
+async def _show_table(names: tuple[str, ...], fields: list[str] | None, open_client: _Connect, url: str) -> None:
     screen = Screen(url)
     console = Console()
     async with open_client(on_event=screen.apply_event) as client, trio.open_nursery() as nursery:
-        nursery.start_soon(_update_screen, screen, client.subscribe(*names), lambda name: by_name(client.values(name)))
+        subscription = client.subscribe(*names, fields=fields)
+        nursery.start_soon(_update_screen, screen, subscription, lambda name: by_name(client.values(name)))
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 live.update(screen.render(trio.current_time(), console.height, console.width), refresh=True)

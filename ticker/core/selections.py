@@ -6,10 +6,12 @@ A record has one selection for each client: all the fields that any of the clien
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ticker.core.freshness import REASON, STATUS
-from ticker.market import FieldKey, RecordValue, field_key, field_name
+from ticker.market import FieldKey, field_key, field_name
+
+Value = TypeVar("Value")
 
 Selection: TypeAlias = frozenset[FieldKey] | None
 """The selected fields; None for all of them."""
@@ -28,7 +30,7 @@ def field_names(selection: Collection[FieldKey]) -> list[str]:
     return sorted(map(field_name, selection))
 
 
-def selected(fields: Mapping[FieldKey, RecordValue], selection: Selection) -> Mapping[FieldKey, RecordValue]:
+def selected(fields: Mapping[FieldKey, Value], selection: Selection) -> Mapping[FieldKey, Value]:
     """Return those of these fields that are selected."""
     return fields if selection is None else {key: value for key, value in fields.items() if key in selection}
 

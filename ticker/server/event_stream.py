@@ -26,7 +26,7 @@ from ticker.net.transport import PushStream
 from ticker.protocol.messages import Goodbye
 from ticker.protocol.wire import Events
 from ticker.server.connection import ClientConnection, ServerContext
-from ticker.server.query import check_keys, check_method, parse_names, parse_query
+from ticker.server.query import check_keys, check_method, parse_fields, parse_names, parse_query
 
 EVENTS_PATH = "/v1/events"
 
@@ -41,6 +41,7 @@ class EventsRequest(NamedTuple):
     last_event_id: str
     headers: dict[str, str]
     """Further headers of the response."""
+    fields: list[str] | None = None
 
 
 def parse_events_request(
@@ -49,13 +50,13 @@ def parse_events_request(
     """Parse a request for events. Raises `Refusal`."""
     check_method(request.method)
     query = parse_query(request)
-    check_keys(query, {"symbols", "interval_ms"})
-    names = parse_names(query)
+    check_keys(query, {"symbols", "fields", "interval_ms"})
+    names, fields = parse_names(query), parse_fields(query)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
     last = headers.get(b"last-event-id", b"").decode("latin-1")
-    return EventsRequest(names, int(interval) if interval is not None else None, last, response_headers)
+    return EventsRequest(names, int(interval) if interval is not None else None, last, response_headers, fields)
 
 
 # Clients of one epoch, and so of one entitlement, share an encoding and its frames.
@@ -130,13 +131,17 @@ class EventStreamConnection(ClientConnection):
 
     async def _subscribe(self, request: EventsRequest) -> Answer:
         wanted: dict[str, Any] = {"id": 1, "symbols": request.names}
-        if request.interval_ms is not None:
-            wanted["interval_ms"] = request.interval_ms
+        resumed = wanted
+        if request.fields is not None:
+            resumed = {"id": 1, "symbols": [], "selected": [[request.fields, request.names]]}
+            wanted["fields"] = request.fields
+        for each in (wanted, resumed) if request.interval_ms is not None else ():
+            each["interval_ms"] = request.interval_ms
         epoch, _, cut = request.last_event_id.rpartition(":")
         if epoch == self._session.epoch and cut.isascii() and cut.isdigit():
             cursor = int(cut[:16])
             await self._context.source.reached(self._context.hub.cache, cursor)
-            answer = await self._ask({"op": "resume", "epoch": epoch, "cursor": cursor, **wanted})
+            answer = await self._ask({"op": "resume", "epoch": epoch, "cursor": cursor, **resumed})
             if self._session.resumed or self.closing:
                 return answer
             self.send_control(answer.frame)  # the client forgets its copy

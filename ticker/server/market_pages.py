@@ -9,11 +9,12 @@ from ticker.bounds import FOUND_PER_REPLY
 from ticker.core.encode_cache import definition_of
 from ticker.core.hub import Hub
 from ticker.core.record import Record
+from ticker.core.selections import selection_of
 from ticker.door.grants import Grant
 from ticker.net.http1 import Response
 from ticker.server.answers import paid_for, uncached_json
 from ticker.server.connection import Route, ServerContext
-from ticker.server.query import Query, check_keys, check_limits, check_name, check_tables, parse_names
+from ticker.server.query import Query, check_keys, check_limits, check_name, check_tables, parse_fields, parse_names
 from ticker.server.snapshot_page import snapshot_steps
 
 
@@ -33,11 +34,12 @@ class MarketPages:
 
     async def snapshot(self, query: Query, grant: Grant, address: str) -> Response:
         """Return values of some instruments at one cut. Raises `Refusal`."""
-        check_keys(query, {"symbols", "after"})
-        names = parse_names(query)
+        check_keys(query, {"symbols", "fields", "after"})
+        names, fields = parse_names(query), parse_fields(query)
         check_tables(names, self._context.hub.cache.tables.config)
         check_limits(names, self._context.limits, grant)
-        steps = snapshot_steps(self._context.hub, names, query.get("after", ""), grant)
+        selection = selection_of(fields) if fields is not None else None
+        steps = snapshot_steps(self._context.hub, names, selection, query.get("after", ""), grant)
         return await paid_for(self._context, steps, grant, address)
 
     async def instruments(self, query: Query, grant: Grant, address: str) -> Response:

@@ -13,7 +13,8 @@ from ticker.config import Limits, Tables
 from ticker.core.offer import offer_text, offers
 from ticker.core.subscribed_names import exceeded_limit, most_names
 from ticker.door.grants import Grant
-from ticker.market import MAX_SYMBOL, is_symbol
+from ticker.errors import BadPublication
+from ticker.market import MAX_FIELDS, MAX_SYMBOL, field_key, is_symbol
 from ticker.net.http1 import Refusal
 from ticker.numbers import MAX_INTEGER
 from ticker.protocol.symbols import is_pattern, is_table
@@ -47,6 +48,22 @@ def parse_names(query: Query) -> list[str]:
         elif not is_symbol(split_name(name)[0]):
             check_name(split_name(name)[0])
     return names
+
+
+def parse_fields(query: Query) -> list[str] | None:
+    """Return the fields of a query, each once; None for all of them. Raises `Refusal`."""
+    text = query.get("fields")
+    if text is None:
+        return None
+    fields = list(dict.fromkeys(text.split(",")))
+    if len(fields) > MAX_FIELDS:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"fields: at most {MAX_FIELDS}; leave it out for all fields")
+    for field in fields:
+        try:
+            field_key(field)
+        except BadPublication as error:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"fields=bid,ask: {error}") from None
+    return fields
 
 
 def parse_time(query: Query, key: str) -> int:

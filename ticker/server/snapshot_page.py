@@ -17,6 +17,7 @@ from ticker.core.bitmaps import flags_of
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
+from ticker.core.selections import Selection, selected
 from ticker.door.grants import Grant
 from ticker.market import FieldKey, WireValue, field_name, is_symbol, shown_value
 from ticker.net.http1 import Response
@@ -31,8 +32,10 @@ Held: TypeAlias = tuple[str, TableRows | tuple[Mapping[FieldKey, WireValue], int
 """A name, and the rows of a table, or the values and scales of an instrument, as of one moment."""
 
 
-def snapshot_steps(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> Generator[None, None, Response]:
-    """Make the page behind the name `after`, in steps."""
+def snapshot_steps(
+    hub: Hub, names: Sequence[str], selection: Selection, after: str, grant: Grant
+) -> Generator[None, None, Response]:
+    """Make the page behind the name `after`, in steps, with the selected fields of instruments."""
     cache = hub.cache
     found: dict[str, int] = {}
     yield from _find(hub, names, grant, found)
@@ -41,7 +44,7 @@ def snapshot_steps(hub: Hub, names: Sequence[str], after: str, grant: Grant) -> 
     more = yield from _collect(hub, wanted, after, entries)
     # One moment of the market; its values are written afterwards.
     content = moment_of(hub, grant)
-    held = [_held(cache, *entry) for entry in entries]
+    held = [_held(cache, selection, *entry) for entry in entries]
     content["instruments"] = yield from _texts(held)
     content |= {"unknown": [name for name in names if not found[name]], "more": more}
     return market_response(content, list(content["instruments"]))
@@ -136,9 +139,9 @@ def _flag(flags: bytes, record: Record | None) -> int:
     return flags[record.id >> 3] >> (record.id & 7) & 1 if record is not None and record.id >> 3 < len(flags) else 0
 
 
-def _held(cache: LastValueCache, record: Record, table: TableName | None) -> Held:
+def _held(cache: LastValueCache, selection: Selection, record: Record, table: TableName | None) -> Held:
     if table is None:
-        return record.symbol, (record.present(), record.price_scale, record.size_scale)
+        return record.symbol, (selected(record.present(), selection), record.price_scale, record.size_scale)
     return f"{record.symbol} {table}", rows_of(cache, record, table)
 
 
