@@ -136,6 +136,14 @@ def client_frame(first_byte: int, payload: bytes) -> bytes:
     return head + bytes(4) + payload
 
 
+def the_last(request: bytes) -> bytes:
+    """The same request, which asks for the end of its connection behind the response; an upgrade does already."""
+    line, rest = request.partition(b"\r\n")[::2]
+    if not line.endswith(b" HTTP/1.1") or b"\r\nConnection:" in request:
+        return request
+    return line + b"\r\nConnection: close\r\n" + rest
+
+
 class EndOfStream(Exception):
     """The server ended the connection."""
 
@@ -160,11 +168,11 @@ class Peer:
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame's first byte and payload. Raises `EndOfStream`."""
-        head = await self._take(2)
+        head = await self.take(2)
         assert not head[1] & 0x80, "server frames are not masked"
         size = {126: 2, 127: 8}.get(head[1], 0)
-        length = int.from_bytes(await self._take(size), "big") if size else head[1]
-        return head[0], await self._take(length)
+        length = int.from_bytes(await self.take(size), "big") if size else head[1]
+        return head[0], await self.take(length)
 
     async def message(self) -> ServerMessage:
         """Return the next message; a frame of another kind fails the test."""
@@ -240,7 +248,8 @@ class Peer:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await self.close()
 
-    async def _take(self, size: int) -> bytes:
+    async def take(self, size: int) -> bytes:
+        """The next bytes, whatever they are."""
         while len(self._received) < size:
             await self._more()
         taken = bytes(self._received[:size])
@@ -320,10 +329,10 @@ class Running:
         return peer
 
     async def refusal(self, request: bytes) -> bytes:
-        """All of the answer to a request that does not come in."""
+        """All of the answer to a request that does not come in, and shall be the last on its connection."""
         peer = await self.dial()
         with trio.fail_after(HANG_SECONDS):
-            await peer.send(request)
+            await peer.send(the_last(request))
             return await peer.rest()
 
     async def watcher(self, *names: str, subprotocol: str = MSGPACK, buffer: int | None = None, more: str = "") -> Peer:

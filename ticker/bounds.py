@@ -11,6 +11,17 @@ MAX_PENDING_CONNECTIONS = 1_000
 """Connections beyond `max_connections`, and beyond `max_per_address`, that are refused with a response to a request;
 further ones are closed at once."""
 
+MAX_KEPT_CONNECTIONS = 500
+"""Connections without a stream, those that wait for their next request among them; with more, a response ends its
+connection. So it does for an address with more than `max_per_address`."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Time for the next request on a connection; then it is closed. Proxies close theirs earlier, after 60 seconds or so,
+and so send no request into a connection that is being closed."""
+
+REQUESTS_PER_CONNECTION = 1_000
+"""Requests on one connection; the response to the last one ends it."""
+
 LISTEN_BACKLOG = 4_096
 """Connections that the kernel completes before they are accepted; those beyond it wait for the client's next SYN."""
 

@@ -185,7 +185,7 @@ async def outcome(stream: TlsStream) -> int | str:
 
 
 def answers() -> Iterator[tuple[bytes, int, dict[bytes, bytes]]]:
-    yield b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, {}
+    yield b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, {}
     yield b"POST /v1/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 405, {b"allow": b"GET"}
     yield b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n", 426, {b"upgrade": b"websocket"}
     yield upgrade().replace(b"Version: 13", b"Version: 7"), 426, {b"sec-websocket-version": b"13"}

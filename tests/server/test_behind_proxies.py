@@ -19,6 +19,7 @@ from ticker.net.tls import client_context
 
 CLIENT = "203.0.113.7"
 _numbers = itertools.count()
+INSTRUMENTS = b"GET /v1/instruments HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
 
 @pytest.fixture
@@ -135,15 +136,13 @@ async def test_the_rate_of_pages_is_each_clients_own(path: str) -> None:
             for _ in range(20):
                 peer = await service.dial_plain(path)
                 with trio.fail_after(HANG_SECONDS):
-                    await peer.send(
-                        b"GET /v1/instruments HTTP/1.1\r\nHost: a\r\nForwarded: for=%b\r\n\r\n" % address.encode()
-                    )
+                    await peer.send(INSTRUMENTS + b"Forwarded: for=%b\r\n\r\n" % address.encode())
                     seen.add((await peer.rest())[9:12])
             return seen
 
         assert b"429" in await statuses(CLIENT)
         peer = await service.dial_plain(path)
-        await peer.send(b"GET /v1/instruments HTTP/1.1\r\nHost: a\r\nForwarded: for=203.0.113.8\r\n\r\n")
+        await peer.send(INSTRUMENTS + b"Forwarded: for=203.0.113.8\r\n\r\n")
         assert (await peer.rest())[9:12] == b"200"
 
 
@@ -166,7 +165,7 @@ async def test_checks_of_a_proxy_itself_are_answered(path: str, logs: Logs) -> N
         await (await service.dial_plain(path)).close()
         for header in (version_2("10.0.0.1", command=0), b"PROXY UNKNOWN\r\n"):
             peer = await service.dial_plain(path)
-            await peer.send(header + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            await peer.send(header + b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             assert (await peer.rest()).startswith(b"HTTP/1.1 200 ")
     assert alarms(logs) == []
 

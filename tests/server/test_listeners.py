@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.bounds import HANG_SECONDS
-from tests.conftest import Logs, Peer, Running, client_frame, serving, upgrade
+from tests.conftest import Logs, Peer, Running, client_frame, serving, the_last, upgrade
 from tests.server.test_service import DECLARED, config, ipv6, refused
 from tests.support import update
 from ticker.config import Config, Limits, Proxies, TlsFiles
@@ -104,7 +104,7 @@ async def answer(service: Running, address: str | int, request: bytes) -> bytes:
     """All of the answer to a request without TLS."""
     peer = await service.dial_plain(address)
     with trio.fail_after(HANG_SECONDS):
-        await peer.send(request)
+        await peer.send(the_last(request))
         return await peer.rest()
 
 

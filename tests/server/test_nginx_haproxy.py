@@ -182,7 +182,7 @@ async def check_streams(behind: Behind, port: int, prefix: str) -> None:
         await behind.change()
         received = b""
         while b"77700" not in received:
-            received += await events._take(1)
+            received += await events.take(1)
         await events.close()
 
 

@@ -15,7 +15,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.bounds import HANG_SECONDS
-from tests.conftest import EndOfStream, Peer, Running
+from tests.conftest import EndOfStream, Peer, Running, the_last
 from tests.feeds_for_tests import Step
 from tests.server.test_pages import ask
 
@@ -46,7 +46,7 @@ class Supervised(Running):
         """All of the answer to a request that does not come in; its connection is over then."""
         peer = await self.dial()
         with trio.fail_after(HANG_SECONDS):
-            await peer.send(request)
+            await peer.send(the_last(request))
             answer = await peer.rest()
         self.peers.remove(peer)
         await peer.close()

@@ -298,7 +298,7 @@ async def test_one_address_for_metrics_has_those_of_all_processes(tmp_path: Path
         metrics = await apart.until(lambda found: found["ticker_worker_up", "1"] + found["ticker_worker_up", "2"] == 2)
         assert {worker for _, worker in metrics if worker} == {"1", "2", "source", "supervisor"}
         plain = await service.dial_plain(path)
-        await plain.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await plain.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert (await plain.head()).startswith(b"HTTP/1.1 200 ")
         samples = [(name, tuple(sorted(labels.items()))) for name, labels, _ in await apart.samples()]
         assert len(samples) == len(set(samples)), "no sample is there twice"

@@ -24,7 +24,7 @@ class Place(Protocol):
 class Caller:
     """The peer of one connection. It counts in the limits of an address as soon as its client's address is known."""
 
-    __slots__ = ("_counted", "_limits", "_proxies", "address", "place")
+    __slots__ = ("_counted", "_limits", "_proxies", "_proxy", "address", "place")
 
     def __init__(
         self, address: str, proxies: TrustedProxies, limits: ConnectionLimits, place: Place | None = None
@@ -36,6 +36,8 @@ class Caller:
         self._proxies = proxies
         self._limits = limits
         self._counted = False
+        self._proxy: str | None = None
+        """The address of the proxy that named the client of the present request."""
 
     def __repr__(self) -> str:
         return f"<Caller at {self.address}>"
@@ -60,8 +62,15 @@ class Caller:
         """Take the address in the head of a request. False if the request is to be refused."""
         if self._counted:
             return True
+        self._proxy = self.address
         self.address = self._proxies.client_of(self.address, headers)
         return self._count()
+
+    def answered(self) -> None:
+        """Forget the client that a proxy has named: its next request on the connection may come from another one."""
+        if self._proxy is not None:
+            self._limits.forget(self.address)
+            self.address, self._proxy, self._counted = self._proxy, None, False
 
     def came_to_be(self, address: str) -> None:
         """Take the address that another process found behind proxies."""

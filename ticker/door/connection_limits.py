@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ticker.bounds import MAX_PENDING_CONNECTIONS
+from ticker.bounds import MAX_KEPT_CONNECTIONS, MAX_PENDING_CONNECTIONS
 from ticker.config import Limits
 from ticker.door.memory import network_of
 from ticker.errors import RefusalCause
@@ -48,11 +48,20 @@ class ConnectionLimits:
         self._addresses[address] += 1
         return self._addresses[address] <= self._limits.max_per_address + MAX_PENDING_CONNECTIONS
 
+    def forget(self, address: str) -> None:
+        """Count a connection no more for an address: its proxy has another client for it, or none at present."""
+        _count_down(self._addresses, network_of(address))
+
+    def may_keep(self, address: str) -> bool:
+        """Whether there is room for a connection that is kept open for its client's next request."""
+        pending = self.open - self.admitted
+        return pending <= MAX_KEPT_CONNECTIONS and self._addresses[network_of(address)] <= self._limits.max_per_address
+
     def disconnected(self, address: str | None) -> None:
         """Count a connection's end; `address` is None if it was never identified."""
         self.open -= 1
         if address is not None:
-            _count_down(self._addresses, network_of(address))
+            self.forget(address)
 
     def admit(self, address: str, subject: str | None) -> RefusalCause | None:
         """Admit a connection, until `release`; or return the limit that it exceeds."""

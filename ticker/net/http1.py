@@ -1,8 +1,9 @@
-"""HTTP/1.1: one request per connection, its routing as an upgrade, and responses.
+"""HTTP/1.1: request heads, their routing as an upgrade, and responses.
 
-h11 parses one request head from each new connection. An upgrade to a WebSocket on the stream's path goes on; every
-other request gets an HTTP response, and the connection is closed. trio-websocket never sees the peer's own request,
-because some forms make it raise: it gets a request that was validated and written anew here.
+h11 parses one request head at a time, each with a state of its own. An upgrade to a WebSocket on the stream's path goes
+on; every other request gets an HTTP response, and the connection is kept for the next request or closed
+(`keeps_alive`). trio-websocket never sees the peer's own request, because some forms make it raise: it gets a request
+that was validated and written anew here.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP response, after which the connection is closed."""
+    """An HTTP response."""
 
     body: bytes = field(repr=False)
     content_type: str = "application/json"
@@ -89,16 +90,19 @@ class Refusal(Exception):
         return Response(body, status=self.status, headers={"Cache-Control": "no-store", **self.headers})
 
 
-async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.Request, bytes]:
+async def receive_request(stream: PushStream, max_head_bytes: int, received: bytes = b"") -> tuple[h11.Request, bytes]:
     """Receive one request head; return it with the bytes received after it.
 
-    Raises `Refusal` for bytes that are no HTTP/1.1 request, or for a head longer than `max_head_bytes`, and
-    `trio.BrokenResourceError` if the peer leaves before it is complete.
+    `received` are its first bytes, if some were received already; no more than a head may have. Raises `Refusal` for
+    bytes that are no HTTP/1.1 request, or for a head longer than `max_head_bytes`, and `trio.BrokenResourceError` if
+    the peer leaves before it is complete.
     """
     # h11's own limit is soft: it accepts a head of any size that the last read completes. So no more is read than a
     # head may have, and the bytes behind the head do not count, however the peer cuts them into pieces.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
-    room = max_head_bytes
+    room = max_head_bytes - len(received)
+    if received:
+        connection.receive_data(received)
     while True:
         try:
             event = connection.next_event()
@@ -114,6 +118,23 @@ async def receive_request(stream: PushStream, max_head_bytes: int) -> tuple[h11.
             raise trio.BrokenResourceError("the peer left before its request was complete")
         room -= len(data)
         connection.receive_data(data)
+
+
+def keeps_alive(request: h11.Request, behind: bytes) -> bool:
+    """Whether the connection may have another request; `behind` are the bytes received behind this one's head.
+
+    The next request begins where this one ends, and that is at its head for certain. What may have a body, however its
+    length is given, ends the connection, as do bytes that came before they could be another request: two parties that
+    disagree on where a request ends are how requests are smuggled (RFC 9112, section 11.2). So does a refused upgrade.
+    """
+    headers = headers_of(request)
+    return not (
+        behind
+        or request.http_version != b"1.1"
+        or {b"close", b"upgrade"}.intersection(token.lower() for token in _tokens(headers, b"connection"))
+        or b"transfer-encoding" in headers
+        or headers.get(b"content-length", b"0") != b"0"
+    )
 
 
 def _in_origin_form(request: h11.Request) -> h11.Request:
@@ -176,12 +197,16 @@ def route(request: h11.Request) -> Upgrade:
     raise Refusal(HTTPStatus.BAD_REQUEST, f"none of the subprotocols is known; there are {', '.join(ENCODINGS)}")
 
 
-async def respond(stream: PushStream, response: Response, *, head_only: bool = False) -> None:
-    """Send a response; the caller closes the connection next."""
+async def respond(
+    stream: PushStream, response: Response, *, head_only: bool = False, keep_seconds: int | None = None
+) -> None:
+    """Send a response. The caller then waits so long for the next request, or without a time closes the connection."""
     length = {"Content-Length": str(len(response.body))}
     if response.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         length = {}  # RFC 9110, section 8.6
-    head = response_head(response.status, {"Content-Type": response.content_type, **length, **response.headers})
+    kept = {} if keep_seconds is None else {"Connection": "keep-alive", "Keep-Alive": f"timeout={keep_seconds}"}
+    headers = {**kept, "Content-Type": response.content_type, **length, **response.headers}
+    head = response_head(response.status, headers)
     await stream.send_all(head if head_only else head + response.body)
 
 

@@ -40,6 +40,7 @@ from ticker.net.records import RecordRate
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import Encoding
 from ticker.server.followers import Followers
+from ticker.server.kept_connections import KeptConnections
 from ticker.server.query import Query
 from ticker.server.slow_consumer import SlowConsumer
 from ticker.server.source_state import SourceState
@@ -82,6 +83,7 @@ class ServerContext:
     followers: Followers = field(default_factory=Followers)
     beside: Beside | None = None
     """The market of clients that may not see this one, if there is another."""
+    kept: KeptConnections = field(default_factory=KeptConnections)
 
     def market_of(self, grant: Grant) -> ServerContext:
         """Return the market that a client may see. Raises `Refusal` as long as there is nothing to see of it."""

@@ -1,10 +1,12 @@
 """From a connection's first bytes to its handler: the request is received, authorized, and answered or served.
 
-A request for a stream that is let in holds a place in the connection limits until the stream ends.
+A request for a stream that is let in holds a place in the connection limits until the stream ends. After the answer to
+another one, the next request may come; each is authorized by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import NamedTuple
@@ -12,7 +14,7 @@ from typing import NamedTuple
 import h11
 import trio
 
-from ticker.bounds import FULL_RETRY_SECONDS
+from ticker.bounds import FULL_RETRY_SECONDS, KEEP_ALIVE_SECONDS, REQUESTS_PER_CONNECTION
 from ticker.door.callers import Caller
 from ticker.door.grants import ANYONE, Grant
 from ticker.door.sender import Sender, agent_of
@@ -20,9 +22,11 @@ from ticker.errors import RefusalCause
 from ticker.net.http1 import (
     STREAM_PATH,
     Refusal,
+    Response,
     Upgrade,
     below,
     headers_of,
+    keeps_alive,
     path_of,
     receive_request,
     respond,
@@ -39,12 +43,25 @@ from ticker.server.websocket import serve_websocket
 CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 """Errors that mean that the peer has gone, or is too slow."""
 
+_ENDING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""A service that has too much to do keeps no connections open."""
+
 
 async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> None:
     """Serve the connection from its first request to its end. Raises one of `CONNECTION_LOST` if it is lost."""
-    admitted = await _admit(stream, caller, context, pages)
-    if admitted is None:
-        return
+    received = b""
+    for left in reversed(range(REQUESTS_PER_CONNECTION)):
+        outcome = await _answer(stream, received, caller, context, pages, last=not left)
+        if isinstance(outcome, _AdmittedStream):
+            await _serve_admitted(stream, outcome, context)
+            return
+        caller.answered()
+        received = await context.kept.next_bytes(stream, context.limits.max_head_bytes) if outcome else b""
+        if not received:
+            return
+
+
+async def _serve_admitted(stream: PushStream, admitted: _AdmittedStream, context: ServerContext) -> None:
     try:
         if context.beside is None or admitted.context is context:
             await _serve_stream(stream, admitted)
@@ -83,54 +100,82 @@ class _AdmittedStream(NamedTuple):
     """The market that it may see."""
 
 
-async def _admit(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> _AdmittedStream | None:
-    """Return a request for a stream that was given a place, or None if the request was answered."""
+async def _answer(
+    stream: PushStream, received: bytes, caller: Caller, context: ServerContext, pages: Pages, *, last: bool
+) -> _AdmittedStream | bool:
+    """Return a request for a stream that was given a place; of another, which was answered, whether a next may come."""
     limits, connection_limits = context.limits, context.auth.connection_limits
-    head_only, cors_headers = False, dict[str, str]()
+    head_only, keep, cors_headers = False, False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
-            request, rest = await receive_request(stream, limits.max_head_bytes)
+            request, rest = await receive_request(stream, limits.max_head_bytes, received)
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
             _identify(caller, headers)
-            address = caller.address
+            keep = keeps_alive(request, rest) and not last and connection_limits.may_keep(caller.address)
+            cors_headers = context.auth.cors_headers(headers)
             if context.path_prefix:
                 request = below(request, context.path_prefix)
-            cors_headers = context.auth.cors_headers(headers)
             if context.beside is None and not pages.is_for_operators(request):
                 context.market_of(ANYONE)  # a process without clients asks for no token
             wanted = _stream_request(request, headers, cors_headers)
-            if wanted is None:
-                response = await pages.answer(request, headers, address)
-            else:
-                grant = await context.auth.authorize(headers, address)
-                market = context.market_of(grant)
-                if isinstance(wanted, EventsRequest):
-                    context.auth.check_rate(address, grant)
-                    check_limits(wanted.names, limits, grant)
-                elif wanted.follows:
-                    _check_follower(market, grant)
-                await context.auth.admit(caller, grant)
-                if isinstance(wanted, Upgrade) and wanted.follows:
-                    _take_follower_place(market, grant)
-                return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)), market)
+            if wanted is not None:
+                return await _admit(wanted, rest, headers, caller, context)
+            response = await pages.answer(request, headers, caller.address)
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1
         response = refusal.response
     except (trio.TooSlowError, trio.BrokenResourceError):
         connection_limits.refusals[RefusalCause.TIMEOUT] += 1
         raise
+    keep = keep and not context.kept.ended and response.status not in _ENDING and "Connection" not in response.headers
+    return await _send(stream, _Reply(response, cors_headers, head_only, keep), caller, context)
+
+
+async def _admit(
+    wanted: Upgrade | EventsRequest, rest: bytes, headers: dict[bytes, bytes], caller: Caller, context: ServerContext
+) -> _AdmittedStream:
+    """Give a request for a stream a place. Raises `Refusal`."""
+    address = caller.address
+    grant = await context.auth.authorize(headers, address)
+    market = context.market_of(grant)
+    if isinstance(wanted, EventsRequest):
+        context.auth.check_rate(address, grant)
+        check_limits(wanted.names, context.limits, grant)
+    elif wanted.follows:
+        _check_follower(market, grant)
+    await context.auth.admit(caller, grant)
+    if isinstance(wanted, Upgrade) and wanted.follows:
+        _take_follower_place(market, grant)
+    return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)), market)
+
+
+class _Reply(NamedTuple):
+    """A response, and how it is to be sent."""
+
+    response: Response
+    cors_headers: Mapping[str, str]
+    head_only: bool
+    keep: bool
+
+
+async def _send(stream: PushStream, reply: _Reply, caller: Caller, context: ServerContext) -> bool:
+    """Send a response, or one that says that there is no room for it; return whether the connection is kept."""
+    response, keep = reply.response, reply.keep
     account = context.auth.memory.account(caller.address)
     if not account.hold(len(response.body)):
-        connection_limits.refusals[RefusalCause.MEMORY] += 1
+        context.auth.connection_limits.refusals[RefusalCause.MEMORY] += 1
         text = "what is kept for the clients of this address, or of all, is at its limit"
+        keep = False
         response = Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, Retry_After=str(FULL_RETRY_SECONDS)).response
     try:
-        with trio.fail_after(limits.handshake_seconds):
-            await respond(stream, replace(response, headers={**response.headers, **cors_headers}), head_only=head_only)
+        with trio.fail_after(context.limits.handshake_seconds):
+            response = replace(response, headers={**response.headers, **reply.cors_headers})
+            keep_seconds = KEEP_ALIVE_SECONDS if keep else None
+            await respond(stream, response, head_only=reply.head_only, keep_seconds=keep_seconds)
     finally:
         account.close()
-    return None
+    return keep
 
 
 def _check_follower(context: ServerContext, grant: Grant) -> None:

@@ -215,6 +215,9 @@ class Metrics:
         yield GaugeMetricFamily("ticker_connections", "Connections, admitted or not.", limits.open)
         yield GaugeMetricFamily("ticker_connections_admitted", "Connections that were admitted.", limits.admitted)
         memory = self._context.auth.memory
+        yield GaugeMetricFamily(
+            "ticker_connections_kept", "Connections that wait for their next request.", len(self._context.kept)
+        )
         kept = GaugeMetricFamily("ticker_kept_bytes", "Bytes that are kept for clients.", labels=["of"])
         kept.add_metric(["all"], memory.total)
         kept.add_metric(["address_with_most"], memory.most_of_an_address)

@@ -183,10 +183,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
         _start_reloading(nursery, service.certificate, auth, service.hangups, manager)
         for feed_state, feed in zip(feed_states, feeds, strict=True):
             nursery.start_soon(FeedRunner(feed_state, feed, messages, feed_state.applied_of, limits.max_batch).run)
-        for listener in entrances.metrics:
-            assert service.certificate is not None  # noqa: S101  # for the type checker
-            apart = MetricsListener(operator_pages, service.certificate, context, metrics_open=entrances.metrics_open)
-            nursery.start_soon(apart.serve, listener)
+        _serve_metrics(nursery, service, operator_pages, context)
         connections = Connections(service.certificate, context, pages)
         async with trio.open_nursery() as listening:
             for listener in entrances.clients:
@@ -197,6 +194,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
             if stop.is_set():
                 await _announce_stop(manager, config)
             listening.cancel_scope.cancel()
+        context.kept.end()
         if stop.is_set():
             await entrances.aclose(metrics=False)
         await history.loaded()
@@ -234,6 +232,14 @@ async def _entrances(config: Config, addresses: Sequence[Address], worker: Worke
     opened = await open_listeners(config, addresses)
     warn_if_anonymous(config, local=local)
     return _Entrances(*opened, open_to_all, opened.clients[0].url(config.path_prefix + STREAM_PATH))
+
+
+def _serve_metrics(nursery: trio.Nursery, service: _Service, pages: OperatorPages, context: ServerContext) -> None:
+    """Serve the pages for operators at their own addresses."""
+    for listener in service.entrances.metrics:
+        assert service.certificate is not None  # noqa: S101  # for the type checker
+        apart = MetricsListener(pages, service.certificate, context, metrics_open=service.entrances.metrics_open)
+        nursery.start_soon(apart.serve, listener)
 
 
 def _start_reloading(
