@@ -89,6 +89,7 @@ export class ConnectionPanel extends EventTarget {
     this.page.token.value = "";
     this.page.tokenForm.hidden = true;
     this.open();
+    this.dispatchEvent(new Event("opened"));
   }
 
   #stateChanged(event) {

@@ -1,5 +1,9 @@
 // The dashboard put together: the lists, the connection, the rows, the chart and the keys.
 
+import { AlertPanel } from "./alert_panel.js";
+import { Alerts } from "./alerts.js";
+import { AlertWatch } from "./alert_watch.js";
+import { Bell } from "./bell.js";
 import { ColumnChoice } from "./columns.js";
 import { ColumnDialog } from "./column_dialog.js";
 import { ConnectionPanel } from "./connection.js";
@@ -56,6 +60,9 @@ const actions = new ListActions(lists, table, choice, facts, messages);
 const columnDialog = new ColumnDialog(page, choice, lists);
 const directory = new Directory((match, options) => connection.client.search(match, options));
 const search = new Search(page, directory, (name) => lists.names.includes(name) || table.lineFor(name) !== null);
+const alerts = new Alerts();
+const alertWatch = new AlertWatch(alerts);
+const alertPanel = new AlertPanel(page, alerts, new Bell(), directory);
 const bar = new ListBar(page, lists, {
   rename: () => bar.askRename(),
   duplicate: () => actions.duplicate(),
@@ -162,6 +169,8 @@ connection.addEventListener("refused", (event) => {
   requestFrame();
 });
 
+connection.addEventListener("opened", () => alertWatch.restart());
+
 connection.addEventListener("state", (event) => {
   if (event.state === "connected") {
     proposeList();
@@ -200,6 +209,21 @@ function speak(line) {
   messages.announce([symbol, ...remarks, ...parts, `change ${changeText} ${percentText}`].join(", "));
 }
 
+/** Open the alerts, with a new one for a symbol at its present price. */
+function openAlerts(quote) {
+  const price = quote === null ? undefined : (quote.values.last ?? quote.values.bid);
+  alertPanel.open(quote?.symbol, price);
+}
+
+alertPanel.addEventListener("open", ({ symbol }) => {
+  const line = table.lineFor(symbol);
+  if (line === null) actions.add([symbol]);
+  else table.focus(line);
+  open(table.lineFor(symbol));
+});
+page.alertsOpen.addEventListener("click", () => openAlerts(null));
+page.alertHere.addEventListener("click", () => openAlerts(detail.quote));
+
 const chosenLine = () => table.lineFor(detail.quote.symbol);
 
 page.rows.addEventListener("click", (event) => {
@@ -221,6 +245,7 @@ usePageKeys({
   undo: () => actions.undo(),
   "/": () => page.search.focus(),
   "?": () => page.keys.showModal(),
+  a: () => openAlerts(detail.quote ?? table.current?.quote ?? null),
   Escape: () => (detail.quote === null ? false : closeChart()),
   ArrowDown: enterRows,
   ArrowUp: enterRows,
