@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "ticker" / "web"
 OLDEST_NODE = 20
 TYPESCRIPT = "7.0.2"
+REACT_TYPES = "19.3.0"
 NPM_SECONDS = 120
 
 
@@ -50,29 +51,37 @@ def typescript() -> list[str]:
     return [node(), str(package_file("typescript", TYPESCRIPT, "bin/tsc"))]
 
 
+def react_types() -> Path:
+    """The folder `node_modules` with the types of React."""
+    return packages(f"@types/react@{REACT_TYPES}")
+
+
 def package_file(package: str, version: str, path: str) -> Path:
     """The file of a package, which npm installs on first use. Without npm, the test is skipped."""
-    folder = ROOT / ".venv" / "node" / f"{package}-{version}"
-    file = folder / "node_modules" / package / path
+    return packages(f"{package}@{version}") / package / path
+
+
+def packages(*wanted: str) -> Path:
+    """The folder `node_modules` with these packages (`NAME@VERSION`), which npm installs together on first use."""
+    folder = ROOT / ".venv" / "node" / "+".join(each.replace("/", "-") for each in wanted)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if file.exists():
-            return file
-        install = [require(NPM), "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(
-                [*install, f"{package}@{version}"],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=NPM_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            missing(f"npm took more than {NPM_SECONDS} s to install {package} {version}: try again online")
-        if done.returncode != 0:
-            missing(f"npm could not install {package} {version}: {done.stderr.strip()[-200:]}")
-    return file
+        if not (folder / "installed").exists():
+            npm_install(folder, *wanted)
+            (folder / "installed").touch()
+    return folder / "node_modules"
+
+
+def npm_install(folder: Path, *wanted: str) -> None:
+    """Install packages into a folder; what cannot be had there skips the test."""
+    install = [require(NPM), "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", *wanted]
+    try:
+        done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=NPM_SECONDS)
+    except subprocess.TimeoutExpired:
+        missing(f"npm took more than {NPM_SECONDS} s to install {' '.join(wanted)}: try again online")
+    if done.returncode != 0:
+        missing(f"npm could not install {' '.join(wanted)}: {done.stderr.strip()[-200:]}")
 
 
 def environment() -> dict[str, str]:

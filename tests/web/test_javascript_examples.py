@@ -28,7 +28,7 @@ def examples(language: str) -> list[str]:
 
 def test_the_examples_of_the_readme_are_all_run() -> None:
     languages = re.findall(r"```(\w+)\n", (WEB / "README.md").read_text())
-    assert sorted(languages) == ["html", "html", "js", "js"]
+    assert sorted(languages) == ["html", "html", "js", "js", "tsx"]  # with React: tests/packages
 
 
 def test_the_example_for_a_page_shows_prices(chrome: Browser, shared: Market) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.declarations import CLIENT
+from tests.web.declarations import CLIENT, REACT
 from tests.web.javascript import WEB
 from ticker.server.files import Files
 
@@ -58,6 +58,11 @@ def test_the_public_module_only_names_what_others_define() -> None:
     assert all(re.fullmatch(r'export \{ .* \} from "./client/\w+.js";', line) for line in lines)
 
 
+def test_the_hooks_for_react_need_react_and_of_the_client_only_types() -> None:
+    assert re.findall(r'\bfrom "([^"]+)"', code(REACT)) == ["react"]
+    assert "import(" not in code(REACT)
+
+
 def test_the_dashboard_knows_only_the_public_names_of_the_client() -> None:
     for file in DASHBOARD:
         outside = {each for each in imports(file) if each.parent != file.parent}
@@ -77,7 +82,7 @@ def test_the_service_serves_every_module_as_javascript() -> None:
 
 def test_the_package_for_node_has_every_module_with_its_types() -> None:
     listed = json.loads((WEB / "package.json").read_text())["files"]
-    for file in CLIENT:
+    for file in [*CLIENT, REACT]:
         for each in (file, file.with_suffix(".d.ts")):
             name = each.relative_to(WEB).as_posix()
             assert each.exists()

@@ -1,4 +1,4 @@
-// For test_javascript_types.py: a program of a user, compiled against the declarations of the client.
+// For tests/packages/test_npm_package.py: a program of a user, compiled against the declarations of the client.
 
 import {
   TickerError, connect, matcher, snapshot,
