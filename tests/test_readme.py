@@ -27,9 +27,9 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @contextmanager
-def service(folder: Path, feed: str, flags: Sequence[str] = ()) -> Iterator[str]:
+def service(folder: Path, feed: str, flags: Sequence[str] = (), python: str = sys.executable) -> Iterator[str]:
     """Run a service in a process of its own in `folder`; yield its URL."""
-    command = [sys.executable, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed, *flags]
+    command = [python, "-m", "ticker", "serve", "--listen", "127.0.0.1:0", "--feed", feed, *flags]
     with subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -45,9 +45,9 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TICKER_HOME": str(folder / "home"), "PYTHONUNBUFFERED": "1"}
 
 
-def first_lines(code: str, folder: Path, count: int) -> list[str]:
+def first_lines(code: str, folder: Path, count: int, python: str = sys.executable) -> list[str]:
     """Return the first lines that a program prints; it is then interrupted, as with Ctrl-C."""
-    command = [sys.executable, "-c", code]
+    command = [python, "-c", code]
     with subprocess.Popen(
         command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
