@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.bounds import HANG_SECONDS
+from tests.tokens import key_file, token
 from tests.web.browser import Market, cell, market, page_of
 
 expect.set_options(timeout=1_000 * HANG_SECONDS)
@@ -166,6 +167,63 @@ def test_period_and_style_are_kept_and_the_pointer_shows_a_bar(chrome: Browser, 
         expect(page.locator("#chart-legend time")).to_have_text(shown)
 
 
+def test_the_chart_is_dragged_by_its_bars_and_zoomed_where_the_pointer_is(chrome: Browser, lines: Lines) -> None:
+    with page_of(chrome) as page:
+        opened(page, lines, "DEEP")
+        expect(page.locator("#chart-legend .open b")).not_to_have_text("")
+        box = page.locator("#chart-box").bounding_box()
+        assert box is not None
+        left, top = box["x"], box["y"] + 80
+
+        def shown_at(x: int) -> str:
+            page.mouse.move(left + x, top)
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            return page.locator("#chart-legend time").inner_text()
+
+        bar = shown_at(100)
+        page.mouse.down()
+        page.mouse.move(left + 200, top, steps=4)
+        page.mouse.move(left + 300, top, steps=4)
+        page.mouse.up()
+        expect(page.locator("#chart-legend time")).to_have_text(bar)
+        expect(page.locator("#chart-latest")).to_be_visible()
+        beside = shown_at(200)
+        assert shown_at(300) == bar
+        page.mouse.wheel(0, -500)
+        assert shown_at(300) == bar
+        assert shown_at(200) != beside
+        page.mouse.wheel(300, 0)  # sideways
+        assert shown_at(300) != bar
+
+
+def test_two_fingers_zoom_the_chart_and_one_taps_a_bar(chrome: Browser, lines: Lines) -> None:
+    with page_of(chrome) as page:
+        opened(page, lines, "DEEP")
+        expect(page.locator("#chart-legend .open b")).not_to_have_text("")
+        box = page.locator("#chart-box").bounding_box()
+        assert box is not None
+        devtools = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *places: int) -> None:
+            points = [{"x": box["x"] + x, "y": box["y"] + 80, "id": number} for number, x in enumerate(places)]
+            devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        def tapped(x: int) -> str:
+            touch("touchStart", x)
+            touch("touchEnd")
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            return page.locator("#chart-legend time").inner_text()
+
+        bar, middle = tapped(100), tapped(150)
+        assert bar != middle
+        touch("touchStart", 100, 200)
+        touch("touchMove", 75, 225)
+        touch("touchMove", 50, 250)
+        touch("touchEnd")
+        assert tapped(150) == middle
+        assert tapped(50) == bar
+
+
 def test_the_ladder_has_exact_levels_in_steps_of_ones_own_with_the_last_trade_marked(
     chrome: Browser, lines: Lines
 ) -> None:
@@ -301,6 +359,26 @@ def test_a_service_without_tables_says_so_once_in_each_place(chrome: Browser, tm
         expect(page.locator("#tape .market-state")).to_have_text("This service has no trades.")
         made.kill()
         expect(page.locator("#state-text")).to_contain_text("No connection")
+
+
+def test_with_a_token_the_past_is_read_and_a_book_that_it_does_not_open_is_said_so(
+    chrome: Browser, tmp_path: Path
+) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        made.reset({"OTHER": {"last": "1"}})
+        served = Lines(made, tmp_path)
+        served.say({"instrument": "DEEP", **DEEP}, *past("DEEP"), book("DEEP", [("1.00", "5")], [("1.03", "4")]))
+        key = key_file(tmp_path)
+        made.start(*served.feed, "--token-key", key, "--history-file", str(tmp_path / "history"))
+        page.goto(f"{made.url}#DEEP")
+        page.locator("#token").fill(token(symbols=["DEEP", "DEEP candles:*", "DEEP trades:*"]))
+        page.keyboard.press("Enter")
+        until_painted(page, "#chart")
+        until_painted(page, "#rows canvas")
+        none = "DEEP has no order book, or this token does not open it."
+        expect(page.locator("#book .market-state")).to_have_text(none)
+        expect(page.locator("#book-table")).to_be_hidden()
+        expect(page.locator("#rows .row")).to_have_count(1)
 
 
 def test_a_lost_connection_is_told_of_in_all_parts_and_the_past_is_whole_afterwards(

@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { ChartControls } from "./chart_controls.js";
 import { Facts } from "./facts.js";
 import { grouped, moment } from "./format.js";
+import { unlessAllowed } from "./http.js";
 import { Ladder } from "./ladder.js";
 import { Tape } from "./tape.js";
 
@@ -145,7 +146,8 @@ export class Detail {
     if (bars === null) return [`This service has no candles, so there is no chart of ${symbol}.`, "alone"];
     if (bars.length === 0) {
       if (bars.problem) return [`No chart of ${symbol}: ${bars.problem}.`, "alone"];
-      return [bars.complete ? `${symbol} has no past yet: its chart begins with the next trade or quote.` : "Reading…", "alone"];
+      const none = `${symbol} has no past yet${unlessAllowed("it")}: its chart begins with the next trade or quote.`;
+      return [bars.complete ? none : "Reading…", "alone"];
     }
     if (this.#client.state !== "connected") return ["No connection: this is the past.", "warning"];
     if (remarks.length > 0) return [remarks.join(" · "), "warning"];

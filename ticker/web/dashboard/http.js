@@ -21,3 +21,6 @@ export function storedToken() {
     return "";
   }
 }
+
+/** The rest of a sentence that something is not there: with a token, the service does not tell that from what it may not show. */
+export const unlessAllowed = (what) => (storedToken() ? `, or this token does not open ${what}` : "");

@@ -3,6 +3,7 @@
 import { difference, groupOf, groupsOf, stepsFor } from "./book_groups.js";
 import { scaleOf } from "./decimals.js";
 import { grouped } from "./format.js";
+import { unlessAllowed } from "./http.js";
 import { MarketTable } from "./market_table.js";
 import { load, save } from "./storage.js";
 
@@ -104,7 +105,7 @@ export class Ladder {
   #emptyText() {
     const { reader } = this.#table;
     const never = reader?.reason === "no_data";
-    return never ? `${this.#quote.symbol} has no order book.` : `The order book of ${this.#quote.symbol} is empty.`;
+    return never ? `${this.#quote.symbol} has no order book${unlessAllowed("it")}.` : `The order book of ${this.#quote.symbol} is empty.`;
   }
 
   /** The price, of each side, at which the last trade was. */

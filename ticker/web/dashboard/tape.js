@@ -1,6 +1,7 @@
 // The tape: the latest trades of a symbol, the last one on top, and how many are not shown where prints were skipped.
 
 import { clock, grouped, moment } from "./format.js";
+import { unlessAllowed } from "./http.js";
 import { MarketTable } from "./market_table.js";
 
 const SHOWN = 50;
@@ -69,7 +70,7 @@ export class Tape {
     const { page } = this;
     write(page.tapeCaption, `Trades of ${this.#quote.symbol}`);
     const isEmpty = this.#prints.length === 0;
-    this.#table.describe({ nothing: isEmpty ? `No trade of ${this.#quote.symbol} since the service began.` : "", quote: this.#quote });
+    this.#table.describe({ nothing: isEmpty ? `No trade of ${this.#quote.symbol} since the service began${unlessAllowed("them")}.` : "", quote: this.#quote });
     page.tapeTable.hidden = isEmpty;
     this.#place(this.#entries());
   }
