@@ -35,7 +35,7 @@ def javascript() -> Iterator[Batch]:
         yield made
 
 
-@pytest.mark.parametrize("part", ["session", "names", "tables", "readers", "addresses"])
+@pytest.mark.parametrize("part", ["session", "names", "tables", "readers", "addresses", "fields"])
 def test_its_state_machine_does_what_the_protocol_says(part: str) -> None:
     command = [node(), "--test", "--test-reporter=tap", str(SCRIPTS / f"{part}.test.mjs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)

@@ -18,7 +18,7 @@ DASHBOARD = sorted((WEB / "dashboard").glob("*.js"))
 PURE = (
     *("errors", "msgpack", "messages", "symbols", "fields", "replica", "session", "admission"),
     *("instruments", "transport_choice", "texts", "vanished", "arguments", "batches", "names", "verdict", "digest"),
-    *("tables", "rows", "record", "features", "table_changes", "pending", "given", "bar_times"),
+    *("tables", "rows", "record", "features", "table_changes", "pending", "given", "bar_times", "wanted"),
 )
 IMPURE_GLOBALS = re.compile(
     r"\b(setTimeout|setInterval|clearTimeout|queueMicrotask|requestAnimationFrame|fetch|WebSocket|XMLHttpRequest"

@@ -56,8 +56,8 @@ class Program {
     this.client.addEventListener("refused", ({ name, code, text }) => this.print({ refused: name, code, text }));
   }
 
-  subscribe({ as, names, idle }) {
-    const subscription = this.client.subscribe(...names);
+  subscribe({ as, names, fields, idle }) {
+    const subscription = this.client.subscribe(...names, ...(fields ? [{ fields }] : []));
     this.subscriptions.set(as, subscription);
     subscription.addEventListener("change", ({ change }) => this.print({ event: as, changes: change.changes }));
     if (!idle) this.iterate({ as });

@@ -155,13 +155,13 @@ test("the reply to a fresh token brings its epoch and its limits, and the copy g
 
 test("what a service offers is read, and what it cannot be is refused", () => {
   const market = new Market();
-  market.begin({ features: { ...FEATURES, book: [100, 10], delay: 900, later: {} } });
-  assert.deepEqual(market.session.features, { ...FEATURES, book: [10, 100], delay: 900 });
+  market.begin({ features: { ...FEATURES, book: [100, 10], delay: 900, fields: 8, later: {} } });
+  assert.deepEqual(market.session.features, { ...FEATURES, book: [10, 100], delay: 900, fields: 8 });
   market.begin({ features: {}, epoch: "f" });
-  assert.deepEqual(market.session.features, { book: [], trades: [], candles: { periods: [], rows: [] }, digest: false, delay: 0 });
+  assert.deepEqual(market.session.features, { book: [], trades: [], candles: { periods: [], rows: [] }, digest: false, delay: 0, fields: 0 });
   for (const features of [
     { book: 10 }, { book: ["10"] }, { candles: [] }, { candles: { periods: "1m" } }, { candles: { rows: [1.5] } },
-    { digest: 1 }, { delay: -1 }, { delay: 1.5 }, { delay: "900" }, { trades: Array.from({ length: 1001 }, () => 1) }, { candles: { periods: ["x".repeat(9)] } },
+    { digest: 1 }, { delay: -1 }, { delay: 1.5 }, { delay: "900" }, { fields: -1 }, { fields: [] }, { trades: Array.from({ length: 1001 }, () => 1) }, { candles: { periods: ["x".repeat(9)] } },
   ]) assert.throws(() => new ClientSession().begin(welcome({ features })), TickerError, JSON.stringify(features));
   assert.throws(() => welcome({ features: [] }), TickerError);
 });

@@ -6,6 +6,21 @@ import { TickerError } from "./errors.js";
  */
 export declare function checkNames(names: unknown[]): void;
 /**
+ * The names and options of `subscribe`: the options stand last.
+ * @param {readonly unknown[]} given
+ * @returns {{names: string[], fields: string | undefined}}
+ */
+export declare function subscribed(given: readonly unknown[]): {
+    names: string[];
+    fields: string | undefined;
+};
+/**
+ * The fields that are wanted, as one text; undefined for all of them.
+ * @param {string} method
+ * @param {unknown} fields
+ */
+export declare function wantedFields(method: string, fields: unknown): string | undefined;
+/**
  * Check the arguments for a table of an instrument.
  * @param {string} method
  * @param {unknown} symbol

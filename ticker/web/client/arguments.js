@@ -4,6 +4,9 @@ import { Code, TickerError } from "./errors.js";
 import { isName, isPattern } from "./symbols.js";
 import { tableOf } from "./tables.js";
 import { excerpt } from "./texts.js";
+import { fieldSet } from "./wanted.js";
+
+const MAX_FIELDS = 64;
 
 /** @param {unknown} value */
 const typeOf = (value) => (value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`);
@@ -22,6 +25,44 @@ export function checkNames(names) {
     const remedy = listed ? "give each name as an argument of its own: subscribe(...names)" : "give a text";
     throw new TickerError(`subscribe: name ${index + 1} is ${typeOf(name)}, and no symbol or pattern; ${remedy}`);
   });
+}
+
+/**
+ * The names and options of `subscribe`: the options stand last.
+ * @param {readonly unknown[]} given
+ * @returns {{names: string[], fields: string | undefined}}
+ */
+export function subscribed(given) {
+  const last = given.at(-1);
+  const isObject = typeof last === "object" && last !== null && !(Symbol.iterator in last);
+  const options = isObject && (given.length > 1 || "fields" in last) ? last : undefined;
+  const names = /** @type {string[]} */ (options ? given.slice(0, -1) : [...given]);
+  checkNames(names);
+  const unknown = Object.keys(options ?? {}).find((key) => key !== "fields");
+  if (unknown !== undefined) throw new TickerError(`subscribe: there is no option ${excerpt(unknown)}; there is fields`);
+  return { names, fields: wantedFields("subscribe", /** @type {{fields?: unknown} | undefined} */ (options)?.fields) };
+}
+
+/**
+ * The fields that are wanted, as one text; undefined for all of them.
+ * @param {string} method
+ * @param {unknown} fields
+ */
+export function wantedFields(method, fields) {
+  if (fields === undefined) return undefined;
+  if (!Array.isArray(fields)) {
+    throw new TickerError(`${method}: fields: ${typeOf(fields)}; give an array of names, such as ["bid", "ask"]`);
+  }
+  for (const name of fields) {
+    if (typeof name === "string" && /^[a-z][a-z0-9_]{0,31}$/.test(name)) continue;
+    const found = typeof name === "string" ? excerpt(name) : typeOf(name);
+    throw new TickerError(`${method}: fields: ${found} is no name of a field, such as bid or prev_close`);
+  }
+  const count = new Set(fields).size;
+  if (count === 0 || count > MAX_FIELDS) {
+    throw new TickerError(`${method}: fields: ${count} names; give 1 to ${MAX_FIELDS}, or leave fields out for all`);
+  }
+  return fieldSet(fields);
 }
 
 /**

@@ -20,6 +20,7 @@ export type RequestFields = import("./requests.js").RequestFields;
 export type Verdict = import("./verdict.js").Verdict;
 export type AnyTable = import("./readers.js").AnyTable;
 export type Reader = import("./readers.js").Reader;
+export type SubscribeOptions = import("./options.js").SubscribeOptions;
 /**
  * Connect to a service, and stay connected until `close`.
  * @param {import("./options.js").Addresses} [url] https or wss://HOST:PORT, or several such addresses of one service: when a
@@ -65,10 +66,13 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
      * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
      * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
      * that it does not offer, is told of with `refused`, and the others go on.
-     * @param {...string} names
-     * @throws {TickerError} for anything but texts, and for too many names
+     *
+     * With `fields` (`subscribe("EUR*", { fields: ["bid", "ask"] })`) it has only these of instruments, with `status` and
+     * `reason`; only what the subscriptions of this client want together is sent, and in `values`. Tables come whole.
+     * @param {string[] | [...names: string[], options: SubscribeOptions]} given names, perhaps with options behind them
+     * @throws {TickerError} for names that are no texts, fields that cannot be, and too many names
      */
-    subscribe(...names: string[]): Subscription;
+    subscribe(...given: string[] | [...names: string[], options: SubscribeOptions]): Subscription;
     /**
      * Subscribe to the best levels of an instrument's order book. The service has books of certain depths: the next larger
      * one is taken, and `depth` levels of it are shown.

@@ -1,6 +1,6 @@
 /** The client: subscriptions, values and requests over a connection that lasts. */
 
-import { checkCounts, checkNames, checkOptions, checkPeriod, checkTable } from "./arguments.js";
+import { checkCounts, checkOptions, checkPeriod, checkTable, subscribed } from "./arguments.js";
 import { Book } from "./book.js";
 import { Candles } from "./candles.js";
 import { TickerError } from "./errors.js";
@@ -34,6 +34,7 @@ import { Trades } from "./trades.js";
 /** @typedef {import("./verdict.js").Verdict} Verdict */
 /** @typedef {import("./readers.js").AnyTable} AnyTable */
 /** @typedef {import("./readers.js").Reader} Reader */
+/** @typedef {import("./options.js").SubscribeOptions} SubscribeOptions */
 
 /** @type {Readonly<Fields>} */
 const NO_VALUES = Object.freeze(Object.create(null));
@@ -145,14 +146,18 @@ export class Client extends TypedEventTarget {
    * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
    * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
    * that it does not offer, is told of with `refused`, and the others go on.
-   * @param {...string} names
-   * @throws {TickerError} for anything but texts, and for too many names
+   *
+   * With `fields` (`subscribe("EUR*", { fields: ["bid", "ask"] })`) it has only these of instruments, with `status` and
+   * `reason`; only what the subscriptions of this client want together is sent, and in `values`. Tables come whole.
+   * @param {string[] | [...names: string[], options: SubscribeOptions]} given names, perhaps with options behind them
+   * @throws {TickerError} for names that are no texts, fields that cannot be, and too many names
    */
-  subscribe(...names) {
-    checkNames(names);
+  subscribe(...given) {
+    const { names, fields } = subscribed(given);
     checkCounts(new Set([...this.#session.wanted, ...names]), this.#session.limits);
-    const held = !this.#session.hasAllOf(names);
-    const subscription = new Subscription(names, this.#session.replica, held, (closed) => this.#giveUp(closed));
+    const held = !this.#session.hasAllOf(names, fields);
+    const { replica } = this.#session;
+    const subscription = new Subscription(names, replica, held, (closed) => this.#giveUp(closed), fields);
     if (this.state === "closed") {
       subscription.end(this.#error);
       return subscription;

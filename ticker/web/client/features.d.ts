@@ -9,6 +9,7 @@ export type Features = {
     };
     digest: boolean;
     delay: number;
+    fields: number;
 };
 /**
  * The `features` of a WELCOME. Raises TickerError for what they cannot be.

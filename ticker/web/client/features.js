@@ -7,15 +7,21 @@ import { excerpt } from "./texts.js";
 /** @typedef {import("./tables.js").TableName} TableName */
 /**
  * Numbers of rows are in ascending order; `digest`: whether a copy can be verified; `delay`: the seconds by which the
- * market is shown later than it is, because its licence says so, 0 in real time.
- * @typedef {{book: number[], trades: number[], candles: {periods: string[], rows: number[]}, digest: boolean, delay: number}} Features
+ * market is shown later than it is, because its licence says so, 0 in real time; `fields`: the different sets of fields that
+ * a connection may ask for, 0 if it can only ask for all fields.
+ * @typedef {{
+ *   book: number[], trades: number[], candles: {periods: string[], rows: number[]}, digest: boolean, delay: number,
+ *   fields: number,
+ * }} Features
  */
 
 const MAX_OFFERS = 1000; // of a kind
 const MAX_PERIOD = 8; // characters
 
 /** @type {Features} */
-const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: [], rows: [] }, digest: false, delay: 0 });
+const NO_FEATURES = Object.freeze({
+  book: [], trades: [], candles: { periods: [], rows: [] }, digest: false, delay: 0, fields: 0,
+});
 
 /**
  * The `features` of a WELCOME. Raises TickerError for what they cannot be.
@@ -24,8 +30,9 @@ const NO_FEATURES = Object.freeze({ book: [], trades: [], candles: { periods: []
  */
 export function featuresOf(offer) {
   if (!offer) return NO_FEATURES;
-  const { book = [], trades = [], candles = new Map(), digest = false, delay = 0 } = Object.fromEntries(offer);
-  if (!(candles instanceof Map) || typeof digest !== "boolean" || !isNatural(delay)) {
+  const known = Object.fromEntries(offer);
+  const { book = [], trades = [], candles = new Map(), digest = false, delay = 0, fields = 0 } = known;
+  if (!(candles instanceof Map) || typeof digest !== "boolean" || !isNatural(delay) || !isNatural(fields)) {
     throw malformed("welcome: features are not valid");
   }
   const periods = list(candles.get("periods") ?? [], (each) => typeof each === "string" && each.length <= MAX_PERIOD);
@@ -35,6 +42,7 @@ export function featuresOf(offer) {
     candles: { periods: /** @type {string[]} */ (periods), rows: counts(candles.get("rows") ?? []) },
     digest,
     delay,
+    fields,
   };
 }
 

@@ -4,14 +4,17 @@
  * A name goes from *wanted* to *requested* (on this connection) to *confirmed* (its reply came, so the copy is complete
  * for it). Only confirmed names are resumed on the next connection. *Doubtful* names are all others of which the copy may
  * hold something: those without a reply, and those given up since. A resume has the server remove what only they keep.
+ * A name of which other fields are wanted is requested again; until the reply nobody can tell which the copy has.
  */
 
 import { Code } from "./errors.js";
 import { isName } from "./symbols.js";
 import { splitName } from "./tables.js";
 import { excerpt } from "./texts.js";
+import { WantedNames, covers } from "./wanted.js";
 
 /** @typedef {import("./messages.js").Outcome} Outcome */
+/** @typedef {import("./wanted.js").FieldSet} FieldSet */
 
 /**
  * What a server would say of what is no name.
@@ -24,16 +27,26 @@ export function refusalOf(name) {
   return { name, code: Code.BAD_SYMBOL, text: "it is neither a symbol nor a pattern" };
 }
 
+/**
+ * These fields, if a name stands for instruments: tables come whole.
+ * @param {string} name
+ * @param {FieldSet} fields
+ */
+export const ofInstruments = (name, fields) => (name.includes(" ") ? undefined : fields);
+
 export class Names {
+  #wanted = new WantedNames();
+  /** How many different sets of fields may be asked for; -1: one for all names together. */
+  #sets = 0;
+  /** @type {Map<string, FieldSet>} */
+  #requested = new Map();
+  /** @type {Map<string, FieldSet>} */
+  #confirmed = new Map();
   /**
-   * Wanted names, each with the number of its subscriptions.
-   * @type {Map<string, number>}
+   * Names without a reply that the server had before, with other fields.
+   * @type {Set<string>}
    */
-  #wanted = new Map();
-  /** @type {Set<string>} */
-  #requested = new Set();
-  /** @type {Set<string>} */
-  #confirmed = new Set();
+  #altered = new Set();
   /**
    * Names that the server refused.
    * @type {Set<string>}
@@ -66,7 +79,7 @@ export class Names {
   #doubtful = new Set();
 
   get wanted() {
-    return [...this.#wanted.keys()];
+    return this.#wanted.names;
   }
 
   get wanting() {
@@ -74,7 +87,27 @@ export class Names {
   }
 
   get requested() {
-    return [...this.#requested];
+    return [...this.#requested.keys()];
+  }
+
+  /**
+   * The fields that are asked for of a requested or confirmed name.
+   * @param {string} name
+   */
+  fieldsOf(name) {
+    return this.#requested.get(name) ?? this.#confirmed.get(name);
+  }
+
+  /** The fields to ask for, by name. */
+  get #target() {
+    if (this.#sets >= 0) return this.#wanted.byName(this.#sets);
+    const { together } = this.#wanted;
+    return new Map(this.wanted.map((name) => [name, ofInstruments(name, together)]));
+  }
+
+  /** The fields that all names want together. */
+  get together() {
+    return this.#wanted.together;
   }
 
   get declined() {
@@ -83,12 +116,14 @@ export class Names {
 
   /** Confirmed names that are still wanted: those that a resume can name. */
   get resumable() {
-    return [...this.#confirmed].filter((name) => this.#wanted.has(name));
+    return [...this.#confirmed.keys()].filter((name) => this.#wanted.has(name));
   }
 
-  /** Whether the wanted names, and no others, were requested on this connection. */
+  /** Whether the wanted names, and no others, were requested on this connection, with the wanted fields. */
   get current() {
-    return this.#requested.size === this.#wanted.size && this.wanted.every((name) => this.#requested.has(name));
+    if (this.#requested.size !== this.#wanted.size) return false;
+    const target = this.#target;
+    return this.wanted.every((name) => this.#requested.has(name) && this.#requested.get(name) === target.get(name));
   }
 
   /** Names that the server keeps, which may be without an instrument so far. */
@@ -103,43 +138,51 @@ export class Names {
     return this.wanted.filter((name) => !this.#answered.has(name));
   }
 
-  /** @param {readonly string[]} names */
-  hasAnswersFor(names) {
-    return names.every((name) => this.#answered.has(name));
+  /**
+   * @param {readonly string[]} names
+   * @param {FieldSet} fields
+   */
+  hasAnswersFor(names, fields) {
+    return names.every((name) => this.#answered.has(name) && covers(this.#requested.get(name), fields));
   }
 
-  /** @param {Iterable<string>} names */
-  want(names) {
-    for (const name of names) this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1);
+  /**
+   * @param {Iterable<string>} names
+   * @param {FieldSet} fields
+   */
+  want(names, fields) {
+    this.#wanted.add(names, fields);
   }
 
-  /** @param {Iterable<string>} names */
-  giveUp(names) {
-    for (const name of names) {
-      const count = (this.#wanted.get(name) ?? 0) - 1;
-      if (count > 0) this.#wanted.set(name, count);
-      else this.#wanted.delete(name);
-    }
+  /**
+   * @param {Iterable<string>} names
+   * @param {FieldSet} fields
+   */
+  giveUp(names, fields) {
+    this.#wanted.remove(names, fields);
   }
 
   /** Names that a resume has the server forget. What no server takes for a name has brought nothing. */
   get forgotten() {
     const resumed = new Set(this.resumable);
-    const doubtful = new Set([...this.#doubtful, ...this.#confirmed]);
+    const doubtful = new Set([...this.#doubtful, ...this.#confirmed.keys()]);
     for (const names of this.#unanswered.values()) for (const name of names) doubtful.add(name);
     return [...doubtful].filter((name) => !resumed.has(name) && isName(name));
   }
 
   /**
-   * Begin a connection that resumes these names, and has the server forget those; without any, the copy is empty.
+   * Begin a connection that resumes these names, and has the server forget those; without any, the copy is empty. It takes
+   * so many sets of fields.
    * @param {string[]} resumed
    * @param {string[]} forgotten
+   * @param {number} sets
    */
-  begin(resumed, forgotten) {
-    this.#confirmed = new Set(resumed);
-    this.#requested = new Set(resumed);
+  begin(resumed, forgotten, sets) {
+    this.#confirmed = new Map(resumed.map((name) => [name, this.#confirmed.get(name)]));
+    this.#requested = new Map(this.#confirmed);
     this.#doubtful = new Set(forgotten);
-    for (const names of [this.#awaited, this.#unanswered, this.#answered, this.#failed]) names.clear();
+    this.#sets = sets;
+    for (const names of [this.#awaited, this.#unanswered, this.#answered, this.#failed, this.#altered]) names.clear();
   }
 
   /**
@@ -156,27 +199,32 @@ export class Names {
   }
 
   /**
-   * These names count as requested, or have their answer without a request.
+   * These names count as requested, with these fields, or have their answer without a request.
    * @param {string[]} names
    * @param {string[]} answered
+   * @param {FieldSet} fields
    */
-  beginStream(names, answered) {
-    this.#requested = new Set(names);
+  beginStream(names, answered, fields) {
+    this.#requested = new Map(names.map((name) => [name, ofInstruments(name, fields)]));
     for (const name of answered) this.#answered.add(name);
   }
 
   /** Bring the requested names in line with the wanted ones. Returns the names to give up and to request. */
   change() {
-    const dropped = [...this.#requested].filter((name) => !this.#wanted.has(name));
-    const added = this.wanted.filter((name) => !this.#requested.has(name));
+    const target = this.#target;
+    const dropped = this.requested.filter((name) => !target.has(name));
+    const altered = this.requested.filter((name) => target.has(name) && target.get(name) !== this.#requested.get(name));
+    const added = [...altered, ...this.wanted.filter((name) => !this.#requested.has(name))];
+    for (const names of [this.#requested, this.#confirmed, this.#answered, this.#failed, ...this.#awaited.values()]) {
+      for (const name of [...dropped, ...altered]) names.delete(name);
+    }
     for (const name of added) {
       this.#declined.delete(name); // the new outcome counts
       this.#answered.delete(name);
-      this.#requested.add(name);
+      this.#requested.set(name, target.get(name));
     }
-    for (const names of [this.#requested, this.#confirmed, this.#answered, this.#failed, ...this.#awaited.values()]) {
-      for (const name of dropped) names.delete(name);
-    }
+    for (const name of dropped) this.#altered.delete(name);
+    for (const name of altered) this.#altered.add(name);
     return { dropped, added };
   }
 
@@ -206,7 +254,11 @@ export class Names {
     const names = this.#taken(id);
     // Names that the user gave up meanwhile, or never asked for, are not worth a word, nor any memory.
     const refused = outcomes.filter(({ name, code }) => code !== Code.OK && names.has(name));
-    for (const name of names) this.#answered.add(name), this.#confirmed.add(name);
+    for (const name of names) {
+      this.#answered.add(name);
+      this.#altered.delete(name);
+      this.#confirmed.set(name, this.#requested.get(name));
+    }
     for (const { name, code } of refused) {
       if (code === Code.UNKNOWN_SYMBOL) continue; // it stays subscribed, and joins when it appears
       this.#declined.add(name);
@@ -221,7 +273,11 @@ export class Names {
    */
   fail(id) {
     const names = [...this.#taken(id)];
-    for (const name of names) this.#failed.add(name), this.#answered.add(name);
+    for (const name of names) {
+      this.#failed.add(name);
+      this.#answered.add(name);
+      if (this.#altered.has(name)) this.#doubtful.add(name); // the copy has it, with the former fields
+    }
     return names;
   }
 

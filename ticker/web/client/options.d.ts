@@ -24,6 +24,12 @@ export type Options = {
      */
     whenHidden?: "pause" | "stream";
 };
+export type SubscribeOptions = {
+    /**
+     * Of instruments only these fields, with `status` and `reason`; left out, all.
+     */
+    fields?: readonly string[];
+};
 export type Timing = {
     connectMs: number;
     backoffMs: readonly number[];
@@ -47,6 +53,10 @@ export type Timing = {
  * @property {typeof fetch | null} [fetch]
  * @property {"pause" | "stream"} [whenHidden] Whether a page that is hidden for some seconds stops its traffic until it
  *   is visible: `pause`, the default.
+ */
+/**
+ * @typedef {object} SubscribeOptions
+ * @property {readonly string[]} [fields] Of instruments only these fields, with `status` and `reason`; left out, all.
  */
 /**
  * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a

@@ -22,6 +22,11 @@ import { TickerError } from "./errors.js";
  */
 
 /**
+ * @typedef {object} SubscribeOptions
+ * @property {readonly string[]} [fields] Of instruments only these fields, with `status` and `reason`; left out, all.
+ */
+
+/**
  * How long the client waits, in milliseconds: for WELCOME and HTTP answers, between connections (least and most), before a
  * hidden page counts as hidden, before a WebSocket is tried again after the event stream, and before a name without an
  * instrument is reported.

@@ -34,7 +34,7 @@ export class Readers {
    */
   add(reader) {
     this.#readers.add(reader);
-    this.#session.want(reader.names);
+    this.#session.want(reader.names, reader.fields);
   }
 
   /**
@@ -51,7 +51,7 @@ export class Readers {
    */
   remove(reader) {
     if (!this.#readers.delete(reader)) return false;
-    this.#session.giveUp(reader.names);
+    this.#session.giveUp(reader.names, reader.fields);
     return true;
   }
 
@@ -78,7 +78,9 @@ export class Readers {
 
   /** The server has answered: the copy may be complete for more of them. */
   answered() {
-    for (const reader of this.#readers) if (reader.held && this.#session.hasAllOf(reader.names)) reader.release();
+    for (const reader of this.#readers) {
+      if (reader.held && this.#session.hasAllOf(reader.names, reader.fields)) reader.release();
+    }
   }
 
   /**

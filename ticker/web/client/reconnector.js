@@ -271,11 +271,12 @@ export class Reconnector {
    */
   #openTransport(request, token, receiver) {
     if (!request) return openWebSocket(this.base, token, /** @type {WebSocketClass} */ (this.#WebSocket), receiver);
-    const { names, lastEventId, refused } = request;
+    const { names, fields, lastEventId, refused } = request;
     if (refused.length > 0) this.#handlers.refused(refused);
     const headers = { ...authorization(token), ...(lastEventId !== undefined && { "Last-Event-ID": lastEventId }) };
     const interval = this.#intervalMs === undefined ? "" : `&interval_ms=${this.#intervalMs}`;
-    const query = `symbols=${names.map(encodeURIComponent).join(",")}${interval}`;
+    const some = fields === undefined ? "" : `&fields=${encodeURIComponent(fields)}`;
+    const query = `symbols=${names.map(encodeURIComponent).join(",")}${some}${interval}`;
     return openEvents(this.base, query, headers, /** @type {typeof fetch} */ (this.#fetch), receiver);
   }
 

@@ -11,6 +11,8 @@ export type RequestFields = {
     token?: string;
     match?: string;
     after?: string;
+    fields?: string[];
+    selected?: [string[], string[]][];
 };
 export type Request = RequestFields & {
     op: string;
@@ -22,7 +24,7 @@ export type Request = RequestFields & {
  * Fields of a request besides `op` and `id` (PROTOCOL.md, section 5).
  * @typedef {{
  *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
- *   match?: string, after?: string,
+ *   match?: string, after?: string, fields?: string[], selected?: [string[], string[]][],
  * }} RequestFields
  * @typedef {RequestFields & {op: string, id: number}} Request
  */

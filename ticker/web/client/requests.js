@@ -9,7 +9,7 @@ import { excerpt } from "./texts.js";
  * Fields of a request besides `op` and `id` (PROTOCOL.md, section 5).
  * @typedef {{
  *   symbols?: string[], forget?: string[], interval_ms?: number, epoch?: string, cursor?: number, token?: string,
- *   match?: string, after?: string,
+ *   match?: string, after?: string, fields?: string[], selected?: [string[], string[]][],
  * }} RequestFields
  * @typedef {RequestFields & {op: string, id: number}} Request
  */

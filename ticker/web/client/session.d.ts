@@ -23,6 +23,7 @@ export type RecordState = import("./record.js").RecordState;
 export type Request = import("./requests.js").Request;
 export type RequestFields = import("./requests.js").RequestFields;
 export type Verdict = import("./verdict.js").Verdict;
+export type FieldSet = import("./wanted.js").FieldSet;
 export type Received = {
     changes?: Record<string, ChangedFields>;
     tables: string[];
@@ -35,6 +36,7 @@ export type Received = {
 };
 export type StreamRequest = {
     names: string[];
+    fields?: string;
     lastEventId?: string;
     wanted: string[];
     refused: Outcome[];
@@ -70,17 +72,22 @@ export declare class ClientSession {
     /** Whether any name is wanted. */
     get wanting(): boolean;
     /**
-     * Whether the server has answered for these names, so the copy has all that there is of them.
+     * Whether the server has answered for these names, so the copy has these fields of them.
      * @param {readonly string[]} names
+     * @param {FieldSet} [fields]
      */
-    hasAllOf(names: readonly string[]): boolean;
+    hasAllOf(names: readonly string[], fields?: FieldSet): boolean;
     /**
-     * Want names; a name that is wanted twice has to be given up twice.
+     * Want names, or some fields of what they match; a name that is wanted twice has to be given up twice.
      * @param {Iterable<string>} names
+     * @param {FieldSet} [fields]
      */
-    want(names: Iterable<string>): void;
-    /** @param {Iterable<string>} names */
-    giveUp(names: Iterable<string>): void;
+    want(names: Iterable<string>, fields?: FieldSet): void;
+    /**
+     * @param {Iterable<string>} names
+     * @param {FieldSet} [fields]
+     */
+    giveUp(names: Iterable<string>, fields?: FieldSet): void;
     /**
      * Begin a WebSocket.
      * @param {Welcome} welcome
@@ -96,7 +103,7 @@ export declare class ClientSession {
      * @param {Welcome} welcome
      * @param {StreamRequest} request
      */
-    beginStream(welcome: Welcome, { names, wanted, lastEventId }: StreamRequest): void;
+    beginStream(welcome: Welcome, { names, fields, wanted, lastEventId }: StreamRequest): void;
     /** Requests that bring the server's subscriptions in line with the wanted names. */
     requests(): import("./requests.js").Request[];
     /**

@@ -12,8 +12,8 @@ import { batches } from "./batches.js";
 import { Code } from "./errors.js";
 import { featuresOf } from "./features.js";
 import { outcomesOf, plain } from "./messages.js";
-import { encode } from "./msgpack.js";
-import { Names, refusalOf } from "./names.js";
+import { encode, utf8Length } from "./msgpack.js";
+import { Names, ofInstruments, refusalOf } from "./names.js";
 import { Replica } from "./replica.js";
 import { isName, matcherOf } from "./symbols.js";
 import { excerpt } from "./texts.js";
@@ -36,10 +36,13 @@ import { verdictOf } from "./verdict.js";
 /** @typedef {import("./requests.js").Request} Request */
 /** @typedef {import("./requests.js").RequestFields} RequestFields */
 /** @typedef {import("./verdict.js").Verdict} Verdict */
+/** @typedef {import("./wanted.js").FieldSet} FieldSet */
 
 const REQUEST_OVERHEAD = 256; // bytes of a request besides its names, with room to spare
 const MAX_MESSAGE_BYTES = 65_536;
 const MAX_REFUSALS = 2; // of messages without a reply in between, until the copy is taken anew
+const ONE_FOR_ALL = -1; // set of fields, as an event stream has
+const MAX_FIELDS = 64; // of a set
 const STREAM_REPLY = 1; // id of the one reply of an event stream
 
 /**
@@ -52,8 +55,9 @@ const STREAM_REPLY = 1; // id of the one reply of an event stream
  * }} Received
  */
 /**
- * A request for an event stream: its names, the cursor to resume from, and all wanted names with those newly refused.
- * @typedef {{names: string[], lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
+ * A request for an event stream: its names and fields, the cursor to resume from, and all wanted names with those newly
+ * refused.
+ * @typedef {{names: string[], fields?: string, lastEventId?: string, wanted: string[], refused: Outcome[]}} StreamRequest
  */
 /** @param {Iterable<RecordState>} states @returns {[string, Readonly<Fields>][]} */
 const instrumentsOf = (states) =>
@@ -130,24 +134,29 @@ export class ClientSession {
   }
 
   /**
-   * Whether the server has answered for these names, so the copy has all that there is of them.
+   * Whether the server has answered for these names, so the copy has these fields of them.
    * @param {readonly string[]} names
+   * @param {FieldSet} [fields]
    */
-  hasAllOf(names) {
-    return this.#names.hasAnswersFor(names);
+  hasAllOf(names, fields) {
+    return this.#names.hasAnswersFor(names, fields);
   }
 
   /**
-   * Want names; a name that is wanted twice has to be given up twice.
+   * Want names, or some fields of what they match; a name that is wanted twice has to be given up twice.
    * @param {Iterable<string>} names
+   * @param {FieldSet} [fields]
    */
-  want(names) {
-    this.#names.want(names);
+  want(names, fields) {
+    this.#names.want(names, fields);
   }
 
-  /** @param {Iterable<string>} names */
-  giveUp(names) {
-    this.#names.giveUp(names);
+  /**
+   * @param {Iterable<string>} names
+   * @param {FieldSet} [fields]
+   */
+  giveUp(names, fields) {
+    this.#names.giveUp(names, fields);
   }
 
   /**
@@ -159,8 +168,12 @@ export class ClientSession {
     const names = this.#names.resumable;
     const forgotten = this.#names.forgotten;
     // A resume is one message: with more names than fit into it, the copy is taken anew.
-    const size = encode({ op: "resume", id: 2 ** 53 - 1, ...this.#resume(names, forgotten) }).length;
-    this.#start(welcome, names, forgotten, names.length > 0 && size <= this.#maxMessageBytes(welcome));
+    const request = this.#resume(names, forgotten);
+    const size = encode({ op: "resume", id: 2 ** 53 - 1, ...request }).length;
+    const { fields } = featuresOf(welcome.features);
+    const fits = size <= this.#maxMessageBytes(welcome) && (fields > 0 || !request.selected);
+    // While some names have their new fields, the others still have the former: half as many sets as the server takes.
+    this.#start(welcome, names, forgotten, names.length > 0 && fits, fields >> 1);
     this.#resumeFirst = this.replica.resuming;
   }
 
@@ -175,7 +188,8 @@ export class ClientSession {
     const unsaid = invalid.filter((name) => !declined.has(name));
     this.#names.decline(invalid);
     let names = this.#names.resumable;
-    const resumable = new Set(names);
+    const fields = this.features?.fields === 0 ? undefined : this.#names.together;
+    const resumable = new Set(names.filter((name) => this.#names.fieldsOf(name) === ofInstruments(name, fields)));
     const missing = wanted.filter((name) => !resumable.has(name) && !declined.has(name));
     const resumed = names.length > 0 && missing.length === 0 && this.#names.forgotten.length === 0 && !this.#isRefused;
     if (!resumed) {
@@ -184,7 +198,7 @@ export class ClientSession {
       names = wanted.filter(isName);
     }
     const lastEventId = resumed ? `${this.replica.epoch}:${this.replica.cursor}` : undefined;
-    return { names, lastEventId, wanted, refused: unsaid.map(refusalOf) };
+    return { names, ...(fields !== undefined && { fields }), lastEventId, wanted, refused: unsaid.map(refusalOf) };
   }
 
   /**
@@ -192,11 +206,12 @@ export class ClientSession {
    * @param {Welcome} welcome
    * @param {StreamRequest} request
    */
-  beginStream(welcome, { names, wanted, lastEventId }) {
-    this.#start(welcome, lastEventId === undefined ? [] : names, [], lastEventId !== undefined);
+  beginStream(welcome, { names, fields, wanted, lastEventId }) {
+    const sets = featuresOf(welcome.features).fields > 0 ? ONE_FOR_ALL : 0;
+    this.#start(welcome, lastEventId === undefined ? [] : names, [], lastEventId !== undefined, sets);
     this.#resumeFirst = false;
     // Names that cannot be asked for have their answer.
-    this.#names.beginStream(wanted, wanted.filter((name) => !names.includes(name)));
+    this.#names.beginStream(wanted, wanted.filter((name) => !names.includes(name)), fields);
     this.#lastId = STREAM_REPLY;
     this.#names.expect(STREAM_REPLY, names, true);
     if (this.replica.resuming) this.#resumeId = STREAM_REPLY;
@@ -207,8 +222,9 @@ export class ClientSession {
    * @param {string[]} names
    * @param {string[]} forgotten
    * @param {boolean} resumable
+   * @param {number} sets
    */
-  #start(welcome, names, forgotten, resumable) {
+  #start(welcome, names, forgotten, resumable, sets) {
     checkEpoch(welcome.epoch);
     const features = featuresOf(welcome.features);
     this.#welcome = welcome;
@@ -219,10 +235,10 @@ export class ClientSession {
     this.sourceSilentSince = null;
     const before = this.replica.records;
     if (this.replica.welcome(welcome, resumable && !this.#isRefused)) {
-      this.#names.begin(names, forgotten);
+      this.#names.begin(names, forgotten, sets);
       this.#forgotten = forgotten;
     } else {
-      this.#names.begin([], []);
+      this.#names.begin([], [], sets);
       this.#vanished.add(instrumentsOf(before));
     }
   }
@@ -239,8 +255,10 @@ export class ClientSession {
     const { dropped, added } = this.#names.change();
     const room = this.#maxMessageBytes(this.#welcome) - REQUEST_OVERHEAD;
     for (const symbols of batches(dropped, room)) requests.push(this.request("unsubscribe", { symbols }));
-    for (const symbols of batches(added, room)) {
-      requests.push(this.request("subscribe", { symbols, ...this.#interval }));
+    for (const [fields, names] of this.#byFields(added)) {
+      for (const symbols of batches(names, room - (fields ? utf8Length(fields) + 5 * MAX_FIELDS : 0))) {
+        requests.push(this.request("subscribe", { symbols, ...(fields && { fields: fields.split(",") }), ...this.#interval }));
+      }
     }
     return requests;
   }
@@ -255,7 +273,8 @@ export class ClientSession {
     const id = ++this.#lastId;
     if (op === "auth") this.#tokenId = id;
     if (op === "digest") this.#verifying.add(id);
-    if (fields.symbols) this.#names.expect(id, fields.symbols, op !== "unsubscribe");
+    const names = [...(fields.symbols ?? []), ...(fields.selected ?? []).flatMap(([, some]) => some)];
+    if (fields.symbols) this.#names.expect(id, names, op !== "unsubscribe");
     return { op, id, ...fields };
   }
 
@@ -388,11 +407,36 @@ export class ClientSession {
   }
 
   /**
-   * @param {string[]} symbols
+   * @param {string[]} names
    * @param {string[]} forget
    */
-  #resume(symbols, forget) {
+  #resume(names, forget) {
     const { epoch, cursor } = this.replica;
-    return { epoch, cursor, symbols, ...(forget.length > 0 && { forget }), ...this.#interval };
+    /** @type {[string[], string[]][]} */
+    const selected = [];
+    /** @type {string[]} */
+    let symbols = [];
+    for (const [fields, some] of this.#byFields(names)) {
+      if (fields === undefined) symbols = some;
+      else selected.push([fields.split(","), some]);
+    }
+    const more = { ...(forget.length > 0 && { forget }), ...(selected.length > 0 && { selected }) };
+    return { epoch, cursor, symbols, ...more, ...this.#interval };
+  }
+
+  /**
+   * Names by the fields that are asked for of them.
+   * @param {string[]} names
+   */
+  #byFields(names) {
+    /** @type {Map<FieldSet, string[]>} */
+    const found = new Map();
+    for (const name of names) {
+      const fields = this.#names.fieldsOf(name);
+      const some = found.get(fields);
+      if (some) some.push(name);
+      else found.set(fields, [name]);
+    }
+    return found;
   }
 }

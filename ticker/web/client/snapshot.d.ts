@@ -7,11 +7,13 @@ export type Snapshot = Record<string, Readonly<Fields>>;
  * rows.
  * @param {import("./options.js").Addresses} url
  * @param {Iterable<string>} names
- * @param {{token?: Token, timeoutMs?: number}} [options]
+ * @param {{token?: Token, timeoutMs?: number, fields?: readonly string[]}} [options] with `fields`, only these of instruments, with
+ *   `status` and `reason`
  * @returns {Promise<Snapshot>}
  * @throws {TickerError} if no connection can be had, or there is no complete answer in time
  */
-export declare function snapshot(url: import("./options.js").Addresses, names: Iterable<string>, { timeoutMs, ...options }?: {
+export declare function snapshot(url: import("./options.js").Addresses, names: Iterable<string>, { timeoutMs, fields, ...options }?: {
     token?: Token;
     timeoutMs?: number;
+    fields?: readonly string[];
 }): Promise<Snapshot>;

@@ -14,11 +14,12 @@ const MAX_FAILURES = 2; // of each address: one WebSocket may fail before the ev
  * rows.
  * @param {import("./options.js").Addresses} url
  * @param {Iterable<string>} names
- * @param {{token?: Token, timeoutMs?: number}} [options]
+ * @param {{token?: Token, timeoutMs?: number, fields?: readonly string[]}} [options] with `fields`, only these of instruments, with
+ *   `status` and `reason`
  * @returns {Promise<Snapshot>}
  * @throws {TickerError} if no connection can be had, or there is no complete answer in time
  */
-export async function snapshot(url, names, { timeoutMs = 30_000, ...options } = {}) {
+export async function snapshot(url, names, { timeoutMs = 30_000, fields, ...options } = {}) {
   if (typeof names === "string") throw new TickerError("snapshot: names: a string; give a list, such as [\"EURUSD\"]");
   if (!(timeoutMs > 0)) throw new TickerError(`snapshot: timeoutMs: ${timeoutMs}; give a number of milliseconds above 0`);
   const client = connect(url, { ...options, whenHidden: "stream" });
@@ -34,7 +35,7 @@ export async function snapshot(url, names, { timeoutMs = 30_000, ...options } = 
       });
       timer = setTimeout(() => reject(new TickerError(`snapshot: no complete answer in ${timeoutMs / 1000} s`)), timeoutMs);
     });
-    const subscription = client.subscribe(...names);
+    const subscription = client.subscribe(...names, { fields });
     await Promise.race([subscription.complete(), failed]);
     return subscription.present;
   } finally {

@@ -5,6 +5,7 @@ export type Change = import("./events.js").Change;
 export type ChangeEvent = import("./events.js").ChangeEvent;
 export type ChangedFields = import("./fields.js").ChangedFields;
 export type Replica = import("./replica.js").Replica;
+export type FieldSet = import("./wanted.js").FieldSet;
 export type SubscriptionEvents = {
     change: ChangeEvent;
 };
@@ -22,12 +23,19 @@ export declare class Subscription extends TypedEventTarget<SubscriptionEvents> {
     /** @type {readonly string[]} */
     names: readonly string[];
     /**
+     * The fields that it wants of instruments; undefined for all.
+     * @internal
+     * @readonly
+     */
+    fields: import("./wanted.js").FieldSet;
+    /**
      * @param {string[]} names
      * @param {Replica} copy
      * @param {boolean} held
      * @param {(subscription: Subscription) => void} closed called when the user closes it
+     * @param {FieldSet} [fields]
      */
-    constructor(names: string[], copy: Replica, held: boolean, closed: (subscription: Subscription) => void);
+    constructor(names: string[], copy: Replica, held: boolean, closed: (subscription: Subscription) => void, fields?: FieldSet);
     [Symbol.asyncIterator](): this;
     /**
      * The next change; done when the subscription or the client was closed. Rejects with a TickerError if the client gave up.

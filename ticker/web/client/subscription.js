@@ -12,6 +12,7 @@ import { matcherOf } from "./symbols.js";
 /** @typedef {import("./events.js").ChangeEvent} ChangeEvent */
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
 /** @typedef {import("./replica.js").Replica} Replica */
+/** @typedef {import("./wanted.js").FieldSet} FieldSet */
 /** @typedef {{change: ChangeEvent}} SubscriptionEvents */
 /** @typedef {Record<string, ChangedFields>} Changes */
 
@@ -28,6 +29,7 @@ const isEmpty = (changes) => Object.keys(changes).length === 0;
  */
 export class Subscription extends TypedEventTarget {
   #matches;
+  #shown;
   #copy;
   #closed;
   /**
@@ -52,11 +54,19 @@ export class Subscription extends TypedEventTarget {
    * @param {Replica} copy
    * @param {boolean} held
    * @param {(subscription: Subscription) => void} closed called when the user closes it
+   * @param {FieldSet} [fields]
    */
-  constructor(names, copy, held, closed) {
+  constructor(names, copy, held, closed, fields) {
     super();
     /** @type {readonly string[]} */
     this.names = names;
+    /**
+     * The fields that it wants of instruments; undefined for all.
+     * @internal
+     * @readonly
+     */
+    this.fields = fields;
+    this.#shown = fields === undefined ? undefined : new Set([...fields.split(","), "status", "reason"]);
     this.#matches = matcherOf(names);
     this.#copy = copy;
     this.#closed = closed;
@@ -90,7 +100,8 @@ export class Subscription extends TypedEventTarget {
    * @internal
    */
   get present() {
-    return this.#copy.values((name) => this.#isMatch(name));
+    const values = Object.entries(this.#copy.values((name) => this.#isMatch(name)));
+    return plain(values.map(([name, fields]) => [name, name.includes(" ") ? fields : Object.freeze(this.#selected(fields))]));
   }
 
   /** Unsubscribe; changes that no iterator took yet are dropped. */
@@ -108,7 +119,12 @@ export class Subscription extends TypedEventTarget {
    * @param {string[]} tables names of those that changed
    */
   take(changes, tables) {
-    const matching = plain(Object.entries(changes).filter(([symbol]) => this.#isMatch(symbol)));
+    let found = Object.entries(changes).filter(([symbol]) => this.#isMatch(symbol));
+    if (this.#shown) {
+      found = found.map(([symbol, fields]) => /** @type {[string, ChangedFields]} */ ([symbol, this.#selected(fields)]));
+      found = found.filter(([, fields]) => Object.keys(fields).length > 0);
+    }
+    const matching = plain(found);
     const matchingTables = tables.filter((name) => this.#isMatch(name));
     if (isEmpty(matching) && matchingTables.length === 0) return;
     this.#listeners.add(matching, matchingTables);
@@ -179,6 +195,18 @@ export class Subscription extends TypedEventTarget {
     return known;
   }
 
+  /**
+   * Those of these fields that it has.
+   * @template {object} Values
+   * @param {Values} fields
+   * @returns {Values}
+   */
+  #selected(fields) {
+    const shown = this.#shown;
+    if (!shown) return fields;
+    return /** @type {Values} */ (plain(Object.entries(fields).filter(([name]) => shown.has(name))));
+  }
+
   /** The present values, as changes for a reader that knows nothing yet. */
   #presentChanges() {
     const states = this.#copy.records.filter(({ definition }) => this.#isMatch(definition.symbol));
@@ -186,7 +214,7 @@ export class Subscription extends TypedEventTarget {
     const tables = states.filter(({ rows }) => rows);
     const pending = new Pending(this.#copy);
     pending.add(
-      plain(instruments.map((each) => /** @type {[string, ChangedFields]} */ ([each.definition.symbol, each.present()]))),
+      plain(instruments.map((each) => /** @type {[string, ChangedFields]} */ ([each.definition.symbol, this.#selected(each.present())]))),
       tables.map(({ definition }) => definition.symbol),
     );
     return pending;

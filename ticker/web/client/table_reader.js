@@ -69,6 +69,11 @@ export class TableReader extends TypedEventTarget {
     return [this.#name];
   }
 
+  /** A table comes whole. @internal @returns {undefined} */
+  get fields() {
+    return undefined;
+  }
+
   /** @internal */
   get table() {
     return /** @type {TableName} */ (tableOf(this.#name));
