@@ -188,6 +188,12 @@ NAMES_PER_STEP = 250
 TABLES_PER_STEP = 50
 """Tables opened in one step."""
 
+LEAST_COMPRESSED = 1_024
+"""Bytes of a response; a shorter one is not compressed."""
+
+COMPRESSED_PER_STEP = 16_384
+"""Bytes of a response that are compressed between two yields: a millisecond at most."""
+
 ENCODED_PER_STEP = 500
 """Entries encoded between two yields, where many are needed at once: a millisecond."""
 

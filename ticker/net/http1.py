@@ -28,6 +28,9 @@ STREAM_PATH = "/v1/stream"
 _ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)(.*)", re.IGNORECASE)
 """A target in the absolute form."""
 
+_NO_WEIGHT = re.compile(rb"q\s*=\s*0(?:\.0*)?")
+"""The weight of what a client does not accept."""
+
 _ALWAYS = {
     "Connection": "close",
     "X-Content-Type-Options": "nosniff",
@@ -227,6 +230,15 @@ def headers_of(request: h11.Request) -> dict[bytes, bytes]:
     for name, value in request.headers:
         headers[bytes(name)] = headers[bytes(name)] + b", " + value if name in headers else bytes(value)
     return headers
+
+
+def accepts_gzip(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a client accepts gzip, by its own word (RFC 9110, section 12.5.3); `headers` are by lower-cased name."""
+    for each in headers.get(b"accept-encoding", b"").lower().split(b","):
+        coding, *parameters = (part.strip() for part in each.split(b";"))
+        if coding in {b"gzip", b"x-gzip"}:
+            return not any(_NO_WEIGHT.fullmatch(parameter) for parameter in parameters)
+    return False
 
 
 def _tokens(headers: dict[bytes, bytes], name: bytes) -> list[bytes]:

@@ -36,7 +36,8 @@ def moment_of(hub: Hub, grant: Grant) -> dict[str, Any]:
 def market_response(content: Mapping[str, Any], shows: Sequence[str]) -> Response:
     """Return a response that is the same until the next cut. `shows` are the instruments and tables in it."""
     late = ".late" if "delay" in content else ""
-    tag = {"ETag": f'"{content["epoch"]}.{content["cut"]}{late}"', "Cache-Control": "no-cache"}
+    # Weak, because the compressed response and the plain one are the same to a client (RFC 9110, section 8.8.1).
+    tag = {"ETag": f'W/"{content["epoch"]}.{content["cut"]}{late}"', "Cache-Control": "no-cache"}
     return Response(msgspec.json.encode(content), headers=tag, shows=shows)
 
 

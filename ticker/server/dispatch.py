@@ -33,6 +33,7 @@ from ticker.net.http1 import (
     route,
 )
 from ticker.net.transport import PushStream
+from ticker.server.compression import compressed
 from ticker.server.connection import ServerContext
 from ticker.server.event_stream import EVENTS_PATH, EventsRequest, parse_events_request, serve_events
 from ticker.server.pages import Pages
@@ -122,6 +123,7 @@ async def _answer(
             if wanted is not None:
                 return await _admit(wanted, rest, headers, caller, context)
             response = await pages.answer(request, headers, caller.address)
+            response = await compressed(response, headers, context.fair_queue)
     except Refusal as refusal:
         connection_limits.refusals[refusal.cause] += 1
         response = refusal.response
@@ -170,12 +172,18 @@ async def _send(stream: PushStream, reply: _Reply, caller: Caller, context: Serv
         response = Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, Retry_After=str(FULL_RETRY_SECONDS)).response
     try:
         with trio.fail_after(context.limits.handshake_seconds):
-            response = replace(response, headers={**response.headers, **reply.cors_headers})
+            response = replace(response, headers=_joined(response.headers, reply.cors_headers))
             keep_seconds = KEEP_ALIVE_SECONDS if keep else None
             await respond(stream, response, head_only=reply.head_only, keep_seconds=keep_seconds)
     finally:
         account.close()
     return keep
+
+
+def _joined(headers: Mapping[str, str], more: Mapping[str, str]) -> Mapping[str, str]:
+    """Return both, with all that a response varies by."""
+    varied = ", ".join(each["Vary"] for each in (headers, more) if "Vary" in each)
+    return {**headers, **more, **({"Vary": varied} if varied else {})}
 
 
 def _check_follower(context: ServerContext, grant: Grant) -> None:

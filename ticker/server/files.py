@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from ticker.net.http1 import Response
+from ticker.net.http1 import Response, accepts_gzip
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,8 +41,7 @@ class Files:
 
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The file at a path, in the form that suits the client; None if there is none."""
-        accepted = [each.partition(b";")[0].strip() for each in headers.get(b"accept-encoding", b"").split(b",")]
-        return (self._compressed if b"gzip" in accepted else self._plain).get(path)
+        return (self._compressed if accepts_gzip(headers) else self._plain).get(path)
 
     def _add(self, path: str, file: Path) -> None:
         body = file.read_bytes()

@@ -15,6 +15,7 @@ from ticker.net.http1 import Refusal, headers_of, receive_request, respond
 from ticker.net.listeners import Listener
 from ticker.net.tls_stream import TlsStream
 from ticker.server.cert_reload import Certificate
+from ticker.server.compression import compressed
 from ticker.server.connection import ServerContext
 from ticker.server.dispatch import CONNECTION_LOST
 from ticker.server.listener import ConnectionSource, PatientListener
@@ -76,6 +77,7 @@ class MetricsListener:
                     head_only = request.method == b"HEAD"
                     headers = headers_of(request)
                     response = await self._pages.answer(request, headers, address, metrics_open=self._metrics_open)
+                    response = await compressed(response, headers, self._context.fair_queue)
                 except Refusal as refusal:
                     response = refusal.response
                 await respond(stream, response, head_only=head_only)

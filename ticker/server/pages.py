@@ -119,6 +119,6 @@ def _not_modified_or(response: Response, headers: Mapping[bytes, bytes]) -> Resp
     tag = response.headers.get("ETag")
     given = headers.get(b"if-none-match", b"").decode("latin-1").split(",")
     known = [each.strip().removeprefix("W/") for each in given]
-    if tag is None or (tag not in known and "*" not in known):
+    if tag is None or (tag.removeprefix("W/") not in known and "*" not in known):
         return response
     return Response(b"", response.content_type, HTTPStatus.NOT_MODIFIED, response.headers)
