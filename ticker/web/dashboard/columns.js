@@ -28,7 +28,7 @@ export const COLUMNS = [
   price("last", "Last"),
   { id: "change", title: "Change", short: "Chg", least: 9, kind: "change", text: (quote) => quote.changeText, value: (quote) => quote.change },
   { id: "percent", title: "%", least: 8, kind: "change", text: (quote) => quote.percentText, value: (quote) => quote.ratio },
-  { id: "spark", title: "Last minutes", least: 0, kind: "spark" },
+  { id: "spark", title: "Trend", least: 0, kind: "spark" },
   exact("volume", "Volume", { short: "Vol", least: 7, text: ({ values }) => compact(values.volume) }),
   { id: "spread", title: "Spread", least: 6, kind: "number", text: (quote) => spreadText(quote), value: (quote) => quote.spread },
   exact("bid_size", "Bid size"),

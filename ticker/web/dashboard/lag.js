@@ -4,14 +4,12 @@
 // without any delay but half of the round trip; what a later one took more, the page is behind.
 
 const WINDOW_MS = 60_000;
-const QUIET_MS = 5_000; // without a change for so long, nothing waits to be painted
 
 export class Lag {
   #least = [Infinity, Infinity]; // of the present window, and of the one before
   #windowAt = 0;
   #waiting = NaN; // the service's time of the latest change that is not painted yet
   #worst = NaN; // since it was read
-  #changedAt = -Infinity;
 
   roundTrip = NaN;
 
@@ -23,7 +21,6 @@ export class Lag {
     }
     this.#least[0] = Math.min(this.#least[0], now - time);
     this.#waiting = Number.isNaN(this.#waiting) ? time : this.#waiting;
-    this.#changedAt = now;
   }
 
   /** All changes that have come are painted. */
@@ -36,7 +33,8 @@ export class Lag {
 
   /** The largest delay since this was read before, in milliseconds; NaN if it is not known. */
   read(now) {
-    const worst = now - this.#changedAt > QUIET_MS ? 0 : this.#worst;
+    const waits = Number.isNaN(this.#waiting) ? 0 : now - this.#waiting - Math.min(...this.#least);
+    const worst = Math.max(Number.isNaN(this.#worst) ? 0 : this.#worst, waits);
     this.#worst = NaN;
     return worst + this.roundTrip / 2;
   }
@@ -45,6 +43,5 @@ export class Lag {
   reset() {
     this.#least = [Infinity, Infinity];
     this.#waiting = this.#worst = this.roundTrip = NaN;
-    this.#changedAt = -Infinity;
   }
 }

@@ -21,7 +21,10 @@ const HEIGHTS = {
  * and `bold` are widths of one digit.
  */
 export function layoutFor({ columns, lengths, width, character, bold, density }) {
-  if (width < CARDS_BELOW) return cards(columns, lengths, width, character, bold, HEIGHTS[density]);
+  if (width < CARDS_BELOW) {
+    const needed = density === "comfortable" ? lengths : { ...lengths, name: 0 };
+    return cards(columns, needed, width, character, bold, HEIGHTS[density]);
+  }
   const symbol = symbolCharacters(lengths, density);
   let fitting = null;
   for (const stripe of STRIPES) {
@@ -49,10 +52,10 @@ function table(columns, lengths, width, { character, bold }, symbol, { padding, 
   return { shown, hidden: columns.slice(shown.length), template, tight, spark: { width: spark - 20, height: 28 } };
 }
 
-/** Room for the symbol, and for the name below it in two lines. */
-function symbolCharacters({ symbol = 0, name = 0 }, density) {
-  const half = density === "comfortable" ? (name / 2 + 5) * NAME_SHARE : 0;
-  return Math.min(SYMBOL_CHARACTERS.most, Math.max(SYMBOL_CHARACTERS.least, symbol, Math.ceil(half)));
+/** Room for the symbol, and for the name below it in two lines, or the state beside it. */
+function symbolCharacters({ symbol = 0, name = 0, state = 0 }, density) {
+  const needed = density === "comfortable" ? Math.max(symbol, (name / 2 + 5) * NAME_SHARE) : symbol + (state > 0 ? state * NAME_SHARE + 2 : 0);
+  return Math.min(SYMBOL_CHARACTERS.most, Math.max(SYMBOL_CHARACTERS.least, Math.ceil(needed)));
 }
 
 /** A card: symbol and name at the left, the price and its change at the right, other values below. */

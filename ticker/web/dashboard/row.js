@@ -162,6 +162,9 @@ export class Row {
     if (text === this.#remark) return;
     this.#remark = text;
     this.small.textContent = this.small.title = text;
+    this.symbol.title = [this.line.symbol, text].filter(Boolean).join(": ");
+    this.small.dataset.state = state;
+    if (remarks.length > 0) this.noted("state", state);
     this.noted("name", text);
     this.small.className = remarks.length > 0 ? "badge" : "";
     this.element.dataset.status = state;
