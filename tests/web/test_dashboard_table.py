@@ -129,7 +129,7 @@ def test_columns_are_chosen_ordered_and_kept(chrome: Browser, served: Market) ->
 def test_columns_without_room_say_so(chrome: Browser, served: Market) -> None:
     with page_of(chrome, width=700) as page:
         page.goto(f"{served.url}#ALPHA,BETA")
-        expect(cell(page, "BETA", "last")).to_have_text("1,200.5")
+        expect(cell(page, "BETA", "last")).to_have_text("1,200.50")
         more = page.locator("#heads .tail button")
         expect(more).to_have_attribute("title", "Columns; there is no room for: Ask, Volume")
         expect(more).to_contain_text("+2")
@@ -147,9 +147,9 @@ def test_numbers_are_exact_group_alike_and_have_one_minus_sign(chrome: Browser, 
         page.goto(f"{made.url}#ONE,TWO,SIX")
         expect(cell(page, "ONE", "last")).to_have_text("68,123.12345678")
         expect(cell(page, "ONE", "change")).to_have_text("▲ +1,122.62345678")
-        expect(cell(page, "TWO", "last")).to_have_text("\u22121,234.5")
-        expect(cell(page, "TWO", "change")).to_have_text("▼ \u22122,234.5")
+        expect(cell(page, "TWO", "last")).to_have_text("\u22121,234.50")
+        expect(cell(page, "TWO", "change")).to_have_text("▼ \u22122,234.50")
         expect(cell(page, "TWO", "percent")).to_have_text("\u2212223.45 %")
-        expect(cell(page, "SIX", "last")).to_have_text("999.5")
+        expect(cell(page, "SIX", "last")).to_have_text("999.50")
         expect(cell(page, "SIX", "volume")).to_have_text("\u22121.23M")
         assert "-" not in page.locator("#rows").inner_text()
