@@ -93,6 +93,7 @@ export class Lists extends EventTarget {
   sortBy(sort) {
     this.#list.sort = sort;
     this.#keep();
+    if (this.chosen) this.#toAddress();
     this.dispatchEvent(new Event("sort"));
   }
 
@@ -186,8 +187,13 @@ export class Lists extends EventTarget {
   #publish() {
     this.chosen = true;
     this.#keep();
-    history.replaceState({ list: this.#active, shared: this.#shared }, "", this.#fragment);
+    this.#toAddress();
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** The address has the list that is shown, and what a reload needs to show it again. */
+  #toAddress() {
+    history.replaceState({ list: this.#active, shared: this.#shared }, "", this.#fragment);
   }
 
   #keep() {
@@ -214,7 +220,7 @@ export class Lists extends EventTarget {
     if (given === null || given.names.join() === this.names.join()) return;
     this.#openShared(given);
     this.chosen = true;
-    history.replaceState({ list: this.#active, shared: this.#shared }, "", this.#fragment);
+    this.#toAddress();
   }
 
   #openShared({ names, title }) {
@@ -229,7 +235,7 @@ export class Lists extends EventTarget {
     const before = JSON.stringify(this.#list);
     this.#own = kept.own;
     this.#repair();
-    if (JSON.stringify(this.#list) !== before) history.replaceState({ list: this.#active, shared: this.#shared }, "", this.#fragment);
+    if (JSON.stringify(this.#list) !== before) this.#toAddress();
     this.dispatchEvent(new Event("change"));
   }
 
