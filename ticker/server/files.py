@@ -1,13 +1,20 @@
-"""The files of the dashboard and the JavaScript client, held in memory, compressed once."""
+"""The files of the dashboard and the JavaScript client, held in memory, compressed once.
+
+`/` is the page with its modules as one file, and its style sheets too (`bundle`), made when the service starts.
+`/index.html` is the page as it stands in the folder, whose modules come one by one: for work on them.
+"""
 
 from __future__ import annotations
 
 import gzip
+import posixpath
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 from ticker.net.http1 import Response, accepts_gzip
+from ticker.server.bundle import bundle
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -23,18 +30,28 @@ _POLICY = (
 )
 """Nothing from elsewhere, and no script or style within the page (Content Security Policy, level 3)."""
 
+_MODULE = re.compile(r'<script type="module" src="([^"]+)"></script>')
+_STYLES = re.compile(r'<link rel="stylesheet" href="[^"]+">(?:\s*<link rel="stylesheet" href="[^"]+">)*')
+_HREF = re.compile(r'href="([^"]+)"')
+
 
 class Files:
     """The files of a folder and of the folders in it, by path."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises `ConfigError` for a page whose modules cannot be bundled."""
         self._plain: dict[str, Response] = {}
         self._compressed: dict[str, Response] = {}
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in _TYPES:
-                self._add(f"/{file.relative_to(folder).as_posix()}", file)
-        if "/index.html" in self._plain:
-            self._plain["/"], self._compressed["/"] = self._plain["/index.html"], self._compressed["/index.html"]
+        contents = {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in sorted(folder.rglob("*"))
+            if file.suffix in _TYPES
+        }
+        for path, content in contents.items():
+            self._add(f"/{path}", content)
+        if "index.html" in contents:
+            for path, content in _bundled(contents).items():
+                self._add(f"/{path}", content)
 
     def __repr__(self) -> str:
         return f"<Files: {len(self._plain)} of them>"
@@ -43,8 +60,7 @@ class Files:
         """The file at a path, in the form that suits the client; None if there is none."""
         return (self._compressed if accepts_gzip(headers) else self._plain).get(path)
 
-    def _add(self, path: str, file: Path) -> None:
-        body = file.read_bytes()
+    def _add(self, path: str, body: bytes) -> None:
         tag = sha256(body).hexdigest()[:20]
         headers = {
             "Cache-Control": "no-cache",
@@ -52,7 +68,25 @@ class Files:
             "Content-Security-Policy": _POLICY,
             "Cross-Origin-Opener-Policy": "same-origin",
         }
-        content_type = _TYPES[file.suffix]
+        content_type = _TYPES[posixpath.splitext(path)[1] or ".html"]
         self._plain[path] = Response(body, content_type, headers={**headers, "ETag": f'"{tag}"'})
         packed = {**headers, "ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
         self._compressed[path] = Response(gzip.compress(body, mtime=0), content_type, headers=packed)
+
+
+def _bundled(contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the page, at the empty path, and the files that it has in place of those of index.html."""
+    page = contents["index.html"].decode()
+    made: dict[str, bytes] = {}
+    if module := _MODULE.search(page):
+        entry = module[1]
+        sources = {path: content.decode() for path, content in contents.items() if path.endswith(".js")}
+        path = f"{posixpath.dirname(entry)}/bundle.js"
+        made[path] = bundle(entry, sources).encode()
+        page = page.replace(entry, path)
+    if styles := _STYLES.search(page):
+        paths = _HREF.findall(styles[0])
+        path = f"{posixpath.dirname(paths[0])}/bundle.css"
+        made[path] = b"\n".join(contents[each] for each in paths)
+        page = page.replace(styles[0], f'<link rel="stylesheet" href="{path}">')
+    return {"": page.encode(), **made}
