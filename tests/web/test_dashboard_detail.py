@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +44,23 @@ class Lines:
             file.write("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
-def trades(symbol: str, *prints: tuple[str, str, str]) -> list[dict[str, Any]]:
-    """Trades of this price, size and side, as one moment."""
-    now = time.time_ns() // 1000
+def trades(symbol: str, *prints: tuple[str, str, str], ago: float = 0) -> list[dict[str, Any]]:
+    """Trades of this price, size and side, so many minutes ago, as one moment."""
+    now = int((time.time() - ago * 60) * 1_000_000)
     return [
         {"symbol": symbol, "trade": {"price": price, "size": size, "side": side, "time": now + number}}
         for number, (price, size, side) in enumerate(prints)
     ]
 
 
-def past(symbol: str) -> Iterator[dict[str, Any]]:
-    """Bars up to now; the first has an opening price of its own."""
-    start = int(time.time()) // 60 * 60 - BARS * 60
-    for number in range(BARS):
-        price = f"1.0{number % 7}"
-        bar = {
-            "open": "0.77" if number == 0 else price,
-            "high": "1.20",
-            "low": "0.70",
-            "close": price,
-            "volume": number,
-        }
-        yield {"symbol": symbol, "candle": {"period": "1m", "start": start + number * 60, **bar}}
+def past(symbol: str, first: int = BARS, last: int = 1, now: float | None = None) -> Iterator[dict[str, Any]]:
+    """Bars from so many minutes before `now` to so many; the first of all has an opening price of its own."""
+    minute = int(now or time.time()) // 60 * 60
+    for ago in range(first, last - 1, -1):
+        price = f"1.0{ago % 7}"
+        prices = {"open": "0.77" if ago == BARS else price, "high": "1.20", "low": "0.70", "close": price}
+        bar = {**prices, "volume": BARS - ago}
+        yield {"symbol": symbol, "candle": {"period": "1m", "start": minute - ago * 60, **bar}}
 
 
 def book(symbol: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> dict[str, Any]:
@@ -381,24 +379,51 @@ def test_with_a_token_the_past_is_read_and_a_book_that_it_does_not_open_is_said_
         expect(page.locator("#rows .row")).to_have_count(1)
 
 
-def test_a_lost_connection_is_told_of_in_all_parts_and_the_past_is_whole_afterwards(
-    chrome: Browser, tmp_path: Path
-) -> None:
+def until_kept(history: Path, count: int) -> None:
+    """Wait until so many bars are in the service's file: more than it has in memory would else be lost."""
+    rows = "SELECT count(*) FROM bars JOIN series ON series = number WHERE symbol = 'DEEP' AND period = '1m'"
+    deadline = time.monotonic() + HANG_SECONDS
+    with closing(sqlite3.connect(f"{history.as_uri()}?mode=ro", uri=True)) as database:
+        while database.execute(rows).fetchone()[0] < count:
+            assert time.monotonic() < deadline, f"the service has not kept {count} bars"
+            time.sleep(0.1)
+
+
+def test_after_a_lost_connection_the_past_has_no_hole(chrome: Browser, tmp_path: Path) -> None:
+    settings = tmp_path / "ticker.toml"
+    settings.write_text("[tables]\nbars = [50]\n")  # so that an absence of 99 is longer than what the page follows
+    now = time.time()
     with market(tmp_path) as made, page_of(chrome) as page:
         made.reset({"OTHER": {"last": "1"}})
         served = Lines(made, tmp_path)
-        served.say({"instrument": "DEEP", **DEEP}, *past("DEEP"), book("DEEP", [("1.00", "5")], [("1.03", "4")]))
-        served.say(trades("DEEP", ("1.02", "3", "buy")))
-        flags = [*served.feed, "--history-file", str(tmp_path / "history")]
+        served.say({"instrument": "DEEP", **DEEP}, *past("DEEP", last=100, now=now))
+        served.say(book("DEEP", [("1.00", "5")], [("1.03", "4")]), trades("DEEP", ("1.02", "3", "buy"), ago=100))
+        history = tmp_path / "history"
+        flags = [*served.feed, "--config", str(settings), "--history-file", str(history)]
         made.start(*flags)
         opened(page, served, "DEEP")
         expect(page.locator("#book-last")).to_have_text("▲ 1.02")
         made.kill()
         expect(page.locator("#chart-note")).to_have_text("No connection: this is the past.")
-        expect(page.locator("#book .market-state")).to_contain_text("stale · reconnecting")
-        expect(page.locator("#tape .market-state")).to_contain_text("stale · reconnecting")
+        for part in ("book", "tape"):
+            expect(page.locator(f"#{part} .market-state")).to_contain_text("stale · reconnecting")
+        page.context.set_offline(True)
         made.start(*flags)
-        served.say(trades("DEEP", ("1.05", "3", "sell")))
+        for first, last, kept in ((99, 60, 90), (59, 20, 130), (19, 1, 140)):
+            served.say(*past("DEEP", first, last, now))
+            until_kept(history, kept)
+        served.say(trades("DEEP", ("1.05", "3", "sell"), ago=(time.time() - now) / 60 + 1))
+        page.context.set_offline(False)
         expect(page.locator("#book-last")).to_have_text("▼ 1.05")
         expect(page.locator("#chart-note")).to_be_hidden()
         until_painted(page, "#chart")
+        page.locator("#chart-box").focus()
+        times: list[str] = []
+        while len(times) < 130:
+            page.keyboard.press("ArrowLeft")
+            if page.locator("#announcer").inner_text().partition(": ")[0][-5:] == (times or [""])[-1]:
+                page.wait_for_timeout(100)  # those before it are being read
+                continue
+            times.append(page.locator("#announcer").inner_text().partition(": ")[0][-5:])
+        minutes = [int(each[:2]) * 60 + int(each[3:]) for each in times]
+        assert {(one - other) % (24 * 60) for one, other in pairwise(minutes)} == {1}, times

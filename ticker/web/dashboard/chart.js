@@ -16,7 +16,7 @@ const LEAST = { width: 150, height: 80 };
 export class Chart {
   #page;
   #palette;
-  #changed;
+  #asked;
   #announce;
   #legend;
   #times = new TimeScale();
@@ -31,7 +31,9 @@ export class Chart {
   /** How it is drawn: `candles`, `line`, or as suits the bars (null); and whether volumes are. */
   style = null;
   volume = true;
+  /** Whether it has to be drawn at once, or soon: data come more often than anybody sees. */
   dirty = true;
+  late = false;
 
   /** `changed` is called when the chart has to be drawn again, `announce` with what a screen reader shall say. */
   constructor(page, palette, changed, announce) {
@@ -39,16 +41,13 @@ export class Chart {
     this.#palette = palette;
     this.#announce = announce;
     this.#legend = new Legend(page.chartLegend);
-    this.#changed = () => {
-      this.dirty = true;
-      changed();
-    };
+    this.#asked = changed;
     new ResizeObserver(([entry]) => {
       const { width, height } = entry.contentRect;
       this.#size = { width, height };
       this.#changed();
     }).observe(page.chartBox);
-    palette.addEventListener("change", this.#changed);
+    palette.addEventListener("change", () => this.#changed());
     this.#watchDensity();
     page.chartLatest.addEventListener("click", () => {
       this.latest();
@@ -71,7 +70,8 @@ export class Chart {
   barsChanged(appended) {
     if (Number.isNaN(appended)) this.#pointer = null;
     else this.#times.append(appended);
-    this.#changed();
+    this.late = true;
+    this.#asked();
   }
 
   get isLine() {
@@ -134,9 +134,9 @@ export class Chart {
 
   draw() {
     const { chart: canvas, chartLatest } = this.#page;
+    this.dirty = this.late = false;
     const context = this.#prepare(canvas);
     if (context === null) return;
-    this.dirty = false;
     const view = this.#view(context);
     this.#showLegend();
     const back = view !== null && !this.#times.atEnd;
@@ -160,6 +160,11 @@ export class Chart {
     const [from, to] = [this.#bars.at(first), this.#bars.at(last)];
     const times = `${barTime(from.start, this.#seconds)} to ${barTime(to.start, this.#seconds)}`;
     return `Chart of ${symbol}, ${this.#bars.period} bars, ${times}: from ${grouped(from.candle.open)} to ${grouped(to.candle.close)}, between ${grouped(low.candle.low)} and ${grouped(high.candle.high)}`;
+  }
+
+  #changed() {
+    this.dirty = true;
+    this.#asked();
   }
 
   #point(index) {

@@ -68,8 +68,8 @@ export class Detail {
     if (this.quote === null) return false;
     const changed = this.quote.version !== this.#version;
     const due = now - this.#paintedAt >= EVERY_MS;
-    if (this.#chart.dirty || (due && changed)) this.#paintChart();
-    const later = changed || this.#tape.dirty || this.#ladder.dirty;
+    if (this.#chart.dirty || (due && (changed || this.#chart.late))) this.#paintChart();
+    const later = changed || this.#chart.late || this.#tape.dirty || this.#ladder.dirty;
     if (!due) return later;
     this.#paintedAt = now;
     this.#version = this.quote.version;
