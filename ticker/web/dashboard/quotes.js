@@ -9,6 +9,7 @@ const REFERENCES = { prev_close: "the previous close", open: "the opening price"
 export class Quote {
   #digits = 0;
   #withdrawn = null;
+  #live = false; // kept, since it is asked of all quotes several times a second
 
   constructor(symbol) {
     this.symbol = symbol;
@@ -38,6 +39,7 @@ export class Quote {
     this.known = true;
     this.problem = "";
     this.version += 1;
+    this.#live = this.state === "live" && !Number.isNaN(this.price);
   }
 
   /** The last trade's price; where there are no trades, the middle of bid and ask. */
@@ -98,13 +100,13 @@ export class Quote {
 
   /** Whether its price is the market's present one, as far as the service knows. */
   get live() {
-    return this.known && this.state === "live" && !Number.isNaN(this.price);
+    return this.#live && !this.problem;
   }
 
   /** What is shown of its state: live, stale, halted, closed, unknown, withdrawn. */
   get state() {
     if (this.problem) return "unknown";
-    return this.status === "live" && this.#withdrawnPrices.length > 0 ? "withdrawn" : this.status;
+    return this.status === "live" && this.#withdrawn !== null && this.#withdrawnPrices.length > 0 ? "withdrawn" : this.status;
   }
 
   /** Remarks on the instrument's state; none if it is live. */

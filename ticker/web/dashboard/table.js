@@ -24,6 +24,7 @@ export class Table extends EventTarget {
   #lengths = {};
   #grown = false;
   #sort = null;
+  #sorted = -1; // the version of the list whose lines are sorted
   #current = null;
   #chosen = null;
   #nextSpark = 0;
@@ -61,6 +62,7 @@ export class Table extends EventTarget {
 
   sortBy(sort) {
     this.#sort = sort;
+    this.#sorted = -1;
     this.#arrange();
   }
 
@@ -185,8 +187,7 @@ export class Table extends EventTarget {
     const depth = anchor ? this.#viewport.top - this.#places.top(anchor.index) : 0;
     const focused = this.#hasFocus;
     const before = this.#lines;
-    const lines = this.#list.lines();
-    this.#lines = this.#sort === null ? lines : sortLines(lines, this.#sort, this.facts);
+    this.#lines = this.#inOrder();
     for (const line of before) line.index = -1;
     this.#lines.forEach((line, index) => (line.index = index));
     if (this.#current !== null && this.#current.index < 0) this.#current = this.#successor(before, this.#current) ?? null;
@@ -197,6 +198,15 @@ export class Table extends EventTarget {
     if (focused && this.#current) this.elementOf(this.#current)?.focus({ preventScroll: true });
     this.#stale = { order: false, since: now, cost: performance.now() - begun };
     this.dispatchEvent(new Event("arranged"));
+  }
+
+  /** The lines as they are to be shown. A list that was sorted is nearly in order still, which costs less to sort. */
+  #inOrder() {
+    const lines = this.#list.lines(); // counts the matches of patterns as well
+    if (this.#sort === null) return lines;
+    const known = this.#sorted === this.#list.version;
+    this.#sorted = this.#list.version;
+    return sortLines(known ? this.#lines : lines, this.#sort, this.facts);
   }
 
   get #hasFocus() {

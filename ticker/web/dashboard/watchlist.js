@@ -16,6 +16,18 @@ class Line {
   }
 }
 
+/** Two arrays in order as one. */
+function merged(lines, others) {
+  const all = [];
+  let at = 0;
+  for (const line of lines) {
+    while (at < others.length && others[at].symbol < line.symbol) all.push(others[at++]);
+    all.push(line);
+  }
+  while (at < others.length) all.push(others[at++]);
+  return all;
+}
+
 /** Remembers the pattern of each symbol, so that new symbols alone are matched. */
 export class Watchlist {
   #quotes;
@@ -26,12 +38,15 @@ export class Watchlist {
   #patterns = [];
   #matchesAny = matcher();
 
+  version = 0; // another one with other lines
+
   constructor(quotes) {
     this.#quotes = quotes;
   }
 
   /** Show these names; of the symbols of patterns, those that the quotes have. */
   compile(names) {
+    this.version += 1;
     const before = this.#lines;
     const patterns = names.filter(isPattern);
     this.#names = names;
@@ -50,6 +65,7 @@ export class Watchlist {
       if (this.#lines.has(symbol) || !this.#matchesAny(symbol)) continue;
       const { name } = this.#patterns.find(({ matches }) => matches(symbol));
       this.#groups.get(name).fresh.push(this.#keep(name, symbol, before));
+      this.version += 1;
     }
   }
 
@@ -84,7 +100,7 @@ export class Watchlist {
 
   #inOrder(group) {
     if (group.fresh.length > 0) {
-      group.lines = [...group.lines, ...group.fresh].sort(inOrder); // mostly in order: it costs a merge
+      group.lines = merged(group.lines, group.fresh.sort(inOrder));
       group.fresh = [];
     }
     return group.lines;
