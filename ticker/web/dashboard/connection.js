@@ -24,6 +24,7 @@ export class ConnectionPanel extends EventTarget {
   #counts = { live: 0, total: 0 };
   #resumedAt = -Infinity;
   #lag = new Lag();
+  #cut = -1; // of the latest change on this connection
 
   client = null;
 
@@ -52,7 +53,7 @@ export class ConnectionPanel extends EventTarget {
       client.addEventListener(kind, (event) => {
         const { change, name, code, text } = event;
         if (client !== this.client) return;
-        if (change) this.#lag.changed(change.time.getTime(), Date.now());
+        if (change) this.#measureChange(change);
         this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
       });
     }
@@ -101,6 +102,7 @@ export class ConnectionPanel extends EventTarget {
       this.page.tokenForm.hidden = true;
       this.#showDelay(this.client.delaySeconds);
       this.#lag.reset();
+      this.#cut = -1;
       this.#resumedAt = event.resumed ? performance.now() : -Infinity;
       if (event.resumed) setTimeout(() => this.#showLive(), RESUMED_MS + 100);
       this.#state("connected", this.#liveText);
@@ -198,6 +200,12 @@ export class ConnectionPanel extends EventTarget {
     if (state === "connected") this.#showBehind(this.#lag.read(Date.now()));
     if (state === "connected" && this.#seconds % MEASURE_EVERY === 0 && !document.hidden) this.#measureLatency();
     if (state !== "connected" && this.#reason) this.#showNotice();
+  }
+
+  /** What is new of a later cut has come just now; the copy of a cut that is known may be old. */
+  #measureChange({ cut, time }) {
+    if (cut > this.#cut && this.#cut >= 0) this.#lag.changed(time.getTime(), Date.now());
+    this.#cut = Math.max(this.#cut, cut);
   }
 
   #showBehind(ms) {
