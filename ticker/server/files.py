@@ -30,7 +30,7 @@ _POLICY = (
 )
 """Nothing from elsewhere, and no script or style within the page (Content Security Policy, level 3)."""
 
-_MODULE = re.compile(r'<script type="module" src="([^"]+)"></script>')
+_MODULE = re.compile(r'<script type="module"[^>]* src="([^"]+)"></script>')
 _STYLES = re.compile(r'<link rel="stylesheet" href="[^"]+">(?:\s*<link rel="stylesheet" href="[^"]+">)*')
 _HREF = re.compile(r'href="([^"]+)"')
 

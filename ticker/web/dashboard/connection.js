@@ -2,6 +2,7 @@
 
 import { clock, duration, milliseconds, moment, NONE } from "./format.js";
 import { diagnose } from "./diagnosis.js";
+import { FirstSocket } from "./first_socket.js";
 import { Lag } from "./lag.js";
 import { connect } from "../ticker.js";
 
@@ -42,7 +43,11 @@ export class ConnectionPanel extends EventTarget {
   open() {
     this.client?.close();
     const token = storedToken();
-    const client = connect(new URL(".", location.href), { intervalMs: INTERVAL_MS, ...(token ? { token } : {}) });
+    const client = connect(new URL(".", location.href), {
+      intervalMs: INTERVAL_MS,
+      ...(globalThis.WebSocket && { WebSocket: FirstSocket }),
+      ...(token && { token }),
+    });
     this.client = client;
     this.#updates = 0;
     this.#subscription = null;

@@ -1,0 +1,88 @@
+"""How the dashboard comes to its first prices: one file of modules, and a stream that is open before they have come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Route, WebSocket, expect
+
+from tests.bounds import HANG_SECONDS
+from tests.tokens import key_file, token
+from tests.web.browser import Market, cell, market, page_of
+
+expect.set_options(timeout=1_000 * HANG_SECONDS)
+
+PRICES = {"ALPHA": {"bid": "1.10", "ask": "1.12", "last": "1.11", "status": "live"}}
+WELCOMED = "() => globalThis.tickerStream?.events.length > 0"
+
+
+def counted(page: Page) -> list[WebSocket]:
+    """The WebSockets of a page, from now on."""
+    found: list[WebSocket] = []
+
+    def count(socket: WebSocket) -> None:
+        found.append(socket)
+
+    page.on("websocket", count)
+    return found
+
+
+def held_back(page: Page) -> list[Route]:
+    """Requests for the modules, which are held back from now on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/bundle.js", hold)
+    return held
+
+
+def test_the_stream_is_open_before_the_modules_have_come_and_is_the_only_one(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        sockets, held, scripts = counted(page), held_back(page), list[str]()
+        page.on("request", lambda request: scripts.append(request.url) if request.url.endswith(".js") else None)
+        page.goto(f"{served.url}#ALPHA", wait_until="commit")
+        page.wait_for_function(WELCOMED)
+        (route,) = held
+        route.continue_()
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#transport")).to_have_text("WebSocket")
+        assert len(sockets) == 1
+        assert {script.rpartition("/")[2] for script in scripts} == {"early.js", "theme.js", "bundle.js"}
+
+
+def test_a_stream_that_was_lost_before_the_modules_came_is_opened_anew(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        sockets, held = counted(page), held_back(page)
+        page.goto(f"{served.url}#ALPHA", wait_until="commit")
+        page.wait_for_function(WELCOMED)
+        page.evaluate("globalThis.tickerStream.socket.close()")
+        page.wait_for_function("globalThis.tickerStream.socket.readyState === WebSocket.CLOSED")
+        held[0].continue_()
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        assert len(sockets) == 2
+
+
+def test_a_token_that_is_known_is_given_at_once(chrome: Browser, tmp_path: Path) -> None:
+    with market(tmp_path) as served, page_of(chrome) as page:
+        served.reset(PRICES)
+        served.start("--token-key", key_file(tmp_path))
+        page.goto(f"{served.url}#ALPHA")
+        page.locator("#token").fill(token())
+        page.keyboard.press("Enter")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        sockets = counted(page)
+        page.reload()
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        assert len(sockets) == 1
+
+
+def test_for_work_on_it_the_page_has_its_modules_one_by_one(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        scripts = list[str]()
+        page.on("request", lambda request: scripts.append(request.url))
+        page.goto(f"{served.url}index.html#ALPHA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        assert f"{served.url}dashboard/quotes.js" in scripts
+        assert f"{served.url}dashboard/bundle.js" not in scripts

@@ -1,0 +1,19 @@
+// The stream that early.js has opened, for the client's first connection.
+
+/**
+ * A WebSocket: the one that is open already, if it is for the same, or else a new one. What came on it is given to the
+ * client as soon as that listens.
+ */
+export function FirstSocket(url, protocols) {
+  const early = globalThis.tickerStream;
+  globalThis.tickerStream = undefined;
+  if (!early) return new WebSocket(url, protocols);
+  const { socket, events } = early;
+  const same = early.url === url && early.protocols.join() === protocols.join();
+  if (!same || socket.readyState > WebSocket.OPEN) {
+    socket.close();
+    return new WebSocket(url, protocols);
+  }
+  queueMicrotask(() => events.forEach((event) => socket.onmessage?.(event)));
+  return socket;
+}
