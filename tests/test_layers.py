@@ -36,7 +36,8 @@ _NET = _PURE | {"ticker.net"}
 _DOOR = _NET | {"ticker.door"}
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "ticker": {"ticker.client", "ticker.errors"},
+    "ticker": {"ticker.client", "ticker.errors", "ticker.aio"},
+    "ticker.aio": {"ticker.client"},
     "ticker.__main__": {"ticker.commands"},
     "ticker.market": VOCABULARY,
     "ticker.numbers": VOCABULARY,

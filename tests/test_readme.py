@@ -58,10 +58,12 @@ def first_lines(code: str, folder: Path, count: int, python: str = sys.executabl
     return lines
 
 
-@pytest.mark.parametrize("page", [README, PYTHON], ids=["the blocking client", "the client for Trio"])
-def test_the_first_client_of_a_page_prints_prices(page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "number"), [(README, 0), (PYTHON, 0), (PYTHON, 1)], ids=["the blocking client", "Trio", "asyncio"]
+)
+def test_the_first_clients_of_a_page_print_prices(page: str, number: int, tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        code = blocks(page, "python")[0].replace("wss://localhost:8443", url)
+        code = blocks(page, "python")[number].replace("wss://localhost:8443", url)
         assert url in code
         lines = first_lines(code, tmp_path, 5)
     assert all(lines)
@@ -70,7 +72,10 @@ def test_the_first_client_of_a_page_prints_prices(page: str, tmp_path: Path) -> 
 
 def test_books_bars_and_trades_are_printed(tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        call, objects = (blocks(page, "python")[1].replace("wss://localhost:8443", url) for page in (README, PYTHON))
+        call, objects = (
+            blocks(page, "python")[number].replace("wss://localhost:8443", url)
+            for page, number in ((README, 1), (PYTHON, 2))
+        )
         assert "Level(price=Decimal(" in first_lines(call, tmp_path, 1)[0]
         bars, book, spread, trade = first_lines(objects, tmp_path, 4)
     assert bars.startswith("300 bars, the last close ")
@@ -81,7 +86,7 @@ def test_books_bars_and_trades_are_printed(tmp_path: Path) -> None:
 
 def test_the_notebook_collects_rows(tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        code = blocks(PYTHON, "python")[2].replace("wss://localhost:8443", url)
+        code = blocks(PYTHON, "python")[3].replace("wss://localhost:8443", url)
         assert url in code
         (line,) = first_lines(code, tmp_path, 1)
     assert "rows, the last one: {'at': datetime" in line
@@ -104,7 +109,7 @@ def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
     flags = ("--token-key", str(tmp_path / "token-public.pem"))
     with service(tmp_path, "simulated?symbols=EURUSD", flags=flags) as url:
         assert '"EURUSD"' in ticker(watch.replace("wss://127.0.0.1:8445", url) + " --json --duration 1")
-        snippet = blocks(PYTHON, "python")[3].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
+        snippet = blocks(PYTHON, "python")[4].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
         assert "EURUSD" in first_lines(snippet, tmp_path, 1)[0]
 
 

@@ -1,6 +1,7 @@
 """Ticker: live market data, pushed to thousands of clients over TLS.
 
-For programs that read prices: `connect` (with Trio), `watch` (an ordinary iterator) and `snapshot` (one call). For feed
+For programs that read prices: `connect` (with Trio), `aio.connect` (with asyncio), `watch` (an ordinary iterator) and
+`snapshot` (one call). For feed
 adapters: `ticker.market` and the package `ticker_feeds`.
 
 The names below are imported when they are first used: an adapter needs no client, and the command line has to handle
@@ -9,6 +10,7 @@ Ctrl-C before a second of imports.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ticker import aio
     from ticker.client.book import Book
     from ticker.client.candles import Bar, Candles
     from ticker.client.client import Client, connect
@@ -57,6 +59,7 @@ __all__ = [
     "TradeRow",
     "Trades",
     "Unmatched",
+    "aio",
     "connect",
     "snapshot",
     "watch",
@@ -90,6 +93,8 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     from importlib import import_module  # noqa: PLC0415  # as late as what it imports
 
+    if name == "aio":
+        return import_module("ticker.aio")
     for module, names in _MODULES.items():
         if name in names:
             value: object = getattr(import_module(module), name)

@@ -44,6 +44,7 @@ from ticker.client.subscription import Subscription
 from ticker.client.table_reader import TableReader
 from ticker.client.trades import Trades
 from ticker.client.verification import Verification
+from ticker.client.wake import check_trio
 from ticker.errors import Code, ConfigError, ConnectionFailed
 from ticker.market import MAX_TEXT, Instrument
 from ticker.net.dialing import first_of
@@ -84,6 +85,7 @@ async def connect(
     cannot be used. A lost connection is made again without an exception; only if the servers say that coming back is of
     no use, the subscriptions end with `ConnectionFailed`. It carries the HTTP status or the close code.
     """
+    check_trio()
     check_options(token, interval_ms, on_event)
     addresses = addresses_of(url, Path(ca) if ca is not None else None)
     on_event = on_event or EventLog(hosts_of(addresses))

@@ -22,6 +22,7 @@ from ticker.client.events import Connected, Event
 from ticker.client.received import Received
 from ticker.client.reconnect import BEHIND, DIFFERENT, LOST, NO_WEBSOCKET, NOT_COMPLETED, ConnectionEnd, rejected
 from ticker.client.session import ClientSession
+from ticker.client.wake import wake_trio
 from ticker.errors import ProtocolError
 from ticker.net.dialing import ObservedStream, Unreachable, first_of
 from ticker.protocol.messages import Close
@@ -71,7 +72,7 @@ class Connection:
 
     def request_names(self) -> None:
         """Send the requests of the session soon: its names have changed."""
-        self._names_changed.set()
+        wake_trio(self._names_changed)
 
     async def run(self, connected: Callable[[], None]) -> ConnectionEnd:
         """Connect, call `connected` after the WELCOME, and serve the connection until its end, which is returned."""

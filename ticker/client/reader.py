@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-import trio
-
 from ticker.client.arguments import is_literal
 from ticker.client.replica import Fields
+from ticker.client.wake import Wake, checkpoint
 from ticker.client.wanted import FieldSet
 from ticker.errors import TickerError
 from ticker.protocol.symbols import matcher
@@ -31,7 +30,7 @@ def moment(time: int) -> datetime:
 
 
 class Reader(ABC, Generic[T]):
-    """An asynchronous iterator over what its names bring."""
+    """An asynchronous iterator over what its names bring, for a task of Trio or of asyncio (`ticker.aio`)."""
 
     fields: FieldSet = None
     """The fields that it wants of instruments; None for all."""
@@ -48,7 +47,7 @@ class Reader(ABC, Generic[T]):
         """Results of `_match` by name, if there are patterns: matching one costs more than a look-up."""
         self._cut = 0
         self._time = 0
-        self._wake = trio.Event()
+        self._wake = Wake()
         self._over = False
         self._error: TickerError | None = None
 
@@ -56,7 +55,7 @@ class Reader(ABC, Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        await trio.lowlevel.checkpoint()
+        await checkpoint()
         while True:
             item = None if self.held else self._take()
             if item is not None:
@@ -64,7 +63,7 @@ class Reader(ABC, Generic[T]):
             if self._over:
                 self._raise_error()
                 raise StopAsyncIteration
-            await self._woken()
+            await self._wake.wait()
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,9 +78,9 @@ class Reader(ABC, Generic[T]):
 
         Raises `ConnectionFailed` if the client gives up.
         """
-        await trio.lowlevel.checkpoint()
+        await checkpoint()
         while self.held and not self._over:
-            await self._woken()
+            await self._wake.wait()
         self._raise_error()
 
     def close(self) -> None:
@@ -146,11 +145,6 @@ class Reader(ABC, Generic[T]):
             self._drop()
         self._over, self._error = True, error
         self._wake.set()
-
-    async def _woken(self) -> None:
-        if self._wake.is_set():
-            self._wake = trio.Event()
-        await self._wake.wait()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -7,7 +7,6 @@ gets fewer and fuller changes, as any slow consumer does.
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,16 +16,15 @@ from pathlib import Path
 
 import trio
 
-from ticker.client.arguments import listed_names, listed_urls, wanted_fields
+from ticker.client.arguments import listed_names, wanted_fields
 from ticker.client.client import Client, connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
 from ticker.client.fields import Fields
+from ticker.client.present import prepared_snapshot
 from ticker.client.subscription import Change, Subscription
 from ticker.client.wanted import FieldSet
-from ticker.errors import ConfigError, ConnectionFailed
 from ticker.net.clocks import on_running_clock
-from ticker.texts import shown
 
 
 def watch(  # noqa: PLR0913  # one parameter per option
@@ -68,20 +66,8 @@ def snapshot(  # noqa: PLR0913  # one parameter per option
     Raises `ConfigError` if `names` or `fields` is no list of names, the exceptions of `connect` and `Client.subscribe`,
     and `ConnectionFailed` if there is no complete answer after `timeout` seconds.
     """
-    listed, wanted = listed_names(names), wanted_fields(fields)
-    if not 0 < timeout < math.inf:
-        raise ConfigError(f"timeout: {shown(timeout)}; give a number of seconds above 0")
-    client = partial(connect, url, ca=ca, token=token, on_event=on_event)
+    run = prepared_snapshot(url, names, ca=ca, token=token, on_event=on_event, timeout=timeout, fields=fields)
     result: queue.SimpleQueue[dict[str, Fields] | BaseException] = queue.SimpleQueue()
-
-    async def run() -> dict[str, Fields]:
-        with trio.move_on_after(timeout):
-            async with client() as connected, connected.subscribe(*listed, fields=wanted) as subscription:
-                await subscription.complete()
-                return {name: connected.values(name) for name in subscription.select(connected.names)}
-        raise ConnectionFailed(
-            f"{', '.join(listed_urls(url))}: no complete answer within {timeout:g} s", retryable=True
-        )
 
     def run_in_thread() -> None:
         try:

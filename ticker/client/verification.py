@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import trio
-
 from ticker.client.received import Received
+from ticker.client.wake import Wake
 from ticker.errors import TickerError
 
 
@@ -44,6 +43,6 @@ class _Outcome:
     """That of one comparison."""
 
     def __init__(self) -> None:
-        self.known = trio.Event()
+        self.known = Wake()
         self.equal = False
         self.error: TickerError | None = None
