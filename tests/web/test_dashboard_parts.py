@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 
+import pytest
+
 from tests.bounds import HANG_SECONDS
 from tests.web.javascript import SCRIPTS, node
 
 
-def test_what_the_dashboard_calculates_is_right_also_where_days_have_23_hours() -> None:
+@pytest.mark.parametrize("part", ["dashboard", "list"])
+def test_what_the_dashboard_calculates_is_right_also_where_days_have_23_hours(part: str) -> None:
     done = subprocess.run(
-        [node(), "--test", "--test-reporter=tap", str(SCRIPTS / "dashboard.test.mjs")],
+        [node(), "--test", "--test-reporter=tap", str(SCRIPTS / f"{part}.test.mjs")],
         capture_output=True,
         text=True,
         check=False,

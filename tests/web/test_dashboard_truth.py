@@ -55,6 +55,9 @@ def test_a_withdrawn_value_is_marked_until_it_comes_again(chrome: Browser, serve
         expect(bid).to_have_text("1.10")
         expect(bid).not_to_have_class(re.compile(r"\bgone\b"))
         expect(row(page, "ALPHA")).not_to_contain_text("withdrawn")
+        row(page, "ALPHA").focus()
+        page.keyboard.press("s")
+        expect(page.locator("#announcer")).to_have_text("ALPHA, last 1.11, bid 1.10, ask 1.12, change ▲ +0.11 +11.00 %")
 
 
 def test_a_change_is_counted_from_what_the_feed_gave_or_not_at_all(chrome: Browser, served: Market) -> None:
