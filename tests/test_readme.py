@@ -92,6 +92,13 @@ def test_the_notebook_collects_rows(tmp_path: Path) -> None:
     assert "rows, the last one: {'at': datetime" in line
 
 
+def test_tables_of_pandas_and_polars_are_printed(tmp_path: Path) -> None:
+    with service(tmp_path, "simulated") as url:
+        pandas, polars = (code.replace("wss://localhost:8443", url) for code in blocks(PYTHON, "python")[5:7])
+        assert {"bid", "ask", "status"} <= set(first_lines(pandas, tmp_path, 1)[0].split())
+        assert first_lines(polars, tmp_path, 1)[0].startswith("shape: (")
+
+
 def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
     keys, issue, _, watch, *_ = re.findall(
         r"^    \.venv/bin/ticker (.*)$", (ROOT / OPERATING).read_text(), re.MULTILINE

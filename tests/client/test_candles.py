@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -235,16 +234,6 @@ async def test_bars_are_a_table_of_polars() -> None:
     assert frame["volume"].to_list() == [None, 0.3]
     assert frame.schema["trades"] == polars.Int64
     assert opened(Talk(), [], 125).to_polars().schema == frame.schema
-
-
-@pytest.mark.parametrize("library", ["pandas", "polars"])
-async def test_a_library_that_is_missing_is_named_with_the_remedy(
-    library: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, library, cast("Any", None))
-    reader = opened(Talk(), bar(60), 65)
-    with pytest.raises(ConfigError, match=f"to_{library}: {library} is not installed; pip install {library}"):
-        getattr(reader, f"to_{library}")()
 
 
 # Periods that cannot be

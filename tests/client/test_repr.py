@@ -15,6 +15,7 @@ from ticker.client.connection import Connection
 from ticker.client.events import Event
 from ticker.client.reader import Reader
 from ticker.client.received import Received
+from ticker.client.replica import Replica
 from ticker.client.session import ClientSession
 from ticker.client.subscription import Change, Subscription
 from ticker.protocol.wire import MSGPACK
@@ -31,7 +32,7 @@ def ignore(_: Event | Received | Reader[Any]) -> None:
 
 
 def subscription(*names: str) -> Subscription:
-    return Subscription(names, ignore, lambda _: None)
+    return Subscription(names, ignore, Replica())
 
 
 def test_a_session_and_its_copy_show_their_sizes() -> None:

@@ -7,14 +7,14 @@ from fnmatch import fnmatchcase
 import pytest
 
 from tests.client.work import calls_during
-from ticker.client.replica import Fields
+from ticker.client.replica import Fields, Replica
 from ticker.client.subscription import Subscription
 
 MARKET = [f"S{number}" for number in range(2000)]
 
 
 def subscription(*names: str) -> Subscription:
-    return Subscription(names, lambda _: None, lambda _: None)
+    return Subscription(names, lambda _: None, Replica())
 
 
 def changes(*symbols: str) -> dict[str, Fields]:

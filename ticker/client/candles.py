@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from ticker.client.bar_times import bar_end, filled, period_seconds
+from ticker.client.columns import bar_columns
 from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.given import GivenLog, OwedRow
 from ticker.client.reader import Reader, moment
@@ -94,19 +95,19 @@ class Candles(TableReader[Bar]):
             self._build(self._shown[0])
         return self._bars
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the bars as a DataFrame of pandas: numbers as floats, by `start` (UTC).
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the bars as a DataFrame of pandas, by `start` (UTC): numbers are floats, with `exact` `Decimal`.
 
         Raises `ConfigError` if pandas is not installed.
         """
-        return pandas_frame(self.bars)
+        return pandas_frame(bar_columns(self.bars), exact=exact)
 
-    def to_polars(self) -> pl.DataFrame:
-        """Return the bars as a DataFrame of polars: numbers as floats, `start` in UTC.
+    def to_polars(self, *, exact: bool = False) -> pl.DataFrame:
+        """Return the bars as a DataFrame of polars, `start` in UTC: numbers are floats, with `exact` decimals.
 
         Raises `ConfigError` if polars is not installed.
         """
-        return polars_frame(self.bars)
+        return polars_frame(bar_columns(self.bars), exact=exact)
 
     def _build(self, state: TableState | None) -> None:
         self._built_at = self._time // (self._seconds * _SECOND)

@@ -186,7 +186,7 @@ class Client:
         self._check_room(names)
         held = not self._session.has_all_of(names, wanted)
         replica = self._session.replica
-        subscription = Subscription(names, self._unsubscribe, replica.find_table, held=held, fields=wanted)
+        subscription = Subscription(names, self._unsubscribe, replica, held=held, fields=wanted)
         found = {symbol: replica.find(symbol) for symbol in subscription.select(replica.symbols)}
         present = {symbol: state.present() for symbol, state in found.items() if state is not None}
         tables = {name for name, state in found.items() if state is None}

@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ticker.client.fields import ChangedFields
+from ticker.client.columns import value_columns
+from ticker.client.fields import ChangedFields, Fields
+from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.given import GivenTable
 from ticker.client.reader import Reader, moment
-from ticker.client.replica import Fields
+from ticker.client.replica import Fields as FieldValues
+from ticker.client.replica import Replica
 from ticker.client.rows import changed_fields
-from ticker.client.table_state import TableState
 from ticker.client.wanted import FieldSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,7 +54,7 @@ class Subscription(Reader[Change]):
         self,
         names: tuple[str, ...],
         close: Callable[[Reader[Any]], None],
-        find_table: Callable[[str], TableState | None],
+        replica: Replica,
         *,
         held: bool = False,
         fields: FieldSet = None,
@@ -56,8 +62,8 @@ class Subscription(Reader[Change]):
         super().__init__(names, close, held=held)
         self.fields = fields
         self._shown = None if fields is None else {*fields, "status", "reason"}
-        self._find_table = find_table
-        self._pending: dict[str, Fields] = {}
+        self._replica = replica
+        self._pending: dict[str, FieldValues] = {}
         self._tables: dict[str, None] = {}
         """Tables that changed since the last change was taken."""
         self._given: dict[str, GivenTable] = {}
@@ -67,7 +73,27 @@ class Subscription(Reader[Change]):
         pending = len(self._pending) + len(self._tables)
         return f"<Subscription to {names or 'nothing'} pending={pending}{' ended' * self._over}>"
 
-    def _note(self, changes: Mapping[str, Fields], tables: Collection[str]) -> bool:
+    @property
+    def values(self) -> dict[str, Fields]:
+        """The present values of its instruments, by symbol."""
+        found = {symbol: self._replica.find(symbol) for symbol in self.select(self._replica.symbols)}
+        return {symbol: cast("Fields", state.present()) for symbol, state in found.items() if state is not None}
+
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the present values of its instruments as a DataFrame of pandas by symbol, as `ticker.to_pandas` does.
+
+        Raises `ConfigError` if pandas is not installed.
+        """
+        return pandas_frame(value_columns(self.values, self.fields), exact=exact)
+
+    def to_polars(self, *, exact: bool = False) -> pl.DataFrame:
+        """Return the present values of its instruments as a DataFrame of polars, as `ticker.to_polars` does.
+
+        Raises `ConfigError` if polars is not installed.
+        """
+        return polars_frame(value_columns(self.values, self.fields), exact=exact)
+
+    def _note(self, changes: Mapping[str, FieldValues], tables: Collection[str]) -> bool:
         """Add the changes of its names to the pending ones."""
         for symbol in self.select(changes.keys()):
             fields = changes[symbol]
@@ -83,7 +109,7 @@ class Subscription(Reader[Change]):
         changes, self._pending = self._pending, {}
         tables, self._tables = self._tables, {}
         for name in tables:
-            state = self._find_table(name)
+            state = self._replica.find_table(name)
             given = self._given.setdefault(name, GivenTable())
             owed = given.owed(state)
             if owed and given.definition is not None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from ticker.client.columns import trade_columns
+from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.given import GivenLog, OwedRow
 from ticker.client.reader import Reader, moment
 from ticker.client.replica import Replica
@@ -17,6 +19,10 @@ from ticker.client.table_reader import TableReader
 from ticker.client.table_state import TableState
 from ticker.market import Field
 from ticker.protocol.messages import Definition
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,20 @@ class Trades(TableReader[Print]):
         """The latest trades, as many as were asked for, the last one last."""
         self._refresh()
         return self._latest
+
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the latest trades as a DataFrame of pandas by `time`: numbers are floats, with `exact` `Decimal`.
+
+        Raises `ConfigError` if pandas is not installed.
+        """
+        return pandas_frame(trade_columns(self.latest), exact=exact)
+
+    def to_polars(self, *, exact: bool = False) -> pl.DataFrame:
+        """Return the latest trades as a DataFrame of polars: numbers are floats, with `exact` decimals.
+
+        Raises `ConfigError` if polars is not installed.
+        """
+        return polars_frame(trade_columns(self.latest), exact=exact)
 
     def _build(self, state: TableState | None) -> None:
         rows = state.ordered(Field.TRADES)[-self._count :] if state is not None else []

@@ -1,0 +1,107 @@
+"""Columns of tables for pandas and polars: of bars, of trades and of present values.
+
+A column has one type whatever its cells are, so that a table without rows has the columns and types of any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ticker.client.fields import Fields, by_name
+from ticker.client.reader import moment
+from ticker.market import Field, Status
+from ticker.protocol.symbols import is_table
+
+if TYPE_CHECKING:
+    from ticker.client.candles import Bar
+    from ticker.client.trades import Print
+
+
+class Kind(Enum):
+    """What the cells of a column are; each may be None."""
+
+    NUMBER = auto()
+    """Prices and sizes: `Decimal` or `int`."""
+    COUNT = auto()
+    """`int`."""
+    TIME = auto()
+    """`datetime` in UTC."""
+    STATUS = auto()
+    SIDE = auto()
+    TEXT = auto()
+
+
+CATEGORIES: Mapping[Kind, list[str]] = {Kind.STATUS: [each.value for each in Status], Kind.SIDE: ["buy", "sell"]}
+"""The texts that a column of such a kind may have."""
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    kind: Kind
+    cells: list[Any]
+
+
+_KINDS: Mapping[Field, Kind] = {
+    **dict.fromkeys([each for each in Field if each <= Field.VOLUME], Kind.NUMBER),
+    Field.TRADE_COUNT: Kind.COUNT,
+    Field.TIME: Kind.TIME,
+    Field.STATUS: Kind.STATUS,
+    Field.REASON: Kind.TEXT,
+}
+"""The standard fields of an instrument."""
+
+
+def bar_columns(bars: Sequence[Bar]) -> list[Column]:
+    """Return the columns of bars, the first of which is their start."""
+    numbers = ("open", "high", "low", "close", "volume")
+    return [
+        Column("start", Kind.TIME, [bar.start for bar in bars]),
+        *(Column(name, Kind.NUMBER, [getattr(bar, name) for bar in bars]) for name in numbers),
+        Column("trades", Kind.COUNT, [bar.trades for bar in bars]),
+    ]
+
+
+def trade_columns(prints: Sequence[Print]) -> list[Column]:
+    """Return the columns of trades, the first of which is the exchange's time."""
+    return [
+        Column("time", Kind.TIME, [each.time for each in prints]),
+        Column("number", Kind.COUNT, [each.number for each in prints]),
+        Column("price", Kind.NUMBER, [each.price for each in prints]),
+        Column("size", Kind.NUMBER, [each.size for each in prints]),
+        Column("side", Kind.SIDE, [each.side for each in prints]),
+        Column("id", Kind.TEXT, [None if each.id is None else str(each.id) for each in prints]),
+    ]
+
+
+def value_columns(values: Mapping[str, Fields], fields: Collection[str] | None = None) -> list[Column]:
+    """Return the columns of present values by symbol, without those of tables: the symbol and all standard fields.
+
+    After these come the feed's own fields. With `fields`, only these, the status and the reason are there.
+    """
+    rows = {name: by_name(values[name]) for name in sorted(values) if not is_table(name)}
+    columns = [Column("symbol", Kind.TEXT, list(rows))]
+    standard = {field.name.lower(): kind for field, kind in _KINDS.items()}
+    for name, kind in standard.items():
+        if fields is None or name in fields or name in {"status", "reason"}:
+            cells: list[Any] = [row.get(name) for row in rows.values()]
+            if kind is Kind.TIME:
+                cells = [moment(cell) if isinstance(cell, int) else None for cell in cells]
+            columns.append(Column(name, kind, cells))
+    own = dict.fromkeys(name for row in rows.values() for name in row if name not in standard)
+    columns += [_own_column(name, list(rows.values())) for name in own if fields is None or name in fields]
+    return columns
+
+
+def _own_column(name: str, rows: list[Mapping[str, Decimal | int | str | None]]) -> Column:
+    cells = [row.get(name) for row in rows]
+    there = [cell for cell in cells if cell is not None]
+    if all(isinstance(cell, int) for cell in there):
+        return Column(name, Kind.COUNT, cells)
+    if any(isinstance(cell, str) for cell in there):
+        return Column(name, Kind.TEXT, [None if cell is None else str(cell) for cell in cells])
+    return Column(name, Kind.NUMBER, cells)
