@@ -70,7 +70,7 @@ class Player:
         self.encoding = encoding
         self.session = make(encoding)
         self.sent: list[bytes | str] = []
-        self.wanted: list[str] = []
+        self.wanted: dict[str, frozenset[str] | None] = {}
         self.connected = False
 
     def play(self, conversation: dict[str, Any]) -> ClientSession:
@@ -92,9 +92,13 @@ class Player:
                 self.sent.clear()
             case {"wants": names}:
                 assert self.sent == [], step
-                self.session.add_names([name for name in names if name not in self.wanted])
-                self.session.remove_names([name for name in self.wanted if name not in names])
-                self.wanted = names
+                fields = step.get("fields", {})
+                wanted = {name: frozenset(fields[name]) if name in fields else None for name in names}
+                for name in [name for name in wanted if self.wanted.get(name, ()) != wanted[name]]:
+                    self.session.add_names([name], wanted[name])
+                for name in [name for name in self.wanted if wanted.get(name, ()) != self.wanted[name]]:
+                    self.session.remove_names([name], self.wanted[name])
+                self.wanted = wanted
             case {"presents": token}:
                 self.sent.append(self.session.authenticate(token))
             case {"asks": "digest"}:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 from tests.golden import connections, names, tables
+from tests.golden.fields import FIELDS
 from tests.golden.recorded import server
 from tests.golden.steps import made
 from tests.golden.values import VALUES
 
 FILE = Path(__file__).parents[1] / "golden_frames.json"
-CONVERSATIONS = [VALUES, *tables.CONVERSATIONS, *names.CONVERSATIONS, *connections.CONVERSATIONS, server()]
+CONVERSATIONS = [VALUES, *tables.CONVERSATIONS, *names.CONVERSATIONS, FIELDS, *connections.CONVERSATIONS, server()]
 
 
 def text() -> str:

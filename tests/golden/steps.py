@@ -46,9 +46,9 @@ def welcome(cut: int, epoch: str = EPOCH, features: dict[str, Any] | None = None
     )
 
 
-def wants(*names: str) -> Step:
-    """The names that the client's user wants from now on; those left out are given up."""
-    return {"wants": list(names)}
+def wants(*names: str, fields: dict[str, list[str]] | None = None) -> Step:
+    """The names that the client's user wants from now on, of some only these fields; those left out are given up."""
+    return {"wants": list(names)} | ({"fields": fields} if fields else {})
 
 
 def asks(what: str) -> Step:
@@ -66,17 +66,25 @@ def sends(*requests: dict[str, Any]) -> Step:
     return {"sends": list(requests)}
 
 
-def subscribe(number: int, *names: str) -> dict[str, Any]:
-    return {"op": "subscribe", "id": number, "symbols": list(names)}
+def subscribe(number: int, *names: str, fields: Sequence[str] = ()) -> dict[str, Any]:
+    request = {"op": "subscribe", "id": number, "symbols": list(names)}
+    return request | ({"fields": list(fields)} if fields else {})
 
 
 def unsubscribe(number: int, *names: str) -> dict[str, Any]:
     return {"op": "unsubscribe", "id": number, "symbols": list(names)}
 
 
-def resume(number: int, cursor: int, *names: str, forget: Sequence[str] = (), epoch: str = EPOCH) -> dict[str, Any]:
+def resume(
+    number: int,
+    cursor: int,
+    *names: str,
+    forget: Sequence[str] = (),
+    selected: Sequence[object] = (),
+    epoch: str = EPOCH,
+) -> dict[str, Any]:
     request = {"op": "resume", "id": number, "epoch": epoch, "cursor": cursor, "symbols": list(names)}
-    return request | ({"forget": list(forget)} if forget else {})
+    return request | {key: list(each) for key, each in (("forget", forget), ("selected", selected)) if each}
 
 
 def receives(name: str, message: Message, **more: object) -> Step:

@@ -202,7 +202,7 @@ class ClientSession:
         if not self.in_sync:
             before, wanted = self._requested, self._target()
             dropped = [name for name in before if name not in wanted]
-            altered = [name for name in before if name in wanted and wanted[name] != before[name]]
+            altered = [name for name in wanted if name in before and wanted[name] != before[name]]
             added = [*altered, *(name for name in wanted if name not in before)]
             kept = [name for name in before if name in wanted]
             self._set_requested({name: wanted[name] for name in [*kept, *added]})

@@ -61,16 +61,18 @@ const sortedNames = (requests) => requests.map((request) => Object.fromEntries(
 /** Play a conversation to a client; throws where the client does something else. Returns its session. */
 function play({ ClientSession, TickerError, decode }, { steps }, form) {
   const session = new ClientSession();
-  let [sent, wanted, connected] = [[], [], false];
+  let [sent, wanted, connected] = [[], new Map(), false];
   for (const step of steps) {
     if (!step.sends) assertSame(sent.length, step.presents || step.asks ? sent.length : 0, `requests before ${canonical(step)}`);
     if (step.sends) {
       assertSame(sortedNames(sent), sortedNames(step.sends), "the requests");
       sent = [];
     } else if (step.wants) {
-      session.want(step.wants.filter((name) => !wanted.includes(name)));
-      session.giveUp(wanted.filter((name) => !step.wants.includes(name)));
-      wanted = step.wants;
+      const now = new Map(step.wants.map((name) => [name, step.fields?.[name]?.toSorted().join(",")]));
+      const differ = (name) => !wanted.has(name) || !now.has(name) || wanted.get(name) !== now.get(name);
+      for (const [name, fields] of now) if (differ(name)) session.want([name], fields);
+      for (const [name, fields] of wanted) if (differ(name)) session.giveUp([name], fields);
+      wanted = now;
     } else if (step.presents) sent.push(session.request("auth", { token: step.presents }));
     else if (step.asks) sent.push(session.request("digest", {}));
     else if (step.closed) connected = false;
