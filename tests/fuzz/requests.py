@@ -17,6 +17,7 @@ from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber
 from ticker.core.hub import Hub
 from ticker.core.last_value import LastValueCache
+from ticker.core.selections import selection_of
 from ticker.core.session import Answer, ServerSession, Terms
 from ticker.market import Instrument
 from ticker.protocol.messages import Delta, Error, Instruments, Removed, Reply, Snapshot
@@ -36,13 +37,17 @@ _NAMES = st.lists(
 )
 _ID = st.integers(0, 5)
 _INTERVAL = st.sampled_from([0, 0, 0, 1, 250, 10**9])
+_FIELDS = st.lists(st.sampled_from(["bid", "bid", "ask", "own", "status", "Bid", ""]), max_size=3)
 
 _REQUESTS: SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries(
         {"op": st.sampled_from(["subscribe", "unsubscribe"]), "id": _ID, "symbols": _NAMES},
         optional={"interval_ms": _INTERVAL},
     ),
-    st.fixed_dictionaries({"op": st.just("subscribe"), "id": _ID, "symbols": _NAMES, "interval_ms": _INTERVAL}),
+    st.fixed_dictionaries(
+        {"op": st.just("subscribe"), "id": _ID, "symbols": _NAMES, "interval_ms": _INTERVAL},
+        optional={"fields": _FIELDS},
+    ),
     st.fixed_dictionaries(
         {
             "op": st.just("resume"),
@@ -50,7 +55,8 @@ _REQUESTS: SearchStrategy[dict[str, Any]] = st.one_of(
             "epoch": st.sampled_from(["epoch", "other"]),
             "cursor": st.integers(0, 6),
             "symbols": _NAMES,
-        }
+        },
+        optional={"forget": _NAMES, "selected": st.lists(st.tuples(_FIELDS, _NAMES).map(list), max_size=3)},
     ),
     st.fixed_dictionaries(
         {"op": st.just("instruments"), "id": _ID}, optional={"match": st.text(max_size=8), "after": st.text(max_size=3)}
@@ -139,7 +145,7 @@ def check(case: Case) -> None:
         seen(floor, names, sent)
         if names.interval_ms == 0:
             changes = [each.changes for each in sent if isinstance(each, Delta)]
-            assert changes == ([[0, {1: number * 100}]] if matcher(names.names)("A") else [])
+            assert changes == ([[0, {1: number * 100}]] if names.has_bids_of("A") else [])
         (delta,) = floor.other.take()
         assert isinstance(delta, Delta)
         assert delta.changes == [0, {1: number * 100}]
@@ -159,6 +165,12 @@ class Held(NamedTuple):
 
     names: list[str]
     interval_ms: int
+    selected: dict[str, list[str]]
+    """By name: the fields that are wanted, if not all."""
+
+    def has_bids_of(self, symbol: str) -> bool:
+        matching = [name for name in self.names if matcher([name])(symbol)]
+        return any("bid" in self.selected.get(name, ["bid"]) for name in matching)
 
 
 def consistent(floor: Floor) -> Held:
@@ -174,7 +186,11 @@ def consistent(floor: Floor) -> Held:
     watch = floor.subscriber.audience.subscription_set
     assert watch.symbols | watch.patterns == set(names)
     assert watch.interval_us == interval * 1000
-    return Held(names, interval)
+    selected = {name: fields for fields, some in reply.result.get("selected", []) for name in some}
+    assert selected.keys() <= set(names)
+    assert all({"status", "reason"} <= set(fields) for fields in selected.values())
+    assert watch.selected == {(name, selection_of(fields)) for name, fields in selected.items()}
+    return Held(names, interval, selected)
 
 
 def seen(floor: Floor, held: Held, sent: list[Any]) -> None:

@@ -78,6 +78,25 @@ async def test_another_interval_of_everything_moves_nobody_else_and_costs_little
         assert stats.result["slowed"] == 0
 
 
+async def test_other_fields_of_everything_over_and_over_are_paid_for(fast_clock: MockClock) -> None:
+    async with attacked_with_many_instruments(STRICT) as service:
+        peer = await service.peer()
+        async with answered_late(peer, fast_clock, 600):
+            for number in range(3):
+                await peer.ask("subscribe", symbols=["*"], fields=["bid", f"f{number % 2}"])
+
+
+async def test_overlapping_patterns_with_other_fields_each_hold_nobody_up() -> None:
+    async with attacked_with_many_instruments() as service:
+        peer = await service.peer()
+        for number in range(8):
+            names = [f"*{number}*", f"*{number + 1}?"]
+            assert isinstance(await peer.answer("subscribe", symbols=names, fields=["bid", f"f{number}"]), Reply)
+        error = await peer.answer("subscribe", symbols=["*"], fields=["ask"])
+        assert not isinstance(error, Reply)
+        assert isinstance(await peer.answer("digest"), Reply)
+
+
 async def test_a_client_that_comes_again_has_no_fresh_allowance(
     fast_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

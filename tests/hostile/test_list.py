@@ -97,6 +97,10 @@ cost:
     test_patterns_over_many_instruments_hold_nobody_up_and_are_paid_for
   another interval of everything, over and over
     test_another_interval_of_everything_moves_nobody_else_and_costs_little
+  other fields of everything, over and over
+    test_other_fields_of_everything_over_and_over_are_paid_for
+  as many sets of fields as there may be, of patterns that overlap
+    test_overlapping_patterns_with_other_fields_each_hold_nobody_up
   the same costly requests over new connections
     test_a_client_that_comes_again_has_no_fresh_allowance
   pages of everything over HTTP

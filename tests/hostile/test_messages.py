@@ -91,6 +91,18 @@ MSGPACK_LIES = {
     "an interval that is NaN": request(op="subscribe", id=1, symbols=[], interval_ms=float("nan")),
     "an interval that is negative": request(op="subscribe", id=1, symbols=[], interval_ms=-1),
     "an interval that is huge": request(op="subscribe", id=1, symbols=[], interval_ms=2**64 - 1),
+    "fields that are one text": request(op="subscribe", id=1, symbols=["A"], fields="bid"),
+    "fields that are numbers": request(op="subscribe", id=1, symbols=["A"], fields=[1, 2.5, None]),
+    "fields that are no names": request(op="subscribe", id=1, symbols=["A"], fields=["bid\n", "\x1b[2J"]),
+    "fields without end": request(
+        op="subscribe", id=1, symbols=["A"], fields=[f"f{number}" for number in range(9_000)]
+    ),
+    "sets of fields without end": request(
+        op="resume", id=1, epoch="e", cursor=0, symbols=[], selected=[[["a"], []]] * 9_000
+    ),
+    "a set of fields that is a map": request(
+        op="resume", id=1, epoch="e", cursor=0, symbols=[], selected=[{"a": ["A"]}]
+    ),
     "a cursor that is huge": request(op="resume", id=1, epoch="e", cursor=2**63, symbols=[]),
     "an empty map": b"\x80",
     "10,001 names": request(op="subscribe", id=1, symbols=["A"] * 10_001),
