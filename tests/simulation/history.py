@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tests.tables_model import InstrumentModel, TableFields, TablesPast, table_fields
 from ticker.client.replica import InstrumentState
 from ticker.client.table_state import TableState
+from ticker.client.wanted import FieldSet
 from ticker.config import Tables
 from ticker.core.field_reading import Unusable
 from ticker.core.last_value import LastValueCache
@@ -30,6 +31,7 @@ from ticker.market import (
     WireValue,
     Withdrawal,
     field_kind,
+    field_name,
     shown_value,
 )
 
@@ -145,8 +147,11 @@ def numbers(
     return found
 
 
-def same(state: InstrumentState | TableState, market: Market) -> bool:
-    """Whether a copy of an instrument or a table has the values of a market, at any scale."""
+def same(state: InstrumentState | TableState, market: Market, fields: FieldSet = None, *, partly: bool = False) -> bool:
+    """Whether a copy of an instrument or a table has the values of a market, at any scale.
+
+    Of an instrument those of these fields; or `partly`: those that the copy has.
+    """
     definition = state.definition
     if definition.symbol not in market.names:
         return False
@@ -154,7 +159,10 @@ def same(state: InstrumentState | TableState, market: Market) -> bool:
         return table_fields(state) == market.table(definition.symbol)
     past = market.instruments[definition.symbol]
     copied = numbers(state.values, definition.price_scale, definition.size_scale)
-    return copied == numbers(past.values, past.price_scale, past.size_scale)
+    due = numbers(past.values, past.price_scale, past.size_scale)
+    if fields is not None:
+        due = {key: value for key, value in due.items() if field_name(key) in {*fields, "status", "reason"}}
+    return all(due.get(key) == value for key, value in copied.items()) if partly else copied == due
 
 
 def shown_state(state: InstrumentState | TableState | None) -> object:

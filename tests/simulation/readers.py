@@ -44,7 +44,13 @@ class Reader:
     def lag(self, client: Client, due: Collection[str], _models: Mapping[str, InstrumentModel]) -> str:
         """Return the difference of the view from the client's copy; empty if there is none."""
         names = [name for name in due if any(covers(each, name) for each in self._subscription.names)]
+        shown = self._subscription._shown
         want = {name: present(client.values(name)) for name in names}
+        if shown is not None:
+            want = {
+                name: fields if " " in name else {key: fields[key] for key in fields.keys() & shown}
+                for name, fields in want.items()
+            }
         have = {name: present(fields) for name, fields in self.view.items()}
         want, have = ({name: each for name, each in found.items() if each} for found in (want, have))
         return f"the reader of {self._subscription.names} has {have}, and should have {want}" if have != want else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import trio
 
@@ -19,12 +20,16 @@ from ticker.client.client import Client
 from ticker.client.events import Connected, Disconnected, Event
 from ticker.client.received import Received
 from ticker.client.session import ClientSession
+from ticker.client.wanted import FieldSet
 from ticker.errors import ConnectionFailed, ProtocolError
 from ticker.market import is_symbol
 from ticker.protocol.wire import MSGPACK
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+SELECTIONS: list[FieldSet] = [None, None, None, frozenset(["bid"]), frozenset(["ask", "last"]), frozenset(["status"])]
+"""Fields that are wanted of names; which of them depends on no chance, so seeds stay what they were."""
 
 URL = "wss://ticker.example/v1/stream"
 
@@ -67,6 +72,10 @@ class User:
         """Life of a token, in seconds."""
         self.interval_ms: int | None = None
         self.wanted: list[str] = []
+        self.fields: dict[str, FieldSet] = {}
+        """The fields that are wanted of wanted names."""
+        self._subscribed = 0
+        """Number of names that were ever wanted."""
         self.readers: dict[str, Reader | TapeReader] = {}
         self.link: Link | None = None
         self.connected = False
@@ -92,6 +101,8 @@ class User:
 
     def subscribe(self, name: str) -> None:
         self.wanted.append(name)
+        self._subscribed += 1
+        self.fields[name] = SELECTIONS[crc32(f"{self.name} {name} {self._subscribed}".encode()) % len(SELECTIONS)]
         if self._client is not None and self._nursery is not None:
             self._read(name)
 
@@ -125,13 +136,25 @@ class User:
         market = self.world.past(replica.epoch)[replica.cursor]
         for holding in replica:
             symbol = holding.definition.symbol
-            if not same(holding, market):
+            exact = self.session.complete or not self._selecting
+            fields = self.fields_of(symbol) if self.session.complete else None
+            if not same(holding, market, fields, partly=not exact):
                 is_now = f"{symbol} is {shown_state(holding)} at cut {replica.cursor}"
                 self._blame(f"{is_now}, and should be {market.shown(symbol)}")
         if self.session.complete:
             for symbol in self.due(market):
                 if held(replica, symbol) is None:
                     self._blame(f"{symbol} is missing at cut {replica.cursor}")
+
+    @property
+    def _selecting(self) -> bool:
+        """Whether only some fields of anything were ever wanted: a copy may have the former ones for a while."""
+        return any(self.fields.values())
+
+    def fields_of(self, symbol: str) -> FieldSet:
+        """Return the fields of an instrument that an up-to-date copy has."""
+        wanted = [self.session._requested[name] for name in self.session.served if covers(name, symbol)]
+        return None if None in wanted or not wanted else frozenset().union(*(each for each in wanted if each))
 
     def due(self, market: Market) -> list[str]:
         """Return the names of a market's records that an up-to-date copy has."""
@@ -147,7 +170,7 @@ class User:
         due = self.due(market)
         for symbol in due:
             holding = held(replica, symbol)
-            if holding is None or not same(holding, market):
+            if holding is None or not same(holding, market, self.fields_of(symbol)):
                 return f"{symbol} is {shown_state(holding)}, and should be {market.shown(symbol)}"
             record = self.world.server.cache.find(symbol)
             if record is None or holding.definition.metadata != record.metadata:
@@ -191,7 +214,7 @@ class User:
         if table.startswith("trades:") and is_symbol(symbol):
             reader = TapeReader(self._client.trades(symbol, int(table.rpartition(":")[2])), self._blame)
         else:
-            reader = Reader(self._client.subscribe(name))
+            reader = Reader(self._client.subscribe(name, fields=self.fields.get(name)))
         self.readers[name] = reader
         self._nursery.start_soon(reader.run)
 
