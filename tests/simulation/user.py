@@ -102,9 +102,12 @@ class User:
     def subscribe(self, name: str) -> None:
         self.wanted.append(name)
         self._subscribed += 1
-        self.fields[name] = SELECTIONS[crc32(f"{self.name} {name} {self._subscribed}".encode()) % len(SELECTIONS)]
+        self.fields[name] = self._some_fields(name)
         if self._client is not None and self._nursery is not None:
             self._read(name)
+
+    def _some_fields(self, name: str) -> FieldSet:
+        return SELECTIONS[crc32(f"{self.name} {name} {self._subscribed}".encode()) % len(SELECTIONS)]
 
     def unsubscribe(self, name: str) -> None:
         self.wanted.remove(name)
@@ -210,11 +213,12 @@ class User:
         assert self._client is not None
         assert self._nursery is not None
         symbol, _, table = name.partition(" ")
+        self.fields.setdefault(name, self._some_fields(name))
         reader: Reader | TapeReader
         if table.startswith("trades:") and is_symbol(symbol):
             reader = TapeReader(self._client.trades(symbol, int(table.rpartition(":")[2])), self._blame)
         else:
-            reader = Reader(self._client.subscribe(name, fields=self.fields.get(name)))
+            reader = Reader(self._client.subscribe(name, fields=self.fields[name]))
         self.readers[name] = reader
         self._nursery.start_soon(reader.run)
 
