@@ -132,6 +132,17 @@ def test_the_chart_and_the_small_ones_are_full_on_load_and_after_a_reload(chrome
             page.reload()
 
 
+def test_chart_book_and_trades_are_there_where_a_websocket_is_blocked(chrome: Browser, lines: Lines) -> None:
+    with page_of(chrome) as page:
+        page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
+        opened(page, lines, "DEEP")
+        expect(page.locator("#transport")).to_have_text("event stream")
+        expect(page.locator("#book-bids tr").nth(0)).to_have_text(re.compile(r"1\.00\s*5\.0"))
+        expect(page.locator("#tape-rows tr").nth(0)).to_contain_text("1.03")
+        until_painted(page, "#chart")
+        until_painted(page, "#rows canvas")
+
+
 def test_bars_are_read_by_the_keyboard_back_to_the_first_one_of_the_history(chrome: Browser, lines: Lines) -> None:
     with page_of(chrome) as page:
         opened(page, lines, "DEEP")
