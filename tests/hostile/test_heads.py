@@ -127,14 +127,12 @@ async def test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it() -
 @pytest.mark.parametrize(
     "words",
     [
-        b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        upgrade(),
         b"\x00" * 2000,
         b"\x16\x03\x01\xff\xff" + bytes(65_535),
         b"SSH-2.0-hello\r\n",
         b"\x80\x2e\x01\x00\x02",
     ],
-    ids=["HTTP", "upgrade", "zeros", "a record that is too long", "ssh", "SSL 2"],
+    ids=["zeros", "a record that is too long", "ssh", "SSL 2"],
 )
 async def test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http(words: bytes) -> None:
     async with attacked(limits=Limits(handshake_seconds=1)) as service:
@@ -149,3 +147,29 @@ async def test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http(w
                     pass
         assert b"HTTP" not in answer
         assert len(answer) < 100
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        upgrade(),
+        b"GET / HTTP/1.1\r\nHost: \xff\r\nAccept: text/html\r\n\r\n",
+        b"GET /" + b"x" * 100_000,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n" + b"x" * 50_000,
+    ],
+    ids=["HTTP", "upgrade", "odd host", "long", "body"],
+)
+async def test_plain_http_on_the_tls_port_gets_one_short_answer_and_no_more(words: bytes) -> None:
+    async with attacked() as service:
+        async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
+            answer = bytearray()
+            with trio.fail_after(HANG_SECONDS):
+                try:
+                    await plain.send_all(words)
+                    while data := await plain.receive_some():
+                        answer += data
+                except trio.BrokenResourceError:
+                    pass
+        assert answer.count(b"HTTP/1.1 400 ") <= 1
+        assert len(answer) < 500

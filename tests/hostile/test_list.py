@@ -22,6 +22,8 @@ heads:
   requests behind an upgrade [lives]
     test_requests_behind_an_upgrade_are_no_frames_and_end_it
   plain HTTP on the TLS port [lives]
+    test_plain_http_on_the_tls_port_gets_one_short_answer_and_no_more
+  anything else on the TLS port that is no TLS
     test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http
 
 tls:

@@ -21,7 +21,9 @@ import ssl
 
 import trio
 
+from ticker.bounds import TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
+from ticker.net.plain_http import answer_without_tls
 from ticker.net.records import RecordQueue, RecordRate
 from ticker.net.transport import RECORD, SocketStream
 
@@ -64,17 +66,22 @@ class TlsStream(SocketStream):
 
     async def handshake(self) -> None:
         """Do the TLS handshake. Raises `trio.BrokenResourceError` if it fails."""
+        received = b""
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._send_pending()
-                await self._receive_ciphertext()
+                records = await self._receive_ciphertext()
+                received = received or records
                 if self._hung_up():
                     gone = ConnectionAbortedError("the peer has hung up before the handshake was done")
                     raise self._broke(gone) from None
             except ssl.SSLError as error:
-                await self._send_alert()
+                if error.reason == "HTTP_REQUEST":
+                    await self._answer_without_tls(received)
+                else:
+                    await self._send_alert()
                 raise self._broke(error) from error
             else:
                 await self._send_pending()
@@ -145,6 +152,13 @@ class TlsStream(SocketStream):
         self._flush_encrypted()
         await trio.lowlevel.checkpoint()
 
+    async def _answer_without_tls(self, received: bytes) -> None:
+        """Tell a client that speaks HTTP without TLS where to go."""
+        self._outgoing.read()  # an alert would be no HTTP
+        with trio.move_on_after(TLS_CLOSE_SECONDS):
+            if self._flush(answer_without_tls(received)):
+                await self._linger()
+
     async def _receive(self, max_bytes: int) -> bytes:
         while True:
             try:
@@ -166,8 +180,8 @@ class TlsStream(SocketStream):
         if self._outgoing.pending and not self._flush_encrypted():
             self._answer_unsent = True
 
-    async def _receive_ciphertext(self) -> bool:
-        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; False at the end."""
+    async def _receive_ciphertext(self) -> bytes:
+        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; empty at the end."""
         if self._answer_unsent:
             await self.drain()
             self._answer_unsent = False
@@ -179,7 +193,7 @@ class TlsStream(SocketStream):
             data = await self._receive_bytes(RECORD)
             if not data:
                 self._incoming.write_eof()
-                return False
+                return b""
             self._records.add(data)
         self._incoming.write(records)
-        return True
+        return records
