@@ -1,4 +1,4 @@
-# For a new machine (Python 3.11 or newer, and make): `make serve`, `make test`, `make bench`. Each does all its own set-up.
+# For a new machine (Python 3.11 or newer, and make): `make serve`, `make test`, `make docs`, `make bench`. Each does all its own set-up.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 # Hundreds of processes of the tests import the same modules: without .pyc files each would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve test check lint types collect tested bench clean
+.PHONY: help serve test check lint types collect tested bench docs clean
 
 help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
 	@echo "make test    everything a change must pass: lint, types, all tests with branch coverage"
 	@echo "make check   the fast half of it: lint, types, layers"
 	@echo "make bench   how fast Ticker is beside what else one could use (ARGS='--quick' for eight minutes instead of thirty)"
+	@echo "make docs    build the documentation site in docs/_build/html, and check its links"
 	@echo "make clean   remove what these made"
 
 serve: $(VENV)/installed
@@ -51,6 +52,14 @@ collect: $(VENV)/installed-test
 bench: $(VENV)/installed-bench
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+# Links to elsewhere are checked where there is a network.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("trio.readthedocs.io", 443), 3)' 2> /dev/null; \
+	then $(BIN)/sphinx-build -W --keep-going -q -b linkcheck docs docs/_build/links; \
+	else echo "no network: links to other sites are not checked"; fi
+	@echo "the site: docs/_build/html/index.html"
+
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ticker needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +77,10 @@ $(VENV)/installed-bench: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@ $(VENV)/installed
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist
+	rm -rf $(VENV) docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,7 +19,7 @@ from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
 README, PYTHON, OPERATING = "README.md", "ticker/client/README.md", "ticker/server/README.md"
-PAGES = [path for path in sorted(ROOT.rglob("*.md")) if not {".venv", "node_modules"} & set(path.parts)]
+PAGES = [path for path in sorted(ROOT.rglob("*.md")) if not {".venv", "node_modules", "docs"} & set(path.parts)]
 
 
 def blocks(page: str, language: str) -> list[str]:

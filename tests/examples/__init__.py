@@ -1,0 +1,1 @@
+"""The examples, each as a user runs it."""
