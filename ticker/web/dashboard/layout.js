@@ -66,21 +66,23 @@ function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const rest = numbers.filter((column) => column !== main && !beside.includes(column));
   const small = character * 0.87;
   const widest = Math.max(1, ...rest.map((column) => (charactersOf(column, lengths) + labelOf(column).length + 1) * small + 8));
-  const perLine = Math.max(1, Math.min(3, Math.floor((width - 34) / widest)));
-  const most = (perLine === 1 ? 3 : 2) * perLine;
-  const fits = rest.slice(0, most);
+  const roomFor = Math.max(1, Math.min(3, Math.floor((width - 34) / widest)));
+  const fits = rest.slice(0, (roomFor === 1 ? 3 : 2) * roomFor);
+  const lines = Math.ceil(fits.length / roomFor);
+  const perLine = Math.max(1, Math.ceil(fits.length / Math.max(1, lines))); // four are two and two, not three and one
   const widthOf = (column, digit) => (column ? charactersOf(column, lengths) * digit : 0);
-  const room = width - GRIP - 20 - Math.max(widthOf(main, bold * 1.22), widthOf(beside[0], character * 0.93));
+  const mainWidth = Math.ceil(Math.max(widthOf(main, bold * 1.25), widthOf(beside[0], character * 0.95))) + 10;
+  const room = width - GRIP - 10 - mainWidth;
   const spark = columns.find((column) => column.kind === "spark");
   const sparkColumn = room >= LEAST_NAME_ON_CARD + SPARK_ON_CARD + 10 ? spark : undefined;
   const nameRoom = room - (sparkColumn ? SPARK_ON_CARD + 10 : 0);
   const nameLines = Math.min(4, Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE + 24) / nameRoom)));
   return {
-    ...{ cards: true, tight: false, template: "", main, beside, rest: fits, sparkColumn, perLine, nameLines },
+    ...{ cards: true, tight: false, template: "", main, mainWidth, beside, rest: fits, sparkColumn, perLine, nameLines },
     spark: { width: SPARK_ON_CARD, height: 30 },
     shown: [main, ...beside, ...fits, sparkColumn].filter(Boolean),
-    hidden: [...rest.slice(most), ...(sparkColumn === spark ? [] : [spark])],
-    rowHeight: Math.max(card, 19 + 13 * nameLines) + Math.ceil(fits.length / perLine) * line + 12,
+    hidden: [...rest.slice(fits.length), ...(sparkColumn === spark ? [] : [spark])],
+    rowHeight: Math.max(card, 19 + 13 * nameLines) + lines * line + 12,
     headHeight: Math.max(36, head),
   };
 }

@@ -254,6 +254,7 @@ export class Table extends EventTarget {
     style.setProperty("--head-height", `${layout.headHeight}px`);
     style.setProperty("--spark", `${layout.spark.width}px`);
     style.setProperty("--per-line", String(layout.perLine ?? 1));
+    style.setProperty("--main", `${layout.mainWidth ?? 0}px`);
     style.setProperty("--name-lines", String(layout.nameLines ?? 2));
     if (changed || before.rowHeight !== layout.rowHeight || before.template !== layout.template) this.dispatchEvent(new Event("layout"));
     this.#measure();
