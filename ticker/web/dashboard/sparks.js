@@ -78,7 +78,8 @@ export class Sparks {
     try {
       const now = performance.now();
       const due = this.#wanted.filter((symbol) => !((now - this.#past.get(symbol)?.readAt) < EVERY_MS / 2));
-      const isKnown = (symbol) => now - this.#past.get(symbol)?.readAt < FEW_BARS * EVERY_MS * 0.8;
+      // Of a past that is short, the service may have got more since: its feeds bring bars after they have begun.
+      const isKnown = (symbol) => this.of(symbol)?.length === BARS && now - this.#past.get(symbol).readAt < FEW_BARS * EVERY_MS * 0.8;
       await this.#readRows(table(BARS), due.filter((symbol) => !isKnown(symbol)));
       await this.#readRows(table(FEW_BARS), due.filter(isKnown));
       if (this.#wanted.some((symbol) => !this.#past.has(symbol))) again = SETTLE_MS;
