@@ -47,6 +47,7 @@ UNTRACED = (
     "test_mutants.py",
     "test_wheel.py",
     "test_benchmarks.py",
+    "test_notebook.py",
     "test_readme.py",
 )
 """Paths in `tests`."""

@@ -94,7 +94,7 @@ def test_the_notebook_collects_rows(tmp_path: Path) -> None:
 
 def test_tables_of_pandas_and_polars_are_printed(tmp_path: Path) -> None:
     with service(tmp_path, "simulated") as url:
-        pandas, polars = (code.replace("wss://localhost:8443", url) for code in blocks(PYTHON, "python")[5:7])
+        pandas, polars = (code.replace("wss://localhost:8443", url) for code in blocks(PYTHON, "python")[7:9])
         assert {"bid", "ask", "status"} <= set(first_lines(pandas, tmp_path, 1)[0].split())
         assert first_lines(polars, tmp_path, 1)[0].startswith("shape: (")
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ticker.client.features import Features
     from ticker.client.fields import ChangedFields, Fields
     from ticker.client.frames import to_pandas, to_polars
+    from ticker.client.notebook import show
     from ticker.client.rows import CandleRow, Level, LevelChange, TradeRow
     from ticker.client.subscription import Change, Subscription
     from ticker.client.sync_client import snapshot, watch
@@ -62,6 +63,7 @@ __all__ = [
     "Unmatched",
     "aio",
     "connect",
+    "show",
     "snapshot",
     "to_pandas",
     "to_polars",
@@ -85,6 +87,7 @@ _MODULES = {
     "ticker.client.features": ("Features",),
     "ticker.client.fields": ("ChangedFields", "Fields"),
     "ticker.client.frames": ("to_pandas", "to_polars"),
+    "ticker.client.notebook": ("show",),
     "ticker.client.rows": ("CandleRow", "Level", "LevelChange", "TradeRow"),
     "ticker.client.subscription": ("Change", "Subscription"),
     "ticker.client.sync_client": ("snapshot", "watch"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping
 
 from ticker.client.wanted import FieldSet
@@ -101,6 +102,12 @@ def check_options(token: object, interval_ms: object, on_event: object) -> None:
         raise ConfigError(f"interval_ms: {shown(interval_ms)}; give a whole number of milliseconds, 0 or more")
     if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
         raise ConfigError(f"on_event: {shown(on_event)}; give a function of one event (not an async one)")
+
+
+def check_seconds(name: str, seconds: float) -> None:
+    """Check a time to wait. Raises `ConfigError`."""
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"{name}: {shown(seconds)}; give a number of seconds above 0")
 
 
 def check_counts(wanted: Iterable[str], limits: Mapping[str, int]) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from ticker.client.arguments import listed_names, listed_urls, wanted_fields
+from ticker.client.arguments import check_seconds, listed_names, listed_urls, wanted_fields
 from ticker.client.client import connect
 from ticker.client.connection import Token
 from ticker.client.events import Event
 from ticker.client.fields import Fields
-from ticker.errors import ConfigError, ConnectionFailed
-from ticker.texts import shown
+from ticker.errors import ConnectionFailed
 
 
 def prepared_snapshot(  # noqa: PLR0913  # one parameter per option
@@ -30,8 +28,7 @@ def prepared_snapshot(  # noqa: PLR0913  # one parameter per option
 ) -> Callable[[], Coroutine[Any, Any, dict[str, Fields]]]:
     """Check the arguments of `snapshot`, and return the function that takes it, for Trio. Raises `ConfigError`."""
     listed, wanted = listed_names(names), wanted_fields(fields)
-    if not 0 < timeout < math.inf:
-        raise ConfigError(f"timeout: {shown(timeout)}; give a number of seconds above 0")
+    check_seconds("timeout", timeout)
 
     async def run() -> dict[str, Fields]:
         with trio.move_on_after(timeout):

@@ -15,6 +15,7 @@ from ticker.client.columns import value_columns
 from ticker.client.fields import ChangedFields, Fields
 from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.given import GivenTable
+from ticker.client.html_table import html_table
 from ticker.client.reader import Reader, moment
 from ticker.client.replica import Fields as FieldValues
 from ticker.client.replica import Replica
@@ -72,6 +73,10 @@ class Subscription(Reader[Change]):
         names = ", ".join(self.names[:3]) + f" and {len(self.names) - 3} more" * (len(self.names) > 3)
         pending = len(self._pending) + len(self._tables)
         return f"<Subscription to {names or 'nothing'} pending={pending}{' ended' * self._over}>"
+
+    def _repr_html_(self) -> str:
+        """Return the present values as a notebook shows them."""
+        return html_table(value_columns(self.values, self.fields))
 
     @property
     def values(self) -> dict[str, Fields]:

@@ -7,9 +7,10 @@ gets fewer and fuller changes, as any slow consumer does.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ def watch(  # noqa: PLR0913  # one parameter per option
     `connect` and `Client.subscribe`.
     """
     client = partial(connect, url, ca=ca, token=token, interval_ms=interval_ms, on_event=on_event)
-    return _iterate(client, listed_names(names), wanted_fields(fields))
+    return iterate(client, listed_names(names), wanted_fields(fields))
 
 
 def snapshot(  # noqa: PLR0913  # one parameter per option
@@ -84,15 +85,20 @@ def snapshot(  # noqa: PLR0913  # one parameter per option
     return values
 
 
-def _iterate(
-    client: Callable[[], AbstractAsyncContextManager[Client]], names: tuple[str, ...], fields: FieldSet
-) -> Iterator[Change]:
+def iterate(
+    client: Callable[[], AbstractAsyncContextManager[Client]],
+    names: tuple[str, ...],
+    fields: FieldSet,
+    seconds: float | None = None,
+) -> Generator[Change]:
+    """Iterate over the changes of a client of its own in a thread, for ever or for some seconds."""
     started: queue.SimpleQueue[_Running | BaseException] = queue.SimpleQueue()
 
     async def run() -> None:
         async with client() as connected, connected.subscribe(*names, fields=fields) as subscription:
             stop = trio.Event()
-            started.put(_Running(subscription, trio.lowlevel.current_trio_token(), stop))
+            deadline = math.inf if seconds is None else trio.current_time() + seconds
+            started.put(_Running(subscription, trio.lowlevel.current_trio_token(), stop, deadline))
             await stop.wait()
 
     def run_in_thread() -> None:
@@ -109,7 +115,7 @@ def _iterate(
         raise running
     try:
         while True:
-            change = trio.from_thread.run(_next, running.subscription, trio_token=running.token)
+            change = trio.from_thread.run(_next, running, trio_token=running.token)
             if change is None:
                 break
             yield change
@@ -123,14 +129,19 @@ def _iterate(
         raise fault
 
 
-async def _next(subscription: Subscription) -> Change | None:
-    return await anext(subscription, None)
+async def _next(running: _Running) -> Change | None:
+    with trio.move_on_at(running.deadline):
+        return await anext(running.subscription, None)
+    return None
 
 
 class _Running:
     """The client in its thread."""
 
-    def __init__(self, subscription: Subscription, token: trio.lowlevel.TrioToken, stop: trio.Event) -> None:
+    def __init__(
+        self, subscription: Subscription, token: trio.lowlevel.TrioToken, stop: trio.Event, deadline: float
+    ) -> None:
         self.subscription = subscription
         self.token = token
         self.stop = stop
+        self.deadline = deadline
