@@ -71,7 +71,7 @@ function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const lines = Math.ceil(fits.length / roomFor);
   const perLine = Math.max(1, Math.ceil(fits.length / Math.max(1, lines))); // four are two and two, not three and one
   const widthOf = (column, digit) => (column ? charactersOf(column, lengths) * digit : 0);
-  const mainWidth = Math.ceil(Math.max(widthOf(main, bold * 1.25), widthOf(beside[0], character * 0.95))) + 10;
+  const mainWidth = Math.ceil(Math.max(widthOf(main, bold * 1.25), widthOf(beside[0], character * 0.95))) + 18;
   const room = width - GRIP - 10 - mainWidth;
   const spark = columns.find((column) => column.kind === "spark");
   const sparkColumn = room >= LEAST_NAME_ON_CARD + SPARK_ON_CARD + 10 ? spark : undefined;
