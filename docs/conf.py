@@ -104,8 +104,18 @@ def _docstring(  # what Sphinx hands over
     lines[:] = with_code(lines)
 
 
+def _signature(
+    _app: Sphinx, kind: str, _name: str, given: object, _options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """The constructor of what users do not make themselves is not shown."""
+    if kind == "class" and "Made by " in (given.__doc__ or ""):
+        return "", None
+    return signature, returned
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _signature)
     app.connect("include-read", _include)
     app.connect("autodoc-process-docstring", _docstring)
     for language in ("caddyfile", "haproxy"):  # Pygments does not know them
