@@ -1,4 +1,4 @@
-"""Programs for tests, found and installed: Node and Chromium for JavaScript, proxies, Redis, promtool and systemd.
+"""Programs for tests, found and installed: Node and Chromium for JavaScript, proxies, Redis, promtool, systemd and jq.
 
 `python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
 fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
@@ -58,6 +58,9 @@ SYSTEMD_ANALYZE = Program("systemd-analyze", "TICKER_SYSTEMD_ANALYZE", ("systemd
 NGINX = Program("nginx", "TICKER_NGINX", ("nginx", "/usr/sbin/nginx"), "nginx")
 HAPROXY = Program("HAProxy", "TICKER_HAPROXY", ("haproxy", "/usr/sbin/haproxy"), "haproxy")
 
+CURL = Program("curl", "TICKER_CURL", ("curl",), "curl")
+JQ = Program("jq", "TICKER_JQ", ("jq",), "jq")
+
 REDIS = Program("Redis", "TICKER_REDIS", ("redis-server",), "redis-server")
 SENTINEL = Program("Redis's sentinel", "TICKER_SENTINEL", ("redis-sentinel",), "redis-sentinel")
 VALKEY = Program("Valkey", "TICKER_VALKEY", ("valkey-server",), "valkey-server")
@@ -82,7 +85,7 @@ def missing(reason: str) -> NoReturn:
 def install() -> None:
     """Install missing programs, one by one; print a warning for each that could not be installed."""
     apt = shutil.which("apt-get") if os.geteuid() == 0 else None
-    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, SENTINEL)
+    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, SENTINEL, CURL, JQ)
     absent = [program for program in programs if program.path() is None]
     if apt is not None and absent:
         _apt_get(apt, "update")

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.bounds import HANG_SECONDS
+from tests.programs import CURL, JQ, require
 from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -118,6 +120,32 @@ def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
         assert '"EURUSD"' in ticker(watch.replace("wss://127.0.0.1:8445", url) + " --json --duration 1")
         snippet = blocks(PYTHON, "python")[4].replace("wss://127.0.0.1:8445", url).replace("/tmp", str(tmp_path))  # noqa: S108
         assert "EURUSD" in first_lines(snippet, tmp_path, 1)[0]
+
+
+def test_changes_with_names_are_a_table_in_a_shell_and_lines_for_grafana(tmp_path: Path) -> None:
+    require(CURL)
+    require(JQ)
+    table, grafana = blocks(OPERATING, "sh")[1:3]
+    push = re.search("curl -s -H .*", grafana)
+    assert push is not None  # in place of it, the line is printed
+    with service(tmp_path, "simulated?symbols=EURUSD") as url:
+        at, authority = f"https://{urlsplit(url).netloc}", str(tmp_path / "home" / "ca.pem")
+        for snippet, line in (
+            (table, r"EURUSD\t(1\.\d{5})?\t(1\.\d{5})?\t(live)?"),
+            (grafana.replace(push[0], 'echo "$line"'), r"prices,symbol=EURUSD (bid|ask)=1\.\d{5}(,ask=1\.\d{5})?"),
+        ):
+            assert "https://localhost:8443" in snippet
+            code = snippet.replace("https://localhost:8443", at).replace("~/.local/share/ticker/ca.pem", authority)
+            done = subprocess.run(
+                ["/bin/sh", "-c", f"{code.rstrip()} | head -n 3"],
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=HANG_SECONDS,
+                check=True,
+            )
+            printed = done.stdout.splitlines()
+            assert len(printed) == 3
+            assert all(re.fullmatch(line, each) for each in printed), printed
 
 
 def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:

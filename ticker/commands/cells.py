@@ -11,15 +11,12 @@ from decimal import Decimal
 from typing import Any, TypeAlias, cast
 
 from ticker.market import Field
-from ticker.protocol.tables import BOOK, CANDLES, COLUMNS, TRADES, parse_table, split_name
+from ticker.protocol.tables import COLUMNS, ROW_FIELDS, parse_table, split_name
 from ticker.texts import printable
 
 Cell: TypeAlias = Decimal | int | str | None
 Row: TypeAlias = tuple[Cell, ...]
 """The columns of a row, in the order of `COLUMNS`."""
-
-ROW_FIELDS: Mapping[str, tuple[str, ...]] = {BOOK: ("bids", "asks"), TRADES: ("trades",), CANDLES: ("candles",)}
-"""By kind of table, the fields with its rows."""
 
 
 def shown(value: Cell) -> str:

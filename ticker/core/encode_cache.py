@@ -209,7 +209,7 @@ class EncodeCache:
         changed, entry = self._selections.get(key, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry(record.number, fields)
+            entry = self._encoding.entry_of(record, fields, complete=False)
             self._selections[key] = record.last_change, entry
         return entry
 
@@ -226,7 +226,7 @@ class EncodeCache:
         changed, entry = self._selected.get(key, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry(record.number, fields)
+            entry = self._encoding.entry_of(record, fields, complete=key[1] < 0)
             self._selected[key] = record.last_change, entry
         return entry
 
@@ -236,7 +236,7 @@ class EncodeCache:
         changed, entry = self._records.get(record.id, (-1, b""))
         if changed != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry(record.number, record.present())
+            entry = self._encoding.entry_of(record, record.present(), complete=True)
             self._records[record.id] = record.last_change, entry
         return entry
 

@@ -14,7 +14,6 @@ from ticker.core.bitmaps import numbers_in, take_lowest
 from ticker.core.encode_cache import ChangeSet, EncodeCache, Share
 from ticker.core.last_value import LastValueCache
 from ticker.core.preparing import Preparer
-from ticker.protocol.messages import Removed
 from ticker.protocol.wire import Encoding
 
 
@@ -54,15 +53,15 @@ class LackingData:
     def _send_definitions(self, subscriber: Subscriber) -> bool:
         """Tell a client the ids that its tables have on this connection."""
         bits, subscriber.pending_definitions = subscriber.pending_definitions, 0
-        return subscriber.push(self._encode_caches[subscriber.encoding].definitions(numbers_in(bits)))
+        frame = self._encode_caches[subscriber.encoding].definitions(numbers_in(bits))
+        return not frame or subscriber.push(frame)  # names need no definitions
 
     def _send_removed(self, subscriber: Subscriber) -> bool:
         """Tell a client of the records that leave its copy."""
         records = self._cache.records
-        numbers = [records[each].number for each in numbers_in(subscriber.pending_removed)]
+        removed = [records[each] for each in numbers_in(subscriber.pending_removed)]
         subscriber.pending_removed = 0
-        cursor = self._cache.wire_cut(subscriber.cursor)
-        return subscriber.push(subscriber.encoding.frame(Removed(cursor, cursor, numbers)))
+        return subscriber.push(subscriber.encoding.removed(self._cache.wire_cut(subscriber.cursor), removed))
 
     def _send_data(self, subscriber: Subscriber) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""

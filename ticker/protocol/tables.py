@@ -31,6 +31,9 @@ COLUMNS: dict[int, tuple[str, ...]] = {
 since 1970 UTC. A level with a nil `size` is gone.
 """
 
+ROW_FIELDS: dict[str, tuple[str, ...]] = {BOOK: ("bids", "asks"), TRADES: ("trades",), CANDLES: ("candles",)}
+"""By kind of table, the names of the fields with its rows."""
+
 BUY, SELL = 1, -1
 
 _TABLE = re.compile(r"(book|trades):([1-9][0-9]{0,5})|(candles):([1-9][0-9]{0,3}[smhd]):([1-9][0-9]{0,5})")

@@ -9,7 +9,7 @@ are the same for every receiver.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgpack
@@ -18,7 +18,7 @@ import msgspec
 from ticker.bounds import MAX_REQUEST_ITEMS
 from ticker.errors import Code, ProtocolError
 from ticker.market import FieldKey, RecordValue
-from ticker.protocol.messages import Definition, Heartbeat, MessageKind, ServerMessage
+from ticker.protocol.messages import Definition, Heartbeat, MessageKind, Removed, ServerMessage
 
 _TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88  # the FIN bit and the opcode (RFC 6455, section 5.2)
 
@@ -28,6 +28,30 @@ _BINARY_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
 
 _MAX_SERVER_ITEMS = 1_000_000
 """Elements of an array or a map in a server's message: a false length is an error before memory is allocated for it."""
+
+
+class Described(Protocol):
+    """An instrument or a table, as far as entries need it."""
+
+    @property
+    def number(self) -> int:
+        """Its id."""
+        ...
+
+    @property
+    def symbol(self) -> str:
+        """The instrument's symbol, or the table's name."""
+        ...
+
+    @property
+    def price_scale(self) -> int:
+        """Decimal places of its prices."""
+        ...
+
+    @property
+    def size_scale(self) -> int:
+        """Decimal places of its sizes."""
+        ...
 
 
 class Encoding(Protocol):
@@ -48,6 +72,14 @@ class Encoding(Protocol):
 
     def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         """Return one `id, fields` pair of a DELTA or SNAPSHOT."""
+        ...
+
+    def entry_of(self, record: Described, fields: Mapping[FieldKey, RecordValue], *, complete: bool) -> bytes:
+        """Return the entry of a record: its changes, or the complete record."""
+        ...
+
+    def removed(self, cursor: int, records: Iterable[Described]) -> bytes:
+        """Return the frame that takes these records out of a copy at this cursor."""
         ...
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
@@ -96,6 +128,12 @@ class _Msgpack:
     def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         return self._pack(number) + self._pack(fields)
 
+    def entry_of(self, record: Described, fields: Mapping[FieldKey, RecordValue], *, complete: bool) -> bytes:  # noqa: ARG002
+        return self.entry(record.number, fields)
+
+    def removed(self, cursor: int, records: Iterable[Described]) -> bytes:
+        return self.frame(Removed(cursor, cursor, [record.number for record in records]))
+
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
         return _join(_BINARY, b"\x92%c%b" % (MessageKind.INSTRUMENTS, _array(len(definitions))), b"".join(definitions))
 
@@ -136,6 +174,12 @@ class _Json:
 
     def entry(self, number: int, fields: Mapping[FieldKey, RecordValue]) -> bytes:
         return b"%d,%b" % (number, msgspec.json.encode(fields))
+
+    def entry_of(self, record: Described, fields: Mapping[FieldKey, RecordValue], *, complete: bool) -> bytes:  # noqa: ARG002
+        return self.entry(record.number, fields)
+
+    def removed(self, cursor: int, records: Iterable[Described]) -> bytes:
+        return self.frame(Removed(cursor, cursor, [record.number for record in records]))
 
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
         return _join(_TEXT, b"[%d,[" % MessageKind.INSTRUMENTS, b",".join(definitions) + b"]]")

@@ -1,6 +1,7 @@
 """The stream for clients without a WebSocket: server-sent events over plain HTTP (the HTML standard, section 9.2).
 
-It has the same audiences, cursors and messages as a WebSocket, in JSON. The request names the instruments. A client
+It has the same audiences, cursors and messages as a WebSocket, in JSON, or with `format=named` the changes as objects
+that name what has changed. The request names the instruments. A client
 that reconnects with `Last-Event-ID` resumes there. Events have no id until the whole snapshot was sent: a client that
 is cut off before has to subscribe anew.
 """
@@ -20,15 +21,20 @@ import trio
 from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
 from ticker.core.session import Answer
 from ticker.door.sender import Sender
+from ticker.market import MAX_SYMBOL
 from ticker.net.clocks import hub_time
 from ticker.net.http1 import Refusal, response_head
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Goodbye
+from ticker.protocol.named_events import NamedEvents
 from ticker.protocol.wire import Events
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.query import check_keys, check_method, parse_fields, parse_names, parse_query
 
 EVENTS_PATH = "/v1/events"
+
+NAMED = "named"
+"""The other format of events: of changes with names."""
 
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -42,6 +48,8 @@ class EventsRequest(NamedTuple):
     headers: dict[str, str]
     """Further headers of the response."""
     fields: list[str] | None = None
+    named: bool = False
+    """Changes come with names and decimal texts, not as messages of the protocol."""
 
 
 def parse_events_request(
@@ -50,17 +58,22 @@ def parse_events_request(
     """Parse a request for events. Raises `Refusal`."""
     check_method(request.method)
     query = parse_query(request)
-    check_keys(query, {"symbols", "fields", "interval_ms"})
+    check_keys(query, {"symbols", "fields", "format", "interval_ms"})
     names, fields = parse_names(query), parse_fields(query)
+    form = query.get("format", NAMED)
+    if form != NAMED:
+        text = f"format={form[:MAX_SYMBOL]!r}: there is {NAMED}; leave it out for the messages of the protocol"
+        raise Refusal(HTTPStatus.BAD_REQUEST, text)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
     last = headers.get(b"last-event-id", b"").decode("latin-1")
-    return EventsRequest(names, int(interval) if interval is not None else None, last, response_headers, fields)
+    interval_ms = int(interval) if interval is not None else None
+    return EventsRequest(names, interval_ms, last, response_headers, fields, "format" in query)
 
 
 # Clients of one epoch, and so of one entitlement, share an encoding and its frames.
-_events = lru_cache(maxsize=EVENT_ENCODINGS)(Events)
+_events, _named_events = (lru_cache(maxsize=EVENT_ENCODINGS)(encoding) for encoding in (Events, NamedEvents))
 
 
 async def serve_events(stream: PushStream, request: EventsRequest, sender: Sender, context: ServerContext) -> None:
@@ -69,8 +82,9 @@ async def serve_events(stream: PushStream, request: EventsRequest, sender: Sende
     lost, connection = False, None
     try:
         async with trio.open_nursery() as nursery:
+            encoding_of = _named_events if request.named else _events
             connection = EventStreamConnection(
-                stream, _events(context.hub.cache.epoch + sender.grant.view), sender, context, nursery
+                stream, encoding_of(context.hub.cache.epoch + sender.grant.view), sender, context, nursery
             )
             context.connections.add(connection)
             try:

@@ -1,8 +1,4 @@
-"""Rows of tables for people and programs: exact decimal texts under the names of their columns.
-
-The names are those of `ticker watch --json`: `{"bids": [["61659.70", "1.486"], …], "asks": […]}`, `{"trades":
-[{"number": 7, "price": "1.08514", …}]}`, `{CANDLES: [{"start": 1795877700, "open": "1.08500", …}]}`.
-"""
+"""The rows of a table at one moment, for a page: found in the cache, and written as texts by `protocol.row_texts`."""
 
 from __future__ import annotations
 
@@ -13,14 +9,12 @@ from ticker.bounds import WRITTEN_PER_STEP
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.core.tables.bars import MADE_OF_TRADES
-from ticker.market import Cell, Field, Reason, Rows, Side, Status
-from ticker.numbers import decimal_text
-from ticker.protocol.tables import BOOK, BUY, CANDLES, COLUMNS, SELL, TRADES, TableName
+from ticker.market import Field, Reason, Rows, Status
+from ticker.protocol.row_texts import row_texts
+from ticker.protocol.tables import BOOK, CANDLES, TRADES, TableName
 
 _STATUS, _REASON = int(Field.STATUS), int(Field.REASON)
-_TRADE, _CANDLE = COLUMNS[Field.TRADES], COLUMNS[Field.CANDLES]
 _OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
-_SIDES = {BUY: str(Side.BUY), SELL: str(Side.SELL)}
 
 
 class TableRows(NamedTuple):
@@ -37,10 +31,9 @@ class TableRows(NamedTuple):
         """Return the rows and marks as texts, made in steps."""
         written: dict[str, Any] = {}
         for field, rows in self.rows.items():
-            text = {TRADES: _trade_texts, CANDLES: _candle_texts}.get(field, _level_texts)
             written[field] = texts = []
             for at in range(0, len(rows), WRITTEN_PER_STEP):
-                texts += [text(row, self.price_scale, self.size_scale) for row in rows[at : at + WRITTEN_PER_STEP]]
+                texts += row_texts(field, rows[at : at + WRITTEN_PER_STEP], self.price_scale, self.size_scale)
                 yield
         return written | dict(self.marks)
 
@@ -90,33 +83,3 @@ def _marks(record: Record) -> dict[str, str]:
 
 def _present(status: object, reason: object) -> dict[str, str]:
     return {name: str(value) for name, value in (("status", status), ("reason", reason)) if value is not None}
-
-
-def _level_texts(row: Rows, price_scale: int, size_scale: int) -> list[str | None]:
-    price, size = row
-    return [_number_text(price, price_scale), _number_text(size, size_scale)]
-
-
-def _trade_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any]:
-    """Return a print; the venue's id only if there is one."""
-    number, price, size, time, side, venue_id = row
-    texts = (_number_text(price, price_scale), _number_text(size, size_scale))
-    columns = dict(zip(_TRADE, (number, *texts, time, _side_text(side), venue_id), strict=True))
-    if venue_id is None:
-        del columns["id"]
-    return columns
-
-
-def _candle_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any]:
-    """Return a bar; volume and count are None where they are not known."""
-    start, *prices, volume, count = row
-    texts = [_number_text(price, price_scale) for price in prices]
-    return dict(zip(_CANDLE, (start, *texts, _number_text(volume, size_scale), count), strict=True))
-
-
-def _number_text(value: Cell, scale: int) -> str | None:
-    return decimal_text(value, scale) if isinstance(value, int) else value
-
-
-def _side_text(side: Cell) -> str | None:
-    return _SIDES.get(side) if isinstance(side, int) else None
