@@ -35,7 +35,7 @@ def market(seed: int = 1, symbols: list[str] = SYMBOLS, depth: int = 25) -> Iter
 
 def past(symbols: list[str], seed: int, count: int, now: int) -> list[Candle]:
     """The past of these symbols, in the order of time."""
-    told = [market.past(count, seed, now) for market in make_markets(symbols, seed, 25)]
+    told = [market.past(count, seed, now, 50.0) for market in make_markets(symbols, seed, 25)]
     candles = [each for current, earlier in told for each in (*current, *earlier)]
     return sorted(candles, key=lambda each: each.start)
 

@@ -137,16 +137,18 @@ class Simulated:
             await updates.send(stamp(batch))
         async with trio.open_nursery() as nursery:
             if self.past:
-                nursery.start_soon(_send_past, updates, await self._begin_past(updates, markets[:MAX_PASTS]))
+                nursery.start_soon(_send_past, updates, await self._begin_past(updates, markets))
             await self._go_on(updates, markets, stamp)
 
     async def _begin_past(
-        self, updates: trio.abc.SendChannel[FeedItem], markets: Iterable[OneMarket]
+        self, updates: trio.abc.SendChannel[FeedItem], markets: Sequence[OneMarket]
     ) -> Iterator[Candle]:
         """Send the current bars, which the first trades continue; return those before them."""
         earlier: list[Iterator[Candle]] = []
-        for market in markets:
-            current, before = market.past(self.past, self.seed, int(time.time()))
+        shares = _shares(len(markets))
+        busiest = self.rate / sum(shares)
+        for market, share in zip(markets[:MAX_PASTS], shares, strict=False):
+            current, before = market.past(self.past, self.seed, int(time.time()), busiest * share)
             await updates.send(current)
             earlier.append(before)
         return itertools.chain.from_iterable(earlier)
@@ -200,10 +202,15 @@ def events(markets: Sequence[OneMarket], seed: int) -> Iterator[list[Publication
     The same markets and seed give the same sequence, on every machine; updates and trades carry no `time`.
     """
     random = Random(f"events {seed}")  # noqa: S311 - a market that can be repeated, not a secret
-    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(markets) + 1)))
+    weights = list(itertools.accumulate(_shares(len(markets))))
     while True:
         for market in random.choices(markets, cum_weights=weights, k=256):
             yield market.event()
+
+
+def _shares(count: int) -> list[float]:
+    """Return how many events each of so many markets gets, in relation to the first one (Zipf's law)."""
+    return [1 / rank for rank in range(1, count + 1)]
 
 
 def _share(symbol: str, random: Random) -> Terms:

@@ -11,6 +11,9 @@ from ticker.numbers import decimal_text
 from ticker_feeds.simulation.ladder import Ladder
 from ticker_feeds.simulation.past import PastBar, past_bars
 
+_TRADE_SHARE = 0.15
+"""The share of events that are trades."""
+
 
 class Terms(NamedTuple):
     """How a symbol trades: the price to start from, the tick and the lot are scaled integers."""
@@ -57,13 +60,15 @@ class OneMarket:
             said.append(Levels(self._symbol, bids, asks, complete=True))
         return said
 
-    def past(self, count: int, seed: int, now: int) -> tuple[list[Candle], Iterator[Candle]]:
+    def past(self, count: int, seed: int, now: int, events_per_second: float) -> tuple[list[Candle], Iterator[Candle]]:
         """Return the bars of each period up to this moment, in seconds since 1970: the current ones, then the others.
+
+        They have as many trades as so many events per second bring.
 
         The current ones end at the opening trade, so they come before the next trade, which continues them.
         """
         random = Random(f"{self._symbol} {seed}")  # noqa: S311 - a past that can be repeated, not a secret
-        periods = past_bars(self._opened, self._anchor, count, random, now)
+        periods = past_bars(self._opened, self._anchor, count, random, now, 60 * _TRADE_SHARE * events_per_second)
         current = [self._candle(period, bars[-1]) for period, bars in periods.items()]
         return current, (self._candle(period, bar) for period, bars in periods.items() for bar in bars[:-1])
 
@@ -75,7 +80,7 @@ class OneMarket:
     def event(self) -> list[Publication]:
         """The next thing that happens: mostly quotes, and of these mostly a size alone, as on real venues."""
         chance = self._random.random()
-        if chance < 0.15:
+        if chance < _TRADE_SHARE:
             return self._trade()
         if chance < 0.40:
             changed = self._bids.resize()

@@ -18,9 +18,8 @@ PERIODS = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 _MINUTE_SHARE = 0.0006
 """The price moves by at most this share of its anchor within a minute."""
 
-_TRADES = 10
-_LOTS = 100
-"""The most trades within a minute, and the most lots."""
+_LOTS = 25
+"""The most lots of a trade, on average of its bar: as those of the live market."""
 
 
 class PastBar(NamedTuple):
@@ -35,7 +34,9 @@ class PastBar(NamedTuple):
     trades: int
 
 
-def past_bars(last: int, anchor: int, count: int, random: Random, now: int) -> dict[str, list[PastBar]]:
+def past_bars(
+    last: int, anchor: int, count: int, random: Random, now: int, trades_per_minute: float
+) -> dict[str, list[PastBar]]:
     """Return for each period its latest `count` bars, the oldest first; the newest one ends with the price `last`."""
     periods: dict[str, list[PastBar]] = {}
     bars: list[PastBar] = []
@@ -47,7 +48,7 @@ def past_bars(last: int, anchor: int, count: int, random: Random, now: int) -> d
         close = bars[-1].open if bars else last
         # They begin with a bar of the next longer period, which can then be made of them.
         while len(bars) < count or bars[-1].start % longer:
-            bars.append(_bar_before(start, close, anchor, seconds, random))
+            bars.append(_bar_before(start, close, anchor, seconds, random, trades_per_minute))
             start, close = start - seconds, bars[-1].open
         periods[period] = bars[count - 1 :: -1]
     return periods
@@ -71,7 +72,7 @@ def _joined(start: int, bars: Sequence[PastBar]) -> PastBar:
     )
 
 
-def _bar_before(start: int, close: int, anchor: int, seconds: int, random: Random) -> PastBar:
+def _bar_before(start: int, close: int, anchor: int, seconds: int, random: Random, trades_per_minute: float) -> PastBar:
     """Return a bar that ends with this price."""
     minutes = seconds // 60
     span = max(1, int(anchor * _MINUTE_SHARE * minutes**0.5))
@@ -80,5 +81,5 @@ def _bar_before(start: int, close: int, anchor: int, seconds: int, random: Rando
     first = max(1, close + (step if random.random() < 0.5 - 4 * (close - anchor) / anchor else -step))
     high = max(first, close) + int(random.random() * span / 2)
     low = max(1, min(first, close) - int(random.random() * span / 2))
-    trades = minutes * (1 + int(random.random() * _TRADES))
-    return PastBar(start, first, high, low, close, trades + int(random.random() * _LOTS * minutes), trades)
+    trades = max(1, int(minutes * trades_per_minute * (0.5 + random.random())))
+    return PastBar(start, first, high, low, close, trades + int(trades * random.random() * (_LOTS - 1)), trades)
