@@ -285,6 +285,9 @@ CROSSED_SECONDS = 5
 EVENT_ENCODINGS = 256
 """Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
 
+NAMED_TABLES = 20
+"""Tables of an event stream with names: their texts take long to write, those of 1,000 prints some milliseconds."""
+
 # Restarts
 
 STATE_SECONDS = 3600

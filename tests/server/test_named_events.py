@@ -14,7 +14,9 @@ from tests.conftest import EndOfStream, Running, serving
 from tests.server.test_event_stream import Event, Reader, events
 from tests.server.test_pages import ask
 from tests.support import update
+from ticker.bounds import NAMED_TABLES
 from ticker.config import Limits
+from ticker.errors import Code
 from ticker.market import Instrument, Levels, Publication, Stale, Trade, Withdrawal
 
 MARKET: tuple[Publication, ...] = (Instrument("A"), Instrument("B"), update("A", bid="1.00"), update("B", bid="2.00"))
@@ -193,6 +195,18 @@ async def test_a_table_beyond_the_limit_of_a_later_connection_is_removed() -> No
         assert book["symbol"] == "B book:10"
 
 
+async def test_tables_are_few_because_their_texts_take_long_to_write() -> None:
+    declared = [Instrument(f"S{number}") for number in range(NAMED_TABLES + 1)]
+    async with serving(*declared) as service:
+        names = ",".join(f"S{number}+trades:10" for number in range(NAMED_TABLES + 1))
+        seen = await until(await named(service, f"symbols={names}"), "reply")
+        assert seen[0][1]["limits"]["max_tables"] == NAMED_TABLES
+        codes = [code for _, code, *_ in seen[-1][1]["result"]["outcomes"]]
+        assert codes == [0] * NAMED_TABLES + [Code.TOO_MANY_TABLES]
+        welcome = await (await events(service, "symbols=S1")).event()
+        assert welcome.message[7]["max_tables"] == Limits().max_tables > NAMED_TABLES
+
+
 async def test_a_stop_and_the_end_of_a_token_are_objects_too() -> None:
     async with serving(*MARKET, retry_ms=(700, 700)) as service:
         reader = await named(service, "symbols=A")
@@ -207,7 +221,8 @@ async def test_a_stop_and_the_end_of_a_token_are_objects_too() -> None:
 @pytest.mark.parametrize("form", ["", "Named", "json", "named,", "named%20", "x" * 300, "%22%0a", "named&format=named"])
 async def test_a_format_that_there_is_not_is_refused(form: str) -> None:
     async with serving(*MARKET) as service:
-        got = await ask(service, f"/v1/events?symbols=A&format={form}")
+        with trio.fail_after(HANG_SECONDS):
+            got = await ask(service, f"/v1/events?symbols=A&format={form}")
         assert got.status == 400
         assert len(got.json["message"]) < 250
         if "&" not in form:

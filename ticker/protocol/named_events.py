@@ -46,7 +46,7 @@ class NamedEvents(Events):
         content: dict[str, Any] = {"symbol": record.symbol}
         if complete:
             content["complete"] = True
-        table = parse_table(split_name(record.symbol)[1])
+        table = parse_table(split_name(record.symbol)[1]) if " " in record.symbol else None
         for name in ROW_FIELDS[table.kind] if table is not None else ():
             content[name] = _texts(name, fields.get(Field[name.upper()]), record)
         for key, value in fields.items():

@@ -160,8 +160,15 @@ class ClientConnection(ABC):
     """Its name in the usage log."""
 
     def __init__(
-        self, stream: PushStream, encoding: Encoding, sender: Sender, context: ServerContext, nursery: trio.Nursery
+        self,
+        stream: PushStream,
+        encoding: Encoding,
+        sender: Sender,
+        context: ServerContext,
+        nursery: trio.Nursery,
+        limits: Limits | None = None,
     ) -> None:
+        """`limits` are those of this client alone, if it has any."""
         self._stream = stream
         self.push = stream.push
         self._context = context
@@ -180,7 +187,7 @@ class ClientConnection(ABC):
         self._account = context.auth.memory.account(sender.address)
         self._subscriber = context.hub.connect(self, encoding, hub_time())
         terms = Terms(
-            context.limits,
+            limits or context.limits,
             context.min_interval_ms,
             sender.grant,
             partial(context.auth.check_renewal, present=sender.grant),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ import h11
 import msgspec
 import trio
 
-from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, SENT_PER_REQUEST_UNIT
+from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, NAMED_TABLES, SENT_PER_REQUEST_UNIT
+from ticker.config import Limits
 from ticker.core.session import Answer
 from ticker.door.sender import Sender
 from ticker.market import MAX_SYMBOL
@@ -76,6 +78,10 @@ def parse_events_request(
 _events, _named_events = (lru_cache(maxsize=EVENT_ENCODINGS)(encoding) for encoding in (Events, NamedEvents))
 
 
+def _named_limits(limits: Limits) -> Limits:
+    return replace(limits, max_tables=min(limits.max_tables, NAMED_TABLES))
+
+
 async def serve_events(stream: PushStream, request: EventsRequest, sender: Sender, context: ServerContext) -> None:
     """Send events until the client leaves. Raises `trio.BrokenResourceError` if the connection is lost."""
     await stream.send_all(response_head(HTTPStatus.OK, _HEADERS | request.headers))
@@ -114,7 +120,8 @@ class EventStreamConnection(ClientConnection):
     def __init__(
         self, stream: PushStream, encoding: Events, sender: Sender, context: ServerContext, nursery: trio.Nursery
     ) -> None:
-        super().__init__(stream, encoding, sender, context, nursery)
+        limits = _named_limits(context.limits) if isinstance(encoding, NamedEvents) else None
+        super().__init__(stream, encoding, sender, context, nursery, limits)
         self._encoding = encoding
         self._subscriber.push = self._push_without_id
 
