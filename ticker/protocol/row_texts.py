@@ -13,8 +13,8 @@ from ticker.market import Cell, Field, Rows, Side
 from ticker.numbers import decimal_text
 from ticker.protocol.tables import BUY, CANDLES, COLUMNS, SELL, TRADES
 
-_TRADE, _CANDLE = COLUMNS[Field.TRADES], COLUMNS[Field.CANDLES]
-_SIDES = {BUY: str(Side.BUY), SELL: str(Side.SELL)}
+_CANDLE = COLUMNS[Field.CANDLES]
+_SIDES: dict[Cell, str] = {BUY: str(Side.BUY), SELL: str(Side.SELL)}
 
 
 def row_texts(field: str, rows: Sequence[Rows], price_scale: int, size_scale: int) -> list[Any]:
@@ -32,10 +32,15 @@ def _level_texts(row: Rows, price_scale: int, size_scale: int) -> list[str | Non
 def _trade_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any]:
     """Return a print; the venue's id only if there is one."""
     number, price, size, time, side, venue_id = row
-    texts = (_number_text(price, price_scale), _number_text(size, size_scale))
-    columns = dict(zip(_TRADE, (number, *texts, time, _side_text(side), venue_id), strict=True))
-    if venue_id is None:
-        del columns["id"]
+    columns: dict[str, Any] = {
+        "number": number,
+        "price": _number_text(price, price_scale),
+        "size": _number_text(size, size_scale),
+        "time": time,
+        "side": _SIDES.get(side),
+    }
+    if venue_id is not None:
+        columns["id"] = venue_id
     return columns
 
 
@@ -48,7 +53,3 @@ def _candle_texts(row: Rows, price_scale: int, size_scale: int) -> dict[str, Any
 
 def _number_text(value: Cell, scale: int) -> str | None:
     return decimal_text(value, scale) if isinstance(value, int) else value
-
-
-def _side_text(side: Cell) -> str | None:
-    return _SIDES.get(side) if isinstance(side, int) else None
