@@ -53,8 +53,8 @@ async def follower(service: Running, *, buffer: int | None = None) -> Peer:
     peer = await service.dial(buffer=buffer)
     await peer.send(upgrade(FOLLOWING, path=f"{service.prefix}/v1/stream"))
     assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
-    protocol, run, delay, unavailable = await received(peer)
-    assert (protocol, delay, unavailable) == ("ticker-bus-1", 0, None)
+    protocol, run, delay, unavailable, pushes = await received(peer)
+    assert (protocol, delay, unavailable, pushes) == ("ticker-bus-1", 0, None, False)
     assert run
     return peer
 

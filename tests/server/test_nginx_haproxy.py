@@ -190,7 +190,7 @@ async def check_dashboard(service: Running, port: int, prefix: str) -> None:
     code, body = await page(service, port, f"{prefix}/")
     assert code == 200
     files = re.findall(r'(?:src|href)="([^"#]+)"', body.decode())
-    assert "dashboard/dashboard.js" in files
+    assert "dashboard/bundle.js" in files
     for file in {*files, "ticker.js"}:
         assert (await page(service, port, f"{prefix}/{file}"))[0] == 200, file
 

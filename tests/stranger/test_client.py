@@ -72,7 +72,7 @@ def test_the_first_known_subprotocol_is_taken_and_msgpack_where_none_is_offered(
                 assert {"max_message_bytes", "max_symbols", "max_patterns", "max_tables", "min_interval_ms"} <= {
                     *limits
                 }
-                assert features.keys() <= {"book", "trades", "candles", "digest", "delay"}
+                assert features.keys() <= {"book", "trades", "candles", "digest", "delay", "fields"}
             case other:
                 pytest.fail(f"{other} is no WELCOME")
 
