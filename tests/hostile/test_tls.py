@@ -156,7 +156,7 @@ async def test_key_updates_without_end_are_read_at_the_rate_that_is_allowed(mess
 
 async def test_key_updates_among_requests_are_charged_like_requests(tmp_path: Path) -> None:
     """Others are served at once, and this client later."""
-    request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     limits = Limits(requests_per_second=2_000, request_burst=100)
     async with attacked(limits=limits) as service, await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
         client = await handshake(plain, tmp_path)
