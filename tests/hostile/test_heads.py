@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -124,6 +126,17 @@ async def test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it() -
                 assert (await peer.until(Reply)).id == 7
 
 
+async def all_after(words: bytes, port: int) -> bytes:
+    """All that comes in answer to these bytes without TLS."""
+    answer = bytearray()
+    async with await trio.open_tcp_stream("127.0.0.1", port) as plain:
+        with trio.fail_after(HANG_SECONDS), suppress(trio.BrokenResourceError):
+            await plain.send_all(words)
+            while data := await plain.receive_some():
+                answer += data
+    return bytes(answer)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -136,15 +149,7 @@ async def test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it() -
 )
 async def test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http(words: bytes) -> None:
     async with attacked(limits=Limits(handshake_seconds=1)) as service:
-        async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
-            answer = bytearray()
-            with trio.fail_after(HANG_SECONDS):
-                try:
-                    await plain.send_all(words)
-                    while data := await plain.receive_some():
-                        answer += data
-                except trio.BrokenResourceError:
-                    pass
+        answer = await all_after(words, service.port)
         assert b"HTTP" not in answer
         assert len(answer) < 100
 
@@ -162,14 +167,6 @@ async def test_what_is_no_tls_on_the_tls_port_is_closed_without_a_word_of_http(w
 )
 async def test_plain_http_on_the_tls_port_gets_one_short_answer_and_no_more(words: bytes) -> None:
     async with attacked() as service:
-        async with await trio.open_tcp_stream("127.0.0.1", service.port) as plain:
-            answer = bytearray()
-            with trio.fail_after(HANG_SECONDS):
-                try:
-                    await plain.send_all(words)
-                    while data := await plain.receive_some():
-                        answer += data
-                except trio.BrokenResourceError:
-                    pass
+        answer = await all_after(words, service.port)
         assert answer.count(b"HTTP/1.1 400 ") <= 1
         assert len(answer) < 500
