@@ -113,6 +113,6 @@ def test_the_chart_draws_candles_and_volume(url: str, pages: str) -> None:
         page.goto(f"{pages}/README.md")
         page.route("https://unpkg.com/lightweight-charts@5/**", lambda route: route.fulfill(path=library))
         page.set_content(body)
-        page.wait_for_function("window.prices?.data().length > 200 && window.volumes.data().length > 200")
+        page.wait_for_function("() => window.prices?.data().length > 200 && window.volumes.data().length > 200")
         assert page.evaluate("prices.options().priceFormat.precision") == 5
         expect(page.locator("#chart canvas").first).to_be_visible()

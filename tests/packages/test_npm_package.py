@@ -153,7 +153,7 @@ def test_hooks_show_all_tables_follow_their_arguments_and_throw_what_ends_a_read
 
         page.get_by_role("button").click()
         expect(page.locator("#values")).to_have_count(0)
-        page.wait_for_function("Object.keys(client.values('XAUUSD')).length === 0")
+        page.wait_for_function("() => Object.keys(client.values('XAUUSD')).length === 0")
 
 
 def test_the_example_for_react_shows_a_book(chrome: Browser, user: Path, pages: Path, origin: str, url: str) -> None:

@@ -41,7 +41,11 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def page_of(started: Browser, *, dark: bool = False, width: int = 1440, height: int = 900) -> Iterator[Page]:
-    """A page of its own; an error of its scripts fails the test."""
+    """A page of its own; an error of its scripts fails the test.
+
+    A condition to wait for has to be a function (`() => ...`): a mere expression is evaluated anew each time, and
+    the page's Content-Security-Policy allows that only the first time.
+    """
     context = started.new_context(
         ignore_https_errors=True,  # nobody has told Chromium of the development authority
         color_scheme="dark" if dark else "light",

@@ -62,7 +62,7 @@ def test_a_price_that_crosses_is_told_once_until_it_is_armed_again(chrome: Brows
         bar = page.locator("#alert-bar")
         expect(bar).to_contain_text(re.compile(r"ALPHA rose to 1\.25, across 1\.20 \(\d\d:\d\d:\d\d\)"))
         page.wait_for_function(
-            "told.filter((each) => each.startsWith('ALPHA rose')).length === 1 && told.includes('tone')"
+            "() => told.filter((each) => each.startsWith('ALPHA rose')).length === 1 && told.includes('tone')"
         )
         served.set("ALPHA", last="1.15")
         expect(cell(page, "ALPHA", "last")).to_have_text("1.15")

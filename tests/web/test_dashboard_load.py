@@ -63,7 +63,7 @@ def test_a_stream_that_was_lost_before_the_modules_came_is_opened_anew(chrome: B
         page.goto(f"{served.url}#ALPHA", wait_until="commit")
         page.wait_for_function(WELCOMED)
         page.evaluate("globalThis.tickerStream.socket.close()")
-        page.wait_for_function("globalThis.tickerStream.socket.readyState === WebSocket.CLOSED")
+        page.wait_for_function("() => globalThis.tickerStream.socket.readyState === WebSocket.CLOSED")
         let_go(page, held)
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         assert len(sockets) == 2

@@ -58,7 +58,7 @@ def chart_page(chrome: Browser, market: Market) -> Iterator[Page]:
 
 def test_the_example_with_a_chart_draws_bars_and_follows_the_market(chrome: Browser, shared: Market) -> None:
     with chart_page(chrome, shared) as page:
-        page.wait_for_function("window.series.data().length > 0")
+        page.wait_for_function("() => window.series.data().length > 0")
         for last in ("1.09", "1.07", "1.085"):
             shared.set("EURUSD", last=last)
             page.wait_for_function("last => window.series.data().at(-1).close === last", arg=float(last))
