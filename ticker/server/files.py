@@ -1,4 +1,4 @@
-"""The files of the dashboard and the JavaScript client, held in memory, compressed once.
+"""The files of the dashboard and the JavaScript client, held in memory, each compressed when it is first asked for.
 
 `/` is the page with its modules as one file, and its style sheets too (`bundle`), made when the service starts.
 `/index.html` is the page as it stands in the folder, whose modules come one by one: for work on them.
@@ -40,38 +40,44 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         """Raises `ConfigError` for a page whose modules cannot be bundled."""
-        self._plain: dict[str, Response] = {}
-        self._compressed: dict[str, Response] = {}
-        contents = {
+        self._contents = {
             file.relative_to(folder).as_posix(): file.read_bytes()
             for file in sorted(folder.rglob("*"))
             if file.suffix in _TYPES
         }
-        for path, content in contents.items():
-            self._add(f"/{path}", content)
-        if "index.html" in contents:
-            for path, content in _bundled(contents).items():
-                self._add(f"/{path}", content)
+        self._responses: dict[tuple[str, bool], Response] = {}
+        """Those that were asked for, by path and whether they are compressed: most starts of a service ask for none."""
+        if "index.html" in self._contents:
+            self._contents |= _bundled(self._contents)
 
     def __repr__(self) -> str:
-        return f"<Files: {len(self._plain)} of them>"
+        return f"<Files: {len(self._contents)} of them>"
 
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The file at a path, in the form that suits the client; None if there is none."""
-        return (self._compressed if accepts_gzip(headers) else self._plain).get(path)
+        body = self._contents.get(path[1:]) if path.startswith("/") else None
+        if body is None:
+            return None
+        compressed = accepts_gzip(headers)
+        response = self._responses.get((path, compressed))
+        if response is None:
+            response = self._responses[path, compressed] = _response(path, body, compressed=compressed)
+        return response
 
-    def _add(self, path: str, body: bytes) -> None:
-        tag = sha256(body).hexdigest()[:20]
-        headers = {
-            "Cache-Control": "no-cache",
-            "Vary": "Accept-Encoding",
-            "Content-Security-Policy": _POLICY,
-            "Cross-Origin-Opener-Policy": "same-origin",
-        }
-        content_type = _TYPES[posixpath.splitext(path)[1] or ".html"]
-        self._plain[path] = Response(body, content_type, headers={**headers, "ETag": f'"{tag}"'})
-        packed = {**headers, "ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
-        self._compressed[path] = Response(gzip.compress(body, mtime=0), content_type, headers=packed)
+
+def _response(path: str, body: bytes, *, compressed: bool) -> Response:
+    tag = sha256(body).hexdigest()[:20]
+    headers = {
+        "Cache-Control": "no-cache",
+        "Vary": "Accept-Encoding",
+        "Content-Security-Policy": _POLICY,
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    content_type = _TYPES[posixpath.splitext(path)[1] or ".html"]
+    if not compressed:
+        return Response(body, content_type, headers={**headers, "ETag": f'"{tag}"'})
+    packed = {**headers, "ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
+    return Response(gzip.compress(body, mtime=0), content_type, headers=packed)
 
 
 def _bundled(contents: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +54,13 @@ from ticker.server.service_manager import NO_MANAGER, ServiceManager, status_lin
 from ticker.server.worker import Worker
 from ticker_feeds.loading import load_feed, without_secrets
 
-_WEB = Path(__file__).parents[1] / "web"
-"""The dashboard and the JavaScript client."""
-
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.service")
+
+
+@cache
+def _dashboard() -> Files:
+    """Return the dashboard and the JavaScript client, read once: also where a process has several services or roles."""
+    return Files(Path(__file__).parents[1] / "web")
 
 
 class _Service(NamedTuple):
@@ -174,7 +177,7 @@ async def _serve_as(role: Role, service: _Service, ends: Sequence[trio.Event], s
     whole_metrics = metrics.page if worker is None else worker.attach(readiness, metrics)
     operator_pages = OperatorPages(auth, feed_states, readiness, whole_metrics)
     entrances = service.entrances
-    pages = Pages(context, Files(_WEB), operator_pages, history, metrics_open=entrances.open_to_all)
+    pages = Pages(context, _dashboard(), operator_pages, history, metrics_open=entrances.open_to_all)
     async with trio.open_nursery() as nursery:
         publishing: trio.CancelScope = await nursery.start(publish, role, received)
         nursery.start_soon(history.run)
