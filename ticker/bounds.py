@@ -94,6 +94,9 @@ COUNTED_PER_JOIN = 4
 SENT_PER_REQUEST_UNIT = 100
 """Instruments sent because a client asked for them that count as one request."""
 
+SENT_BYTES_PER_REQUEST_UNIT = 16_384
+"""Bytes of data sent because a client asked for them that count as one request, besides: those of tables are many."""
+
 ANSWER_BYTES_PER_REQUEST_UNIT = 4_096
 """Bytes of an answer that count as one request."""
 
@@ -197,6 +200,9 @@ COMPRESSED_PER_STEP = 16_384
 ENCODED_PER_STEP = 500
 """Entries encoded between two yields, where many are needed at once: a millisecond."""
 
+ROWS_PER_PART = 2_000
+"""Rows of tables in one part of a snapshot, unless a single table has more: some milliseconds."""
+
 WRITTEN_PER_STEP = 100
 """Records of a page that are written between two yields."""
 
@@ -286,7 +292,10 @@ EVENT_ENCODINGS = 256
 """Encodings of event streams, one for each view of the instruments, that are kept; beyond that, they are made again."""
 
 NAMED_TABLES = 20
-"""Tables of an event stream with names: their texts take long to write, those of 1,000 prints some milliseconds."""
+"""Tables of an event stream with names, as `max_tables`: their texts take long to write."""
+
+NAMED_ROWS = 4_000
+"""Rows of all its tables: with larger tables, `max_tables` is so much smaller. Their texts take some milliseconds."""
 
 # Restarts
 

@@ -12,12 +12,12 @@ import pytest
 from tests.core.harness import SECOND, Client, Harness
 from tests.core.talk import Talk
 from tests.support import cut, market, update
-from ticker.bounds import COMPARISONS_PER_STEP, ENCODED_PER_STEP
+from ticker.bounds import COMPARISONS_PER_STEP, ENCODED_PER_STEP, ROWS_PER_PART
 from ticker.config import Limits
 from ticker.core.audience_index import BROAD_LEAST
 from ticker.core.session import Answer
 from ticker.core.work import at_once
-from ticker.market import Instrument
+from ticker.market import Field, Instrument, Trade
 from ticker.protocol.messages import Delta, Reply, Snapshot
 
 MANY = 5 * COMPARISONS_PER_STEP
@@ -232,6 +232,19 @@ def test_a_client_that_leaves_while_its_message_is_encoded_holds_nobody_up() -> 
     while not harness.hub.catch_up(other.subscriber):
         pass
     assert other.subscriber.is_member
+
+
+def test_a_part_of_a_snapshot_has_a_number_of_rows() -> None:
+    cache = market(*SYMBOLS[:10])
+    cut(cache, *(Trade(symbol, "1.00", 5) for symbol in SYMBOLS[:10]))
+    client = Talk(cache, limits=Limits())
+    client.ask("subscribe", symbols=[f"{symbol} trades:1000" for symbol in SYMBOLS[:10]] + SYMBOLS[:10])
+    while not client.hub.catch_up(client.subscriber):
+        cut(cache, *(Trade(symbol, "1.01", 5) for symbol in SYMBOLS[:10]))
+    parts = [message for message in client.sink.take() if isinstance(message, Snapshot)]
+    tables = [[fields[Field.TRADES] for fields in part.records[1::2] if Field.TRADES in fields] for part in parts]
+    assert [len(each) for each in tables if each] == [ROWS_PER_PART // 1000] * 5
+    assert [[len(rows) // 6 for rows in each] for each in tables if each] == [[cuts, cuts] for cuts in (1, 1, 2, 3, 4)]
 
 
 def test_the_matches_of_a_page_come_in_pieces_in_their_order() -> None:

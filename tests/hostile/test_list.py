@@ -131,6 +131,10 @@ tables:
     test_a_resume_that_forgets_patterns_without_end_is_refused_whole
   checksums of everything
     test_checksums_over_and_over_are_paid_for
+  large tables, over and over
+    test_large_tables_over_and_over_are_paid_for
+  the same as texts with names
+    test_large_tables_in_texts_are_paid_for
   pages of tables: numbers beyond all measure, keys twice, unknown or by the thousand, texts that are no names
     test_an_odd_request_for_a_page_of_a_table_is_refused_in_brief
   large pages of tables, over and over

@@ -121,6 +121,36 @@ async def test_checksums_over_and_over_are_paid_for(fast_clock: MockClock) -> No
             assert isinstance(await peer.answer("digest"), Reply)
 
 
+PRINTS = [Trade("A", "1.00", 1, None, MINUTE * 1_000_000, f"{number:060}") for number in range(1_000)]
+
+
+async def test_large_tables_over_and_over_are_paid_for(fast_clock: MockClock) -> None:
+    async with attacked_with_tables(STRICT) as service:
+        await service.publish(*PRINTS)
+        peer = await service.peer()
+        async with answered_late(peer, fast_clock, 600):
+            for number in range(20):
+                await peer.ask("unsubscribe" if number % 2 else "subscribe", symbols=["A trades:1000"])
+
+
+async def test_large_tables_in_texts_are_paid_for(fast_clock: MockClock) -> None:
+    del fast_clock
+    request = b"GET /v1/events?symbols=A+trades:1000&format=named HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with attacked_with_tables(STRICT) as service:
+        await service.publish(*PRINTS)
+        statuses = []
+        for _ in range(10):
+            peer = await service.dial()
+            with trio.fail_after(HANG_SECONDS):
+                await peer.send(request)
+                statuses.append((await peer.head())[9:12])
+                while statuses[-1] == b"200" and b'"event":"reply"' not in peer._received:
+                    await peer._more()
+            await peer.close()
+        assert statuses[0] == b"200"
+        assert statuses[-1] == b"429"
+
+
 # Pages
 
 ODD = {

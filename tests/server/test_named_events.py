@@ -208,6 +208,22 @@ async def test_tables_are_few_because_their_texts_take_long_to_write() -> None:
         assert welcome.message[7]["max_tables"] == Limits().max_tables > NAMED_TABLES
 
 
+@pytest.mark.parametrize(
+    ("names", "most"),
+    [
+        ("S1,S2", 20),
+        ("S1 trades:200", 20),
+        ("S1 book:100,S2 trades:10", 20),
+        ("S1,S2 trades:500", 8),
+        ("* trades:1000", 4),
+    ],
+)
+async def test_of_large_tables_there_are_fewer(names: str, most: int) -> None:
+    async with serving(*(Instrument(f"S{number}") for number in range(30))) as service:
+        welcome = (await until(await named(service, f"symbols={names.replace(' ', '+')}"), "welcome"))[0][1]
+        assert welcome["limits"]["max_tables"] == most
+
+
 async def test_a_stop_and_the_end_of_a_token_are_objects_too() -> None:
     async with serving(*MARKET, retry_ms=(700, 700)) as service:
         reader = await named(service, "symbols=A")

@@ -79,6 +79,7 @@ class Subscriber:
 
     __slots__ = (
         "audience",
+        "cost",
         "cursor",
         "encoding",
         "offered",
@@ -114,6 +115,8 @@ class Subscriber:
         self.slow_consumer_events = 0
         """Number of pauses of its delivery."""
         self.sent_frames = self.sent_bytes = self.sent_updates = 0
+        self.cost = 0.0
+        """Cost of the data that were sent to it alone, in requests."""
         self.offered = 0
         """Updates of its instruments so far, minus the present total of those that it is subscribed to now."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from ticker.bounds import ROWS_PER_PART, SENT_BYTES_PER_REQUEST_UNIT, SENT_PER_REQUEST_UNIT
 from ticker.core.audiences import Subscriber
-from ticker.core.bitmaps import numbers_in, take_lowest
+from ticker.core.bitmaps import bitmap_of, numbers_in, take_lowest
 from ticker.core.encode_cache import ChangeSet, EncodeCache, Share
 from ticker.core.last_value import LastValueCache
 from ticker.core.preparing import Preparer
@@ -76,7 +77,9 @@ class LackingData:
         subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self._cache.cut
         frame = encode_cache.frame(since, _shares(subscriber, change_set, changed, part))
-        subscriber.count(len(changed) + len(part), frame)
+        updates = len(changed) + len(part)
+        subscriber.count(updates, frame)
+        subscriber.cost += updates / SENT_PER_REQUEST_UNIT + len(frame) / SENT_BYTES_PER_REQUEST_UNIT
         return subscriber.push(frame)
 
     def _take_part(self, subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
@@ -87,8 +90,20 @@ class LackingData:
             outdated = numbers_in(bits)
             subscriber.pending_snapshot &= ~bits
         part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._part)
+        fitting = self._fitting(part)
+        subscriber.pending_snapshot |= bitmap_of(part[fitting:])
+        del part[fitting:]
         subscriber.perhaps_held &= subscriber.pending_snapshot
         return [*outdated, *part]
+
+    def _fitting(self, part: list[int]) -> int:
+        """Return how many of these records go into one message: a table is as much work as it has rows."""
+        records, rows = self._cache.records, 0
+        for place, number in enumerate(part):
+            rows += records[number].most_rows
+            if rows > ROWS_PER_PART and place:
+                return place
+        return len(part)
 
     def _prepared(self, subscriber: Subscriber) -> bool:
         """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""

@@ -46,6 +46,11 @@ class MarketRecord(Protocol):
         """Free text for people and programs."""
         ...
 
+    @property
+    def most_rows(self) -> int:
+        """The most rows that it has: 0 for an instrument."""
+        ...
+
     def changes_since(self, cut: int) -> tuple[Mapping[FieldKey, RecordValue], int]:
         """Return what changed after `cut`, at or after `whole_at`, and the number of changes (fields or rows).
 
@@ -113,6 +118,11 @@ class Record:
     def symbol(self) -> str:
         """The instrument's symbol."""
         return self.instrument.symbol
+
+    @property
+    def most_rows(self) -> int:
+        """The rows that it has: none."""
+        return 0
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -49,6 +49,11 @@ class TableName(NamedTuple):
     period: str = ""
     """That of candles: `1m`, `1h`."""
 
+    @property
+    def most_rows(self) -> int:
+        """The most rows that it has, those of both sides of a book."""
+        return 2 * self.rows if self.kind == BOOK else self.rows
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.period}:{self.rows}" if self.period else f"{self.kind}:{self.rows}"
 

@@ -8,7 +8,7 @@ is cut off before has to subscribe anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -19,7 +19,7 @@ import h11
 import msgspec
 import trio
 
-from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, NAMED_TABLES, SENT_PER_REQUEST_UNIT
+from ticker.bounds import CLOSE_SECONDS, EVENT_ENCODINGS, NAMED_ROWS, NAMED_TABLES
 from ticker.config import Limits
 from ticker.core.session import Answer
 from ticker.door.sender import Sender
@@ -29,6 +29,7 @@ from ticker.net.http1 import Refusal, response_head
 from ticker.net.transport import PushStream
 from ticker.protocol.messages import Goodbye
 from ticker.protocol.named_events import NamedEvents
+from ticker.protocol.tables import parse_table, split_name
 from ticker.protocol.wire import Events
 from ticker.server.connection import ClientConnection, ServerContext
 from ticker.server.query import check_keys, check_method, parse_fields, parse_names, parse_query
@@ -78,8 +79,11 @@ def parse_events_request(
 _events, _named_events = (lru_cache(maxsize=EVENT_ENCODINGS)(encoding) for encoding in (Events, NamedEvents))
 
 
-def _named_limits(limits: Limits) -> Limits:
-    return replace(limits, max_tables=min(limits.max_tables, NAMED_TABLES))
+def _named_limits(limits: Limits, names: Sequence[str]) -> Limits:
+    """Return the limits of a stream with names: the larger its largest table, the fewer it may have."""
+    tables = [table for name in names if (table := parse_table(split_name(name)[1])) is not None]
+    rows = max((table.most_rows for table in tables), default=1)
+    return replace(limits, max_tables=min(limits.max_tables, NAMED_TABLES, max(1, NAMED_ROWS // rows)))
 
 
 async def serve_events(stream: PushStream, request: EventsRequest, sender: Sender, context: ServerContext) -> None:
@@ -90,11 +94,11 @@ async def serve_events(stream: PushStream, request: EventsRequest, sender: Sende
         async with trio.open_nursery() as nursery:
             encoding_of = _named_events if request.named else _events
             connection = EventStreamConnection(
-                stream, encoding_of(context.hub.cache.epoch + sender.grant.view), sender, context, nursery
+                stream, encoding_of(context.hub.cache.epoch + sender.grant.view), sender, context, nursery, request
             )
             context.connections.add(connection)
             try:
-                answer = await connection.begin(request)
+                answer = await connection.begin()
                 context.auth.spend(sender.address, sender.grant, answer.cost)
                 await connection.until_gone()
             finally:
@@ -113,33 +117,40 @@ async def serve_events(stream: PushStream, request: EventsRequest, sender: Sende
 class EventStreamConnection(ClientConnection):
     """One client's stream of events."""
 
-    __slots__ = ("_encoding",)
+    __slots__ = ("_encoding", "_request")
 
     TRANSPORT = "events"
 
     def __init__(
-        self, stream: PushStream, encoding: Events, sender: Sender, context: ServerContext, nursery: trio.Nursery
+        self,
+        stream: PushStream,
+        encoding: Events,
+        sender: Sender,
+        context: ServerContext,
+        nursery: trio.Nursery,
+        request: EventsRequest,
     ) -> None:
-        limits = _named_limits(context.limits) if isinstance(encoding, NamedEvents) else None
+        limits = _named_limits(context.limits, request.names) if request.named else None
         super().__init__(stream, encoding, sender, context, nursery, limits)
         self._encoding = encoding
+        self._request = request
         self._subscriber.push = self._push_without_id
 
-    async def begin(self, request: EventsRequest) -> Answer:
+    async def begin(self) -> Answer:
         """Subscribe, and send the snapshot and the answer behind it; return the answer."""
         cache = self._context.hub.cache
         self.send_control(self._session.welcome())
         if self._context.source.silent_since is not None:
             self.tell_of_source()
-        sent = self._subscriber.sent_updates
-        answer = await self._subscribe(request)
+        before = self._subscriber.cost
+        answer = await self._subscribe(self._request)
         self.count_kept(len(answer.frame))
         await self.wait_delivered(cache.cut)
-        sent = self._subscriber.sent_updates - sent
+        cost = answer.cost + self._subscriber.cost - before
         if not self.closing:
             self._subscriber.push = self.push
             self.send_control(self._encoding.id(cache.wire_cut(self._subscriber.cursor)) + answer.frame)
-        return answer._replace(cost=answer.cost + sent / SENT_PER_REQUEST_UNIT)
+        return answer._replace(cost=cost)
 
     async def until_gone(self) -> None:
         """Wait until the client leaves. Other tasks send the data."""

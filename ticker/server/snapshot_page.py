@@ -21,7 +21,7 @@ from ticker.core.selections import Selection, selected
 from ticker.door.grants import Grant
 from ticker.market import FieldKey, WireValue, field_name, is_symbol, shown_value
 from ticker.net.http1 import Response
-from ticker.protocol.tables import BOOK, TableName, parse_table, split_name
+from ticker.protocol.tables import TableName, parse_table, split_name
 from ticker.server.answers import market_response, moment_of
 from ticker.server.table_rows import TableRows, rows_of
 
@@ -113,7 +113,7 @@ def _collect(hub: Hub, wanted: _Wanted, after: str, entries: list[Entry]) -> Gen
             for entry in wanted.entries(record):
                 if record is first and _order((entry[1], b"")) <= table:
                     continue
-                rows += _rows(entry[1])
+                rows += entry[1].most_rows if entry[1] is not None else 0
                 if len(entries) >= FOUND_PER_REPLY or (rows > ROWS_PER_ANSWER and entries):
                     return True
                 entries.append(entry)
@@ -128,10 +128,6 @@ def _symbols(hub: Hub, wanted: _Wanted, after: str, first: Record | None) -> Gen
         yield [first]
     for piece in hub.index.page(after, FOUND_PER_REPLY + 1, lambda name: _flag(wanted.any, cache.instrument(name))):
         yield [record for symbol in piece if (record := cache.instrument(symbol)) is not None]
-
-
-def _rows(table: TableName | None) -> int:
-    return 0 if table is None else 2 * table.rows if table.kind == BOOK else table.rows
 
 
 def _flag(flags: bytes, record: Record | None) -> int:

@@ -12,7 +12,7 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, SENT_PER_REQUEST_UNIT
+from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES
 from ticker.core.session import Ahead, Answer, NotUpToDate
 from ticker.door.rate_limit import RateLimiter
 from ticker.door.sender import Sender
@@ -132,18 +132,18 @@ class WebSocketClientConnection(ClientConnection):
             await self._context.fair_queue.take()
             if self.closing:
                 continue  # nothing can follow the close frame, so the request is not carried out
+            before = self._subscriber.cost
             answer = await self._answer(message)
             if not self.count_kept(len(answer.frame)):
                 continue
-            sent = self._subscriber.sent_updates
             await self.wait_delivered(self._context.hub.cache.cut)
-            sent = self._subscriber.sent_updates - sent
+            data_cost = self._subscriber.cost - before
             self.send_control(answer.frame)
             self.count_kept()
             if answer.close is not None:
                 await self._close(answer.close, _SEE_ERROR)
                 return
-            await self._throttle(answer.cost + sent / SENT_PER_REQUEST_UNIT)
+            await self._throttle(answer.cost + data_cost)
 
     async def count_received(self, size: int) -> None:
         """Count received bytes. Returns when more may be read."""

@@ -127,6 +127,11 @@ class TableRecord:
         return f"<TableRecord {self.id} {self.symbol}: {self.watchers} watchers, last change at cut {self.last_change}>"
 
     @property
+    def most_rows(self) -> int:
+        """The most rows that it has."""
+        return self.table.most_rows
+
+    @property
     def price_scale(self) -> int:
         """Decimal places of its prices."""
         return self.content.price_scale
