@@ -191,3 +191,26 @@ def test_a_table_that_is_watched_again_tells_marks_that_came_and_went_meanwhile(
 def test_plain_data_that_are_not_one_whole_value_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         unpacked_from(data)
+
+
+def test_bars_that_a_follower_has_when_it_leads_are_not_added_to_those_that_it_wrote_before() -> None:
+    source = Source()
+    follower = FollowingCache("epoch", max_instruments=100, tables=TABLES, has_clients=False)
+    source.followers.append(follower)
+    minute = START // 60 * 60
+    trades: Cut = [(Trade("A", "1", "5", time=(minute + 60 * each) * 1_000_000), "one") for each in range(3)]
+    source.cut([(Instrument("A", 0, 0), "one"), *trades])
+    before = source.cache.candles_of("A", "1m")
+    assert before is not None
+    follower.lead(source.time)
+    # The file has the first two: it was written while another one led.
+    follower.restore_bars("A", "1m", 0, 0, before.latest(2, minute + 120))
+    follower.close_cut(source.time + 1, always=True)
+    after = follower.candles_of("A", "1m")
+    assert after is not None
+    assert after.latest(10) == before.latest(10)
+    # What the file does not have, or has only in part.
+    unwritten = list(follower.bars_since({("A", "1m"): minute + 60}))
+    assert ("A", "1m", 0, 0, before.latest(1)[0]) in unwritten[0]
+    assert [bar[4][0] for bar in unwritten[0]] == [minute + 60, minute + 120]
+    assert [period for (_, period, *_), *_ in unwritten] == [*TABLES.periods]

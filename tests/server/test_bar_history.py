@@ -17,7 +17,7 @@ import trio
 from tests.bounds import HANG_SECONDS
 from tests.conftest import Logs, Running, serving
 from tests.server.test_pages import ask
-from ticker.config import History
+from ticker.config import History, Tables
 from ticker.history.bar_store import ChangedBar
 from ticker.history.history_file import HistoryFile
 from ticker.market import Candle, Instrument, Publication, Trade
@@ -88,6 +88,22 @@ def spoil(path: Path, first: int = 8, end: int | None = None) -> None:
 async def until(condition: Callable[[], object]) -> None:
     with trio.fail_after(HANG_SECONDS):
         while not condition():
+            await trio.sleep(0.01)
+
+
+async def bars_of(service: Running, *, count: int = 500) -> list[dict[str, str]]:
+    """What a chart gets of A, however often it has to ask: as long as it is told to come again."""
+    with trio.fail_after(HANG_SECONDS):
+        while (got := await ask(service, f"/v1/candles?symbol=A&period=1m&count={count}")).status == 503:
+            await trio.sleep(0.05)
+    assert got.status == 200, got.body
+    bars: list[dict[str, str]] = got.json["candles"]
+    return bars
+
+
+async def until_metric(service: Running, name: str, least: float) -> None:
+    with trio.fail_after(HANG_SECONDS):
+        while await metric(service, name) < least:
             await trio.sleep(0.01)
 
 
@@ -168,6 +184,68 @@ async def test_of_too_many_bars_that_wait_the_oldest_are_dropped_and_counted(
         assert 0 < len(kept(path)) < 61
         assert lost >= 61 - len(kept(path))
     assert sum("dropped" in entry["event"] for entry in logs) == 1
+
+
+def of_a_feed(first: int, end: int) -> list[Publication]:
+    """Bars of these minutes; minute 0 closes at 1.00."""
+    closes = [(each, str(each + 1)) for each in range(first, end)]
+    return [Candle("A", "1m", START + 60 * each, close, close, close, close, 1, 1) for each, close in closes]
+
+
+async def older(service: Running, *, count: int = 500) -> list[str]:
+    """The closes of all bars that a chart gets."""
+    return [bar["close"] for bar in await bars_of(service, count=count)]
+
+
+async def test_of_a_burst_larger_than_the_memory_for_bars_all_are_kept_and_shown(path: Path) -> None:
+    few = Tables(bars=(5, 10), periods=("1m",))
+    async with serving(Instrument("A"), history=settings(path), tables=few) as service:
+        await service.publish(*of_a_feed(0, 200))
+        expected = [f"{each + 1}.00" for each in range(200)]
+        # At once, although most of them are neither in memory nor in the file yet.
+        assert await older(service) == expected
+        await until(lambda: kept(path) == [100 * each + 100 for each in range(200)])
+        # Bars of the past, also in a descending order.
+        await service.publish(*of_a_feed(-20, 0)[::-1])
+        await until(lambda: kept(path) == [100 * each + 100 for each in range(-20, 200)])
+        assert await older(service, count=1000) == [f"{each + 1}.00" for each in range(-20, 200)]
+        assert await metric(service, "ticker_history_bars_lost_total") == 0
+
+
+async def test_while_bars_without_room_cannot_be_written_a_chart_is_told_so_and_not_given_a_gap(path: Path) -> None:
+    few = Tables(bars=(5, 10), periods=("1m",))
+    async with serving(Instrument("A"), Instrument("B"), history=settings(path), tables=few) as service:
+        await service.publish(*of_a_feed(0, 3), *prints(3, "B"))
+        await until(lambda: len(kept(path)) == 6)
+        with locked(path):
+            await service.publish(*of_a_feed(3, 100))
+            await until_metric(service, "ticker_history_failures_total", 1)
+            got = await ask(service, "/v1/candles?symbol=A&period=1m")
+            text = "the history cannot be written now, and bars of that time wait for it"
+            assert (got.status, got.json["message"], got.headers["retry-after"]) == (503, text, "5")
+            assert (await ask(service, "/v1/candles?symbol=A&period=1m&count=5")).status == 200, "these are in memory"
+            assert (await ask(service, "/v1/candles?symbol=B&period=1m")).status == 200, "of this one nothing waits"
+        await until(lambda: len(kept(path)) == 103)
+        assert await older(service) == [f"{each + 1}.00" for each in range(100)]
+
+
+async def test_a_chart_waits_for_a_history_that_is_being_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, [("A", "1m", 2, 0, [START + 60 * number, *[100] * 4, 1, 1]) for number in range(-50, 0)])
+    monkeypatch.setattr("ticker.history.database.HISTORY_BUSY_SECONDS", HANG_SECONDS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("PRAGMA journal_mode=DELETE")
+        another.execute("BEGIN EXCLUSIVE")
+        async with serving(Instrument("A"), history=settings(path)) as service, trio.open_nursery() as nursery:
+            shown: list[object] = []
+
+            async def chart() -> None:
+                shown.extend(await bars_of(service))
+
+            nursery.start_soon(chart)
+            await service.publish(*prints(1))
+            assert not shown
+            another.execute("COMMIT")
+            await until(lambda: len(shown) >= 50)
 
 
 def past(first: int, end: int) -> list[Publication]:

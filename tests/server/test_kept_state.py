@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from tests.support import update
 from ticker.bounds import STATE_SECONDS
 from ticker.client.client import connect
 from ticker.client.events import Connected, Event
-from ticker.config import Config, Limits
+from ticker.config import Config, History, Limits
 from ticker.core.last_value import LastValueCache
 from ticker.core.state import packed
+from ticker.errors import HistoryFault
+from ticker.history.reading import read_bars
 from ticker.market import Field, Instrument, Levels, Publication, Trade
 from ticker.protocol.messages import Delta, Goodbye, Heartbeat, Instruments, Removed, Reply, Snapshot
 from ticker.protocol.tables import TableName
@@ -281,3 +284,24 @@ async def test_a_service_without_a_port_of_its_own_keeps_nothing(home: Path) -> 
     async with serving(*MARKET) as service:
         await stopped(service)
     assert not kept(home)
+
+
+async def test_bars_that_the_state_has_and_the_history_has_not_are_written_to_it(address: str, home: Path) -> None:
+    path = home / "bars.sqlite"
+    prints = [Trade("T", str(1 + each), 1, time=(1_699_999_980 + 60 * each) * 1_000_000) for each in range(5)]
+    # As after a stop at which the disk was full.
+    async with serving(Instrument("T"), *prints, listen=address, name="kept") as service:
+        await stopped(service)
+    settings = History(file=str(path), keep_bars=100_000_000)
+    async with serving(listen=address, name="kept", history=settings) as service:
+        with trio.fail_after(HANG_SECONDS):
+            while not path.exists() or closes(path) != [100, 200, 300, 400, 500]:
+                await trio.sleep(0.05)
+        await stopped(service)
+
+
+def closes(path: Path) -> list[int]:
+    """Those of the bars of a minute in a file of the history."""
+    with suppress(HistoryFault):
+        return [int(str(row[4])) for row in read_bars(path, ("T", "1m", "UTC"), 2**40, 100).rows]
+    return []

@@ -72,6 +72,7 @@ def restore(
 def lead(cache: LastValueCache, time: int) -> None:
     """Have a cache whose content was said in an earlier life go on by itself, and close its next cut at `time`."""
     cache.tables.lead()
+    cache.has_all_bars()
     for record in cache.instruments:
         record.source = EARLIER if record.values else None
         cache.mark_stale(record, EARLIER, Reason.FEED_DOWN)

@@ -17,7 +17,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ticker.config import Tables
@@ -30,8 +30,8 @@ from ticker.core.record import Record, Source
 from ticker.core.scales import Number, needed_scale, rescaled
 from ticker.core.tables.book import Book
 from ticker.core.tables.candles import Candles
-from ticker.core.tables.instrument_tables import InstrumentTables
-from ticker.core.tables.stores import ChangedBar, RestoredBars, TableStores
+from ticker.core.tables.instrument_tables import ChangedBar, InstrumentTables
+from ticker.core.tables.stores import RestoredBars, TableStores
 from ticker.core.tables.table_record import Ids, TableRecord
 from ticker.core.tables.trade_log import TradeLog
 from ticker.errors import BadPublication
@@ -92,7 +92,7 @@ class LastValueCache:
         # Ids by the cut of their last change, the most recent last: a dict keeps the order in which keys were put in.
         self._recency: dict[int, int] = {}
         self._reader = FieldReader()
-        # Records below this id have all their bars of earlier runs.
+        # Records below this id have all their bars of earlier lives.
         self._with_bars = 0
 
     def __repr__(self) -> str:
@@ -248,9 +248,12 @@ class LastValueCache:
         tables.bars.flush()
         return tables.bars.by_period.get(period)
 
-    def keep_changed_bars(self, *, keep: bool = True) -> None:
-        """Remember from now on the bars that have changed, for `take_changed_bars`, or remember none any more."""
-        self.tables.keep_changed_bars(keep=keep)
+    def keep_changed_bars(self, history: Callable[[list[ChangedBar]], None] | None) -> None:
+        """Remember from now on the bars that have changed, for `take_changed_bars`; with None remember none any more.
+
+        `history` is given those of a cut that there is no room for, as it is closed.
+        """
+        self.tables.keep_changed_bars(history)
 
     def hold_estimates(self) -> None:
         """Bars of earlier runs are to come, by `restore_bars`: until `release_estimates`, estimated ones wait."""
@@ -266,12 +269,21 @@ class LastValueCache:
 
     def all_bars(self) -> Iterator[list[ChangedBar]]:
         """Yield all bars, those of one instrument and period at a time."""
-        return self.tables.all_bars()
+        return self.tables.bars_of(self.instruments)
+
+    def has_all_bars(self) -> None:
+        """The instruments have the bars of earlier lives: what the history has of them is older."""
+        self._with_bars = len(self.records)
+
+    def bars_since(self, last: Mapping[tuple[str, str], int]) -> Iterator[list[ChangedBar]]:
+        """Yield the bars that these instruments had then, of each symbol and period from this start on."""
+        earlier = [record for record in self.instruments if record.id < self._with_bars]
+        return self.tables.bars_of(earlier, last)
 
     def restore_bars(self, symbol: str, period: str, price_scale: int, size_scale: int, rows: Sequence[Rows]) -> None:
         """Take in bars of an earlier run, as rows of the wire at these scales; the instrument may be declared later.
 
-        Nothing of an instrument that is there with its bars since `go_on_from`.
+        Nothing of an instrument that has them (`has_all_bars`).
         """
         record = self._by_symbol.get(symbol)
         if record is not None and record.id < self._with_bars:
@@ -326,7 +338,6 @@ class LastValueCache:
     def go_on_from(self, cut: int, time: int, last_definition: int) -> None:
         """The records, as they were at this cut of the same epoch, are all there: they may change."""
         self.cut, self.time, self.last_definition = cut, time, last_definition
-        self._with_bars = len(self.records)
         changed = sorted((record for record in self.records if record.last_change), key=lambda each: each.last_change)
         self._recency = {record.id: record.last_change for record in changed}
 

@@ -1,7 +1,8 @@
 """The history of a running service: bars loaded at the start, and written once a second by a thread of its own.
 
 No price waits for it: bars that have changed are taken from the cache in steps, merged by symbol, period and start
-while a write is under way or has to be tried again, and the oldest are dropped beyond a bound. What was loaded goes
+while a write is under way or has to be tried again, and the oldest are dropped beyond a bound. The cache hands on by
+itself those that it has no more room for. What was loaded goes
 through the publisher, as everything that changes the cache. A fault of the file is one line in the log; without a file
 there are charts from now on, and nothing else is different.
 """
@@ -76,6 +77,10 @@ class BarHistory:
         """Bars to be written, by symbol, period and start, in the order in which they changed first."""
         self._under_way = 0
         """Number of bars that are being written."""
+        self._only_here: set[tuple[str, str]] = set()
+        """Symbols and periods of which bars wait that the cache does not have any more."""
+        self._attempted = trio.Event()
+        """Set after the next attempt to write."""
         self._loaded = trio.Event()
         """Set once bars can be written, or never will be."""
         self._turn = trio.Lock()
@@ -83,6 +88,8 @@ class BarHistory:
         self._reads = 0
         self._next_try = self._next_prune = -math.inf
         self._failing = self._dropping = self._refill = False
+        self._last: dict[tuple[str, str], int] = {}
+        """The start of the last bar in the file when it was loaded, by symbol and period."""
         self.written = 0
         """Number of bars written, each time they were."""
         self.lost = 0
@@ -111,7 +118,7 @@ class BarHistory:
             self._path = history_path(self._settings) if self._enabled else None
             self._loaded.set()
             return
-        self._cache.keep_changed_bars()
+        self._cache.keep_changed_bars(self._take_displaced)
         try:
             loaded = await self._load()
             await self._messages.send((_FEED, RestoredBars("", "", 0, 0, (), trio.Event())))
@@ -123,7 +130,9 @@ class BarHistory:
             _log.exception("the history has failed: candles are not kept any more")
         finally:
             self._loaded.set()
-            self._cache.keep_changed_bars(keep=False)
+            self._cache.keep_changed_bars(None)
+            self._waiting.clear()
+            self._only_here.clear()
             if not self._thread.borrowed_tokens:  # no thread is at work in it
                 self._file.close()
 
@@ -144,13 +153,18 @@ class BarHistory:
 
     async def older(self, symbol: str, period: str, before: int, most: int) -> Bars:
         """Return the latest bars in the file that start before this time, in seconds. Raises `Refusal`."""
-        if self._path is None:
+        if not self._enabled:
             return NO_BARS
         if self._reads >= MAX_HISTORY_READS:
             raise _unavailable("too many requests for older bars wait already")
         self._reads += 1
         try:
             with trio.move_on_after(HISTORY_READ_SECONDS):
+                if self._path is None:
+                    await self._loaded.wait()
+                if self._path is None:
+                    return NO_BARS
+                await self._written(symbol, period)
                 name = (symbol, period, self._tables.day)
                 return await _in_thread(self._readers, read_bars, self._path, name, before, most)
             raise _unavailable("the file of the history does not answer")
@@ -160,14 +174,22 @@ class BarHistory:
         finally:
             self._reads -= 1
 
+    async def _written(self, symbol: str, period: str) -> None:
+        """Wait until no bars of a symbol and period wait that are nowhere else: an answer would lack them unsaid."""
+        while (symbol, period) in self._only_here:
+            if self._failing:
+                raise _unavailable("the history cannot be written now, and bars of that time wait for it")
+            await self._attempted.wait()
+
     async def _keep(self) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fill, self._cache.bars_since(self._last))
             while True:
                 await trio.sleep(HISTORY_WRITE_SECONDS)
                 await self._take()
                 if self._refill:
                     self._refill = False
-                    nursery.start_soon(self._fill)
+                    nursery.start_soon(self._fill, self._cache.all_bars())
                 if not self._turn.locked() and trio.current_time() >= self._next_try:
                     nursery.start_soon(self._write)
 
@@ -187,6 +209,8 @@ class BarHistory:
                 for each, bars in zip(piece, await self._blocking(self._file.latest, piece, most), strict=True):
                     await self._restore(each.symbol, each.period, bars)
                     loaded += len(bars.rows)
+                    if bars.rows and isinstance(start := bars.rows[-1][0], int):
+                        self._last[each.symbol, each.period] = start
         except HistoryFault as fault:
             self.failures[fault.cause] += 1
             if not (self._file.writes and fault.cause in MOVED and await self._moved_aside(fault)):
@@ -216,6 +240,11 @@ class BarHistory:
             self._add(bars)
             await trio.lowlevel.checkpoint()
 
+    def _take_displaced(self, bars: Sequence[ChangedBar]) -> None:
+        """Take bars that the cache has no room for."""
+        self._only_here.update((symbol, period) for symbol, period, *_ in bars)
+        self._add(bars)
+
     def _add(self, bars: Iterable[ChangedBar]) -> None:
         """Have bars wait; of too many, the oldest are dropped."""
         self._waiting.update(((bar[0], bar[1], bar[4][0]), bar) for bar in bars)
@@ -236,27 +265,35 @@ class BarHistory:
     async def _write(self) -> None:
         """Write the bars that wait; after a failure they wait on."""
         async with self._turn:
-            while self._waiting:
-                batch = {key: self._waiting.pop(key) for key in list(islice(self._waiting, BARS_PER_TRANSACTION))}
-                self._under_way = len(batch)
-                try:
-                    if not await self._blocking(self._file.reopen):
-                        self._waiting.clear()  # the other service writes them itself
-                        self._delay()
-                        return
-                    await self._blocking(self._store, list(batch.values()))
-                except HistoryFault as fault:
-                    self._waiting = batch | self._waiting
-                    self._bound()
-                    self.failures[fault.cause] += 1
-                    if fault.cause not in MOVED or not await self._moved_aside(fault):
-                        self._report_failure(fault)
+            try:
+                await self._write_waiting()
+            finally:
+                self._attempted.set()
+                self._attempted = trio.Event()
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch = {key: self._waiting.pop(key) for key in list(islice(self._waiting, BARS_PER_TRANSACTION))}
+            self._under_way = len(batch)
+            try:
+                if not await self._blocking(self._file.reopen):
+                    self._waiting.clear()  # the other service writes them itself
                     self._delay()
-                    return
-                else:
-                    self._report_success(len(batch))
-                finally:
-                    self._under_way = 0
+                    break
+                await self._blocking(self._store, list(batch.values()))
+            except HistoryFault as fault:
+                self._waiting = batch | self._waiting
+                self._bound()
+                self.failures[fault.cause] += 1
+                if fault.cause not in MOVED or not await self._moved_aside(fault):
+                    self._report_failure(fault)
+                self._delay()
+                return
+            else:
+                self._report_success(len(batch))
+            finally:
+                self._under_way = 0
+        self._only_here.clear()
 
     def _store(self, bars: Sequence[ChangedBar]) -> None:
         """Write bars, in the thread; delete old ones now and then."""
@@ -278,9 +315,9 @@ class BarHistory:
         self._refill = True
         return True
 
-    async def _fill(self) -> None:
-        """Have all bars in memory written to a new file."""
-        for bars in self._cache.all_bars():
+    async def _fill(self, bars_in_memory: Iterable[Sequence[ChangedBar]]) -> None:
+        """Have bars written that the file does not have."""
+        for bars in bars_in_memory:
             self._add(bars)
             while self.waiting > MAX_WAITING_BARS // 2:  # noqa: ASYNC110  # the writer goes by the clock, too
                 await trio.sleep(HISTORY_WRITE_SECONDS)

@@ -13,6 +13,7 @@ from tests.core.tables.books import CANDLES, STATUS, TableCopy, number, opened, 
 from tests.support import CLOCK, cut, update
 from ticker.config import Tables
 from ticker.core.last_value import LastValueCache
+from ticker.core.tables.instrument_tables import ChangedBar
 from ticker.core.tables.table_record import TableRecord
 from ticker.errors import BadPublication
 from ticker.market import Candle, Cell, Field, Instrument, Publication, Stale, Trade
@@ -423,7 +424,7 @@ def test_quotes_do_not_touch_a_bar_of_an_earlier_run_that_has_a_volume() -> None
 def test_the_history_is_told_which_bars_have_changed() -> None:
     cache = a_market(periods=("1m",))
     cut(cache, at(0, "2"))
-    cache.keep_changed_bars()
+    cache.keep_changed_bars(lambda _: None)
     cut(cache, at(61, "3"))
     assert [bar for part in cache.take_changed_bars(9) for bar in part] == [
         ("A", "1m", 2, 0, [START + 60, 300, 300, 300, 300, 1, 1])
@@ -433,9 +434,71 @@ def test_the_history_is_told_which_bars_have_changed() -> None:
     assert [bar[4][0] for part in cache.take_changed_bars(9) for bar in part] == [START]
 
 
+def bars_of(first: int, end: int) -> list[Publication]:
+    """Bars of these minutes, as a feed has them."""
+    return [Candle("A", "1m", START + 60 * each, "1", "1", "1", "1", 1, 1) for each in range(first, end)]
+
+
+@pytest.mark.parametrize("bars", [4, 10])
+@pytest.mark.parametrize("per_cut", [1, 7, 100])
+def test_bars_of_a_burst_that_there_is_no_room_for_are_handed_on_to_the_history(bars: int, per_cut: int) -> None:
+    cache = a_market(bars=bars, periods=("1m",))
+    taken: list[ChangedBar] = []
+    cache.keep_changed_bars(taken.extend)
+    for first in range(0, 100, per_cut):
+        cut(cache, *bars_of(first, min(first + per_cut, 100)))
+    assert taken
+    taken += [bar for part in cache.take_changed_bars(9) for bar in part]
+    assert [bar[4][0] for bar in taken] == [START + 60 * minute for minute in range(100)]
+    before = len(taken)
+    cut(cache, *bars_of(98, 112))
+    # What it has taken is not handed on again, unless it has changed.
+    taken += [bar for part in cache.take_changed_bars(9) for bar in part]
+    assert [bar[4][0] for bar in taken[before:]] == [START + 60 * minute for minute in range(98, 112)]
+
+
+def test_prints_of_a_burst_are_in_bars_of_the_history_although_there_is_no_room_for_them() -> None:
+    cache = a_market(bars=4, periods=("1m",))
+    taken: list[ChangedBar] = []
+    cache.keep_changed_bars(taken.extend)
+    cut(cache, *(at(60 * minute + second, str(minute + 1)) for minute in range(20) for second in range(2)))
+    taken += [bar for part in cache.take_changed_bars(9) for bar in part]
+    expected = [bar(60 * minute, *[100 * minute + 100] * 4, volume=2, count=2) for minute in range(20)]
+    assert [[int(str(row[0])) - START, *row[1:]] for *_, row in taken] == expected
+
+
+def test_a_bar_of_a_feed_from_before_all_that_are_kept_is_for_the_history_and_a_late_print_is_not() -> None:
+    cache = a_market(bars=4, periods=("1m",))
+    cut(cache, *bars_of(10, 20))
+    taken: list[ChangedBar] = []
+    cache.keep_changed_bars(taken.extend)
+    cut(cache, at(60 * 2, "5"), *bars_of(5, 7))
+    cut(cache, Candle("A", "1m", START + 60, "1", "1", "1", "1", 1, 1, estimate=True))
+    assert [bar[4][0] for bar in taken] == [START + 60 * minute for minute in (5, 6)]
+
+
+def test_bars_without_room_have_the_scale_that_they_had_when_there_was_none() -> None:
+    cache = a_market(bars=4, periods=("1m",))
+    taken: list[ChangedBar] = []
+    cache.keep_changed_bars(taken.extend)
+    cut(cache, *bars_of(0, 10), update("A", last="1.2345"))
+    assert [(price_scale, row[1]) for _, _, price_scale, _, row in taken] == [(2, 100)] * len(taken)
+    assert taken
+
+
+def test_bars_from_far_ahead_are_not_handed_on_to_the_history() -> None:
+    cache = a_market(bars=4, periods=("1m",))
+    taken: list[ChangedBar] = []
+    cache.keep_changed_bars(taken.extend)
+    ahead = (CLOCK // 1_000_000 - START) // 60 + 600
+    cut(cache, *bars_of(0, 2), *bars_of(ahead, ahead + 20))
+    taken += [bar for part in cache.take_changed_bars(9) for bar in part]
+    assert [bar[4][0] for bar in taken] == [START, START + 60]
+
+
 def test_the_history_is_told_of_bars_of_quotes_that_wait_and_each_only_when_it_changed() -> None:
     cache = a_market(periods=("1m",))
-    cache.keep_changed_bars()
+    cache.keep_changed_bars(lambda _: None)
     for minute in range(3):
         quoted(cache, 60 * minute, bid=str(minute + 1))
         quoted(cache, 60 * minute + 1, ask="9")

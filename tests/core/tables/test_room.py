@@ -44,7 +44,7 @@ def test_prints_without_room_still_bring_the_last_price() -> None:
 
 def test_quotes_without_room_make_no_bars_and_go_on() -> None:
     cache = full()
-    cache.keep_changed_bars()
+    cache.keep_changed_bars(lambda _: None)
     for number in range(3):
         cut(cache, update("B", bid=f"1.0{number}"))
     record = cache.instrument("B")

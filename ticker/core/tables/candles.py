@@ -8,6 +8,8 @@ The rules:
 3. A bar from elsewhere more than `AHEAD_SECONDS` after its cut is dropped, and counted; a print from then is in the bar
    of its cut.
 4. A bar that a feed publishes, or that was kept over a restart, is taken as it is; later prints continue it.
+5. Of more bars than are kept, those that the history has not taken are handed on to it (`displaced`). So is a bar of a
+   feed that begins before all that are kept: it is complete, which a late print from then is not.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class Candles:
         "_rows",
         "_sizes",
         "changed",
+        "displaced",
         "has_past",
         "period",
         "removed_at",
@@ -89,7 +92,7 @@ class Candles:
     def __init__(self, period: Period, prices: Scale, sizes: Scale, capacity: int) -> None:
         self.period = period
         self._prices, self._sizes = prices, sizes
-        self._rows = CompactRows(len(COLUMNS[_FIELD]), capacity)
+        self._rows = CompactRows(len(COLUMNS[_FIELD]), capacity, self._displace)
         self._bar: Bar | None = None
         """The last one; its row is written when it is needed, or the next bar has begun."""
         self.changed: set[int] = set()
@@ -98,6 +101,8 @@ class Candles:
         """Starts of those that have changed since the history took them."""
         self.saved: set[int] = set()
         """Starts of those among `changed` that came from the history, and are there as they are here."""
+        self.displaced: list[tuple[int, int, Rows]] = []
+        """Scales and rows of bars without room that the history has not taken, of the open cut."""
         self.removed_at = 0
         """The last cut at which bars were removed."""
         self.has_past = False
@@ -161,7 +166,8 @@ class Candles:
     def put(self, row: Rows, cut: int) -> None:
         """Add or replace a bar, given as a row of the wire."""
         self._write_bar()
-        self._put(row, cut)
+        if not self._put(row, cut):
+            self.displaced.append((self.price_scale, self.size_scale, row))
 
     def estimate(self, row: Rows, cut: int) -> None:
         """Take in a bar that may be an invention: it fills a gap, or begins the last bar where nothing was before."""
@@ -225,6 +231,11 @@ class Candles:
         self._write_bar()
         return self._rows.latest(count, before)
 
+    def since(self, start: int | None) -> list[Rows]:
+        """Return the bars that begin at this time, in seconds, or later; with None all."""
+        self._write_bar()
+        return self._rows.latest(len(self._rows) if start is None else self._rows.rank(start) + 1)
+
     def row(self, start: int) -> Rows | None:
         """Return the bar that begins at this time."""
         self._write_bar()
@@ -256,6 +267,7 @@ class Candles:
 
     def take_unsaved(self) -> list[Rows]:
         """Return the rows that have changed since the history took them."""
+        self._write_bar()  # others may have to go for it
         starts, self.unsaved = self.unsaved | (self.changed - self.saved), set()
         return [row for start in sorted(starts) if (row := self.row(start)) is not None]
 
@@ -267,6 +279,7 @@ class Candles:
             self.unsaved.clear()
         self.changed.clear()
         self.saved.clear()
+        self.displaced.clear()
         return bool(self.unsaved)
 
     def has_changed(self, count: int) -> bool:
@@ -278,6 +291,7 @@ class Candles:
 
     def _remove(self, unwanted: Callable[[Rows], bool], cut: int) -> int:
         self._write_bar()
+        self.displaced = [each for each in self.displaced if not unwanted(each[-1])]
         removed = self._rows.remove(unwanted)
         if removed:
             self._bar = None
@@ -293,14 +307,25 @@ class Candles:
             return
         self._put(self._cells(bar), cut)
 
-    def _put(self, row: Rows, cut: int) -> None:
-        """Write a row; the last bar, if it is that, is read from it when it goes on."""
+    def _put(self, row: Rows, cut: int) -> bool:
+        """Write a row, if there is room; the last bar, if it is that, is read from it when it goes on."""
         start = _integer(row[0])
         self.saved.discard(start)
-        if self._rows.put(row, cut):
-            self.changed.add(start)
+        self.changed.add(start)  # before it is written: with that, it may be dropped at once
+        has_room = self._rows.put(row, cut)
+        if not has_room:
+            self.changed.discard(start)
         if self._bar is not None and start >= self._bar.start:
             self._bar = None
+        return has_room
+
+    def _displace(self, first: int) -> None:
+        """Rows with a start below this one are about to be dropped."""
+        starts = {start for start in self.unsaved | (self.changed - self.saved) if start < first}
+        rows = [row for start in sorted(starts) if (row := self._rows.get(start)) is not None]
+        self.displaced += [(self.price_scale, self.size_scale, row) for row in rows]
+        self.unsaved -= starts
+        self.changed -= starts
 
     def _write_bar(self) -> None:
         bar = self._bar

@@ -40,11 +40,13 @@ class CompactRows:
     Each row remembers the cut of its last change. What a client is owed of the last `count` rows is computed from it.
     """
 
-    __slots__ = ("_cells", "_changed", "_irregular", "_keys", "_revised_at", "_texts", "_width", "capacity")
+    __slots__ = ("_cells", "_changed", "_irregular", "_keys", "_on_drop", "_revised_at", "_texts", "_width", "capacity")
 
-    def __init__(self, width: int, capacity: int) -> None:
+    def __init__(self, width: int, capacity: int, on_drop: Callable[[int], None] | None = None) -> None:
+        """`on_drop` is called before rows are dropped, with the lowest key of those that stay."""
         self._width = width
         self.capacity = capacity
+        self._on_drop = on_drop
         self._keys = array("q")
         self._cells = array("q")
         self._changed = array("q")
@@ -174,8 +176,10 @@ class CompactRows:
         return at < len(self._keys) and self._keys[at] == key and self._cells[at * self._width + column] == _TEXT
 
     def _drop(self, count: int) -> None:
+        first = self._keys[count]
+        if self._on_drop is not None:
+            self._on_drop(first)
         if self._texts:
-            first = self._keys[count]
             self._texts = {place: text for place, text in self._texts.items() if place[0] >= first}
         del self._keys[:count], self._cells[: count * self._width], self._changed[:count]
 

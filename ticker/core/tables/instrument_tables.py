@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 from ticker.bounds import AHEAD_SECONDS, MAX_ESTIMATES
 from ticker.config import Tables
@@ -28,8 +28,10 @@ from ticker.texts import shown
 _OWN_STATES = frozenset({str(Status.HALTED), str(Status.CLOSED)})
 """States of an instrument that its book shows as well, where it is current itself."""
 
-
 _AHEAD_US = AHEAD_SECONDS * 1_000_000
+
+ChangedBar: TypeAlias = tuple[str, str, int, int, Rows]
+"""A bar for the history: symbol, period, price scale, size scale, and its row on the wire."""
 
 
 class TableConfig:
@@ -74,8 +76,8 @@ class Agenda:
         "due",
         "estimates",
         "follows",
+        "history",
         "journal",
-        "keep_bars",
         "stale_causes",
         "watched",
         "with_bars",
@@ -93,8 +95,8 @@ class Agenda:
         """Tells those that follow."""
         self.estimates: list[tuple[InstrumentTables, str, ReadCandle, Source]] | None = None
         """Bars that may be inventions, while those of earlier runs are still to come; None where none are to come."""
-        self.keep_bars = False
-        """Whether bars that have changed are remembered for the history."""
+        self.history: Callable[[list[ChangedBar]], None] | None = None
+        """Is given the bars that there is no more room for. Those that have changed are remembered for it."""
         self.with_bars: set[int] = set()
         """Ids of the instruments with such bars."""
         self.watched: set[int] = set()
@@ -353,7 +355,10 @@ class InstrumentTables:
             self._agenda.due.add(self.record.id)
             self.bars.flush()
             for period, candles in self.bars.by_period.items():
-                for row in candles.take_unsaved():
+                rows = candles.take_unsaved()
+                yield from ((period, *bar) for bar in candles.displaced)
+                candles.displaced.clear()
+                for row in rows:
                     yield period, candles.price_scale, candles.size_scale, row
                 if not self.watched:  # nobody else has to be told of them
                     candles.changed.clear()
@@ -394,8 +399,11 @@ class InstrumentTables:
 
     def _note_bars(self, bars: Bars) -> None:
         """Remember the bars that have changed for the history, if there is one."""
-        for candles in bars.by_period.values():
-            if candles.settle(keep=self._agenda.keep_bars):
+        history, symbol = self._agenda.history, self.record.symbol
+        for period, candles in bars.by_period.items():
+            if history is not None and candles.displaced:
+                history([(symbol, period, *bar) for bar in candles.displaced])
+            if candles.settle(keep=history is not None):
                 self._agenda.with_bars.add(self.record.id)
 
     def outdate_book(self, source: Source, reason: object) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ticker.bounds import AHEAD_SECONDS
 from ticker.config import Tables
@@ -11,7 +11,7 @@ from ticker.core.journal import Journal
 from ticker.core.quotes import QuoteMove
 from ticker.core.record import Record, Source
 from ticker.core.tables.bars import Bars
-from ticker.core.tables.instrument_tables import Agenda, Dropped, InstrumentTables, TableConfig
+from ticker.core.tables.instrument_tables import Agenda, ChangedBar, Dropped, InstrumentTables, TableConfig
 from ticker.core.tables.table_record import Ids, TableRecord
 from ticker.core.tables.trade_log import Print, read_trade
 from ticker.errors import BadPublication, count_cause
@@ -19,9 +19,7 @@ from ticker.market import Candle, Field, Levels, Reason, Rows, Trade
 from ticker.protocol.tables import TableName
 
 LAST, TIME = int(Field.LAST), int(Field.TIME)
-
-ChangedBar: TypeAlias = tuple[str, str, int, int, Rows]
-"""A bar for the history: symbol, period, price scale, size scale, and its row on the wire."""
+NO_STARTS: Mapping[tuple[str, str], int] = {}
 
 
 class RestoredBars(NamedTuple):
@@ -216,7 +214,7 @@ class TableStores:
                 self._begin_bar(record, quotes, second, cut)
                 if record.quotes is None:
                     continue
-            if agenda.keep_bars:
+            if agenda.history is not None:
                 agenda.with_bars.add(record.id)
             if record.id in agenda.watched:
                 agenda.due.add(record.id)
@@ -253,9 +251,9 @@ class TableStores:
         for tables, period, read, source in waiting:
             tables.put_candle(period, read, source, cut, estimate=True)
 
-    def keep_changed_bars(self, *, keep: bool = True) -> None:
+    def keep_changed_bars(self, history: Callable[[list[ChangedBar]], None] | None) -> None:
         """Remember from now on the bars that have changed, or remember none any more."""
-        self._agenda.keep_bars = keep
+        self._agenda.history = history
         self._agenda.with_bars.clear()
 
     def take_changed_bars(self, most: int) -> Iterator[list[ChangedBar]]:
@@ -270,13 +268,16 @@ class TableStores:
                 taken = []
         yield taken
 
-    def all_bars(self) -> Iterator[list[ChangedBar]]:
-        """Yield all bars, those of one instrument and period at a time."""
-        for tables in list(self._of.values()):
+    def bars_of(
+        self, records: Sequence[Record], first: Mapping[tuple[str, str], int] = NO_STARTS
+    ) -> Iterator[list[ChangedBar]]:
+        """Yield all bars of these instruments, those of one instrument and period at a time; of a symbol and period
+        in `first` only from this start on."""
+        for tables in filter(None, map(self.find, list(records))):
             symbol = tables.record.symbol
             for period, candles in {} if tables.bars is None else tables.bars.by_period.items():
                 scales = candles.price_scale, candles.size_scale
-                yield [(symbol, period, *scales, row) for row in candles.latest(2 * self._config.kept_bars)]
+                yield [(symbol, period, *scales, row) for row in candles.since(first.get((symbol, period)))]
 
     def restore_bars(self, symbol: str, record: Record | None, bars: RestoredBars, cut: int) -> None:
         """Take in bars of an earlier run; without a record, for the time when the instrument is declared."""
