@@ -1,4 +1,4 @@
-"""Programs for tests, found and installed: Node and Chromium for JavaScript, proxies, Redis, promtool, systemd and jq.
+"""Programs for tests, found and installed: Node, Chromium and certutil, proxies, Redis, promtool, systemd and jq.
 
 `python -m tests.programs` installs missing programs with apt-get, if it runs as root. Where that is not possible, or
 fails, the tests that need the program are skipped; with TICKER_REQUIRE_BROWSERS=1 they fail instead.
@@ -61,6 +61,14 @@ HAPROXY = Program("HAProxy", "TICKER_HAPROXY", ("haproxy", "/usr/sbin/haproxy"),
 CURL = Program("curl", "TICKER_CURL", ("curl",), "curl")
 JQ = Program("jq", "TICKER_JQ", ("jq",), "jq")
 
+CERTUTIL = Program("NSS's certutil", "TICKER_CERTUTIL", ("certutil",), "libnss3-tools")
+UPDATE_CA = Program(
+    "update-ca-certificates",
+    "TICKER_UPDATE_CA",
+    ("update-ca-certificates", "/usr/sbin/update-ca-certificates"),
+    "ca-certificates",
+)
+
 REDIS = Program("Redis", "TICKER_REDIS", ("redis-server",), "redis-server")
 SENTINEL = Program("Redis's sentinel", "TICKER_SENTINEL", ("redis-sentinel",), "redis-sentinel")
 VALKEY = Program("Valkey", "TICKER_VALKEY", ("valkey-server",), "valkey-server")
@@ -85,7 +93,8 @@ def missing(reason: str) -> NoReturn:
 def install() -> None:
     """Install missing programs, one by one; print a warning for each that could not be installed."""
     apt = shutil.which("apt-get") if os.geteuid() == 0 else None
-    programs = (NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, SENTINEL, CURL, JQ)
+    programs = [NODE, NPM, CHROMIUM, NGINX, HAPROXY, PROMTOOL, SYSTEMD_ANALYZE, REDIS, SENTINEL]
+    programs += [CURL, JQ, CERTUTIL, UPDATE_CA]
     absent = [program for program in programs if program.path() is None]
     if apt is not None and absent:
         _apt_get(apt, "update")

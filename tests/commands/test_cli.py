@@ -344,7 +344,9 @@ async def test_a_token_file_is_read_anew_for_each_token(tmp_path: Path) -> None:
         assert await read() == token
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("serve", "--help"), ("watch", "--help"), ("token", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--help",), ("serve", "--help"), ("watch", "--help"), ("token", "--help"), ("trust", "--help")]
+)
 def test_help_is_no_error(arguments: tuple[str, ...], run_ticker: RunTicker) -> None:
     code, stdout, stderr = run_ticker(*arguments)
     assert (code, stderr) == (0, "")

@@ -27,6 +27,7 @@ COMMANDS = {
     "feeds": "ticker.commands.feeds:feeds_app",
     "usage": "ticker.commands.usage:usage",
     "token": "ticker.commands.tokens:token_app",
+    "trust": "ticker.commands.trust:trust",
 }
 """Where each command is. Only the one that runs is imported: all of them take a second."""
 for _name, _place in COMMANDS.items():

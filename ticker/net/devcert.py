@@ -1,6 +1,7 @@
 """A private certificate authority and server certificate, so that the first try on localhost uses TLS, too.
 
-- The authority is valid for years and is kept, because users add it to a browser by hand.
+- The authority is valid for years and is kept, because users have their browsers trust it (`ticker trust`). Its name
+  has a part of its own: NSS, in which browsers keep certificates, takes two of the same name for one.
 - Name constraints limit it to `localhost`, 127.0.0.1 and ::1, so trusting it endangers no other site, even if its key
   is stolen.
 - One lock covers checking and making, and each file appears whole or not at all: of servers that start together, one
@@ -125,6 +126,34 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
     return files
 
 
+def kept_authority(folder: Path) -> x509.Certificate | None:
+    """Return the authority's certificate in `folder`, or None. Raises `ConfigError` if it cannot be used."""
+    path = folder / AUTHORITY_FILE
+    try:
+        check_folder(folder)
+        return x509.load_pem_x509_certificate(_read(path, private=False))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ConfigError(f"{path} is no certificate in PEM: delete it, and a new one is made") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror}") from error
+
+
+def signs_for_this_machine_only(authority: x509.Certificate) -> bool:
+    """Whether the authority's certificate can vouch for no other host than `NAMES_COVERED`, whoever has its key.
+
+    A constraint on one kind of name leaves the other kinds free, so there has to be one for both (RFC 5280, 4.2.1.10).
+    """
+    try:
+        constraints = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    permitted = constraints.value.permitted_subtrees or []
+    both = {x509.DNSName, x509.IPAddress}
+    return constraints.critical and set(permitted) <= set(_CONSTRAINTS) and {type(each) for each in permitted} == both
+
+
 def check_folder(folder: Path) -> None:
     """Raise `ConfigError` for a data folder in which another user could put or exchange files."""
     own = {0, os.geteuid()}
@@ -201,7 +230,8 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 def _make_authority(now: datetime) -> _Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ticker development CA")])
+    number = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex()[:8]
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Ticker development CA {number}")])
     builder = (
         _certificate(name, name, key.public_key(), now, _AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -53,5 +53,5 @@ def with_certificate(config: Config) -> Config:
     if cert is not None or key is not None:
         raise ConfigError("a certificate and its key go together: give both --tls-cert and --tls-key")
     made = development_certificate(data_folder())
-    _log.info("using a development certificate; its authority is for clients on this machine", ca=str(made.authority))
+    _log.info("using a development certificate; `ticker trust` has browsers here accept it", ca=str(made.authority))
     return replace(config, tls=TlsFiles(str(made.cert), str(made.key)))
