@@ -60,7 +60,7 @@ def test_the_page_shows_a_live_ladder_and_says_when_it_is_not(chrome: Browser, t
 
 def test_the_feed_of_ones_own_is_served_and_shown(chrome: Browser, tmp_path: Path) -> None:
     (tmp_path / "gold.py").write_text((ROOT / "examples" / "depth_feed.py").read_text())
-    command = flags(blocks(PAGE, "sh")[3], "")
+    command = flags(blocks(PAGE, "sh")[4], "")
     feed = command[command.index("--feed") + 1]
     with web_server(tmp_path) as origin, page_of(chrome) as page, service(tmp_path, feed, ["--origin", origin]) as url:
         ladder(tmp_path, address(url), "GOLD")
