@@ -72,6 +72,7 @@ _SESSION = (
     "requested",
     "received",
     "results",
+    "questions",
     "resume",
     "replica",
     "definitions",

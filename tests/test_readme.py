@@ -101,6 +101,14 @@ def test_tables_of_pandas_and_polars_are_printed(tmp_path: Path) -> None:
         assert first_lines(polars, tmp_path, 1)[0].startswith("shape: (")
 
 
+def test_a_search_is_printed(tmp_path: Path) -> None:
+    with service(tmp_path, "simulated") as url:
+        code = blocks(PYTHON, "python")[9].replace("wss://localhost:8443", url)
+        found, behind = first_lines(code, tmp_path, 2)
+    assert "('EURUSD', " in found
+    assert behind.endswith(" cuts behind\n")
+
+
 def test_the_commands_about_tokens_let_a_client_in(tmp_path: Path) -> None:
     keys, issue, _, watch, *_ = re.findall(
         r"^    \.venv/bin/ticker (.*)$", (ROOT / OPERATING).read_text(), re.MULTILINE

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ticker.client.fields import ChangedFields, Fields
     from ticker.client.frames import to_pandas, to_polars
     from ticker.client.notebook import show
+    from ticker.client.questions import Found
     from ticker.client.rows import CandleRow, Level, LevelChange, TradeRow
     from ticker.client.subscription import Change, Subscription
     from ticker.client.sync_client import snapshot, watch
@@ -49,6 +50,7 @@ __all__ = [
     "Event",
     "Features",
     "Fields",
+    "Found",
     "Level",
     "LevelChange",
     "Mismatch",
@@ -88,6 +90,7 @@ _MODULES = {
     "ticker.client.fields": ("ChangedFields", "Fields"),
     "ticker.client.frames": ("to_pandas", "to_polars"),
     "ticker.client.notebook": ("show",),
+    "ticker.client.questions": ("Found",),
     "ticker.client.rows": ("CandleRow", "Level", "LevelChange", "TradeRow"),
     "ticker.client.subscription": ("Change", "Subscription"),
     "ticker.client.sync_client": ("snapshot", "watch"),

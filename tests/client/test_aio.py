@@ -90,6 +90,8 @@ async def test_everything_of_the_client_works_in_asyncio(host: str) -> None:
             async with client.candles("A", "1m", 10) as candles:
                 assert [bar.close for bar in candles.bars] == [D("1.5")]
             assert await client.verify()
+            assert [each.symbol for each in (await client.search("B*")).instruments] == ["B"]
+            assert (await client.stats())["frames"] >= 1
             async with client.subscribe("A", fields=["ask"]) as asks:
                 await asks.complete()
             found = client.instrument("B")
@@ -112,7 +114,7 @@ def test_what_the_client_and_its_readers_wait_for_is_known() -> None:
         for name, value in inspect.getmembers(kind)
         if inspect.iscoroutinefunction(value) and not name.startswith("_")
     }
-    assert waiting == {"verify", "complete", "start"}, "`start` is Trio's own part"
+    assert waiting == {"verify", "search", "stats", "complete", "start"}, "`start` is Trio's own part"
 
 
 async def test_a_cancelled_wait_loses_nothing() -> None:

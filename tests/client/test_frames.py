@@ -10,10 +10,10 @@ import pytest
 import ticker
 from tests.conftest import serving
 from tests.support import update
-from ticker.client.columns import Column, Kind, bar_columns, trade_columns, value_columns
+from ticker.client.columns import Column, Kind, bar_columns, book_columns, trade_columns, value_columns
 from ticker.client.frames import pandas_frame, polars_frame
 from ticker.errors import ConfigError
-from ticker.market import Instrument, Publication, Trade
+from ticker.market import Instrument, Levels, Publication, Trade
 
 D = Decimal
 SECOND = 1_700_000_040
@@ -62,9 +62,22 @@ async def test_trades_are_a_table_with_sides_as_categories() -> None:
     assert table["size"].to_list() == [D(10), D("0.5")]
 
 
+async def test_a_book_is_a_table_of_levels_with_both_sides_beside_each_other() -> None:
+    levels = Levels("A", [("1.10", 5), ("1.05", "2.5")], [("1.20", 3)], complete=True)
+    async with serving(*MARKET, levels) as service, ticker.connect(service.url) as client, client.book("A") as book:
+        frame, table = book.to_pandas(), book.to_polars(exact=True)
+    assert frame.index.to_list() == [1, 2]
+    assert frame.loc[1].to_list() == [5, 1.1, 1.2, 3]
+    assert frame["ask"].isna().to_list() == [False, True]
+    assert table["bid_size"].to_list() == [D(5), D("2.5")]
+    assert table["ask"].to_list() == [D("1.20"), None]
+
+
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize(
-    "columns", [bar_columns([]), trade_columns([]), value_columns({})], ids=["bars", "trades", "values"]
+    "columns",
+    [bar_columns([]), book_columns([], []), trade_columns([]), value_columns({})],
+    ids=["bars", "book", "trades", "values"],
 )
 def test_a_table_of_nothing_has_the_columns(columns: list[Column], *, exact: bool) -> None:
     frame, table = pandas_frame(columns, exact=exact), polars_frame(columns, exact=exact)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ticker.client.columns import book_columns
+from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.reader import Reader
 from ticker.client.replica import Replica
 from ticker.client.rows import Level, levels
 from ticker.client.table_reader import TableReader
 from ticker.client.table_state import TableState
 from ticker.market import Field
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 class Book(TableReader["Book"]):
@@ -46,6 +52,20 @@ class Book(TableReader["Book"]):
         """Levels (price and size) at which there are sellers, the lowest price first."""
         self._refresh()
         return self._asks
+
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the levels as a DataFrame of pandas by `level`, 1 for the best ones: bid and ask beside each other.
+
+        Numbers are floats, with `exact` `Decimal`. Raises `ConfigError` if pandas is not installed.
+        """
+        return pandas_frame(book_columns(self.bids, self.asks), exact=exact)
+
+    def to_polars(self, *, exact: bool = False) -> pl.DataFrame:
+        """Return the levels as a DataFrame of polars: numbers are floats, with `exact` decimals.
+
+        Raises `ConfigError` if polars is not installed.
+        """
+        return polars_frame(book_columns(self.bids, self.asks), exact=exact)
 
     def _build(self, state: TableState | None) -> None:
         if state is None:

@@ -37,6 +37,7 @@ from ticker.client.event_log import EventLog
 from ticker.client.events import Connected, Disconnected, Event, Mismatch, Refused, Unmatched, source_event
 from ticker.client.features import Features
 from ticker.client.fields import Fields
+from ticker.client.questions import Found, Question, counters_in, described, found_in, search_for
 from ticker.client.reader import Reader, moment
 from ticker.client.received import Received
 from ticker.client.session import ClientSession
@@ -44,14 +45,14 @@ from ticker.client.subscription import Subscription
 from ticker.client.table_reader import TableReader
 from ticker.client.trades import Trades
 from ticker.client.verification import Verification
-from ticker.client.wake import check_trio
+from ticker.client.wake import Wake, check_trio
 from ticker.errors import Code, ConfigError, ConnectionFailed
-from ticker.market import MAX_TEXT, Instrument
+from ticker.market import Instrument
 from ticker.net.dialing import first_of
 from ticker.protocol.symbols import matcher
 from ticker.protocol.tables import TableName
 from ticker.protocol.wire import MSGPACK
-from ticker.texts import printable, shown
+from ticker.texts import shown
 
 R = TypeVar("R", bound=Reader[Any])
 
@@ -231,11 +232,23 @@ class Client:
     def instrument(self, symbol: str) -> Instrument | None:
         """Return the definition of an instrument of the copy: its scales, and its metadata as printable texts."""
         state = self._session.replica.find(symbol)
-        if state is None:
-            return None
-        definition = state.definition
-        metadata = {printable(key)[:MAX_TEXT]: printable(text)[:MAX_TEXT] for key, text in definition.metadata.items()}
-        return Instrument(definition.symbol, definition.price_scale, definition.size_scale, metadata)
+        return None if state is None else described(state.definition)
+
+    async def search(self, match: str = "*", *, after: str = "") -> Found:
+        """Return at most 500 instruments of the service that match a symbol or pattern, without subscribing.
+
+        They come in the order of their symbols, from behind the symbol `after` on. Without a connection, this waits for
+        the next one. Raises `ConfigError` for what is no text, `ConnectionFailed` if the client gives up meanwhile, and
+        `TickerError` with the service's reason if it refuses.
+        """
+        return found_in(await self._ask(search_for(match, after)))
+
+    async def stats(self) -> dict[str, int]:
+        """Return the service's counters of this connection (PROTOCOL.md, `stats`), such as `cuts_behind` and `frames`.
+
+        Waits and raises as `search` does.
+        """
+        return counters_in(await self._ask(Question("stats")))
 
     async def verify(self) -> bool:
         """Compare the copy with the service's, by a checksum of all that this client should hold.
@@ -247,8 +260,7 @@ class Client:
         """
         if not self.features.digest:
             raise ConfigError("verify: the service gives no checksum of a copy")
-        if self._closed:
-            raise self._failure or ConnectionFailed(f"{self.url}: the client is closed")
+        self._check_open()
         self._session.verify()
         self._request_names()
         return await self._verification.outcome()
@@ -266,7 +278,27 @@ class Client:
         self._closed, self._failure = True, failure
         for subscription in self._subscriptions:
             subscription.end(failure)
-        self._verification.fail(failure or ConnectionFailed(f"{self.url}: the client is closed"))
+        for waiting in (self._verification, self._session.questions):
+            waiting.fail(failure or ConnectionFailed(f"{self.url}: the client is closed"))
+
+    def _check_open(self) -> None:
+        """Check that the client has not ended. Raises `ConnectionFailed`."""
+        if self._closed:
+            raise self._failure or ConnectionFailed(f"{self.url}: the client is closed")
+
+    async def _ask(self, question: Question) -> dict[str, Any]:
+        """Return the result of a question."""
+        self._check_open()
+        questions, known = self._session.questions, Wake()
+        question.on_known = known.set
+        questions.add(question)
+        self._request_names()
+        try:
+            while (result := question.result()) is None:
+                await known.wait()
+        finally:
+            questions.remove(question)
+        return result
 
     def _check_room(self, names: tuple[str, ...]) -> None:
         """Check further names against the limits of the connection. Raises `ConfigError`."""

@@ -17,6 +17,7 @@ from ticker.protocol.symbols import is_table
 
 if TYPE_CHECKING:
     from ticker.client.candles import Bar
+    from ticker.client.rows import Level
     from ticker.client.trades import Print
 
 
@@ -75,6 +76,23 @@ def trade_columns(prints: Sequence[Print]) -> list[Column]:
         Column("size", Kind.NUMBER, [each.size for each in prints]),
         Column("side", Kind.SIDE, [each.side for each in prints]),
         Column("id", Kind.TEXT, [None if each.id is None else str(each.id) for each in prints]),
+    ]
+
+
+def book_columns(bids: Sequence[Level], asks: Sequence[Level]) -> list[Column]:
+    """Return the columns of a book, a row for each level from the best one on; the shorter side ends with None."""
+    count = max(len(bids), len(asks))
+    (bid, bid_size), (ask, ask_size) = (
+        ([*(each.price for each in levels), *missing], [*(each.size for each in levels), *missing])
+        for levels in (bids, asks)
+        for missing in [[None] * (count - len(levels))]
+    )
+    return [
+        Column("level", Kind.COUNT, list(range(1, count + 1))),
+        Column("bid_size", Kind.NUMBER, bid_size),
+        Column("bid", Kind.NUMBER, bid),
+        Column("ask", Kind.NUMBER, ask),
+        Column("ask_size", Kind.NUMBER, ask_size),
     ]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from ticker.client.events import Refused
 from ticker.client.features import Features, features_of
+from ticker.client.questions import Questions
 from ticker.client.received import Received
 from ticker.client.replica import InstrumentState, Replica, State
 from ticker.client.requested import batches, by_fields
@@ -57,6 +58,7 @@ class ClientSession:
         """Limits of the latest connection, as its WELCOME or the reply to `auth` told them."""
         self.features = Features()
         """What the service of the latest connection offers."""
+        self.questions = Questions()
         self.servers = 1
         """Number of servers among which the client can choose."""
         self.source_silent_since: int | None = None
@@ -168,6 +170,7 @@ class ClientSession:
             of_the_last_connection.clear()
         self._resume_id = self._token_id = self._digest_id = self.source_silent_since = None
         self._altered.clear()
+        self.questions.begin()
         self._confirmed &= self._wanted.names
         self._set_requested({name: self._requested[name] for name in sorted(self._confirmed)})
         kept = list(self.replica)
@@ -222,6 +225,9 @@ class ClientSession:
         if self._verify and self._digest_id is None:
             payloads.append(self._request("digest"))
             self._digest_id = self._last_id
+        for question in self.questions.unsent():
+            payloads.append(self._request(question.op, **question.request))
+            self.questions.sent(question, self._last_id)
         return payloads
 
     def verify(self) -> None:
@@ -304,6 +310,7 @@ class ClientSession:
         names = self._unanswered.pop(message.id, set())
         self._touched -= self._giving_up.pop(message.id, set()) - self._requested.keys()
         self._refusals = self._behind = 0
+        self.questions.answer(message.id, message.result)
         if message.id == self._resume_id:
             self._resume_id = None
             if gone := self.replica.resumed():
@@ -346,6 +353,7 @@ class ClientSession:
         if message.id == self._digest_id:
             self._digest_id, self._verify = None, False
             received.unverified = excerpt(message.text)
+        self.questions.refuse(message.id, message.text)
         names = self._unanswered.pop(message.id, set())
         self._giving_up.pop(message.id, None)
         if self._welcome is not None and message.id == self._resume_id:
