@@ -266,3 +266,24 @@ test("words of a status that are of a later version count as stale", () => {
   market.delta(6, 0, { 14: "auction" }, -7, { 14: "auction" });
   assert.deepEqual([replica.values().EURUSD.status, replica.values()[BOOK].status], ["stale", "stale"]);
 });
+
+test("what one reader was given stays as it is while more is merged for another one, and fields of a later version are left out", async () => {
+  const market = new Market();
+  market.begin();
+  const [quick, slow] = [market.subscribe("EURUSD"), market.subscribe("EURUSD")];
+  market.define(1, "EURUSD");
+  market.records(1, { 1: 100, 14: "live" });
+  market.answer();
+  const given = [];
+  quick.addEventListener("change", ({ change }) => given.push(change.changes));
+  assert.equal((await some(slow, 1)).length, 1);
+  market.delta(6, 1, { 1: 101, 999: 5 });
+  market.delta(7, 1, { 3: 103 });
+  market.delta(8, 1, { 1: 102 });
+  assert.deepEqual(plain(given), [
+    { EURUSD: { bid: "1.01" } }, { EURUSD: { ask: "1.03" } }, { EURUSD: { bid: "1.02" } },
+  ]);
+  const [merged] = await taken(slow);
+  assert.deepEqual(plain(merged.changes), { EURUSD: { bid: "1.02", ask: "1.03" } });
+  for (const { EURUSD } of [merged.changes, ...given]) assert.equal(Object.getPrototypeOf(EURUSD), null);
+});

@@ -402,6 +402,6 @@ export class Client extends TypedEventTarget {
     if (count === 0 || !this.hasListened("change")) return;
     this.#changes.add(changes, tables);
     const all = this.#changes.take();
-    if (Object.keys(all).length > 0) this.dispatchEvent(eventOf("change", { change: changeOf(this.#session.replica, all) }));
+    if (all) this.dispatchEvent(eventOf("change", { change: changeOf(this.#session.replica, all) }));
   }
 }

@@ -4,7 +4,7 @@ export type Change = {
     cut: number;
     time: Date;
     timeUs: number;
-    changes: Record<string, ChangedFields>;
+    changes: Readonly<Record<string, Readonly<ChangedFields>>>;
 };
 export type State = "connecting" | "connected" | "waiting" | "closed";
 export type StateChange = {
@@ -68,10 +68,10 @@ export declare const TypedEventTarget: new <Events>() => TypedTarget<Events>;
 export declare const eventOf: <Properties extends object>(type: string, properties: Properties) => Event & Properties;
 /**
  * @param {{cursor: number, time: number}} copy
- * @param {Record<string, ChangedFields>} changes
+ * @param {Readonly<Record<string, ChangedFields>>} changes
  * @returns {Change}
  */
 export declare const changeOf: ({ cursor, time }: {
     cursor: number;
     time: number;
-}, changes: Record<string, ChangedFields>) => Change;
+}, changes: Readonly<Record<string, ChangedFields>>) => Change;

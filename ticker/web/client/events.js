@@ -4,8 +4,9 @@
 
 /**
  * One moment of the market: with it, the copy equals the server's at `cut`. `timeUs` is `time` in microseconds since 1970
- * UTC, by the server's clock; `changes` are by symbol, in objects without a prototype.
- * @typedef {{cut: number, time: Date, timeUs: number, changes: Record<string, ChangedFields>}} Change
+ * UTC, by the server's clock; `changes` are by symbol, in objects without a prototype, which are the same ones for all
+ * listeners and loops of a client: to be read only.
+ * @typedef {{cut: number, time: Date, timeUs: number, changes: Readonly<Record<string, Readonly<ChangedFields>>>}} Change
  */
 /**
  * @typedef {"connecting" | "connected" | "waiting" | "closed"} State
@@ -94,7 +95,7 @@ export const eventOf = (type, properties) => Object.assign(new Event(type), prop
 
 /**
  * @param {{cursor: number, time: number}} copy
- * @param {Record<string, ChangedFields>} changes
+ * @param {Readonly<Record<string, ChangedFields>>} changes
  * @returns {Change}
  */
 export const changeOf = ({ cursor, time }, changes) => ({ cut: cursor, time: new Date(time / 1000), timeUs: time, changes });

@@ -79,6 +79,7 @@ export declare const isPlainDecimal: (text: unknown) => boolean;
  * A scaled number as an exact decimal text.
  * @param {number} scaled
  * @param {number} scale
+ * @returns {string}
  */
 export declare function decimalText(scaled: number, scale: number): string;
 /**

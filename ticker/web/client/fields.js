@@ -55,6 +55,8 @@ const FIELDS = [
   ["trade_count", INTEGER], ["time", INTEGER], ["status", TEXT], ["reason", TEXT],
   ["bids", ROWS], ["asks", ROWS], ["trades", ROWS], ["candles", ROWS],
 ];
+const NAMES = FIELDS.map(([name]) => name);
+const KINDS = FIELDS.map(([, kind]) => kind);
 
 const STATUSES = new Set(["live", "stale", "halted", "closed"]);
 
@@ -70,9 +72,9 @@ export const knownStatus = (word) => (STATUSES.has(word) ? word : "stale");
  */
 export const isKnown = (key) => typeof key !== "number" || (key > 0 && key < FIELDS.length);
 /** @param {FieldKey} key */
-export const kindOf = (key) => (typeof key === "number" ? FIELDS[key][1] : OWN);
+export const kindOf = (key) => (typeof key === "number" ? KINDS[key] : OWN);
 /** @param {FieldKey} key */
-export const nameOf = (key) => (typeof key === "number" ? FIELDS[key][0] : key);
+export const nameOf = (key) => (typeof key === "number" ? NAMES[key] : key);
 
 /**
  * Whether a known field, or one of a feed's own, can have this value. Rows stand in tables only, and are checked there.
@@ -80,6 +82,7 @@ export const nameOf = (key) => (typeof key === "number" ? FIELDS[key][0] : key);
  * @param {unknown} value
  */
 export function isValid(key, value) {
+  if (typeof key === "number" && Number.isSafeInteger(value) && KINDS[key] < TEXT && KINDS[key] !== OWN) return true; // nearly all
   if (typeof key !== "number" && (typeof key !== "string" || key.length > MAX_FIELD_NAME)) return false;
   if (value === null) return true;
   const kind = kindOf(key);
@@ -96,12 +99,14 @@ export const isPlainDecimal = (text) => typeof text === "string" && /^-?(0|[1-9]
  * A scaled number as an exact decimal text.
  * @param {number} scaled
  * @param {number} scale
+ * @returns {string}
  */
 export function decimalText(scaled, scale) {
   if (scale === 0) return String(scaled);
-  const negative = scaled < 0;
-  const digits = String(negative ? -scaled : scaled).padStart(scale + 1, "0");
-  return `${negative ? "-" : ""}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+  if (scaled < 0) return `-${decimalText(-scaled, scale)}`;
+  const digits = String(scaled);
+  const whole = digits.length - scale;
+  return whole > 0 ? `${digits.slice(0, whole)}.${digits.slice(whole)}` : `0.${digits.padStart(scale, "0")}`;
 }
 
 /**

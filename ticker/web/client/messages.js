@@ -168,6 +168,16 @@ export function outcomesOf({ result }) {
 }
 
 /**
+ * An object without a prototype for a few keys. One of `Object.create(null)` is a hash table from the beginning, which costs
+ * several times as much to fill and to read: right for many keys only.
+ * @template T
+ * @returns {Record<string, T>}
+ */
+export function bare() {
+  return Object.setPrototypeOf({}, null);
+}
+
+/**
  * A Map as an object without a prototype: a symbol or a key may well be "constructor".
  * @template T
  * @param {Iterable<[string, T]>} map

@@ -14,7 +14,7 @@ export type CheckedFields = Map<FieldKey, WireValue | RowsByKey>;
  * @typedef {Map<FieldKey, WireValue | RowsByKey>} CheckedFields
  */
 /**
- * Check the fields of an entry. Those of a later version are left out.
+ * Check the fields of an entry. Those of a later version are left out; without any, an instrument's are the same Map.
  * @param {Definition} definition
  * @param {TableName | undefined} table
  * @param {Map<unknown, unknown>} fields
@@ -22,6 +22,7 @@ export type CheckedFields = Map<FieldKey, WireValue | RowsByKey>;
  */
 export declare function checkedFields(definition: Definition, table: TableName | undefined, fields: Map<unknown, unknown>): CheckedFields;
 export declare class RecordState {
+    #private;
     definition: import("./messages.js").Definition;
     /**
      * Fields without rows.

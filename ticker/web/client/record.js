@@ -2,6 +2,7 @@
 
 import { malformed } from "./errors.js";
 import { PRICE, REASON, SIZE, STATUS, decimalText, isKnown, isValid, kindOf, knownStatus, nameOf, rescaled } from "./fields.js";
+import { bare } from "./messages.js";
 import { TableRows, checkedRows, isRowField, isRowFieldOf } from "./rows.js";
 
 /** @typedef {import("./fields.js").ChangedFields} ChangedFields */
@@ -21,23 +22,41 @@ const MAX_FIELDS = 66; // of one record, with status and reason
  */
 
 /**
- * Check the fields of an entry. Those of a later version are left out.
+ * Check the fields of an entry. Those of a later version are left out; without any, an instrument's are the same Map.
  * @param {Definition} definition
  * @param {TableName | undefined} table
  * @param {Map<unknown, unknown>} fields
  * @returns {CheckedFields}
  */
 export function checkedFields(definition, table, fields) {
+  if (!table) return checkedValues(definition, fields);
   const checked = new Map();
   for (const [key, value] of fields) {
     if (!isKnown(key)) continue;
-    if (table && isRowFieldOf(table, key)) checked.set(key, checkedRows(definition, Number(key), value));
-    else if (table && key !== STATUS && key !== REASON) throw malformed(`${definition.symbol}: a table has no field ${key}`);
+    if (isRowFieldOf(table, key)) checked.set(key, checkedRows(definition, Number(key), value));
+    else if (key !== STATUS && key !== REASON) throw malformed(`${definition.symbol}: a table has no field ${key}`);
     else if (isValid(key, value)) checked.set(key, value);
-    else throw malformed(`instrument ${definition.id}: a field has a value that it cannot have`);
+    else throw invalid(definition);
   }
   return checked;
 }
+
+/**
+ * @param {Definition} definition
+ * @param {Map<unknown, unknown>} fields
+ * @returns {CheckedFields}
+ */
+function checkedValues(definition, fields) {
+  let unknown = false;
+  for (const [key, value] of fields) {
+    if (!isKnown(key)) unknown = true;
+    else if (!isValid(key, value)) throw invalid(definition);
+  }
+  return /** @type {CheckedFields} */ (unknown ? new Map([...fields].filter(([key]) => isKnown(key))) : fields);
+}
+
+/** @param {Definition} definition */
+const invalid = ({ id }) => malformed(`instrument ${id}: a field has a value that it cannot have`);
 
 export class RecordState {
   /**
@@ -84,7 +103,7 @@ export class RecordState {
    * @param {boolean} anew
    */
   check(fields, anew) {
-    for (const [key, value] of fields) {
+    for (const [key, value] of this.rows ? fields : []) {
       if (value instanceof Map) this.rows?.checkLevels(Number(key), value, anew);
     }
     const held = anew ? 0 : this.values.size;
@@ -100,18 +119,27 @@ export class RecordState {
    */
   merge(fields) {
     if (fields.size > 0) this.shown = undefined;
-    /** @type {WireFields} */
-    const changed = new Map();
-    for (const [key, value] of fields) {
-      if (this.rows && isRowField(key)) this.rows.merge(Number(key), /** @type {RowsByKey | null} */ (value));
-      else {
-        const plain = /** @type {WireValue} */ (value);
-        if (plain === null) this.values.delete(key);
-        else this.values.set(key, plain);
-        changed.set(key, plain);
-      }
+    const changed = /** @type {WireFields} */ (this.rows ? this.#mergeRows(this.rows, fields) : fields);
+    for (const [key, value] of changed) {
+      if (value === null) this.values.delete(key);
+      else this.values.set(key, value);
     }
     return changed;
+  }
+
+  /**
+   * Merge rows. Returns the other fields.
+   * @param {TableRows} rows
+   * @param {CheckedFields} fields
+   */
+  #mergeRows(rows, fields) {
+    /** @type {CheckedFields} */
+    const others = new Map();
+    for (const [key, value] of fields) {
+      if (isRowField(key)) rows.merge(Number(key), /** @type {RowsByKey | null} */ (value));
+      else others.set(key, value);
+    }
+    return others;
   }
 
   /**
@@ -157,7 +185,8 @@ export class RecordState {
    */
   fields(values) {
     const { priceScale, sizeScale } = this.definition;
-    const fields = Object.create(null);
+    /** @type {ChangedFields} */
+    const fields = bare();
     for (const [key, value] of values) {
       const kind = kindOf(key);
       const scaled = (kind === PRICE || kind === SIZE) && typeof value === "number";

@@ -308,9 +308,10 @@ export class Replica {
     /** @type {Map<number, CheckedFields>} */
     const checked = new Map();
     for (let index = 0; index < entries.length; index += 2) {
-      const [id, fields] = [Number(entries[index]), entries[index + 1]];
-      const definition = typeof entries[index] === "number" ? this.definitions.get(id) : undefined;
-      if (!definition) throw malformed(`an entry of instrument ${entries[index]}, which was not defined`);
+      const id = /** @type {number} */ (entries[index]); // what is no number is no key of the definitions
+      const fields = entries[index + 1];
+      const definition = this.definitions.get(id);
+      if (!definition) throw malformed(`an entry of instrument ${id}, which was not defined`);
       if (!(fields instanceof Map) || checked.has(id)) throw malformed(`instrument ${id}: not one map of fields`);
       checked.set(id, checkedFields(definition, this.#tables.get(id), fields));
     }

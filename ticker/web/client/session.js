@@ -323,10 +323,11 @@ export class ClientSession {
   #apply(message, received) {
     /** @type {Record<string, ChangedFields>} */
     const changes = Object.create(null);
+    const isComplete = this.#vanished.size === 0;
     for (const [state, fields] of this.replica.apply(message)) {
       const { symbol } = state.definition;
       if (state.rows) received.tables.push(symbol);
-      else changes[symbol] = this.#vanished.complete(symbol, state.fields(fields));
+      else changes[symbol] = isComplete ? state.fields(fields) : this.#vanished.complete(symbol, state.fields(fields));
     }
     received.changes = changes;
   }

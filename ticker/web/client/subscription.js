@@ -4,7 +4,7 @@ import { Completion } from "./completion.js";
 import { TypedEventTarget, changeOf, eventOf } from "./events.js";
 import { Iterators } from "./iterators.js";
 import { plain } from "./messages.js";
-import { Pending } from "./pending.js";
+import { Pending, isEmpty } from "./pending.js";
 import { matcherOf } from "./symbols.js";
 
 /** @typedef {import("./errors.js").TickerError} TickerError */
@@ -16,8 +16,8 @@ import { matcherOf } from "./symbols.js";
 /** @typedef {{change: ChangeEvent}} SubscriptionEvents */
 /** @typedef {Record<string, ChangedFields>} Changes */
 
-/** @param {Changes} changes */
-const isEmpty = (changes) => Object.keys(changes).length === 0;
+/** @type {Changes} */
+const NOTHING = Object.freeze(Object.create(null));
 
 /**
  * Iterate over it, or listen to `change`. An iterator gets the present values first and then the changes, merged while
@@ -119,17 +119,32 @@ export class Subscription extends TypedEventTarget {
    * @param {string[]} tables names of those that changed
    */
   take(changes, tables) {
-    let found = Object.entries(changes).filter(([symbol]) => this.#isMatch(symbol));
-    if (this.#shown) {
-      found = found.map(([symbol, fields]) => /** @type {[string, ChangedFields]} */ ([symbol, this.#selected(fields)]));
-      found = found.filter(([, fields]) => Object.keys(fields).length > 0);
-    }
-    const matching = plain(found);
+    // Nobody listens, as where the client's own events are used: what comes is of interest to nobody, now or later.
+    const heard = this.#held || this.#pending || this.hasListened("change");
+    const matching = heard ? this.#matching(changes) : NOTHING;
     const matchingTables = tables.filter((name) => this.#isMatch(name));
     if (isEmpty(matching) && matchingTables.length === 0) return;
     this.#listeners.add(matching, matchingTables);
     this.#pending?.add(matching, matchingTables);
     if (!this.#held) this.#give();
+  }
+
+  /**
+   * The changes of its names and fields: the same object, if these are all.
+   * @param {Changes} changes
+   */
+  #matching(changes) {
+    let all = this.#shown === undefined;
+    for (const symbol in changes) if (!this.#isMatch(symbol)) all = false;
+    if (all) return changes;
+    /** @type {Changes} */
+    const matching = Object.create(null);
+    for (const symbol in changes) {
+      if (!this.#isMatch(symbol)) continue;
+      const fields = this.#selected(changes[symbol]);
+      if (!isEmpty(fields)) matching[symbol] = fields;
+    }
+    return matching;
   }
 
   /**
@@ -173,7 +188,7 @@ export class Subscription extends TypedEventTarget {
 
   #dispatch() {
     const changes = this.#listeners.take();
-    if (!isEmpty(changes)) this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, changes) }));
+    if (changes) this.dispatchEvent(eventOf("change", { change: changeOf(this.#copy, changes) }));
   }
 
   /**
@@ -223,6 +238,6 @@ export class Subscription extends TypedEventTarget {
   #take() {
     if (this.#held || !this.#pending || this.#pending.isEmpty) return undefined;
     const changes = this.#pending.take();
-    return isEmpty(changes) ? undefined : changeOf(this.#copy, changes);
+    return changes && changeOf(this.#copy, changes);
   }
 }

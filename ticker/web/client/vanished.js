@@ -38,7 +38,7 @@ export class VanishedFields {
    */
   complete(symbol, changes) {
     const before = this.#fields.get(symbol);
-    this.#fields.delete(symbol);
+    if (before) this.#fields.delete(symbol);
     return before ? Object.assign(withdrawn(before), changes) : changes;
   }
 

@@ -26,6 +26,7 @@ export class Chart {
   #bars = null;
   #seconds = 60;
   #digits = 0;
+  #font = ""; // that the canvas has
 
   quote = null;
   /** How it is drawn: `candles`, `line`, or as suits the bars (null); and whether volumes are. */
@@ -186,12 +187,16 @@ export class Chart {
     const { width, height } = this.#size;
     const scale = devicePixelRatio;
     const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
-    if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+    if (canvas.width !== wide || canvas.height !== high) {
+      [canvas.width, canvas.height] = [wide, high];
+      this.#font = "";
+    }
     if (width < LEAST.width || height < LEAST.height || this.quote === null) return null;
     const context = canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
-    context.font = `11px ${this.#palette.font}`;
+    // Setting it has the page's styles computed, the same one as well.
+    if (this.#font !== this.#palette.font) context.font = `11px ${(this.#font = this.#palette.font)}`;
     return context;
   }
 

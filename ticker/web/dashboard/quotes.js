@@ -39,7 +39,7 @@ export class Quote {
     this.known = true;
     this.problem = "";
     this.version += 1;
-    this.#live = this.state === "live" && !Number.isNaN(this.price);
+    this.#live = this.state === "live" && this.#hasPrice;
   }
 
   /** The last trade's price; where there are no trades, the middle of bid and ask. */
@@ -48,6 +48,11 @@ export class Quote {
     if (!Number.isNaN(last)) return last;
     const [bid, ask] = [number(this.values.bid), number(this.values.ask)];
     return Number.isNaN(bid) ? ask : Number.isNaN(ask) ? bid : (bid + ask) / 2;
+  }
+
+  get #hasPrice() {
+    const { last, bid, ask } = this.values;
+    return (last ?? bid ?? ask) !== undefined;
   }
 
   /** The most decimal places that its prices have had. */

@@ -193,7 +193,7 @@ export class Table extends EventTarget {
     if (this.#current !== null && this.#current.index < 0) this.#current = this.#successor(before, this.#current) ?? null;
     this.#current ??= this.#lines[0] ?? null;
     this.#measure();
-    if (anchor && anchor.index >= 0) this.scroller.scrollTop = this.#places.top(anchor.index) + depth;
+    if (anchor && anchor.index >= 0) this.#viewport.top = this.#places.top(anchor.index) + depth;
     this.#place();
     if (focused && this.#current) this.elementOf(this.#current)?.focus({ preventScroll: true });
     this.#stale = { order: false, since: now, cost: performance.now() - begun };
@@ -224,6 +224,7 @@ export class Table extends EventTarget {
     const { rowHeight, headHeight } = this.#layout;
     this.#places.set(this.#lines, (line) => (line.symbol === null ? headHeight : rowHeight));
     this.body.style.height = `${this.#places.total}px`;
+    this.#viewport.forget();
     this.grid.setAttribute("aria-rowcount", String(this.#lines.length + 1));
   }
 

@@ -48,24 +48,51 @@ export class Places {
   }
 }
 
-/** The part of a scrolling box below its header that shows lines. */
+/**
+ * The part of a scrolling box below its header that shows lines. It is asked for in each frame, and reading it may have the page
+ * laid out: so it is read again only after it can have changed.
+ */
 export class Viewport {
+  #known = false;
+  #top = 0;
+  #height = 0;
+
   constructor(scroller, heads) {
     this.scroller = scroller;
     this.heads = heads;
+    scroller.addEventListener("scroll", () => this.forget(), { passive: true });
+  }
+
+  /** It may be another part from now on. */
+  forget() {
+    this.#known = false;
   }
 
   get top() {
-    return this.scroller.scrollTop;
+    this.#read();
+    return this.#top;
+  }
+
+  set top(value) {
+    this.scroller.scrollTop = value;
+    this.forget();
   }
 
   get height() {
-    return Math.max(0, this.scroller.clientHeight - this.heads.offsetHeight);
+    this.#read();
+    return this.#height;
+  }
+
+  #read() {
+    if (this.#known) return;
+    this.#known = true;
+    this.#top = this.scroller.scrollTop;
+    this.#height = Math.max(0, this.scroller.clientHeight - this.heads.offsetHeight);
   }
 
   /** Scroll as little as shows this line whole. */
   reveal(top, bottom) {
-    if (top < this.top) this.scroller.scrollTop = top;
-    else if (bottom > this.top + this.height) this.scroller.scrollTop = bottom - this.height;
+    if (top < this.top) this.top = top;
+    else if (bottom > this.top + this.height) this.top = bottom - this.height;
   }
 }
