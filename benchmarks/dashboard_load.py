@@ -122,6 +122,21 @@ def trust() -> str:
     return f"--ignore-certificate-errors-spki-list={b64encode(sha256(key).digest()).decode()}"
 
 
+_ENTRIES = """() => ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type)).map((each) => [
+    each.requestStart, each.responseStart, each.responseEnd, each.connectEnd > each.connectStart ? 1 : 0,
+    each.encodedBodySize, each.name,
+])"""
+
+
+def print_log(page: Page, round_trip: float, live: float) -> None:
+    """Print when each request was sent and answered, in round trips since the navigation began."""
+    trip = round_trip * 1_000
+    for begun, first, last, fresh, size, name in sorted(page.evaluate(_ENTRIES)):
+        times = "  ".join(f"{time / trip:5.1f}" for time in (begun, first, last))
+        print(f"  {times}  {'new ' if fresh else 'kept'}  {size:>6}  {name.partition('://')[2].partition('/')[2]}")
+    print(f"  {live * 1_000 / trip:5.1f}  prices are shown")
+
+
 def load(page: Page, url: str | None) -> float:
     """Load the page, anew without an address; return the seconds until prices are shown."""
     if url is None:
@@ -131,7 +146,7 @@ def load(page: Page, url: str | None) -> float:
     return float(page.wait_for_function(_LIVE).json_value()) / 1_000
 
 
-def measure(port: int, chromium: str, visits: int, round_trip: float) -> bool:
+def measure(port: int, chromium: str, visits: int, round_trip: float, *, log: bool) -> bool:
     """Measure and print the results; return whether the target is met."""
     first, second, connections = list[float](), list[float](), list[int]()
     proxy = DelayingProxy(port, round_trip)
@@ -144,6 +159,9 @@ def measure(port: int, chromium: str, visits: int, round_trip: float) -> bool:
             before = proxy.connections
             first.append(load(page, f"https://localhost:{proxy.port}/"))
             connections.append(proxy.connections - before)
+            if log:
+                print(f"first load, {connections[-1]} connections: sent, first and last byte, in round trips")
+                print_log(page, round_trip, first[-1])
             second.append(load(page, None))
             browser.close()
     for name, seconds in (("first", first), ("second", second)):
@@ -158,6 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard_load", description=__doc__)
     parser.add_argument("--visits", type=int, default=5, help="visits, of which the median counts (default: 5)")
     parser.add_argument("--round-trip-ms", type=int, default=100, help="length of the way (default: 100)")
+    parser.add_argument("--log", action="store_true", help="say when each request of first loads was sent")
     given = parser.parse_args()
     chromium = which("chromium")
     if chromium is None:
@@ -169,7 +188,7 @@ def main() -> int:
         try:
             assert process.stdout is not None
             port = int(process.stdout.readline().partition(":")[2].partition("/v1")[0].rpartition(":")[2])
-            met = measure(port, chromium, given.visits, given.round_trip_ms / 1_000)
+            met = measure(port, chromium, given.visits, given.round_trip_ms / 1_000, log=given.log)
         finally:
             process.terminate()
     return 0 if met else 1

@@ -129,17 +129,21 @@ def found(files: Files, path: str) -> str:
     return response.body.decode()
 
 
-def test_the_dashboard_has_two_files_for_all_its_modules_and_style_sheets() -> None:
+def test_the_dashboard_has_three_files_for_all_its_scripts_modules_and_style_sheets() -> None:
     files = Files(WEB)
     page = found(files, "/")
     assert re.findall(r'<script type="module"[^>]* src="([^"]+)"', page) == ["dashboard/bundle.js"]
-    assert re.findall(r'<link rel="stylesheet" href="([^"]+)"', page) == ["dashboard/bundle.css"]
+    assert re.findall(r'<link rel="stylesheet".* href="([^"]+)"', page) == ["dashboard/bundle.css"]
     sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', found(files, "/index.html"))
     assert found(files, "/dashboard/bundle.css") == "\n".join((WEB / sheet).read_text() for sheet in sheets)
+    scripts = re.findall(r'<script src="([^"]+)"', found(files, "/index.html"))
+    assert re.findall(r'<script src="([^"]+)"', page) == ["dashboard/head.js"]
+    assert found(files, "/dashboard/head.js") == "\n".join((WEB / script).read_text() for script in scripts)
     made = found(files, "/dashboard/bundle.js")
     for file in WEB.glob("dashboard/*.js"):
-        assert file.name in page or f"// dashboard/{file.name}\n" in made, f"nothing imports {file.name}"
-    for path in ("/", "/dashboard/bundle.js", "/dashboard/bundle.css"):
+        path = f"dashboard/{file.name}"
+        assert path in scripts or f"// {path}\n" in made, f"nothing imports {file.name}"
+    for path in ("/", "/dashboard/head.js", "/dashboard/bundle.js", "/dashboard/bundle.css"):
         response = files.find(path, {b"accept-encoding": b"gzip"})
         assert response is not None
         assert response.headers["Content-Encoding"] == "gzip"

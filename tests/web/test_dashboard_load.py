@@ -54,7 +54,7 @@ def test_the_stream_is_open_before_the_modules_have_come_and_is_the_only_one(chr
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         expect(page.locator("#transport")).to_have_text("WebSocket")
         assert len(sockets) == 1
-        assert {script.rpartition("/")[2] for script in scripts} == {"early.js", "theme.js", "bundle.js"}
+        assert {script.rpartition("/")[2] for script in scripts} == {"head.js", "bundle.js"}
 
 
 def test_a_stream_that_was_lost_before_the_modules_came_is_opened_anew(chrome: Browser, served: Market) -> None:

@@ -10,6 +10,7 @@ import { ConnectionPanel } from "./connection.js";
 import { Detail } from "./detail.js";
 import { Directory } from "./directory.js";
 import { makeDraggable } from "./drag.js";
+import { firstInstruments } from "./first_symbols.js";
 import { Heads } from "./heads.js";
 import { usePageKeys, useRowKeys } from "./keys.js";
 import { ListActions } from "./list_actions.js";
@@ -85,8 +86,8 @@ function requestFrame() {
   requested = true;
   requestAnimationFrame((now) => {
     requested = false;
+    const later = detail.paint(now); // first: to write on the chart, styles have to be current
     const more = table.paint(now);
-    const later = detail.paint(now);
     connection.painted();
     if (more || later) requestFrame();
   });
@@ -141,7 +142,7 @@ makeDraggable(page.rows, page.scroller, table, (...moved) => actions.moveOver(..
 async function proposeList() {
   if (lists.chosen || lists.names.length > 0) return;
   try {
-    const { instruments } = await connection.client.search("*");
+    const instruments = await firstInstruments(() => connection.client.search("*"));
     if (!lists.chosen && lists.names.length === 0) lists.propose(instruments.slice(0, FIRST_SYMBOLS).map((each) => each.symbol));
   } catch {
     // the next connection tries it again

@@ -1,19 +1,27 @@
 // Opens the stream while the modules are still on their way, which take it over (first_socket.js): three round trips
-// less until the first price. A classic script, before the style sheets, for which it would wait otherwise.
+// less until the first price. On a first visit it also asks which instruments there are (first_symbols.js). A classic
+// script, before the style sheets, for which it would wait otherwise.
 
 "use strict";
 
 (() => {
-  function stored() {
+  function stored(storage, key) {
     try {
-      return sessionStorage.getItem("ticker.token") ?? "";
+      return globalThis[storage].getItem(key) ?? "";
     } catch {
       return ""; // storage may be switched off
     }
   }
 
+  const token = stored("sessionStorage", "ticker.token");
+  const isFirst = location.hash.length < 2 && !stored("localStorage", "ticker.lists") && !stored("localStorage", "ticker.list");
+  if (isFirst) {
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    const found = fetch("v1/instruments?match=*", { headers, cache: "no-store", priority: "low" });
+    globalThis.tickerFirst = found.then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  }
+
   try {
-    const token = stored();
     const url = new URL("v1/stream", location.href);
     url.protocol = "wss:";
     const protocols = ["ticker.v1.msgpack", ...(token ? [`bearer.${token}`] : [])];
