@@ -2,21 +2,28 @@
 
 Coverage makes a test of pure computation 2.5 times as slow. It counts the tests in the folders that mirror the code.
 Tests of the whole service and the longest ones (`UNTRACED`), and tests marked `untraced`, run without it, and so do
-their subprocesses.
+their subprocesses; so do the process that hands out tests to workers, and the collection of tests in these.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import pkgutil
 import sys
+import threading
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import strategies
+
+import ticker
+import ticker_feeds
 
 TESTS = Path(__file__).parent
 UNTRACED = (
@@ -79,12 +86,43 @@ def _is_in(path: Path, paths: tuple[str, ...]) -> bool:
     return any(path.is_relative_to(TESTS / each) for each in paths)
 
 
+@contextmanager
+def _untraced() -> Iterator[None]:
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where workers run the tests, trace nothing here: it is a third of all that collection and reports take."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", default=None):
+        return
+    if sys.gettrace() is not None:
+        _import_all()
+    sys.settrace(None)
+    threading.settrace(None)  # the threads that receive reports
+
+
+def _import_all() -> None:
+    """Run the lines of all modules that are run once, on import: workers import them while tracing is off."""
+    for package in (ticker, ticker_feeds):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(".__main__"):
+                importlib.import_module(module.name)
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect without the garbage collector, and keep it from what was collected: that lives as long as the process."""
     gc.disable()
     try:
-        return (yield)
+        if not hasattr(session.config, "workerinput"):
+            return (yield)
+        with _untraced():
+            return (yield)
     finally:
         gc.freeze()
         gc.enable()
@@ -104,14 +142,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     if item.get_closest_marker("untraced") is None:
         return (yield)
-    tracer, subprocesses = sys.gettrace(), os.environ.pop(_SUBPROCESSES, None)
-    sys.settrace(None)
+    subprocesses = os.environ.pop(_SUBPROCESSES, None)
     try:
-        return (yield)
+        with _untraced():
+            return (yield)
     finally:
         if subprocesses is not None:
             os.environ[_SUBPROCESSES] = subprocesses
-        sys.settrace(tracer)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

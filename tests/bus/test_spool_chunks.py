@@ -112,6 +112,7 @@ def test_with_few_entries_in_memory_it_is_the_same_spool(seed: int, tmp_path: Pa
     assert small.damaged == 0
 
 
+@pytest.mark.untraced
 def test_a_day_costs_little_memory(tmp_path: Path, clock: Clock) -> None:
     entries = 60_000
     spool = opened(tmp_path, clock)

@@ -222,6 +222,7 @@ def test_a_file_that_exists_is_replaced_only_by_force(run_ticker: RunTicker, tmp
     assert sorted(each.name for each in tmp_path.iterdir()) == ["day", "day.csv"]
 
 
+@pytest.mark.untraced
 def test_both_formats_go_to_stdout_and_to_pipes(tmp_path: Path) -> None:
     recorded(tmp_path, *DAY)
     files: dict[str, bytes] = {}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.bus.servers import Server, started
 from tests.storm.test_processes import Program, Watched, running, stamp, taken_over
 from tests.supervisor.running import COUNTING
 from ticker.client.events import Connected, Disconnected, Event, Mismatch, SourceBack, SourceSilent
+
+pytestmark = pytest.mark.untraced
 
 
 async def heard(watched: Watched, kind: type[Event]) -> None:

@@ -27,6 +27,7 @@ def _own_home(home: Path) -> None:
     """Each test has a spool of its own."""
 
 
+@pytest.mark.untraced
 async def test_clients_of_a_dead_worker_go_on_at_another_and_the_death_of_the_source_begins_nothing_anew(
     tmp_path: Path,
 ) -> None:
@@ -65,6 +66,7 @@ async def cut(service: Running, line: str) -> int:
     return int(got.json["cut"])
 
 
+@pytest.mark.untraced
 async def test_a_restart_of_the_whole_goes_on_with_the_same_market(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
@@ -77,6 +79,7 @@ async def test_a_restart_of_the_whole_goes_on_with_the_same_market(tmp_path: Pat
         assert isinstance(await peer.answer("resume", epoch=before.epoch, cursor=before.cut, symbols=["*"]), Reply)
 
 
+@pytest.mark.untraced
 async def test_after_kill_9_of_everything_what_was_before_is_shown_first_and_then_the_new_market(
     tmp_path: Path,
 ) -> None:
