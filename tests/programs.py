@@ -69,6 +69,9 @@ UPDATE_CA = Program(
     "ca-certificates",
 )
 
+RSCRIPT = Program("R", "TICKER_RSCRIPT", ("Rscript",), "r-base-core")
+"""It is large, and not installed: what needs it is tested where it is."""
+
 REDIS = Program("Redis", "TICKER_REDIS", ("redis-server",), "redis-server")
 SENTINEL = Program("Redis's sentinel", "TICKER_SENTINEL", ("redis-sentinel",), "redis-sentinel")
 VALKEY = Program("Valkey", "TICKER_VALKEY", ("valkey-server",), "valkey-server")

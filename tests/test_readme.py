@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.bounds import HANG_SECONDS
-from tests.programs import CURL, JQ, require
+from tests.programs import CURL, JQ, NODE, RSCRIPT, require
 from ticker.commands.settings import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -154,6 +155,76 @@ def test_changes_with_names_are_a_table_in_a_shell_and_lines_for_grafana(tmp_pat
             printed = done.stdout.splitlines()
             assert len(printed) == 3
             assert all(re.fullmatch(line, each) for each in printed), printed
+
+
+def first_output(command: Sequence[str], lines: int) -> list[str]:
+    """Return the first lines that a program prints, which is then killed."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        printed = [process.stdout.readline().rstrip("\n") for _ in range(lines)]
+        os.killpg(process.pid, signal.SIGKILL)
+    return printed
+
+
+def test_each_command_of_the_operators_page_has_an_answer(tmp_path: Path) -> None:
+    require(CURL)
+    commands = re.findall(r"^(curl --cacert \$CA .*?) +#", blocks(OPERATING, "sh")[0], re.MULTILINE)
+    assert len(commands) >= 9
+    with service(tmp_path, "simulated") as url:
+        for command in commands:
+            assert "https://localhost:8443" in command
+            code = command.replace("https://localhost:8443", f"https://{urlsplit(url).netloc}").replace(
+                "curl", "curl -s"
+            )
+            (line,) = first_output(["/bin/sh", "-c", f"CA={tmp_path}/home/ca.pem; {code}"], 1)
+            assert re.match(r'\{"(epoch|instruments)":|data: [\[{]|# HELP ', line), (command, line)
+
+
+def test_a_charts_bars_and_the_query_of_a_spreadsheet_are_answered(tmp_path: Path) -> None:
+    node = require(NODE)
+    (snippet,) = [code for code in blocks(OPERATING, "js") if "getBars" in code]
+    (query,) = [code for code in blocks(OPERATING, "text") if "Web.Contents" in code]
+    wanted, columns, path = (
+        re.search(pattern, query)
+        for pattern in (r"\[symbols = \"(.*)\", fields = \"(.*)\"\]", r"\{(\"bid\".*?)\}", r"8443(/[^\"]*)")
+    )
+    assert wanted is not None
+    assert columns is not None
+    assert path is not None
+    periods, _, method = snippet.partition("\n")
+    with service(tmp_path, "simulated") as url:
+        at = f"https://{urlsplit(url).netloc}"
+        script = f"""{periods}
+            const feed = {{ {method.replace("https://localhost:8443", at)} }};
+            const until = {{ to: Math.ceil(Date.now() / 1000), countBack: 20 }};
+            await feed.getBars({{ name: "EURUSD" }}, "1", until, (bars) => console.log(JSON.stringify(bars)));
+            await feed.getBars({{ name: "NO" }}, "1", until, null, console.log);
+            const query = new URLSearchParams({{ symbols: {wanted[1]!r}, fields: {wanted[2]!r} }});
+            const answer = await fetch(`{at}{path[1]}?${{query}}`);
+            console.log(JSON.stringify((await answer.json()).instruments));"""
+        trusting = {**os.environ, "NODE_EXTRA_CA_CERTS": str(tmp_path / "home" / "ca.pem")}
+        command = [node, "--input-type=module", "--eval", script]
+        done = subprocess.run(command, env=trusting, capture_output=True, text=True, timeout=HANG_SECONDS, check=True)
+    bars, refused, rows = done.stdout.splitlines()
+    assert 1 <= len(json.loads(bars)) <= 20
+    assert json.loads(bars)[0].keys() == {"time", "open", "high", "low", "close", "volume"}
+    assert "there is no such table of 'NO'" in refused
+    assert set(json.loads(rows)) == {"EURUSD", "XAUUSD"}
+    assert set(json.loads(f"[{columns[1]}]")) == set(json.loads(rows)["EURUSD"])
+
+
+def test_r_reads_changes_with_names(tmp_path: Path) -> None:
+    rscript = RSCRIPT.path()
+    if (
+        rscript is None
+        or subprocess.run([rscript, "-e", "library(jsonlite)"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("there is no R with jsonlite")
+    (code,) = blocks(OPERATING, "r")
+    with service(tmp_path, "simulated?symbols=EURUSD") as url:
+        code = code.replace("https://localhost:8443", f"https://{urlsplit(url).netloc}")
+        code = code.replace("~/.local/share/ticker/ca.pem", str(tmp_path / "home" / "ca.pem"))
+        assert all(re.fullmatch(r"EURUSD 1\.\d+ ", line) for line in first_output([rscript, "-e", code], 3))
 
 
 def test_the_first_client_of_the_readme_has_six_lines_or_fewer() -> None:

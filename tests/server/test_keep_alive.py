@@ -266,13 +266,19 @@ async def test_a_head_behind_others_may_come_byte_by_byte() -> None:
             assert (await answered(peer)).status == 200
 
 
-async def test_connections_that_wait_do_not_hold_a_stop_up() -> None:
+async def test_connections_that_wait_end_with_a_stop_and_not_with_its_last_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ticker.server.websocket.CLOSE_SECONDS", 3600)
     async with serving(*MARKET, drain_seconds=3600) as service:
+        last = await service.peer()
         peer = await service.dial()
         assert (await ask(peer, "/healthz")).kept
         assert (await measured(service, "ticker_connections_kept")) == 1
         service.stop.set()
         assert await ends(peer)
+        assert not service.done.is_set()
+        await last.close()
         with trio.fail_after(HANG_SECONDS):
             await service.done.wait()
 
