@@ -1,8 +1,9 @@
-"""Request heads, through `receive_request`, `route` and `Auth`: the same in one piece, in bytes, and in any pieces."""
+"""Request heads, through `receive_request`, `keeps_alive`, `route` and `Auth`: the same in any pieces."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
@@ -16,10 +17,13 @@ from tests.tokens import KEYS, public_pem, token
 from ticker.config import Config, Tokens
 from ticker.door.auth import Auth
 from ticker.door.key_ring import public_key
-from ticker.net.http1 import Refusal, headers_of, receive_request, route
+from ticker.net.http1 import Refusal, headers_of, keeps_alive, receive_request, route
 from ticker.net.transport import PushStream
 
 ROOM = 900
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)")
+"""A line of a head by the strict rules (RFC 9112, section 5)."""
+
 NOW = 1_800_000_000
 GOOD = token(exp=NOW + 60, sub="alice")
 BAD = token(exp=NOW - 60)
@@ -63,9 +67,29 @@ _UPGRADE = [
     "Sec-WebSocket-Version: 13",
     f"Sec-WebSocket-Key: {KEY}",
 ]
-_LINES = st.one_of(st.lists(_HEADERS, max_size=6).map(lambda more: [*_UPGRADE, *more]), st.lists(_HEADERS, max_size=8))
+_FRAMING = st.sampled_from(
+    [
+        "Connection: keep-alive",
+        "Content-Length: 0",
+        "Content-Length: 00",
+        "Content-Length: 5",
+        "Content-Length : 5",
+        "Transfer-Encoding: chunked",
+        "X: y\n Content-Length: 5",
+        "X: y\r\n Content-Length: 5",
+        "X: y\nContent-Length: 0",
+        "X: y\n",
+    ]
+)
+"""Lines that say where a request ends, or look so to some."""
+_LINES = st.one_of(
+    st.lists(_HEADERS, max_size=6).map(lambda more: [*_UPGRADE, *more]),
+    st.lists(_HEADERS, max_size=8),
+    st.lists(_FRAMING, max_size=2).map(lambda more: ["Host: localhost", *more]),
+)
 _FIRST = st.sampled_from(
     ["GET /v1/stream HTTP/1.1"] * 4
+    + ["GET /healthz HTTP/1.1"] * 2
     + ["GET /v1/stream?token=x HTTP/1.1", "GET /v1/stream HTTP/1.0", "POST / HTTP/1.1", "GET  / HTTP/1.1", "\r\n"]
 )
 
@@ -137,7 +161,7 @@ AUTHS = [_auth(tokens=True), _auth(tokens=False)]
 async def judged(stream: Pieces, auth: Auth) -> tuple[object, ...]:
     """Return the outcome of a request: its fields, the bytes behind it and the grant; or the status of the refusal."""
     try:
-        request, rest = await receive_request(stream, ROOM)
+        request, rest, _ = await receive_request(stream, ROOM)
         upgrade = route(request)
         grant = await auth.authorize(headers_of(request), "192.0.2.1")
     except Refusal as refusal:
@@ -158,12 +182,44 @@ def at_once(coroutine: Coroutine[Any, Any, tuple[object, ...]]) -> tuple[object,
     raise AssertionError("the coroutine waits")
 
 
+async def kept(stream: Pieces) -> tuple[bytes | None]:
+    """Return the head of a request that another one may follow; None for any other."""
+    data = stream.data
+    try:
+        received = await receive_request(stream, ROOM)
+    except (Refusal, trio.BrokenResourceError):
+        return (None,)
+    if keeps_alive(received):
+        assert not received.rest
+    rest = received.rest + stream.data
+    return (data.removesuffix(rest) if keeps_alive(received._replace(rest=b"")) else None,)
+
+
+def ends_at_its_head(head: bytes) -> bool:
+    """Whether any party takes the end of a head for that of its request: by the strict rules, and by none a body."""
+    first, *lines = head.lstrip(b"\r\n").removesuffix(b"\r\n\r\n").split(b"\r\n")
+    headers = [_LINE.fullmatch(line) for line in lines]
+    named = [(each[1].strip().lower(), each[2].strip().lower()) for each in headers if each is not None]
+    return (
+        first.endswith(b" HTTP/1.1")
+        and b"\n" not in first
+        and None not in headers
+        and not any(name == b"transfer-encoding" for name, _ in named)
+        and all(value == b"0" for name, value in named if name == b"content-length")
+        and not any(b"close" in value or b"upgrade" in value for name, value in named if name == b"connection")
+    )
+
+
 def check(case: Case) -> None:
     for auth in AUTHS:
         whole = at_once(judged(Pieces(case.data, [10**6]), auth))
         assert whole[0] == "cut" or whole[0] in STATUSES
         assert at_once(judged(Pieces(case.data, [1]), auth)) == whole
         assert at_once(judged(Pieces(case.data, case.pieces), auth)) == whole
+    (head,) = at_once(kept(Pieces(case.data, [10**6])))
+    assert head is None or (isinstance(head, bytes) and ends_at_its_head(head))
+    for pieces in ([1], case.pieces):
+        assert at_once(kept(Pieces(case.data, pieces))) == (head,)
 
 
 TARGET = Target("request heads, whole and in pieces, up to authorization", CASES, check)

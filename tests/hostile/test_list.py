@@ -19,6 +19,8 @@ heads:
     test_of_pipelined_requests_the_first_is_answered_and_the_rest_are_not
   bodies that are requests, in every length that two parties may read differently
     test_no_body_is_ever_read_as_a_request (tests/server/test_keep_alive.py)
+  heads that two parties may read differently
+    test_a_head_that_another_party_may_read_otherwise_ends_its_connection (tests/server/test_keep_alive.py)
   requests behind an upgrade [lives]
     test_requests_behind_an_upgrade_are_no_frames_and_end_it
   plain HTTP on the TLS port [lives]

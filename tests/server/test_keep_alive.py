@@ -157,11 +157,24 @@ async def test_no_body_is_ever_read_as_a_request(method: str) -> None:
                 assert b"HTTP/1.1" not in await parted.rest()
 
 
-async def test_a_line_that_only_looks_like_a_length_is_none() -> None:
+@pytest.mark.parametrize(
+    "line",
+    ["X: y\r\n Content-Length: 5", "X: y\r\n\tTransfer-Encoding: chunked", "X: y\nContent-Length: 0", "X: y\n\nGET /"],
+)
+async def test_a_head_that_another_party_may_read_otherwise_ends_its_connection(line: str) -> None:
+    """In one read, and where its end comes later."""
     async with serving(*MARKET) as service:
-        peer = await service.dial()
-        assert (await ask(peer, "/healthz", "X: y\r\n Content-Length: 5")).kept
-        assert (await ask(peer, "/healthz")).kept
+        for sizes in ((None,), (46, None)):
+            peer = await service.dial()
+            head = request("/healthz", line)
+            with trio.fail_after(HANG_SECONDS):
+                start = 0
+                for size in sizes:
+                    await peer.send(head[start:size])
+                    await trio.lowlevel.checkpoint()
+                    start = size or 0
+                assert not (await answered(peer)).kept
+            assert await ends(peer)
 
 
 async def test_what_follows_that_is_no_request_is_refused_and_ends_it() -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 
 import h11
 import msgspec
@@ -30,6 +31,9 @@ _ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)(.*)", re.IGNORECASE)
 
 _NO_WEIGHT = re.compile(rb"q\s*=\s*0(?:\.0*)?")
 """The weight of what a client does not accept."""
+
+_LENIENT = re.compile(rb"(?<!\r)\n|\n[ \t]")
+"""What h11 takes and a strict party does not: a line that ends without CR, or goes on in the next one."""
 
 _ALWAYS = {
     "Connection": "close",
@@ -93,7 +97,17 @@ class Refusal(Exception):
         return Response(body, status=self.status, headers={"Cache-Control": "no-store", **self.headers})
 
 
-async def receive_request(stream: PushStream, max_head_bytes: int, received: bytes = b"") -> tuple[h11.Request, bytes]:
+class Received(NamedTuple):
+    """A request as it came."""
+
+    request: h11.Request
+    rest: bytes
+    """The bytes received behind its head."""
+    strict: bool = True
+    """All lines of its head end in CR LF, and none goes on in the next: there is one way to read it."""
+
+
+async def receive_request(stream: PushStream, max_head_bytes: int, received: bytes = b"") -> Received:
     """Receive one request head; return it with the bytes received after it.
 
     `received` are its first bytes, if some were received already; no more than a head may have. Raises `Refusal` for
@@ -103,7 +117,7 @@ async def receive_request(stream: PushStream, max_head_bytes: int, received: byt
     # h11's own limit is soft: it accepts a head of any size that the last read completes. So no more is read than a
     # head may have, and the bytes behind the head do not count, however the peer cuts them into pieces.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head_bytes)
-    room = max_head_bytes - len(received)
+    room, head = max_head_bytes - len(received), received
     if received:
         connection.receive_data(received)
     while True:
@@ -112,7 +126,8 @@ async def receive_request(stream: PushStream, max_head_bytes: int, received: byt
         except h11.RemoteProtocolError as error:
             raise Refusal(HTTPStatus(error.error_status_hint), str(error)) from None
         if isinstance(event, h11.Request):
-            return _in_origin_form(event), connection.trailing_data[0]
+            rest = connection.trailing_data[0]
+            return Received(_in_origin_form(event), rest, not _LENIENT.search(head, 0, len(head) - len(rest)))
         if not room:
             text = f"a request may have {max_head_bytes} bytes of headers"
             raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
@@ -120,18 +135,21 @@ async def receive_request(stream: PushStream, max_head_bytes: int, received: byt
         if not data:
             raise trio.BrokenResourceError("the peer left before its request was complete")
         room -= len(data)
+        head += data
         connection.receive_data(data)
 
 
-def keeps_alive(request: h11.Request, behind: bytes) -> bool:
-    """Whether the connection may have another request; `behind` are the bytes received behind this one's head.
+def keeps_alive(received: Received) -> bool:
+    """Whether the connection may have another request behind this one.
 
     The next request begins where this one ends, and that is at its head for certain. What may have a body, however its
-    length is given, ends the connection, as do bytes that came before they could be another request: two parties that
-    disagree on where a request ends are how requests are smuggled (RFC 9112, section 11.2). So does a refused upgrade.
+    length is given, ends the connection, as do a head that others might read otherwise, and bytes that came before they
+    could be another request: two parties that disagree on where a request ends are how requests are smuggled (RFC 9112,
+    section 11.2). So does a refused upgrade.
     """
+    request, behind, strict = received
     headers = headers_of(request)
-    return not (
+    return strict and not (
         behind
         or request.http_version != b"1.1"
         or {b"close", b"upgrade"}.intersection(token.lower() for token in _tokens(headers, b"connection"))

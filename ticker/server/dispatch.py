@@ -109,11 +109,12 @@ async def _answer(
     head_only, keep, cors_headers = False, False, dict[str, str]()
     try:
         with trio.fail_after(limits.handshake_seconds):
-            request, rest = await receive_request(stream, limits.max_head_bytes, received)
+            arrived = await receive_request(stream, limits.max_head_bytes, received)
+            request, rest = arrived.request, arrived.rest
             head_only = request.method == b"HEAD"
             headers = headers_of(request)
             _identify(caller, headers)
-            keep = keeps_alive(request, rest) and not last and connection_limits.may_keep(caller.address)
+            keep = keeps_alive(arrived) and not last and connection_limits.may_keep(caller.address)
             cors_headers = context.auth.cors_headers(headers)
             if context.path_prefix:
                 request = below(request, context.path_prefix)

@@ -73,7 +73,7 @@ class MetricsListener:
             head_only = False
             with trio.fail_after(limits.handshake_seconds):
                 try:
-                    request, _ = await receive_request(stream, limits.max_head_bytes)
+                    request = (await receive_request(stream, limits.max_head_bytes)).request
                     head_only = request.method == b"HEAD"
                     headers = headers_of(request)
                     response = await self._pages.answer(request, headers, address, metrics_open=self._metrics_open)
