@@ -236,6 +236,19 @@ def test_an_authority_whose_key_others_may_read_is_refused(
     assert [file.name for file in debian.folder.iterdir()] == ["administrator.crt"]
 
 
+def test_an_authority_without_its_key_is_the_copy_of_a_containers(
+    debian: LinuxStore, home: Path, run_ticker: RunTicker
+) -> None:
+    container = home.with_name("container")
+    home.mkdir(mode=0o700)
+    (home / "ca.pem").write_bytes(development_certificate(container).authority.read_bytes())
+    assert run_ticker("trust").code == 0
+    assert accepts(debian.bundle, container)
+    assert [file.name for file in home.iterdir()] == ["ca.pem"]
+    assert run_ticker("trust", "--remove").code == 0
+    assert not accepts(debian.bundle, container)
+
+
 def test_removing_makes_no_authority(home: Path, run_ticker: RunTicker) -> None:
     home.mkdir(mode=0o700)
     refused = run_ticker("trust", "--remove")

@@ -22,6 +22,7 @@ from ticker.commands.trust_system import LoginKeychain, system_store
 from ticker.errors import ConfigError
 from ticker.net.devcert import (
     AUTHORITY_FILE,
+    AUTHORITY_KEY_FILE,
     NAMES_COVERED,
     data_folder,
     development_certificate,
@@ -73,9 +74,10 @@ def trust(*, remove: Annotated[bool, Parameter(negative=())] = False) -> int:
 
 def _authority(folder: Path, *, make: bool) -> Authority:
     """Return the authority, made first if that is wanted. Raises `ConfigError` if it is none of Ticker's."""
-    if make:
-        development_certificate(folder)
     path = folder / AUTHORITY_FILE
+    copied = path.exists() and not (folder / AUTHORITY_KEY_FILE).exists()
+    if make and not copied:
+        development_certificate(folder)
     certificate = kept_authority(folder)
     if certificate is None:
         raise ConfigError(

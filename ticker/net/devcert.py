@@ -36,6 +36,9 @@ from ticker.errors import ConfigError
 AUTHORITY_FILE = "ca.pem"
 """File of the authority's certificate, which clients have to trust, in the folder."""
 
+AUTHORITY_KEY_FILE = "ca-key.pem"
+"""File of its private key, there. A folder without it holds the copy of an authority that is elsewhere."""
+
 NAMES_COVERED = ("localhost", "127.0.0.1", "::1")
 """The hosts of a development certificate."""
 
@@ -104,7 +107,7 @@ def development_certificate(folder: Path, *, now: datetime | None = None) -> Dev
     """
     now = now or datetime.now(UTC)
     files = DevelopmentCertificate(folder / AUTHORITY_FILE, folder / "server.pem", folder / "server-key.pem")
-    authority_key = folder / "ca-key.pem"
+    authority_key = folder / AUTHORITY_KEY_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_folder(folder)
