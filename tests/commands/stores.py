@@ -68,18 +68,16 @@ def debian_store(folder: Path) -> LinuxStore:
     return LinuxStore(folder / "local", ".crt", tuple(update), (*update, "--fresh"), bundle)
 
 
-def put_authority(
-    folder: Path, name: str = "Ticker development CA", constraints: x509.NameConstraints | None = None
-) -> None:
+def put_authority(folder: Path, constraints: x509.NameConstraints | None, *, critical: bool = True) -> None:
     """Put an authority into a data folder that Ticker would not make like that."""
     folder.mkdir(mode=0o700, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ticker development CA")])
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(NOW - timedelta(hours=1)).not_valid_after(NOW + timedelta(days=1000))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     if constraints is not None:
-        builder = builder.add_extension(constraints, critical=True)
+        builder = builder.add_extension(constraints, critical=critical)
     (folder / "ca.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     (folder / "ca-key.pem").write_bytes(pem(key))
     (folder / "ca-key.pem").chmod(0o600)

@@ -214,7 +214,7 @@ def test_two_authorities_have_different_names(tmp_path: Path) -> None:
 def test_an_authority_that_could_sign_for_other_hosts_is_refused(
     constraints: x509.NameConstraints | None, flags: list[str], debian: LinuxStore, home: Path, run_ticker: RunTicker
 ) -> None:
-    put_authority(home, constraints=constraints)
+    put_authority(home, constraints)
     before = (home / "ca.pem").read_bytes()
     refused = run_ticker("trust", *flags)
     assert refused.code == 2
@@ -223,6 +223,16 @@ def test_an_authority_that_could_sign_for_other_hosts_is_refused(
     assert refused.stderr.count("\n") == 1
     assert (home / "ca.pem").read_bytes() == before
     assert [file.name for file in debian.folder.iterdir()] == ["administrator.crt"]
+
+
+def test_an_authority_whose_constraints_a_program_may_ignore_is_refused(
+    debian: LinuxStore, home: Path, run_ticker: RunTicker
+) -> None:
+    put_authority(home, x509.NameConstraints([LOCALHOST, LOOPBACK], excluded_subtrees=None), critical=False)
+    assert run_ticker("trust").code == 2
+    put_authority(home, x509.NameConstraints([LOCALHOST, LOOPBACK], excluded_subtrees=None))
+    assert run_ticker("trust").code == 0
+    assert len(list(debian.folder.iterdir())) == 2
 
 
 def test_an_authority_whose_key_others_may_read_is_refused(

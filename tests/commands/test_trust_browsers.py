@@ -101,8 +101,8 @@ def test_two_authorities_of_one_name_are_not_confused(home: Path, user: Path, ru
     made = kept_authority(development_certificate(home).authority.parent)
     assert made is not None
     constraints = made.extensions.get_extension_for_class(x509.NameConstraints).value
-    put_authority(home.with_name("other"), constraints=constraints)
-    put_authority(home, constraints=constraints)
+    put_authority(home.with_name("other"), constraints)
+    put_authority(home, constraints)
     profile.certutil("-A", "-t", "C,,", "-n", "mine", "-i", home.with_name("other") / "ca.pem")
     assert run_ticker("trust").code == 0
     ended = run_ticker("trust", "--remove")
