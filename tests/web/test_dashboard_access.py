@@ -19,6 +19,7 @@ PRICES = {
     "BTC-USD": {"bid": "68123.12345678", "ask": "68124.98765432", "last": "68123.98765432", "prev_close": "67001.5"},
     "BUND": {"bid": "132.15", "last": "132.16", "prev_close": "131.99", "volume": "123456", "@name": LONG_NAME},
     "SHIB": {"bid": "0.00001234", "last": "-0.00001235", "prev_close": "0.00001301", "@name": "Shiba Inu"},
+    "AN-OPTION-WHOSE-SYMBOL-IS-AS-LONG-AS-THOSE-OF-SOME-VENUES-2026": {"bid": "1.5", "@name": LONG_NAME},
     "XAU": {"bid": "2345.1", "ask": "2345.6", "status": "halted", "reason": "exchange_halt", "@venue": "LBMA"},
 }
 LIST = "#BTC-USD,BUND,SHIB,XAU,NOT-KNOWN-YET,S*"
@@ -68,10 +69,10 @@ CUT = """() => {
 }"""
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it is."""
+def violations(page: Page, part: str = "html") -> list[str]:
+    """What axe finds wrong with the page, or a part of it, as it is."""
     page.evaluate(package_file("axe-core", AXE, "axe.min.js").read_text())
-    found: dict[str, Any] = page.evaluate("axe.run()")
+    found: dict[str, Any] = page.evaluate("(part) => axe.run(part)", part)
     return [
         f"{each['id']}: {node['html']} {node['failureSummary']}"
         for each in found["violations"]

@@ -296,10 +296,10 @@ def test_what_is_halted_looks_so_wherever_its_price_stands(chrome: Browser, line
         expect(page.locator("#book-last")).to_have_text("▼ 1.00")
         expect(page.locator("#chart-note")).to_be_hidden()
         lines.say({"symbol": "HALTED", "status": "halted", "reason": "exchange_halt"})
-        words = re.compile(r"halted · exchange_halt · since \d\d:\d\d:\d\d")
+        words = re.compile(r"halted · exchange halt · since \d\d:\d\d:\d\d")
         for place in ("#detail-badge", "#book .market-state", "#tape .market-state"):
             expect(page.locator(place)).to_have_text(words)
-        expect(page.locator("#chart-note")).to_have_text("halted · exchange_halt")
+        expect(page.locator("#chart-note")).to_have_text("halted · exchange halt")
         for place in ("#detail", "#book", "#tape"):
             expect(page.locator(place)).to_have_attribute("data-status", "halted")
 

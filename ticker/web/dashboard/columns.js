@@ -37,6 +37,7 @@ export const COLUMNS = [
   exact("open", "Open"),
   exact("high", "High"),
   exact("low", "Low"),
+  { id: "range", title: "Day range", short: "Range", least: 6, kind: "number", text: ({ dayRange }) => rangeText(dayRange), value: ({ dayRange }) => dayRange },
   exact("prev_close", "Prev. close"),
   exact("trade_count", "Trades", { least: 6 }),
   {
@@ -55,6 +56,11 @@ const byId = new Map([SYMBOL, ...COLUMNS].map((column) => [column.id, column]));
 function spreadText(quote) {
   const { spread, digits } = quote;
   return Number.isNaN(spread) ? NONE : signed(spread, digits).replace(/^[▲▼] \+?/, "");
+}
+
+/** Where in the day's range a price is, from its low to its high. */
+function rangeText(share) {
+  return Number.isNaN(share) ? NONE : `${Math.round(share * 100)} %`;
 }
 
 /** The column with an id; undefined if there is none. */

@@ -161,6 +161,7 @@ export class ConnectionPanel extends EventTarget {
     if (diagnosis.kind === "token") {
       this.page.notice.hidden = true;
       this.page.tokenReason.textContent = diagnosis.text;
+      setText(this.page.stateText, "Token needed");
       if (this.page.tokenForm.hidden) {
         this.page.tokenForm.hidden = false;
         this.page.token.focus();

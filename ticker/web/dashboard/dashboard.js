@@ -12,6 +12,7 @@ import { Directory } from "./directory.js";
 import { makeDraggable } from "./drag.js";
 import { firstInstruments } from "./first_symbols.js";
 import { Heads } from "./heads.js";
+import { unlessAllowed } from "./http.js";
 import { usePageKeys, useRowKeys } from "./keys.js";
 import { ListActions } from "./list_actions.js";
 import { ListBar } from "./list_bar.js";
@@ -165,7 +166,7 @@ connection.addEventListener("refused", (event) => {
   }
   const quote = quotes.of(event.name);
   if (quote.known && event.code === UNKNOWN) return;
-  quote.problem = event.code === UNKNOWN ? "no such instrument yet" : event.text;
+  quote.problem = event.code === UNKNOWN ? `no such instrument yet${unlessAllowed("it")}` : event.text;
   quote.version += 1;
   requestFrame();
 });
@@ -200,6 +201,22 @@ function open(line) {
   if (!line?.symbol) return;
   closed = false;
   show(line.symbol);
+}
+
+/** Show the chart of a line, and go into the panel where that lies over the rows. */
+function enter(line) {
+  open(line);
+  if (line?.symbol && !wide.matches) page.detailClose.focus();
+}
+
+/** Show the chart of the next symbol, or of the one so many lines away. */
+function openNext(by) {
+  const lines = table.lines.filter(({ symbol }) => symbol !== null);
+  const at = lines.indexOf(table.lineFor(detail.quote?.symbol ?? table.current?.symbol));
+  const line = lines[Math.min(lines.length - 1, Math.max(0, at + by))];
+  if (line === undefined) return;
+  table.focus(line);
+  open(line);
 }
 
 /** Have a screen reader say the present price of a line. */
@@ -239,7 +256,7 @@ page.moveDown.addEventListener("click", () => actions.move(chosenLine(), 1));
 
 // The keys, the search, the buttons.
 
-useRowKeys(page.rows, table, { open, speak, remove: (line) => actions.remove(line), move: (line, by) => actions.move(line, by) });
+useRowKeys(page.rows, table, { open: enter, next: openNext, speak, remove: (line) => actions.remove(line), move: (line, by) => actions.move(line, by) });
 
 const enterRows = (event) => (event.target === document.body ? table.focus(table.current) : false);
 usePageKeys({

@@ -27,6 +27,7 @@ export class Detail {
   #paintedAt = 0;
   #version = -1; // of the quote that is shown
   #describedAt = 0;
+  #said = ""; // the state of the quote that is shown
   #width = 0; // of book and trades
 
   /** `connection.client` is the present client; `changed` asks for a frame. */
@@ -59,6 +60,7 @@ export class Detail {
     this.#values.clear();
     this.#describedAt = this.#paintedAt = 0;
     this.#version = -1;
+    this.#said = "";
     this.#client = null;
     this.#follow();
   }
@@ -168,8 +170,19 @@ export class Detail {
     const remarks = quote.remarks.length > 0 && this.#since() ? [...quote.remarks, `since ${moment(this.#since())}`] : quote.remarks;
     page.detailBadge.hidden = remarks.length === 0;
     write(page.detailBadge, remarks.join(" · "));
+    this.#announceState();
     set(page.detail, "status", quote.state);
     this.#values.paint(quote);
+  }
+
+  /** Have a screen reader say that the shown symbol is no longer live, and that it is again. */
+  #announceState() {
+    const { symbol, remarks } = this.quote;
+    const text = `${symbol}: ${remarks.join(", ") || "live"}`;
+    if (text === this.#said) return;
+    const isNews = this.#said !== "";
+    this.#said = text;
+    if (isNews) this.page.announcer.textContent = text;
   }
 
   /** Since when it is not live, as far as that is known. */

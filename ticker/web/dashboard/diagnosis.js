@@ -13,6 +13,7 @@ export async function diagnose(token) {
     return { kind: "away", text: `${location.host} does not answer.` };
   }
   if (response.ok) return { kind: "none", text: "" };
+  if (response.status === 401 && !token) return { kind: "token", text: "" }; // how programs send one helps nobody here
   const text = await explanation(response);
   return { kind: response.status === 401 ? "token" : "refused", text };
 }

@@ -16,7 +16,7 @@ function valueOf(column, quote, facts) {
   if (typeof value === "string") return value;
   if (Number.isNaN(value)) return "";
   if (column.id === "time") return new Date(value / 1000).toISOString();
-  return column.id === "percent" ? (value * 100).toFixed(2) : value.toFixed(quote.digits);
+  return ["percent", "range"].includes(column.id) ? (value * 100).toFixed(2) : value.toFixed(quote.digits);
 }
 
 function rows(lines, ids, facts) {

@@ -19,6 +19,9 @@ export function grouped(text) {
   return `${negative ? MINUS : ""}${apart}${point < 0 ? "" : size.slice(point)}`;
 }
 
+/** A word of the protocol as people write it: "exchange_halt" is exchange halt. */
+export const spaced = (word) => word?.replaceAll("_", " ");
+
 /** A duration in the largest unit that fits: 15 min. */
 export function duration(seconds) {
   for (const [size, unit] of [[3600, "h"], [60, "min"]]) {

@@ -20,6 +20,7 @@ export class Ladder {
   #rows = { asks: [], bids: [] };
   #multiple = load(KEY, VERSION, isMultiple) ?? 1;
   #steps = "";
+  #levels = 0; // of the deeper side: so many rows stand for each, and no fewer later, so that nothing jumps
 
   /** `page` has the elements `book`, `bookCaption`, `bookStep`, `bookAsks`, `bookBids`, `bookSpread` and `bookLast`. */
   constructor(page, changed) {
@@ -47,6 +48,7 @@ export class Ladder {
     this.#quote = quote;
     this.#steps = "";
     this.lengths = { row: 0, sum: 0 };
+    this.#levels = 0;
     this.#follow();
   }
 
@@ -87,7 +89,9 @@ export class Ladder {
     const sides = { bids: side(bids, true), asks: side(asks, false) };
     const most = Math.max(...[...sides.bids, ...sides.asks].map(({ amount }) => amount));
     const marked = this.#marked(last, { bids, asks, multiple, scale });
+    this.#levels = Math.max(this.#levels, sides.bids.length, sides.asks.length);
     for (const [name, groups] of Object.entries(sides)) {
+      this.#rows[name].forEach((row, index) => (row.element.hidden = index >= this.#levels));
       this.#rows[name].forEach((row, index) => paintRow(row, groups[index], most, marked[name], last?.side));
     }
     this.#measure([...sides.bids, ...sides.asks]);

@@ -7,6 +7,7 @@ const GRIP = 28;
 const TAIL = 40;
 const SPARK_ON_CARD = 64;
 const LEAST_NAME_ON_CARD = 150;
+const RAGGED = 16; // of a line's width, which words leave empty at its end
 const STRIPES = [
   { padding: 20, spark: 128, character: 1, tight: false },
   { padding: 12, spark: 84, character: 0.93, tight: true },
@@ -76,7 +77,7 @@ function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const spark = columns.find((column) => column.kind === "spark");
   const sparkColumn = room >= LEAST_NAME_ON_CARD + SPARK_ON_CARD + 10 ? spark : undefined;
   const nameRoom = room - (sparkColumn ? SPARK_ON_CARD + 10 : 0);
-  const nameLines = Math.min(4, Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE + 24) / nameRoom)));
+  const nameLines = Math.min(6, Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE) / Math.max(1, nameRoom - RAGGED))));
   return {
     ...{ cards: true, tight: false, template: "", main, mainWidth, beside, rest: fits, sparkColumn, perLine, nameLines },
     spark: { width: SPARK_ON_CARD, height: 30 },

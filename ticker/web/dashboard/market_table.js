@@ -1,6 +1,6 @@
 // What the ladder and the tape have in common: a table of the service for one symbol, and a line that says what is wrong with it.
 
-import { moment } from "./format.js";
+import { moment, spaced } from "./format.js";
 
 /** One reader at a time, and the words for its state. */
 export class MarketTable {
@@ -89,7 +89,7 @@ export class MarketTable {
     if (nothing) return { status: "none", text: nothing };
     if (status === "live") return { status, text: "" };
     const since = this.#since === null ? [] : [`since ${moment(this.#since)}`];
-    return { status, text: [status, reader.reason ?? quote.values.reason, ...since].filter(Boolean).join(" · ") };
+    return { status, text: [status, spaced(reader.reason ?? quote.values.reason), ...since].filter(Boolean).join(" · ") };
   }
 }
 

@@ -1,6 +1,6 @@
 // Quotes by symbol: exact values as the service sent them, and values derived from these when they are asked for.
 
-import { places, signed, signedPercent } from "./format.js";
+import { places, signed, signedPercent, spaced } from "./format.js";
 
 const number = (text) => (text === undefined || text === null ? NaN : Number(text));
 const PRICES = ["bid", "ask", "last"];
@@ -98,6 +98,12 @@ export class Quote {
     return number(this.values.ask) - number(this.values.bid);
   }
 
+  /** Where between the low and the high of the day the price is: 0 is the low, 1 the high. */
+  get dayRange() {
+    const [low, high] = [number(this.values.low), number(this.values.high)];
+    return high > low ? Math.min(1, Math.max(0, (this.price - low) / (high - low))) : NaN;
+  }
+
   /** When the service withdrew a value that it had given; undefined if it did not. */
   withdrawnAt(field) {
     return this.#withdrawn?.get(field);
@@ -120,7 +126,7 @@ export class Quote {
     const withdrawn = this.#withdrawnPrices;
     const gone = withdrawn.length > 0 ? [`${withdrawn.join(", ")} withdrawn`] : [];
     if (this.status === "live") return gone;
-    return [this.status, this.values.reason, ...gone].filter(Boolean);
+    return [this.status, spaced(this.values.reason), ...gone].filter(Boolean);
   }
 
   get #withdrawnPrices() {
