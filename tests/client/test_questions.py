@@ -30,6 +30,7 @@ async def test_instruments_are_found_in_pages_without_a_subscription() -> None:
         assert not further.more
         assert await client.search("S00[1]") == ([Instrument("S001", 2, 1, {"name": "No. 1"})], False)
         assert await client.search("NONE") == ([], False)
+        assert [each.symbol for each in (await client.search("S*", text="NO. 509")).instruments] == ["S509"]
         assert not client.names
 
 

@@ -52,6 +52,7 @@ REQUESTS: list[tuple[dict[str, Any], Request]] = [
     ({"op": "subscriptions", "id": MAX_INTEGER}, Subscriptions(MAX_INTEGER)),
     ({"op": "instruments", "id": 1}, FindInstruments(1, "*", "")),
     ({"op": "instruments", "id": 1, "match": "A*", "after": "AB"}, FindInstruments(1, "A*", "AB")),
+    ({"op": "instruments", "id": 1, "text": "apple"}, FindInstruments(1, "*", "", "apple")),
     ({"op": "resume", "id": 1, "epoch": "e", "cursor": 9, "symbols": ["A"]}, Resume(1, "e", 9, ["A"])),
     ({"op": "auth", "id": 1, "token": "a.b.c"}, Authenticate(1, "a.b.c")),
     ({"op": "stats", "id": 1}, Stats(1)),
@@ -188,7 +189,7 @@ def test_a_typing_mistake_is_named() -> None:
 
 @pytest.mark.parametrize("message", [message for message, _ in REQUESTS])
 def test_a_request_that_lacks_a_key_is_refused(message: dict[str, Any]) -> None:
-    for key in message.keys() - {"op", "id", "interval_ms", "match", "after"}:
+    for key in message.keys() - {"op", "id", "interval_ms", "match", "after", "text"}:
         less = {name: value for name, value in message.items() if name != key}
         assert bad(less).error.code == Code.BAD_REQUEST
 

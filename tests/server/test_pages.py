@@ -151,6 +151,7 @@ def tokens(tmp_path: Path) -> Tokens:
         ("/v1/snapshot?symbols", 400, "key=value"),
         ("/v1/snapshot?" + "&".join(f"a{number}=1" for number in range(30)), 400, "key=value"),
         ("/v1/instruments?match=", 400, "neither a symbol nor a pattern"),
+        (f"/v1/instruments?text={'x' * 129}", 400, "text: give at most 128 characters"),
         ("/healthz?a=b", 400, "there are none"),
         ("/v1/events?symbols=A&interval_ms=-1", 400, "interval_ms"),
         ("/v1/events", 400, "give symbols="),

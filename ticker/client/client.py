@@ -234,14 +234,15 @@ class Client:
         state = self._session.replica.find(symbol)
         return None if state is None else described(state.definition)
 
-    async def search(self, match: str = "*", *, after: str = "") -> Found:
+    async def search(self, match: str = "*", *, text: str = "", after: str = "") -> Found:
         """Return at most 500 instruments of the service that match a symbol or pattern, without subscribing.
 
-        They come in the order of their symbols, from behind the symbol `after` on. Without a connection, this waits for
-        the next one. Raises `ConfigError` for what is no text, `ConnectionFailed` if the client gives up meanwhile, and
-        `TickerError` with the service's reason if it refuses.
+        With `text`, these have all of its words in their symbol, name, venue or currency, in any case. They come in the
+        order of their symbols, from behind the symbol `after` on. Without a connection, this waits for the next one.
+        Raises `ConfigError` for what is no text, `ConnectionFailed` if the client gives up meanwhile, and `TickerError`
+        with the service's reason if it refuses.
         """
-        return found_in(await self._ask(search_for(match, after)))
+        return found_in(await self._ask(search_for(match, after, text)))
 
     async def stats(self) -> dict[str, int]:
         """Return the service's counters of this connection (PROTOCOL.md, `stats`), such as `cuts_behind` and `frames`.

@@ -120,16 +120,16 @@ class Questions:
         return found
 
 
-def search_for(match: object, after: object) -> Question:
+def search_for(match: object, after: object, text: object) -> Question:
     """Return the question which instruments match. Raises `ConfigError` for texts that cannot be these."""
-    for name, text in (("match", match), ("after", after)):
-        if not isinstance(text, str):
-            raise ConfigError(f"search: {name} = {shown(text)}: give a text")
-        if len(text) > MAX_SYMBOL:
-            raise ConfigError(f"search: {name} = {shown(text)}: give at most {MAX_SYMBOL} characters")
+    for name, given in (("match", match), ("after", after), ("text", text)):
+        if not isinstance(given, str):
+            raise ConfigError(f"search: {name} = {shown(given)}: give a text")
+        if len(given) > MAX_SYMBOL:
+            raise ConfigError(f"search: {name} = {shown(given)}: give at most {MAX_SYMBOL} characters")
     if not match:
         raise ConfigError("search: match is empty: give a symbol or a pattern")
-    return Question("instruments", match=match, after=after)
+    return Question("instruments", match=match, after=after, **({"text": text} if text else {}))
 
 
 def found_in(result: dict[str, Any]) -> Found:

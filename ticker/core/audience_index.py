@@ -25,6 +25,7 @@ from ticker.core.matching import Matches, SymbolIndex
 from ticker.core.record import MarketRecord
 from ticker.core.selections import Portions, Selection, portions_of
 from ticker.core.table_index import Opener, TableIndex
+from ticker.core.text_search import TEXT_WEIGHT, FoldedTexts, words_of
 from ticker.market import is_symbol
 from ticker.protocol.symbols import Match, is_pattern, is_table, is_table_pattern
 from ticker.protocol.tables import TableName, parse_table, split_name
@@ -80,6 +81,7 @@ class AudienceIndex:
         """Number of entries made in the watch index or removed from it so far, likewise."""
         self._cache = cache
         self._most = step.comparisons
+        self._texts = FoldedTexts()
         self._symbols = SymbolIndex()
         self._matches: dict[_Key, Matches] = {}
         """Those that audiences use."""
@@ -173,25 +175,35 @@ class AudienceIndex:
                 bits |= self.matching(name)
         return bits & ((1 << self.visible) - 1)
 
-    def search(self, name: str, after: str, most: int, sees: Match) -> Iterator[list[str]]:
-        """Return a page of the symbols that this name and `sees` match; as `page`."""
+    def search(self, name: str, after: str, most: int, sees: Match, text: str = "") -> Iterator[list[str]]:
+        """Return a page of the symbols that this name and `sees` match, of instruments with these words; as `page`."""
+        words, texts, instrument = words_of(text), self._texts, self._cache.instrument
+        weight = TEXT_WEIGHT if words else 1
+
+        def wanted(symbol: str) -> bool:
+            record = instrument(symbol)
+            return (
+                record is not None and bool(sees(symbol)) and (not words or texts.has_words(record.instrument, words))
+            )
+
         if is_symbol(name):
-            yield [name] if name > after and self._cache.find(name) is not None and sees(name) else []
+            yield [name] if name > after and wanted(name) else []
             return
         match = self._find(name).match
-        yield from self.page(after, most, lambda symbol: match(symbol) and sees(symbol))
+        yield from self.page(after, most, lambda symbol: match(symbol) and wanted(symbol), weight)
 
-    def page(self, after: str, most: int, match: Match) -> Iterator[list[str]]:
+    def page(self, after: str, most: int, match: Match, weight: int = 1) -> Iterator[list[str]]:
         """Return the matching symbols behind `after` in their order.
 
-        They come in pieces, each of bounded work; the last one is that in which they become `most`.
+        They come in pieces, each of bounded work; the last one is that in which they become `most`. `weight` is the
+        cost of a comparison.
         """
         found = 0
         while not self._symbols.advance(self._cache.records):
             yield []
-        while symbols := self._symbols.after(after, min(self._most, 4 * most)):
+        while symbols := self._symbols.after(after, max(1, min(self._most // weight, 4 * most))):
             after = symbols[-1]
-            self.comparisons += len(symbols)
+            self.comparisons += len(symbols) * weight
             piece = [symbol for symbol in symbols if match(symbol)][: most - found]
             found += len(piece)
             yield piece

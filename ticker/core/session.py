@@ -263,7 +263,8 @@ class ServerSession:
 
     def _instruments(self, request: FindInstruments, _now: int) -> _Steps:
         found: list[str] = []
-        for piece in self._hub.index.search(request.match, request.after, FOUND_PER_REPLY + 1, self.grant.sees):
+        most, sees = FOUND_PER_REPLY + 1, self.grant.sees
+        for piece in self._hub.index.search(request.match, request.after, most, sees, request.text):
             found += piece
             yield
         records = [self._hub.cache.find(symbol) for symbol in found[:FOUND_PER_REPLY]]

@@ -222,11 +222,13 @@ class Subscriptions(Struct, tag_field="op", tag="subscriptions", forbid_unknown_
 
 
 class FindInstruments(Struct, tag_field="op", tag="instruments", forbid_unknown_fields=True, frozen=True):
-    """Ask which instruments match a pattern, in the order of their symbols, from behind `after` on."""
+    """Ask which instruments match a pattern and have all words of a text, in the order of their symbols, from behind
+    `after` on."""
 
     id: Natural
     match: Match = "*"
     after: str = ""
+    text: Annotated[str, Meta(max_length=MAX_SYMBOL)] = ""
 
 
 class Selected(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):

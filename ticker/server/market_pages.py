@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from http import HTTPStatus
 from typing import Any
 
 from ticker.bounds import FOUND_PER_REPLY
@@ -11,7 +12,8 @@ from ticker.core.hub import Hub
 from ticker.core.record import Record
 from ticker.core.selections import selection_of
 from ticker.door.grants import Grant
-from ticker.net.http1 import Response
+from ticker.market import MAX_SYMBOL
+from ticker.net.http1 import Refusal, Response
 from ticker.server.answers import paid_for, uncached_json
 from ticker.server.connection import Route, ServerContext
 from ticker.server.query import Query, check_keys, check_limits, check_name, check_tables, parse_fields, parse_names
@@ -44,16 +46,20 @@ class MarketPages:
 
     async def instruments(self, query: Query, grant: Grant, address: str) -> Response:
         """Return definitions of instruments. Raises `Refusal`."""
-        check_keys(query, {"match", "after"})
-        match = query.get("match", "*")
+        check_keys(query, {"match", "after", "text"})
+        match, text = query.get("match", "*"), query.get("text", "")
         check_name(match)
-        steps = _instruments(self._context.hub, match, query.get("after", ""), grant)
+        if len(text) > MAX_SYMBOL:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"text: give at most {MAX_SYMBOL} characters")
+        steps = _instruments(self._context.hub, (match, query.get("after", ""), text), grant)
         return await paid_for(self._context, steps, grant, address)
 
 
-def _instruments(hub: Hub, match: str, after: str, grant: Grant) -> Generator[None, None, Response]:
+def _instruments(hub: Hub, wanted: tuple[str, str, str], grant: Grant) -> Generator[None, None, Response]:
+    """Make the page of a search in steps; `wanted` is what matches, after which symbol, with which words."""
+    match, after, text = wanted
     found: list[str] = []
-    for piece in hub.index.search(match, after, FOUND_PER_REPLY + 1, grant.sees):
+    for piece in hub.index.search(match, after, FOUND_PER_REPLY + 1, grant.sees, text):
         found += piece
         yield
     records = [record for symbol in found[:FOUND_PER_REPLY] if (record := hub.cache.instrument(symbol)) is not None]

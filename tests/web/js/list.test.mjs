@@ -137,12 +137,13 @@ test("a page is behind by what changes took more than the quickest, whatever the
   assert.ok(Number.isNaN(lag.read(20_000)));
 });
 
-test("of a large service names of the first instruments are searched, and symbols of all", async () => {
+test("of a large service, symbols and names of all instruments are searched", async () => {
   const all = Array.from({ length: 12_000 }, (_, number) => ({ symbol: `S${String(number).padStart(5, "0")}`, metadata: { name: `Name ${number}` } }));
   all.push({ symbol: "ZZTOP", metadata: { name: "Last of all" } });
-  const find = async (match, { after = "" } = {}) => {
+  const find = async (match, { after = "", text = "" } = {}) => {
     const inner = match.replaceAll("*", "").replace(/\[(.)(.)\]/g, "$2");
-    const found = all.filter(({ symbol }) => symbol > after && (match === "*" || symbol.includes(inner)));
+    const has = ({ symbol, metadata }) => text.split(" ").every((word) => `${symbol} ${metadata.name}`.toLowerCase().includes(word));
+    const found = all.filter((each) => each.symbol > after && (match === "*" || each.symbol.includes(inner)) && has(each));
     return { instruments: found.slice(0, 500), more: found.length > 500 };
   };
   const directory = new Directory(find);
@@ -151,9 +152,10 @@ test("of a large service names of the first instruments are searched, and symbol
   await read;
   assert.deepEqual([directory.complete, directory.large], [false, true]);
   const symbols = async (text) => (await directory.search(text)).map(({ symbol }) => symbol);
-  assert.deepEqual(await symbols("name 1234"), ["S01234"]);
+  assert.deepEqual(await symbols("name 1234"), ["S01234", "S11234"]);
   assert.deepEqual(await symbols("zzto"), ["ZZTOP"]);
-  assert.deepEqual(await symbols("last of all"), []);
+  assert.deepEqual(await symbols("last of all"), ["ZZTOP"]);
+  assert.deepEqual(await symbols("name 11999"), ["S11999"]);
   assert.equal(await directory.symbolOf("zztop"), "ZZTOP");
   assert.equal(await directory.symbolOf("s11999"), "S11999");
   assert.equal(await directory.symbolOf("nothing"), undefined);

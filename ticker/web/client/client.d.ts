@@ -118,13 +118,15 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
      */
     instrument(symbol: string): import("./instruments.js").Instrument | undefined;
     /**
-     * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`.
+     * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`; with `text`, those that have all of its
+     * words in their symbol, name, venue or currency, in any case.
      * @param {string} [match]
-     * @param {{after?: string}} [options]
+     * @param {{after?: string, text?: string}} [options]
      * @returns {Promise<Found>}
      */
-    search(match?: string, { after }?: {
+    search(match?: string, { after, text }?: {
         after?: string;
+        text?: string;
     }): Promise<Found>;
     /**
      * Counters of this connection (PROTOCOL.md, section 5); WebSocket only.

@@ -234,14 +234,16 @@ export class Client extends TypedEventTarget {
   }
 
   /**
-   * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`.
+   * At most 500 instruments of the service, ordered by symbol, that come after the symbol `after`; with `text`, those that have all of its
+   * words in their symbol, name, venue or currency, in any case.
    * @param {string} [match]
-   * @param {{after?: string}} [options]
+   * @param {{after?: string, text?: string}} [options]
    * @returns {Promise<Found>}
    */
-  async search(match = "*", { after = "" } = {}) {
-    if (this.#reconnector.ready) return foundInReply(await this.#request("instruments", { match, after }));
-    const query = new URLSearchParams({ match, after });
+  async search(match = "*", { after = "", text = "" } = {}) {
+    const wanted = { match, after, ...(text && { text }) };
+    if (this.#reconnector.ready) return foundInReply(await this.#request("instruments", wanted));
+    const query = new URLSearchParams(wanted);
     return foundInAnswer(await this.#reconnector.found(`/v1/instruments?${query}`));
   }
 

@@ -3,7 +3,7 @@
 import { containing, isPattern } from "./patterns.js";
 import { matcher } from "../ticker.js";
 
-const MOST_KEPT = 10_000; // of more instruments, only symbols are searched, by the service
+const MOST_KEPT = 10_000; // more instruments are searched by the service
 const FRESH_MS = 60_000;
 const CATEGORIES = ["venue", "currency"];
 const SEPARATORS = /[-/_.:]/g;
@@ -95,10 +95,19 @@ export class Directory extends EventTarget {
     let found = ranked(this.#entries.filter(fits), words);
     if (found.length === 0 && words.length === 1 && words[0].length > 3) found = this.#entries.filter((entry) => fits(entry) && entry.resembles(words[0]));
     if (words.length === 0 || (this.complete && found.length > 0)) return found;
-    const { instruments } = await this.#find(containing(words[0]));
     const known = new Set(found.map(({ symbol }) => symbol));
-    const others = instruments.filter(({ symbol }) => !known.has(symbol)).map((each) => new Entry(each)).filter(fits);
-    return ranked([...found, ...others], words);
+    const others = [];
+    // Of very many, the service has the first ones with these words: so what begins with them is asked for by itself.
+    const [first] = words;
+    const begins = this.complete ? [] : [this.#find(containing(first).slice(1))];
+    for (const { instruments } of await Promise.all([...begins, this.#find("*", { text: words.join(" ").slice(0, 128) })])) {
+      for (const each of instruments) {
+        if (known.has(each.symbol)) continue;
+        known.add(each.symbol);
+        others.push(new Entry(each));
+      }
+    }
+    return ranked([...found, ...others.filter(fits)], words);
   }
 
   /** Categories that a text begins to name, with the number of their instruments: `{category, value, count}`. */
