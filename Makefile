@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Hundreds of processes of the tests import the same modules: without .pyc files each would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve test check lint types collect tested bench docs clean
+.PHONY: help serve test check lint types programs collect tested bench docs clean
 
 help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
@@ -22,7 +22,7 @@ serve: $(VENV)/installed
 
 # What takes seconds comes first; types are checked beside the tests, which leave a core idle at times.
 test: $(VENV)/installed-test
-	@$(MAKE) --no-print-directory -j2 lint collect
+	@$(MAKE) --no-print-directory -j3 lint collect programs
 	@$(MAKE) --no-print-directory -j2 types tested
 
 check: lint types
@@ -35,15 +35,17 @@ lint: $(VENV)/installed-test
 types: $(VENV)/installed-test
 	$(BIN)/mypy
 
-# Node, Chromium, nginx and HAProxy are installed where that needs no password; without them their tests are skipped.
 # PYTEST_ARGS names a part of the tests (PYTEST_ARGS=tests/web); a part has no report on coverage.
-tested: $(VENV)/installed-test
-	@$(BIN)/python -m tests.programs
+tested: programs
 	$(BIN)/coverage erase
 	TICKER_SKIPPED=$(VENV)/skipped $(BIN)/coverage run -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 	$(BIN)/coverage combine -q
 	$(if $(PYTEST_ARGS),,$(BIN)/coverage report)
 	@cat $(VENV)/skipped
+
+# Node, Chromium, nginx and HAProxy are installed where that needs no password; without them their tests are skipped.
+programs: $(VENV)/installed-test
+	@$(BIN)/python -m tests.programs
 
 # Once, before the tests: otherwise each worker rewrites the assertions of all tests when it begins.
 collect: $(VENV)/installed-test

@@ -70,6 +70,9 @@ LONGEST = (
 )
 """Tests that start first, so that no worker is left with a long one at the end."""
 
+LAST = ("client/test_fields.py",)
+"""The type checker of these needs what that of `make test` finds out meanwhile, and keeps on the disk."""
+
 _SUBPROCESSES = "COVERAGE_PROCESS_CONFIG"
 """Environment variable with which coverage starts in subprocesses."""
 
@@ -135,7 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _is_in(item.path, UNTRACED):
             item.add_marker(pytest.mark.untraced)
-    items.sort(key=lambda item: not _is_in(item.path, LONGEST))
+    items.sort(key=lambda item: (not _is_in(item.path, LONGEST), _is_in(item.path, LAST)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
