@@ -402,7 +402,7 @@ def test_with_a_token_the_past_is_read_and_a_book_that_it_does_not_open_is_said_
 
 
 def until_kept(history: Path, count: int) -> None:
-    """Wait until so many bars are in the service's file: more than it has in memory would else be lost."""
+    """Wait until so many bars are in the service's file."""
     deadline = time.monotonic() + HANG_SECONDS
     while _kept(history) < count:
         assert time.monotonic() < deadline, f"the service has not kept {count} bars"
@@ -416,6 +416,34 @@ def _kept(history: Path) -> int:
             return int(database.execute(rows).fetchone()[0])
     except sqlite3.OperationalError:  # it has not been made yet
         return 0
+
+
+def test_while_bars_cannot_be_written_the_chart_says_that_there_may_be_more(chrome: Browser, tmp_path: Path) -> None:
+    settings = tmp_path / "ticker.toml"
+    settings.write_text("[tables]\nbars = [10]\n")
+    history, now = tmp_path / "history", time.time()
+    with market(tmp_path) as made, page_of(chrome) as page:
+        made.reset({"OTHER": {"last": "1"}})
+        served = Lines(made, tmp_path)
+        served.say({"instrument": "DEEP", **DEEP}, *past("DEEP", 100, 99, now))
+        made.start(*served.feed, "--config", str(settings), "--history-file", str(history))
+        until_kept(history, 1)
+        with closing(sqlite3.connect(history, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")  # as a disk that does not write
+            served.say(*past("DEEP", 98, 1, now))
+            opened(page, served, "DEEP")
+            expect(page.locator("#chart-note")).to_contain_text("There may be more: older bars: the ")
+            another.execute("ROLLBACK")
+        until_kept(history, 99)
+        page.locator("#chart-box").focus()
+        said = page.locator("#announcer")
+        for _ in range(1_000):
+            page.keyboard.press("Home")
+            if "volume 600.0" in said.inner_text():  # the first of all
+                break
+            page.wait_for_timeout(100)
+        expect(said).to_contain_text("volume 600.0")
+        expect(page.locator("#chart-note")).to_be_hidden()
 
 
 def test_after_a_lost_connection_the_past_has_no_hole(chrome: Browser, tmp_path: Path) -> None:
@@ -439,9 +467,8 @@ def test_after_a_lost_connection_the_past_has_no_hole(chrome: Browser, tmp_path:
             expect(page.locator(f"#{part} .market-state")).to_contain_text("stale · reconnecting")
         page.context.set_offline(True)
         made.start(*flags)
-        for first, last, kept in ((99, 60, 90), (59, 20, 130), (19, 1, 140)):
-            served.say(*past("DEEP", first, last, now))
-            until_kept(history, kept)
+        served.say(*past("DEEP", 99, 1, now))
+        until_kept(history, 140)
         served.say(trades("DEEP", ("1.05", "3", "sell"), ago=(time.time() - now) / 60 + 1))
         page.context.set_offline(False)
         expect(page.locator("#book-last")).to_have_text("▼ 1.05")
