@@ -144,6 +144,14 @@ tables:
   pages of tables of many instruments
     test_pages_of_tables_of_many_symbols_leave_nothing_open
 
+events:
+  fields, formats, intervals and symbols that cannot be, or would end an event
+    test_an_odd_request_for_events_is_refused_in_brief
+  ids of events that were never sent
+    test_with_any_last_event_id_everything_comes
+  bytes without end behind the request
+    test_bytes_without_end_behind_a_request_for_events_end_it
+
 messages:
   msgpack: nesting, width, lengths that lie, extensions
     test_a_bomb_of_msgpack_is_refused_and_ends_its_connection
@@ -219,7 +227,20 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("heads", "tls", "frames", "floods", "cost", "tables", "messages", "tokens", "proxies", "followers", "feeds")
+FILES = (
+    "heads",
+    "tls",
+    "frames",
+    "floods",
+    "cost",
+    "tables",
+    "events",
+    "messages",
+    "tokens",
+    "proxies",
+    "followers",
+    "feeds",
+)
 NOT_ATTACKS = {
     "test_what_comes_with_a_head_counts_as_much_as_what_comes_behind_it",
     "test_the_same_token_where_it_belongs_is_taken",

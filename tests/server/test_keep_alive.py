@@ -24,6 +24,9 @@ from ticker.protocol.messages import Welcome
 MARKET = (Instrument("EURUSD", 5), update("EURUSD", bid="1.08500"))
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SNAPSHOT = "/v1/snapshot?symbols=*"
+MANY = [Instrument(f"S{number}", metadata={"name": "An instrument with a name"}) for number in range(500)]
+COSTLY = "/v1/instruments"
+"""Some of these exceed a rate sooner than the connection is read later, as requests without end are."""
 
 
 class Got(NamedTuple):
@@ -208,11 +211,11 @@ async def test_a_head_behind_others_has_the_same_limit() -> None:
 
 
 async def test_a_sender_that_asks_too_often_has_its_connection_closed() -> None:
-    async with serving(*MARKET, limits=Limits(requests_per_second=1, request_burst=2)) as service:
+    async with serving(*MANY, limits=Limits(requests_per_second=1, request_burst=20)) as service:
         peer = await service.dial()
-        got = await ask(peer, SNAPSHOT)
+        got = await ask(peer, COSTLY)
         while got.kept:
-            got = await ask(peer, SNAPSHOT)
+            got = await ask(peer, COSTLY)
         assert got.status == 429
         assert await ends(peer)
 
@@ -363,16 +366,16 @@ def test_a_proxys_connection_counts_for_the_client_of_its_present_request_only()
 async def test_clients_behind_a_proxy_have_rates_of_their_own_on_one_connection(tmp_path: Path) -> None:
     path = f"{tmp_path}/t.sock"
     settings = {"listen": ["127.0.0.1:0", f"http://unix:{path}"], "proxies": Proxies(x_forwarded_for=["unix"])}
-    limits = Limits(requests_per_second=1, request_burst=2)
-    async with serving(*MARKET, limits=limits, allow_anyone=True, **settings) as service:  # type: ignore[arg-type]
+    limits = Limits(requests_per_second=1, request_burst=20)
+    async with serving(*MANY, limits=limits, allow_anyone=True, **settings) as service:  # type: ignore[arg-type]
         while True:
             peer = await service.dial_plain(path)
-            if (await ask(peer, SNAPSHOT, "X-Forwarded-For: 203.0.113.7")).status == 429:
+            if (await ask(peer, COSTLY, "X-Forwarded-For: 203.0.113.7")).status == 429:
                 break
         peer = await service.dial_plain(path)
         for number in range(8, 14):
-            got = await ask(peer, SNAPSHOT, f"X-Forwarded-For: 203.0.113.{number}")
+            got = await ask(peer, COSTLY, f"X-Forwarded-For: 203.0.113.{number}")
             assert (got.status, got.kept) == (200, True)
-        while (got := await ask(peer, SNAPSHOT, "X-Forwarded-For: 203.0.113.7")).status == 200:
+        while (got := await ask(peer, COSTLY, "X-Forwarded-For: 203.0.113.7")).status == 200:
             assert got.kept
         assert got.status == 429

@@ -69,7 +69,7 @@ def parse_events_request(
         raise Refusal(HTTPStatus.BAD_REQUEST, text)
     interval = query.get("interval_ms")
     if interval is not None and not (interval.isascii() and interval.isdigit() and len(interval) < 10):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval!r}: give a number of milliseconds")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"interval_ms={interval[:MAX_SYMBOL]!r}: give a number of milliseconds")
     last = headers.get(b"last-event-id", b"").decode("latin-1")
     interval_ms = int(interval) if interval is not None else None
     return EventsRequest(names, interval_ms, last, response_headers, fields, "format" in query)
