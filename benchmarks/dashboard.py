@@ -30,6 +30,8 @@ WARM_UP_SECONDS = 10
 """Rows are made, and code is compiled."""
 BATCHES = 20
 """Batches of a second: so often the feed publishes."""
+DECLARED = 500
+"""Instruments in a batch, of which the service takes so many without holding others up."""
 LEVELS, PRINTS = 25, 5
 """Levels of each side of every row's order book, and trades in each batch, of the row that is open."""
 
@@ -47,7 +49,9 @@ class Board:
 
     async def run(self, updates: trio.abc.SendChannel[FeedItem]) -> None:
         """Publish until cancelled."""
-        await updates.send([Instrument(symbol, price_scale=2) for symbol in self._symbols])
+        for start in range(0, len(self._symbols), DECLARED):
+            some = self._symbols[start : start + DECLARED]
+            await updates.send([Instrument(symbol, price_scale=2) for symbol in some])
         at, volume, due = 0, 0, trio.current_time()
         while True:
             volume += 100
