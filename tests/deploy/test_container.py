@@ -16,6 +16,7 @@ from tests.bounds import HANG_SECONDS
 from tests.bus.servers import Server, started
 from tests.conftest import serving
 from tests.support import update
+from tests.test_readme import blocks
 from ticker.bounds import HISTORY_FINISH_SECONDS, STATE_WRITE_SECONDS
 from ticker.bus.addresses import parse_redis_address
 from ticker.commands.settings import load_config
@@ -92,6 +93,17 @@ def test_a_service_of_compose_is_locked_up_and_names_files_and_volumes_that_exis
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), "nobody is asked for a token"
     depends = service.get("depends_on", [])
     assert set(depends) <= COMPOSE["services"].keys()
+
+
+def test_the_configuration_of_the_page_is_accepted_and_names_the_files_that_it_makes(tmp_path: Path) -> None:
+    (text,) = blocks("deploy/README.md", "toml")
+    (tmp_path / "ticker.toml").write_text(text)
+    config = load_config(tmp_path / "ticker.toml")
+    assert config.addresses == ["0.0.0.0:8443"]
+    assert config.origins == ["https://dash.example.com"]
+    commands = blocks("deploy/README.md", "sh")[1]
+    assert "token-public.pem /etc/ticker/" in commands
+    assert "/etc/ticker/token-public.pem" in text
 
 
 TICKERS = ("source", "edge1", "edge2")

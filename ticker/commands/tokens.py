@@ -87,7 +87,8 @@ def issue(  # noqa: PLR0913  # one parameter per claim
     subject
         Name of the client (claim `sub`).
     symbols
-        Symbol or pattern that the client may see, such as 'EUR*'. Repeat the flag for more. [default: all]
+        Symbol, pattern or table that the client may see: 'EUR*' (quotes alone), 'EUR* book:*'. Repeat the flag for
+        more. [default: all]
     max_symbols
         Maximum number of symbols and patterns per connection. [default: the service's limit]
     min_interval
