@@ -291,8 +291,15 @@ async def test_connections_that_wait_end_with_a_stop_and_not_with_its_last_clien
         peer = await service.dial()
         assert (await ask(peer, "/healthz")).kept
         assert (await measured(service, "ticker_connections_kept")) == 1
+        begun = await service.dial()
+        await begun.send(request(SNAPSHOT)[:10])
         service.stop.set()
         assert await ends(peer)
+        await begun.send(request(SNAPSHOT)[10:])
+        with trio.fail_after(HANG_SECONDS):
+            got = await answered(begun)
+        assert (got.status, got.kept) == (200, False)
+        assert await ends(begun)
         assert not service.done.is_set()
         await last.close()
         with trio.fail_after(HANG_SECONDS):
