@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -266,6 +268,11 @@ class Peer:
         self._received += data
 
 
+@cache
+def _trusting(host: str, authority: Path, _content: bytes) -> ssl.SSLContext:
+    return client_context(host, authority)
+
+
 class Running:
     """A service that runs, and the feed it listens to."""
 
@@ -297,7 +304,8 @@ class Running:
             if source is not None:
                 await sock.bind((source, 0))
             await sock.connect((self.host, self.port))
-            context = client_context(self.host, data_folder() / AUTHORITY_FILE)
+            authority = data_folder() / AUTHORITY_FILE
+            context = _trusting(self.host, authority, authority.read_bytes())
             stream = trio.SSLStream(trio.SocketStream(sock), context, server_hostname=self.host, https_compatible=True)
             peer = Peer(stream, ENCODINGS[encoding])
             self.peers.append(peer)

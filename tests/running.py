@@ -28,6 +28,7 @@ import ticker_feeds
 TESTS = Path(__file__).parent
 UNTRACED = (
     "core/test_invariant.py",
+    "core/test_invariant_chain.py",
     "core/test_invariant_edges.py",
     "core/tables/test_recorded_depth.py",
     "examples",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import metadata
 from itertools import accumulate, islice
 
@@ -270,5 +271,11 @@ def _usage(usage: UsageLog) -> Iterator[Metric]:
 
 def _info() -> Metric:
     info = GaugeMetricFamily("ticker_build_info", "The version that runs.", labels=["version"])
-    info.add_metric([metadata.version("ticker-push")], 1)
+    info.add_metric([_version()], 1)
     return info
+
+
+@cache
+def _version() -> str:
+    """Return the version of this package; to look for it takes as long as all other metrics."""
+    return metadata.version("ticker-push")
