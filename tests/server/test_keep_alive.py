@@ -238,6 +238,7 @@ async def test_where_many_connections_are_pending_none_is_kept(monkeypatch: pyte
         for peer in (third, second):
             assert not (await ask(peer, "/healthz")).kept
             assert await ends(peer)
+        assert await measured(service, "ticker_connections_not_kept_total") == 2
 
 
 async def test_an_address_with_too_many_connections_keeps_no_further_ones() -> None:

@@ -26,6 +26,8 @@ class ConnectionLimits:
         self.accept_failures = 0
         """Attempts to accept a connection for which the system had no descriptor or memory."""
         self.refusals: Counter[RefusalCause] = Counter()
+        self.not_kept = 0
+        """Connections that ended behind a response, because there was no room to keep them."""
 
     def __repr__(self) -> str:
         return f"<ConnectionLimits: {self.admitted} admitted of {self.open} open>"
@@ -55,7 +57,10 @@ class ConnectionLimits:
     def may_keep(self, address: str) -> bool:
         """Whether there is room for a connection that is kept open for its client's next request."""
         pending = self.open - self.admitted
-        return pending <= MAX_KEPT_CONNECTIONS and self._addresses[network_of(address)] <= self._limits.max_per_address
+        of_address = self._addresses[network_of(address)]
+        room = pending <= MAX_KEPT_CONNECTIONS and of_address <= self._limits.max_per_address
+        self.not_kept += not room
+        return room
 
     def disconnected(self, address: str | None) -> None:
         """Count a connection's end; `address` is None if it was never identified."""

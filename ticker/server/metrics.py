@@ -219,6 +219,9 @@ class Metrics:
         yield GaugeMetricFamily(
             "ticker_connections_kept", "Connections that wait for their next request.", len(self._context.kept)
         )
+        yield CounterMetricFamily(
+            "ticker_connections_not_kept", "Connections ended behind a response for want of room.", limits.not_kept
+        )
         kept = GaugeMetricFamily("ticker_kept_bytes", "Bytes that are kept for clients.", labels=["of"])
         kept.add_metric(["all"], memory.total)
         kept.add_metric(["address_with_most"], memory.most_of_an_address)
