@@ -136,7 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000, help="instruments on the list (default: 5000)")
     parser.add_argument("--updates", type=int, default=20_000, help="updates per second (default: 20000)")
-    parser.add_argument("--seconds", type=int, default=60, help="length of the measurement (default: 60)")
+    parser.add_argument("--seconds", type=int, default=600, help="length of the measurement (default: 600)")
     given = parser.parse_args()
     chromium = which("chromium")
     if chromium is None:
