@@ -216,6 +216,7 @@ async def test_a_search_needs_no_subscription(transport: str) -> None:
         await client.until_state("connected")
         assert await client.tell("search", match="*", after="A") == {"instruments": [second], "more": False}
         assert await client.tell("search", match="A") == {"instruments": [first], "more": False}
+        assert await client.tell("search", match="*", text="a") == {"instruments": [first], "more": False}
 
 
 async def test_a_websocket_tells_how_it_fares() -> None:

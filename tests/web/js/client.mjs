@@ -134,8 +134,8 @@ class Program {
     return this.client.instrument(symbol) ?? null;
   }
 
-  search({ match, after }) {
-    return this.client.search(match, { after });
+  search({ match, after, text }) {
+    return this.client.search(match, { after, text });
   }
 
   stats() {
