@@ -144,7 +144,7 @@ async def test_a_finer_value_changes_no_text_but_those_of_its_scale() -> None:
 
 async def test_some_fields_are_sent_alone() -> None:
     async with serving(*MARKET, update("A", ask="1.01")) as service:
-        reader = await named(service, "symbols=A&fields=ask,own")
+        reader = await named(service, "symbols=A&fields=ask,own,ask")
         assert (await until(reader, "reply"))[1][1] == {"symbol": "A", "complete": True, "ask": "1.01"}
         await service.publish(update("A", bid="1.10"))
         await service.publish(update("A", bid="1.20", own="x", status="stale"))
