@@ -9,14 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support import cut, market, update
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.errors import BadPublication
-from ticker.market import FIELDS, MAX_FIELDS, Field, Instrument, Publication, Update, Value, Withdrawal
+from ticker.market import FIELDS, MAX_FIELDS, Field, Instrument, Publication, Stale, Update, Value, Withdrawal
 from ticker.numbers import MAX_INTEGER
 
 BID, BID_SIZE, ASK, LAST = int(Field.BID), int(Field.BID_SIZE), int(Field.ASK), int(Field.LAST)
@@ -408,6 +408,42 @@ def test_a_copy_at_the_present_cut_has_no_pending_changes() -> None:
 
 
 # Limits
+
+
+USUAL = st.dictionaries(
+    st.sampled_from(
+        ["bid", "ask", "bid_size", "last_size", "time", "trade_count", "own", "status", "reason", "Wrong!"]
+    ),
+    st.sampled_from(["1.10", "1.1", "1.125", "7", "-3", "0", "live", "stale", "x", "1e3", ""])
+    | st.sampled_from([0, 5, -1, 2**53, True, None, Decimal("1.10"), Text("1.20")]),
+    max_size=5,
+)
+
+
+PUBLISHED = USUAL.map(lambda fields: Update("A", fields)) | st.just(Stale("A", "gap"))
+
+
+@given(st.lists(st.tuples(PUBLISHED, st.sampled_from("fg"), st.booleans()), max_size=12))
+@example(
+    [
+        (Update("A", {"bid": "1.10", "ask": "1.20"}), "f", True),
+        (Stale("A", "gap"), "f", True),
+        (Update("A", {"bid": "1.10"}), "f", True),
+    ]
+)
+def test_the_short_way_of_a_usual_update_ends_where_the_long_one_does(
+    published: list[tuple[Publication, str, bool]],
+) -> None:
+    both = market("A", "B"), market("A", "B")
+    both[1]._reader.read_usual = lambda _record, _fields: None  # type: ignore[assignment,method-assign]  # the long way only
+    for publication, source, close in published:
+        told = [cache.publish(publication, source) for cache in both]
+        assert told[0] == told[1]
+        if close:
+            for cache in both:
+                cut(cache)
+        assert state(both[0]) == state(both[1])
+        assert both[0].stale == both[1].stale
 
 
 def test_an_instrument_has_at_most_64_fields() -> None:

@@ -22,8 +22,11 @@ from ticker.market import (
     field_name,
     read_value,
 )
-from ticker.numbers import parse_decimal
+from ticker.numbers import MAX_INTEGER, parse_decimal, scaled_text
 from ticker.texts import shown
+
+_PRICE, _SIZE, _INTEGER = Kind.PRICE, Kind.SIZE, Kind.INTEGER  # a look-up in a class of enumerations is slow
+_UNKNOWN: tuple[FieldKey, Kind | None] = ("", None)
 
 
 class Unusable(NamedTuple):
@@ -42,6 +45,31 @@ class FieldReader:
 
     def __repr__(self) -> str:
         return f"<FieldReader of {len(self._fields)} names>"
+
+    def read_usual(self, record: Record, fields: Mapping[str, Value]) -> Changes | None:
+        """Return the values of an update whose fields are all texts of numbers, at the record's scales, and integers.
+
+        That is nearly every update, at a third of the cost of `read`. None if any field is something else, or finer.
+        """
+        known, price_scale, size_scale = self._fields, record.price_scale, record.size_scale
+        changes: Changes = []
+        for name, given in fields.items():
+            key, kind = known.get(name, _UNKNOWN)
+            if type(given) is str:
+                if kind is _PRICE:
+                    value = scaled_text(given, price_scale)
+                elif kind is _SIZE:
+                    value = scaled_text(given, size_scale)
+                else:
+                    return None
+                if value is None:
+                    return None
+                changes.append((key, value))
+            elif kind is _INTEGER and type(given) is int and -MAX_INTEGER <= given <= MAX_INTEGER:
+                changes.append((key, given))
+            else:
+                return None
+        return changes
 
     def read(self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]) -> tuple[list[Unusable], bool]:
         """Split an update's fields into values that are ready and numbers that wait for their scale.

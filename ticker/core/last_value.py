@@ -361,6 +361,12 @@ class LastValueCache:
         if type(fields) is not dict and not isinstance(fields, Mapping):
             text = f"{record.symbol}: the fields of an Update are a mapping of names to values"
             raise BadPublication(text, "fields that are no mapping")
+        if record.source is source and not record.outdated and len(record.values) + len(fields) <= MAX_FIELDS:
+            usual = self._reader.read_usual(record, fields)
+            if usual is not None:
+                self._store(record, usual)
+                record.updates += 1
+                return _ALL_USED
         changes: Changes = []
         numbers: list[Number] = []
         unusable, marked = self._reader.read(fields, changes, numbers)

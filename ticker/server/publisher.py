@@ -59,8 +59,7 @@ class Publisher(Passes[FeedMessage]):
             else:
                 batch = batch_of(item)
                 feed_state.publications += len(batch)
-                for publication in batch:
-                    self._apply(publication, feed_state)
+                self._apply(batch, feed_state)
                 room -= len(batch)
             room -= (tables.levels - levels) // _LEVELS
             if room <= 0:
@@ -86,25 +85,28 @@ class Publisher(Passes[FeedMessage]):
             self._hub.cache.release_estimates()
         bars.done.set()
 
-    def _apply(self, publication: Publication, feed_state: FeedState) -> None:
-        try:
-            unusable = self._hub.cache.publish(publication, feed_state)
-        except BadPublication as error:
-            self._refuse(publication, error.cause, str(error), feed_state)
-        except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
-            cause = f"{type(error).__name__} while it was read"
-            self._refuse(publication, cause, f"{cause}: {shown(error)}", feed_state)
-            if type(publication) is Levels:
-                self._mark_book_stale(publication, feed_state)
-        else:
+    def _apply(self, batch: Sequence[Publication], feed_state: FeedState) -> None:
+        publish, symbols = self._hub.cache.publish, feed_state.symbols
+        for publication in batch:
+            try:
+                unusable = publish(publication, feed_state)
+            except BadPublication as error:
+                self._refuse(publication, error.cause, str(error), feed_state)
+                continue
+            except Exception as error:  # noqa: BLE001  # a publication is a feed's own object and can fail in any way
+                cause = f"{type(error).__name__} while it was read"
+                self._refuse(publication, cause, f"{cause}: {shown(error)}", feed_state)
+                if type(publication) is Levels:
+                    self._mark_book_stale(publication, feed_state)
+                continue
             self.applied += 1
-            if type(publication) in DATA:
+            kind, symbol = type(publication), publication.symbol
+            if kind in DATA:
                 feed_state.data_at = self._received
             if unusable:
                 self._note_unusable(unusable, feed_state)
-            symbols, symbol = feed_state.symbols, publication.symbol
-            symbols[symbol] = symbols.get(symbol, 0) + (type(publication) in _OF_FIELDS)
-            if type(publication) is Levels:
+            symbols[symbol] = symbols.get(symbol, 0) + (kind in _OF_FIELDS)
+            if kind is Levels:
                 feed_state.levels[symbol] = feed_state.levels.get(symbol, 0) + 1
 
     def _mark(self, item: MarkStale, feed_state: FeedState) -> None:
