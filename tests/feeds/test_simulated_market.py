@@ -19,7 +19,7 @@ from ticker.market import Candle, FeedItem, Instrument, Levels, Publication, Tra
 from ticker.numbers import parse_decimal
 from ticker_feeds.rows import check_candle
 from ticker_feeds.simulation import Simulated, faults
-from ticker_feeds.simulation.market import MAX_BOOKS, MAX_PASTS, PAST_BATCH, events, make_markets
+from ticker_feeds.simulation.market import MAX_BOOKS, MAX_PASTS, PAST_BATCH, SMALL_CHART_BARS, events, make_markets
 from ticker_feeds.simulation.past import PERIODS
 
 SYMBOLS = ["EURUSD", "BTCUSD", "QQQQ", "ZZZZ"]
@@ -208,6 +208,17 @@ async def test_the_current_bars_come_before_the_first_trade_and_the_others_littl
     assert max(sum(isinstance(each, Candle) for each in batch) for _, batch in received) == PAST_BATCH
     current = [each for _, batch in received[:4] for each in batch if isinstance(each, Candle)]
     assert all(each.start > time.time() - 2 * PERIODS[each.period] for each in current)
+
+
+async def test_the_latest_minutes_of_all_symbols_come_before_the_rest_of_any(autojump_clock: MockClock) -> None:
+    received = await batches(autojump_clock, Simulated(symbols="9", past=1_000, rate=1.0), 30)
+    candles = [each for _, batch in received for each in batch if isinstance(each, Candle)][9 * 4 :]
+    first, rest = candles[: 9 * SMALL_CHART_BARS], candles[9 * SMALL_CHART_BARS :]
+    assert len(rest) == 9 * (4 * 999 - SMALL_CHART_BARS)
+    for symbol in {each.symbol for each in first}:
+        latest = [each.start for each in first if each.symbol == symbol and each.period == "1m"]
+        assert len(latest) == SMALL_CHART_BARS
+        assert min(latest) > max(each.start for each in rest if (each.symbol, each.period) == (symbol, "1m"))
 
 
 async def test_books_and_the_past_can_be_left_out(autojump_clock: MockClock) -> None:

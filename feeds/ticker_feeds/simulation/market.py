@@ -53,6 +53,8 @@ MAX_PAST = 10_000
 MAX_PASTS = 50
 """The most candles of a period, and the most symbols with a past: the busiest."""
 
+SMALL_CHART_BARS = 60
+"""So many bars of each symbol come first: a list of small charts is full before the first large one is."""
 
 PAST_BATCH = 250
 PAST_SECONDS = 0.05
@@ -151,7 +153,8 @@ class Simulated:
             current, before = market.past(self.past, self.seed, int(time.time()), busiest * share)
             await updates.send(current)
             earlier.append(before)
-        return itertools.chain.from_iterable(earlier)
+        small_charts = [itertools.islice(each, SMALL_CHART_BARS) for each in earlier]
+        return itertools.chain.from_iterable((*small_charts, *earlier))
 
     async def _go_on(
         self, updates: trio.abc.SendChannel[FeedItem], markets: Sequence[OneMarket], stamp: _Stamp

@@ -63,6 +63,8 @@ class OneMarket:
     def past(self, count: int, seed: int, now: int, events_per_second: float) -> tuple[list[Candle], Iterator[Candle]]:
         """Return the bars of each period up to this moment, in seconds since 1970: the current ones, then the others.
 
+        Of the others the latest come first, those of the shortest period before the rest.
+
         They have as many trades as so many events per second bring.
 
         The current ones end at the opening trade, so they come before the next trade, which continues them.
@@ -70,7 +72,7 @@ class OneMarket:
         random = Random(f"{self._symbol} {seed}")  # noqa: S311 - a past that can be repeated, not a secret
         periods = past_bars(self._opened, self._anchor, count, random, now, 60 * _TRADE_SHARE * events_per_second)
         current = [self._candle(period, bars[-1]) for period, bars in periods.items()]
-        return current, (self._candle(period, bar) for period, bars in periods.items() for bar in bars[:-1])
+        return current, (self._candle(period, bar) for period, bars in periods.items() for bar in bars[-2::-1])
 
     def _candle(self, period: str, bar: PastBar) -> Candle:
         start, *prices, lots, trades = bar
