@@ -60,6 +60,7 @@ async def events(service: Running, query: str, more: str = "", *, buffer: int | 
     head = await peer.head()
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert b"Content-Type: text/event-stream" in head
+    assert b"Cache-Control: no-store" in head
     reader = Reader(peer)
     reader.rest = bytes(peer._received)
     return reader

@@ -220,6 +220,15 @@ async def test_a_sender_that_asks_too_often_has_its_connection_closed() -> None:
         assert await ends(peer)
 
 
+async def test_a_response_that_there_is_no_room_for_ends_its_connection() -> None:
+    async with serving(*MANY, limits=Limits(max_address_bytes=10_000)) as service:
+        peer = await service.dial()
+        assert (await ask(peer, "/healthz")).kept
+        got = await ask(peer, COSTLY)
+        assert (got.status, got.kept) == (429, False)
+        assert await ends(peer)
+
+
 async def test_a_connection_has_a_number_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ticker.server.dispatch.REQUESTS_PER_CONNECTION", 3)
     async with serving(*MARKET) as service:

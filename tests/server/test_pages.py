@@ -320,3 +320,10 @@ async def test_many_requests_at_once_are_answered() -> None:
 
         for _ in range(50):
             nursery.start_soon(one)
+
+
+async def test_the_head_of_an_event_stream_that_may_not_be_is_refused_likewise() -> None:
+    async with serving(*MARKET, limits=Limits(max_symbols=1)) as service:
+        for method in ("HEAD", "GET"):
+            assert (await ask(service, "/v1/events?symbols=EURUSD,XAUUSD", method=method)).status == 400
+        assert (await ask(service, "/v1/events?symbols=EURUSD", method="HEAD")).status == 200
