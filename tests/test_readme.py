@@ -236,7 +236,7 @@ def test_the_feed_of_the_readme_is_served_and_has_about_fifteen_lines(tmp_path: 
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "dice.py").write_text(code)
     with service(tmp_path, "dice:Dice?sides=1") as url:
-        watch = [sys.executable, "-m", "ticker", "watch", "DICE", "--json", "--url", url, "--duration", "1"]
+        watch = [sys.executable, "-m", "ticker", "watch", "DICE", "--json", "--url", url, "--duration", "4"]
         shown = subprocess.run(
             watch, env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True
         )

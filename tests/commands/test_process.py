@@ -83,7 +83,7 @@ COMMANDS: dict[str, Command] = {
     "record a service": lambda place: [
         "record", place.url, "--out", place.folder / "recording", "--duration", "1"
     ],
-    "watch": lambda place: ["watch", SYMBOL, "NOPE", "--url", place.url, "--duration", "1"],
+    "watch": lambda place: ["watch", SYMBOL, "NOPE", "--url", place.url, "--duration", "4"],
     "serve": lambda place: ["serve", "--feed", place.feed, "--listen", place.address],
 }  # fmt: skip
 

@@ -87,8 +87,8 @@ class _Finder(MetaPathFinder):
 @contextmanager
 def faulty_session(fault: Fault) -> Iterator[type]:
     """Yield the class `ClientSession` of the Python client with this fault; the right modules are not touched."""
+    finder = _Finder(fault)  # may fail: before anything is taken away
     right = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("ticker.client.")}
-    finder = _Finder(fault)
     sys.meta_path.insert(0, finder)
     try:
         yield importlib.import_module("ticker.client.session").ClientSession
