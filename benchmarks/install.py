@@ -57,6 +57,11 @@ def floor_binary() -> Path:
     return cache_folder() / f"floor-{hashlib.sha256(FLOOR.read_bytes()).hexdigest()[:12]}"
 
 
+def program(name: str) -> str:
+    """Return the path of a program, also of a server that a user's PATH leaves out; its name if there is none."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin") or name
+
+
 def environment(needs: Needs) -> dict[str, str]:
     """Return a server's environment, in which it finds its own cached Python packages and no others."""
     own = {name: value for name, value in os.environ.items() if name != "OPENSSL_CONF"}  # for the load client only
@@ -65,7 +70,7 @@ def environment(needs: Needs) -> dict[str, str]:
 
 def install(needs: Needs) -> str:
     """Install a server's missing packages; return the reason if one is unavailable, else an empty text."""
-    if missing := [tool for tool in needs.tools if shutil.which(tool) is None]:
+    if missing := [tool for tool in needs.tools if program(tool) == tool]:
         return f"{missing[0]} is not in PATH"
     for package in needs.python:
         if not python_folder(package).exists() and (failure := _pip(package)):

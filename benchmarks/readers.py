@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _PRICE = struct.Struct("<II8x")
 """Instrument number and price in a peer's update (benchmarks/peers/updates.py)."""
@@ -99,3 +99,62 @@ class NatsReader(Reader):
             at = end + 2
         self._rest = data[at:]
         return list(_PRICE.iter_unpack(b"".join(messages)))
+
+
+class MqttReader(Reader):
+    """MQTT 3.1.1 packets in binary messages, cut anywhere. SUBACK confirms the subscriptions."""
+
+    sends_snapshot = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rest = b""
+
+    def subscription_payloads(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return a CONNECT without a name and without keep-alive, and a SUBSCRIBE with QoS 0."""
+        topics = [b"u/%d" % number for number in numbers]
+        filters = b"".join([len(topic).to_bytes(2, "big") + topic + b"\0" for topic in topics])
+        connect = _packet(0x10, b"\0\x04MQTT\x04\x02\0\0\0\0")
+        return [connect, _packet(0x82, b"\0\x01" + filters)]
+
+    def read(self, payloads: Sequence[bytes]) -> list[Price]:
+        """Return the prices in PUBLISH packets; check what CONNACK and SUBACK say."""
+        messages = []
+        for kind, body in self._packets(self._rest + b"".join(payloads)):
+            if kind == 0x30:
+                messages.append(body[2 + int.from_bytes(body[:2], "big") :])
+            elif kind == 0x20 and body[1]:
+                self.fault = f"the connection was refused: {body[1]}"
+            elif kind == 0x90:
+                self.subscribed = True
+                if any(body[2:]):
+                    self.fault = f"a subscription was refused: {max(body[2:])}"
+        return list(_PRICE.iter_unpack(b"".join(messages)))
+
+    def _packets(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the complete packets, each as its type and what follows its length; keep the rest."""
+        at = 0
+        while len(data) - at >= 2:
+            length, start, shift = 0, at + 1, 0
+            while start < len(data):
+                byte = data[start]
+                length |= (byte & 0x7F) << shift
+                start, shift = start + 1, shift + 7
+                if byte < 0x80:
+                    break
+            else:
+                break
+            if len(data) < start + length:
+                break
+            yield data[at] & 0xF0, data[start : start + length]
+            at = start + length
+        self._rest = data[at:]
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    """Return an MQTT packet: its length in digits to the base 128, the least first (MQTT 3.1.1, section 2.2.3)."""
+    length, digits = len(body), bytearray()
+    while length >= 0x80:
+        digits.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes((kind, *digits, length)) + body

