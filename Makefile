@@ -13,7 +13,7 @@ help:
 	@echo "make serve   run the service with the simulated feed on wss://127.0.0.1:8443 (ARGS='--feed ...' adds options)"
 	@echo "make test    everything a change must pass: lint, types, all tests with branch coverage"
 	@echo "make check   the fast half of it: lint, types, layers"
-	@echo "make bench   how fast Ticker is beside what else one could use (ARGS='--quick' for eight minutes instead of thirty)"
+	@echo "make bench   how fast Ticker is beside what else one could use (ARGS='--quick' for eight minutes instead of ninety)"
 	@echo "make docs    build the documentation site in docs/_build/html, and check its links"
 	@echo "make clean   remove what these made"
 

@@ -21,9 +21,9 @@ from benchmarks.plots import plot
 from benchmarks.process import CORES, LOAD_CORE
 from benchmarks.report import targets_table, workload_table, write_json
 from benchmarks.sample import Sample
-from benchmarks.servers import PEER_NAMES, SERVERS
+from benchmarks.servers import FLOORS, PEER_NAMES, SERVERS
 from benchmarks.targets import targets
-from benchmarks.workloads import COMPARED, QUICK, USUAL, WORKLOADS, Overrides
+from benchmarks.workloads import ENOUGH_ROUNDS, QUICK, USUAL, WORKLOADS, Overrides
 
 RESULTS = ROOT / "benchmarks" / "results"
 OPENSSL_CONF = str(ROOT / "benchmarks" / "openssl.cnf")
@@ -46,7 +46,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     overrides = Overrides(arguments.quick, arguments.clients, arguments.rate, arguments.seconds, arguments.rounds)
-    campaign = Campaign(console, overrides, all_peers=arguments.peers is not None)
+    campaign = Campaign(console, overrides, arguments.peers or ())
     began = datetime.now(UTC)
     interrupted = False
     try:
@@ -78,11 +78,14 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="only workloads with targets, one short round: at most eight minutes",
+        help="only workloads with targets and the peers that these name, one short round: at most eight minutes",
     )
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="peers to measure, or `none`; default: all")
     parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help="maximum number of runs of each server (default: 3)"
+        "--rounds",
+        type=_positive,
+        metavar="N",
+        help=f"maximum number of runs of each server (default: {ENOUGH_ROUNDS})",
     )
     parser.add_argument("--clients", type=_positive, metavar="N", help="clients, instead of the workload's own")
     parser.add_argument("--rate", type=_positive, metavar="N", help="updates per second, instead of the workload's own")
@@ -112,10 +115,14 @@ def _positive(text: str) -> int:
 
 def _servers(arguments: argparse.Namespace, workloads: Sequence[str]) -> list[str]:
     """Return the servers that may take part; no others get installed."""
-    peers = arguments.peers or (COMPARED if arguments.quick else PEER_NAMES)
-    if all(WORKLOADS[name].ticker_only for name in workloads):
-        return [name for name, server in SERVERS.items() if server.role == "ticker" or name in (arguments.peers or ())]
-    return [name for name, server in SERVERS.items() if server.role in {"ticker", "floor"} or name in peers]
+    wanted = {name for each in workloads for name in WORKLOADS[each].also}
+    if not all(WORKLOADS[name].ticker_only for name in workloads):
+        compared = {name for each in workloads for name in WORKLOADS[each].compared}
+        wanted |= compared if arguments.quick else {*PEER_NAMES, *FLOORS}
+        if arguments.peers:
+            wanted -= set(PEER_NAMES)
+    wanted |= {"ticker", *(arguments.peers or ())}
+    return [name for name in SERVERS if name in wanted]
 
 
 def _present(console: Console, servers: Sequence[str]) -> list[str]:
@@ -133,8 +140,9 @@ def _present(console: Console, servers: Sequence[str]) -> list[str]:
 
 def _list(console: Console) -> None:
     for name, workload in WORKLOADS.items():
-        only = " (Ticker alone, by name only)" if workload.ticker_only else ""
-        console.print(f"{name:10} {workload.title}{only}", highlight=False)
+        alone, by_name = "Ticker alone" * workload.ticker_only, "by name only" * workload.by_name
+        notes = ", ".join(filter(None, (alone, by_name)))
+        console.print(f"{name:12} {workload.title}{notes and f' ({notes})'}", highlight=False)
     console.print(f"peers: {', '.join(PEER_NAMES)}", highlight=False)
 
 

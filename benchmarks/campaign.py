@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +14,19 @@ from benchmarks.run import Job
 from benchmarks.sample import Sample
 from benchmarks.scenarios import measure
 from benchmarks.servers import SERVERS
-from benchmarks.workloads import MAIN_PEERS, REPEATED, WORKLOADS, Overrides, Workload
+from benchmarks.workloads import MAIN_PEERS, WORKLOADS, Overrides, Workload
 from ticker.net.devcert import development_certificate
 
 
 class Campaign:
     """Runs workloads on servers. `samples` holds the measurements so far, even after an early end."""
 
-    def __init__(self, console: Console, overrides: Overrides, *, all_peers: bool) -> None:
-        """`all_peers`: the peers were named, so all of them take part in every workload and round."""
+    def __init__(self, console: Console, overrides: Overrides, named: Collection[str]) -> None:
+        """`named`: the peers that were asked for by name, so all of them take part in every workload and round."""
         self.samples: list[Sample] = []
         self._console = console
         self._overrides = overrides
-        self._all_peers = all_peers
+        self._named = named
 
     def run(self, workloads: Sequence[str], servers: Sequence[str]) -> None:
         """Measure every server on every workload."""
@@ -68,13 +68,18 @@ class Campaign:
 
     def _takes_part(self, server: str, workload: Workload, round_index: int) -> bool:
         role = SERVERS[server].role
-        if workload.ticker_only and role not in {"ticker", "hidden"}:
+        if role == "ticker" or server in workload.also:
+            return True
+        if role == "hidden":
+            return server in self._named
+        if workload.ticker_only or (role == "floor" and not workload.floors):
             return False
-        if role == "floor" and not workload.floors:
-            return False
-        if role == "peer" and workload.main_peers_only and not self._all_peers and server not in MAIN_PEERS:
-            return False
-        return round_index == 0 or self._all_peers or server in REPEATED
+        if self._named:
+            return role == "floor" or server in self._named
+        if server in workload.compared:
+            return True
+        main = role == "floor" or server in MAIN_PEERS or not workload.main_peers_only
+        return main and round_index == 0 and not self._overrides.quick
 
     def _failed(self, key: str, server: str) -> set[str]:
         return {each.phase for each in self.samples if each.workload == key and each.server == server and each.problem}

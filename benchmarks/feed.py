@@ -10,9 +10,11 @@ import logging
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import trio
 
 from ticker.market import FeedItem, Instrument, Update
@@ -51,18 +53,30 @@ class Lines:
         rest = b""
         async for data in stdin:
             *lines, rest = (rest + data).split(b"\n")
-            batch: list[Update] = []
-            for line in lines:
-                number, price, time = line.split()
-                batch.append(self.update(int(number), int(price), int(time)))
-            if batch:
-                await updates.send(batch)
+            if lines:
+                await updates.send(self.read(lines))
+
+    def read(self, lines: Sequence[bytes]) -> list[Update]:
+        """Return the updates in complete lines."""
+        return [self.update(*map(int, line.split())) for line in lines]
 
     @staticmethod
     def update(number: int, price: int, time: int) -> Update:
         """Return what a line says of its instrument."""
         text = str(price)
         return Update(f"S{number}", {"last": f"{text[:-2]}.{text[-2:]}", "time": time})
+
+
+class Batches(Lines):
+    """Each line holds many updates of texts, as JSON: reading them is as little work as it can be."""
+
+    def __init__(self, *, symbols: int = 1) -> None:
+        super().__init__(symbols=symbols)
+        self._decode = msgspec.json.Decoder(list[tuple[str, dict[str, str | int]]]).decode
+
+    def read(self, lines: Sequence[bytes]) -> list[Update]:
+        """Return the updates in complete lines."""
+        return [Update(symbol, fields) for line in lines for symbol, fields in self._decode(line)]
 
 
 class Troubled(Lines):

@@ -208,7 +208,7 @@ ATTACKS: Mapping[str, Callable[[Run, Phase], Attack]] = {
 
 def run_floods(run: Run) -> Iterator[Sample]:
     """Yield a sample without an attack, then one for each attack."""
-    _wait_until_declared(run)
+    wait_until_declared(run)
     run.connect(run.job.workload.clients)
     for phase in run.job.workload.phases:
         if not run.alive:
@@ -216,7 +216,7 @@ def run_floods(run: Run) -> Iterator[Sample]:
         yield _attacked(run, phase) if phase.label in ATTACKS else run.phase(phase)
 
 
-def _wait_until_declared(run: Run) -> None:
+def wait_until_declared(run: Run) -> None:
     """Wait until the server knows its last instrument: a large market takes a while."""
     known = False
     while not known:

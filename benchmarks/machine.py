@@ -29,9 +29,11 @@ def machine() -> dict[str, object]:
     }
 
 
-def stolen_seconds() -> float:
-    """Return the steal time so far: seconds of this machine's cores that its host gave to others (proc(5))."""
-    return int(_lines("/proc/stat")[0].split()[8]) / os.sysconf("SC_CLK_TCK")
+def busy_and_stolen() -> tuple[float, float]:
+    """Return the seconds so far in which the cores worked, and those that the host gave to others (proc(5))."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, _lines("/proc/stat")[0].split()[1:])
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / tick, steal / tick
 
 
 def software(servers: Iterable[str]) -> dict[str, str]:
@@ -48,6 +50,9 @@ def software(servers: Iterable[str]) -> dict[str, str]:
         found |= versions(needs)
         if "node" in needs.tools:
             found["node"] = _output("node", "--version")
+        # Debian's own servers have no common way to say their version.
+        for tool in {*needs.tools} & {"mosquitto", "pushpin", "redis-server"}:
+            found[tool] = _output("dpkg-query", "--show", "--showformat=${Version}", tool)
     return found
 
 

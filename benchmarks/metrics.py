@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.client import Client
-from benchmarks.machine import stolen_seconds
+from benchmarks.machine import busy_and_stolen
 from benchmarks.phase_run import PhaseRun
 from benchmarks.process import ServerProcess
 from benchmarks.sample import percentiles
@@ -42,23 +42,27 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Readings of this process's CPU time, the clock, and the steal time of the machine, in seconds."""
+    """Readings of the clock, and of CPU times: this process's, the measured ones', the machine's; steal time."""
 
-    cpu: float
     clock: float
+    load: float
+    servers: float
+    busy: float
     stolen: float
 
     @staticmethod
-    def now() -> Stopwatch:
-        """Read the clocks now."""
-        return Stopwatch(time.process_time(), time.monotonic(), stolen_seconds())
+    def now(servers: float) -> Stopwatch:
+        """Read the clocks now; `servers` is the CPU time of the measured processes."""
+        return Stopwatch(time.monotonic(), time.process_time(), servers, *busy_and_stolen())
 
     def since(self, began: Stopwatch) -> dict[str, float]:
-        """Return the seconds since `began`, and CPU time and steal time as shares of one core and of all cores."""
+        """Return the seconds since `began`, and shares: load client and others of a core, steal time of all cores."""
         seconds = self.clock - began.clock
+        load, servers, busy = self.load - began.load, self.servers - began.servers, self.busy - began.busy
         return {
             "seconds": seconds,
-            "load": (self.cpu - began.cpu) / seconds,
+            "load": load / seconds,
+            "others": max(0.0, busy - load - servers) / seconds,
             "stolen": (self.stolen - began.stolen) / seconds / (os.cpu_count() or 1),
         }
 

@@ -38,6 +38,9 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "behind_after_resume": ("behind for s", "{:.1f}"),
     "trickle_age": ("age at 10 kB/s s", "{:.1f}"),
     "kb_per_client": ("KB per client", "{:.1f}"),
+    "kb_per_further_client": ("KB per further client", "{:.1f}"),
+    "us_per_update": ("µs per update", "{:.2f}"),
+    "us_per_levels": ("µs per event of 36 levels", "{:.1f}"),
     "connect_ms": ("CPU ms to connect one", "{:.2f}"),
     "clients_per_core_second": ("clients/s of core", "{:.0f}"),
     "storm_seconds": ("s to the last", "{:.1f}"),
@@ -65,13 +68,17 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
         f"cpu_{part}": (f"{part}: CPU of a core", "{:.1%}")
         for part in ("alone", "source", "edge", "supervisor", "engine")
     },
+    "cpu_feed": ("of which the feed by itself", "{:.0%}"),
     "load": ("load client", "{:.0%}"),
+    "others": ("a core's share of other processes", "{:.0%}"),
     "stolen": ("taken by the host", "{:.0%}"),
 }
 """Heading and format of each metric."""
 
 STOLEN_LIMIT = 0.03
 """Steal time, as a share of all cores, above which latencies are unreliable."""
+OTHERS_LIMIT = 0.2
+"""CPU time of processes that are not measured, as a share of a core, above which everything is."""
 
 _LATENCY = ("p50", "p99", "p999", "max")
 _COST = ("us_per_offered", "us_per_frame", "values_per_offered", *_LATENCY)
@@ -93,6 +100,10 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     "tape": ("cpu", *_COST, "bytes_per_delta", "bytes_per_print", "missed", "load"),
     "bars": ("memory", "open_ms", "open_bytes", "resume_rows", "resume_bytes", "cpu"),
     "following": ("cpu_alone", "cpu_source", "cpu_edge", "cpu_supervisor", "cpu_engine", "load"),
+    "W7-watching": ("kb_per_further_client", "kb_per_client", "cpu", "connect_ms", "memory"),
+    "publish": ("us_per_update", "us_per_levels"),
+    "source": ("cpu", "cpu_feed", *_COST, "load"),
+    "workers": ("cpu", *_COST, "cpu_source", "cpu_edge", "cpu_supervisor", "load"),
     "W8": ("clients_per_core_second", "storm_seconds", *_LATENCY, "memory", "load"),
 }
 
@@ -104,7 +115,7 @@ def workload_table(key: str, samples: Sequence[Sample]) -> Table:
     columns = _SHOWN.get(key, _USUAL)
     fill = _fill_transposed if workload.ticker_only else _fill
     fill(table, columns, samples)
-    for problem in (*_problems(samples), *_disturbances(samples)):
+    for problem in (*_problems(samples), *_disturbances(samples), *_quiet(samples)):
         table.caption = f"{table.caption}\n{problem}" if table.caption else problem
     return table
 
@@ -159,25 +170,36 @@ def _problems(samples: Sequence[Sample]) -> Iterable[str]:
 
 
 def _disturbances(samples: Sequence[Sample]) -> Iterable[str]:
-    """Return a line for each sample with too much steal time: it counts, but it is no measure of the server alone."""
-    form = COLUMNS["stolen"][1]
+    """Return a line for each disturbed sample: it counts, but it is no measure of the server alone."""
     for sample in samples:
-        stolen = sample.metrics.get("stolen", 0.0)
+        stolen, others = (sample.metrics.get(name, 0.0) for name in ("stolen", "others"))
+        about = f"{SERVERS[sample.server].title}, {sample.phase}"
         if stolen > STOLEN_LIMIT:
-            yield (
-                f"{SERVERS[sample.server].title}, {sample.phase}: this machine's host gave {form.format(stolen)} of its"
-                " cores' time to others; measure again"
-            )
+            yield f"{about}: this machine's host gave {stolen:.0%} of its cores' time to others; measure again"
+        if others > OTHERS_LIMIT:
+            yield f"{about}: processes that are not measured took {others:.0%} of a core; measure again"
+
+
+def _quiet(samples: Sequence[Sample]) -> Iterable[str]:
+    """Return the line that says how quiet the machine was."""
+    shares = {}
+    for name in ("others", "stolen"):
+        values = [sample.metrics[name] for sample in samples if name in sample.metrics]
+        if values:
+            shares[name] = f"{statistics.median(values):.1%} (at most {max(values):.1%})"
+    if shares.keys() == {"others", "stolen"}:
+        yield f"other processes took {shares['others']} of a core, the host {shares['stolen']} of all cores"
 
 
 def targets_table(rows: Sequence[Row]) -> Table:
     """Return the table of targets and results."""
     table = Table(title="targets", title_justify="left")
-    for heading in ("metric", "target", "measured", ""):
+    for heading in ("metric", "target", "measured", "least-largest", "rounds", ""):
         table.add_column(heading)
     for row in rows:
-        verdict = {True: "[green]met", False: "[bold red]missed", None: "not measured"}[row.met]
-        table.add_row(row.name, row.target, row.measured, verdict)
+        style = {True: "[green]", False: "[bold red]", None: ""}[row.met]
+        rounds = str(row.rounds or "")
+        table.add_row(row.name, row.target, row.measured, row.spread, rounds, f"{style}{row.verdict}")
     return table
 
 

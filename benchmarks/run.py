@@ -116,11 +116,11 @@ class Run:
         slow = SlowClients(self.clients, schedule) if phase.slow else None
         pool = ClientPool(self.clients, self.job.workload.probes, slow.clients if slow else (), long=phase.long)
         phase_run = PhaseRun(self.process, pool, schedule)
-        before, began = Counts.now(self.process, self.clients), Stopwatch.now()
+        before, began = Counts.now(self.process, self.clients), Stopwatch.now(self.process.cpu())
         sample = replace(self.job.sample(phase), cipher=self.clients[0].cipher)
         try:
             phase_run.execute(slow or (begin(phase_run) if begin else None))
-            ended = Stopwatch.now()
+            ended = Stopwatch.now(self.process.cpu())
             self._latest.update(schedule.latest())
             after, void, wrong = self._settle(phase, phase_run)
         except OSError as error:

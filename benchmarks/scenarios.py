@@ -1,4 +1,4 @@
-"""Scenarios of a run: phase after phase, a ladder of rates, idle connections, a connection storm, a soak, floods."""
+"""Scenarios of a run: phase after phase, a ladder of rates, idle clients, a connection storm, workers, and others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from dataclasses import replace
 from benchmarks.bus.following import run_following
 from benchmarks.client import Client
 from benchmarks.connector import Connector
-from benchmarks.floods import run_floods
+from benchmarks.floods import run_floods, wait_until_declared
 from benchmarks.phase_run import PhaseRun
 from benchmarks.process import CannotStart, ServerProcess, free_port
+from benchmarks.publishing import run_publish
 from benchmarks.run import Job, Run
 from benchmarks.sample import Sample
 from benchmarks.servers import SERVERS, Start
 from benchmarks.soak import run_soak
+from benchmarks.source import run_source
 from benchmarks.tables.run import run_bars, run_depth, run_tape
 from benchmarks.workloads import Phase
 from ticker.net.devcert import DevelopmentCertificate
@@ -32,6 +34,9 @@ CONNECTED_BEFORE = 300
 
 def measure(job: Job, certificate: DevelopmentCertificate) -> Iterator[Sample]:
     """Start the server and yield the samples of its run."""
+    if job.workload.scenario == "publish":
+        yield run_publish(job)
+        return
     workload, port = job.workload, free_port()
     start = Start(port, certificate.cert, certificate.key, workload.symbols, workload.budget_ms, workload.feed)
     try:
@@ -71,11 +76,22 @@ def run_ladder(run: Run) -> Iterator[Sample]:
 
 def run_idle(run: Run) -> Iterator[Sample]:
     """Connect more and more idle clients; at the end send an update, to check that all of them receive it."""
+    yield from _idle(run, run.job.workload.clients // 10)
+
+
+def run_watching(run: Run) -> Iterator[Sample]:
+    """The same with as many clients to begin with as to end with, of a market that has values."""
+    wait_until_declared(run)
+    yield from _idle(run, run.job.workload.clients // 2)
+
+
+def _idle(run: Run, first: int) -> Iterator[Sample]:
+    """Yield samples of so many clients, and of all. The memory of a further client is that of those in between."""
     workload, process = run.job.workload, run.process
     (phase,) = workload.phases
     empty = process.memory()
-    for clients in dict.fromkeys((workload.clients // 10, workload.clients)):
-        before, more = process.cpu(), clients - len(run.clients)
+    for clients in dict.fromkeys((max(1, first), workload.clients)):
+        before, earlier, more = process.cpu(), process.memory(), clients - len(run.clients)
         run.connect(more)
         connect_ms = (process.cpu() - before) * 1000 / max(more, 1)
         time.sleep(1)
@@ -84,6 +100,7 @@ def run_idle(run: Run) -> Iterator[Sample]:
         time.sleep(seconds)
         metrics = {
             "kb_per_client": (memory - empty) * 1000 / clients,
+            "kb_per_further_client": (memory - earlier) * 1000 / max(more, 1),
             "cpu": (process.cpu() - before) / seconds,
             "connect_ms": connect_ms,
             "memory": memory,
@@ -154,10 +171,27 @@ def _storm(run: Run, phase: Phase) -> Sample:
     return replace(sample, metrics=sample.metrics | storm_metrics)
 
 
+def run_workers(run: Run) -> Iterator[Sample]:
+    """Yield a sample for each phase, with the shares of a core that the parts of the service take."""
+    run.connect(run.job.workload.clients)
+    for phase in run.job.workload.phases:
+        if not run.alive:
+            return
+        before = run.process.cpu_by_part()
+        sample = run.phase(phase)
+        after = run.process.cpu_by_part()
+        if sample.metrics:
+            seconds = sample.metrics["seconds"]
+            parts = {f"cpu_{name}": (after[name] - before[name]) / seconds for name in after}
+            sample = replace(sample, metrics=sample.metrics | parts)
+        yield sample
+
+
 SCENARIOS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "phases": run_phases,
     "ladder": run_ladder,
     "idle": run_idle,
+    "watching": run_watching,
     "storm": run_storm,
     "soak": run_soak,
     "floods": run_floods,
@@ -165,4 +199,6 @@ SCENARIOS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "tape": run_tape,
     "bars": run_bars,
     "following": run_following,
+    "workers": run_workers,
+    "source": run_source,
 }

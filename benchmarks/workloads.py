@@ -33,7 +33,25 @@ class Phase:
         return self.label or f"{self.rate:,}/s"
 
 
-ScenarioName = Literal["phases", "ladder", "idle", "storm", "soak", "floods", "depth", "tape", "bars", "following"]
+ScenarioName = Literal[
+    "phases",
+    "ladder",
+    "idle",
+    "watching",
+    "storm",
+    "soak",
+    "floods",
+    "depth",
+    "tape",
+    "bars",
+    "following",
+    "workers",
+    "source",
+    "publish",
+]
+
+ENOUGH_ROUNDS = 5
+"""What is said to be met rests on as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +67,9 @@ class Workload:
     budget_ms: int = 0
     """Milliseconds for a server to collect updates before it sends them; for Ticker, the clients' interval."""
     rounds: int = 1
-    """Workloads with targets of CPU time are measured several times."""
+    """Workloads with targets are measured several times."""
+    compared: Sequence[str] = ()
+    """Peers and floors that its targets name: measured in every round, and in a quick campaign as the only ones."""
     scenario: ScenarioName = "phases"
     probes: float = 0.03
     """Share of the clients that measure latencies."""
@@ -58,7 +78,11 @@ class Workload:
     main_peers_only: bool = False
     """Only `MAIN_PEERS` take part unless others are named: results differ little between peers."""
     ticker_only: bool = False
-    """Neither peers nor floors take part, and a campaign has it only by name."""
+    """Neither peers nor floors take part."""
+    by_name: bool = False
+    """A campaign has it only by name."""
+    also: Sequence[str] = ()
+    """Hidden servers that take part."""
     feed: str = "benchmarks.feed:Lines"
     """Ticker's feed."""
     harder_than: str = ""
@@ -66,7 +90,7 @@ class Workload:
 
 
 WATCHLISTS = Workload("", clients=1000, symbols=500, watched=50, phases=())
-OPEN = replace(WATCHLISTS, phases=(Phase(10_000),), rounds=3, harder_than="W2")
+OPEN = replace(WATCHLISTS, phases=(Phase(10_000),), rounds=ENOUGH_ROUNDS, compared=("bun",), harder_than="W2")
 
 ATTACKED = Workload(
     "100 clients of 5,000 instruments beside 40 attackers",
@@ -77,19 +101,43 @@ ATTACKED = Workload(
     scenario="floods",
     probes=1.0,
     ticker_only=True,
+    by_name=True,
 )
 
 WORKLOADS: Mapping[str, Workload] = {
-    "W1": Workload("one hot symbol", 1000, 1, 1, (Phase(10), Phase(100)), rounds=3),
-    "W2": replace(WATCHLISTS, title="watchlists", phases=(Phase(100), Phase(1000))),
+    "W1": Workload(
+        "one hot symbol",
+        1000,
+        1,
+        1,
+        (Phase(10), Phase(100)),
+        rounds=ENOUGH_ROUNDS,
+        compared=("floor", "ws", "trio-websocket"),
+    ),
+    "W2": replace(
+        WATCHLISTS,
+        title="watchlists",
+        phases=(Phase(100), Phase(500), Phase(1000)),
+        rounds=ENOUGH_ROUNDS,
+        compared=("bun",),
+    ),
     "W2-paced": replace(
-        WATCHLISTS, title="watchlists, 20 ms to collect updates", phases=(Phase(1000),), budget_ms=20, rounds=3
+        WATCHLISTS,
+        title="watchlists, 20 ms to collect updates",
+        phases=(Phase(1000),),
+        budget_ms=20,
+        rounds=ENOUGH_ROUNDS,
+        compared=("floor-python", "bun"),
     ),
     "W2-bursts": replace(
-        WATCHLISTS, title="watchlists, bursts of 100 every 100 ms", phases=(Phase(1000, burst=100),), rounds=3
+        WATCHLISTS,
+        title="watchlists, bursts of 100 every 100 ms",
+        phases=(Phase(1000, burst=100),),
+        rounds=ENOUGH_ROUNDS,
+        compared=("bun",),
     ),
     "W3": replace(OPEN, title="10,000 updates/s, refresh 0"),
-    "W3-20": replace(OPEN, title="10,000 updates/s, refresh 20 ms", budget_ms=20, rounds=1),
+    "W3-20": replace(OPEN, title="10,000 updates/s, refresh 20 ms", budget_ms=20, rounds=1, compared=()),
     "W3-50": replace(OPEN, title="10,000 updates/s, refresh 50 ms", budget_ms=50),
     "W4": replace(
         WATCHLISTS,
@@ -105,6 +153,7 @@ WORKLOADS: Mapping[str, Workload] = {
         watched=50,
         phases=(Phase(2000, label="without"), Phase(2000, 12.0, slow=True, drain=8.0, label="with slow clients")),
         budget_ms=20,
+        rounds=ENOUGH_ROUNDS,
         probes=0.1,
         floors=False,
         main_peers_only=True,
@@ -119,13 +168,26 @@ WORKLOADS: Mapping[str, Workload] = {
         ),
         main_peers_only=True,
     ),
-    "W7": Workload("idle clients", 10_000, 1, 1, (Phase(1, 10.0),), scenario="idle", main_peers_only=True),
+    "W7": Workload(
+        "idle clients", 10_000, 1, 1, (Phase(1, 10.0),), rounds=ENOUGH_ROUNDS, scenario="idle", main_peers_only=True
+    ),
+    "W7-watching": Workload(
+        "clients with 50 of 4,000 instruments that have values",
+        clients=4000,
+        symbols=4000,
+        watched=50,
+        phases=(Phase(1000, 2.0),),
+        rounds=ENOUGH_ROUNDS,
+        scenario="watching",
+        ticker_only=True,
+    ),
     "W8": Workload(
         "2,000 clients connect at once, beside 300 connected ones",
         clients=2000,
         symbols=500,
         watched=50,
         phases=(Phase(50, 4.0),),
+        rounds=ENOUGH_ROUNDS,
         scenario="storm",
         probes=1.0,
         floors=False,
@@ -136,7 +198,40 @@ WORKLOADS: Mapping[str, Workload] = {
         title="cost against rate, refresh 50 ms",
         phases=tuple(Phase(rate, 3.0) for rate in (100, 1000, 5000, 10_000, 20_000)),
         budget_ms=50,
+        rounds=ENOUGH_ROUNDS,
         main_peers_only=True,
+    ),
+    "publish": Workload(
+        "the cache by itself: quotes of four fields, and 36 levels of books",
+        clients=0,
+        symbols=500,
+        watched=0,
+        phases=(Phase(0, label="texts"),),
+        rounds=ENOUGH_ROUNDS,
+        scenario="publish",
+        ticker_only=True,
+    ),
+    "source": Workload(
+        "quotes of four fields of 1,000 instruments in batches; 100 clients of ten each, 50 ms to collect",
+        clients=100,
+        symbols=1000,
+        watched=10,
+        phases=(Phase(100_000, 8.0, burst=1000),),
+        budget_ms=50,
+        rounds=ENOUGH_ROUNDS,
+        scenario="source",
+        ticker_only=True,
+        feed="benchmarks.feed:Batches",
+    ),
+    "workers": replace(
+        WATCHLISTS,
+        title="one process, and two workers with their source: watchlists, 20 ms to collect updates",
+        phases=(Phase(200), Phase(1000, burst=100, label="bursts")),
+        budget_ms=20,
+        rounds=ENOUGH_ROUNDS,
+        scenario="workers",
+        ticker_only=True,
+        also=("workers",),
     ),
     "soak": replace(
         WATCHLISTS,
@@ -146,6 +241,7 @@ WORKLOADS: Mapping[str, Workload] = {
         budget_ms=20,
         scenario="soak",
         ticker_only=True,
+        by_name=True,
     ),
     "floods": Workload(
         "300 clients beside floods of pings and of aborted handshakes",
@@ -156,6 +252,7 @@ WORKLOADS: Mapping[str, Workload] = {
         scenario="floods",
         probes=1.0,
         ticker_only=True,
+        by_name=True,
     ),
     "outside": Workload(
         "100 clients of 5,000 instruments",
@@ -165,6 +262,7 @@ WORKLOADS: Mapping[str, Workload] = {
         phases=(Phase(500, 20.0),),
         probes=1.0,
         ticker_only=True,
+        by_name=True,
     ),
     "depth": Workload(
         "100 clients of ten books of 100 instruments with recorded depth, ten events a second each",
@@ -172,9 +270,11 @@ WORKLOADS: Mapping[str, Workload] = {
         symbols=100,
         watched=10,
         phases=(Phase(1000, 20.0),),
+        rounds=ENOUGH_ROUNDS,
         scenario="depth",
         probes=0.1,
         ticker_only=True,
+        by_name=True,
         feed="benchmarks.tables.feed:VenueLines",
     ),
     "depth-20": Workload(
@@ -184,9 +284,11 @@ WORKLOADS: Mapping[str, Workload] = {
         watched=10,
         phases=(Phase(1000, 20.0),),
         budget_ms=20,
+        rounds=ENOUGH_ROUNDS,
         scenario="depth",
         probes=0.1,
         ticker_only=True,
+        by_name=True,
         feed="benchmarks.tables.feed:VenueLines",
     ),
     "tape": Workload(
@@ -195,9 +297,11 @@ WORKLOADS: Mapping[str, Workload] = {
         symbols=100,
         watched=10,
         phases=(Phase(2000, 20.0),),
+        rounds=ENOUGH_ROUNDS,
         scenario="tape",
         probes=0.1,
         ticker_only=True,
+        by_name=True,
         feed="benchmarks.tables.feed:VenueLines",
     ),
     "bars": Workload(
@@ -206,8 +310,10 @@ WORKLOADS: Mapping[str, Workload] = {
         symbols=500,
         watched=1,
         phases=(Phase(0, label="charts"),),
+        rounds=ENOUGH_ROUNDS,
         scenario="bars",
         ticker_only=True,
+        by_name=True,
         feed="benchmarks.tables.feed:PastAndPresent",
     ),
     "following": Workload(
@@ -219,20 +325,18 @@ WORKLOADS: Mapping[str, Workload] = {
         rounds=3,
         scenario="following",
         ticker_only=True,
+        by_name=True,
         feed="benchmarks.bus.feed:Quotes",
     ),
     "attackers-5k": ATTACKED,
     "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),
 }
 
-COMPARED = ("bun", "ws", "trio-websocket")
-"""Peers in targets: all peers of a quick campaign."""
-REPEATED = ("ticker", "floor", *COMPARED)
-"""Servers measured more than once, unless peers are named."""
-MAIN_PEERS = (*COMPARED, "nats", "websockets")
-USUAL = tuple(name for name, workload in WORKLOADS.items() if not workload.ticker_only)
-QUICK = ("W1", "W2", "W2-paced", "W2-bursts", "W3", "W3-50", "W5", "W7", "W8", "rates")
+MAIN_PEERS = ("bun", "ws", "trio-websocket", "nats", "websockets")
+USUAL = tuple(name for name, workload in WORKLOADS.items() if not workload.by_name)
+QUICK = tuple(name for name in USUAL if WORKLOADS[name].rounds == ENOUGH_ROUNDS)
 """Workloads with targets."""
+_QUICK_CLIENTS = {"idle": 2000, "watching": 1000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +354,7 @@ class Overrides:
         phases = workload.phases
         if self.quick:
             phases = tuple(replace(phase, seconds=phase.seconds * 0.5) for phase in phases)
-            if workload.scenario == "idle":
-                workload = replace(workload, clients=2000)
+            workload = replace(workload, clients=_QUICK_CLIENTS.get(workload.scenario, workload.clients))
         if self.rate is not None:
             phases = tuple(replace(phase, rate=self.rate) for phase in phases)
         if self.seconds is not None:

@@ -116,10 +116,15 @@ def text(number: int) -> str:
 @lru_cache(maxsize=1)
 def recordings() -> Sequence[Recording]:
     """Read all recordings. Raises `Missing`."""
+    return [_read(path) for path in recorded_files()]
+
+
+def recorded_files() -> Sequence[Path]:
+    """Return the files of the recordings. Raises `Missing`."""
     folder = Path(os.environ.get("TICKER_RECORDINGS", "")) / "ticks"
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise Missing(f"TICKER_RECORDINGS has to name a folder with ticks/{missing[0]}")
-    return [_read(folder / name) for name in FILES]
+    return [folder / name for name in FILES]
 
 
 def _read(path: Path) -> Recording:

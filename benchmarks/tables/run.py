@@ -164,7 +164,7 @@ def run_bars(run: Run) -> Iterator[Sample]:
     workload = run.job.workload
     (phase,) = workload.phases
     sample, charts = run.job.sample(phase), Charts(run)
-    before, began = Counts.now(run.process, []), Stopwatch.now()
+    before, began = Counts.now(run.process, []), Stopwatch.now(run.process.cpu())
     clients = [charts.client(number) for number in range(min(workload.clients, workload.symbols))]
     run.extra_clients = clients
     times = []
@@ -192,7 +192,7 @@ def run_bars(run: Run) -> Iterator[Sample]:
         "open_bytes": opened,
         "resume_rows": len(rows),
         "resume_bytes": resumed.data_bytes,
-        **Stopwatch.now().since(began),
+        **Stopwatch.now(run.process.cpu()).since(began),
     }
     metrics["cpu"] = (Counts.now(run.process, []).cpu - before.cpu) / metrics["seconds"]
     yield replace(sample, wrong=charts.fault, metrics={} if charts.fault else metrics)
