@@ -58,7 +58,8 @@ def run_source(run: Run) -> Iterator[Sample]:
         batches.connect(run.job.workload.clients)
         for phase in run.job.workload.phases:
             if not batches.alive:
-                return
+                yield replace(run.job.sample(phase), void="not tried after that")
+                continue
             sample = batches.phase(phase)
             if sample.metrics:
                 sample = replace(sample, metrics=sample.metrics | {"cpu_feed": _feed_alone(batches, phase)})

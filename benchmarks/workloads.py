@@ -216,7 +216,7 @@ WORKLOADS: Mapping[str, Workload] = {
         clients=100,
         symbols=1000,
         watched=10,
-        phases=(Phase(100_000, 8.0, burst=1000),),
+        phases=tuple(Phase(rate, 5.0, burst=1000) for rate in (25_000, 50_000, 100_000)),
         budget_ms=50,
         rounds=ENOUGH_ROUNDS,
         scenario="source",

@@ -90,6 +90,12 @@ class Backend(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class Listener(ThreadingHTTPServer):
+    """Takes the requests of many clients that connect at once."""
+
+    request_queue_size = 1024
+
+
 def event(kind: bytes, content: bytes) -> bytes:
     """Return an event of WebSocket-over-HTTP."""
     return b"%b %X\r\n%b\r\n" % (kind, len(content), content)
@@ -110,7 +116,7 @@ def publication(number: int, message: bytes) -> bytes:
 
 def configure(folder: Path, port: str, cert: str, key: str) -> Path:
     """Write all files of configuration; return the main one."""
-    backend = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    backend = Listener(("127.0.0.1", 0), Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     certificates = folder / "runner" / "certs"
     certificates.mkdir(parents=True)
