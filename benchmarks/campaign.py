@@ -93,6 +93,8 @@ def _line(sample: Sample) -> str:
         "p50": "p50 {:.1f} ms",
         "p99": "p99 {:.1f} ms",
         "kb_per_client": "{:.1f} KB per client",
+        "us_per_update": "{:.2f} µs per update",
+        "us_per_levels": "{:.1f} µs per event of 36 levels",
         "clients_per_core_second": "{:.0f} clients/s of core",
         "memory_slope": "{:+.2f} MB/minute",
         "load": "load client {:.0%}",
