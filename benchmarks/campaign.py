@@ -37,15 +37,10 @@ class Campaign:
             Progress(*columns, console=self._console, auto_refresh=False, transient=True) as progress,
         ):
             certificate = development_certificate(Path(folder))
-            plan = [
-                (key, self._overrides.apply(WORKLOADS[key]), round_index, server)
-                for key in workloads
-                for round_index in range(self._overrides.apply(WORKLOADS[key]).rounds)
-                for server in servers
-                if self._takes_part(server, WORKLOADS[key], round_index)
-            ]
+            plan = self.plan(workloads, servers)
             task = progress.add_task("", total=len(plan))
-            for key, workload, round_index, server in plan:
+            for key, round_index, server in plan:
+                workload = self._overrides.apply(WORKLOADS[key])
                 progress.update(task, description=f"{key}: {server}, round {round_index + 1} of {workload.rounds}")
                 progress.refresh()
                 if job := self._job(key, workload, server, round_index):
@@ -53,6 +48,16 @@ class Campaign:
                         self.samples.append(sample)
                         self._console.print(_line(sample), highlight=False, soft_wrap=True)
                 progress.advance(task)
+
+    def plan(self, workloads: Sequence[str], servers: Sequence[str]) -> list[tuple[str, int, str]]:
+        """Return the runs in order, each as workload, round (from 0 on) and server: the servers of a round in turn."""
+        return [
+            (key, round_index, server)
+            for key in workloads
+            for round_index in range(self._overrides.apply(WORKLOADS[key]).rounds)
+            for server in servers
+            if self._takes_part(server, WORKLOADS[key], round_index)
+        ]
 
     def _job(self, key: str, workload: Workload, server: str, round_index: int) -> Job | None:
         """Return the run without the phases that this server failed before; None if no phase is left."""
