@@ -170,14 +170,16 @@ def _problems(samples: Sequence[Sample]) -> Iterable[str]:
 
 
 def _disturbances(samples: Sequence[Sample]) -> Iterable[str]:
-    """Return a line for each disturbed sample: it counts, but it is no measure of the server alone."""
+    """Return lines that tell of disturbed samples: these count, but they are no measure of the server alone."""
     for sample in samples:
-        stolen, others = (sample.metrics.get(name, 0.0) for name in ("stolen", "others"))
-        about = f"{SERVERS[sample.server].title}, {sample.phase}"
+        stolen = sample.metrics.get("stolen", 0.0)
         if stolen > STOLEN_LIMIT:
+            about = f"{SERVERS[sample.server].title}, {sample.phase}"
             yield f"{about}: this machine's host gave {stolen:.0%} of its cores' time to others; measure again"
-        if others > OTHERS_LIMIT:
-            yield f"{about}: processes that are not measured took {others:.0%} of a core; measure again"
+    disturbed = sum(sample.metrics.get("others", 0.0) > OTHERS_LIMIT for sample in samples)
+    if disturbed:
+        much = f"more than {OTHERS_LIMIT:.0%} of a core"
+        yield f"other processes took {much} in {disturbed} of {len(samples)}; measure again"
 
 
 def _quiet(samples: Sequence[Sample]) -> Iterable[str]:

@@ -30,7 +30,7 @@ def test_the_table_says_how_quiet_the_machine_was_and_which_samples_were_disturb
         for number, share in enumerate(shares, 1)
     ]
     assert str(workload_table("W2", samples).caption).splitlines() == [
-        "Ticker, 100/s: processes that are not measured took 40% of a core; measure again",
+        "other processes took more than 20% of a core in 1 of 3; measure again",
         "other processes took 2.0% (at most 40.0%) of a core, the host 0.1% (at most 0.1%) of all cores",
     ]
 
