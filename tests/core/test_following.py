@@ -106,6 +106,22 @@ def check_same(source: LastValueCache, follower: FollowingCache) -> None:
     }
 
 
+def test_an_instrument_to_which_a_follower_was_late_is_owed_by_it_although_it_is_then_told_whole() -> None:
+    source = Source()
+    follower = source.follower()
+    source.cut([(Instrument("A"), "one"), (Instrument("B"), "one")])
+    record, other = follower.instrument("A"), source.cache.instrument("A")
+    assert record is not None
+    assert other is not None
+    follower.redeclare([record])
+    follower.close_cut(source.time)
+    late = follower.cut
+    source.journal.whole(other)
+    source.cut([(Update("B", {"bid": "1"}), "one")])
+    assert (record.whole_at, record.defined_at, record.last_change) == (late, late, late)
+    assert record.id in follower.changed_since(late - 1)
+
+
 @settings(max_examples=200, deadline=None)
 @given(CUTS, st.integers(0, 12), st.integers(1, 3), SECONDS)
 def test_a_follower_equals_its_source_after_every_cut(

@@ -85,14 +85,17 @@ def restore_instrument(cache: LastValueCache, part: State) -> Record:
     if not isinstance(metadata, Mapping):
         raise TypeError(f"{symbol} has no metadata")
     instrument, record = Instrument(symbol, price_scale, size_scale, metadata), cache.instrument(symbol)
-    cuts = 0, 0
+    cuts = 0, 0, 0
     if record is None:
         record = cache.add_instrument(instrument)
     else:
-        cuts = record.whole_at, record.defined_at  # later ones of this cache alone, if it was late to the instrument
+        # Later ones of this cache alone, if it was late to the instrument.
+        cuts = record.whole_at, record.defined_at, record.last_change
     record.instrument = instrument
     record.restore(state, EARLIER, cache.per_cut)
-    record.whole_at, record.defined_at = map(max, cuts, (record.whole_at, record.defined_at))
+    record.whole_at = max(record.whole_at, cuts[0])
+    record.defined_at = max(record.defined_at, cuts[1])
+    record.last_change = max(record.last_change, cuts[2])
     if tables is not None:
         cache.tables.of_followed(record).restore_state(tables, EARLIER, cache.per_cut)
     record.updates = updates
