@@ -88,10 +88,8 @@ async def both() -> AsyncIterator[Both]:
 
 async def accepted(listener: HandedListener) -> HandedPlace | None:
     """The place of the next connection, which is closed."""
-    stream = await listener.accept()
-    place = listener.take_place(stream)
-    await stream.aclose()
-    assert listener.take_place(stream) is None
+    sock, place = await listener.take()
+    sock.close()
     return place
 
 
@@ -165,9 +163,9 @@ async def test_it_stops_once_all_that_it_was_given_is_taken_and_settled(both: Bo
         giving.shutdown(socket.SHUT_WR)
     async with trio.open_nursery() as nursery:
         for listener in (plain, *both.worker.metrics_listeners):
-            nursery.start_soon(listener.accept)
+            nursery.start_soon(listener.take)
         place = await accepted(tls)
-        nursery.start_soon(tls.accept)
+        nursery.start_soon(tls.take)
         await trio.sleep(0.1)
         assert not both.worker.stop.is_set()
         assert place is not None
@@ -194,7 +192,7 @@ async def test_it_stops_when_its_supervisor_has_gone(both: Both) -> None:
         giving.close()
     async with trio.open_nursery() as nursery:
         for listener in (*both.worker.listeners, *both.worker.metrics_listeners):
-            nursery.start_soon(listener.accept)
+            nursery.start_soon(listener.take)
         both.sock.close()
         await both.worker.stop.wait()
         nursery.cancel_scope.cancel()
@@ -255,7 +253,7 @@ async def test_a_connection_for_which_there_is_no_descriptor_is_over(
 
     monkeypatch.setattr(module, "take_over", lose)
     with pytest.raises(OSError, match=os.strerror(24)):
-        await both.worker.listeners[0].accept()
+        await both.worker.listeners[0].take()
     assert await both.said() == Gone(9)
     assert repr(both.worker) == "<Worker 1, 0 pending>"
     assert repr(both.worker.listeners[1]) == "<HandedListener, plain>"

@@ -31,7 +31,7 @@ from ticker.door.key_ring import public_key
 from ticker.market import Field, field_name
 from ticker.net.dialing import Unreachable
 from ticker.server.connection import ClientConnection, ServerContext
-from ticker.server.dispatch import CONNECTION_LOST, dispatch
+from ticker.server.dispatch import CONNECTION_LOST, admit, serve
 from ticker.server.feed_channel import FeedMessage, FeedState
 from ticker.server.feed_runner import FeedRunner
 from ticker.server.files import Files
@@ -215,7 +215,9 @@ class World:
         caller = Caller(address, auth.proxies, auth.connection_limits)
         try:
             if caller.connected():
-                await dispatch(link.server, caller, server.service, server.pages)
+                admitted = await admit(link.server, caller, server.service, server.pages)
+                if admitted is not None:
+                    await serve(link.server, admitted, server.service)
         except CONNECTION_LOST:
             pass
         finally:

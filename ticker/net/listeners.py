@@ -51,8 +51,10 @@ class Listener(trio.abc.Listener[trio.SocketStream]):
         """Wait for a connection and accept it."""
         return await self._listener.accept()
 
-    def take_place(self, _accepted: trio.SocketStream) -> None:
-        """Return None: no other process counts its connections."""
+    async def take(self) -> tuple[socket.socket, None]:
+        """Wait for a connection and accept it, as its socket alone; no other process counts it."""
+        accepted = await self.accept()
+        return socket.socket(fileno=accepted.socket.detach()), None
 
     async def aclose(self) -> None:
         """Close the socket, and remove its file unless another program has put its own there."""

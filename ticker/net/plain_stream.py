@@ -11,13 +11,13 @@ import trio
 
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordAllowance, RecordRate
-from ticker.net.transport import SocketStream
+from ticker.net.transport import RECORD, SocketStream
 
 
 class PlainStream(SocketStream):
     """The server's end of one connection without TLS."""
 
-    __slots__ = ("_allowance", "_received")
+    __slots__ = ("_allowance", "_ended", "_received")
 
     def __init__(
         self, sock: socket.socket, fair_queue: FairQueue, record_rate: RecordRate, received: bytes = b""
@@ -26,6 +26,7 @@ class PlainStream(SocketStream):
         super().__init__(sock, fair_queue)
         self._allowance = RecordAllowance(record_rate, trio.current_time())
         self._received = received
+        self._ended = False
 
     async def handshake(self) -> None:
         """Return at once: there is none."""
@@ -40,12 +41,23 @@ class PlainStream(SocketStream):
     def _push_end(self) -> None:
         """Nothing: the peer sees the end of the connection itself."""
 
-    async def _receive(self, max_bytes: int) -> bytes:
-        if self._received:
-            data, self._received = self._received[:max_bytes], self._received[max_bytes:]
-            return data
+    def _read(self, max_bytes: int) -> bytes | None:
+        if not self._received:
+            return b"" if self._ended else None
+        data, self._received = self._received[:max_bytes], self._received[max_bytes:]
+        return data
+
+    async def _pace(self) -> None:
         if delay := self._allowance.delay():
             await trio.sleep(delay)
-        data = await self._receive_bytes(max_bytes)
+            self._check_open()
+
+    @property
+    def _has_more(self) -> bool:
+        return False
+
+    async def _take(self) -> bytes:
+        self._received = await self._receive_bytes(RECORD)
+        self._ended = not self._received
         self._allowance.charge(1, trio.current_time())
-        return data
+        return self._received

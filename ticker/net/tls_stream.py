@@ -25,7 +25,7 @@ from ticker.bounds import TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
 from ticker.net.plain_http import answer_without_tls
 from ticker.net.records import RecordQueue, RecordRate
-from ticker.net.transport import RECORD, SocketStream
+from ticker.net.transport import RECORD, UNTIL_CLOSING, SocketStream
 
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 """The peer has ended its half; elsewhere than on Linux only that both are ended is seen (poll(2))."""
@@ -71,12 +71,7 @@ class TlsStream(SocketStream):
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                await self._send_pending()
-                records = await self._receive_ciphertext()
-                received = received or records
-                if self._hung_up():
-                    gone = ConnectionAbortedError("the peer has hung up before the handshake was done")
-                    raise self._broke(gone) from None
+                pass
             except ssl.SSLError as error:
                 if error.reason == "HTTP_REQUEST":
                     await self._answer_without_tls(received)
@@ -86,6 +81,15 @@ class TlsStream(SocketStream):
             else:
                 await self._send_pending()
                 return
+            await self._send_pending()
+            await self._pace()
+            if not self._has_more:
+                with UNTIL_CLOSING:
+                    await trio.lowlevel.wait_readable(self._sock)
+            records = await self._take()
+            received = received or records
+            if self._hung_up():
+                raise self._broke(ConnectionAbortedError("the peer has hung up before the handshake was done"))
 
     def _hung_up(self) -> bool:
         poll = select.poll()
@@ -159,34 +163,39 @@ class TlsStream(SocketStream):
             if self._flush(answer_without_tls(received)):
                 await self._linger()
 
-    async def _receive(self, max_bytes: int) -> bytes:
-        while True:
-            try:
-                data = self._tls.read(max_bytes)
-            except ssl.SSLWantReadError:
-                self._flush_answer()
-                if not await self._receive_ciphertext():
-                    return b""
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLError as error:
-                raise self._broke(error) from error
-            else:
-                self._flush_answer()
-                return data
+    def _read(self, max_bytes: int) -> bytes | None:
+        if self._incoming.eof:
+            return b""
+        try:
+            data = self._tls.read(max_bytes)
+        except ssl.SSLWantReadError:
+            data = None
+        except ssl.SSLZeroReturnError:
+            return b""
+        except ssl.SSLError as error:
+            raise self._broke(error) from error
+        self._flush_answer()
+        return data
 
     def _flush_answer(self) -> None:
         """Send the bytes that a read has produced, such as the answer to a KeyUpdate."""
         if self._outgoing.pending and not self._flush_encrypted():
             self._answer_unsent = True
 
-    async def _receive_ciphertext(self) -> bytes:
-        """Hand the next records to OpenSSL, in this connection's turn and at its allowed rate; empty at the end."""
+    async def _pace(self) -> None:
         if self._answer_unsent:
             await self.drain()
             self._answer_unsent = False
         if delay := self._records.delay():
             await trio.sleep(delay)
+            self._check_open()
+
+    @property
+    def _has_more(self) -> bool:
+        return self._records.waiting
+
+    async def _take(self) -> bytes:
+        """Hand the next records to OpenSSL; return them."""
         if self._records.waiting:
             await self._take_turn()
         while not (records := self._records.take(trio.current_time())):

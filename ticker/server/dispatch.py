@@ -7,6 +7,7 @@ another one, the next request may come; each is authorized by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 from typing import NamedTuple
@@ -47,43 +48,46 @@ CONNECTION_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, 
 _ENDING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 """A service that has too much to do keeps no connections open."""
 
+_ALWAYS = nullcontext()
 
-async def dispatch(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> None:
-    """Serve the connection from its first request to its end. Raises one of `CONNECTION_LOST` if it is lost."""
+
+async def admit(stream: PushStream, caller: Caller, context: ServerContext, pages: Pages) -> AdmittedStream | None:
+    """Answer requests until one for a stream is admitted, for `serve`; None once the connection is to end.
+
+    Raises one of `CONNECTION_LOST` if it is lost.
+    """
     received = b""
     for left in reversed(range(REQUESTS_PER_CONNECTION)):
         outcome = await _answer(stream, received, caller, context, pages, last=not left)
-        if isinstance(outcome, _AdmittedStream):
-            await _serve_admitted(stream, outcome, context)
-            return
+        if isinstance(outcome, AdmittedStream):
+            return outcome
         caller.answered()
         received = await context.kept.next_bytes(stream, context.limits.max_head_bytes) if outcome else b""
         if not received:
-            return
+            break
+    return None
 
 
-async def _serve_admitted(stream: PushStream, admitted: _AdmittedStream, context: ServerContext) -> None:
+async def serve(stream: PushStream, admitted: AdmittedStream, context: ServerContext) -> None:
+    """Serve an admitted stream to its end. Raises one of `CONNECTION_LOST` if it is lost."""
+    wanted, rest, sender, market = admitted
     try:
-        if context.beside is None or admitted.context is context:
-            await _serve_stream(stream, admitted)
-        else:
-            with context.beside.serving(admitted.context):
-                await _serve_stream(stream, admitted)
+        with _as_long_as_there_is(market, context):
+            if isinstance(wanted, EventsRequest):
+                await serve_events(stream, wanted, sender, market)
+            elif wanted.follows:
+                await _serve_follower(stream, admitted, market)
+            else:
+                await serve_websocket(stream, wanted, rest, sender, market)
     finally:
-        context.auth.connection_limits.release(admitted.sender.grant.subject)
+        context.auth.connection_limits.release(sender.grant.subject)
 
 
-async def _serve_stream(stream: PushStream, admitted: _AdmittedStream) -> None:
-    sender, context = admitted.sender, admitted.context
-    if isinstance(admitted.wanted, Upgrade) and admitted.wanted.follows:
-        await _serve_follower(stream, admitted, context)
-    elif isinstance(admitted.wanted, Upgrade):
-        await serve_websocket(stream, admitted.wanted, admitted.rest, sender, context)
-    else:
-        await serve_events(stream, admitted.wanted, sender, context)
+def _as_long_as_there_is(market: ServerContext, context: ServerContext) -> AbstractContextManager[None]:
+    return _ALWAYS if context.beside is None or market is context else context.beside.serving(market)
 
 
-async def _serve_follower(stream: PushStream, admitted: _AdmittedStream, context: ServerContext) -> None:
+async def _serve_follower(stream: PushStream, admitted: AdmittedStream, context: ServerContext) -> None:
     assert isinstance(admitted.wanted, Upgrade) and context.relay is not None  # noqa: S101, PT018  # checked on entry
     try:
         await serve_follower(stream, admitted.wanted, admitted.rest, admitted.sender, context, context.relay)
@@ -91,7 +95,7 @@ async def _serve_follower(stream: PushStream, admitted: _AdmittedStream, context
         context.followers.leave_place()
 
 
-class _AdmittedStream(NamedTuple):
+class AdmittedStream(NamedTuple):
     """A request for a stream that was let in: the request, the bytes received behind it, and its sender."""
 
     wanted: Upgrade | EventsRequest
@@ -103,7 +107,7 @@ class _AdmittedStream(NamedTuple):
 
 async def _answer(
     stream: PushStream, received: bytes, caller: Caller, context: ServerContext, pages: Pages, *, last: bool
-) -> _AdmittedStream | bool:
+) -> AdmittedStream | bool:
     """Return a request for a stream that was given a place; of another, which was answered, whether a next may come."""
     limits, connection_limits = context.limits, context.auth.connection_limits
     head_only, keep, cors_headers = False, False, dict[str, str]()
@@ -137,7 +141,7 @@ async def _answer(
 
 async def _admit(
     wanted: Upgrade | EventsRequest, rest: bytes, headers: dict[bytes, bytes], caller: Caller, context: ServerContext
-) -> _AdmittedStream:
+) -> AdmittedStream:
     """Give a request for a stream a place. Raises `Refusal`."""
     address = caller.address
     grant = await context.auth.authorize(headers, address)
@@ -150,7 +154,7 @@ async def _admit(
     await context.auth.admit(caller, grant)
     if isinstance(wanted, Upgrade) and wanted.follows:
         _take_follower_place(market, grant)
-    return _AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)), market)
+    return AdmittedStream(wanted, rest, Sender(address, grant, agent_of(headers)), market)
 
 
 class _Reply(NamedTuple):

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import socket
-from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 import trio
@@ -29,13 +28,17 @@ from ticker.net.tls_stream import TlsStream
 from ticker.net.transport import SocketStream
 from ticker.server.cert_reload import Certificate
 from ticker.server.connection import ServerContext
-from ticker.server.dispatch import CONNECTION_LOST, dispatch
+from ticker.server.dispatch import CONNECTION_LOST, admit, serve
 from ticker.server.pages import Pages
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 """Errors of a system that has nothing left for a connection (accept(2))."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.listener")
+
+
+Accepted: TypeAlias = tuple[socket.socket, Place | None]
+"""A connection, and its place where another process counts those of several."""
 
 
 class ConnectionSource(Protocol):
@@ -51,19 +54,15 @@ class ConnectionSource(Protocol):
         """Whether its connections have no TLS."""
         ...
 
-    async def accept(self) -> trio.SocketStream:
+    async def take(self) -> Accepted:
         """Wait for a connection and accept it."""
-        ...
-
-    def take_place(self, accepted: trio.SocketStream) -> Place | None:
-        """Return the place of a connection that was just accepted, where another process counts those of several."""
         ...
 
     async def aclose(self) -> None:
         """Accept no more."""
 
 
-class PatientListener(trio.abc.Listener[trio.SocketStream]):
+class PatientListener:
     """Accepts connections; while the system has no descriptor for one, it waits and says so now and then."""
 
     def __init__(self, listener: ConnectionSource, connection_limits: ConnectionLimits) -> None:
@@ -74,11 +73,11 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._listener!r}>"
 
-    async def accept(self) -> trio.SocketStream:
+    async def take(self) -> Accepted:
         """Wait for a connection and accept it."""
         while True:
             try:
-                return await self._listener.accept()
+                return await self._listener.take()
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
@@ -98,10 +97,6 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
                 retry_seconds=ACCEPT_RETRY_SECONDS,
             )
 
-    async def aclose(self) -> None:
-        """Leave the listening socket open, for the next one to accept connections."""
-        await trio.lowlevel.checkpoint()
-
 
 class QueuedListener(PatientListener):
     """Accepts each connection in its turn in the fair queue."""
@@ -110,11 +105,11 @@ class QueuedListener(PatientListener):
         super().__init__(listener, connection_limits)
         self._fair_queue = fair_queue
 
-    async def accept(self) -> trio.SocketStream:
+    async def take(self) -> Accepted:
         """Wait for a connection and for a turn, and accept it."""
         await trio.lowlevel.wait_readable(self._listener.socket)
         await self._fair_queue.take()
-        return await super().accept()
+        return await super().take()
 
 
 class Connections:
@@ -139,56 +134,58 @@ class Connections:
     ) -> None:
         """Accept connections until cancelled; `nursery` serves them."""
         queued = QueuedListener(listener, self._context.auth.connection_limits, self._context.fair_queue)
-        handler = partial(self.handle, source=listener)
         if isinstance(listener, Listener):
             _log.info("the dashboard is there", url=listener.page_url(f"{self._context.path_prefix}/"))
-        async with trio.open_nursery() as accepting:
-            await accepting.start(partial(trio.serve_listeners, handler, [queued], handler_nursery=nursery))
-            task_status.started()
+        task_status.started()
+        while True:
+            sock, place = await queued.take()
+            nursery.start_soon(self.handle, sock, place, listener.plain)
 
-    async def handle(self, accepted: trio.SocketStream, *, source: ConnectionSource) -> None:
+    async def handle(self, sock: socket.socket, place: Place | None, plain: bool) -> None:  # noqa: FBT001  # Trio passes no names
         """Serve one connection. Raises nothing but cancellation."""
-        auth = self._context.auth
-        place = source.take_place(accepted)
-        sock = socket.socket(fileno=accepted.socket.detach())
+        # Streams of clients are served from here, and not from within what leads to them: each coroutine that waits for
+        # their end would take 200 to 300 bytes of every client.
+        context, stream, counted = self._context, None, False
+        caller = Caller("?", context.auth.proxies, context.auth.connection_limits, place)
         sock.settimeout(0)
-        caller = Caller("?", auth.proxies, auth.connection_limits, place)
         try:
-            caller.address = _peer_of(sock)
-            room = caller.connected()
             try:
-                if room:
-                    await self._serve(sock, caller, plain=source.plain)
+                caller.address = _peer_of(sock)
+                counted = True
+                deadline = trio.current_time() + context.limits.handshake_seconds
+                if caller.connected():
+                    stream = await self._open(sock, caller, deadline, plain=plain)
+                if stream is not None:
+                    await self._shake_hands(stream, deadline)
+                    admitted = await admit(stream, caller, context, self._pages)
+                    if admitted is not None:
+                        await serve(stream, admitted, context)
             finally:
-                caller.disconnected()
+                if stream is not None:
+                    with trio.CancelScope(shield=True):
+                        await stream.aclose()
+                if counted:
+                    caller.disconnected()
         except CONNECTION_LOST as error:
             _log.debug("connection lost", peer=caller.address, cause=str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001  # a fault on one connection must not reach the others
-            self._context.failures.write("connection failed", error, peer=caller.address)
+            context.failures.write("connection failed", error, peer=caller.address)
         finally:
             sock.close()
             if place is not None:
                 place.leave()
 
-    async def _serve(self, sock: socket.socket, caller: Caller, *, plain: bool) -> None:
+    async def _open(self, sock: socket.socket, caller: Caller, deadline: float, *, plain: bool) -> SocketStream | None:
+        """Return the connection's stream; None if it is to be closed without an answer."""
         context = self._context
-        deadline = trio.current_time() + context.limits.handshake_seconds
         received = await self._receive_proxy_header(sock, caller, deadline) if caller.sends_proxy_header else b""
         if received is None:
-            return
-        stream: SocketStream
+            return None
         if plain:
-            stream = PlainStream(sock, context.fair_queue, context.record_rate, received)
-        else:
-            assert self._certificate is not None  # noqa: S101  # for the type checker
-            tls = self._certificate.context
-            stream = TlsStream(sock, tls, context.fair_queue, context.record_rate, received)
-        try:
-            await self._shake_hands(stream, deadline)
-            await dispatch(stream, caller, context, self._pages)
-        finally:
-            with trio.CancelScope(shield=True):
-                await stream.aclose()
+            return PlainStream(sock, context.fair_queue, context.record_rate, received)
+        assert self._certificate is not None  # noqa: S101  # for the type checker
+        tls = self._certificate.context
+        return TlsStream(sock, tls, context.fair_queue, context.record_rate, received)
 
     async def _receive_proxy_header(self, sock: socket.socket, caller: Caller, deadline: float) -> bytes | None:
         """Return the bytes received behind the PROXY header; None if the connection is to be closed."""

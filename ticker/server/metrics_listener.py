@@ -44,11 +44,14 @@ class MetricsListener:
         """Serve connections until cancelled."""
         if isinstance(listener, Listener):
             _log.info("metrics are there", url=listener.page_url(METRICS_PATH))
-        await trio.serve_listeners(self._handle, [PatientListener(listener, self._context.auth.connection_limits)])
+        patient = PatientListener(listener, self._context.auth.connection_limits)
+        async with trio.open_nursery() as nursery:
+            while True:
+                sock, _ = await patient.take()
+                nursery.start_soon(self._handle, sock)
 
-    async def _handle(self, accepted: trio.SocketStream) -> None:
+    async def _handle(self, sock: socket.socket) -> None:
         """Serve one connection, with one request. Raises nothing but cancellation."""
-        sock = socket.socket(fileno=accepted.socket.detach())
         self._connections += 1
         try:
             if self._connections <= MAX_METRICS_CONNECTIONS:

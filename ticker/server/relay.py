@@ -20,7 +20,7 @@ from contextlib import suppress
 
 import structlog
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES, TOKEN_LEEWAY_US
 from ticker.bus import frames
@@ -43,7 +43,7 @@ from ticker.numbers import MAX_INTEGER
 from ticker.protocol.messages import Close
 from ticker.protocol.wire import close_frame, frame_header
 from ticker.server.connection import ServerContext
-from ticker.server.upgraded_stream import CONNECTION_LOST, UpgradedStream, release_frame_parser, release_handshake
+from ticker.server.upgraded_stream import CONNECTION_LOST, UpgradedStream, accept_websocket, release_frame_parser
 
 TRANSPORT = "follow"
 """Its name in the usage log."""
@@ -66,10 +66,7 @@ async def serve_follower(
     try:
         async with trio.open_nursery() as nursery:
             with trio.fail_after(context.limits.handshake_seconds):
-                request = await wrap_server_stream(nursery, inner, max_message_size=FOLLOWED_REQUEST_BYTES)
-                websocket = await request.accept(subprotocol=upgrade.subprotocol)
-                del request  # with all its headers
-            release_handshake(websocket)
+                websocket = await accept_websocket(inner, upgrade, nursery, FOLLOWED_REQUEST_BYTES)
             connection = _Follower(stream, websocket, sender, context, nursery)
             inner.accept(connection)
             await connection.serve(engine)

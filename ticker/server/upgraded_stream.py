@@ -13,15 +13,21 @@ from typing import Protocol
 import trio
 import wsproto.connection
 from trio_websocket import ConnectionClosed, WebSocketConnection
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import Event
 from wsproto.utilities import LocalProtocolError
 
 from ticker.bounds import CLOSE_SECONDS
 from ticker.net.http1 import Upgrade
 from ticker.net.transport import PushStream
 from ticker.protocol.wire import close_code
+from ticker.server.mailbox import Mailbox
 
 _PONG = b"\x8a"
 """First byte of a pong (RFC 6455, section 5.5)."""
+
+_OVER = trio.Event()
+"""Instead of two events of each WebSocket for which nobody waits."""
 
 CONNECTION_LOST = (
     ConnectionClosed,
@@ -32,6 +38,16 @@ CONNECTION_LOST = (
     trio.TooSlowError,
 )
 """Errors that mean that the peer has gone, or is too slow."""
+
+
+class _Events(list[Event]):
+    """The events that wsproto makes without a frame: seldom one, for whose sake a deque takes 760 bytes at once."""
+
+    __slots__ = ()
+
+    def popleft(self) -> Event:
+        """Remove and return the first one, as a deque does."""
+        return self.pop(0)
 
 
 class WebSocketOwner(Protocol):
@@ -54,12 +70,31 @@ class WebSocketOwner(Protocol):
         """Let go of everything."""
 
 
-def release_handshake(websocket: WebSocketConnection) -> None:
-    """Release 5 KB per connection that trio-websocket and wsproto keep of the opening handshake."""
+async def accept_websocket(
+    stream: UpgradedStream, upgrade: Upgrade, nursery: trio.Nursery, max_message_bytes: int
+) -> WebSocketConnection:
+    """Do the opening handshake, and start trio-websocket's reader in the nursery.
+
+    That is what `wrap_server_stream` does, with a mailbox.
+    """
+    websocket = WebSocketConnection(stream, WSConnection(ConnectionType.SERVER), max_message_size=max_message_bytes)
+    websocket._send_channel = websocket._recv_channel = Mailbox()  # type: ignore[assignment]  # noqa: SLF001
+    nursery.start_soon(websocket._reader_task)  # noqa: SLF001
+    request = await websocket._get_request()  # noqa: SLF001
+    await request.accept(subprotocol=upgrade.subprotocol)
+    _release_handshake(websocket)
+    return websocket
+
+
+def _release_handshake(websocket: WebSocketConnection) -> None:
+    """Release 6 KB per connection that trio-websocket and wsproto keep of the opening handshake and of their tests."""
     established = websocket._wsproto.connection  # noqa: SLF001  # its interface is the same
     if established is not None:
         websocket._wsproto = established  # type: ignore[assignment]  # noqa: SLF001
         websocket._handshake_headers = ()  # noqa: SLF001
+        established._events = _Events(established._events)  # type: ignore[assignment]  # noqa: SLF001
+        websocket._open_handshake = _OVER  # noqa: SLF001
+        websocket._for_testing_peer_closed_connection = _OVER  # noqa: SLF001
 
 
 def release_frame_parser(websocket: WebSocketConnection) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import structlog
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ticker.bounds import BYTES_PER_REQUEST_UNIT, CLOSE_SECONDS, MAX_UNFINISHED_BYTES
 from ticker.core.session import Ahead, Answer, NotUpToDate
@@ -23,7 +23,7 @@ from ticker.net.transport import PushStream
 from ticker.protocol.messages import Close, Goodbye
 from ticker.protocol.wire import Encoding, close_frame
 from ticker.server.connection import ClientConnection, ServerContext
-from ticker.server.upgraded_stream import CONNECTION_LOST, UpgradedStream, release_frame_parser, release_handshake
+from ticker.server.upgraded_stream import CONNECTION_LOST, UpgradedStream, accept_websocket, release_frame_parser
 
 _PING = b"\x89\x00"
 """A whole ping (RFC 6455, section 5.5)."""
@@ -46,38 +46,29 @@ async def serve_websocket(
     lost = False
     inner = UpgradedStream(stream, upgrade, rest)
     try:
-        await _serve(stream, inner, upgrade, sender, context)
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(context.limits.handshake_seconds):
+                websocket = await accept_websocket(inner, upgrade, nursery, context.limits.max_message_bytes)
+            connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, sender, context, nursery)
+            inner.accept(connection)
+            context.connections.add(connection)
+            try:
+                await connection.run()
+            except CONNECTION_LOST:
+                raise
+            except Exception:
+                connection.close_internal_error()
+                raise
+            finally:
+                context.connections.remove(connection)
+                connection.end()
+            nursery.cancel_scope.cancel()
     except* CONNECTION_LOST:
         lost = True
     finally:
         inner.release()
     if lost:
         raise trio.BrokenResourceError("the connection was lost")
-
-
-async def _serve(
-    stream: PushStream, inner: UpgradedStream, upgrade: Upgrade, sender: Sender, context: ServerContext
-) -> None:
-    async with trio.open_nursery() as nursery:
-        with trio.fail_after(context.limits.handshake_seconds):
-            request = await wrap_server_stream(nursery, inner, max_message_size=context.limits.max_message_bytes)
-            websocket = await request.accept(subprotocol=upgrade.subprotocol)
-            del request  # with all its headers
-        release_handshake(websocket)
-        connection = WebSocketClientConnection(stream, websocket, upgrade.encoding, sender, context, nursery)
-        inner.accept(connection)
-        context.connections.add(connection)
-        try:
-            await connection.run()
-        except CONNECTION_LOST:
-            raise
-        except Exception:
-            connection.close_internal_error()
-            raise
-        finally:
-            context.connections.remove(connection)
-            connection.end()
-        nursery.cancel_scope.cancel()
 
 
 class WebSocketClientConnection(ClientConnection):
@@ -126,24 +117,31 @@ class WebSocketClientConnection(ClientConnection):
                 self.send_missing_close()
                 return
             self._unfinished = 0
-            # A request can resume delivery. So the socket has to have taken the previous answer first, or answers
-            # would pile up for a client that does not read them.
-            await self.wait_delivered(self._context.hub.cache.cut)
-            await self._context.fair_queue.take()
-            if self.closing:
-                continue  # nothing can follow the close frame, so the request is not carried out
-            before = self._subscriber.cost
-            answer = await self._answer(message)
-            if not self.count_kept(len(answer.frame)):
-                continue
-            await self.wait_delivered(self._context.hub.cache.cut)
-            data_cost = self._subscriber.cost - before
-            self.send_control(answer.frame)
-            self.count_kept()
-            if answer.close is not None:
-                await self._close(answer.close, _SEE_ERROR)
+            if not await self._respond(message):
                 return
-            await self._throttle(answer.cost + data_cost)
+            del message  # it may be long, and the next one late
+
+    async def _respond(self, message: bytes | str) -> bool:
+        """Carry out a request; return whether the next one may come."""
+        # A request can resume delivery. So the socket has to have taken the previous answer first, or answers
+        # would pile up for a client that does not read them.
+        await self.wait_delivered(self._context.hub.cache.cut)
+        await self._context.fair_queue.take()
+        if self.closing:
+            return True  # nothing can follow the close frame, so the request is not carried out
+        before = self._subscriber.cost
+        answer = await self._answer(message)
+        if not self.count_kept(len(answer.frame)):
+            return True
+        await self.wait_delivered(self._context.hub.cache.cut)
+        data_cost = self._subscriber.cost - before
+        self.send_control(answer.frame)
+        self.count_kept()
+        if answer.close is not None:
+            await self._close(answer.close, _SEE_ERROR)
+            return False
+        await self._throttle(answer.cost + data_cost)
+        return True
 
     async def count_received(self, size: int) -> None:
         """Count received bytes. Returns when more may be read."""

@@ -17,7 +17,7 @@ from ticker.bus_bounds import LEAVE_SECONDS, WORKER_BEAT_SECONDS
 from ticker.errors import RefusalCause
 from ticker.server.readiness import Readiness
 from ticker.server.service_manager import ServiceManager
-from ticker.supervisor.channel import Channel, Handed, LostConnection, take_over
+from ticker.supervisor.channel import Channel, LostConnection, take_over
 from ticker.supervisor.messages import (
     Admit,
     Admitted,
@@ -69,7 +69,7 @@ class HandedPlace:
         self.pending = False
 
 
-class HandedListener(trio.abc.Listener[trio.SocketStream]):
+class HandedListener:
     """Takes over connections of one kind, as a listener accepts them."""
 
     def __init__(self, worker: Worker, sock: socket.socket, *, plain: bool) -> None:
@@ -79,13 +79,12 @@ class HandedListener(trio.abc.Listener[trio.SocketStream]):
         """Whether its connections have no TLS."""
         self.exhausted = trio.Event()
         """No more will come."""
-        self._places: dict[int, HandedPlace] = {}
 
     def __repr__(self) -> str:
         return f"<HandedListener{', plain' if self.plain else ''}>"
 
-    async def accept(self) -> trio.SocketStream:
-        """Wait for a connection and take it. Raises `OSError` if there is no descriptor for it."""
+    async def take(self) -> tuple[socket.socket, HandedPlace | None]:
+        """Wait for a connection and take it, with its place. Raises `OSError` if there is no descriptor for it."""
         await trio.lowlevel.checkpoint()
         while True:
             try:
@@ -97,18 +96,10 @@ class HandedListener(trio.abc.Listener[trio.SocketStream]):
                 raise
             else:
                 if handed is not None:
-                    return self._stream(handed)
+                    # Those without a number stand in none of the limits.
+                    return handed.sock, self._worker.place(handed.number) if handed.number else None
                 self.exhausted.set()
                 await trio.sleep_forever()
-
-    def take_place(self, accepted: trio.SocketStream) -> HandedPlace | None:
-        """Return the place of a connection that was just accepted."""
-        return self._places.pop(accepted.socket.fileno(), None)
-
-    def _stream(self, handed: Handed) -> trio.SocketStream:
-        if handed.number:  # others stand in none of the limits
-            self._places[handed.sock.fileno()] = self._worker.place(handed.number)
-        return trio.SocketStream(trio.socket.from_stdlib_socket(handed.sock))
 
     async def aclose(self) -> None:
         """Take no more."""
