@@ -101,8 +101,8 @@ class Client(Sink):
 
 
 def subscription_set(*names: str, interval_us: int = 0) -> SubscriptionSet:
-    patterns = frozenset(name for name in names if set(name) & set("*?["))
-    return SubscriptionSet(frozenset(names) - patterns, patterns, interval_us)
+    patterns = {name for name in names if set(name) & set("*?[")}
+    return SubscriptionSet(tuple(sorted({*names} - patterns)), tuple(sorted(patterns)), interval_us)
 
 
 def bids(messages: list[ServerMessage]) -> list[object]:

@@ -322,7 +322,7 @@ def test_the_changes_missed_by_a_resumed_client_are_not_held_back_by_the_interva
     seen = harness.publish(update("A", bid="1"))
     harness.publish(update("A", bid="2"))
     back = harness.client()
-    watch = SubscriptionSet(frozenset(["A"]), frozenset(), 60 * SECOND)
+    watch = SubscriptionSet(("A",), (), 60 * SECOND)
     harness.hub.subscribe(back.subscriber, watch, harness.now, resume_from=seen)
     assert bids(back.take()) == [200]
 

@@ -124,7 +124,7 @@ async def test_the_publisher_goes_on_until_all_clients_have_the_cuts_closed_duri
     updates.send_nowait(items.pop(0))
     for number, sink in enumerate(sinks):
         subscriber = hub.connect(sink, MSGPACK, 0)
-        hub.subscribe(subscriber, SubscriptionSet(frozenset({"A", f"X{number}"}), frozenset(), 0), 0)
+        hub.subscribe(subscriber, SubscriptionSet(("A", f"X{number}"), (), 0), 0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(publisher.run, messages)
         await wait_all_tasks_blocked()

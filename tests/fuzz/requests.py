@@ -184,12 +184,12 @@ def consistent(floor: Floor) -> Held:
     assert sum(any(sign in name for sign in "*?[") for name in names) <= LIMITS.max_patterns
     assert 0 <= interval <= MAX_INTERVAL_MS
     watch = floor.subscriber.audience.subscription_set
-    assert watch.symbols | watch.patterns == set(names)
+    assert [*watch.symbols, *watch.patterns] == names
     assert watch.interval_us == interval * 1000
     selected = {name: fields for fields, some in reply.result.get("selected", []) for name in some}
     assert selected.keys() <= set(names)
     assert all({"status", "reason"} <= set(fields) for fields in selected.values())
-    assert watch.selected == {(name, selection_of(fields)) for name, fields in selected.items()}
+    assert dict(watch.selected) == {name: selection_of(fields) for name, fields in selected.items()}
     return Held(names, interval, selected)
 
 

@@ -259,7 +259,7 @@ async def test_a_hundred_thousand_names_over_many_requests_are_taken_to_the_limi
             assert grown.bytes < 3 * MEGABYTE
             held = await peer.answer("subscriptions")
         assert isinstance(held, Reply)
-        assert held.result["symbols"] == asked[:2_000]
+        assert held.result["symbols"] == sorted(asked[:2_000])
         assert (taken, refused) == (2_000, 98_000)
 
 

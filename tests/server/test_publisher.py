@@ -25,7 +25,7 @@ from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState, Mark
 from ticker.server.passes import DelayHistogram
 from ticker.server.publisher import Publisher
 
-EVERYTHING = frozenset("*")
+EVERYTHING = ("*",)
 
 
 class Desk:
@@ -40,7 +40,7 @@ class Desk:
         self.send = send
         self.sink = Sink()
         subscriber = self.hub.connect(self.sink, MSGPACK, 0)
-        self.hub.subscribe(subscriber, SubscriptionSet(frozenset(), EVERYTHING, interval_us), 0)
+        self.hub.subscribe(subscriber, SubscriptionSet((), EVERYTHING, interval_us), 0)
 
     async def play(self, *items: FeedItem) -> None:
         """Have the publisher run until all these, waiting in the channel together, are sent."""
@@ -378,7 +378,7 @@ async def test_each_cut_has_its_delay_from_the_first_publication_to_the_last_wri
     fast_clock.jump(1000)
     desk = Desk(limits=Limits(updates_per_cut=1))
     slow = SlowSink()
-    desk.hub.subscribe(desk.hub.connect(slow, MSGPACK, 0), SubscriptionSet(frozenset("A"), frozenset(), 0), 0)
+    desk.hub.subscribe(desk.hub.connect(slow, MSGPACK, 0), SubscriptionSet(("A",), (), 0), 0)
     await desk.play(Instrument("A"), update("A", bid=1))
     assert sum(desk.publisher.delays.counts) == desk.hub.cache.cut == 2
     assert pushes > 0

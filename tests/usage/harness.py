@@ -64,8 +64,8 @@ class Service:
     def subscribe(
         self, subscriber: Subscriber, names: Iterable[str], entitled: frozenset[str] | None = None, interval: int = 0
     ) -> None:
-        patterns = frozenset(name for name in names if is_pattern(name) or is_table_pattern(name))
-        wanted = SubscriptionSet(frozenset(names) - patterns, patterns, interval, entitled)
+        patterns = {name for name in names if is_pattern(name) or is_table_pattern(name)}
+        wanted = SubscriptionSet(tuple(sorted({*names} - patterns)), tuple(sorted(patterns)), interval, entitled)
         keys: list[str | frozenset[str]] = [*patterns, *([entitled] if entitled is not None else [])]
         tabled = [name for name in names if " " in name]
         for _ in self.hub.prepare(tabled, keys, Grant(symbols=entitled).sees):

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ticker.bounds import COMPARISONS_PER_STEP, ENCODED_PER_STEP, SPARE_MATCHES, TABLES_PER_STEP
-from ticker.core.audiences import Audience, Group, Subscriber, WatchIndex
+from ticker.core.audiences import Audience, Group, Subscriber
 from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
@@ -26,6 +26,7 @@ from ticker.core.record import MarketRecord
 from ticker.core.selections import Portions, Selection, portions_of
 from ticker.core.table_index import Opener, TableIndex
 from ticker.core.text_search import TEXT_WEIGHT, FoldedTexts, words_of
+from ticker.core.watch_index import WatchIndex, unwatch, watch
 from ticker.market import is_symbol
 from ticker.protocol.symbols import Match, is_pattern, is_table, is_table_pattern
 from ticker.protocol.tables import TableName, parse_table, split_name
@@ -256,11 +257,11 @@ class AudienceIndex:
             return
         if self.tables.bits:
             self.tables.watch(bits | bitmap_of(ids))
-        audience.ids = {*ids, *numbers_in(bits)}
+        audience.set_ids({*ids, *numbers_in(bits)})
         self._select(audience, bits | bitmap_of(ids))
         self.joins += len(audience.ids)
         for number in audience.ids:
-            self.watch_index[number].setdefault(audience.shard, {})[audience] = None
+            watch(self.watch_index[number], audience)
 
     def _select(self, audience: Audience, bits: int) -> None:
         """Note which fields of these further records an audience wants, if it wants only some of any."""
@@ -277,8 +278,9 @@ class AudienceIndex:
         else:
             records = [each for each in map(self._cache.find, names.symbols) if each is not None]
         numbers: dict[Selection, list[int]] = {}
+        symbols = set(names.symbols)
         for record in records:
-            if record.symbol in names.symbols:
+            if record.symbol in symbols:
                 numbers.setdefault(selections.get(record.symbol), []).append(record.id)
         for selection, some in numbers.items():
             wanted[selection] = wanted.get(selection, 0) | bitmap_of(some) & instruments
@@ -291,12 +293,9 @@ class AudienceIndex:
             self.tables.unwatch(audience.bitmap())
         self.joins += len(audience.ids)
         for number in audience.ids:
-            by_shard = self.watch_index[number]
-            del by_shard[audience.shard][audience]
-            if not by_shard[audience.shard]:
-                del by_shard[audience.shard]
+            unwatch(self.watch_index[number], audience)
         names = audience.subscription_set
-        for symbol in names.symbols & self._waiting.keys():
+        for symbol in (self._waiting.keys() & names.symbols) if self._waiting else ():
             if self._waiting[symbol].pop(audience, audience) is None and audience.sees(symbol):
                 self.tables.give_up_waiting(symbol)
             if not self._waiting[symbol]:
@@ -409,9 +408,10 @@ class AudienceIndex:
         if audience.broad:
             audience.make_broad(audience.bits | bits)
             return
-        for number in numbers_in(bits):
-            audience.add_instrument(number)
-            self.watch_index[number].setdefault(audience.shard, {})[audience] = None
+        numbers = set(numbers_in(bits)).difference(audience.ids)
+        audience.set_ids([*audience.ids, *numbers])
+        for number in numbers:
+            watch(self.watch_index[number], audience)
 
     def leftovers(self) -> dict[str, Collection[object]]:
         """Return the data still held for audiences, for tests."""

@@ -418,8 +418,11 @@ class Hub:
 
     def _add_member(self, subscriber: Subscriber) -> None:
         self._membership_changes += 1
-        subscriber.audience.behind.pop(subscriber, None)
-        subscriber.audience.members[subscriber] = None
+        audience = subscriber.audience
+        audience.behind.pop(subscriber, None)
+        if not audience.behind:
+            audience.behind.clear()  # of its table, too: 160 bytes of each audience that one client was behind in
+        audience.members[subscriber] = None
 
     def _remove_member(self, subscriber: Subscriber) -> None:
         """End a subscriber's membership, if it is a member."""

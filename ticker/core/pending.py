@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from ticker.core.audiences import Audience, Group, WatchIndex
+from ticker.core.audiences import Audience, Group
 from ticker.core.encode_cache import ChangeSet
+from ticker.core.watch_index import WatchIndex
 
 
 def pending_by_audience(
@@ -85,5 +86,5 @@ def _concerned(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchI
         return list(audiences)
     concerned = dict(group.broad)
     for watchers in watched:
-        concerned |= watchers
+        concerned |= dict.fromkeys(watchers)
     return [audience for audience in concerned if audience.group is group]

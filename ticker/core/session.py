@@ -12,7 +12,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
@@ -81,9 +81,11 @@ class Answer(NamedTuple):
     cost: float = 1
 
 
-def _no_tokens(_token: str) -> Grant:
+def _no_tokens(_token: str, _present: Grant) -> Grant:
     raise BadToken("no tokens are asked for here")
 
+
+_NO_TABLES: Mapping[str, int] = {}
 
 _Result: TypeAlias = dict[str, Any]
 _Steps: TypeAlias = Generator[None, None, _Result]
@@ -97,8 +99,9 @@ class Terms(NamedTuple):
     floor_ms: int = 0
     """The least interval of any client."""
     grant: Grant = ANYONE
-    check: Callable[[str], Grant] = _no_tokens
-    """Checks a fresh token. Raises `BadToken`, and `UnknownKey` if the key may be among those not yet loaded."""
+    check: Callable[[str, Grant], Grant] = _no_tokens
+    """Checks a fresh token, in the place of the present grant. Raises `BadToken`, and `UnknownKey` if the key may be
+    among those not yet loaded."""
     link: Callable[[], dict[str, int]] = dict
     """Figures of the connection for `stats`."""
     opener: Opener = ANYBODY
@@ -115,9 +118,11 @@ class ServerSession:
         "_interval_ms",
         "_limits",
         "_link",
-        "_names",
+        "_names_held",
+        "_opener",
         "_resumed",
         "_subscriber",
+        "_tables",
         "grant",
         "name",
     )
@@ -132,12 +137,16 @@ class ServerSession:
         self._check = terms.check
         self._link = terms.link
         self.grant = terms.grant
-        self._names = SubscribedNames(hub, terms.limits, terms.opener)
+        self._opener = terms.opener
+        self._names_held = 0
+        """Upper estimate of the bytes that its names take."""
+        self._tables: Mapping[str, int] = _NO_TABLES
+        """The number of tables of each name that stands for some."""
         self._interval_ms = self._least_interval()
         self._resumed = False
 
     def __repr__(self) -> str:
-        return f"<ServerSession {self.name}: {self._names!r} every {self._interval_ms} ms, {self.grant!r}>"
+        return f"<ServerSession {self.name}: {self._names()!r} every {self._interval_ms} ms, {self.grant!r}>"
 
     def welcome(self) -> bytes:
         """Return the first frame of the connection."""
@@ -205,22 +214,24 @@ class ServerSession:
 
     def _subscribe(self, request: Subscribe, now: int) -> _Steps:
         selection = self._selection(request.id, request.fields) if request.fields is not UNSET else None
-        self._check_room(request.id, [selection] if selection is not None else [], request.symbols)
-        room = yield from self._names.prepare(request.symbols, (), self.grant)
-        outcomes = yield from self._names.add(request.symbols, room, self.grant, selection)
+        names = self._names()
+        _check_room(names, request.id, [selection] if selection is not None else [], request.symbols)
+        room = yield from names.prepare(request.symbols, (), self.grant)
+        outcomes = yield from names.add(request.symbols, room, self.grant, selection)
         self._take_interval(request.interval_ms)
-        self._hub.subscribe(self._subscriber, self._subscription_set(), now)
+        self._hub.subscribe(self._subscriber, self._subscription_set(names), now)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _unsubscribe(self, request: Unsubscribe, now: int) -> _Steps:
-        yield from self._names.prepare((), (), self.grant)
-        outcomes = yield from self._names.remove(request.symbols)
-        self._hub.subscribe(self._subscriber, self._subscription_set(), now)
+        names = self._names()
+        yield from names.prepare((), (), self.grant)
+        outcomes = yield from names.remove(request.symbols)
+        self._hub.subscribe(self._subscriber, self._subscription_set(names), now)
         return {"outcomes": outcomes}
 
     def _resume(self, request: Resume, now: int) -> _Steps:
-        cache = self._hub.cache
-        if self._resumed or self._names:
+        cache, names = self._hub.cache, self._names()
+        if self._resumed or names:
             raise BadRequest(request.id, Code.BAD_REQUEST, "resume: it comes once, and before the first subscribe")
         if request.epoch == self.epoch and cache.first_cut(request.cursor) > cache.cut:
             raise Ahead(request.id, request.cursor)
@@ -233,32 +244,34 @@ class ServerSession:
             )
             raise BadRequest(request.id, Code.BAD_REQUEST, text)
         selections = [self._selection(request.id, each.fields) for each in request.selected]
-        names = [*request.symbols, *(name for each in request.selected for name in each.symbols)]
-        self._check_room(request.id, selections, names)
-        room = yield from self._names.prepare(names, request.forget, self.grant)
+        wanted = [*request.symbols, *(name for each in request.selected for name in each.symbols)]
+        _check_room(names, request.id, selections, wanted)
+        room = yield from names.prepare(wanted, request.forget, self.grant)
         self._resumed = True
-        outcomes = yield from self._names.add(request.symbols, room, self.grant)
+        outcomes = yield from names.add(request.symbols, room, self.grant)
         for selection, each in zip(selections, request.selected, strict=True):
-            outcomes += yield from self._names.add(each.symbols, room, self.grant, selection)
+            outcomes += yield from names.add(each.symbols, room, self.grant, selection)
         self._take_interval(request.interval_ms)
         # The copy has something of names that are declined now, too: the token may allow less than it did.
-        declined = [name for name in names if name not in self._names]
+        declined = [name for name in wanted if name not in names]
         patterns = [name for name in declined if is_any_pattern(name)][: self._limits.max_patterns]
         yield from self._hub.index.prepare(patterns)
         forget = self._hub.index.bits_of(
             [*request.forget, *patterns, *(name for name in declined if not is_any_pattern(name))]
         )
         cursor = cache.first_cut(request.cursor)
-        self._hub.subscribe(self._subscriber, self._subscription_set(), now, resume_from=cursor, forget=forget)
+        subscriptions = self._subscription_set(names)
+        self._hub.subscribe(self._subscriber, subscriptions, now, resume_from=cursor, forget=forget)
         return {"outcomes": outcomes, "interval_ms": self._interval_ms}
 
     def _subscriptions(self, _request: Subscriptions, _now: int) -> _Steps:
         yield from ()
+        names = self._subscriber.audience.subscription_set
         by_selection: dict[Selection, list[str]] = {}
-        for name, selection in self._names.selected.items():
+        for name, selection in names.selected:
             by_selection.setdefault(selection, []).append(name)
-        selected = [[field_names(selection or ()), names] for selection, names in by_selection.items()]
-        result = {"symbols": [*self._names.symbols, *self._names.patterns], "interval_ms": self._interval_ms}
+        selected = [[field_names(selection or ()), some] for selection, some in by_selection.items()]
+        result = {"symbols": [*names.symbols, *names.patterns], "interval_ms": self._interval_ms}
         return {**result, "selected": selected} if selected else result
 
     def _instruments(self, request: FindInstruments, _now: int) -> _Steps:
@@ -277,14 +290,15 @@ class ServerSession:
         return {"cut": cache.wire_cut(cache.cut), "time": cache.time}
 
     def _authenticate(self, request: Authenticate, now: int) -> _Steps:
-        grant = self._check(request.token)
+        grant = self._check(request.token, self.grant)
         if grant.subject != self.grant.subject:
             raise BadToken("it is for another subject than this connection; connect anew with it")
-        yield from self._names.prepare((), (), grant)
+        names = self._names()
+        yield from names.prepare((), (), grant)
         changed, self.grant = grant.symbols != self.grant.symbols, grant
         if changed or self._interval_ms < self._least_interval():
             self._take_interval(self._interval_ms)
-            self._hub.subscribe(self._subscriber, self._subscription_set(), now)
+            self._hub.subscribe(self._subscriber, self._subscription_set(names), now)
         return {"expires": grant.expires, "epoch": self.epoch, "limits": self.limits()}
 
     def _digest(self, _request: Digest, _now: int) -> _Steps:
@@ -320,10 +334,10 @@ class ServerSession:
     def held(self) -> int:
         """Upper estimate of the bytes that are kept of this client's subscriptions."""
         audience, instruments = self._subscriber.audience, len(self._hub.cache.records)
-        bitmaps = len(self._names.patterns) + 2 * audience.broad
+        bitmaps = len(audience.subscription_set.patterns) + 2 * audience.broad
         bitmaps += len(audience.portions)
         bitmaps += bool(self._subscriber.pending_snapshot) + bool(self._subscriber.pending_removed)
-        kept = self._names.held + BYTES_PER_JOIN * len(audience.ids)
+        kept = self._names_held + BYTES_PER_JOIN * len(audience.ids)
         return kept + bitmaps * instruments // 8
 
     @property
@@ -349,10 +363,15 @@ class ServerSession:
         if interval_ms is not UNSET:
             self._interval_ms = max(self._least_interval(), min(interval_ms, MAX_INTERVAL_MS))
 
-    def _subscription_set(self) -> SubscriptionSet:
-        symbols, patterns = frozenset(self._names.symbols), frozenset(self._names.patterns)
-        selected = frozenset(self._names.selected.items())
-        return SubscriptionSet(symbols, patterns, self._interval_ms * 1000, self.grant.symbols, selected)
+    def _names(self) -> SubscribedNames:
+        """Return the present names, for a request that changes them."""
+        present = self._subscriber.audience.subscription_set
+        return SubscribedNames(self._hub, self._limits, self._opener, present, self._tables)
+
+    def _subscription_set(self, names: SubscribedNames) -> SubscriptionSet:
+        """Return the subscriptions of which the names are these from now on."""
+        self._names_held, self._tables = names.held, names.tables or _NO_TABLES
+        return names.subscription_set(self._interval_ms * 1000, self.grant.symbols)
 
     def _selection(self, number: int, fields: list[str]) -> Selection:
         """Return the selection of these fields. Raises `BadRequest` if one comes twice."""
@@ -360,12 +379,6 @@ class ServerSession:
         if twice is not None:
             raise BadRequest(number, Code.BAD_REQUEST, f"fields: {twice} comes twice; leave one out")
         return selection_of(fields)
-
-    def _check_room(self, number: int, selections: list[Selection], names: list[str]) -> None:
-        """Check that these names may have these selections besides the others. Raises `BadRequest`."""
-        if not self._names.has_room_for(selections, names):
-            text = f"fields: the names of a connection have at most {MAX_SELECTIONS} different sets of fields"
-            raise BadRequest(number, Code.BAD_REQUEST, f"{text}; ask for one of those, or for all fields")
 
     _HANDLERS: ClassVar[dict[type[Request], Callable[[ServerSession, Any, int], _Steps]]] = {
         Subscribe: _subscribe,
@@ -378,3 +391,10 @@ class ServerSession:
         Stats: _stats,
         Digest: _digest,
     }
+
+
+def _check_room(names: SubscribedNames, number: int, selections: list[Selection], wanted: list[str]) -> None:
+    """Check that the wanted names may have these selections besides the others. Raises `BadRequest`."""
+    if not names.has_room_for(selections, wanted):
+        text = f"fields: the names of a connection have at most {MAX_SELECTIONS} different sets of fields"
+        raise BadRequest(number, Code.BAD_REQUEST, f"{text}; ask for one of those, or for all fields")

@@ -5,11 +5,13 @@ An outcome is `[name, code, text]` (PROTOCOL.md, section 5): one bad name never 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from operator import itemgetter
 from typing import TypeAlias
 
 from ticker.bounds import BYTES_PER_NAME, BYTES_PER_SELECTED, MAX_SELECTIONS, NAMES_PER_STEP
 from ticker.config import Limits
+from ticker.core.audiences import SubscriptionSet
 from ticker.core.hub import Hub
 from ticker.core.offer import offer_text, offers
 from ticker.core.selections import Selection
@@ -42,23 +44,23 @@ def exceeded_limit(limits: Limits, grant: Grant, names: int, patterns: int) -> s
 
 
 class SubscribedNames:
-    """The names of one client."""
+    """The names of one client while a request changes them; between requests, its `SubscriptionSet` has them."""
 
-    __slots__ = ("_characters", "_hub", "_limits", "_opener", "_tables", "patterns", "selected", "symbols")
+    __slots__ = ("_hub", "_limits", "_opener", "patterns", "selected", "symbols", "tables")
 
-    def __init__(self, hub: Hub, limits: Limits, opener: Opener) -> None:
+    def __init__(
+        self, hub: Hub, limits: Limits, opener: Opener, present: SubscriptionSet, tables: Mapping[str, int]
+    ) -> None:
         self._hub = hub
         self._limits = limits
         self._opener = opener
-        self.symbols: dict[str, None] = {}
+        self.symbols: dict[str, None] = dict.fromkeys(present.symbols)
         """Symbols, and names of single tables."""
-        self.patterns: dict[str, None] = {}
+        self.patterns: dict[str, None] = dict.fromkeys(present.patterns)
         """Patterns, and those with a table."""
-        self.selected: dict[str, Selection] = {}
+        self.selected: dict[str, Selection] = dict(present.selected)
         """The fields that are wanted of what these names match; without an entry, all."""
-        self._characters = 0
-        """Length of all these names."""
-        self._tables: dict[str, int] = {}
+        self.tables: dict[str, int] = dict(tables)
         """By name: the number of tables that it stood for when it was subscribed."""
 
     def __repr__(self) -> str:
@@ -73,7 +75,15 @@ class SubscribedNames:
     @property
     def held(self) -> int:
         """Upper estimate of the bytes that they take."""
-        return self._characters + BYTES_PER_NAME * len(self) + BYTES_PER_SELECTED * len(self.selected)
+        characters = sum(map(len, self.symbols)) + sum(map(len, self.patterns))
+        return characters + BYTES_PER_NAME * len(self) + BYTES_PER_SELECTED * len(self.selected)
+
+    def subscription_set(self, interval_us: int, entitled: frozenset[str] | None) -> SubscriptionSet:
+        """Return them as subscriptions."""
+        selected = tuple(sorted(self.selected.items(), key=itemgetter(0)))
+        return SubscriptionSet(
+            tuple(sorted(self.symbols)), tuple(sorted(self.patterns)), interval_us, entitled, selected
+        )
 
     def prepare(self, names: Sequence[str], forget: Sequence[str], grant: Grant) -> Generator[None, None, set[str]]:
         """Find the matches of new patterns, and open new tables, in steps, so that all is subscribed in one.
@@ -94,7 +104,7 @@ class SubscribedNames:
         self, names: Collection[str] | Generator[str, None, None]
     ) -> Generator[None, None, list[str]]:
         """Return those of these names with a table for which this client has room."""
-        left = self._limits.max_tables - sum(self._tables.values())
+        left = self._limits.max_tables - sum(self.tables.values())
         found = []
         for name in names:
             symbol, text = split_name(name)
@@ -138,13 +148,14 @@ class SubscribedNames:
 
     def _add(self, name: str, room: Collection[str], grant: Grant) -> tuple[Code, str]:
         pattern = not is_symbol(name) and not is_table(name)
+        record = None if pattern else self._hub.index.find(name)
         if name not in self:
             code, text = self._fault(name, room, grant, pattern=pattern)
             if code is not Code.OK:
                 return code, text
-            (self.patterns if pattern else self.symbols)[name] = None
-            self._characters += len(name)
-        if not pattern and not (self._hub.index.find(name) is not None and grant.sees(name)):
+            # The record's own text: one for all clients.
+            (self.patterns if pattern else self.symbols)[name if record is None else record.symbol] = None
+        if not pattern and not (record is not None and grant.sees(name)):
             return Code.UNKNOWN_SYMBOL, "there is no such instrument; should it appear, it will join"
         return Code.OK, ""
 
@@ -168,7 +179,7 @@ class SubscribedNames:
             known = self._hub.index.find(symbol) is not None and grant.sees(name)
             if not pattern and known and self._hub.index.find(name) is None:
                 return Code.TOO_MANY_TABLES, self._no_room()
-            self._tables[name] = self._hub.index.matching(symbol).bit_count() if pattern else 1
+            self.tables[name] = self._hub.index.matching(symbol).bit_count() if pattern else 1
         return Code.OK, ""
 
     def _no_room(self) -> str:
@@ -184,8 +195,7 @@ class SubscribedNames:
                 yield
             if name in self:
                 (self.symbols if name in self.symbols else self.patterns).pop(name)
-                self._characters -= len(name)
-                self._tables.pop(name, None)
+                self.tables.pop(name, None)
                 self.selected.pop(name, None)
                 outcomes.append([name, Code.OK, ""])
             else:

@@ -190,7 +190,7 @@ class ClientConnection(ABC):
             limits or context.limits,
             context.min_interval_ms,
             sender.grant,
-            partial(context.auth.check_renewal, present=sender.grant),
+            context.auth.check_renewal,
             self._connection_stats,
             Opener(sender.payer, most_opened(context.limits, context.hub.cache.tables.config)),
         )
