@@ -41,7 +41,7 @@ class Chain(World):
         source.tables.tell(journal)
 
         def note() -> None:
-            self.told = (*self.told, (source.cut, source.time, carried(journal.news)))
+            self.told = (*self.told, (source.cut, source.time, carried(journal.news)))  # as of now
 
         journal.on_closed = note
 
@@ -75,7 +75,7 @@ class Chain(World):
                 if self.restarted and not number:
                     copy.change_source()
                 assert copy.wire_cut(copy.cut) == cut - 1
-                copy.apply(cut, time, news)
+                copy.apply(cut, time, carried(news))  # each has its own, as at the other ends of a bus
             assert (copy.wire_cut(copy.cut), copy.time) == (source.cut, source.time)
             count = len(source.instruments)
             assert len(copy.instruments) == count
