@@ -64,6 +64,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "resume_bytes": ("bytes on resume", "{:,.0f}"),
     "attacks_per_second": ("pings, handshakes, requests/s", "{:,.0f}"),
     "answered_per_second": ("answered/s", "{:,.0f}"),
+    "visits": ("visits", "{:,.0f}"),
     **{
         f"cpu_{part}": (f"{part}: CPU of a core", "{:.1%}")
         for part in ("alone", "source", "edge", "supervisor", "engine")
@@ -96,6 +97,7 @@ _SHOWN: Mapping[str, Sequence[str]] = {
     ),
     "floods": ("cpu", *_LATENCY, "attacks_per_second", "answered_per_second", "memory", "memory_growth", "load"),
     **dict.fromkeys(("attackers-5k", "attackers-50k"), ("cpu", *_LATENCY, "attacks_per_second", "peak_memory", "load")),
+    "market-100k": ("cpu", *_LATENCY, "visits", "memory", "peak_memory", "load"),
     **dict.fromkeys(("depth", "depth-20"), ("cpu", *_COST, "bytes_per_delta", "memory", "load")),
     "tape": ("cpu", *_COST, "bytes_per_delta", "bytes_per_print", "missed", "load"),
     "bars": ("memory", "open_ms", "open_bytes", "resume_rows", "resume_bytes", "cpu"),

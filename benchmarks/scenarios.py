@@ -11,6 +11,7 @@ from benchmarks.bus.following import run_following
 from benchmarks.client import Client
 from benchmarks.connector import Connector
 from benchmarks.floods import run_floods, wait_until_declared
+from benchmarks.market import run_market
 from benchmarks.phase_run import PhaseRun
 from benchmarks.process import CannotStart, ServerProcess, free_port
 from benchmarks.publishing import run_publish
@@ -195,6 +196,7 @@ SCENARIOS: Mapping[str, Callable[[Run], Iterator[Sample]]] = {
     "storm": run_storm,
     "soak": run_soak,
     "floods": run_floods,
+    "market": run_market,
     "depth": run_depth,
     "tape": run_tape,
     "bars": run_bars,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.attackers import KINDS
+from benchmarks.visitors import VISITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ ScenarioName = Literal[
     "storm",
     "soak",
     "floods",
+    "market",
     "depth",
     "tape",
     "bars",
@@ -327,6 +329,16 @@ WORKLOADS: Mapping[str, Workload] = {
         ticker_only=True,
         by_name=True,
         feed="benchmarks.bus.feed:Quotes",
+    ),
+    "market-100k": Workload(
+        "100 clients of ten of 100,000 instruments, beside clients that ask for all or half of them",
+        clients=100,
+        symbols=100_000,
+        watched=10,
+        phases=(Phase(100, 6.0, label="usual"), *(Phase(100, 6.0, drain=8.0, label=kind) for kind in VISITS)),
+        scenario="market",
+        probes=1.0,
+        ticker_only=True,
     ),
     "attackers-5k": ATTACKED,
     "attackers-50k": replace(ATTACKED, title="100 clients of 50,000 instruments beside 40 attackers", symbols=50_000),
