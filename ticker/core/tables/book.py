@@ -16,6 +16,7 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import gcd
 
 from ticker.bounds import CROSSED_SECONDS, MAX_LEVELS
 from ticker.core.record import Source
@@ -23,7 +24,7 @@ from ticker.core.state import State
 from ticker.core.tables.book_side import BookSide
 from ticker.core.tables.book_view import BookView
 from ticker.core.tables.decimals import Scale
-from ticker.core.tables.level_reading import LevelReader, NumberedLevel, plain_levels
+from ticker.core.tables.level_reading import NO_LEVELS, Columns, LevelReader, plain_levels
 from ticker.errors import BadPublication
 from ticker.market import Levels, Reason, Rows, Status, is_text, plain
 from ticker.texts import shown
@@ -185,8 +186,8 @@ class Book:
 
     def withdraw(self) -> None:
         """Nothing is known of the book any more."""
-        self.bids.replace((), None)
-        self.asks.replace((), None)
+        self.bids.replace(NO_LEVELS, None)
+        self.asks.replace(NO_LEVELS, None)
         self.outdate(Reason.NO_DATA)
 
     def note_crossed(self, time: int) -> bool:
@@ -219,11 +220,10 @@ class Book:
             text = f"{levels.symbol}: changed levels of a book that another feed gives: publish complete Levels first"
             raise BadPublication(text, "levels of another feed's book")
 
-    def _read(self, levels: Levels) -> tuple[list[NumberedLevel], list[NumberedLevel]]:
-        bids = plain_levels(levels.bids, self.prices.held, self.sizes.held)
-        asks = None if bids is None else plain_levels(levels.asks, self.prices.held, self.sizes.held)
-        if bids is not None and asks is not None:
-            return bids, asks
+    def _read(self, levels: Levels) -> tuple[Columns, Columns]:
+        plain = plain_levels(levels.bids, levels.asks, self.prices.held, self.sizes.held)
+        if plain is not None:
+            return plain
         reader = LevelReader(levels)
         factors = self.prices.hold(reader.price_places), self.sizes.hold(reader.size_places)
         if factors != (1, 1):
@@ -233,18 +233,19 @@ class Book:
                 view.rescale(*factors)
         return reader.numbers(self.prices, self.sizes)
 
-    def _raise_scales(self, *sides: list[NumberedLevel]) -> None:
-        """Raise the scales of the wire where a level that is there needs it and all numbers keep room to grow."""
+    def _raise_scales(self, bids: Columns, asks: Columns) -> None:
+        """Raise the scales of the wire where a level that is there needs it and all numbers keep room to grow.
+
+        Where the scale serves, all numbers are multiples of its unit, and so is their greatest common divisor.
+        """
         unit = self.prices.unit
-        if unit > 1:
-            new = [price for side in sides for price, size in side if size and price % unit]
+        if unit > 1 and gcd(*bids.prices, *asks.prices) % unit:
+            new = [price for side in (bids, asks) for price, size in zip(*side, strict=True) if price % unit and size]
             if new:
                 self.prices.raise_wire(new, self._largest_price)
         unit = self.sizes.unit
-        if unit > 1:
-            new = [size for side in sides for _, size in side if size % unit]
-            if new:
-                self.sizes.raise_wire(new, self._largest_size)
+        if unit > 1 and gcd(*bids.sizes, *asks.sizes) % unit:
+            self.sizes.raise_wire([size for size in (*bids.sizes, *asks.sizes) if size % unit], self._largest_size)
 
     def _largest_price(self) -> int:
         return max((abs(key) for side in (self.bids, self.asks) for key in (side.keys[:1] + side.keys[-1:])), default=0)

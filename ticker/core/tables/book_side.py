@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
 
 from ticker.bounds import MAX_LEVELS
 from ticker.core.state import State
-from ticker.core.tables.level_reading import NumberedLevel
+from ticker.core.tables.level_reading import Columns
 
 
 class BookSide:
@@ -39,36 +38,35 @@ class BookSide:
         """Return the keys of the best levels, the best first."""
         return self.keys[: -count - 1 : -1]
 
-    def apply(self, levels: Iterable[NumberedLevel]) -> None:
+    def apply(self, levels: Columns) -> None:
         """Take in changed levels."""
-        keys, sizes, sign, touched = self.keys, self.sizes, self.sign, self.touched
-        for price, size in levels:
-            key = price * sign
+        keys, sizes, touched, floor, news = self.keys, self.sizes, self.touched, self.floor, self.news
+        changed = levels.prices if self.sign > 0 else [-price for price in levels.prices]
+        for key, size in zip(changed, levels.sizes, strict=True):
             known = sizes.get(key)
             if known == size:
                 continue
-            if not size:
-                if known is None:
-                    continue
-                del keys[bisect_left(keys, key)]
-                del sizes[key]
-            elif known is None:
-                if self.floor is not None and key < self.floor:
+            if known is None:
+                if not size or (floor is not None and key < floor):
                     continue
                 insort(keys, key)
                 sizes[key] = size
-            else:
+            elif size:
                 sizes[key] = size
+            else:
+                del keys[bisect_left(keys, key)]
+                del sizes[key]
             if touched is None or key > touched:
                 touched = key
-            if self.news is not None:
-                self.news.add(key)
+            if news is not None:
+                news.add(key)
         self.touched = touched
-        self._bound()
+        if len(keys) > MAX_LEVELS:
+            self._bound()
 
-    def replace(self, levels: Iterable[NumberedLevel], depth: int | None) -> None:
+    def replace(self, levels: Columns, depth: int | None) -> None:
         """Take in all levels of this side, of which the feed gives only `depth`."""
-        given = {price * self.sign: size for price, size in levels}
+        given = {price * self.sign: size for price, size in zip(*levels, strict=True)}
         sizes = {key: size for key, size in given.items() if size}
         changed = [key for key, size in sizes.items() if self.sizes.get(key) != size]
         changed += self.sizes.keys() - sizes.keys()

@@ -10,6 +10,8 @@ The rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ticker.core.state import State
 from ticker.core.tables.book_side import BookSide
 from ticker.core.tables.decimals import Scale
@@ -64,19 +66,16 @@ class SideView:
 
     def changed_rows(self, cut: int) -> Rows:
         """Return the rows that changed after a cut, as the wire has them."""
-        rows: Rows = []
-        for key in reversed(self.changed_at):
-            if self.changed_at[key] <= cut:
+        keys, changed_at = [], self.changed_at
+        for key in reversed(changed_at):
+            if changed_at[key] <= cut:
                 break
-            rows += self._row(key)
-        return rows
+            keys.append(key)
+        return self._rows(keys)
 
     def rows(self) -> Rows:
         """Return all rows, the best level first."""
-        rows: Rows = []
-        for key in self.shown:
-            rows += self._row(key)
-        return rows
+        return self._rows(self.shown)
 
     def rescale(self, price_factor: int, size_factor: int) -> None:
         """Hold these numbers at finer scales."""
@@ -92,9 +91,13 @@ class SideView:
         keys, cuts, self.forgotten = state
         self.changed_at = dict(zip(keys, cuts, strict=True))
 
-    def _row(self, key: int) -> Rows:
-        size = self.shown.get(key)
-        return [self._prices.cell(key * self._side.sign), None if size is None else self._sizes.cell(size)]
+    def _rows(self, keys: Iterable[int]) -> Rows:
+        rows: Rows = []
+        price, size, shown, sign = self._prices.cell, self._sizes.cell, self.shown, self._side.sign
+        for key in keys:
+            amount = shown.get(key)
+            rows += (price(key * sign), None if amount is None else size(amount))
+        return rows
 
 
 class BookView:

@@ -43,8 +43,9 @@ class Scale:
 
     def cell(self, number: int) -> int | str:
         """Return a number of ours as a cell of the wire."""
-        whole, rest = divmod(number, self.unit)
-        if rest or not -MAX_INTEGER <= whole <= MAX_INTEGER:
+        unit = self.unit
+        whole = number // unit
+        if whole * unit != number or not -MAX_INTEGER <= whole <= MAX_INTEGER:
             return decimal_text(*fewest_places(number, self.held))
         return whole
 

@@ -1,9 +1,12 @@
-"""Levels as feeds publish them, read as integers: at once where they are plain texts, else by the general parser."""
+"""Levels as feeds publish them, read as integers: all at once where they are plain texts, else one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
+
+from msgspec import DecodeError
+from msgspec.json import Decoder
 
 from ticker.core.tables.decimals import Scale, scaled, written_places
 from ticker.errors import BadPublication
@@ -11,15 +14,26 @@ from ticker.market import Level, Levels
 from ticker.numbers import MAX_DIGITS, parse_decimal
 from ticker.texts import shown
 
-NumberedLevel: TypeAlias = tuple[int, int]
-"""Price and size as integers at the scales of the book."""
+
+class Columns(NamedTuple):
+    """Levels of a side, as integers at the scales of the book: their prices, and their sizes."""
+
+    prices: Sequence[int]
+    sizes: Sequence[int]
+
+
+NO_LEVELS = Columns((), ())
 
 _Parsed: TypeAlias = tuple[int, int, int, int]
 """Digits and places of a price, then those of a size."""
 
 _PLAIN = 30
 """Longer texts are left to the general parser, which knows the limits."""
+_EXACT_TEXT = 16
+"""Characters of fifteen digits and a point."""
+_EXACT = 10**15
 _POWERS: list[int] = [10**places for places in range(MAX_DIGITS + 1)]
+_decode = Decoder(list[int], strict=False).decode  # not strict: a float without a fraction is an integer
 
 
 class LevelReader:
@@ -35,11 +49,13 @@ class LevelReader:
     def __repr__(self) -> str:
         return f"<LevelReader of {len(self._parsed[0])} bids and {len(self._parsed[1])} asks>"
 
-    def numbers(self, prices: Scale, sizes: Scale) -> tuple[list[NumberedLevel], list[NumberedLevel]]:
+    def numbers(self, prices: Scale, sizes: Scale) -> tuple[Columns, Columns]:
         """Return bids and asks at these scales, which hold no fewer places."""
-        held = prices.held, sizes.held
         bids, asks = (
-            [(scaled(price, at, held[0]), scaled(size, its, held[1])) for price, at, size, its in side]
+            Columns(
+                [scaled(price, places, prices.held) for price, places, _, _ in side],
+                [scaled(size, places, sizes.held) for _, _, size, places in side],
+            )
             for side in self._parsed
         )
         return bids, asks
@@ -61,27 +77,62 @@ class LevelReader:
         return parsed
 
 
-def plain_levels(levels: Sequence[Level], price_places: int, size_places: int) -> list[NumberedLevel] | None:
+def plain_levels(
+    bids: Sequence[Level], asks: Sequence[Level], price_places: int, size_places: int
+) -> tuple[Columns, Columns] | None:
     """Return levels that are pairs of plain decimal texts, with so many places at most; None if any is not.
 
     It is for the many levels of a book: several times as fast as the general parser.
     """
-    read: list[NumberedLevel] = []
     try:
-        for price, size in cast("Sequence[tuple[str, str]]", levels):  # anything else fails below
-            whole, _, fraction = price.partition(".")
-            digits, short = whole + fraction, price_places - len(fraction)
-            amount, _, fraction = size.partition(".")
-            amount, lacking = amount + fraction, size_places - len(fraction)
-            both = digits + amount
-            if short < 0 or lacking < 0 or len(both) > _PLAIN or not both.isdigit() or not both.isascii():
-                return None
-            read.append(
-                (
-                    int(digits) * _POWERS[short] if short else int(digits),
-                    int(amount) * _POWERS[lacking] if lacking else int(amount),
-                )
-            )
+        pairs = cast("Sequence[tuple[str, str]]", [*bids, *asks])  # anything else fails below
+        if not pairs:
+            return NO_LEVELS, NO_LEVELS
+        both = _at_once(pairs, price_places, size_places) or _one_by_one(pairs, price_places, size_places)
     except (TypeError, ValueError, AttributeError):
         return None
-    return read
+    if both is None:
+        return None
+    prices, sizes, count = *both, len(bids)
+    return Columns(prices[:count], sizes[:count]), Columns(prices[count:], sizes[count:])
+
+
+def _at_once(pairs: Sequence[tuple[str, str]], price_places: int, size_places: int) -> Columns | None:
+    """Return levels with numbers of fifteen digits at most; None if any has more, or cannot be read this way.
+
+    With an exponent behind it, a text is that integer in JSON, whose decoder reads a number in a fraction of the time
+    that `int` takes, so a level costs half of that in `_one_by_one`. In between it is a float, which tells decimals of
+    fifteen digits apart: one that is finer than the places does not become an integer, and is refused.
+    """
+    prices, sizes = zip(*pairs, strict=True)
+    if max(map(len, prices + sizes)) > _EXACT_TEXT:
+        return None
+    price_end, size_end = f"e{price_places}", f"e{size_places}"
+    text = f"[{f'{price_end},'.join(prices)}{price_end},{f'{size_end},'.join(sizes)}{size_end}]"
+    try:
+        numbers = _decode(text)
+    except DecodeError:
+        return None
+    count = len(pairs)
+    if len(numbers) != 2 * count or max(numbers) >= _EXACT or min(numbers) < 0:
+        return None
+    if len(text.split(None, 1)) > 1:  # JSON may have blanks, and a number may not
+        return None
+    return Columns(numbers[:count], numbers[count:])
+
+
+def _one_by_one(pairs: Sequence[tuple[str, str]], price_places: int, size_places: int) -> Columns | None:
+    """Return levels with at most these places; None if any is not."""
+    prices: list[int] = []
+    sizes: list[int] = []
+    for price, size in pairs:
+        whole, _, fraction = price.partition(".")
+        digits, short = whole + fraction, price_places - len(fraction)
+        amount, _, fraction = size.partition(".")
+        amount, lacking = amount + fraction, size_places - len(fraction)
+        both = digits + amount
+        if short < 0 or lacking < 0 or len(both) > _PLAIN or not both.isdigit() or not both.isascii():
+            return None
+        prices.append(int(digits) * _POWERS[short] if short else int(digits))
+        sizes.append(int(amount) * _POWERS[lacking] if lacking else int(amount))
+    return Columns(prices, sizes)
