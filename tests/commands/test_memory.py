@@ -48,6 +48,31 @@ def test_python_looks_for_garbage_in_small_steps_and_among_all_objects_seldom() 
     assert youngest * (middle + 1) * all_of_them >= 1_000_000
 
 
+MARKET = """
+import gc, sys
+from ticker.commands.memory import tune_memory
+from ticker.core.last_value import LastValueCache
+from ticker.market import Instrument
+from ticker.server.frozen_market import FrozenMarket
+
+if sys.argv[1:]:
+    tune_memory()
+cache, market = LastValueCache("epoch"), FrozenMarket()
+for size in (1_100, 1_200, 2_300):
+    for number in range(cache.instrument_count, size):
+        cache.publish(Instrument(f"S{number}"))
+    market.grow(size)
+    seen = {id(each) for each in gc.get_objects()}
+    print(sum(id(record) in seen for record in cache.records))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "looked_at"), [(["tuned"], [0, 100, 0]), ([], [1_100, 1_200, 2_300])])
+def test_a_service_does_not_look_for_garbage_among_instruments(arguments: list[str], looked_at: list[int]) -> None:
+    done = subprocess.run([sys.executable, "-c", MARKET, *arguments], capture_output=True, text=True, check=True)
+    assert [*map(int, done.stdout.split())] == looked_at
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["token"], ["no-such-command"]])
 def test_python_looks_for_garbage_once_the_command_is_imported(run_ticker: RunTicker, arguments: list[str]) -> None:
     run_ticker(*arguments)

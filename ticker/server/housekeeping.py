@@ -1,4 +1,4 @@
-"""Periodic checks: time limits of connections, and a log line for refused ones."""
+"""Periodic checks: time limits of connections, a log line for refused ones, and the size of the market."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import trio
 from ticker.bounds import CHECK_SECONDS, CHECKS_PER_BURST, REFUSAL_LOG_CHECKS
 from ticker.errors import RefusalCause
 from ticker.server.connection import ServerContext
+from ticker.server.frozen_market import FrozenMarket
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.housekeeping")
 
@@ -17,7 +18,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.houseke
 async def check_connections(context: ServerContext) -> None:
     """Check the time limits of all connections about once a second, and log now and then how many were refused."""
     reported: Counter[RefusalCause] = Counter()
-    rounds = 0
+    rounds, market = 0, FrozenMarket()
     while True:
         await trio.sleep(CHECK_SECONDS)
         for number, connection in enumerate(list(context.connections)):
@@ -26,6 +27,7 @@ async def check_connections(context: ServerContext) -> None:
                 await trio.lowlevel.checkpoint()
         for follower in list(context.followers.connections):
             follower.check_expiry(context.auth.clock())
+        market.grow(context.hub.cache.instrument_count)
         rounds += 1
         refusals = context.auth.connection_limits.refusals
         if rounds % REFUSAL_LOG_CHECKS == 0 and refusals != reported:
