@@ -149,6 +149,9 @@ TCP_USER_TIMEOUT_MS = 90_000
 RECORDS_PER_TURN = 16
 """TLS records of a connection that are handed to OpenSSL in one turn; those beyond it wait for the next one."""
 
+ENCRYPTED_AT_ONCE = 262_144
+"""Bytes of a message that are encrypted in one turn, a third of a millisecond; the others follow in the next ones."""
+
 LINGER_READS = 64
 """Reads of 16 KB from a connection that is closed, until its peer closes too; then it is cut off."""
 
@@ -202,6 +205,9 @@ ENCODED_PER_STEP = 500
 
 ROWS_PER_PART = 2_000
 """Rows of tables in one part of a snapshot, unless a single table has more: some milliseconds."""
+
+REMOVED_PER_PART = 2_000
+"""Records of which one message says that they leave a copy; the others follow in further messages."""
 
 WRITTEN_PER_STEP = 100
 """Records of a page that are written between two yields."""
@@ -272,6 +278,9 @@ MAX_CHANGE_SETS = 64
 
 ENTRIES_PER_INSTRUMENT = 4
 """Encoded entries that are kept of each instrument, on average; beyond that, all are made again."""
+
+FREED_PER_PASS = 2_000
+"""Encoded entries that are not needed any more and are freed in one pass: half a millisecond. The others wait."""
 
 MAX_KNOWN_FIELDS = 1_000
 """Field names of which key and kind are kept; those of others are looked up each time."""

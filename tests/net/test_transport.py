@@ -15,6 +15,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.bounds import HANG_SECONDS
 from tests.net.pair import BLOCK, Contexts, Pair, connected, sockets
 from tests.support import hold_turns
+from ticker.bounds import ENCRYPTED_AT_ONCE
+from ticker.net import tls_stream
 from ticker.net.fair_queue import FairQueue
 from ticker.net.records import RecordRate
 from ticker.net.tls_stream import TlsStream
@@ -268,6 +270,52 @@ async def test_megabytes_go_both_ways(pair: Pair) -> None:
             assert 0 < len(part) <= RECORD
             received += part
     assert received == data
+
+
+async def test_a_large_message_is_encrypted_as_the_socket_takes_it_and_keeps_its_place(pair: Pair) -> None:
+    data = BLOCK * 100
+    assert not pair.server.push(data)
+    assert len(pair.server._unsent) < 2 * ENCRYPTED_AT_ONCE < pair.server.unsent <= len(data)
+    assert not pair.server.push(b"behind it")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.drain)
+        assert await pair.received(len(data) + 9) == data + b"behind it"
+    assert pair.server.unsent == 0
+    assert pair.server.push(b"in step again")
+    assert await pair.received(13) == b"in step again"
+
+
+async def test_a_large_message_leaves_others_their_turn_where_the_socket_takes_more(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_stream, "ENCRYPTED_AT_ONCE", 1000)
+    data = BLOCK * 2
+    assert not pair.server.push(data)
+    assert pair.server._later
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.drain)
+        assert await pair.received(len(data)) == data
+    assert pair.server.unsent == 0
+
+
+async def test_a_stream_that_is_closed_within_a_large_message_ends_behind_it(pair: Pair) -> None:
+    data = BLOCK * 20
+    assert not pair.server.push(data)
+    received = bytearray()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.aclose)
+        while part := await pair.client.receive_some():
+            received += part
+        await pair.client.aclose()
+    assert received == data
+
+
+async def test_a_connection_that_breaks_within_a_large_message_is_broken(pair: Pair) -> None:
+    assert not pair.server.push(BLOCK * 100)
+    pair.reset()
+    with pytest.raises(trio.BrokenResourceError):
+        await pair.server.drain()
+    assert not pair.server.push(b"more")
 
 
 @settings(max_examples=25, deadline=None)

@@ -21,7 +21,7 @@ import ssl
 
 import trio
 
-from ticker.bounds import TLS_CLOSE_SECONDS
+from ticker.bounds import ENCRYPTED_AT_ONCE, TLS_CLOSE_SECONDS
 from ticker.net.fair_queue import FairQueue
 from ticker.net.plain_http import answer_without_tls
 from ticker.net.records import RecordQueue, RecordRate
@@ -38,6 +38,7 @@ class TlsStream(SocketStream):
         "_answer_unsent",
         "_encrypt",
         "_incoming",
+        "_later",
         "_outgoing",
         "_records",
         "_take_encrypted",
@@ -60,6 +61,8 @@ class TlsStream(SocketStream):
         # Bound once: looking these up for each frame of each client would cost a tenth of sending it.
         self._encrypt = self._tls.write
         self._take_encrypted = self._outgoing.read
+        # The end of a large message, not encrypted yet. Where there is any, bytes before it are unsent.
+        self._later: bytes | memoryview = b""
         self._answer_unsent = False
         self._records = RecordQueue(record_rate, trio.current_time())
         self._records.add(received)
@@ -103,6 +106,9 @@ class TlsStream(SocketStream):
         """
         if self._unsent or self._broken or self._closing:
             return self._push_behind(data)
+        if len(data) > ENCRYPTED_AT_ONCE:
+            self._later = memoryview(data)
+            return self._send_later()
         # Python 3.11 calls a method quickly, and reads a slot quickly, but not `self._encrypt(data)`, which is both.
         encrypt, take_encrypted, send = self._encrypt, self._take_encrypted, self._send
         try:
@@ -126,10 +132,14 @@ class TlsStream(SocketStream):
         if not closed:
             # OpenSSL's objects are most of a connection's memory: free them before the garbage collector runs.
             del self._tls, self._incoming, self._outgoing, self._encrypt, self._take_encrypted
+            self._later = b""
 
     def _push_end(self) -> None:
         # OpenSSL then wants the peer's close_notify, but no waiting is needed (RFC 8446, section 6.1).
         with contextlib.suppress(ssl.SSLError):
+            if self._later:
+                self._encrypt(self._later)
+                self._later = b""
             self._tls.unwrap()
         self._flush_encrypted()
 
@@ -137,12 +147,43 @@ class TlsStream(SocketStream):
         """`push` to a stream with unsent bytes, or to a broken or closed one."""
         if self._broken or self._closing:
             return False
+        if self._later:
+            self._later = memoryview(b"".join((self._later, data)))
+            return False
         try:
             self._encrypt(data)
         except ssl.SSLError:
             self._broken = True
             return False
         return self._flush_encrypted()
+
+    @property
+    def unsent(self) -> int:
+        """Number of bytes that wait for the socket."""
+        return len(self._unsent) + len(self._later)
+
+    def _flush(self, data: bytes = b"") -> bool:
+        """Likewise, and go on with a large message."""
+        return super()._flush(data) and (not self._later or self._send_later())
+
+    def _send_later(self) -> bool:
+        """Encrypt and send the next part of a large message; return whether that was all.
+
+        Of a message of some megabytes, encryption alone would take as long as thousands of small ones.
+        """
+        try:
+            if not super()._flush(self._encrypted_part(ENCRYPTED_AT_ONCE)):
+                return False
+            if self._later:  # the socket would take more now, but others have their turn
+                self._unsent = self._encrypted_part(RECORD)
+        except ssl.SSLError:
+            self._broken = True
+        return not self._unsent and not self._broken
+
+    def _encrypted_part(self, size: int) -> bytes:
+        part, self._later = self._later[:size], self._later[size:]
+        self._encrypt(part)
+        return self._take_encrypted()
 
     def _flush_encrypted(self) -> bool:
         return self._flush(self._take_encrypted())
