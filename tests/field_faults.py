@@ -8,12 +8,11 @@ from typing import TypeAlias
 import pytest
 
 from ticker.client.session import ClientSession
-from ticker.core import checksums, hub
+from ticker.core import checksums, hub, lacking
 from ticker.core.audience_index import AudienceIndex
 from ticker.core.audiences import Audience, Subscriber, SubscriptionSet
 from ticker.core.encode_cache import ChangeSet, EncodeCache
 from ticker.core.hub import Hub
-from ticker.core.lacking import LackingData
 from ticker.core.record import MarketRecord
 from ticker.core.selections import Selection, selected
 from ticker.market import FieldKey, RecordValue
@@ -28,14 +27,14 @@ def leave_records_with_other_fields_as_they_are(patch: pytest.MonkeyPatch) -> No
 
 def let_records_with_other_fields_wait(patch: pytest.MonkeyPatch) -> None:
     """A record that changes before the client has it with its new fields keeps an old value meanwhile."""
-    take_part = LackingData._take_part
+    take_outdated = lacking._take_outdated
 
-    def take_in_order(lacking: LackingData, subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
+    def take_in_order(subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
         if subscriber.audience.selecting:
             subscriber.perhaps_held = 0
-        return take_part(lacking, subscriber, change_set)
+        return take_outdated(subscriber, change_set)
 
-    patch.setattr(LackingData, "_take_part", take_in_order)
+    patch.setattr(lacking, "_take_outdated", take_in_order)
 
 
 def trust_what_is_to_be_forgotten(patch: pytest.MonkeyPatch) -> None:

@@ -367,7 +367,7 @@ def test_the_checksums_of_many_records_are_made_in_steps_and_paid_for_once() -> 
         pass
     work = talk.hub.work
     steps = talk.session.steps(talk.sink.encoding.encode_request({"op": "digest", "id": 9}), 0)
-    assert len(list(steps)) >= 3
+    assert len(list(steps)) >= 2
     made = talk.hub.work - work
     assert made > 10
     work = talk.hub.work

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from typing import TypeAlias
 
-from ticker.bounds import ENCODED_PER_STEP, ENTRIES_PER_INSTRUMENT
-from ticker.core.bitmaps import numbers_in
+from ticker.bounds import ENTRIES_PER_INSTRUMENT
+from ticker.core.discarded import Discarded
 from ticker.core.last_value import LastValueCache
+from ticker.core.pieces import Pieces
 from ticker.core.selections import Portions, Selection, selected
 from ticker.market import FieldKey
 from ticker.protocol.digest import record_checksum, total
@@ -18,8 +19,9 @@ _Key: TypeAlias = int | tuple[int, frozenset[FieldKey]]
 class Checksums:
     """The checksums of the records of one cache."""
 
-    def __init__(self, cache: LastValueCache) -> None:
+    def __init__(self, cache: LastValueCache, discarded: Discarded) -> None:
         self._cache = cache
+        self._discarded = discarded
         self._known: dict[_Key, tuple[int, int]] = {}
         """By the id of a record, perhaps with a selection: the cut of its last change, and its checksum."""
         self.made = 0
@@ -28,32 +30,15 @@ class Checksums:
     def __repr__(self) -> str:
         return f"<Checksums of {len(self._known)} records>"
 
-    def prepare(self, portions: Portions) -> Iterator[None]:
-        """Make the checksums of these records, yielding between steps, until few are missing at the present cut."""
+    def sums(self) -> Sums:
+        """Return the checksum of a copy that is still to be made."""
         if len(self._known) > ENTRIES_PER_INSTRUMENT * len(self._cache.records):
-            self._known.clear()
-        for selection, bits in portions.items():
-            numbers = numbers_in(bits)
-            todo = numbers
-            while len(todo) > ENCODED_PER_STEP:
-                todo = list(todo)
-                while todo:
-                    for number in todo[-ENCODED_PER_STEP:]:
-                        self._checksum(number, selection)
-                    del todo[-ENCODED_PER_STEP:]
-                    yield
-                todo = [number for number in numbers if not self._is_known(number, selection)]
+            self._discarded.add(self._known)
+            self._known = {}
+        return Sums(self._cache, self)
 
-    def total(self, portions: Portions) -> int:
-        """Return the checksum of a copy of these records at the present cut."""
-        return total(
-            self._checksum(number, selection) for selection, bits in portions.items() for number in numbers_in(bits)
-        )
-
-    def _is_known(self, number: int, selection: Selection) -> bool:
-        return self._known.get(_key(number, selection), (-1, 0))[0] == self._cache.records[number].last_change
-
-    def _checksum(self, number: int, selection: Selection) -> int:
+    def of(self, number: int, selection: Selection) -> int:
+        """Return the checksum of a record."""
         record, key = self._cache.records[number], _key(number, selection)
         changed, checksum = self._known.get(key, (-1, 0))
         if changed != record.last_change:
@@ -62,6 +47,27 @@ class Checksums:
             self._known[key] = record.last_change, checksum
             self.made += 1
         return checksum
+
+
+class Sums(Pieces[int]):
+    """The checksum of the copy of one audience."""
+
+    def __init__(self, cache: LastValueCache, checksums: Checksums) -> None:
+        super().__init__(cache)
+        self._checksums = checksums
+
+    def total(self, portions: Portions) -> int:
+        """Return the checksum of a copy of these records at the present cut; at once if `advance` has returned True."""
+        while not self.advance(portions, 0, len(self._cache.records)):
+            pass
+        return total(self._made.values())
+
+    def _make(self, piece: int) -> int:
+        of = self._checksums.of
+        return sum(of(number, selection) for selection, numbers in self._numbers(piece) for number in numbers)
+
+    def _drop(self, changed: Collection[int]) -> None:
+        """Do nothing: each checksum is kept with the cut of its record's last change."""
 
 
 def _key(number: int, selection: Selection) -> _Key:

@@ -9,16 +9,17 @@ fields only have change sets of their own (`ChangeSet.of`), one for each selecti
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from ticker.bounds import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
-from ticker.core.bitmaps import bitmap_of, numbers_in
+from ticker.core.bitmaps import bitmap_of
+from ticker.core.discarded import Discarded
 from ticker.core.last_value import LastValueCache
 from ticker.core.record import MarketRecord
-from ticker.core.selections import Portions, Selection, selected
+from ticker.core.selections import Selection, selected
 from ticker.market import FieldKey, RecordValue
 from ticker.protocol.messages import Definition
-from ticker.protocol.wire import Encoding
+from ticker.protocol.wire import Encoding, Joined
 
 _Encode: TypeAlias = Callable[[int, int, Selection], bytes]
 
@@ -64,14 +65,11 @@ class ChangeSet(dict[int, bytes]):
             found = self._of[selection] = ChangeSet(self.since, self.changed, self.redefined, self._encode, selection)
         return found
 
-    def renew(self, changed: set[int], redefined: set[int]) -> None:
-        """Take in the changes of further cuts: these entries are encoded anew."""
+    def drop(self, changed: Iterable[int]) -> None:
+        """Have these entries encoded anew."""
         for entries in (self, *(self._of or {}).values()):
             for number in changed:
                 entries.pop(number, None)
-        self.changed |= changed
-        self.redefined |= redefined
-        self._bits = None
 
     def __missing__(self, number: int) -> bytes:
         entry = self[number] = self._encode(number, self.since, self.selection)
@@ -88,11 +86,58 @@ class Share(NamedTuple):
     """Ids of records that the copy does not hold yet."""
 
 
+class Parts:
+    """What a message is made of, encoded."""
+
+    __slots__ = ("changed", "complete", "definitions", "entries", "records")
+
+    def __init__(self) -> None:
+        self.entries: list[bytes] = []
+        """Changes of records that the copy holds, perhaps joined."""
+        self.changed = 0
+        """The number of these."""
+        self.records: list[bytes] = []
+        """Complete records, perhaps joined."""
+        self.complete = 0
+        """The number of these."""
+        self.definitions: list[bytes] = []
+
+    def __repr__(self) -> str:
+        return f"<Parts: {self.changed} changes, {self.complete} records>"
+
+    def __len__(self) -> int:
+        """The number of instruments."""
+        return self.changed + self.complete
+
+    def __iadd__(self, other: Parts) -> Self:
+        """Add those of another one."""
+        self.entries += other.entries
+        self.records += other.records
+        self.definitions += other.definitions
+        self.changed += other.changed
+        self.complete += other.complete
+        return self
+
+    def add(self, entries: Sequence[bytes], records: Sequence[bytes], definitions: Sequence[bytes]) -> None:
+        """Add some that are not joined."""
+        self.entries += entries
+        self.records += records
+        self.definitions += definitions
+        self.changed += len(entries)
+        self.complete += len(records)
+
+    def join(self, encoding: Encoding) -> None:
+        """Join what there is, so that a message with it is made of few parts."""
+        self.entries[:] = [encoding.join(self.entries)] if self.entries else []
+        self.records[:] = [encoding.join(self.records)] if self.records else []
+
+
 class EncodeCache:
     """The encoded parts in one encoding. Parts that belong to a cut are dropped when the next cut is closed."""
 
-    def __init__(self, cache: LastValueCache, encoding: Encoding) -> None:
+    def __init__(self, cache: LastValueCache, encoding: Encoding, discarded: Discarded | None = None) -> None:
         self.cache = cache
+        self._discarded = Discarded() if discarded is None else discarded
         self._encoding = encoding
         self._cut = -1
         self._change_sets: dict[int, ChangeSet] = {}
@@ -141,53 +186,53 @@ class EncodeCache:
             self._cut = cache.cut
             self._change_sets.clear()
             self._steps.clear()
-            for kept in (self._selections, self._selected):
-                if len(kept) > ENTRIES_PER_INSTRUMENT * len(cache.records):
-                    kept.clear()
+            most = ENTRIES_PER_INSTRUMENT * len(cache.records)
+            if len(self._selections) > most:
+                self._discarded.add(self._selections)
+                self._selections = {}
+            if len(self._selected) > most:
+                self._discarded.add(self._selected)
+                self._selected = {}
 
-    def keep(self, change_set: ChangeSet) -> None:
-        """Have this change set, which is of the present cut, returned by `change_set`."""
-        self._change_sets[change_set.since] = change_set
+    def join(self, parts: Parts) -> None:
+        """Join what there is of parts, so that a message with them is made of few."""
+        parts.join(self._encoding)
 
-    def warm(self, change_set: ChangeSet, record: MarketRecord, *, whole: bool) -> None:
-        """Encode the parts of an instrument that a message of this change set needs."""
-        if record.id in change_set.redefined:
-            self._definition(record)
-        if whole:
-            self._record(record, change_set.selection)
-        else:
-            change_set[record.id]
+    def empty_change_set(self, since: int) -> ChangeSet:
+        """Return a change set that is told what has changed, for many changes that are encoded in steps."""
+        return ChangeSet(since, set(), set(), self._changes)
 
     def release(self) -> None:
         """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
         self._change_sets.clear()
+        self._discarded.add(self._selections, self._records, self._selected, self._definitions)
 
-    def frame(self, since: int, shares: Iterable[Share]) -> bytes:
-        """Return the frames that bring a copy from `since` to the present cut.
+    def frame(self, since: int, shares: Iterable[Share], parts: Parts | None = None) -> bytes:
+        """Return the frames that bring a copy from `since` to the present cut, with parts that are made already.
 
         The change sets may begin later than `since` if nothing of the copy changed in between. Definitions come first.
         """
-        records = self.cache.records
-        entries: list[bytes] = []
-        complete: list[bytes] = []
-        definitions: list[int] = []
+        self._begin_cut()  # made parts need no change set of the present cut
+        records, parts = self.cache.records, Parts() if parts is None else parts
         for change_set, changed, missing in shares:
+            complete: list[bytes] = []
+            definitions: list[bytes] = []
             if change_set.redefined or missing:
                 after = change_set.since
                 whole = [number for number in changed if records[number].whole_at > after]
-                definitions += [*missing, *(number for number in changed if records[number].defined_at > after)]
-                complete += [self._record(records[number], change_set.selection) for number in (*whole, *missing)]
+                defined = [*missing, *(number for number in changed if records[number].defined_at > after)]
+                definitions = [self.definition(records[number]) for number in defined]
+                complete = [self.record(records[number], change_set.selection) for number in (*whole, *missing)]
                 changed = [number for number in changed if records[number].whole_at <= after]  # noqa: PLW2901
-            entries += [entry for number in changed if (entry := change_set[number])]
-        frame = self.definitions(definitions) if definitions else b""
-        if complete:
-            return frame + self._encoding.snapshot(self._step(since), entries, complete)
-        return frame + self.delta(since, entries)
+            parts.add([entry for number in changed if (entry := change_set[number])], complete, definitions)
+        changes, told = Joined(parts.changed, parts.entries), Joined(parts.complete, parts.records)
+        frame = self._encoding.instruments(parts.definitions) if parts.definitions else b""
+        return frame + self._encoding.large(self._step(since), changes, told)
 
     def definitions(self, ids: Iterable[int]) -> bytes:
         """Return the frame with the definitions of these records."""
         records = self.cache.records
-        return self._encoding.instruments([self._definition(records[each]) for each in ids])
+        return self._encoding.instruments([self.definition(records[each]) for each in ids])
 
     def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
         """Return the frame that brings a copy from `since` to the present cut, without new or redefined instruments."""
@@ -230,7 +275,8 @@ class EncodeCache:
             self._selected[key] = record.last_change, entry
         return entry
 
-    def _record(self, record: MarketRecord, selection: Selection) -> bytes:
+    def record(self, record: MarketRecord, selection: Selection) -> bytes:
+        """Return the complete record, or the selected fields of it."""
         if selection is not None:
             return self._selected_entry(record, (record.id, -1, selection), selected(record.present(), selection))
         changed, entry = self._records.get(record.id, (-1, b""))
@@ -240,66 +286,13 @@ class EncodeCache:
             self._records[record.id] = record.last_change, entry
         return entry
 
-    def _definition(self, record: MarketRecord) -> bytes:
+    def definition(self, record: MarketRecord) -> bytes:
+        """Return the definition of a record."""
         defined, encoded = self._definitions.get(record.id, (-1, b""))
         if defined != record.defined_at:
             encoded = self._encoding.definition(definition_of(record))
             self._definitions[record.id] = record.defined_at, encoded
         return encoded
-
-
-class Preparation:
-    """A change set that is encoded in steps, while cuts are closed: instruments that change meanwhile are encoded anew.
-
-    So a message with the changes of 50,000 instruments holds nobody up: it is joined from entries that are there.
-    """
-
-    def __init__(self, encode_cache: EncodeCache, since: int, wanted: Portions, whole: int = 0) -> None:
-        """`wanted` are the instruments that matter, `whole` is the bitmap of those among them to be sent whole."""
-        self._encode_cache = encode_cache
-        self._wanted = wanted
-        self._whole = whole
-        self._cut = encode_cache.cache.cut
-        self._change_set = encode_cache.change_set(since)
-        self._todo: dict[Selection, list[int]] = {selection: [] for selection in wanted}
-        self._add(self._change_set)
-
-    def __repr__(self) -> str:
-        left = sum(map(len, self._todo.values()))
-        return f"<Preparation of {self._change_set!r}: {left} to encode>"
-
-    def _add(self, change_set: ChangeSet) -> int:
-        """Have what is in this change set encoded; return how much that is."""
-        added = 0
-        for selection, bits in self._wanted.items():
-            numbers = numbers_in(change_set.bits & bits)
-            self._todo[selection] += numbers
-            added += len(numbers)
-        return added
-
-    def advance(self, most: int) -> bool:
-        """Encode so many entries; True once the encode cache has all that are needed at the present cut.
-
-        Where more than that has changed since the last step, twice as many are encoded: it has an end however fast
-        everything changes.
-        """
-        encode_cache, change_set = self._encode_cache, self._change_set
-        cache = encode_cache.cache
-        if self._cut != cache.cut:
-            newer = encode_cache.change_set(self._cut)
-            self._cut = cache.cut
-            change_set.renew(newer.changed, newer.redefined)
-            most = max(most, 2 * self._add(newer))
-        records, since = cache.records, change_set.since
-        for selection, todo in self._todo.items():
-            entries, some = change_set.of(selection), todo[-most:] if most else []
-            for number in some:
-                whole = records[number].whole_at > since or self._whole >> number & 1 == 1
-                encode_cache.warm(entries, records[number], whole=whole)
-            del todo[len(todo) - len(some) :]
-            most -= len(some)
-        encode_cache.keep(change_set)
-        return not any(self._todo.values())
 
 
 def definition_of(record: MarketRecord) -> Definition:

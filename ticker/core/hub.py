@@ -31,6 +31,7 @@ from ticker.bounds import (
     BYTES_PER_WRITE,
     CHECKSUM_IN_JOINS,
     COUNTED_PER_JOIN,
+    FREED_PER_PASS,
     JOINED_PER_REQUEST_UNIT,
     SCANNED_PER_REQUEST_UNIT,
     WRITES_PER_BURST,
@@ -47,12 +48,14 @@ from ticker.core.audiences import (
     TrafficCounters,
 )
 from ticker.core.checksums import Checksums
-from ticker.core.encode_cache import EncodeCache, Preparation, Share
+from ticker.core.discarded import Discarded
+from ticker.core.encode_cache import EncodeCache, Share
 from ticker.core.lacking import LackingData
 from ticker.core.last_value import LastValueCache
 from ticker.core.offer import features
 from ticker.core.pending import pending_by_audience
-from ticker.core.selections import Portions, differing
+from ticker.core.preparation import Preparation
+from ticker.core.selections import differing
 from ticker.core.table_index import ANYBODY, Opener
 from ticker.core.traffic import Traffic, TrafficMeter
 from ticker.protocol.messages import Heartbeat
@@ -88,7 +91,8 @@ class Hub:
         self._passed_at = 0
         self.features = features(cache.tables.config, delay)
         self.delay = delay
-        self.checksums = Checksums(cache)
+        self._discarded = Discarded()
+        self.checksums = Checksums(cache, self._discarded)
         self.index = AudienceIndex(cache, step)
         self._membership_changes = 0
         """Number of changes in the membership of any audience."""
@@ -251,6 +255,7 @@ class Hub:
         to the groups before.
         """
         self._passed_at = now
+        self._discarded.free(FREED_PER_PASS)
         return self._write(self._frames(now, refresh), now)
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
@@ -305,24 +310,33 @@ class Hub:
         yield from self._frames_ready(now, refresh)
 
     def _frames_due(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
-        """Return the frames of a throttled group that is due.
-
-        Where many entries are to be encoded, that is done in steps, and between these goes out whatever is new.
-        """
-        if group.broad:
-            wanted: Portions = {}
-            for audience in group.broad:
-                for selection, bits in audience.by_selection().items():
-                    wanted[selection] = wanted.get(selection, 0) | bits
-            preparation = Preparation(self._encode_caches[group.encoding], group.since, wanted)
-            while not preparation.advance(self._encoded) and group.audiences:
-                yield None
-                refresh()
-                self._adopt()
-                yield from self._frames_ready(now, refresh)
-        yield from self._frames_of(group, group.since, now)
+        """Return the frames of a throttled group that is due."""
+        if group.broad and self.cache.many_changed(group.since, self._encoded):
+            yield from self._frame_in_steps(group, now, refresh)
+        else:
+            yield from self._frames_of(group, group.since, now)
         for audience in list(group.audiences):
             self._scheduler.make_ready(audience)  # those without pending entries
+
+    def _frame_in_steps(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+        """Return the frame of the broad audience that is alone in a group; between two steps goes out what is new."""
+        (audience,) = group.broad
+        encode_cache = self._encode_caches[group.encoding]
+        preparation = Preparation(encode_cache, group.since)
+        while not preparation.advance(audience.by_selection(), 0, self._encoded):
+            yield None
+            refresh()
+            self._adopt()
+            yield from self._frames_ready(now, refresh)
+            if not group.audiences:
+                return
+        parts = preparation.parts()
+        if parts:
+            cursor, audience.cursor = audience.cursor, self.cache.cut
+            if audience.interval_us:
+                self._scheduler.throttle(audience, now)
+            if audience.members:
+                yield audience, len(parts), encode_cache.frame(cursor, (), parts)
 
     def _frames_ready(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
         for number, group in enumerate(self._scheduler.ready()):
@@ -395,7 +409,7 @@ class Hub:
         if audience is not None:
             return audience
         if encoding not in self._encode_caches:
-            self._encode_caches[encoding] = EncodeCache(self.cache, encoding)
+            self._encode_caches[encoding] = EncodeCache(self.cache, encoding, self._discarded)
         self._encoding_uses[encoding] += 1
         audience = Audience(
             subscription_set, encoding, self._scheduler.shard_for(subscription_set, encoding, self.cache.cut), now

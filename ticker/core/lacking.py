@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from ticker.bounds import ROWS_PER_PART, SENT_BYTES_PER_REQUEST_UNIT, SENT_PER_REQUEST_UNIT
+from ticker.bounds import REMOVED_PER_PART, ROWS_PER_PART, SENT_BYTES_PER_REQUEST_UNIT, SENT_PER_REQUEST_UNIT
 from ticker.core.audiences import Subscriber
 from ticker.core.bitmaps import bitmap_of, numbers_in, take_lowest
-from ticker.core.encode_cache import ChangeSet, EncodeCache, Share
+from ticker.core.encode_cache import ChangeSet, EncodeCache, Parts, Share
 from ticker.core.last_value import LastValueCache
+from ticker.core.preparation import Preparation
 from ticker.core.preparing import Preparer
 from ticker.protocol.wire import Encoding
 
@@ -45,7 +46,12 @@ class LackingData:
             return False
         if not subscriber.pending_snapshot and not subscriber.resuming and subscriber.cursor >= through:
             return True
-        return self._prepared(subscriber) and self._send_data(subscriber) and not subscriber.pending_snapshot
+        preparation = None
+        if self._lacks_many(subscriber):
+            preparation = self._preparer.prepared(subscriber, self._encode_caches[subscriber.encoding])
+            if preparation is None:
+                return False
+        return self._send_data(subscriber, preparation) and not subscriber.pending_snapshot
 
     def forget(self, subscriber: Subscriber) -> None:
         """Give up what was prepared for a subscriber."""
@@ -58,43 +64,47 @@ class LackingData:
         return not frame or subscriber.push(frame)  # names need no definitions
 
     def _send_removed(self, subscriber: Subscriber) -> bool:
-        """Tell a client of the records that leave its copy."""
+        """Tell a client of the next part of the records that leave its copy; True if that was all, and is sent."""
         records = self._cache.records
-        removed = [records[each] for each in numbers_in(subscriber.pending_removed)]
-        subscriber.pending_removed = 0
-        return subscriber.push(subscriber.encoding.removed(self._cache.wire_cut(subscriber.cursor), removed))
+        part, subscriber.pending_removed = take_lowest(subscriber.pending_removed, REMOVED_PER_PART)
+        removed = [records[each] for each in part]
+        frame = subscriber.encoding.removed(self._cache.wire_cut(subscriber.cursor), removed)
+        return subscriber.push(frame) and not subscriber.pending_removed
 
-    def _send_data(self, subscriber: Subscriber) -> bool:
+    def _send_data(self, subscriber: Subscriber, preparation: Preparation | None) -> bool:
         """Send one merged delta from the subscriber's cursor to now, with a part of its pending snapshot."""
         encode_cache = self._encode_caches[subscriber.encoding]
-        audience, cursor = subscriber.audience, subscriber.cursor
-        if not audience.broad and self._cache.many_changed(cursor, self._encoded):
-            change_set = encode_cache.change_set_among(cursor, audience.ids)
+        changed: Collection[int] = ()
+        if preparation is not None:
+            change_set, parts, outdated = preparation.change_set, preparation.parts(), []
+            subscriber.pending_snapshot &= ~preparation.sent_whole()
         else:
-            change_set = encode_cache.change_set(cursor)
-        changed = audience.changed_in(change_set, subscriber.pending_snapshot)
-        part = self._take_part(subscriber, change_set)
+            change_set, parts = self._change_set(subscriber, encode_cache), Parts()
+            changed = subscriber.audience.changed_in(change_set, subscriber.pending_snapshot)
+            outdated = _take_outdated(subscriber, change_set)
+        part = [*outdated, *self._take_part(subscriber)]
         subscriber.resuming = False
         since, subscriber.cursor = subscriber.cursor, self._cache.cut
-        frame = encode_cache.frame(since, _shares(subscriber, change_set, changed, part))
-        updates = len(changed) + len(part)
+        updates = len(parts) + len(changed) + len(part)
+        frame = encode_cache.frame(since, _shares(subscriber, change_set, changed, part), parts)
         subscriber.count(updates, frame)
         subscriber.cost += updates / SENT_PER_REQUEST_UNIT + len(frame) / SENT_BYTES_PER_REQUEST_UNIT
         return subscriber.push(frame)
 
-    def _take_part(self, subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
+    def _change_set(self, subscriber: Subscriber, encode_cache: EncodeCache) -> ChangeSet:
+        audience, cursor = subscriber.audience, subscriber.cursor
+        if not audience.broad and self._cache.many_changed(cursor, self._encoded):
+            return encode_cache.change_set_among(cursor, audience.ids)
+        return encode_cache.change_set(cursor)
+
+    def _take_part(self, subscriber: Subscriber) -> list[int]:
         """Take the next part of a subscriber's pending records."""
-        outdated: list[int] = []
-        if subscriber.perhaps_held:
-            bits = subscriber.pending_snapshot & subscriber.perhaps_held & change_set.bits
-            outdated = numbers_in(bits)
-            subscriber.pending_snapshot &= ~bits
         part, subscriber.pending_snapshot = take_lowest(subscriber.pending_snapshot, self._part)
         fitting = self._fitting(part)
         subscriber.pending_snapshot |= bitmap_of(part[fitting:])
         del part[fitting:]
         subscriber.perhaps_held &= subscriber.pending_snapshot
-        return [*outdated, *part]
+        return part
 
     def _fitting(self, part: list[int]) -> int:
         """Return how many of these records go into one message: a table is as much work as it has rows."""
@@ -105,11 +115,18 @@ class LackingData:
                 return place
         return len(part)
 
-    def _prepared(self, subscriber: Subscriber) -> bool:
-        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
-        if subscriber.audience.count <= self._encoded or not self._cache.many_changed(subscriber.cursor, self._encoded):
-            return True
-        return self._preparer.ready(subscriber, self._encode_caches[subscriber.encoding])
+    def _lacks_many(self, subscriber: Subscriber) -> bool:
+        """Return whether a subscriber perhaps lacks more changes than are encoded in one step."""
+        return subscriber.audience.count > self._encoded and self._cache.many_changed(subscriber.cursor, self._encoded)
+
+
+def _take_outdated(subscriber: Subscriber, change_set: ChangeSet) -> list[int]:
+    """Take those of a subscriber's pending records that it may have, and that have changed."""
+    if not subscriber.perhaps_held:
+        return []
+    bits = subscriber.pending_snapshot & subscriber.perhaps_held & change_set.bits
+    subscriber.pending_snapshot &= ~bits
+    return numbers_in(bits)
 
 
 def _shares(

@@ -7,7 +7,9 @@ closing, does not come for its message: it loses its turn to one that has waited
 from __future__ import annotations
 
 from ticker.core.audiences import Subscriber
-from ticker.core.encode_cache import EncodeCache, Preparation
+from ticker.core.encode_cache import EncodeCache
+from ticker.core.preparation import Preparation
+from ticker.core.selections import Portions
 
 
 class Preparer:
@@ -26,27 +28,26 @@ class Preparer:
     def __repr__(self) -> str:
         return f"<Preparer of {self._preparation!r} for {self._owner!r}>"
 
-    def ready(self, subscriber: Subscriber, encode_cache: EncodeCache) -> bool:
-        """Encode a part of the changes that a subscriber lacks; True once its message can be made at once."""
-        if self._preparation is None:
-            whole = subscriber.pending_snapshot & subscriber.perhaps_held
-            portions = subscriber.audience.by_selection()
-            wanted = {each: bits & (~subscriber.pending_snapshot | whole) for each, bits in portions.items()}
-            self._owner = subscriber
-            self._preparation = Preparation(encode_cache, subscriber.cursor, wanted, whole)
-        ready = self._preparation.advance(self._most)
-        if self._owner is subscriber:
+    def prepared(self, subscriber: Subscriber, encode_cache: EncodeCache) -> Preparation | None:
+        """Encode a part of the changes that a subscriber lacks; return them once its message can be made at once."""
+        owner, preparation = self._owner, self._preparation
+        if owner is None or preparation is None:
+            owner = self._owner = subscriber
+            preparation = self._preparation = Preparation(encode_cache, subscriber.cursor)
+        ready = preparation.advance(*_wanted(owner), self._most)
+        if owner is subscriber:
             self._waited.clear()
-            if ready:
-                self.forget(subscriber)
-            return ready
+            if not ready:
+                return None
+            self._end()
+            return preparation
         if ready and subscriber in self._waited:
             # Turns are in order: since this one was here last, the owner could have come.
             self._end()
-            return self.ready(subscriber, encode_cache)
+            return self.prepared(subscriber, encode_cache)
         if ready:
             self._waited.add(subscriber)
-        return False
+        return None
 
     def forget(self, subscriber: Subscriber) -> None:
         """Give up the message of this subscriber, if it is the one that is prepared."""
@@ -56,3 +57,12 @@ class Preparer:
     def _end(self) -> None:
         self._owner = self._preparation = None
         self._waited.clear()
+
+
+def _wanted(subscriber: Subscriber) -> tuple[Portions, int]:
+    """Return the instruments whose changes a subscriber lacks, and the bitmap of those to be sent whole."""
+    pending, portions = subscriber.pending_snapshot, subscriber.audience.by_selection()
+    if not pending:
+        return portions, 0
+    whole = pending & subscriber.perhaps_held
+    return {selection: bits & (~pending | whole) for selection, bits in portions.items()}, whole

@@ -17,7 +17,13 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from ticker.bounds import ANSWER_BYTES_PER_REQUEST_UNIT, BYTES_PER_JOIN, FOUND_PER_REPLY, MAX_SELECTIONS
+from ticker.bounds import (
+    ANSWER_BYTES_PER_REQUEST_UNIT,
+    BYTES_PER_JOIN,
+    ENCODED_PER_STEP,
+    FOUND_PER_REPLY,
+    MAX_SELECTIONS,
+)
 from ticker.config import MAX_INTERVAL_MS, Limits
 from ticker.core.audiences import Subscriber, SubscriptionSet
 from ticker.core.encode_cache import definition_of
@@ -303,11 +309,13 @@ class ServerSession:
 
     def _digest(self, _request: Digest, _now: int) -> _Steps:
         hub, subscriber = self._hub, self._subscriber
-        yield from hub.checksums.prepare(subscriber.audience.by_selection())
+        sums = hub.checksums.sums()
+        while not sums.advance(subscriber.audience.by_selection(), 0, ENCODED_PER_STEP):
+            yield
         if not hub.bring_up_to_date(subscriber):
             raise NotUpToDate
         audience = subscriber.audience
-        digest = hub.checksums.total(audience.by_selection())
+        digest = sums.total(audience.by_selection())
         return {"cut": hub.cache.wire_cut(subscriber.cursor), "digest": digest, "records": audience.count}
 
     def _stats(self, _request: Stats, _now: int) -> _Steps:

@@ -64,6 +64,10 @@ class NamedEvents(Events):
         """Return the events of these changes."""
         return _moment(self._moved(step), changes)
 
+    def join(self, entries: Sequence[bytes]) -> bytes:
+        """Return several events as one."""
+        return b"".join(entries)
+
     def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
         """Return the events of these changes and complete records."""
         return _moment(self._moved(step), [*changes, *records])
@@ -76,7 +80,8 @@ def _event(content: Mapping[str, Any]) -> bytes:
 def _moment(moved: bytes, events: Sequence[bytes]) -> bytes:
     """Join events that belong together, the id before the last one. Without any, the id alone moves the cursor."""
     *before, last = events or (b"\n",)
-    return b"".join((*before, moved, last))
+    start = last.rfind(b"\n\n", 0, -2) + 2 if b"\n\n" in last[:-2] else 0  # of the last event, if these are several
+    return b"".join((*before, last[:start], moved, last[start:]))
 
 
 def _texts(field: str, rows: RecordValue | None, record: Described) -> list[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgpack
 import msgspec
@@ -52,6 +52,14 @@ class Described(Protocol):
     def size_scale(self) -> int:
         """Decimal places of its sizes."""
         ...
+
+
+class Joined(NamedTuple):
+    """Entries, some of them joined already."""
+
+    entries: int
+    """The number of entries."""
+    parts: Sequence[bytes]
 
 
 class Encoding(Protocol):
@@ -96,6 +104,14 @@ class Encoding(Protocol):
 
     def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
         """Return the frame of a SNAPSHOT, made of encoded entries."""
+        ...
+
+    def join(self, entries: Sequence[bytes]) -> bytes:
+        """Return several entries as one part of `large`."""
+        ...
+
+    def large(self, step: bytes, changes: Joined, records: Joined) -> bytes:
+        """Return the frame of a SNAPSHOT, or of a DELTA if there are no records, made of parts with several entries."""
         ...
 
     def decode_request(self, payload: bytes | str) -> object:
@@ -151,6 +167,17 @@ class _Msgpack:
         head = b"\x96%c%b%b" % (MessageKind.SNAPSHOT, step, _array(2 * len(changes)))
         return _join(_BINARY, head, b"".join((*changes, _array(2 * len(records)), *records)))
 
+    def join(self, entries: Sequence[bytes]) -> bytes:
+        return b"".join(entries)
+
+    def large(self, step: bytes, changes: Joined, records: Joined) -> bytes:
+        kind, end = (0x96, MessageKind.SNAPSHOT), (_array(2 * records.entries), *records.parts)
+        if not records.entries:
+            kind, end = (0x95, MessageKind.DELTA), ()
+        return _join(
+            _BINARY, b"%c%c%b%b" % (*kind, step, _array(2 * changes.entries)), b"".join((*changes.parts, *end))
+        )
+
     def decode_request(self, payload: bytes | str) -> object:
         return _unpack(payload, MAX_REQUEST_ITEMS, len(payload))
 
@@ -193,6 +220,12 @@ class _Json:
     def snapshot(self, step: bytes, changes: Sequence[bytes], records: Sequence[bytes]) -> bytes:
         body = b"%b],[%b]]" % (b",".join(changes), b",".join(records))
         return _join(_TEXT, b"[%d,%b,[" % (MessageKind.SNAPSHOT, step), body)
+
+    def join(self, entries: Sequence[bytes]) -> bytes:
+        return b",".join(entries)
+
+    def large(self, step: bytes, changes: Joined, records: Joined) -> bytes:
+        return self.snapshot(step, changes.parts, records.parts) if records.entries else self.delta(step, changes.parts)
 
     def decode_request(self, payload: bytes | str) -> object:
         if not isinstance(payload, str):

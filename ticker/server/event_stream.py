@@ -184,7 +184,10 @@ class EventStreamConnection(ClientConnection):
 
     def _push_without_id(self, frame: bytes) -> bool:
         """Send an event without its id: no client can resume from it."""
-        return self.push(b"\n".join(line for line in frame.split(b"\n") if not line.startswith(b"id: ")))
+        start = 0 if frame.startswith(b"id: ") else frame.find(b"\nid: ") + 1  # a frame has one id at most
+        if start or frame.startswith(b"id: "):
+            frame = frame[:start] + frame[frame.index(b"\n", start) + 1 :]
+        return self.push(frame)
 
     async def send_goodbye(self, retry_ms: int) -> None:
         """Send GOODBYE with a time to reconnect, and end."""
