@@ -336,6 +336,7 @@ WORKLOADS: Mapping[str, Workload] = {
         symbols=100_000,
         watched=10,
         phases=(Phase(100, 6.0, label="usual"), *(Phase(100, 6.0, drain=8.0, label=kind) for kind in VISITS)),
+        rounds=ENOUGH_ROUNDS,
         scenario="market",
         probes=1.0,
         ticker_only=True,

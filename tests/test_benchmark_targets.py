@@ -104,3 +104,16 @@ def test_two_workers_are_compared_by_what_two_cores_deliver() -> None:
     ]
     row = row_of(samples, "workers, 200/s: deliveries of two, of one")
     assert (row.measured, row.met) == ("1.60 x", False)
+
+
+def test_each_kind_of_visit_to_a_large_market_has_a_target_for_the_gaps_of_others() -> None:
+    gaps = {"usual": 30.0, "all": 19.0, "half": 21.0}
+    samples = [
+        Sample("market-100k", phase, "ticker", 1, 100, 100, 0, metrics={"max": longest})
+        for phase, longest in gaps.items()
+    ]
+    rows = {row.name: row.met for row in targets(samples) if row.name.startswith("market-100k")}
+    assert rows == {
+        "market-100k, all: longest gap of the others": True,
+        "market-100k, half: longest gap of the others": False,
+    }

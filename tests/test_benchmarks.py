@@ -132,7 +132,7 @@ def test_workloads_that_run_by_name_only_are_listed_as_such_and_are_in_no_other_
         "attackers-50k",
     }
     alone = {line.split()[0] for line in listed if line.endswith("(Ticker alone)")}
-    assert alone == {"W7-watching", "publish", "source", "workers"}
+    assert alone == {"W7-watching", "publish", "source", "workers", "market-100k"}
     assert by_name.isdisjoint({*USUAL, *QUICK})
 
 
