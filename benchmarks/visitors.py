@@ -25,8 +25,8 @@ KEPT_BYTES = 4096
 """Of what was read, so much is kept to find the mark of an answer in it."""
 HALF = "S*[02468]"
 _WELCOME = re.compile(rb'\[1,1,"([^"]+)","[^"]+",(\d+),')
-_REPLY = re.compile(rb'\[2,\d,\{|\x93\x02.[\x80-\x8f]|"event":"reply"')
-"""The beginning of a REPLY in JSON, in msgpack, and on a stream of events with names."""
+_REPLY = re.compile(rb'(?s)\[2,\d+,\{|\x93\x02.[\x80-\x8f]|"event":"reply"|"more":')
+"""The beginning of a REPLY in JSON, in msgpack, and on a stream of events with names; the end of a page."""
 _JSON = "ticker.v1.json"
 
 
@@ -100,7 +100,9 @@ class Visitor:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[ssl.SSLSocket]:
-        plain = socket.create_connection(("127.0.0.1", self.port), VISIT_SECONDS)
+        # Each visitor is somebody else: what many clients of one address ask for has to wait.
+        own = f"127.0.1.{1 + self.count % 250}"
+        plain = socket.create_connection(("127.0.0.1", self.port), VISIT_SECONDS, (own, 0))
         with plain, self._context.wrap_socket(plain) as tls:
             yield tls
 
@@ -121,8 +123,11 @@ class Visitor:
 
 
 def _read_until(tls: ssl.SSLSocket, mark: re.Pattern[bytes]) -> bytes:
-    """Read until the mark of an answer, or to the end; return the last bytes."""
+    """Read until the mark of an answer; return the last bytes. Raises `OSError` if the server ends the connection."""
     kept = b""
-    while mark.search(kept) is None and (data := tls.recv(READ_BYTES)):
+    while mark.search(kept) is None:
+        data = tls.recv(READ_BYTES)
+        if not data:
+            raise ConnectionError(f"the server ended a visit: {kept[:100]!r}")
         kept = kept[-KEPT_BYTES:] + data
     return kept
