@@ -62,9 +62,9 @@ def test_an_instrument_that_a_name_and_a_pattern_match_when_it_appears_is_watche
 
 def test_names_of_clients_are_the_texts_of_the_instruments_and_those_of_an_audience_are_kept_once() -> None:
     talk = Talk()
-    talk.ask("subscribe", symbols=["B", "A", "Z"])
+    talk.ask("subscribe", symbols=["B", "AB", "Z"])
     names = talk.subscriber.audience.subscription_set.symbols
-    assert names == ("A", "B", "Z")
+    assert names == ("AB", "B", "Z")
     records = [talk.cache.find(name) for name in names[:2]]
     assert all(record is not None and record.symbol is name for record, name in zip(records, names, strict=False))
 

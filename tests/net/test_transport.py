@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,6 +60,14 @@ async def test_a_reader_takes_turns_and_a_read_that_is_cancelled_in_the_queue_lo
     assert held.waiting == 1
     held.release()
     assert await pair.server.receive_some() == b"request"
+
+
+async def test_a_reader_that_waits_keeps_no_error_of_tls(pair: Pair) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pair.server.receive_some)
+        await wait_all_tasks_blocked()
+        assert not [each for each in gc.get_objects() if isinstance(each, ssl.SSLWantReadError)]
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("end", [Pair.reset, lambda pair: pair.client.transport_stream.socket.close()])

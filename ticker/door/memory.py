@@ -1,7 +1,7 @@
 """The bytes that clients make the service keep: one client, all from one address, and all. No I/O.
 
 Counted are a client's subscriptions and the bytes that its socket has not taken yet, as an upper estimate. The cost of
-every connection, some 40 KB for TLS and the WebSocket, is bounded by the number of connections.
+every connection, some 30 KB for TLS and the WebSocket, is bounded by the number of connections.
 """
 
 from __future__ import annotations
