@@ -100,7 +100,7 @@ def run_market(run: Run) -> Iterator[Sample]:
 
 
 def _visited(market: MarketRun, phase: Phase) -> Sample:
-    visitor = Visitor(market.port, VISITS[phase.label])
+    visitor = Visitor(market.port, VISITS[phase.label], list(VISITS).index(phase.label))
     if visitor.visit.resumes:
         visitor.note_position()
         market.change_all()
@@ -114,4 +114,6 @@ def _visited(market: MarketRun, phase: Phase) -> Sample:
     sample = market.phase(phase, begin)
     if not sample.metrics:
         return sample
+    if not begun[0].count:
+        return replace(sample, void="no visit came to its end", metrics={})
     return replace(sample, metrics=sample.metrics | {"visits": begun[0].count})

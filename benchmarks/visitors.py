@@ -69,6 +69,8 @@ class Visitor:
 
     port: int
     visit: Visit
+    network: int = 0
+    """That of its addresses, among 255."""
     epoch: str = ""
     cursor: int = 0
     count: int = 0
@@ -101,7 +103,7 @@ class Visitor:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[ssl.SSLSocket]:
         # Each visitor is somebody else: what many clients of one address ask for has to wait.
-        own = f"127.0.1.{1 + self.count % 250}"
+        own = f"127.0.{1 + self.network}.{1 + self.count % 250}"
         plain = socket.create_connection(("127.0.0.1", self.port), VISIT_SECONDS, (own, 0))
         with plain, self._context.wrap_socket(plain) as tls:
             yield tls
