@@ -30,12 +30,23 @@ class Days:
             raise ConfigError(f"tables.day = {shown(text)}: this system knows no such zone; {remedy}") from None
         self._text = text
         self._hour, self._minute = int(found[2] or 0), int(found[3] or 0)
+        # By the number of days, the latest answer.
+        self._latest: dict[int, tuple[int, int]] = {}
 
     def __repr__(self) -> str:
         return f"<Days of {self._text}>"
 
     def bounds(self, second: int, count: int = 1) -> tuple[int, int]:
-        """Return start and end of the `count` days with this second, in seconds since 1970 UTC."""
+        """Return start and end of the `count` days with this second, in seconds since 1970 UTC.
+
+        Mostly all instruments ask for the same ones: these are kept, since the calendar takes 20 µs.
+        """
+        known = self._latest.get(count)
+        if known is None or not known[0] <= second < known[1]:
+            known = self._latest[count] = self._bounds(second, count)
+        return known
+
+    def _bounds(self, second: int, count: int) -> tuple[int, int]:
         today = datetime.fromtimestamp(second, self._zone).date()
         if second < self._start(today):
             today -= timedelta(days=1)
