@@ -83,10 +83,18 @@ export class Bars {
     } catch (error) {
       this.#failedAt = performance.now();
       this.problem = `older bars: ${error.message}`;
+      setTimeout(() => this.#askAgain(), AGAIN_MS + 100);
     } finally {
       if (this.#readingSince === series) this.#readingSince = 0;
       if (!this.#closed) this.changed(0);
     }
+  }
+
+  /** The chart, once it is told, asks for older bars if it still wants some, although no price may change. */
+  #askAgain() {
+    if (this.#closed) return;
+    this.problem = "";
+    this.changed(0);
   }
 
   close() {
