@@ -470,9 +470,12 @@ def test_after_a_lost_connection_the_past_has_no_hole(chrome: Browser, tmp_path:
         served.say(*past("DEEP", 99, 1, now))
         until_kept(history, 140)
         served.say(trades("DEEP", ("1.05", "3", "sell"), ago=(time.time() - now) / 60 + 1))
+        page.route("**/v1/candles?*", lambda route: route.abort())
         page.context.set_offline(False)
         expect(page.locator("#book-last")).to_have_text("▼ 1.05")
-        expect(page.locator("#chart-note")).to_be_hidden()
+        expect(page.locator("#chart-note")).to_contain_text("There may be more: older bars: ")
+        page.unroute("**/v1/candles?*")
+        expect(page.locator("#chart-note")).to_be_hidden()  # it asks again by itself: no price changes
         until_painted(page, "#chart")
         page.locator("#chart-box").focus()
         times: list[str] = []
