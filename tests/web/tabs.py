@@ -18,6 +18,10 @@ from tests.bounds import HANG_SECONDS
 from tests.web.browser import chromium
 
 
+class PageChanges(Exception):
+    """The browser is between one document and the next: there is nothing yet in which an expression has a value."""
+
+
 class Tab:
     """A tab of a browser, in front until another one is made or shown."""
 
@@ -49,9 +53,15 @@ class Tab:
     def until(self, condition: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + HANG_SECONDS
-        while not self.evaluate(condition):
+        while not self._holds(condition):
             assert time.monotonic() < deadline, f"never true: {condition}; the page: {self.evaluate(_TEXT)}"
             time.sleep(0.1)
+
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.evaluate(condition))
+        except PageChanges:
+            return False
 
     def _call(self, method: str, **params: object) -> dict[str, Any]:
         number = next(self._ids)
@@ -62,6 +72,8 @@ class Tab:
             assert time.monotonic() < deadline, f"no reply to {method}"
             self._browser.send("Target.getTargets")  # replies are received meanwhile
         reply = self._replies.pop(number)
+        if "context" in reply.get("error", {}).get("message", ""):
+            raise PageChanges(reply)
         assert "error" not in reply, reply
         return dict(reply["result"])
 
