@@ -17,7 +17,7 @@ from tests.bounds import HANG_SECONDS
 from tests.conftest import ACCEPT, BINARY, JSON, KEY, MSGPACK, Peer, Running, client_frame, serving, upgrade
 from tests.net.pair import Contexts, connected
 from ticker.config import Limits
-from ticker.net.http1 import Refusal, Upgrade, receive_request, route
+from ticker.net.http1 import Refusal, Response, Upgrade, receive_request, respond, route
 from ticker.net.tls_stream import TlsStream
 from ticker.protocol.messages import Reply, Welcome
 from ticker.protocol.wire import MSGPACK as MSGPACK_ENCODING
@@ -313,3 +313,35 @@ async def test_the_limit_counts_every_byte_of_the_head() -> None:
             longer = await service.dial()
             await longer.send(upgrade(more="A: \r\n"))
             assert (await longer.rest()).startswith(b"HTTP/1.1 431 ")
+
+
+# Responses
+
+
+async def test_the_beginning_of_a_long_response_can_be_read_in_the_first_window_of_a_connection(
+    contexts: Contexts,
+) -> None:
+    body = bytes(range(256)) * 400
+    async with connected(contexts) as pair, trio.open_nursery() as nursery:
+        nursery.start_soon(respond, pair.server, Response(body))
+        received = b""
+        while len(received) < len(body):
+            received += await pair.client.transport_stream.receive_some()
+    ends, at = list[int](), 0
+    while at + 5 <= len(received):
+        at += 5 + int.from_bytes(received[at + 3 : at + 5], "big")
+        ends.append(at)
+    assert any(10_000 < end < 10 * 1_448 for end in ends), ends
+
+
+@pytest.mark.parametrize("size", [0, 12_000, 12_288, 100_000])
+async def test_a_response_has_its_whole_body_whatever_its_length(contexts: Contexts, size: int) -> None:
+    body = bytes(size)
+    async with connected(contexts) as pair, trio.open_nursery() as nursery:
+        nursery.start_soon(respond, pair.server, Response(body))
+        received = b""
+        while not received.endswith(b"\r\n\r\n" + body):
+            received += await pair.client.receive_some()
+        head, _, behind = received.partition(b"\r\n\r\n")
+        assert f"\r\nContent-Length: {size}".encode() in head
+        assert len(behind) == size

@@ -29,6 +29,13 @@ STREAM_PATH = "/v1/stream"
 _ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)(.*)", re.IGNORECASE)
 """A target in the absolute form."""
 
+FIRST_RECORD = 12_288
+"""Bytes at the beginning of a response that are a TLS record of their own.
+
+Nothing of a record can be read before its end has come. One of 16 KB, as OpenSSL makes them, is more than the first
+window of a connection (10 segments, RFC 6928), so its beginning would come a round trip later.
+"""
+
 _NO_WEIGHT = re.compile(rb"q\s*=\s*0(?:\.0*)?")
 """The weight of what a client does not accept."""
 
@@ -228,7 +235,13 @@ async def respond(
     kept = {} if keep_seconds is None else {"Connection": "keep-alive", "Keep-Alive": f"timeout={keep_seconds}"}
     headers = {**kept, "Content-Type": response.content_type, **length, **response.headers}
     head = response_head(response.status, headers)
-    await stream.send_all(head if head_only else head + response.body)
+    if head_only:
+        await stream.send_all(head)
+        return
+    whole = head + response.body
+    await stream.send_all(whole[:FIRST_RECORD])
+    if len(whole) > FIRST_RECORD:
+        await stream.send_all(whole[FIRST_RECORD:])
 
 
 def response_head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
