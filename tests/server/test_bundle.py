@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.javascript import WEB, node
+from tests.web.javascript import node
 from ticker.errors import ConfigError
 from ticker.server.bundle import bundle
-from ticker.server.files import Files
 
 MODULES = {
     "page/entry.js": """// The entry.
@@ -26,7 +25,8 @@ import {
 const counter = new Counter();
 counter.add(double(SEVEN)); // import of nothing
 const private_ = 1;
-export const shown = `${counter.total} ${ten()} ${private_}`;
+const slashes = ["a // b", 'c // d', /[ // ]/]; // a remark
+export const shown = `${counter.total} ${ten()} ${private_} // ${slashes.join()}`;
 console.log(shown);
 """,
     "all.js": 'export { SEVEN, EIGHT } from "./page/numbers.js";\nexport { tenth as ten } from "./page/numbers.js";\n',
@@ -75,7 +75,7 @@ def test_a_bundle_does_what_its_modules_do(tmp_path: Path) -> None:
         subprocess.run([node(), tmp_path / name], capture_output=True, text=True, check=True, timeout=60).stdout
         for name in ("page/entry.js", "bundle.mjs")
     ]
-    assert said == ["98 10 1\n"] * 2
+    assert said == ["98 10 1 // a // b,c // d,/[ // ]/\n"] * 2
 
 
 def test_each_module_is_in_it_once_before_those_that_import_it() -> None:
@@ -85,6 +85,7 @@ def test_each_module_is_in_it_once_before_those_that_import_it() -> None:
     assert places == sorted(places)
     assert made.count("SEVEN = 7") == 1
     assert "Comments" not in made
+    assert "a remark" not in made
     assert "unused" not in made
 
 
@@ -118,46 +119,3 @@ def test_a_module_that_is_not_there_and_a_circle_are_named() -> None:
     circle = written(one='import { a } from "./entry.js";', entry='import { b } from "./one.js";')
     with pytest.raises(ConfigError, match=r"page/(one|entry)\.js.* import each other in a circle"):
         bundle("page/entry.js", circle)
-
-
-# The dashboard
-
-
-def found(files: Files, path: str) -> str:
-    response = files.find(path, {})
-    assert response is not None, path
-    return response.body.decode()
-
-
-def test_the_dashboard_has_three_files_for_all_its_scripts_modules_and_style_sheets() -> None:
-    files = Files(WEB)
-    page = found(files, "/")
-    assert re.findall(r'<script type="module"[^>]* src="([^"]+)"', page) == ["dashboard/bundle.js"]
-    assert re.findall(r'<link rel="stylesheet".* href="([^"]+)"', page) == ["dashboard/bundle.css"]
-    sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', found(files, "/index.html"))
-    assert found(files, "/dashboard/bundle.css") == "\n".join((WEB / sheet).read_text() for sheet in sheets)
-    scripts = re.findall(r'<script src="([^"]+)"', found(files, "/index.html"))
-    assert re.findall(r'<script src="([^"]+)"', page) == ["dashboard/head.js"]
-    assert found(files, "/dashboard/head.js") == "\n".join((WEB / script).read_text() for script in scripts)
-    made = found(files, "/dashboard/bundle.js")
-    for file in WEB.glob("dashboard/*.js"):
-        path = f"dashboard/{file.name}"
-        assert path in scripts or f"// {path}\n" in made, f"nothing imports {file.name}"
-    for path in ("/", "/dashboard/head.js", "/dashboard/bundle.js", "/dashboard/bundle.css"):
-        response = files.find(path, {b"accept-encoding": b"gzip"})
-        assert response is not None
-        assert response.headers["Content-Encoding"] == "gzip"
-
-
-def test_the_page_for_work_on_it_is_the_one_in_the_folder() -> None:
-    files = Files(WEB)
-    assert found(files, "/index.html") == (WEB / "index.html").read_text()
-    assert found(files, "/dashboard/dashboard.js") == (WEB / "dashboard" / "dashboard.js").read_text()
-
-
-def test_a_page_that_cannot_be_bundled_is_said_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text('<script type="module" src="app/app.js"></script>')
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "app.js").write_text("export default 1;\n")
-    with pytest.raises(ConfigError, match=r"^app/app\.js, line 1: "):
-        Files(tmp_path)

@@ -187,10 +187,11 @@ async def check_streams(behind: Behind, port: int, prefix: str) -> None:
 
 
 async def check_dashboard(service: Running, port: int, prefix: str) -> None:
-    code, body = await page(service, port, f"{prefix}/")
+    assert b"globalThis.tickerStream" in (await page(service, port, f"{prefix}/"))[1]
+    code, body = await page(service, port, f"{prefix}/index.html")
     assert code == 200
     files = re.findall(r'(?:src|href)="([^"#]+)"', body.decode())
-    assert "dashboard/bundle.js" in files
+    assert "dashboard/dashboard.js" in files
     for file in {*files, "ticker.js"}:
         assert (await page(service, port, f"{prefix}/{file}"))[0] == 200, file
 

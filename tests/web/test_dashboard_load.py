@@ -1,4 +1,7 @@
-"""How the dashboard comes to its first prices: one file of modules, and a stream that is open before they have come."""
+"""How the dashboard comes to its first prices: all in one page, and a stream that is open before the modules have come.
+
+Where the modules are held back, it is the page for work on it, which has them as files.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def held_back(page: Page) -> list[Route]:
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/bundle.js", hold)
+    page.route("**/dashboard/dashboard.js", hold)
     return held
 
 
@@ -44,23 +47,33 @@ def let_go(page: Page, held: list[Route]) -> None:
     held[0].continue_()
 
 
+def test_the_page_asks_for_no_other_file_and_opens_one_stream(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        sockets, files = counted(page), list[str]()
+        page.on("request", lambda request: files.append(request.url) if request.resource_type != "fetch" else None)
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
+        expect(page.locator("#transport")).to_have_text("WebSocket")
+        assert len(sockets) == 1
+        assert [file for file in files if not file.startswith("data:")] == [served.url]
+        assert page.locator("h1 img").evaluate("(image) => image.naturalWidth") > 0
+
+
 def test_the_stream_is_open_before_the_modules_have_come_and_is_the_only_one(chrome: Browser, served: Market) -> None:
     with page_of(chrome) as page:
-        sockets, held, scripts = counted(page), held_back(page), list[str]()
-        page.on("request", lambda request: scripts.append(request.url) if request.url.endswith(".js") else None)
-        page.goto(f"{served.url}#ALPHA", wait_until="commit")
+        sockets, held = counted(page), held_back(page)
+        page.goto(f"{served.url}index.html#ALPHA", wait_until="commit")
         page.wait_for_function(WELCOMED)
         let_go(page, held)
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         expect(page.locator("#transport")).to_have_text("WebSocket")
         assert len(sockets) == 1
-        assert {script.rpartition("/")[2] for script in scripts} == {"head.js", "bundle.js"}
 
 
 def test_a_stream_that_was_lost_before_the_modules_came_is_opened_anew(chrome: Browser, served: Market) -> None:
     with page_of(chrome) as page:
         sockets, held = counted(page), held_back(page)
-        page.goto(f"{served.url}#ALPHA", wait_until="commit")
+        page.goto(f"{served.url}index.html#ALPHA", wait_until="commit")
         page.wait_for_function(WELCOMED)
         page.evaluate("globalThis.tickerStream.socket.close()")
         page.wait_for_function("() => globalThis.tickerStream.socket.readyState === WebSocket.CLOSED")
@@ -90,4 +103,3 @@ def test_for_work_on_it_the_page_has_its_modules_one_by_one(chrome: Browser, ser
         page.goto(f"{served.url}index.html#ALPHA")
         expect(cell(page, "ALPHA", "bid")).to_contain_text("1.10")
         assert f"{served.url}dashboard/quotes.js" in scripts
-        assert f"{served.url}dashboard/bundle.js" not in scripts

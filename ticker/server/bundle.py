@@ -6,7 +6,8 @@ modules have are known; what is not is an error that names its file and line:
     import { a, b as c } from "./x.js";        export { a } from "./x.js";
     export const a = …, export const [a, b] = …, export function a, export async function a, export class A
 
-Lines that are comments are left out. (A JavaScript parser would be a dependency, and more code than this page has.)
+Lines of comments are left out, and comments that end a line of code. (A JavaScript parser would be a dependency, and
+more code than this page has.)
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from ticker.errors import ConfigError
 
 _COMMENT = re.compile(r"^[ \t]*(?:/\*[^*]*\*+(?:[^/*][^*]*\*+)*/[ \t]*$|//[^\n]*$)", re.MULTILINE)
 """Whole lines of comments."""
+
+_END_OF_LINE = re.compile(r"""[ \t]+// [^\n"'`/]*$""", re.MULTILINE)
+"""A comment behind code: with none of these characters in it, it is not in a text or regular expression."""
 
 _NAMES = r"\{\s*([^{}]*?),?\s*\}"
 _IMPORT = re.compile(rf'import {_NAMES} from "([^"]+)";')
@@ -78,6 +82,7 @@ def _variable(path: str) -> str:
 
 def _parse(path: str, text: str) -> _Module:
     text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+    text = _END_OF_LINE.sub("", text)
     imports: dict[str, list[str]] = {}
     exports: list[str] = []
     code, end = [], 0

@@ -1,4 +1,4 @@
-// Opens the stream while the modules are still on their way, which take it over (first_socket.js): three round trips
+// Opens the stream while the modules, which take it over (first_socket.js), are still on their way: three round trips
 // less until the first price. On a first visit it also asks which instruments there are (first_symbols.js). A classic
 // script, before the style sheets, for which it would wait otherwise.
 
