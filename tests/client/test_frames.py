@@ -6,6 +6,7 @@ import sys
 from decimal import Decimal
 
 import pytest
+import trio
 
 import ticker
 from tests.conftest import serving
@@ -92,6 +93,53 @@ def test_the_table_of_a_snapshot_leaves_out_tables() -> None:
     values: dict[str, ticker.Fields] = {"A": {"bid": D(1)}, "A book:10": {"bids": []}}
     assert list(ticker.to_pandas(values).index) == ["A"]
     assert ticker.to_polars(values)["symbol"].to_list() == ["A"]
+
+
+LEVELS = Levels("A", [("1.10", 5), ("1.05", "2.5")], [("1.20", 3)], complete=True)
+
+
+async def test_the_table_of_a_snapshot_of_one_table_has_its_rows_as_its_reader_has() -> None:
+    async with serving(*MARKET, LEVELS) as service, ticker.connect(service.url) as client:
+        readers: dict[str, ticker.Book | ticker.Trades | ticker.Candles] = {
+            "A book:10": client.book("A", 10),
+            "A trades:10": client.trades("A", 10),
+            "A candles:1m:10": client.candles("A", "1m", 10),
+        }
+        for name, reader in readers.items():
+            values = await trio.to_thread.run_sync(ticker.snapshot, service.url, [name])
+            async with reader:
+                expected, table = reader.to_pandas(exact=True), reader.to_polars()
+            frame = ticker.to_pandas(values, exact=True)
+            assert len(frame) > 0
+            assert frame.equals(expected)
+            assert ticker.to_polars(values).equals(table)
+
+
+def test_a_table_without_rows_has_the_columns_of_its_kind() -> None:
+    assert list(ticker.to_pandas({"A book:10": {"status": "stale"}}).columns) == ["bid_size", "bid", "ask", "ask_size"]
+    assert ticker.to_pandas({"A trades:10": {}}).index.name == "time"
+    assert ticker.to_polars({"A candles:1m:10": {}}).columns[0] == "start"
+
+
+def test_several_tables_are_not_one_frame() -> None:
+    values: dict[str, ticker.Fields] = {"A book:10": {"bids": []}, "B book:10": {"bids": []}}
+    with pytest.raises(ConfigError, match=r"'A book:10' and 1 more are tables.*ticker\.to_pandas\(\{name: values"):
+        ticker.to_pandas(values)
+    with pytest.raises(ConfigError, match="to_polars: 'A book:10' and 1 more are tables"):
+        ticker.to_polars(values)
+
+
+async def test_a_subscription_to_tables_alone_names_what_has_their_rows() -> None:
+    async with serving(*MARKET) as service, ticker.connect(service.url) as client:
+        for names in (["A book:10"], ["A book:10", "* trades:10"]):
+            async with client.subscribe(*names) as subscription:
+                await subscription.complete()
+                with pytest.raises(ConfigError, match=r"to_pandas: the subscription to 'A book:10' .*client\.book\(\)"):
+                    subscription.to_pandas()
+                with pytest.raises(ConfigError, match="to_polars: the subscription to 'A book:10' has tables only"):
+                    subscription.to_polars()
+        async with client.subscribe() as empty:
+            assert len(empty.to_pandas()) == 0
 
 
 def test_a_library_that_is_not_there_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

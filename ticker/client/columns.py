@@ -6,6 +6,7 @@ A column has one type whatever its cells are, so that a table without rows has t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,10 +15,11 @@ from ticker.client.fields import Fields, by_name
 from ticker.client.reader import moment
 from ticker.market import Field, Status
 from ticker.protocol.symbols import is_table
+from ticker.protocol.tables import BOOK, TRADES, TableName
 
 if TYPE_CHECKING:
     from ticker.client.candles import Bar
-    from ticker.client.rows import Level
+    from ticker.client.rows import CandleRow, Level, TradeRow
     from ticker.client.trades import Print
 
 
@@ -56,21 +58,24 @@ _KINDS: Mapping[Field, Kind] = {
 }
 """The standard fields of an instrument."""
 
+_SECOND = 1_000_000
+"""In microseconds."""
 
-def bar_columns(bars: Sequence[Bar]) -> list[Column]:
+
+def bar_columns(bars: Sequence[Bar | CandleRow]) -> list[Column]:
     """Return the columns of bars, the first of which is their start."""
     numbers = ("open", "high", "low", "close", "volume")
     return [
-        Column("start", Kind.TIME, [bar.start for bar in bars]),
+        Column("start", Kind.TIME, [_moment(bar.start, _SECOND) for bar in bars]),
         *(Column(name, Kind.NUMBER, [getattr(bar, name) for bar in bars]) for name in numbers),
         Column("trades", Kind.COUNT, [bar.trades for bar in bars]),
     ]
 
 
-def trade_columns(prints: Sequence[Print]) -> list[Column]:
+def trade_columns(prints: Sequence[Print | TradeRow]) -> list[Column]:
     """Return the columns of trades, the first of which is the exchange's time."""
     return [
-        Column("time", Kind.TIME, [each.time for each in prints]),
+        Column("time", Kind.TIME, [_moment(each.time) for each in prints]),
         Column("number", Kind.COUNT, [each.number for each in prints]),
         Column("price", Kind.NUMBER, [each.price for each in prints]),
         Column("size", Kind.NUMBER, [each.size for each in prints]),
@@ -94,6 +99,18 @@ def book_columns(bids: Sequence[Level], asks: Sequence[Level]) -> list[Column]:
         Column("ask", Kind.NUMBER, ask),
         Column("ask_size", Kind.NUMBER, ask_size),
     ]
+
+
+def _moment(time: datetime | int, unit: int = 1) -> datetime:
+    """Return a time that may be a number, of units of so many microseconds."""
+    return moment(time * unit) if isinstance(time, int) else time
+
+
+def table_columns(table: TableName, fields: Fields) -> list[Column]:
+    """Return the columns of the rows of a table, as those of a `Book`, of `Trades` or of `Candles` are."""
+    if table.kind == BOOK:
+        return book_columns(fields.get("bids", []), fields.get("asks", []))
+    return trade_columns(fields.get("trades", [])) if table.kind == TRADES else bar_columns(fields.get("candles", []))
 
 
 def value_columns(values: Mapping[str, Fields], fields: Collection[str] | None = None) -> list[Column]:

@@ -11,9 +11,10 @@ from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ticker.client.columns import CATEGORIES, Column, Kind, value_columns
+from ticker.client.columns import CATEGORIES, Column, Kind, table_columns, value_columns
 from ticker.client.fields import Fields
 from ticker.errors import ConfigError
+from ticker.protocol.tables import parse_table, split_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +27,27 @@ _DIGITS = 38
 def to_pandas(values: Mapping[str, Fields], *, exact: bool = False) -> pd.DataFrame:
     """Return the present values of instruments, such as a `snapshot` has, as a DataFrame of pandas by symbol.
 
-    All standard fields have a column, and so have the feed's own ones. With `exact`, numbers are `Decimal`, not floats.
-    Raises `ConfigError` if pandas is not installed.
+    All standard fields have a column, and so have the feed's own ones. Tables among the instruments are left out. Of a
+    single table by itself these are the rows: levels from the best one on, or trades or bars by time. With `exact`,
+    numbers are `Decimal`, not floats. Raises `ConfigError` for several tables without an instrument, which are not one
+    frame, and if pandas is not installed.
     """
-    return pandas_frame(value_columns(values), exact=exact)
+    return pandas_frame(_columns("to_pandas", values), exact=exact)
 
 
 def to_polars(values: Mapping[str, Fields], *, exact: bool = False) -> pl.DataFrame:
-    """Return the present values of instruments as a DataFrame of polars, as `to_pandas` does."""
-    return polars_frame(value_columns(values), exact=exact)
+    """Return the present values of instruments, or a table's rows, as a DataFrame of polars, as `to_pandas` does."""
+    return polars_frame(_columns("to_polars", values), exact=exact)
+
+
+def _columns(function: str, values: Mapping[str, Fields]) -> list[Column]:
+    tables = [table for name in values if (table := parse_table(split_name(name)[1])) is not None]
+    if len(tables) < len(values) or not tables:
+        return value_columns(values)
+    if len(tables) > 1:
+        which = f"{next(iter(values))!r} and {len(tables) - 1} more are tables, each a frame of its own"
+        raise ConfigError(f"{function}: {which}: ticker.{function}({{name: values[name]}})")
+    return table_columns(tables[0], next(iter(values.values())))
 
 
 def pandas_frame(columns: list[Column], *, exact: bool = False) -> pd.DataFrame:

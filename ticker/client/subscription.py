@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from ticker.client.columns import value_columns
+from ticker.client.columns import Column, value_columns
 from ticker.client.fields import ChangedFields, Fields
 from ticker.client.frames import pandas_frame, polars_frame
 from ticker.client.given import GivenTable
@@ -21,6 +21,8 @@ from ticker.client.replica import Fields as FieldValues
 from ticker.client.replica import Replica
 from ticker.client.rows import changed_fields
 from ticker.client.wanted import FieldSet
+from ticker.errors import ConfigError
+from ticker.protocol.tables import split_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,16 +89,22 @@ class Subscription(Reader[Change]):
     def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the present values of its instruments as a DataFrame of pandas by symbol, as `ticker.to_pandas` does.
 
-        Raises `ConfigError` if pandas is not installed.
+        Raises `ConfigError` if it has tables only, whose readers have such a method, and if pandas is not installed.
         """
-        return pandas_frame(value_columns(self.values, self.fields), exact=exact)
+        return pandas_frame(self._columns("to_pandas"), exact=exact)
 
     def to_polars(self, *, exact: bool = False) -> pl.DataFrame:
         """Return the present values of its instruments as a DataFrame of polars, as `ticker.to_polars` does.
 
-        Raises `ConfigError` if polars is not installed.
+        Raises `ConfigError` if it has tables only, and if polars is not installed.
         """
-        return polars_frame(value_columns(self.values, self.fields), exact=exact)
+        return polars_frame(self._columns("to_polars"), exact=exact)
+
+    def _columns(self, method: str) -> list[Column]:
+        if self.names and all(split_name(name)[1] for name in self.names):
+            text = "has tables only; what client.book(), client.trades() and client.candles() return has this method"
+            raise ConfigError(f"{method}: the subscription to {self.names[0]!r} {text}")
+        return value_columns(self.values, self.fields)
 
     def _note(self, changes: Mapping[str, FieldValues], tables: Collection[str]) -> bool:
         """Add the changes of its names to the pending ones."""
