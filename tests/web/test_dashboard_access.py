@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -110,6 +111,23 @@ def test_axe_finds_nothing(node_installed: str, chrome: Browser, served: Market,
         assert violations(page) == []
         page.get_by_role("button", name="Columns and sorting").click()
         assert violations(page) == []
+
+
+def test_a_price_of_24_characters_has_its_place_beside_a_name_of_60(chrome: Browser, fresh: Market) -> None:
+    longest = "-123456789012.1234567891"
+    fresh.set("WIDE", bid=longest, last=longest, prev_close="-123456789010.5", **{"@name": LONG_NAME})
+    for width in (390, 820, 1440):
+        with page_of(chrome, width=width) as page:
+            page.goto(f"{fresh.url}#WIDE,XAU")
+            expect(cell(page, "WIDE", "last")).to_have_text("\N{MINUS SIGN}123,456,789,012.1234567891")
+            expect(row(page, "XAU")).to_contain_text("halted")
+            assert page.evaluate(CUT) == []
+            if page.locator("#detail").is_hidden():
+                row(page, "WIDE").locator("b").click()
+            expect(page.locator("#chart")).to_have_attribute("aria-label", re.compile("^Chart of WIDE, 1m bars, "))
+            expect(page.locator("#chart-note")).to_be_hidden()
+            assert page.evaluate(CUT) == []
+            assert page.locator("#detail-last").evaluate("(price) => price.getClientRects().length") == 1
 
 
 @pytest.mark.parametrize("width", [390, 820, 1100, 1440])

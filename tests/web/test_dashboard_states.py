@@ -76,6 +76,25 @@ def test_the_panel_of_what_is_live_halted_withdrawn_and_large(
         check(page, "#detail")
 
 
+IN_SIGHT = """(id) => {
+  const { left, top, width, height } = document.getElementById(id).getBoundingClientRect();
+  return document.elementFromPoint(left + width / 2, top + height / 2)?.closest(`#${id}`) !== null;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_a_lost_connection_is_told_above_the_panel(chrome: Browser, tmp_path: Path, width: int) -> None:
+    with market(tmp_path, PRICES) as made, page_of(chrome, width=width) as page:
+        page.goto(f"{made.url}#HALTED")
+        chosen(page, "HALTED")
+        made.kill()
+        expect(page.locator("#notice")).to_contain_text("does not answer")
+        assert page.evaluate(IN_SIGHT, "notice")
+        assert page.evaluate(IN_SIGHT, "detail-symbol")
+        assert page.evaluate(IN_SIGHT, "detail-close")
+        check(page)
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
 def test_dialogs_an_empty_list_a_lost_connection_and_no_permission(
     chrome: Browser, tmp_path: Path, width: int, *, dark: bool
@@ -110,6 +129,7 @@ def test_dialogs_an_empty_list_a_lost_connection_and_no_permission(
         page.locator("#token").fill("none")
         page.keyboard.press("Enter")
         expect(page.locator("#token-reason")).to_contain_text("It says: the token is not accepted")
+        assert page.evaluate(CUT) == []
         expect(page.locator("#token")).to_be_focused()
         page.locator("#token").fill(token(symbols=["DEEP"]))
         page.keyboard.press("Enter")

@@ -143,3 +143,14 @@ test("a price scale holds what is in view, of one price too, and of prices below
   assert.deepEqual(priceMarks({ low: -1.2, high: 2.4 }, 100, 25, 2), [-1, 0, 1, 2]);
   assert.deepEqual(priceMarks({ low: 0.00000001, high: 0.00000004 }, 300, 40, 8).length, 4);
 });
+
+test("prices closer to each other than floats tell apart have a scale and a few marks", () => {
+  for (const [price, digits] of [[-123456789012.12345, 9], [12345.678, 15], [9e37, 0], [100, 15]]) {
+    const candle = { low: price, high: price, close: price };
+    const scale = priceScale([candle], [0, 0], { line: false, top: 0, bottom: 300, digits });
+    const marks = priceMarks(scale, 300, 44, digits);
+    assert.ok(marks.length >= 2 && marks.length <= 7, `${marks.length} marks`);
+    assert.equal(new Set(marks).size, marks.length);
+    assert.ok(Math.abs(scale.y(price) - 150) < 10);
+  }
+});

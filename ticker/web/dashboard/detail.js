@@ -163,6 +163,7 @@ export class Detail {
     write(page.detailName, this.facts.description(quote.symbol));
     const { text, kind } = this.#price();
     write(page.detailLast, text);
+    page.detailLast.style.setProperty("--characters", String(text.length));
     write(page.detailKind, kind);
     write(page.detailChange, Number.isNaN(quote.reference) ? "" : `${quote.changeText}  ${quote.percentText}`);
     page.detailChange.dataset.move = quote.change > 0 ? "up" : quote.change < 0 ? "down" : "";

@@ -7,6 +7,7 @@ const GRIP = 28;
 const TAIL = 40;
 const SPARK_ON_CARD = 64;
 const LEAST_NAME_ON_CARD = 150;
+const NAME_LINES_BESIDE = 4; // a name that needs more of them beside the price stands above it, across the card
 const RAGGED = 16; // of a line's width, which words leave empty at its end
 const STRIPES = [
   { padding: 20, spark: 128, character: 1, tight: false },
@@ -59,7 +60,7 @@ function symbolCharacters({ symbol = 0, name = 0, state = 0 }, density) {
   return Math.min(SYMBOL_CHARACTERS.most, Math.max(SYMBOL_CHARACTERS.least, Math.ceil(needed)));
 }
 
-/** A card: symbol and name at the left, the price and its change at the right, other values below. */
+/** A card: symbol and name at the left, the price and its change at the right, or below where it is too wide; other values below. */
 function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const numbers = columns.filter((column) => column.kind !== "spark");
   const main = ["last", "bid", "ask"].map((id) => numbers.find((column) => column.id === id)).find(Boolean) ?? numbers[0];
@@ -76,14 +77,17 @@ function cards(columns, lengths, width, character, bold, { card, line, head }) {
   const room = width - GRIP - 10 - mainWidth;
   const spark = columns.find((column) => column.kind === "spark");
   const sparkColumn = room >= LEAST_NAME_ON_CARD + SPARK_ON_CARD + 10 ? spark : undefined;
-  const nameRoom = room - (sparkColumn ? SPARK_ON_CARD + 10 : 0);
-  const nameLines = Math.min(6, Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE) / Math.max(1, nameRoom - RAGGED))));
+  const linesIn = (nameRoom) => Math.max(1, Math.ceil(((lengths.name ?? 0) * bold * NAME_SHARE) / Math.max(1, nameRoom - RAGGED)));
+  const linesBeside = linesIn(room - (sparkColumn ? SPARK_ON_CARD + 10 : 0));
+  const stacked = linesBeside > NAME_LINES_BESIDE || Math.min(lengths.symbol ?? 0, SYMBOL_CHARACTERS.least) * bold > room;
+  const nameLines = Math.min(NAME_LINES_BESIDE, stacked ? linesIn(width - GRIP - 10) : linesBeside);
+  const top = 19 + 13 * nameLines;
   return {
-    ...{ cards: true, tight: false, template: "", main, mainWidth, beside, rest: fits, sparkColumn, perLine, nameLines },
+    ...{ cards: true, tight: false, template: "", main, mainWidth, beside, rest: fits, sparkColumn, perLine, nameLines, stacked },
     spark: { width: SPARK_ON_CARD, height: 30 },
     shown: [main, ...beside, ...fits, sparkColumn].filter(Boolean),
     hidden: [...rest.slice(fits.length), ...(sparkColumn === spark ? [] : [spark])],
-    rowHeight: Math.max(card, 19 + 13 * nameLines) + lines * line + 12,
+    rowHeight: (stacked ? top + card : Math.max(card, top)) + lines * line + 12,
     headHeight: Math.max(36, head),
   };
 }

@@ -1,6 +1,7 @@
 // The price axis of the chart: which prices are in view, where they stand, and which have a label. Pure arithmetic.
 
 const MARGIN = 0.08;
+const LEAST_STEPS = 64; // between the least and the highest price in view, of numbers that a float tells apart there
 
 /** The prices of these bars on so many pixels, with some room; null without bars. */
 export function priceScale(bars, [first, last], { line, top, bottom, digits }) {
@@ -11,7 +12,7 @@ export function priceScale(bars, [first, last], { line, top, bottom, digits }) {
     high = Math.max(high, line ? bar.close : bar.high);
   }
   if (!(low <= high)) return null;
-  const least = 4 * 10 ** -digits;
+  const least = Math.max(4 * 10 ** -digits, LEAST_STEPS * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)));
   const margin = Math.max((high - low) * MARGIN, (least - (high - low)) / 2);
   [low, high] = [low - margin, high + margin];
   const down = (bottom - top) / (high - low);

@@ -247,6 +247,7 @@ export class Table extends EventTarget {
     const changed = before === null || kindOf(before) !== kindOf(layout);
     if (changed) this.#dropAll();
     this.grid.classList.toggle("cards", layout.cards);
+    this.grid.classList.toggle("stacked", layout.stacked ?? false);
     this.grid.classList.toggle("tight", layout.tight);
     this.grid.dataset.density = density;
     const { style } = this.grid;
