@@ -23,6 +23,8 @@ None`. Its publications are described in `ticker.market`, the one module of the 
 - `instrument_silence_seconds`: an instrument that had no update or trade for so long (no `Levels`, if it has only a
   book) becomes `stale` (`instrument_silent`).
 - `counters`, a mapping of names to numbers: the feed's own counts (gaps, parse errors, ...), for the metrics.
+- `faulty_symbols`, a collection of instruments of which it gives unusable values on purpose, for tests of displays:
+  these are counted, and not logged.
 - The channel is bounded: a `send` that waits is the service asking the feed to slow down.
 - When `run` returns or raises, the service marks the feed's instruments `stale`, until they are updated again.
 """

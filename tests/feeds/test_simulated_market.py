@@ -349,6 +349,7 @@ async def test_fault_symbols_come_with_the_plain_market_and_where_they_are_asked
     declared = [each.symbol for _, batch in received for each in batch if isinstance(each, Instrument)]
     assert len(declared) == len(set(declared))
     assert set(faults.SYMBOLS) <= set(declared) if there else not set(faults.SYMBOLS) & set(declared)
+    assert Simulated(past=0, **options).faulty_symbols == (set(faults.SYMBOLS) if there else set())
 
 
 async def test_fault_symbols_keep_their_seconds(autojump_clock: MockClock) -> None:

@@ -123,6 +123,14 @@ async def test_refused_publications_are_counted_and_each_cause_is_logged_once(lo
     assert "dear" in causes[1]
 
 
+async def test_faults_on_purpose_are_counted_and_those_of_other_instruments_logged(logs: Logs) -> None:
+    desk = Desk()
+    desk.source.faulty_symbols = frozenset({"A"})
+    await desk.play([Instrument("A"), Instrument("B")], update("A", bid="dear"), update("B", ask="dearer"))
+    assert desk.source.refusals == {"unreadable bid": 1, "unreadable ask": 1}
+    assert ["dearer" in entry["cause"] for entry in logs] == [True]
+
+
 async def test_only_so_many_causes_are_logged(logs: Logs) -> None:
     desk = Desk()
     await desk.play(Instrument("A"), *(Update("A", {f"x{number}": 1.5}) for number in range(150)))  # type: ignore[dict-item]

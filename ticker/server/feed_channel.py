@@ -69,6 +69,8 @@ class FeedState:
         """Numbers of publications, or parts of them, that could not be used, by cause."""
         self.counters: Mapping[str, int] = {}
         """The feed's own counts, by name."""
+        self.faulty_symbols: frozenset[str] = frozenset()
+        """Instruments of which it gives values that cannot be used on purpose: these are counted, and not logged."""
 
     def applied_of(self, symbol: str) -> Applied:
         """Return the numbers of this feed's publications of an instrument that were applied."""

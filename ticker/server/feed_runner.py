@@ -49,8 +49,8 @@ class FeedExited(Exception):
 class FeedRunner:
     """Runs one feed.
 
-    Optional attributes of the feed: `silence_seconds` and `instrument_silence_seconds` (see `ticker_feeds`), and
-    `counters`, its own counts for the metrics.
+    Optional attributes of the feed: `silence_seconds` and `instrument_silence_seconds` (see `ticker_feeds`),
+    `counters`, its own counts for the metrics, and `faulty_symbols`, of which it gives unusable values on purpose.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class FeedRunner:
         self._max_batch = max_batch
         self._failures = FailureLog(_log)
         state.counters = getattr(feed, "counters", state.counters)
+        state.faulty_symbols = frozenset(getattr(feed, "faulty_symbols", ()))
 
     def __repr__(self) -> str:
         return f"<FeedRunner of {self._state!r}>"

@@ -104,7 +104,7 @@ class Publisher(Passes[FeedMessage]):
             if kind in DATA:
                 feed_state.data_at = self._received
             if unusable:
-                self._note_unusable(unusable, feed_state)
+                self._note_unusable(unusable, feed_state, meant=symbol in feed_state.faulty_symbols)
             symbols[symbol] = symbols.get(symbol, 0) + (kind in _OF_FIELDS)
             if kind is Levels:
                 feed_state.levels[symbol] = feed_state.levels.get(symbol, 0) + 1
@@ -129,9 +129,9 @@ class Publisher(Passes[FeedMessage]):
         if record is not None:
             self._hub.cache.tables.mark_stale(record, feed_state, Reason.BAD_DATA)
 
-    def _note_unusable(self, unusable: Sequence[Unusable], feed_state: FeedState) -> None:
+    def _note_unusable(self, unusable: Sequence[Unusable], feed_state: FeedState, *, meant: bool = False) -> None:
         for cause, detail in unusable:
-            if count_cause(feed_state.refusals, cause):
+            if count_cause(feed_state.refusals, cause) and not meant:
                 text = "part of an update left out; others like it are only counted"
                 _log.warning(text, feed=feed_state.name, cause=detail)
 

@@ -21,7 +21,7 @@ import gc
 import sys
 import tracemalloc
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -300,6 +300,9 @@ def _check_attributes(feed: Feed) -> None:
         type(name) is not str or type(count) is not int for name, count in counters.items()
     ):
         raise Nonconformity("attributes", f"counters is {shown(counters)}")
+    faulty = getattr(feed, "faulty_symbols", ())
+    if isinstance(faulty, str) or not isinstance(faulty, Collection) or any(type(each) is not str for each in faulty):
+        raise Nonconformity("attributes", f"faulty_symbols is {shown(faulty)}")
 
 
 def _described(error: BaseException) -> str:

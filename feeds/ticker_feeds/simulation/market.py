@@ -78,6 +78,9 @@ _FAMILIAR = {
     "SAP": Terms("SAP", "EUR", 18_000, 2, 2, 0, 10),
 }
 
+_FAULTY = frozenset(faults.SYMBOLS)
+"""A service that shows their faults need not warn of them."""
+
 # Shares by price level, below so many hundredths: (scale, tick). Every price is 1,000 ticks or more.
 _TICKS = ((100, 4, 1), (1_000, 3, 1), (10_000, 2, 1), (math.inf, 2, 5))
 
@@ -120,6 +123,7 @@ class Simulated:
         self.depth = depth
         self.past = past
         self.faults = symbols is None if faults is None else faults
+        self.faulty_symbols = _FAULTY if self.faults else frozenset()
 
     def __repr__(self) -> str:
         return f"<Simulated: {len(self.symbols)} symbols, {self.rate:g} updates/s, seed {self.seed}>"
