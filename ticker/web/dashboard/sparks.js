@@ -11,6 +11,7 @@ const ROWS_PER_REQUEST = 2000; // a request with more rows is answered in parts
 const EVERY_MS = 60_000;
 const AGAIN_MS = 10_000;
 const SETTLE_MS = 120; // rows that fly past are not read
+const BARS_PER_SECOND = 1500; // three fifths of what the service grants one user: the chart and other tabs ask as well
 const MAX_KEPT = 1000;
 
 /** The closes of a symbol's latest bars, in the order of time. */
@@ -38,6 +39,7 @@ export class Sparks {
   #wanted = [];
   #timer = 0;
   #reading = false;
+  #notBefore = 0;
 
   /** `client()` is the present client; `changed` is called when small charts have to be drawn again. */
   constructor(client, changed) {
@@ -66,7 +68,7 @@ export class Sparks {
 
   #schedule(ms) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#read(), ms);
+    this.#timer = setTimeout(() => this.#read(), Math.max(ms, this.#notBefore - performance.now()));
   }
 
   async #read() {
@@ -83,8 +85,9 @@ export class Sparks {
       await this.#readRows(table(BARS), due.filter((symbol) => !isKnown(symbol)));
       await this.#readRows(table(FEW_BARS), due.filter(isKnown));
       if (this.#wanted.some((symbol) => !this.#past.has(symbol))) again = SETTLE_MS;
-    } catch {
+    } catch ({ retryMs = 0 }) {
       again = AGAIN_MS; // the list itself says what is wrong
+      if (retryMs > 0) this.#notBefore = performance.now() + Math.max(AGAIN_MS, retryMs); // whatever is shown meanwhile
     } finally {
       this.#reading = false;
       this.#schedule(again);
@@ -105,6 +108,7 @@ export class Sparks {
       const part = symbols.slice(at, at + most);
       const name = (symbol) => `${symbol} candles:${period}:${rows}`;
       const { instruments } = await get("v1/snapshot", { symbols: part.map(name).join() });
+      this.#notBefore = Math.max(this.#notBefore, performance.now()) + (part.length * rows * 1000) / BARS_PER_SECOND;
       for (const symbol of part) this.#keep(symbol, instruments[name(symbol)]?.candles ?? []);
       this.changed();
     }
