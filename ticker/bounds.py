@@ -304,7 +304,9 @@ NAMED_TABLES = 20
 """Tables of an event stream with names, as `max_tables`: their texts take long to write."""
 
 NAMED_ROWS = 4_000
-"""Rows of all its tables: with larger tables, `max_tables` is so much smaller. Their texts take some milliseconds."""
+"""Rows of all its tables: with larger tables, `max_tables` is so much smaller. Their texts take some milliseconds.
+
+Tables beyond either are counted with those beyond `max_tables` (`ticker_tables_not_opened`, limit `connection`)."""
 
 # Restarts
 

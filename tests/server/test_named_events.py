@@ -204,6 +204,8 @@ async def test_tables_are_few_because_their_texts_take_long_to_write() -> None:
         assert seen[0][1]["limits"]["max_tables"] == NAMED_TABLES
         codes = [code for _, code, *_ in seen[-1][1]["result"]["outcomes"]]
         assert codes == [0] * NAMED_TABLES + [Code.TOO_MANY_TABLES]
+        metrics = await service.refusal(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b'ticker_tables_not_opened_total{limit="connection"} 1.0' in metrics
         welcome = await (await events(service, "symbols=S1")).event()
         assert welcome.message[7]["max_tables"] == Limits().max_tables > NAMED_TABLES
 

@@ -175,6 +175,7 @@ class SubscribedNames:
             return Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
         if " " in name:
             if name not in room:
+                self._hub.index.tables.refused["connection"] += 1
                 return Code.TOO_MANY_TABLES, f"a connection may have {self._limits.max_tables} tables"
             known = self._hub.index.find(symbol) is not None and grant.sees(name)
             if not pattern and known and self._hub.index.find(name) is None:

@@ -52,7 +52,7 @@ class TableIndex:
         self._opened: Counter[str] = Counter()
         """By name of the opener: the number of tables that were opened for it."""
         self.refused: Counter[str] = Counter()
-        """How often a table was not opened, by whose limit was reached: `service` or `sender`."""
+        """How often a table was not opened, by whose limit was reached: `service`, `sender` or `connection`."""
 
     def __repr__(self) -> str:
         return f"<TableIndex of {self.bits.bit_count()} open tables, {len(self._patterns)} patterns>"

@@ -154,7 +154,7 @@ class Metrics:
         )
         not_opened = CounterMetricFamily(
             "ticker_tables_not_opened",
-            "Tables that were not opened because there was no room: of the service, or of the sender's share.",
+            "Tables that were not opened because there was no room: of the service, the sender, the connection.",
             labels=["limit"],
         )
         for limit, count in hub.index.tables.refused.items():
