@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import trio
@@ -16,8 +17,9 @@ from tests.client.network import proxied
 from tests.conftest import serving
 from tests.net.pair import Contexts
 from tests.support import update
+from tests.tokens import key_file
 from tests.web.javascript import SCRIPTS, environment, node, program
-from ticker.config import Limits
+from ticker.config import Limits, Tokens
 from ticker.market import Instrument, Publication
 
 pytestmark = pytest.mark.usefixtures("node_installed")
@@ -122,6 +124,15 @@ async def test_a_server_that_is_not_there_is_said_once(transport: str) -> None:
         f"ticker: nobody listens at 127.0.0.1:{port} (connection refused); is `ticker serve` running?; "
         "trying again until it works\n"
     )
+
+
+@BOTH
+async def test_a_token_that_is_missing_is_said_with_the_option(tmp_path: Path, transport: str) -> None:
+    tokens = Tokens(key=key_file(tmp_path))
+    async with serving(*MARKET, tokens=tokens) as service, alone(service.url, "iterate", transport, "A") as client:
+        said = await client.until(lambda said: "TickerError" in said)
+    assert "ticker: the server answered with HTTP status 401: a token is needed" in said
+    assert "the client gives up: give connect() the option token, a function that brings a fresh one\n" in said
 
 
 @BOTH

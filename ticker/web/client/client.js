@@ -337,7 +337,7 @@ export class Client extends TypedEventTarget {
     } else this.#readers.lost();
     if (state === "waiting" && end) this.#notices.lost(end.reason);
     else if (state === "closed") {
-      if (end) this.#notices.ended(end.reason);
+      if (end) this.#notices.ended(end);
       this.#notices.close();
       this.#error = end && errorOf(end);
     }

@@ -43,10 +43,10 @@ export declare class Notices {
      */
     lost(reason: string): void;
     /**
-     * The client has given up.
-     * @param {string} reason
+     * The client has given up. Where that is for want of a token, say where one goes.
+     * @param {import("./http.js").End} end
      */
-    ended(reason: string): void;
+    ended({ reason, status }: import("./http.js").End): void;
     /** The client is closed. */
     close(): void;
 }

@@ -8,6 +8,7 @@ import { Code } from "./errors.js";
 import { eventOf } from "./events.js";
 import { excerpt } from "./texts.js";
 
+const UNAUTHORIZED = 401;
 const MAX_REASONS = 20; // of one outage, that are said
 
 const SHOWN = 5; // names in one line
@@ -114,11 +115,12 @@ export class Notices {
   }
 
   /**
-   * The client has given up.
-   * @param {string} reason
+   * The client has given up. Where that is for want of a token, say where one goes.
+   * @param {import("./http.js").End} end
    */
-  ended(reason) {
-    if (!this.#target.hasListened("state")) console.error(`ticker: ${reason}; the client gives up`);
+  ended({ reason, status }) {
+    const remedy = status === UNAUTHORIZED ? ": give connect() the option token, a function that brings a fresh one" : "";
+    if (!this.#target.hasListened("state")) console.error(`ticker: ${reason}; the client gives up${remedy}`);
   }
 
   /** The client is closed. */
