@@ -44,24 +44,27 @@ class Tab:
         self._call("Page.setWebLifecycleState", state="frozen")
 
     def evaluate(self, expression: str) -> object:
-        """Return the value of an expression."""
-        reply = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of an expression, as soon as there is a document in which it has one."""
+        deadline = time.monotonic() + HANG_SECONDS
+        while (reply := self._reply_to(expression)) is None:
+            assert time.monotonic() < deadline, f"no document for {expression}"
+            time.sleep(0.1)
         assert "exceptionDetails" not in reply, reply
         value: object = reply["result"].get("value")
         return value
 
+    def _reply_to(self, expression: str) -> dict[str, Any] | None:
+        try:
+            return self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        except PageChanges:
+            return None
+
     def until(self, condition: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + HANG_SECONDS
-        while not self._holds(condition):
+        while not self.evaluate(condition):
             assert time.monotonic() < deadline, f"never true: {condition}; the page: {self.evaluate(_TEXT)}"
             time.sleep(0.1)
-
-    def _holds(self, condition: str) -> bool:
-        try:
-            return bool(self.evaluate(condition))
-        except PageChanges:
-            return False
 
     def _call(self, method: str, **params: object) -> dict[str, Any]:
         number = next(self._ids)

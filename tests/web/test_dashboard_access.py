@@ -122,7 +122,7 @@ def test_a_price_of_24_characters_has_its_place_beside_a_name_of_60(chrome: Brow
             expect(cell(page, "WIDE", "last")).to_have_text("\N{MINUS SIGN}123,456,789,012.1234567891")
             expect(row(page, "XAU")).to_contain_text("halted")
             assert page.evaluate(CUT) == []
-            if page.locator("#detail").is_hidden():
+            if width < 1000:  # the panel is not beside the list from the start
                 row(page, "WIDE").locator("b").click()
             expect(page.locator("#chart")).to_have_attribute("aria-label", re.compile("^Chart of WIDE, 1m bars, "))
             expect(page.locator("#chart-note")).to_be_hidden()

@@ -46,7 +46,7 @@ def test_a_tab_that_was_hidden_and_frozen_shows_present_prices_and_whole_charts(
         tab.evaluate("document.querySelectorAll('canvas').forEach((canvas) => (canvas.width = canvas.width))")
         tab.freeze()
         served.set("ALPHA", bid="2.10", last="2.11")
-        assert other.evaluate("!document.hidden")
+        other.until("!document.hidden")
 
         tab.show()
         tab.until("!document.hidden && document.body.dataset.connection === 'connected'")
