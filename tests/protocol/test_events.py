@@ -19,7 +19,7 @@ def test_a_heartbeat_carries_the_cursor_as_id() -> None:
 
 
 def test_data_messages_carry_their_cut_as_id() -> None:
-    step, entry = EVENTS.step(1, 2, 3), EVENTS.entry(0, {1: 19025})
+    step, entry = EVENTS.step(1, EVENTS.reached(2, 3)), EVENTS.entry(0, {1: 19025})
     assert EVENTS.delta(step, [entry, entry]) == b'id: epoch:2\ndata: [6,1,2,3,[0,{"1":19025},0,{"1":19025}]]\n\n'
     assert EVENTS.delta(step, []) == b"id: epoch:2\ndata: [6,1,2,3,[]]\n\n"
     assert EVENTS.snapshot(step, [entry], [entry, entry]) == (
@@ -35,8 +35,14 @@ def test_definitions_are_an_event_without_id() -> None:
 
 def test_events_are_the_messages_in_json() -> None:
     whole: list[tuple[ServerMessage, bytes]] = [
-        (Delta(1, 2, 3, [0, {1: None}]), EVENTS.delta(EVENTS.step(1, 2, 3), [EVENTS.entry(0, {1: None})])),
-        (Snapshot(1, 2, 3, [], [0, {}]), EVENTS.snapshot(EVENTS.step(1, 2, 3), [], [EVENTS.entry(0, {})])),
+        (
+            Delta(1, 2, 3, [0, {1: None}]),
+            EVENTS.delta(EVENTS.step(1, EVENTS.reached(2, 3)), [EVENTS.entry(0, {1: None})]),
+        ),
+        (
+            Snapshot(1, 2, 3, [], [0, {}]),
+            EVENTS.snapshot(EVENTS.step(1, EVENTS.reached(2, 3)), [], [EVENTS.entry(0, {})]),
+        ),
         (Instruments([]), EVENTS.instruments([])),
     ]
     for message, event in whole:

@@ -13,7 +13,7 @@ from ticker.protocol.messages import Error, Expiring, Goodbye, Heartbeat, Reply,
 from ticker.protocol.named_events import NamedEvents
 
 EVENTS = NamedEvents("epoch")
-STEP = EVENTS.step(1, 2, 3)
+STEP = EVENTS.step(1, EVENTS.reached(2, 3))
 
 
 class Record(NamedTuple):

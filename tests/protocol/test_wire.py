@@ -110,8 +110,9 @@ def test_data_messages_made_of_parts_are_the_whole_ones(
     changed = [encoding.entry(number, fields) for number, fields in changes]
     complete = [encoding.entry(number, fields) for number, fields in records]
     flat_changes, flat_records = ([part for pair in some for part in pair] for some in (changes, records))
-    assert encoding.delta(encoding.step(*head), changed) == encoding.frame(Delta(*head, flat_changes))
-    snapshot = encoding.snapshot(encoding.step(*head), changed, complete)
+    step = encoding.step(head[0], encoding.reached(*head[1:]))
+    assert encoding.delta(step, changed) == encoding.frame(Delta(*head, flat_changes))
+    snapshot = encoding.snapshot(step, changed, complete)
     assert snapshot == encoding.frame(Snapshot(*head, flat_changes, flat_records))
 
 
@@ -125,7 +126,7 @@ def test_instruments_made_of_definitions_are_the_whole_message(encoding: Encodin
 @both
 @pytest.mark.parametrize("count", [7, 8, 15, 16, 32_767, 32_768])
 def test_any_number_of_entries_can_be_joined(encoding: Encoding, count: int) -> None:
-    frame = encoding.delta(encoding.step(1, 2, 3), [encoding.entry(5, {1: 7})] * count)
+    frame = encoding.delta(encoding.step(1, encoding.reached(2, 3)), [encoding.entry(5, {1: 7})] * count)
     whole = Delta(1, 2, 3, [5, {1: 7}] * count)
     assert messages([frame], encoding) == [whole]
     assert frame == encoding.frame(whole)
@@ -146,8 +147,8 @@ def test_the_frames_of_the_protocol() -> None:
     assert MSGPACK.frame(Heartbeat(5, 1000)).hex() == "8206" + "93" + "07" + "05" + "cd03e8"
     assert JSON.frame(Heartbeat(5, 1000)) == b"\x81\x0a[7,5,1000]"
     entry: dict[FieldKey, WireValue] = {1: 19025, 14: "live"}
-    step = JSON.step(1, 2, 3)
-    assert MSGPACK.delta(MSGPACK.step(1, 2, 3), [MSGPACK.entry(0, entry)])[2:].hex() == (
+    step = JSON.step(1, JSON.reached(2, 3))
+    assert MSGPACK.delta(MSGPACK.step(1, MSGPACK.reached(2, 3)), [MSGPACK.entry(0, entry)])[2:].hex() == (
         "95" + "06" + "01" + "02" + "03" + "92" + "00" + "82" + "01cd4a51" + "0e" + "a4" + b"live".hex()
     )
     assert JSON.delta(step, [JSON.entry(0, entry)])[2:] == b'[6,1,2,3,[0,{"1":19025,"14":"live"}]]'
@@ -211,7 +212,7 @@ def test_a_frame_of_any_length_is_read_by_another_implementation(encoding: Encod
 def test_a_delta_of_any_length_is_the_same_as_a_whole_message(encoding: Encoding) -> None:
     for length in [*range(90, 140), *range(65_500, 65_560)]:
         text = "x" * length
-        frame = encoding.delta(encoding.step(1, 2, 3), [encoding.entry(0, {"own": text})])
+        frame = encoding.delta(encoding.step(1, encoding.reached(2, 3)), [encoding.entry(0, {"own": text})])
         assert frame == encoding.frame(Delta(1, 2, 3, [0, {"own": text}]))
 
 
@@ -219,7 +220,9 @@ def test_a_delta_of_any_length_is_the_same_as_a_whole_message(encoding: Encoding
 def test_a_frame_is_as_long_as_its_header_says(encoding: Encoding) -> None:
     """Whether it was encoded whole or joined from parts."""
     for count in (0, 1, 30, 5000):
-        frame = encoding.delta(encoding.step(1, 2, 3), [encoding.entry(5, {1: 7, "own": "x" * 5})] * count)
+        frame = encoding.delta(
+            encoding.step(1, encoding.reached(2, 3)), [encoding.entry(5, {1: 7, "own": "x" * 5})] * count
+        )
         assert messages([frame, encoding.frame(DELTA)], encoding)[1] == DELTA
 
 

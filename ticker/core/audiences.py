@@ -154,7 +154,6 @@ class Audience:
         "ids",
         "interval_us",
         "members",
-        "pending_entries",
         "portions",
         "sees",
         "sent_at",
@@ -183,8 +182,6 @@ class Audience:
         """Its group whenever it is ready."""
         self.group = shard
         shard.audiences[self] = None
-        self.pending_entries: list[bytes] = []
-        """Entries of its next frame, while a pass collects them."""
         self.sent_at = now
         self.sees: Match = (
             _everything if subscription_set.entitled is None else shared_matcher(subscription_set.entitled)
@@ -277,9 +274,15 @@ def _everything(_symbol: str) -> bool:
 _Lane: TypeAlias = tuple[Encoding, bool]
 """An encoding, and whether audiences are selecting."""
 
+_Wait: TypeAlias = tuple[_Lane, int, int]
+"""The lane, interval and cursor of throttled audiences."""
+
 
 class Group:
-    """Audiences with the same encoding, due time (None: ready) and pending changes: those after the cut `since`."""
+    """Audiences with the same encoding, due time (None: ready) and pending changes: those after the cut `since`.
+
+    Those of a throttled group have the same interval, too, and each has the cursor `since`.
+    """
 
     __slots__ = ("audiences", "broad", "due", "encoding", "selecting", "since")
 
@@ -298,6 +301,14 @@ class Group:
         return f"<Group {state}, changes since cut {self.since}: {len(self.audiences)} audiences>"
 
 
+def _wait(audience: Audience) -> _Wait:
+    return (audience.encoding, audience.group.selecting), audience.interval_us, audience.cursor
+
+
+def _next_multiple(interval_us: int, now: int) -> int:
+    return now - now % interval_us + interval_us
+
+
 class ConflationScheduler:
     """All groups. Each audience is in exactly one."""
 
@@ -306,7 +317,8 @@ class ConflationScheduler:
         self._group_audiences = group_audiences
         self._shards: dict[_Lane, list[Group]] = {}
         """The groups of ready audiences: of each lane, first that of all audiences with an interval."""
-        self._throttled: dict[int, dict[tuple[_Lane, int], Group]] = {}
+        self._throttled: dict[int, dict[_Wait, Group]] = {}
+        """The groups of throttled audiences, by due time."""
         self._dues: list[int] = []
 
     def ready(self) -> list[Group]:
@@ -314,7 +326,7 @@ class ConflationScheduler:
         return [shard for shards in self._shards.values() for shard in shards]
 
     def due(self, now: int) -> Iterator[Group]:
-        """Remove and return the groups due at `now`. The caller passes each audience to `throttle` or `make_ready`."""
+        """Remove and return the groups due at `now`. The caller passes each to `rest`, once what is pending is sent."""
         while self._dues and self._dues[0] <= now:
             yield from self._throttled.pop(heapq.heappop(self._dues), {}).values()
 
@@ -336,27 +348,42 @@ class ConflationScheduler:
             shards.append(smallest)
         return smallest
 
-    def make_ready(self, audience: Audience) -> None:
-        """Let the next change of an audience be sent at once."""
-        self._move(audience, audience.shard)
-
     def throttle(self, audience: Audience, now: int) -> None:
-        """Hold back an audience that is sent a frame now, until the next multiple of its interval.
+        """Hold back a ready audience that is sent a frame now, until the next multiple of its interval.
 
         Audiences with the same interval are due together, and share the encoded entries.
         """
-        interval = audience.interval_us
-        due = now - now % interval + interval
+        due = _next_multiple(audience.interval_us, now)
+        groups, wait = self._due_at(due), _wait(audience)
+        group = groups.get(wait)
+        if group is None:
+            (encoding, selecting), _, cursor = wait
+            group = groups[wait] = Group(encoding, due, cursor, selecting=selecting)
+        self._move(audience, group)
+
+    def rest(self, group: Group, now: int) -> None:
+        """Hold back those audiences of a due group that were sent a frame at `now`; the others become ready.
+
+        The group as a whole waits for the next multiple: where many are sent something at each, as in a market that is
+        never still, that saves moving each of them each time.
+        """
+        for audience in [each for each in group.audiences if each.cursor == group.since]:
+            self._move(audience, audience.shard)
+        sent = next(iter(group.audiences), None)
+        if sent is None:
+            return
+        group.since, group.due = sent.cursor, _next_multiple(sent.interval_us, now)
+        same = self._due_at(group.due).setdefault(_wait(sent), group)
+        if same is not group:
+            for audience in list(group.audiences):
+                self._move(audience, same)
+
+    def _due_at(self, due: int) -> dict[_Wait, Group]:
         groups = self._throttled.get(due)
         if groups is None:
             groups = self._throttled[due] = {}
             heapq.heappush(self._dues, due)
-        selecting = audience.group.selecting
-        key = (audience.encoding, selecting), audience.cursor
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = Group(audience.encoding, due, audience.cursor, selecting=selecting)
-        self._move(audience, group)
+        return groups
 
     def isolate(self, audience: Audience) -> Group:
         """Move an audience that is due to a group of its own, which is due as well; return that."""
@@ -377,10 +404,9 @@ class ConflationScheduler:
             if group is not self._shards[lane][0]:
                 self._shards[lane].remove(group)
         else:
-            groups = self._throttled.get(group.due, {})
-            key = lane, group.since
-            if groups.get(key) is group:
-                del groups[key]
+            groups, wait = self._throttled.get(group.due, {}), _wait(audience)
+            if groups.get(wait) is group:
+                del groups[wait]
             if not groups:
                 self._throttled.pop(group.due, None)
 

@@ -141,6 +141,8 @@ class EncodeCache:
         self._encoding = encoding
         self._cut = -1
         self._change_sets: dict[int, ChangeSet] = {}
+        self._reached = b""
+        """The end of each step to the present cut."""
         self._steps: dict[int, bytes] = {}
         # Until the instrument changes: (the cut of that change, bytes) by its id and how many fields they are.
         self._selections: dict[tuple[int, int], tuple[int, bytes]] = {}
@@ -186,6 +188,7 @@ class EncodeCache:
             self._cut = cache.cut
             self._change_sets.clear()
             self._steps.clear()
+            self._reached = self._encoding.reached(cache.wire_cut(cache.cut), cache.time)
             most = ENTRIES_PER_INSTRUMENT * len(cache.records)
             if len(self._selections) > most:
                 self._discarded.add(self._selections)
@@ -239,8 +242,7 @@ class EncodeCache:
         return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
 
     def _step(self, since: int) -> bytes:
-        cache = self.cache
-        step = self._encoding.step(cache.wire_cut(since), cache.wire_cut(cache.cut), cache.time)
+        step = self._encoding.step(self.cache.wire_cut(since), self._reached)
         if len(self._steps) < MAX_CHANGE_SETS:
             self._steps[since] = step
         return step

@@ -65,6 +65,9 @@ from ticker.protocol.wire import Encoding
 _Frame: TypeAlias = tuple[Audience, int, bytes]
 """A frame for an audience, with the number of updates in it."""
 
+_Frames: TypeAlias = Iterable[_Frame]
+"""Those of a group, each made when it is asked for: its audience may change between two steps."""
+
 
 class Hub:
     """All subscribers of one cache."""
@@ -260,46 +263,45 @@ class Hub:
 
     def heartbeat(self, now: int, idle_us: int) -> Iterator[None]:
         """Send a HEARTBEAT to the audiences without a frame for `idle_us`; yields between bursts of writes."""
-        return self._write(self._heartbeats(now, idle_us), now, limit=self.cache.cut + 1)
+        return self._write([self._heartbeats(now, idle_us)], now, limit=self.cache.cut + 1)
 
     def next_due(self) -> int | None:
         """Return the time of the next necessary call of `publish`, even without a new cut."""
         return max(self._passed_at, 1) if self.index.behind else self._scheduler.next_due()
 
-    def _write(self, frames: Iterable[_Frame | None], now: int, *, limit: int | None = None) -> Iterator[None]:
+    def _write(self, groups: Iterable[_Frames | None], now: int, *, limit: int | None = None) -> Iterator[None]:
         """Write each frame (with its number of updates) to the members of its audience whose cursor is below `limit`.
 
-        Instead of a frame comes None where others have to have a turn. The default limit is the cut of the frame.
-        Members that joined after that cut was closed have it already.
+        Instead of a group's frames comes None where others have to have a turn. The default limit is the cut of the
+        frame. Members that joined after that cut was closed have it already.
         """
         room = self._burst
-        for each_frame in frames:
-            if each_frame is None:
+        for frames in groups:
+            if frames is None:
                 room = self._burst
                 yield
                 continue
-            audience, updates, frame = each_frame
-            writes = 1 + len(frame) // BYTES_PER_WRITE
-            audience.sent_at, cut, changes = now, audience.cursor, self._membership_changes
-            below, size, changed = cut if limit is None else limit, len(frame), False
-            for subscriber in [each for each in audience.members if each.cursor < below]:
-                if changed and (subscriber not in audience.members or subscriber.cursor >= below):
-                    continue
-                subscriber.cursor = cut
-                subscriber.sent_frames += 1  # `subscriber.count(updates, frame)` would cost twice as much
-                subscriber.sent_bytes += size
-                subscriber.sent_updates += updates
-                push = subscriber.push  # `subscriber.push(frame)`, a call of a slot, would cost several times as much
-                if not push(frame):
-                    self.pause_delivery(subscriber)
-                room -= writes
-                if room <= 0:
-                    room = self._burst
-                    yield
-                    changed = changes != self._membership_changes
+            for audience, updates, frame in frames:
+                audience.sent_at, cut, size, changed = now, audience.cursor, len(frame), False
+                below, writes = cut if limit is None else limit, 1 + size // BYTES_PER_WRITE
+                for subscriber in tuple(audience.members):
+                    if subscriber.cursor >= below or (changed and subscriber not in audience.members):
+                        continue
+                    subscriber.cursor = cut
+                    subscriber.sent_frames += 1  # `subscriber.count(updates, frame)` would cost twice as much
+                    subscriber.sent_bytes += size
+                    subscriber.sent_updates += updates
+                    push = subscriber.push  # calling the slot itself would cost several times as much
+                    if not push(frame):
+                        self.pause_delivery(subscriber)
+                    room -= writes
+                    if room <= 0:
+                        room, before = self._burst, self._membership_changes
+                        yield
+                        changed = changed or before != self._membership_changes
 
-    def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
-        """Return the frames of this pass, each made at the last moment: its audience may change between two steps."""
+    def _frames(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frames | None]:
+        """Return the frames of this pass, by group."""
         self._adopt()
         for group in list(self._scheduler.due(now)):
             if group.broad and len(group.audiences) > 1:
@@ -309,16 +311,15 @@ class Hub:
             yield from self._frames_due(group, now, refresh)
         yield from self._frames_ready(now, refresh)
 
-    def _frames_due(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+    def _frames_due(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frames | None]:
         """Return the frames of a throttled group that is due."""
         if group.broad and self.cache.many_changed(group.since, self._encoded):
             yield from self._frame_in_steps(group, now, refresh)
         else:
-            yield from self._frames_of(group, group.since, now)
-        for audience in list(group.audiences):
-            self._scheduler.make_ready(audience)  # those without pending entries
+            yield self._frames_of(group, group.since, now)
+        self._scheduler.rest(group, now)
 
-    def _frame_in_steps(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+    def _frame_in_steps(self, group: Group, now: int, refresh: Callable[[], None]) -> Iterator[_Frames | None]:
         """Return the frame of the broad audience that is alone in a group; between two steps goes out what is new."""
         (audience,) = group.broad
         encode_cache = self._encode_caches[group.encoding]
@@ -333,31 +334,29 @@ class Hub:
         parts = preparation.parts()
         if parts:
             cursor, audience.cursor = audience.cursor, self.cache.cut
-            if audience.interval_us:
-                self._scheduler.throttle(audience, now)
             if audience.members:
-                yield audience, len(parts), encode_cache.frame(cursor, (), parts)
+                yield [(audience, len(parts), encode_cache.frame(cursor, (), parts))]
 
-    def _frames_ready(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frame | None]:
+    def _frames_ready(self, now: int, refresh: Callable[[], None]) -> Iterator[_Frames]:
         for number, group in enumerate(self._scheduler.ready()):
             if number:
                 refresh()
                 self._adopt()
             if group.since != self.cache.cut:
                 since, group.since = group.since, self.cache.cut
-                yield from self._frames_of(group, since, now)
+                yield self._frames_of(group, since, now)
 
     def _frames_of(self, group: Group, since: int, now: int) -> Iterator[_Frame]:
         """Return a frame for each audience of a group with pending changes after `since`."""
         if not group.audiences:
             return  # emptied during this pass; the encode cache may be gone, too
         encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
-        change_set = encode_cache.change_set(since)
+        change_set, delta, is_ready = encode_cache.change_set(since), encode_cache.delta, group.due is None
         for audience, pending in pending_by_audience(group, change_set, self.index.watch_index):
             if not audience.members and audience.empty:
                 continue  # discarded during this pass
             cursor, audience.cursor = audience.cursor, cut
-            if audience.interval_us:
+            if is_ready and audience.interval_us:
                 throttle(audience, now)
             if not audience.members:
                 continue
@@ -367,7 +366,7 @@ class Hub:
                 shares = [Share(change_set.of(selection), numbers) for selection, numbers in parts]
                 yield audience, len(pending), encode_cache.frame(cursor, shares)
             else:
-                yield audience, len(pending), encode_cache.delta(cursor, pending)
+                yield audience, len(pending), delta(cursor, pending)
 
     def _heartbeats(self, now: int, idle_us: int) -> Iterator[_Frame]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from ticker.core.audiences import Audience, Group
 from ticker.core.encode_cache import ChangeSet
 from ticker.core.watch_index import WatchIndex
 
+_Pending: TypeAlias = Iterable[tuple[Audience, Sequence[bytes]]]
 
-def pending_by_audience(
-    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
-) -> Iterator[tuple[Audience, list[bytes]]]:
+
+def pending_by_audience(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]) -> _Pending:
     """Return the audiences of a group that have pending entries in a change set, each with these entries."""
+    if not group.audiences:
+        return ()
     if group.selecting:
-        yield from _selecting(group, change_set, watch_index)
-        return
+        return _selecting(group, change_set, watch_index)
+    if not group.broad:
+        return _narrow(group, change_set, watch_index)
+    return _broad_and_narrow(group, change_set, watch_index)
+
+
+def _broad_and_narrow(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]) -> _Pending:
     for audience in list(group.broad):
         if pending := [change_set[number] for number in audience.changed_in(change_set)]:
             yield audience, pending
@@ -23,9 +31,7 @@ def pending_by_audience(
         yield from _narrow(group, change_set, watch_index)
 
 
-def _narrow(
-    group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]
-) -> Iterator[tuple[Audience, list[bytes]]]:
+def _narrow(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]) -> _Pending:
     """Return those that are not broad.
 
     The search goes from the changed instruments to their audiences, or from the instruments of each audience to their
@@ -43,22 +49,25 @@ def _narrow(
         entries = [b""] * len(watch_index)
         for number, _ in watched:
             entries[number] = change_set[number]
-        for audience in list(audiences):
-            if pending := list(filter(None, audience.select(entries))):
-                yield audience, pending
-        return
-    found = []
+        return _selected(list(audiences), entries)
+    found: dict[Audience, list[bytes]] = {}
     for number, subscribed in watched:
         entry = b""
         for audience in subscribed:
             if audience.group is group:
                 entry = entry or change_set[number]
-                if not audience.pending_entries:
-                    found.append(audience)
-                audience.pending_entries.append(entry)
-    for audience in found:
-        pending, audience.pending_entries = audience.pending_entries, []
-        yield audience, pending
+                pending = found.get(audience)
+                if pending is None:
+                    found[audience] = [entry]
+                else:
+                    pending.append(entry)
+    return found.items()
+
+
+def _selected(audiences: Sequence[Audience], entries: list[bytes]) -> _Pending:
+    for audience in audiences:
+        if pending := list(filter(None, audience.select(entries))):
+            yield audience, pending
 
 
 def _selecting(
@@ -76,8 +85,6 @@ def _selecting(
 def _concerned(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchIndex]) -> Collection[Audience]:
     """Return the audiences of a group that watch something in a change set, or all where it costs less."""
     audiences = group.audiences
-    if not audiences:
-        return []
     shard, visible = next(iter(audiences)).shard, len(watch_index)
     watched = [
         watch_index[number][shard] for number in change_set.changed if number < visible and shard in watch_index[number]

@@ -94,7 +94,11 @@ class Encoding(Protocol):
         """Return the frame of an INSTRUMENTS message, made of encoded definitions."""
         ...
 
-    def step(self, since: int, cut: int, time: int) -> bytes:
+    def reached(self, cut: int, time: int) -> bytes:
+        """Return the cut to which messages take a copy, with its time: the end of `step`."""
+        ...
+
+    def step(self, since: int, reached: bytes) -> bytes:
         """Return the common part of DELTA and SNAPSHOT: the cuts from and to which they take a copy."""
         ...
 
@@ -153,8 +157,11 @@ class _Msgpack:
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
         return _join(_BINARY, b"\x92%c%b" % (MessageKind.INSTRUMENTS, _array(len(definitions))), b"".join(definitions))
 
-    def step(self, since: int, cut: int, time: int) -> bytes:
-        return self._pack(since) + self._pack(cut) + self._pack(time)
+    def reached(self, cut: int, time: int) -> bytes:
+        return self._pack(cut) + self._pack(time)
+
+    def step(self, since: int, reached: bytes) -> bytes:
+        return self._pack(since) + reached
 
     def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
         # Built for each audience of each cut: no helpers, one join.
@@ -211,8 +218,11 @@ class _Json:
     def instruments(self, definitions: Sequence[bytes]) -> bytes:
         return _join(_TEXT, b"[%d,[" % MessageKind.INSTRUMENTS, b",".join(definitions) + b"]]")
 
-    def step(self, since: int, cut: int, time: int) -> bytes:
-        return b"%d,%d,%d" % (since, cut, time)
+    def reached(self, cut: int, time: int) -> bytes:
+        return b"%d,%d" % (cut, time)
+
+    def step(self, since: int, reached: bytes) -> bytes:
+        return b"%d,%b" % (since, reached)
 
     def delta(self, step: bytes, changes: Sequence[bytes]) -> bytes:
         return _join(_TEXT, b"[%d,%b,[" % (MessageKind.DELTA, step), b",".join(changes) + b"]]")
