@@ -177,6 +177,9 @@ def measure(port: int, chromium: str, visits: int, round_trip: float, *, log: bo
                 print(f"first load, {connections[-1]} connections: sent, first and last byte, in round trips")
                 print_log(page, round_trip, first[-1])
             second.append(load(page, None))
+            if log:
+                print("second load")
+                print_log(page, round_trip, second[-1])
             browser.close()
     for name, seconds in (("first", first), ("second", second)):
         spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
@@ -190,7 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard_load", description=__doc__)
     parser.add_argument("--visits", type=int, default=5, help="visits, of which the median counts (default: 5)")
     parser.add_argument("--round-trip-ms", type=int, default=100, help="length of the way (default: 100)")
-    parser.add_argument("--log", action="store_true", help="say when each request of first loads was sent")
+    parser.add_argument("--log", action="store_true", help="say when each request was sent")
     given = parser.parse_args()
     chromium = which("chromium")
     if chromium is None:
