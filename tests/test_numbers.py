@@ -22,7 +22,6 @@ from ticker.numbers import (
     parse_decimal,
     rescaled_number,
     scaled_number,
-    scaled_text,
 )
 
 
@@ -174,38 +173,6 @@ def test_a_number_is_an_integer_of_53_bits_at_its_scale_or_else_its_text(number:
         assert isinstance(wire, str)
         assert is_plain_decimal(wire)
         assert Fraction(Decimal(wire)) == Fraction(number)
-
-
-TEXTS = (
-    st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
-    | st.from_regex(r"-?[0-9]{0,17}(\.[0-9]{0,18})?0{0,20}", fullmatch=True)
-    | st.text(max_size=4)
-)
-
-
-@given(TEXTS, st.integers(0, MAX_SCALE))
-@example("1.", 2)
-@example(".5", 2)
-@example("1_0", 0)
-@example("+1", 0)
-@example("\u0661.\u0662", 1)
-@example("1²", 0)
-@example("1.2.3", 4)
-@example("007.50", 1)
-@example("1.50000000", 2)
-@example("999999999999999", 0)
-@example("9007199254740991", 0)
-@example("1." + "0" * 300, 2)
-def test_the_short_way_of_a_usual_text_ends_where_the_long_one_does(text: str, scale: int) -> None:
-    number = scaled_text(text, scale)
-    if number is not None:
-        assert number == scaled_number(*parse_decimal(text), scale)
-
-
-def test_usual_texts_take_the_short_way() -> None:
-    texts = ["1.10", "110", "0.5", "50000.01000000", "0"]
-    assert [scaled_text(text, 2) for text in texts] == [110, 11000, 50, 5000001, 0]
-    assert [scaled_text(text, 2) for text in ("1.101", "-1.10", "1e2", "", "10000000000000")] == [None] * 5
 
 
 @given(numbers, st.integers(0, MAX_SCALE), st.integers(0, MAX_SCALE))

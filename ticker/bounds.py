@@ -285,6 +285,9 @@ FREED_PER_PASS = 2_000
 MAX_KNOWN_FIELDS = 1_000
 """Field names of which key and kind are kept; those of others are looked up each time."""
 
+MAX_KNOWN_FORMS = 2_000
+"""Lists of names that updates have, at the scales of their instruments, that are kept; beyond it, all are made anew."""
+
 MAX_LEVELS = 10_000
 """Price levels of each side of a book; beyond it the worst are dropped and counted, and not known from then on."""
 

@@ -14,13 +14,15 @@ MAX_INTEGER = 2**53 - 1
 MAX_SCALE = 15
 """The most decimal places: 2**53 has sixteen digits."""
 
+EXACT_TEXT = 16
+"""Characters of fifteen digits and a point: a float tells decimals of so many digits apart."""
+
 MAX_DIGITS = 40
 """The most digits of a number, before and behind the decimal point each."""
 
 _PLAIN_DECIMAL = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(?:\.([0-9]{{1,{MAX_DIGITS}}}))?")
 _WIRE_DECIMAL = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
 _POWERS: list[int] = [10**places for places in range(MAX_SCALE + 1)]
-_ZEROS = ["0" * places for places in range(MAX_SCALE + 1)]
 _LONGEST_NUMBER = 256
 """The most characters of a number's text: zeros at either end, or an exponent, can make it longer than its digits."""
 
@@ -45,24 +47,6 @@ def parse_decimal(value: object) -> tuple[int, int]:
             f"{shown(value)} is a {type(value).__name__}: give prices and sizes as str, Decimal or int"
         )
     return _from_decimal(value)
-
-
-def scaled_text(text: str, scale: int) -> int | None:
-    """Return a usual text of a number as an integer at this scale; None for one that needs a closer look.
-
-    It is `scaled_number(*parse_decimal(text), scale)`, at a fifth of the cost: no regular expression, no tuple.
-    """
-    whole, point, fraction = text.partition(".")
-    missing = scale - len(fraction)
-    if missing < 0:
-        if missing < -MAX_SCALE or fraction[scale:].strip("0"):
-            return None
-        digits = whole + fraction[:scale]
-    else:
-        digits = whole + fraction + _ZEROS[missing]
-    if len(digits) <= MAX_SCALE and digits.isdecimal() and digits.isascii() and whole and (fraction or not point):
-        return int(digits)
-    return None
 
 
 def scaled_number(digits: int, places: int, scale: int) -> int | str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from ticker.bounds import MAX_KNOWN_FIELDS
+from msgspec import DecodeError
+
+from ticker.bounds import MAX_KNOWN_FIELDS, MAX_KNOWN_FORMS
+from ticker.core.field_forms import NUMBERS, Form, Known
 from ticker.core.freshness import MARKS, REASON, STATUS, Changes
 from ticker.core.record import Record
 from ticker.core.scales import Number
@@ -17,16 +20,16 @@ from ticker.market import (
     Reason,
     Status,
     Value,
+    WireValue,
     field_key,
     field_kind,
     field_name,
     read_value,
 )
-from ticker.numbers import MAX_INTEGER, parse_decimal, scaled_text
+from ticker.numbers import EXACT_TEXT, MAX_INTEGER, parse_decimal
 from ticker.texts import shown
 
-_PRICE, _SIZE, _INTEGER = Kind.PRICE, Kind.SIZE, Kind.INTEGER  # a look-up in a class of enumerations is slow
-_UNKNOWN: tuple[FieldKey, Kind | None] = ("", None)
+_UNKNOWN: Known = ("", None)
 
 
 class Unusable(NamedTuple):
@@ -41,35 +44,49 @@ class FieldReader:
 
     def __init__(self) -> None:
         # The key and kind of each field name met so far, bounded because names come from feeds.
-        self._fields: dict[str, tuple[FieldKey, Kind | None]] = {}
+        self._fields: dict[str, Known] = {}
+        # By their scales and names.
+        self._forms: dict[tuple[int | str, ...], Form] = {}
 
     def __repr__(self) -> str:
         return f"<FieldReader of {len(self._fields)} names>"
 
-    def read_usual(self, record: Record, fields: Mapping[str, Value]) -> Changes | None:
+    def read_usual(self, record: Record, fields: dict[str, Any]) -> Iterable[tuple[FieldKey, WireValue]] | None:
         """Return the values of an update whose fields are all texts of numbers, at the record's scales, and integers.
 
-        That is nearly every update, at a third of the cost of `read`. None if any field is something else, or finer.
+        That is nearly every update, at a part of the cost of `read`. None if any field is something else, or finer.
+
+        The texts are read at once: with its scale as an exponent behind it, a text is that integer in JSON, whose
+        decoder reads four numbers in the time that `int` takes for two. In between it is a float, which tells decimals
+        of fifteen digits apart: one that is finer than its scale does not become an integer, and is refused.
         """
-        known, price_scale, size_scale = self._fields, record.price_scale, record.size_scale
-        changes: Changes = []
-        for name, given in fields.items():
-            key, kind = known.get(name, _UNKNOWN)
-            if type(given) is str:
-                if kind is _PRICE:
-                    value = scaled_text(given, price_scale)
-                elif kind is _SIZE:
-                    value = scaled_text(given, size_scale)
-                else:
-                    return None
-                if value is None:
-                    return None
-                changes.append((key, value))
-            elif kind is _INTEGER and type(given) is int and -MAX_INTEGER <= given <= MAX_INTEGER:
-                changes.append((key, given))
-            else:
+        form, given = record.form, None
+        if form is not None and len(fields) == form.count:  # most often: a feed gives the same fields over and over
+            try:  # noqa: SIM105  # `suppress` would cost as much as all the rest of it
+                given = form.texts_of(fields), form.integers_of(fields)
+            except KeyError:
+                pass
+        if form is None or given is None:
+            form = self._form(record, tuple(fields))
+            if form is None:
                 return None
-        return changes
+            given = form.texts_of(fields), form.integers_of(fields)
+        texts, integers = given
+        for text in texts:
+            if type(text) is not str or len(text) > EXACT_TEXT:
+                return None
+        form.pieces[1::2] = texts
+        array = "".join(form.pieces)
+        try:
+            numbers = form.decode(array)
+        except DecodeError:
+            return None
+        if len(array.split(None, 1)) > 1:  # JSON may have blanks, and a number may not
+            return None
+        for integer in integers:
+            if type(integer) is not int or not -MAX_INTEGER <= integer <= MAX_INTEGER:
+                return None
+        return zip(form.keys, numbers + integers)  # noqa: B905  # `strict` would cost as much as the decoder
 
     def read(self, fields: Mapping[str, Value], changes: Changes, numbers: list[Number]) -> tuple[list[Unusable], bool]:
         """Split an update's fields into values that are ready and numbers that wait for their scale.
@@ -98,7 +115,21 @@ class FieldReader:
                 marked = True
         return unusable, marked
 
-    def _learn(self, name: str) -> tuple[FieldKey, Kind | None]:
+    def _form(self, record: Record, names: tuple[str, ...]) -> Form | None:
+        """Return the form of these fields, if all were met before and are numbers; it is the record's from now on."""
+        key: tuple[int | str, ...] = (record.price_scale, record.size_scale, *names)
+        form = self._forms.get(key)
+        if form is None:
+            fields = {name: self._fields.get(name, _UNKNOWN) for name in names}
+            if not all(kind in NUMBERS for _, kind in fields.values()):
+                return None
+            if len(self._forms) >= MAX_KNOWN_FORMS:
+                self._forms.clear()
+            form = self._forms[key] = Form(fields, record.price_scale, record.size_scale)
+        record.form = form
+        return form
+
+    def _learn(self, name: str) -> Known:
         key = field_key(name)
         if len(self._fields) < MAX_KNOWN_FIELDS:
             self._fields[name] = key, field_kind(key)

@@ -182,7 +182,7 @@ class FollowingCache(LastValueCache):
             record = self.instruments[number]
             record.instrument = instrument
         if (price_scale, size_scale) != (record.price_scale, record.size_scale):
-            record.price_scale, record.size_scale = price_scale, size_scale
+            record.have_scales(price_scale, size_scale)
             self.tables.rescaled(record)
         self._redefine(record)
         return record

@@ -17,7 +17,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ticker.config import Tables
@@ -38,6 +38,7 @@ from ticker.errors import BadPublication
 from ticker.market import (
     MAX_FIELDS,
     Candle,
+    FieldKey,
     Instrument,
     Kind,
     Levels,
@@ -48,6 +49,7 @@ from ticker.market import (
     Trade,
     Update,
     Value,
+    WireValue,
     Withdrawal,
 )
 from ticker.numbers import rescaled_number, scaled_number
@@ -356,17 +358,21 @@ class LastValueCache:
         self.tables.withdraw(record)
 
     def _update(self, update: Update, source: Source) -> Sequence[Unusable]:
-        record = self._declared(update.symbol)
-        fields = update.fields
-        if type(fields) is not dict and not isinstance(fields, Mapping):
+        symbol, fields = update
+        try:
+            record = self._by_symbol[symbol]
+        except (KeyError, TypeError):  # it cannot even be the key of a dict
+            record = self._declared(symbol)
+        if type(fields) is dict:
+            if record.source is source and not record.outdated and len(record.values) + len(fields) <= MAX_FIELDS:
+                usual = self._reader.read_usual(record, fields)
+                if usual is not None:
+                    self._store(record, usual)
+                    record.updates += 1
+                    return _ALL_USED
+        elif not isinstance(fields, Mapping):
             text = f"{record.symbol}: the fields of an Update are a mapping of names to values"
             raise BadPublication(text, "fields that are no mapping")
-        if record.source is source and not record.outdated and len(record.values) + len(fields) <= MAX_FIELDS:
-            usual = self._reader.read_usual(record, fields)
-            if usual is not None:
-                self._store(record, usual)
-                record.updates += 1
-                return _ALL_USED
         changes: Changes = []
         numbers: list[Number] = []
         unusable, marked = self._reader.read(fields, changes, numbers)
@@ -420,7 +426,7 @@ class LastValueCache:
         for key, kind, digits, places in numbers:
             changes.append((key, scaled_number(digits, places, price_scale if kind is Kind.PRICE else size_scale)))
 
-    def _store(self, record: Record, changes: Changes) -> None:
+    def _store(self, record: Record, changes: Iterable[tuple[FieldKey, WireValue]]) -> None:
         values, changed_at, cut = record.values, record.changed_at, self.cut + 1
         touched = False
         for key, value in changes:
@@ -451,7 +457,7 @@ class LastValueCache:
             before, fresh = record.price_scale, record.quotes.fresh
             fresh[:] = [rescaled_number(each, before, price_scale) for each in fresh if isinstance(each, int | str)]
         record.changed_at = dict.fromkeys(record.values, self.cut + 1)
-        record.price_scale, record.size_scale = price_scale, size_scale
+        record.have_scales(price_scale, size_scale)
         self.tables.rescaled(record)
         return True
 

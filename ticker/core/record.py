@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Protocol, TypeAlias
 
+from ticker.core.field_forms import Form
 from ticker.core.quotes import QuoteMove
 from ticker.core.state import State
 from ticker.market import FieldKey, Instrument, RecordValue, WireValue
@@ -69,6 +70,7 @@ class Record:
     __slots__ = (
         "changed_at",
         "defined_at",
+        "form",
         "given",
         "id",
         "instrument",
@@ -108,6 +110,8 @@ class Record:
         """Feeds whose values are not current. While there are any, the instrument is shown as stale."""
         self.given: tuple[Source, WireValue, WireValue] | None = None
         """The last status that a feed gave: that feed, the status and the reason."""
+        self.form: Form | None = None
+        """The fields of a usual update of it, one of the last, at its scales (`FieldReader.read_usual`)."""
         self.quotes: QuoteMove | None = None
         """The values of which its bars are made; None where they are made of prints, or there are none."""
 
@@ -129,6 +133,11 @@ class Record:
         """The instrument's metadata."""
         return self.instrument.metadata
 
+    def have_scales(self, price_scale: int, size_scale: int) -> None:
+        """Have these scales from now on. Its values are the caller's to change."""
+        self.price_scale, self.size_scale = price_scale, size_scale
+        self.form = None
+
     def state(self, per_cut: int = 1) -> State:
         """Return it as plain data, between two cuts, without the feeds that gave its values.
 
@@ -141,7 +150,8 @@ class Record:
 
     def restore(self, state: State, source: Source, per_cut: int = 1) -> None:
         """Take over such data, between two cuts; this source has given all of it."""
-        self.price_scale, self.size_scale, fields, cuts = state
+        price_scale, size_scale, fields, cuts = state
+        self.have_scales(price_scale, size_scale)
         self.whole_at, self.defined_at, self.last_change = (cut * per_cut for cut in cuts)
         self.values = {key: tuple(value) if isinstance(value, list) else value for key, value, _ in fields}
         self.changed_at = {key: cut * per_cut for key, _, cut in fields}
