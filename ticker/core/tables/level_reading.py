@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias, cast
+from typing import Annotated, NamedTuple, TypeAlias, cast
 
-from msgspec import DecodeError
+from msgspec import DecodeError, Meta
 from msgspec.json import Decoder
 
 from ticker.core.tables.decimals import Scale, scaled, written_places
 from ticker.errors import BadPublication
 from ticker.market import Level, Levels
-from ticker.numbers import MAX_DIGITS, parse_decimal
+from ticker.numbers import EXACT_TEXT, MAX_DIGITS, parse_decimal
 from ticker.texts import shown
 
 
@@ -29,11 +29,10 @@ _Parsed: TypeAlias = tuple[int, int, int, int]
 
 _PLAIN = 30
 """Longer texts are left to the general parser, which knows the limits."""
-_EXACT_TEXT = 16
-"""Characters of fifteen digits and a point."""
 _EXACT = 10**15
 _POWERS: list[int] = [10**places for places in range(MAX_DIGITS + 1)]
-_decode = Decoder(list[int], strict=False).decode  # not strict: a float without a fraction is an integer
+# Not strict: a float without a fraction is an integer. The decoder looks at the bounds in no time.
+_decode = Decoder(list[Annotated[int, Meta(ge=0, lt=_EXACT)]], strict=False).decode
 
 
 class LevelReader:
@@ -105,7 +104,7 @@ def _at_once(pairs: Sequence[tuple[str, str]], price_places: int, size_places: i
     fifteen digits apart: one that is finer than the places does not become an integer, and is refused.
     """
     prices, sizes = zip(*pairs, strict=True)
-    if max(map(len, prices + sizes)) > _EXACT_TEXT:
+    if max(map(len, prices + sizes)) > EXACT_TEXT:
         return None
     price_end, size_end = f"e{price_places}", f"e{size_places}"
     text = f"[{f'{price_end},'.join(prices)}{price_end},{f'{size_end},'.join(sizes)}{size_end}]"
@@ -114,9 +113,7 @@ def _at_once(pairs: Sequence[tuple[str, str]], price_places: int, size_places: i
     except DecodeError:
         return None
     count = len(pairs)
-    if len(numbers) != 2 * count or max(numbers) >= _EXACT or min(numbers) < 0:
-        return None
-    if len(text.split(None, 1)) > 1:  # JSON may have blanks, and a number may not
+    if len(numbers) != 2 * count or len(text.split(None, 1)) > 1:  # JSON may have blanks, and a number may not
         return None
     return Columns(numbers[:count], numbers[count:])
 
