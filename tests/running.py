@@ -66,8 +66,10 @@ LONGEST = (
     "hostile/test_fuzz.py",
     "server/test_replay_end_to_end.py",
     "simulation",
+    "storm/test_losses.py",
     "storm/test_processes.py",
     "supervisor/test_one_market.py",
+    "web/test_dashboard_detail.py",
 )
 """Tests that start first, so that no worker is left with a long one at the end."""
 
