@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,19 @@ def test_only_so_many_entries_are_kept() -> None:
     cut(cache, update("A", own_0=100))
     assert entries.change_set(cache.cut - 1)[0] == MSGPACK.entry(0, {"own_0": 100})
     assert len(entries._selections) <= ENTRIES_PER_INSTRUMENT
+
+
+def test_the_garbage_collector_has_nothing_to_do_with_what_is_encoded() -> None:
+    entries = EncodeCache(quoted(), MSGPACK)
+    records = entries.cache.records
+    for number, record in enumerate(records):
+        assert entries.change_set(0)[number]
+        assert entries.record(record, None)
+        assert entries.definition(record)
+    for encoded in (entries._selections, entries._records, entries._definitions):
+        assert len(encoded) == len(records)
+        assert not gc.is_tracked(encoded.parts)
+        assert not gc.is_tracked(encoded.changed_at)
 
 
 def test_parts_that_belong_to_a_cut_are_dropped_after_it() -> None:

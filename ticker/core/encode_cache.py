@@ -9,7 +9,7 @@ fields only have change sets of their own (`ChangeSet.of`), one for each selecti
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self, TypeAlias
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from ticker.bounds import ENTRIES_PER_INSTRUMENT, MAX_CHANGE_SETS
 from ticker.core.bitmaps import bitmap_of
@@ -22,6 +22,7 @@ from ticker.protocol.messages import Definition
 from ticker.protocol.wire import Encoding, Joined
 
 _Encode: TypeAlias = Callable[[int, int, Selection], bytes]
+_Key = TypeVar("_Key")
 
 
 class ChangeSet(dict[int, bytes]):
@@ -132,6 +133,42 @@ class Parts:
         self.records[:] = [encoding.join(self.records)] if self.records else []
 
 
+_COUNT_BITS = 32
+"""The place of a number of fields or rows, below an instrument's id, in one integer."""
+
+
+class _Encoded(Generic[_Key]):
+    """Encoded parts by key, each with the cut of the change that it shows: it holds until the next one.
+
+    They are in two dicts, and not in one of pairs, because the garbage collector looks at no integers and bytes. With
+    pairs, it would look at those of 100,000 instruments in one go: as many old ones are freed as new ones are made, so
+    it sees no reason to look earlier.
+    """
+
+    __slots__ = ("changed_at", "parts")
+
+    def __init__(self) -> None:
+        self.changed_at: dict[_Key, int] = {}
+        self.parts: dict[_Key, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} encoded parts>"
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def put(self, key: _Key, changed_at: int, part: bytes) -> bytes:
+        """Add a part, or replace it; return it."""
+        self.parts[key] = part
+        self.changed_at[key] = changed_at
+        return part
+
+    def discard(self, discarded: Discarded) -> None:
+        """Have all of them freed in steps."""
+        discarded.add(self.parts, self.changed_at)
+        self.parts, self.changed_at = {}, {}
+
+
 class EncodeCache:
     """The encoded parts in one encoding. Parts that belong to a cut are dropped when the next cut is closed."""
 
@@ -144,13 +181,13 @@ class EncodeCache:
         self._reached = b""
         """The end of each step to the present cut."""
         self._steps: dict[int, bytes] = {}
-        # Until the instrument changes: (the cut of that change, bytes) by its id and how many fields they are.
-        self._selections: dict[tuple[int, int], tuple[int, bytes]] = {}
-        # Complete records and definitions live until the instrument changes: (the cut of that change, bytes) by id.
-        self._records: dict[int, tuple[int, bytes]] = {}
-        # Both kinds for selections of fields, until a further cut is closed; a complete record has the count -1.
-        self._selected: dict[tuple[int, int, Selection], tuple[int, bytes]] = {}
-        self._definitions: dict[int, tuple[int, bytes]] = {}
+        # By an instrument's id and how many fields they are.
+        self._selections = _Encoded[int]()
+        # Complete records and definitions, by id.
+        self._records = _Encoded[int]()
+        self._definitions = _Encoded[int]()
+        # Both kinds of entries for selections of fields; a complete record has the count -1.
+        self._selected = _Encoded[tuple[int, int, Selection]]()
         self.encoded = 0
         """Number of entries and records encoded so far."""
 
@@ -190,12 +227,9 @@ class EncodeCache:
             self._steps.clear()
             self._reached = self._encoding.reached(cache.wire_cut(cache.cut), cache.time)
             most = ENTRIES_PER_INSTRUMENT * len(cache.records)
-            if len(self._selections) > most:
-                self._discarded.add(self._selections)
-                self._selections = {}
-            if len(self._selected) > most:
-                self._discarded.add(self._selected)
-                self._selected = {}
+            for encoded in (self._selections, self._selected):
+                if len(encoded) > most:
+                    encoded.discard(self._discarded)
 
     def join(self, parts: Parts) -> None:
         """Join what there is of parts, so that a message with them is made of few."""
@@ -208,7 +242,8 @@ class EncodeCache:
     def release(self) -> None:
         """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
         self._change_sets.clear()
-        self._discarded.add(self._selections, self._records, self._selected, self._definitions)
+        for encoded in (self._selections, self._records, self._selected, self._definitions):
+            encoded.discard(self._discarded)
 
     def frame(self, since: int, shares: Iterable[Share], parts: Parts | None = None) -> bytes:
         """Return the frames that bring a copy from `since` to the present cut, with parts that are made already.
@@ -252,13 +287,11 @@ class EncodeCache:
         if selection is not None:
             return self._selected_changes(record, since, selection)
         fields, count = record.changes_since(since)
-        key = number, count
-        changed, entry = self._selections.get(key, (-1, b""))
-        if changed != record.last_change:
+        key, encoded = number << _COUNT_BITS | count, self._selections
+        if encoded.changed_at.get(key) != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry_of(record, fields, complete=False)
-            self._selections[key] = record.last_change, entry
-        return entry
+            return encoded.put(key, record.last_change, self._encoding.entry_of(record, fields, complete=False))
+        return encoded.parts[key]
 
     def _selected_changes(self, record: MarketRecord, since: int, selection: frozenset[FieldKey]) -> bytes:
         """Return an empty entry where there is nothing to be told: neither a selected field nor a definition."""
@@ -270,31 +303,29 @@ class EncodeCache:
     def _selected_entry(
         self, record: MarketRecord, key: tuple[int, int, Selection], fields: Mapping[FieldKey, RecordValue]
     ) -> bytes:
-        changed, entry = self._selected.get(key, (-1, b""))
-        if changed != record.last_change:
+        encoded = self._selected
+        if encoded.changed_at.get(key) != record.last_change:
             self.encoded += 1
-            entry = self._encoding.entry_of(record, fields, complete=key[1] < 0)
-            self._selected[key] = record.last_change, entry
-        return entry
+            return encoded.put(key, record.last_change, self._encoding.entry_of(record, fields, complete=key[1] < 0))
+        return encoded.parts[key]
 
     def record(self, record: MarketRecord, selection: Selection) -> bytes:
         """Return the complete record, or the selected fields of it."""
         if selection is not None:
             return self._selected_entry(record, (record.id, -1, selection), selected(record.present(), selection))
-        changed, entry = self._records.get(record.id, (-1, b""))
-        if changed != record.last_change:
+        encoded = self._records
+        if encoded.changed_at.get(record.id) != record.last_change:
             self.encoded += 1
             entry = self._encoding.entry_of(record, record.present(), complete=True)
-            self._records[record.id] = record.last_change, entry
-        return entry
+            return encoded.put(record.id, record.last_change, entry)
+        return encoded.parts[record.id]
 
     def definition(self, record: MarketRecord) -> bytes:
         """Return the definition of a record."""
-        defined, encoded = self._definitions.get(record.id, (-1, b""))
-        if defined != record.defined_at:
-            encoded = self._encoding.definition(definition_of(record))
-            self._definitions[record.id] = record.defined_at, encoded
-        return encoded
+        encoded = self._definitions
+        if encoded.changed_at.get(record.id) != record.defined_at:
+            return encoded.put(record.id, record.defined_at, self._encoding.definition(definition_of(record)))
+        return encoded.parts[record.id]
 
 
 def definition_of(record: MarketRecord) -> Definition:

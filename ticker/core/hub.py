@@ -190,10 +190,11 @@ class Hub:
             subscriber.cursor = resume_from
             subscriber.resuming = resume_from < self.cache.cut
             subscriber.pending_definitions = after & self.index.tables.bits
-        if socket_is_free:
+        if socket_is_free and audience.count <= self._encoded:
             self.catch_up(subscriber)
         else:
             # A frame that was sent since the request came fills the socket: its task goes on with these subscriptions.
+            # And to look through very many instruments, and to send the first of them, are a step each.
             subscriber.sink.catch_up_later()
 
     def _remove(self, subscriber: Subscriber, bits: int) -> None:
