@@ -161,7 +161,7 @@ export class Ladder {
 
 function paintRow(row, group, most, marked, side) {
   if (group === undefined) {
-    if (row.width !== 0) row.bar.style.transform = "scaleX(0)";
+    if (row.width !== 0) row.bar.style.backgroundSize = "0 100%";
     row.width = 0;
     row.element.classList.add("empty");
     for (const part of ["price", "size", "total"]) write(row[part], "");
@@ -175,7 +175,7 @@ function paintRow(row, group, most, marked, side) {
   const width = most > 0 ? Math.round((group.amount / most) * 200) / 200 : 0;
   if (width !== row.width) {
     row.width = width;
-    row.bar.style.transform = `scaleX(${width})`;
+    row.bar.style.backgroundSize = `${width * 100}% 100%`;
   }
   if (group.price === marked) row.element.dataset.last = side ?? "none";
   else if (row.element.dataset.last !== undefined) delete row.element.dataset.last;
