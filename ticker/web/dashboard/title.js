@@ -3,11 +3,18 @@
 import { grouped } from "./format.js";
 
 const NAME = document.title;
+const SHORTEST_MS = 1000; // each other title costs the page three milliseconds: the browser draws its tabs anew
 
-/** Show a quote (null: none) in the title; `connected` says whether its price can be the present one. */
+let shown = NAME;
+let shownAt = -Infinity;
+
+/** Show a quote (null: none) in the title, a second later at most; `connected` says whether its price can be the present one. */
 export function showInTitle(quote, connected) {
   const title = quote === null ? NAME : titleOf(quote, connected);
-  if (document.title !== title) document.title = title;
+  const now = performance.now();
+  if (title === shown || now - shownAt < SHORTEST_MS) return;
+  document.title = shown = title;
+  shownAt = now;
 }
 
 function titleOf({ symbol, values, price, digits, live, state, percentText }, connected) {
