@@ -51,6 +51,7 @@ async def test_a_lost_connection_goes_on_at_the_next_address_with_its_copy(fast_
             await book.complete()
             assert await client.verify()
             one.open = True
+            fast_clock.jump(0.25)  # before that the other one could be ready sooner, by chance
             other.cut()
             await settle(fast_clock, events, Connected, 3)
             await subscription.complete()
@@ -60,7 +61,7 @@ async def test_a_lost_connection_goes_on_at_the_next_address_with_its_copy(fast_
     lost = [event for event in events if isinstance(event, Disconnected)]
     assert [event.url for event in lost] == [one.url, other.url]
     assert lost[0].retry_seconds == 0
-    assert lost[1].retry_seconds <= 0.25, "the rest of the first one's own pause"
+    assert lost[1].retry_seconds == 0, "the first one's own pause is over"
     assert one.accepted == 2
 
 
