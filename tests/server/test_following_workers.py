@@ -8,23 +8,16 @@ import signal
 from pathlib import Path
 
 import pytest
-import trio
 
 from tests.bus.servers import Server, started
 from tests.conftest import Logs, upgrade
 from tests.server.test_following import following, welcomed
 from tests.server.test_on_a_bus import becomes_ready, is_not_ready, on_bus
-from tests.server.test_pages import ask
-from tests.supervisor.running import Supervised, supervised
+from tests.supervisor.running import supervised
 from ticker.protocol.messages import Delta
 from ticker.protocol.wire import FOLLOWING
 
 pytestmark = pytest.mark.untraced
-
-
-async def until_ready(service: Supervised) -> None:
-    while (await ask(service, "/readyz")).status != 200:
-        await trio.sleep(0.1)
 
 
 async def test_workers_follow_the_workers_of_another_ticker_and_outlive_one_of_them(tmp_path: Path) -> None:
@@ -33,7 +26,8 @@ async def test_workers_follow_the_workers_of_another_ticker_and_outlive_one_of_t
         supervised(tmp_path) as first,
         supervised(tmp_path / "branch", "--follow", first.url, feed="") as branch,
     ):
-        await until_ready(branch)
+        await first.ready()
+        await branch.ready()
         peer, epoch = await welcomed(branch)
         assert (await welcomed(first))[1] == epoch
         assert not [name for name in branch.pids() if name == "source"]

@@ -77,6 +77,10 @@ class Supervised(Running):
                     return metrics
             await trio.sleep(0.1)
 
+    async def ready(self) -> None:
+        """Wait until both workers have the market: a page may come from either."""
+        await self.until(lambda metrics: metrics["ticker_ready", "1"] + metrics["ticker_ready", "2"] == 2)
+
     async def until_logged(self, text: str, count: int = 1) -> None:
         """Wait until the log has a text so often."""
         while self.log.read_text().count(text) < count:

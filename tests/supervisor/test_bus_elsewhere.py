@@ -41,8 +41,7 @@ async def test_workers_whose_engine_is_away_answer_operators_and_serve_once_it_i
         assert (await ask(service, "/v1/snapshot?symbols=*")).status == 503
         workers = {name: pid for name, pid in service.pids().items() if name != "source"}
         with started(server):
-            while (await ask(service, "/readyz")).status != 200:
-                await trio.sleep(0.1)
+            await service.ready()
             assert (await ask(service, "/v1/snapshot?symbols=*")).status == 200
             roles = [
                 (labels["worker"], labels["role"])

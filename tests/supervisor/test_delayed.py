@@ -13,7 +13,6 @@ import trio
 
 from tests.conftest import EndOfStream, Running
 from tests.server.delayed import DELAY, page, said_delay, welcome
-from tests.server.test_pages import ask
 from tests.supervisor.running import supervised
 from tests.supervisor.test_one_market import watching
 from tests.tokens import bearer, key_file, token
@@ -32,7 +31,7 @@ async def test_clients_of_a_dead_worker_go_on_at_another_and_the_death_of_the_so
     tmp_path: Path,
 ) -> None:
     async with supervised(tmp_path, *LATE) as service:
-        await page(service, "/v1/snapshot?symbols=*")
+        await service.ready()
         async with watching(service, 4) as clients:
             assert {each.client.delay_seconds for each in clients if each.client is not None} == {DELAY}
             epoch = (await page(service, "/v1/snapshot?symbols=*")).json["epoch"]
@@ -62,7 +61,7 @@ async def test_tokens_choose_at_every_worker(tmp_path: Path) -> None:
 
 
 async def cut(service: Running, line: str) -> int:
-    got = await ask(service, "/v1/snapshot?symbols=*", line.strip())
+    got = await page(service, "/v1/snapshot?symbols=*", line.strip())
     return int(got.json["cut"])
 
 
@@ -71,10 +70,10 @@ async def test_a_restart_of_the_whole_goes_on_with_the_same_market(tmp_path: Pat
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     async with supervised(tmp_path, *LATE, listen=listen) as service:
-        await page(service, "/v1/snapshot?symbols=*")
+        await service.ready()
         before = welcome(await service.watcher("*"))
     async with supervised(tmp_path, *LATE, listen=listen) as service:
-        await page(service, "/v1/snapshot?symbols=*")
+        await service.ready()
         peer = await service.peer()
         assert isinstance(await peer.answer("resume", epoch=before.epoch, cursor=before.cut, symbols=["*"]), Reply)
 

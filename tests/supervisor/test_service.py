@@ -91,7 +91,7 @@ async def test_each_worker_gets_as_many_connections_and_the_death_of_one_is_noti
 
 async def test_sigusr2_replaces_every_process_and_resets_nobody(tmp_path: Path) -> None:
     async with supervised(tmp_path) as service:
-        await service.until(lambda metrics: metrics["ticker_ready", "1"] + metrics["ticker_ready", "2"] == 2)
+        await service.ready()
         peers, before = await watchers(service, 100), service.pids()
         goodbyes = Counter[bool]()
 
