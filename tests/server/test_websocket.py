@@ -140,13 +140,12 @@ async def test_whatever_one_client_does_the_others_are_served_and_the_log_stays_
 ) -> None:
     async with serving(*DECLARED, limits=Limits(max_message_bytes=1000, request_burst=500)) as service:
         bystander = await service.watcher("A")
-        with trio.move_on_after(3) as served:
+        with trio.fail_after(HANG_SECONDS):  # if the server never ended the connection
             await attack(service)
         await service.publish(update("A", bid="2.00"))
         with trio.fail_after(HANG_SECONDS):
             assert (await bystander.until(Delta)).changes == [0, {1: 200}]
         await service.proves_alive()
-        assert not served.cancelled_caught, "the server never ended the connection"
     assert alarms(logs) == []
 
 
