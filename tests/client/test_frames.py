@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from tests.conftest import serving
 from tests.support import update
 from ticker.client.columns import Column, Kind, bar_columns, book_columns, trade_columns, value_columns
 from ticker.client.frames import pandas_frame, polars_frame
+from ticker.client.rows import LevelChange
 from ticker.errors import ConfigError
 from ticker.market import Instrument, Levels, Publication, Trade
 
@@ -123,10 +125,16 @@ def test_a_table_without_rows_has_the_columns_of_its_kind() -> None:
 
 def test_several_tables_are_not_one_frame() -> None:
     values: dict[str, ticker.Fields] = {"A book:10": {"bids": []}, "B book:10": {"bids": []}}
-    with pytest.raises(ConfigError, match=r"'A book:10' and 1 more are tables.*ticker\.to_pandas\(\{name: values"):
+    with pytest.raises(ConfigError, match=r"'A book:10' is one of 2 tables.*ticker\.to_pandas\(\{name: values"):
         ticker.to_pandas(values)
-    with pytest.raises(ConfigError, match="to_polars: 'A book:10' and 1 more are tables"):
+    with pytest.raises(ConfigError, match="to_polars: 'A book:10' is one of 2 tables"):
         ticker.to_polars(values)
+
+
+def test_the_levels_that_changed_are_no_book() -> None:
+    values: Any = {"A book:10": {"bids": [LevelChange(Decimal("1.10"), None)], "status": "live"}}
+    with pytest.raises(ConfigError, match="to_pandas: 'A book:10': these are levels that changed; the book is in"):
+        ticker.to_pandas(values)
 
 
 async def test_a_subscription_to_tables_alone_names_what_has_their_rows() -> None:

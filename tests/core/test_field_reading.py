@@ -48,7 +48,27 @@ def at_once(text: object, scale: int, name: str = "bid") -> object:
     return None if found is None else dict(found)[int(Field[name.upper()])]
 
 
-PIECES = ["1", "0", ".", "-", "+", "e", "E", " ", "\n", "_", "12.50", "000", ",", '"', "]", "[", "null", "\u0661"]
+PIECES = [
+    "1",
+    "0",
+    ".",
+    "-",
+    "+",
+    "e",
+    "E",
+    " ",
+    "\n",
+    "_",
+    "12.50",
+    "000",
+    ",",
+    '"',
+    "]",
+    "[",
+    "null",
+    "\u0661",
+    "\udcff",
+]
 TEXTS = (
     st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
     | st.from_regex(r"-?[0-9]{0,17}(\.[0-9]{0,18})?0{0,20}", fullmatch=True)

@@ -91,6 +91,20 @@ def test_audiences_with_an_interval_are_one_group_during_which_no_cut_is_closed(
     assert harness.cache.cut == now
 
 
+def test_instruments_that_become_visible_in_the_middle_of_a_pass_do_not_disturb_it() -> None:
+    """A table that a client opens between two steps has a number that was not there when the pass began."""
+    names = ["A1", "A2", "A3"]
+    harness = Harness(*names, burst=1)
+    clients = [harness.client(*names[:count], "A* book:1", interval_us=50_000) for count in (2, 3)]
+    steps = harness.begin(*[update(name, bid="2") for name in names])
+    for _ in harness.hub.prepare(["A1 book:1"], (), lambda _symbol: True):
+        pass
+    for _ in steps:
+        pass
+    found = [[each.changes for each in client.take() if isinstance(each, Delta)] for client in clients]
+    assert found == [[[0, {1: 200}, 1, {1: 200}]], [[0, {1: 200}, 1, {1: 200}, 2, {1: 200}]]]
+
+
 def test_empty_groups_are_removed() -> None:
     harness = Passing("A", "B", "C", "D")
     clients = [*harness.three(), harness.client("A", encoding=JSON)]

@@ -132,6 +132,16 @@ class Market:
         self._process.communicate()
         self._process = None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The server does nothing at all meanwhile; the kernel goes on to accept connections for it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)

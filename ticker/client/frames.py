@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticker.client.columns import CATEGORIES, Column, Kind, table_columns, value_columns
 from ticker.client.fields import Fields
+from ticker.client.rows import LevelChange
 from ticker.errors import ConfigError
 from ticker.protocol.tables import parse_table, split_name
 
@@ -30,7 +31,7 @@ def to_pandas(values: Mapping[str, Fields], *, exact: bool = False) -> pd.DataFr
     All standard fields have a column, and so have the feed's own ones. Tables among the instruments are left out. Of a
     single table by itself these are the rows: levels from the best one on, or trades or bars by time. With `exact`,
     numbers are `Decimal`, not floats. Raises `ConfigError` for several tables without an instrument, which are not one
-    frame, and if pandas is not installed.
+    frame, for the changes of a book, which are none, and if pandas is not installed.
     """
     return pandas_frame(_columns("to_pandas", values), exact=exact)
 
@@ -45,9 +46,12 @@ def _columns(function: str, values: Mapping[str, Fields]) -> list[Column]:
     if len(tables) < len(values) or not tables:
         return value_columns(values)
     if len(tables) > 1:
-        which = f"{next(iter(values))!r} and {len(tables) - 1} more are tables, each a frame of its own"
+        which = f"{next(iter(values))!r} is one of {len(tables)} tables, each a frame of its own"
         raise ConfigError(f"{function}: {which}: ticker.{function}({{name: values[name]}})")
-    return table_columns(tables[0], next(iter(values.values())))
+    name, fields = next(iter(values.items()))
+    if any(isinstance(row, LevelChange) for rows in fields.values() if isinstance(rows, list) for row in rows):
+        raise ConfigError(f"{function}: {name!r}: these are levels that changed; the book is in the client's `values`")
+    return table_columns(tables[0], fields)
 
 
 def pandas_frame(columns: list[Column], *, exact: bool = False) -> pd.DataFrame:

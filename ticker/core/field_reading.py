@@ -79,7 +79,7 @@ class FieldReader:
         array = "".join(form.pieces)
         try:
             numbers = form.decode(array)
-        except DecodeError:
+        except (DecodeError, UnicodeEncodeError):  # the latter of half a surrogate pair
             return None
         if len(array.split(None, 1)) > 1:  # JSON may have blanks, and a number may not
             return None

@@ -49,7 +49,7 @@ def _narrow(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchInde
         entries = [b""] * len(watch_index)
         for number, _ in watched:
             entries[number] = change_set[number]
-        return _selected(list(audiences), entries)
+        return _selected(list(audiences), entries, watch_index)
     found: dict[Audience, list[bytes]] = {}
     for number, subscribed in watched:
         entry = b""
@@ -64,8 +64,10 @@ def _narrow(group: Group, change_set: ChangeSet, watch_index: Sequence[WatchInde
     return found.items()
 
 
-def _selected(audiences: Sequence[Audience], entries: list[bytes]) -> _Pending:
+def _selected(audiences: Sequence[Audience], entries: list[bytes], watch_index: Sequence[WatchIndex]) -> _Pending:
     for audience in audiences:
+        if len(entries) < len(watch_index):  # between two steps, audiences may have got instruments that are new
+            entries += [b""] * (len(watch_index) - len(entries))
         if pending := list(filter(None, audience.select(entries))):
             yield audience, pending
 

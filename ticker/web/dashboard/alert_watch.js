@@ -1,8 +1,9 @@
 // The prices of the alerts: a connection of their own while one is armed, which goes on while the page is hidden.
 
 import { clock, grouped } from "./format.js";
-import { storedToken } from "./http.js";
+import { serviceUrl, storedToken } from "./http.js";
 import { Quotes } from "./quotes.js";
+import { replaced } from "./replaced.js";
 import { connect } from "../ticker.js";
 
 const INTERVAL_MS = 250;
@@ -41,15 +42,13 @@ export class AlertWatch {
   #subscribe(symbols) {
     this.#symbols = symbols.join();
     this.#client ??= this.#open();
-    const before = this.#subscription;
-    this.#subscription = this.#client.subscribe(...symbols);
-    before?.close(); // after the new one, so that names of both stay subscribed
+    this.#subscription = replaced(this.#subscription, () => this.#client.subscribe(...symbols));
   }
 
   #open() {
     const token = storedToken();
     const options = { intervalMs: INTERVAL_MS, whenHidden: "stream", ...(token ? { token } : {}) };
-    const client = connect(new URL(".", location.href), options);
+    const client = connect(serviceUrl(), options);
     client.addEventListener("change", ({ change }) => {
       if (client !== this.#client) return;
       this.#quotes.apply(change);

@@ -20,7 +20,7 @@ const parsed = (candle) => ({
 });
 
 export class Bars {
-  #reader;
+  #reader = null;
   #bars = [];
   #exhausted = false;
   #readingSince = 0; // of the series that is being read; 0 if none is
@@ -40,7 +40,12 @@ export class Bars {
     this.period = period;
     this.changed = changed;
     const { rows } = client.features.candles;
-    this.#reader = client.candles(symbol, period, rows.find((each) => each >= LATEST) ?? rows.at(-1));
+    try {
+      this.#reader = client.candles(symbol, period, rows.find((each) => each >= LATEST) ?? rows.at(-1));
+    } catch (error) {
+      this.#completed(error.message); // the connection has no room for it
+      return;
+    }
     this.#reader.addEventListener("change", (event) => this.#take(event.bars));
     this.#reader.complete().then(
       () => this.#completed(""),
@@ -58,7 +63,7 @@ export class Bars {
 
   /** What the bars are made of: `trades`, `last`, or `bid`. */
   get source() {
-    return this.client.instrument(this.#reader.name)?.metadata.from ?? "";
+    return this.client.instrument(this.#reader?.name)?.metadata.from ?? "";
   }
 
   get exhausted() {
@@ -99,7 +104,7 @@ export class Bars {
 
   close() {
     this.#closed = true;
-    this.#reader.close();
+    this.#reader?.close();
   }
 
   #completed(problem) {

@@ -3,7 +3,9 @@
 import { clock, duration, milliseconds, moment, NONE } from "./format.js";
 import { diagnose } from "./diagnosis.js";
 import { FirstSocket } from "./first_socket.js";
+import { serviceUrl, storedToken } from "./http.js";
 import { Lag } from "./lag.js";
+import { replaced } from "./replaced.js";
 import { connect } from "../ticker.js";
 
 const INTERVAL_MS = 50;
@@ -43,7 +45,7 @@ export class ConnectionPanel extends EventTarget {
   open() {
     this.client?.close();
     const token = storedToken();
-    const client = connect(new URL(".", location.href), {
+    const client = connect(serviceUrl(), {
       intervalMs: INTERVAL_MS,
       ...(globalThis.WebSocket && { WebSocket: FirstSocket }),
       ...(token && { token }),
@@ -62,16 +64,29 @@ export class ConnectionPanel extends EventTarget {
         this.dispatchEvent(Object.assign(new Event(kind), { change, name, code, text }));
       });
     }
-    setTimeout(() => client === this.client && client.state === "connecting" && this.#diagnose(""), LATE_MS);
+    this.#diagnoseIfLate();
     this.subscribe(this.#names);
   }
 
-  /** Subscribe these names, and no others. */
+  /** Subscribe these names, and no others. If they are more than a connection may have, `full` says so. */
   subscribe(names) {
-    this.#names = names;
     const before = this.#subscription;
-    this.#subscription = names.length > 0 ? this.client.subscribe(...names) : null;
-    before?.close(); // after the new one, so that names of both stay subscribed
+    this.#names = names;
+    this.#subscription = null;
+    try {
+      this.#subscription = replaced(before, () => (names.length > 0 ? this.client.subscribe(...names) : null));
+    } catch (error) {
+      this.#full(error);
+    }
+    const [client, subscription] = [this.client, this.#subscription];
+    subscription?.complete().catch((error) => {
+      // Of a limit that was not known yet; why a client is closed, the notice says.
+      if (subscription === this.#subscription && client.state !== "closed") this.#full(error);
+    });
+  }
+
+  #full(error) {
+    this.dispatchEvent(Object.assign(new Event("full"), { text: error.message }));
   }
 
   /** So many of the instruments shown have a price that is the market's present one. */
@@ -113,16 +128,32 @@ export class ConnectionPanel extends EventTarget {
       this.#state("connected", this.#liveText);
       this.#measureLatency();
     } else if (event.state === "connecting") {
+      this.#noteLoss();
       if (!this.#reason) this.#state("connecting", "Connecting");
+      this.#diagnoseIfLate();
     } else {
-      this.#lostAt ??= this.client.cut > 0 ? new Date() : null;
+      this.#noteLoss();
       this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
       this.#state(event.state, event.state === "waiting" ? "No connection" : "Disconnected");
-      this.page.latency.textContent = this.page.behind.textContent = NONE;
       if (!document.hidden) this.#diagnose(event.reason ?? "");
     }
     this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
     this.dispatchEvent(Object.assign(new Event("state"), { state: event.state, resumed: event.resumed }));
+  }
+
+  #noteLoss() {
+    this.#lostAt ??= this.client.cut > 0 ? new Date() : null;
+    this.page.latency.textContent = this.page.behind.textContent = NONE;
+  }
+
+  /** An attempt that takes long is told of before it ends. */
+  #diagnoseIfLate() {
+    const [client, attempt] = [this.client, this.#attempt];
+    setTimeout(() => {
+      if (client !== this.client || attempt !== this.#attempt || client.state !== "connecting" || document.hidden) return;
+      if (this.#lostAt) this.#showNotice();
+      this.#diagnose("");
+    }, LATE_MS);
   }
 
   get #liveText() {
@@ -178,7 +209,7 @@ export class ConnectionPanel extends EventTarget {
     const wait = Math.ceil((this.#retryAt - performance.now()) / 1000);
     const closed = this.client.state === "closed";
     const next = closed ? "Load the page again to try again." : wait > 0 ? `Trying again in ${wait} s.` : "Trying again.";
-    this.#notify(`${head} ${this.#reason}`, next);
+    this.#notify(`${head} ${this.#reason}`.trim(), next);
   }
 
   #notify(text, next) {
@@ -236,14 +267,6 @@ export class ConnectionPanel extends EventTarget {
     } catch {
       setText(this.page.latency, NONE);
     }
-  }
-}
-
-function storedToken() {
-  try {
-    return sessionStorage.getItem(KEY) ?? "";
-  } catch {
-    return "";
   }
 }
 

@@ -171,6 +171,8 @@ connection.addEventListener("refused", (event) => {
   requestFrame();
 });
 
+connection.addEventListener("full", ({ text }) => messages.toast(text));
+
 connection.addEventListener("opened", () => alertWatch.restart());
 
 connection.addEventListener("state", (event) => {

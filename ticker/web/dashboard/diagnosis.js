@@ -4,6 +4,7 @@ const TIMEOUT_MS = 8000;
 
 /** @returns {Promise<{kind: "none" | "token" | "refused" | "away", text: string}>} */
 export async function diagnose(token) {
+  if (location.protocol === "http:") return { kind: "refused", text: "This page came without TLS, and prices travel over TLS only: open it over https." };
   if (!navigator.onLine) return { kind: "away", text: "This device is offline." };
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let response;

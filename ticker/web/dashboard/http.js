@@ -28,6 +28,13 @@ async function errorOf(response, retryMs) {
   return Object.assign(new Error(message), { retryMs });
 }
 
+/** The address of the service that this page is from; prices travel over TLS only, however the page has come. */
+export function serviceUrl() {
+  const url = new URL(".", location.href);
+  url.protocol = "https:";
+  return url;
+}
+
 /** The token of this tab; empty if there is none. */
 export function storedToken() {
   try {

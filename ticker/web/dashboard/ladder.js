@@ -66,7 +66,7 @@ export class Ladder {
     if (depths.length === 0) this.#table.follow(null, "This service has no order books.");
     else {
       const least = this.#multiple === 1 ? LEVELS : GROUPED_DEPTH;
-      this.#table.follow(client.book(quote.symbol, depths.find((depth) => depth >= least) ?? depths.at(-1)));
+      this.#table.follow(() => client.book(quote.symbol, depths.find((depth) => depth >= least) ?? depths.at(-1)));
     }
   }
 

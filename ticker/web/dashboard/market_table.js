@@ -1,6 +1,7 @@
 // What the ladder and the tape have in common: a table of the service for one symbol, and a line that says what is wrong with it.
 
 import { moment, spaced } from "./format.js";
+import { replaced } from "./replaced.js";
 
 /** One reader at a time, and the words for its state. */
 export class MarketTable {
@@ -43,16 +44,21 @@ export class MarketTable {
     return this.#problem;
   }
 
-  /** Read another table, or none, for a reason. */
-  follow(reader, problem = "") {
-    this.#reader?.close();
+  /** Read the table that `open` subscribes, or none, for a reason. Returns it, if the connection has room for it. */
+  follow(open, problem = "") {
+    let reader = null;
+    try {
+      reader = replaced(this.#reader, () => open?.() ?? null);
+    } catch (error) {
+      problem = error.message;
+    }
     this.#reader = reader;
     this.#complete = false;
     this.#problem = problem;
     this.#since = null;
     this.#status = "";
     this.touch();
-    if (reader === null) return;
+    if (reader === null) return null;
     reader.addEventListener("change", () => reader === this.#reader && this.touch());
     const settle = (text) => {
       if (reader !== this.#reader) return;
@@ -61,6 +67,7 @@ export class MarketTable {
       this.touch();
     };
     reader.complete().then(() => settle(""), (error) => settle(error.message));
+    return reader;
   }
 
   touch() {

@@ -45,9 +45,8 @@ export class Tape {
       this.#table.follow(null, "This service has no trades.");
       return;
     }
-    const trades = client.trades(quote.symbol, counts.find((count) => count >= SHOWN) ?? counts.at(-1));
-    trades.addEventListener("change", (event) => this.#take(event.trades));
-    this.#table.follow(trades);
+    const trades = this.#table.follow(() => client.trades(quote.symbol, counts.find((count) => count >= SHOWN) ?? counts.at(-1)));
+    trades?.addEventListener("change", (event) => this.#take(event.trades));
   }
 
   touch() {
