@@ -95,13 +95,15 @@ class World(RuleBasedStateMachine):
 
     clients = Bundle("clients")
 
-    @initialize(broad=st.sampled_from([1, 3, 100]), bids=LEVELS, asks=LEVELS)
-    def start(self, broad: int, bids: list[Level], asks: list[Level]) -> None:
+    @initialize(broad=st.sampled_from([1, 3, 100]), group=st.sampled_from([1, 100]), bids=LEVELS, asks=LEVELS)
+    def start(self, broad: int, group: int, bids: list[Level], asks: list[Level]) -> None:
         self.now = START
         self.open: dict[str, Shown] = {}
         self.history: dict[int, Market] = {0: Market({}, {})}
         self.cache = RememberingCache(self)
         self.broad = broad
+        self.group = group
+        """The most audiences without an interval in a group."""
         self.hub = self.new_hub()
         self.hubs = [self.hub]
         self.all_clients: list[Client] = []
@@ -117,7 +119,7 @@ class World(RuleBasedStateMachine):
         self.a_cut_is_closed(0)
 
     def new_hub(self) -> Hub:
-        return Hub(self.cache, snapshot_part=1, burst=1, group_audiences=1, step=self.hub_step)
+        return Hub(self.cache, snapshot_part=1, burst=1, group_audiences=self.group, step=self.hub_step)
 
     @property
     def hub_step(self) -> Step:

@@ -63,7 +63,7 @@ class Edges(World):
             edge.take_part(source.cut, carried(part_of(record, source.tables)))
         edge.begin_at(source.cut, source.time)
         edge.told_at = {record.symbol: 0 for record in edge.records}
-        return Hub(edge, snapshot_part=1, burst=1, group_audiences=1, step=self.hub_step)
+        return Hub(edge, snapshot_part=1, burst=1, group_audiences=self.group, step=self.hub_step)
 
     def close_cut(self) -> None:
         before = self.cache.cut

@@ -39,14 +39,14 @@ SIZES: list[Number] = [0, 1, 2, 3, "0.5", "0.000004", 2**60]
 class Walk:
     """One machine and its random steps."""
 
-    def __init__(self, machine: World, seed: int, *, selecting: bool = False) -> None:
-        """With `selecting`, clients want some fields only, and others soon."""
+    def __init__(self, machine: World, seed: int, *, selecting: bool = False, group: int = 1) -> None:
+        """With `selecting`, clients want some fields only, and others soon; `group` is the size of the hub's groups."""
         self.machine = machine
         self.selecting = selecting
         self.draw = random.Random(seed)  # noqa: S311  # steps of a test
         self.clients: list[Client] = []
         broad = self.draw.choice([1, 3, 100])
-        self.machine.start(broad=broad, bids=self.levels(), asks=self.levels())
+        self.machine.start(broad=broad, group=group, bids=self.levels(), asks=self.levels())
 
     def go(self, steps: int) -> None:
         """Take so many steps; at the end every copy is that of the market."""
@@ -227,14 +227,14 @@ class Walk:
 )
 def test_every_copy_is_right_on_a_random_walk(machine: type[World], first: int) -> None:
     for seed in range(first, first + 25):
-        Walk(machine(), seed).go(STEPS)
+        Walk(machine(), seed, group=1 + 99 * (seed % 2)).go(STEPS)
 
 
 @pytest.mark.parametrize("machine", [World, Edges])
 @pytest.mark.parametrize("first", range(0, WALKS, 50))
 def test_every_copy_is_right_where_clients_want_some_fields_only(machine: type[World], first: int) -> None:
     for seed in range(first, first + 50):
-        Walk(machine(), seed, selecting=True).go(STEPS)
+        Walk(machine(), seed, selecting=True, group=1 + 99 * (seed % 2)).go(STEPS)
 
 
 @pytest.mark.parametrize("seed", FOUND)
@@ -246,11 +246,11 @@ def main() -> None:
     """Walk, and print the walks that end with something wrong."""
     first, count, *steps = map(int, sys.argv[1:])
     for seed in range(first, first + count):
-        for machine, selecting in product((World, Edges), (False, True)):
+        for machine, selecting, group in product((World, Edges), (False, True), (1, 100)):
             try:
-                Walk(machine(), seed, selecting=selecting).go(steps[0] if steps else STEPS)
+                Walk(machine(), seed, selecting=selecting, group=group).go(steps[0] if steps else STEPS)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for
-                kind = f"{machine.__name__}{' of some fields' * selecting}"
+                kind = f"{machine.__name__}{' of some fields' * selecting} in groups of {group}"
                 print(f"{kind} {seed}: {type(error).__name__} {error}", flush=True)
     print(f"{count} walks from {first}")
 

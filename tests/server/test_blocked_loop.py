@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import trio
 
+from tests.bounds import HANG_SECONDS
 from ticker.server.blocked_loop import FeedBlocked, Watchdog, interrupt_blocking_feeds, interruptible
 
 
@@ -46,6 +51,27 @@ async def test_a_feed_is_not_blamed_for_a_pause_of_the_whole_process() -> None:
             alarms.ring(1)
         with pytest.raises(FeedBlocked):
             alarms.ring(1)
+
+
+async def test_a_feed_is_blamed_for_its_own_time_alone() -> None:
+    """Where others have the core, alarms are in time, but its own clock has gone on little between them."""
+    alarms = Alarms(4.0)
+    with interruptible():
+        alarms.ring(10, late=-1.75)
+        with pytest.raises(FeedBlocked):
+            alarms.ring(10, late=-1.75)
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="this kernel does not tell")
+def test_the_own_time_stands_still_while_others_have_the_core() -> None:
+    """Of a program that computes beside another one on the same core."""
+    core = min(os.sched_getaffinity(0))
+    compute = f"import os, time; os.sched_setaffinity(0, {{{core}}})\nend = time.monotonic() + 3\n"
+    compute += "from ticker.server.blocked_loop import own_time\nbegan, own = time.monotonic(), own_time()\n"
+    compute += "while time.monotonic() < end: pass\nprint((own_time() - own) / (time.monotonic() - began))"
+    programs = [subprocess.Popen([sys.executable, "-c", compute], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    shares = [float(each.communicate(timeout=HANG_SECONDS)[0]) for each in programs]
+    assert 0 < min(shares) < 0.9
 
 
 async def test_tasks_of_a_feed_are_interrupted_and_others_are_not() -> None:

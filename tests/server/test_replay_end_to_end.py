@@ -68,6 +68,8 @@ async def replay_to_four(
                 clients.start_soon(lambda: followers["stalled"].follow(stalling.url, ca=ca))
                 clients.start_soon(lambda: followers["cut off"].follow(cutting.url, ca=ca))
                 await trio.sleep(seconds / 3)
+                while not all(followers[name].changes for name in ("stalled", "cut off")):
+                    await trio.sleep(0.05)
                 stalling.stall()
                 cutting.cut()
                 await trio.sleep(stall)
@@ -103,7 +105,7 @@ async def test_a_small_day_arrives_exact_at_four_clients_with_different_troubles
     path.write_text("time,bid,ask\n" + "\n".join(rows) + "\n")
     time, bid, ask = rows[-1].split(",")
     last: dict[str, Decimal | int] = {"time": int(time), "bid": Decimal(bid), "ask": Decimal(ask)}
-    await replay_to_four(f"replay?path={path}&symbol=GOLD&speed=1000", "GOLD", last, seconds=3, stall=1)
+    await replay_to_four(f"replay?path={path}&symbol=GOLD&speed=500", "GOLD", last, seconds=6, stall=1)
 
 
 @pytest.mark.skipif(RECORDINGS is None, reason="needs the recorded day in the folder TICKER_RECORDINGS")

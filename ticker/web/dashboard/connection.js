@@ -68,7 +68,10 @@ export class ConnectionPanel extends EventTarget {
     this.subscribe(this.#names);
   }
 
-  /** Subscribe these names, and no others. If they are more than a connection may have, `full` says so. */
+  /**
+   * Subscribe these names, and no others. Returns the error if the connection has no room for them, else null; of a limit
+   * that is not known yet, `full` tells later.
+   */
   subscribe(names) {
     const before = this.#subscription;
     this.#names = names;
@@ -76,17 +79,14 @@ export class ConnectionPanel extends EventTarget {
     try {
       this.#subscription = replaced(before, () => (names.length > 0 ? this.client.subscribe(...names) : null));
     } catch (error) {
-      this.#full(error);
+      return error;
     }
     const [client, subscription] = [this.client, this.#subscription];
     subscription?.complete().catch((error) => {
-      // Of a limit that was not known yet; why a client is closed, the notice says.
-      if (subscription === this.#subscription && client.state !== "closed") this.#full(error);
+      if (subscription !== this.#subscription || client.state === "closed") return; // why it is closed, the notice says
+      this.dispatchEvent(Object.assign(new Event("full"), { text: error.message }));
     });
-  }
-
-  #full(error) {
-    this.dispatchEvent(Object.assign(new Event("full"), { text: error.message }));
+    return null;
   }
 
   /** So many of the instruments shown have a price that is the market's present one. */

@@ -116,7 +116,12 @@ table.addEventListener("layout", () => heads.show(table.layout, table.sort));
 
 function listChanged() {
   quotes.retain(matcher(...lists.names));
-  connection.subscribe(lists.names);
+  let error = connection.subscribe(lists.names);
+  if (error !== null && detail.quote !== null) {
+    show(null); // book, trades and bars make room for the list
+    error = connection.subscribe(lists.names);
+  }
+  if (error !== null) messages.toast(error.message);
   table.show(lists.names, lists.sort);
   heads.show(table.layout, table.sort);
 }
