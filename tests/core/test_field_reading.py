@@ -49,26 +49,8 @@ def at_once(text: object, scale: int, name: str = "bid") -> object:
 
 
 PIECES = [
-    "1",
-    "0",
-    ".",
-    "-",
-    "+",
-    "e",
-    "E",
-    " ",
-    "\n",
-    "_",
-    "12.50",
-    "000",
-    ",",
-    '"',
-    "]",
-    "[",
-    "null",
-    "\u0661",
-    "\udcff",
-]
+    "1", "0", ".", "-", "+", "e", "E", " ", "\n", "_", "12.50", "000", ",", '"', "]", "[", "null", "\u0661", "\udcff",
+]  # fmt: skip
 TEXTS = (
     st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
     | st.from_regex(r"-?[0-9]{0,17}(\.[0-9]{0,18})?0{0,20}", fullmatch=True)
