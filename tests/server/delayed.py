@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from tests.conftest import Peer, Running, running
-from tests.server.test_pages import Got, ask
+from tests.server.test_pages import Got, Unanswered, ask
 from ticker.config import Config, History
 from ticker.net.devcert import AUTHORITY_FILE, data_folder
 from ticker.protocol.messages import Reply, Welcome
@@ -36,15 +36,17 @@ def delayed_from(source: Running, **settings: Any) -> AbstractAsyncContextManage
 
 async def ready(service: Running) -> None:
     """Wait until there is something to show."""
-    while (await ask(service, "/readyz")).status != 200:
-        await trio.sleep(0.05)
+    await page(service, "/readyz")
 
 
 async def page(service: Running, target: str, *lines: str) -> Got:
-    """A page, once the market is there."""
-    while (got := await ask(service, target, *lines)).status == 503:
+    """A page, once the market is there. As one begins anew, connections may end without an answer."""
+    while True:
+        with suppress(Unanswered):
+            got = await ask(service, target, *lines)
+            if got.status != 503:
+                return got
         await trio.sleep(0.05)
-    return got
 
 
 def welcome(peer: Peer) -> Welcome:

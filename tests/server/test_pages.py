@@ -41,9 +41,15 @@ class Got(NamedTuple):
         return json.loads(self.body)
 
 
+class Unanswered(Exception):
+    """The connection ended before an answer, as it may where a market ends that leaves its clients no time."""
+
+
 async def ask(service: Running, target: str, *lines: str, method: str = "GET") -> Got:
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost:{service.port}\r\n"
     answer = await service.refusal((head + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode("latin-1"))
+    if not answer:
+        raise Unanswered(target)
     top, _, body = answer.partition(b"\r\n\r\n")
     first, *rest = top.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest)}
