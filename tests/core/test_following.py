@@ -166,6 +166,21 @@ def begun(source: Source, *, has_clients: bool = True) -> FollowingCache:
     return late
 
 
+def test_a_table_of_bars_that_had_none_before_a_restart_has_no_past() -> None:
+    """A client has opened it at the source, and those that follow know nothing of it."""
+    source = Source()
+    source.follower()
+    source.cut([(Instrument("A"), "")])
+    source.cache.open_table("A", TableName("candles", 5, "1m"))
+    source.close()
+    source.cache.tables.change_source()
+    source.followers[0].change_source()
+    source.cut([(Candle("A", "1m", START // 60 * 60, 4, 9, 1, 5), "")])
+    check_same(source.cache, source.followers[0])
+    source.cut([(Candle("A", "1m", START // 60 * 60, 3, 8, 2, 6, estimate=True), "")])
+    check_same(source.cache, source.followers[0])
+
+
 def test_bars_of_last_have_no_bids_while_there_is_no_last() -> None:
     """Nor have those of a follower that begins meanwhile."""
     source = Source()

@@ -120,7 +120,8 @@ class TableStores:
         """All bars that there are were begun in an earlier life than what is to come."""
         for tables in self._of.values():
             for candles in () if tables.bars is None else tables.bars.by_period.values():
-                candles.has_past = True
+                # A table that a client opened before any bar came is not there in caches that follow.
+                candles.has_past |= candles.last is not None
 
     def of_followed(self, record: Record) -> InstrumentTables:
         """Return the tables of an instrument for which the cache that is followed has room."""
