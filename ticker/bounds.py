@@ -200,8 +200,8 @@ LEAST_COMPRESSED = 1_024
 COMPRESSED_PER_STEP = 16_384
 """Bytes of a response that are compressed between two yields: a millisecond at most."""
 
-ENCODED_PER_STEP = 500
-"""Entries encoded between two yields, where many are needed at once: a millisecond."""
+ENCODED_PER_STEP = 250
+"""Entries encoded between two yields, where many are needed at once: some milliseconds if they were never encoded."""
 
 ROWS_PER_PART = 2_000
 """Rows of tables in one part of a snapshot, unless a single table has more: some milliseconds."""

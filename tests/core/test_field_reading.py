@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ticker.bounds import MAX_KNOWN_FORMS
 from ticker.core.field_reading import FieldReader
+from ticker.core.last_value import LastValueCache
 from ticker.core.record import Record
 from ticker.market import Field, Instrument, Kind, field_kind
 from ticker.numbers import MAX_INTEGER, MAX_SCALE, scaled_number
@@ -30,7 +31,7 @@ def a_reader(price_scale: int = 2, size_scale: int = 1, names: list[str] = NAMES
     """A reader that has met these fields, and an instrument."""
     reader = FieldReader()
     reader.read(dict.fromkeys(names, "1"), [], [])
-    return reader, Record(0, 0, Instrument("A", price_scale, size_scale), 1)
+    return reader, LastValueCache("e").add_instrument(Instrument("A", price_scale, size_scale))
 
 
 def one_by_one(record: Record, fields: dict[str, Any]) -> dict[Any, Any]:
@@ -174,7 +175,7 @@ def test_forms_are_kept_within_a_bound() -> None:
     for order in orders:
         for price_scale in scales:
             for size_scale in scales:
-                record = Record(0, 0, Instrument("A", price_scale, size_scale), 1)
+                record = LastValueCache("e").add_instrument(Instrument("A", price_scale, size_scale))
                 found = reader.read_usual(record, dict.fromkeys(order, "7"))
                 assert found is not None
                 assert set(dict(found).values()) == {7 * 10**price_scale}

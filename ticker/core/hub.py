@@ -76,7 +76,7 @@ class Hub:
         self,
         cache: LastValueCache,
         *,
-        snapshot_part: int = 256,
+        snapshot_part: int = 128,
         delay: int = 0,
         burst: int = WRITES_PER_BURST,
         group_audiences: int = AUDIENCES_PER_GROUP,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, MutableSequence
 from typing import Protocol, TypeAlias
 
 from ticker.core.field_forms import Form
@@ -25,7 +25,11 @@ class MarketRecord(Protocol):
     whole_at: int
     """A copy from before this cut is owed the complete record: it has none, or one that changes would not complete."""
     last_change: int
-    updates: int
+
+    @property
+    def updates(self) -> int:
+        """Number of updates that it has had so far."""
+        ...
 
     @property
     def symbol(self) -> str:
@@ -68,6 +72,7 @@ class Record:
     """An instrument's definition, its fields, the cuts of their last changes, and the feeds that gave them."""
 
     __slots__ = (
+        "_counts",
         "changed_at",
         "defined_at",
         "form",
@@ -82,12 +87,13 @@ class Record:
         "size_scale",
         "source",
         "sources",
-        "updates",
         "values",
         "whole_at",
     )
 
-    def __init__(self, place: int, number: int, instrument: Instrument, cut: int) -> None:
+    def __init__(self, place: int, number: int, instrument: Instrument, cut: int, counts: MutableSequence[int]) -> None:
+        """`counts` are the numbers of updates of all records, by id."""
+        self._counts = counts
         self.id = place
         self.number = number
         self.instrument = instrument
@@ -100,8 +106,6 @@ class Record:
         """The cut of its declaration."""
         self.defined_at = cut
         self.last_change = 0
-        self.updates = 0
-        """Number of updates applied to it."""
         self.source: Source = None
         """The only feed that has given values; None before the first, and where `sources` tells more."""
         self.sources: dict[FieldKey, Source] | None = None
@@ -122,6 +126,15 @@ class Record:
     def symbol(self) -> str:
         """The instrument's symbol."""
         return self.instrument.symbol
+
+    @property
+    def updates(self) -> int:
+        """Number of updates applied to it."""
+        return self._counts[self.id]
+
+    @updates.setter
+    def updates(self, count: int) -> None:
+        self._counts[self.id] = count
 
     @property
     def most_rows(self) -> int:

@@ -147,8 +147,9 @@ class SubscribedNames:
         return outcomes
 
     def _add(self, name: str, room: Collection[str], grant: Grant) -> tuple[Code, str]:
-        pattern = not is_symbol(name) and not is_table(name)
-        record = None if pattern else self._hub.index.find(name)
+        record = self._hub.index.find(name)
+        # A record's name needs no look at its characters: of names that are subscribed, nearly all are such.
+        pattern = record is None and not is_symbol(name) and not is_table(name)
         if name not in self:
             code, text = self._fault(name, room, grant, pattern=pattern)
             if code is not Code.OK:
@@ -161,26 +162,31 @@ class SubscribedNames:
 
     def _fault(self, name: str, room: Collection[str], grant: Grant, *, pattern: bool) -> tuple[Code, str]:
         """Return why a new name cannot be added; or count its tables."""
-        symbol, table = split_name(name)
-        if " " in name:
-            parsed = parse_table(table)
+        tabled = " " in name
+        if tabled:
+            symbol, text = split_name(name)
+            table = parse_table(text)
             if not is_symbol(symbol) and not is_pattern(symbol):
                 return Code.BAD_SYMBOL, _NO_NAME
-            if parsed is None or not offers(self._hub.cache.tables.config, parsed):
-                return Code.UNKNOWN_TABLE, offer_text(self._hub.cache.tables.config, parsed)
+            if table is None or not offers(self._hub.cache.tables.config, table):
+                return Code.UNKNOWN_TABLE, offer_text(self._hub.cache.tables.config, table)
         elif pattern and not is_pattern(name):
             return Code.BAD_SYMBOL, _NO_NAME
-        names, patterns = len(self) + 1, len(self.patterns) + pattern
+        names, patterns = len(self.symbols) + len(self.patterns) + 1, len(self.patterns) + pattern
         if exceeded := exceeded_limit(self._limits, grant, names, patterns):
             return Code.TOO_MANY_SYMBOLS, f"a connection may have {exceeded}"
-        if " " in name:
-            if name not in room:
-                self._hub.index.tables.refused["connection"] += 1
-                return Code.TOO_MANY_TABLES, f"a connection may have {self._limits.max_tables} tables"
-            known = self._hub.index.find(symbol) is not None and grant.sees(name)
-            if not pattern and known and self._hub.index.find(name) is None:
-                return Code.TOO_MANY_TABLES, self._no_room()
-            self.tables[name] = self._hub.index.matching(symbol).bit_count() if pattern else 1
+        return self._take_tables(name, room, grant, pattern=pattern) if tabled else (Code.OK, "")
+
+    def _take_tables(self, name: str, room: Collection[str], grant: Grant, *, pattern: bool) -> tuple[Code, str]:
+        """Count the tables of a new name; or return why there is no room for them."""
+        index, (symbol, _) = self._hub.index, split_name(name)
+        if name not in room:
+            index.tables.refused["connection"] += 1
+            return Code.TOO_MANY_TABLES, f"a connection may have {self._limits.max_tables} tables"
+        known = index.find(symbol) is not None and grant.sees(name)
+        if not pattern and known and index.find(name) is None:
+            return Code.TOO_MANY_TABLES, self._no_room()
+        self.tables[name] = index.matching(symbol).bit_count() if pattern else 1
         return Code.OK, ""
 
     def _no_room(self) -> str:

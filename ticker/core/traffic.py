@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ticker.bounds import COUNTED_PER_JOIN
 from ticker.core.audience_index import AudienceIndex
 from ticker.core.audiences import Audience, Subscriber, TrafficCounters
-from ticker.core.bitmaps import selected
+from ticker.core.bitmaps import numbers_in, selected
 from ticker.core.last_value import LastValueCache
 
 
@@ -54,8 +54,9 @@ class TrafficMeter:
 
     def updates(self, audience: Audience) -> int:
         """Return the number of updates so far of an audience's instruments."""
-        records = self._cache.records
+        counts, records = self._cache.updates, self._cache.records
         self._index.joins += audience.count // COUNTED_PER_JOIN
-        if audience.broad:
-            return sum([record.updates for record in selected(audience.bits, records)])
-        return sum([records[number].updates for number in audience.ids])
+        total = sum(selected(audience.bits, counts)) if audience.broad else sum([counts[each] for each in audience.ids])
+        if tables := self._index.tables.bits:
+            total += sum([records[each].updates for each in numbers_in(audience.bitmap() & tables)])
+        return total
