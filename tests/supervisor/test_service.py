@@ -153,11 +153,15 @@ async def test_the_limit_of_an_address_holds_for_all_workers_together(tmp_path: 
         assert (await ask(service, "/healthz")).status == 200
 
 
+READY = {b'ticker_ready{worker="1"} 1.0', b'ticker_ready{worker="2"} 1.0'}
+"""Of a page of metrics: both workers have the market."""
+
+
 async def test_the_limit_of_a_subject_holds_for_all_workers_and_a_dead_one_has_no_places(tmp_path: Path) -> None:
     toml = f'[tokens]\nkey = "{key_file(tmp_path)}"\n[limits]\nmax_per_subject = 3\n'
     alice, operator = bearer(token(sub="alice")), bearer(token(sub="operator", metrics=True)).strip()
     async with supervised(tmp_path, toml=toml) as service:
-        while (await ask(service, "/metrics", operator)).body.count(b"\nticker_ready{") < 2:
+        while not READY.issubset((await ask(service, "/metrics", operator)).body.splitlines()):
             await trio.sleep(0.1)
         peers = [await service.peer(more=alice) for _ in range(3)]
         assert await answer(service, alice) == b"HTTP/1.1 429 Too Many Requests"

@@ -53,24 +53,24 @@ async def subscribed(client: Program, *names: str) -> None:
 
 
 async def test_a_fresh_token_is_brought_on_the_same_connection(tokens: Tokens) -> None:
-    given = [token(sub="alice", exp=soon(3.0)), token(sub="alice")]
+    given = [token(sub="alice", exp=soon(8.0)), token(sub="alice")]
     async with serving(*MARKET, tokens=tokens) as service, program(service.url, tokens=given) as client:
         await subscribed(client, "A")
-        await trio.sleep(4.5)  # the first token has expired
+        await trio.sleep(9.5)  # the first token has expired
         await service.publish(update("A", bid="2.00"))
         assert await client.change("s") == {"A": {"bid": "2.00"}}
         assert client.states() == [("connecting", None), ("connected", False)]
 
 
 async def test_a_fresh_token_for_events_goes_on_from_the_cursor(tokens: Tokens) -> None:
-    given = [token(sub="alice", exp=soon()), token(sub="alice")]
+    given = [token(sub="alice", exp=soon(8.0)), token(sub="alice")]
     async with (
         serving(*MARKET, tokens=tokens) as service,
         program(service.url, tokens=given, transport="events") as client,
     ):
         await subscribed(client, "A")
         assert await client.until(lambda told: told.get("resumed") is True)
-        await trio.sleep(2.5)
+        await trio.sleep(8.5)
         await service.publish(update("A", bid="2.00"))
         assert await client.change("s") == {"A": {"bid": "2.00"}}
         assert client.states()[-2:] == [("connecting", None), ("connected", True)]
@@ -78,7 +78,7 @@ async def test_a_fresh_token_for_events_goes_on_from_the_cursor(tokens: Tokens) 
 
 
 async def test_a_fresh_token_for_other_symbols_takes_away_what_it_does_not_name(tokens: Tokens) -> None:
-    given = [token(exp=soon()), token(symbols=["B", "B book:*"])]
+    given = [token(exp=soon(30.0)), token(symbols=["B", "B book:*"])]
     async with (
         serving(*MARKET, tokens=tokens) as service,
         proxied(service) as proxy,
