@@ -136,6 +136,18 @@ async def test_empty_bars_have_the_last_close_and_no_volume() -> None:
     assert len(reader.bars) == 5
 
 
+async def test_an_empty_day_is_there_as_it_begins_also_where_that_is_not_midnight_utc() -> None:
+    talk = Talk()
+    start = 20_000 * DAY + 22 * 3600  # 17:00 in New York, in winter
+    reader = talk.client.candles("A", "1d", 5, fill=True)
+    talk.define(Definition(-9, "A candles:1d:5", 2, 1, {"period": "1d", "from": "trades"}))
+    talk.record(-9, {CANDLES: bar(start), STATUS: "live"}, (start + DAY - 1) * SECOND)
+    talk.answer()
+    assert [each.start for each in reader.bars] == [at(start)]
+    talk.says(Heartbeat(9, (start + DAY) * SECOND))
+    assert [each.start for each in reader.bars] == [at(start), at(start + DAY)]
+
+
 async def test_a_loop_has_empty_bars_as_their_time_is_over_and_again_if_a_trade_comes_late() -> None:
     talk = Talk()
     reader = opened(talk, bar(60, 101), 65, fill=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ class Candles(TableReader[Bar]):
         self._count = count
         self._fill = fill
         self._bars: list[Bar] = []
-        self._built_at = -1
-        """Number of the period in which the bars were made: with another one there may be one more to fill."""
+        self._fills_at: float = math.inf
+        """When there is one more bar to fill, in microseconds."""
         self._given = GivenLog(Field.CANDLES)
         self._closes: float = 0
         """When the next bar closes, in microseconds."""
@@ -90,8 +91,7 @@ class Candles(TableReader[Bar]):
     def bars(self) -> list[Bar]:
         """The latest bars, as many as were asked for, the last one last; that is the one of now."""
         self._refresh()
-        period = self._time // (self._seconds * _SECOND)
-        if self._fill and period != self._built_at and self._shown is not None and not (self._lost or self._over):
+        if self._time >= self._fills_at and self._shown is not None and not (self._lost or self._over):
             self._build(self._shown[0])
         return self._bars
 
@@ -110,8 +110,10 @@ class Candles(TableReader[Bar]):
         return polars_frame(bar_columns(self.bars), exact=exact)
 
     def _build(self, state: TableState | None) -> None:
-        self._built_at = self._time // (self._seconds * _SECOND)
         rows = self._rows_of(state)[-self._count :] if state is not None else []
+        # Behind the last bar, not at a multiple of the period: days may begin at another time than midnight UTC.
+        filled_to = (cast("int", rows[-1][0]) + self._seconds) * _SECOND if rows else math.inf
+        self._fills_at = filled_to if self._fill else math.inf
         self._bars = [_bar(OwedRow(row), state.definition) for row in rows] if state is not None else []
 
     def _rows_of(self, state: TableState) -> list[Row]:
