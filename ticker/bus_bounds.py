@@ -40,6 +40,10 @@ KEYFRAME_PIECE_BYTES = 65_536
 KEPT_CUTS_BYTES = 67_108_864
 """Of the cuts that were accepted, a source keeps the latest ones to repair a log that has lost its end."""
 
+KEPT_CUTS = 2_048
+"""Likewise. Nothing new goes on while they are written again, a millisecond or two each; who lacks an earlier one loads
+the keyframe that follows them."""
+
 IDLE_RETRY_SECONDS = 5
 """Clients of a process that can have none are told to try again after so long."""
 

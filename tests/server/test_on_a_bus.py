@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import pytest
 import trio
 import trustme
 
@@ -21,6 +22,7 @@ from tests.server.test_pages import ask
 from tests.server.test_service_manager import Manager, manager
 from ticker.bus.engine import Keyframe, Position
 from ticker.config import Config, History
+from ticker.server import leader
 from ticker.server.bus_entries import VERSION
 from ticker.server.service_manager import NO_MANAGER, ServiceManager
 
@@ -199,6 +201,60 @@ async def test_whatever_befalls_an_engine_is_said_by_all_and_over_when_it_is_men
                 await becomes_ready(edge)
                 assert lines(logs, text) == 2, "one line of each process"
             assert (await ask(edge, "/v1/snapshot?symbols=*")).json["epoch"] == epoch
+
+
+async def test_an_engine_that_can_be_read_and_not_written_to_is_not_there_again_at_each_attempt(
+    tmp_path: Path, logs: Logs
+) -> None:
+    server = Server(tmp_path)
+    with started(server):
+        await server.ready()
+        await server.run("ACL", "SETUSER", "ticker", "on", ">pw", "~ticker:*", "+@all")
+        async with on_bus(f"redis://ticker:pw@{server.address}", feeds=True) as source:
+            await becomes_ready(source)
+            for fault, remedy, error, cause in (
+                ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM", "it is out of memory"),
+                ("ACL SETUSER ticker -xadd", "ACL SETUSER ticker +xadd", "NOPERM", "its user ticker may not do"),
+            ):
+                await server.run(*fault.split())
+                await is_not_ready(source, cause)
+                refused = 0
+                while refused < 4:
+                    assert (await readiness(source))[0] == 503
+                    found = re.search(f"errorstat_{error}:count=([0-9]+)", await server.run("INFO", "errorstats"))
+                    refused = int(found[1]) if found is not None else 0
+                await server.run(*remedy.split())
+                await becomes_ready(source)
+                assert lines(logs, cause) == 1
+
+
+async def test_of_a_log_that_is_gone_only_the_latest_cuts_are_written_again(
+    tmp_path: Path, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "KEPT_CUTS", 5)
+    server = Server(tmp_path)
+
+    async def market(edge: Running) -> dict[str, Any]:
+        found: dict[str, Any] = (await ask(edge, "/v1/snapshot?symbols=*")).json
+        return found
+
+    with started(server):
+        await server.ready()
+        async with (
+            on_bus(f"redis://{server.address}", feeds=True) as source,
+            on_bus(f"redis://{server.address}") as edge,
+        ):
+            await becomes_ready(edge)
+            while (before := await market(edge))["cut"] < 20:
+                await trio.sleep(0.1)
+            await server.run("FLUSHALL")
+            while not (repairs := [entry["cuts"] for entry in logs if "has lost cuts" in entry["event"]]):
+                await trio.sleep(0.1)
+            await becomes_ready(source)
+            while (after := await market(edge))["cut"] < before["cut"] + 20:
+                await trio.sleep(0.1)
+            assert repairs == [5]
+            assert after["epoch"] == before["epoch"]
 
 
 async def test_metrics_say_what_each_process_is_and_does(tmp_path: Path, logs: Logs) -> None:

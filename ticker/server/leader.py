@@ -30,6 +30,7 @@ from ticker.bus_bounds import (
     CUT_SECONDS,
     CUTS_OF_A_NEW_EPOCH,
     FOLLOW_SECONDS,
+    KEPT_CUTS,
     KEPT_CUTS_BYTES,
     RESIGN_SECONDS,
     SILENT_READS,
@@ -260,13 +261,13 @@ class Leader:
         await self._append(connection, Position(last.cut + CUTS_OF_A_NEW_EPOCH), pack_beat(Beat(stamp, resigns=True)))
 
     async def _write(self, connection: Connection) -> None:
-        self._note_trouble(None)
         while True:
             began = trio.current_time()
             if self._pending is None:
                 await self._prepare()
             position, data = self._pending or self._beat()
             await self._append(connection, position, data)
+            self._note_trouble(None)  # not before: one that is full, or may not be written to, can be connected to
             if self._pending is not None:
                 self._accepted(position.cut, data)
             self._position = position
@@ -342,5 +343,5 @@ class Leader:
         self.committed += 1
         self._kept.append((cut, data))
         self._kept_bytes += len(data)
-        while self._kept_bytes > KEPT_CUTS_BYTES and len(self._kept) > 1:
+        while len(self._kept) > KEPT_CUTS or (self._kept_bytes > KEPT_CUTS_BYTES and len(self._kept) > 1):
             self._kept_bytes -= len(self._kept.popleft()[1])
