@@ -52,7 +52,7 @@ def test_an_address_is_taken_apart(url: str, address: RedisAddress) -> None:
         ("redis:h", "give redis://HOST"),
         ("redis://", "give redis://HOST"),
         ("redis://[::1", "give redis://HOST"),
-        ("redis://:a#b@h", r"a # in a password is written %23"),
+        ("redis://:a#b@h", "in a password a # is written %23"),
         ("redis://me@h", "before the @ stand USER:PASSWORD, or :PASSWORD"),
         ("redis://h:99999", "a port is a number"),
         ("redis://h:0", "a port is a number from 1"),
@@ -91,6 +91,17 @@ def test_no_error_and_no_name_shows_a_password(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_redis_address("redis+sentinel://h/main/x?sentinel_password=secret")
     assert "secret" not in str(caught.value)
+    for unencoded in (
+        "redis://me:sec/ret@h",
+        "redis://me:sec?ret@h",
+        "redis://me:sec#ret@h",
+        "redis://:sec/ret@h/0?name=a",
+        "redis:/me:secret@h",
+        "me:secret@h:6379",
+    ):
+        with pytest.raises(ConfigError, match=r"a # is written %23, a / %2F, a \? %3F and an @ %40") as caught:
+            parse_redis_address(unencoded)
+        assert "sec" not in str(caught.value)
     ca = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(ca)
     engine = engine_for(f"rediss+sentinel://me:secret@h,[::1]:7/main/3?ca={ca}&sentinel_password=secret")

@@ -322,7 +322,10 @@ async def test_an_address_of_their_own_has_a_limit_of_connections(logs: Logs, mo
 
 @pytest.mark.parametrize(
     ("address", "text"),
-    [("nowhere", "metrics_listen 'nowhere': give HOST:PORT"), ("0.0.0.0:0", "a certificate")],
+    [
+        ("nowhere", "metrics_listen 'nowhere': give HOST:PORT, such as 127.0.0.1:9443 or [::1]:9443"),
+        ("0.0.0.0:0", "a certificate"),
+    ],
 )
 async def test_an_address_that_cannot_be_used_is_refused(address: str, text: str) -> None:
     with pytest.raises((ConfigError, BaseExceptionGroup)) as refused:

@@ -29,6 +29,7 @@ _OPTIONS = {"name", "ca", "cert", "key"}
 _SENTINEL_OPTIONS = {"sentinel_user", "sentinel_password"}
 _EXAMPLES = "redis://HOST:6379, rediss://USER:PASSWORD@HOST:6379 or redis+sentinel://HOST:26379,HOST:26379/SERVICE"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ENCODED = "in a password a # is written %23, a / %2F, a ? %3F and an @ %40"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,7 +113,17 @@ def parse_redis_address(url: str, key: str = "bus") -> RedisAddress:
     try:
         return _parse(url)
     except ConfigError as error:
-        raise ConfigError(f"{key} {excerpt(without_passwords(url))!r}: {error}") from None
+        raise ConfigError(f"{key} {excerpt(_without_secrets(url))!r}: {error}") from None
+
+
+def _without_secrets(url: str) -> str:
+    """Return an address that may be none without what may be secret: all up to the last @, if a URL's user and password
+    could not stand there like that."""
+    before, at, host = url.rpartition("@")
+    scheme, slashes, credentials = before.rpartition("://")
+    if at and (not slashes or re.search(r"[/?#\s]", credentials)):
+        return without_passwords(f"{scheme}{slashes}***@{host}")
+    return without_passwords(url)
 
 
 def _parse(url: str) -> RedisAddress:
@@ -121,7 +132,9 @@ def _parse(url: str) -> RedisAddress:
     except ValueError as error:
         raise ConfigError(f"{error}; give {_EXAMPLES}") from None
     if parts.scheme not in _PORTS or not parts.netloc or parts.fragment:
-        raise ConfigError(f"give {_EXAMPLES}; a # in a password is written %23")
+        raise ConfigError(f"give {_EXAMPLES}; {_ENCODED}")
+    if "@" in parts.path:
+        raise ConfigError(f"the part before the @ ends at a slash: {_ENCODED}")
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, colon, password = credentials.partition(":")
     if credentials and not colon:
@@ -144,9 +157,12 @@ def _parse(url: str) -> RedisAddress:
 
 def _parse_server(text: str, default: int) -> tuple[str, int]:
     has_port = re.search(r":[0-9]+$", text) is not None and not text.endswith("]")
-    host, port = parse_host_port(text if has_port else f"{text}:{default}", "host")
+    try:
+        host, port = parse_host_port(text if has_port else f"{text}:{default}", "host")
+    except ConfigError:  # which shows the text: it may be a part of a password
+        port = 0
     if port == 0:
-        raise ConfigError("a port is a number from 1 to 65535")
+        raise ConfigError(f"give HOST:PORT or HOST, IPv6 in brackets; a port is a number from 1 to 65535; {_ENCODED}")
     return host, port
 
 

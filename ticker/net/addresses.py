@@ -21,6 +21,7 @@ _SOCKET_MODE = 0o660
 _MAX_SOCKET_PATH = 107
 """Bytes of the path of a Unix socket (unix(7))."""
 
+_HOST_EXAMPLES = "127.0.0.1:9443 or [::1]:9443"
 _EXAMPLES = "127.0.0.1:8443, [::1]:8443 or unix:/run/ticker/ticker.sock; before it http:// for a proxy that ends TLS"
 
 
@@ -51,12 +52,16 @@ def parse_address(text: str, key: str = "listen") -> Address:
 
 
 def parse_host_port(rest: str, key: str, text: str | None = None) -> tuple[str, int]:
-    """Split HOST:PORT, with an IPv6 host in brackets. Raises `ConfigError`, which shows `text`."""
+    """Split HOST:PORT, with an IPv6 host in brackets. Raises `ConfigError`.
+
+    That shows `text`, for which all forms of an address may stand; without it, only these.
+    """
+    examples = _HOST_EXAMPLES if text is None else _EXAMPLES
     text = rest if text is None else text
     host, colon, port = rest.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or (":" in host and not bracketed) or not (port.isascii() and port.isdigit()):
-        raise ConfigError(f"{key} {text!r}: give HOST:PORT, such as {_EXAMPLES}")
+        raise ConfigError(f"{key} {text!r}: give HOST:PORT, such as {examples}")
     if len(port) > 5 or int(port) > 65_535:
         raise ConfigError(f"{key} {text!r}: a port is a number from 0 to 65535")
     return host.strip("[]"), int(port)
