@@ -329,6 +329,8 @@ class Config:
 
     def check_market(self) -> None:
         """Check that there is one place where the market comes from. Raises `ConfigError`."""
+        if "" in self.followed:
+            raise ConfigError("follow is empty: give wss://HOST:PORT, or leave it out")
         if self.followed and self.bus is not None:
             raise ConfigError(
                 "follow and bus: give one of them; an edge of the bus can be followed, and is no follower"

@@ -61,8 +61,15 @@ def test_so_it_is_in_the_config_file_and_in_the_environment(
     file.write_text('follow = ["wss://a"]\nfeeds = ["simulated"]')
     with pytest.raises(ConfigError, match="follow and feeds"):
         load_config(file).check_market()
+    file.write_text('follow = ""')
+    with pytest.raises(ConfigError, match="follow is empty: give wss://HOST:PORT, or leave it out"):
+        load_config(file).check_market()
     monkeypatch.setenv("TICKER_FOLLOW", "elsewhere")
     assert "follow 'elsewhere': give " in run_ticker("serve", "--listen", "127.0.0.1:0").stderr
+    monkeypatch.setenv("TICKER_FOLLOW", " ")  # a variable that a deployment has nothing for: no other market instead
+    done = run_ticker("serve", "--listen", "127.0.0.1:0")
+    assert (done.code, done.stdout) == (2, "")
+    assert "TICKER_FOLLOW is empty: give wss://HOST:PORT, or do not set it" in done.stderr
 
 
 async def test_workers_follow_by_themselves_and_have_neither_a_source_nor_a_log() -> None:

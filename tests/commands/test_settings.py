@@ -123,6 +123,8 @@ def test_an_unusable_file_is_refused_with_the_key_and_the_remedy(
         "limits.heartbeat_seconds = 0",
         "limits.heartbeat_seconds = inf",
         "limits.snapshot_part = 0",
+        f"limits.max_connections = {2**53 + 1}",
+        f"history.max_bytes = {10**40}",
     ],
 )
 def test_a_number_that_makes_no_sense_is_refused_by_its_key(tmp_path: Path, line: str) -> None:

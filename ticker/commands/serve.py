@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import announce, write_stdout_later
 from ticker.commands.workers import count_workers, parse_workers
 from ticker.config import Config, Tokens
+from ticker.errors import ConfigError
 from ticker.net.clocks import on_running_clock
 from ticker.net.http1 import STREAM_PATH
 from ticker.server.blocked_loop import interrupt_blocking_feeds
@@ -122,6 +124,9 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
     """
     settings = load_config(config) if config is not None else Config()
     check_interval(interval)
+    if follow is None and not os.environ.get("TICKER_FOLLOW", "unset").strip():
+        # To the parser that is a list of nothing, as if it were not set: the simulated market would be served.
+        raise ConfigError("TICKER_FOLLOW is empty: give wss://HOST:PORT, or do not set it")
     settings = replace(
         settings,
         history=replace(settings.history, **_given(enabled=history, file=_path(history_file))),

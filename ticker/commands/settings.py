@@ -14,6 +14,9 @@ import msgspec
 from ticker.config import Config
 from ticker.errors import ConfigError
 
+_LARGEST = 2**53
+"""Beyond it the arithmetic of limits, other processes and other languages need not follow."""
+
 
 def load_config(path: Path) -> Config:
     """Read a config file. Raises `ConfigError` for a file, a key or a value that cannot be used."""
@@ -27,7 +30,7 @@ def load_config(path: Path) -> Config:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # some for huge numbers or deep nesting
         raise ConfigError(f"config {path}: not TOML: {error}") from None
-    for problem in _unknown_keys(content, Config, ""):
+    for problem in (*_unknown_keys(content, Config, ""), *_too_large(content)):
         raise ConfigError(f"config {path}: {problem}")
     try:
         return msgspec.convert(content, Config)
@@ -47,3 +50,12 @@ def _unknown_keys(content: Mapping[str, Any], shape: type, where: str) -> Iterat
             yield f"unknown key {where + key!r}; {hint}"
         elif isinstance(value, dict) and is_dataclass(hints[key]):
             yield from _unknown_keys(value, hints[key], f"{where}{key}.")
+
+
+def _too_large(content: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield a message for each integer that is too large for anything, in nested tables too."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _too_large(value, f"{where}{key}.")
+        elif isinstance(value, int) and value > _LARGEST:
+            yield f"{where}{key}: give a number of at most {_LARGEST}"
