@@ -52,12 +52,13 @@ async def serve_engine(engine: Engine, sock: socket.socket) -> None:
     """Answer the requests of one process until it leaves."""
     peer = FrameStream(sock)
     try:
-        async with engine.connect() as upstream:
-            await peer.send(frames.encode(Hello(frames.PROTOCOL, upstream.run, delay_of(engine))))
-            while (message := await peer.receive()) is not None:
-                await peer.send(frames.encode(await _answer(upstream, frames.decode_request(message))))
-    except Unavailable as error:
-        await peer.send(frames.encode(Hello(frames.PROTOCOL, "", delay_of(engine), unavailable=str(error))))
+        try:
+            async with engine.connect() as upstream:
+                await peer.send(frames.encode(Hello(frames.PROTOCOL, upstream.run, delay_of(engine))))
+                while (message := await peer.receive()) is not None:
+                    await peer.send(frames.encode(await _answer(upstream, frames.decode_request(message))))
+        except Unavailable as error:
+            await peer.send(frames.encode(Hello(frames.PROTOCOL, "", delay_of(engine), unavailable=str(error))))
     except (trio.BrokenResourceError, trio.ClosedResourceError, BadFrame):
         pass  # it has gone, or is none of this service
 
