@@ -34,15 +34,16 @@ class Terminal:
     async def until(self, shown: Callable[[Rows], bool]) -> None:
         """Read until the rows satisfy `shown`. Raises `EOFError` if the command ends first."""
         while not shown(self.rows()):
-            if not await self._read():
+            if not await self.read():
                 raise EOFError(f"the command has ended; it wrote {self.raw[-2000:]!r}")
 
     async def rest(self) -> None:
         """Read until the command has ended."""
-        while await self._read():
+        while await self.read():
             pass
 
-    async def _read(self) -> bool:
+    async def read(self) -> bool:
+        """Read some more; False at the end."""
         await trio.lowlevel.wait_readable(self._descriptor)
         try:
             data = os.read(self._descriptor, 65_536)
@@ -54,10 +55,10 @@ class Terminal:
 
 
 @asynccontextmanager
-async def in_terminal(*arguments: str) -> AsyncIterator[Terminal]:
-    """`ticker` with these arguments, in a terminal; it is killed if it still runs at the end."""
+async def in_terminal(*arguments: str, kind: str = "xterm") -> AsyncIterator[Terminal]:
+    """`ticker` with these arguments, in a terminal of this kind; it is killed if it still runs at the end."""
     ours, theirs = os.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+    environment = {**os.environ, "TERM": kind, "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
     try:
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "ticker", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment

@@ -242,6 +242,37 @@ async def test_on_a_terminal_watch_is_a_live_table() -> None:
     assert b"\x1b[?1049l" in terminal.raw  # the terminal's own content is back
 
 
+async def test_on_a_dumb_terminal_watch_prints_lines() -> None:
+    """Such as a shell within an editor: nothing can be drawn anew there."""
+    async with serving(*DECLARED) as service, in_terminal("watch", "--url", service.url, "A", kind="dumb") as terminal:
+        with trio.fail_after(HANG_SECONDS):
+            while b'"changes": {"A": {' not in terminal.raw:
+                assert await terminal.read()
+        terminal.process.terminate()
+        await terminal.rest()
+        assert await terminal.process.wait() == 0
+    assert b"\x1b" not in terminal.raw
+
+
+async def test_watch_ends_once_all_of_its_names_are_refused_for_good() -> None:
+    async with started("serve", *COUNTING) as server:
+        url = (await lines(server, 1))[0].removeprefix("ready ")
+        with trio.fail_after(HANG_SECONDS):
+            done = await trio.run_process(
+                [*TICKER, "watch", "--url", url, "COUNT book:11", "COUNT candles:7m:5"],
+                capture_stdout=True, capture_stderr=True, check=False,
+            )  # fmt: skip
+            one_is_left = await trio.run_process(
+                [*TICKER, "watch", "--url", url, "COUNT book:11", "LATER", "--duration", "2"], capture_stderr=True
+            )
+    assert (done.returncode, done.stdout) == (2, b"")
+    last = done.stderr.decode().splitlines()[-1]
+    assert last.startswith("ticker: watch: nothing is left to watch: ")
+    assert "COUNT book:11: " in last
+    assert "COUNT candles:7m:5: " in last
+    assert b"COUNT book:11: " in one_is_left.stderr
+
+
 # Refusals
 
 
@@ -270,6 +301,8 @@ def one_line(outcome: Outcome, code: int = 2) -> str:
         ("serve --feed nonesuch --listen 127.0.0.1:0", "'nonesuch'"),
         ("serve --feed simulated?x=1 --listen 127.0.0.1:0", "'simulated?x=1'"),
         ("serve --config nowhere.toml", "nowhere.toml"),
+        ("serve --listen 127.0.0.1:0 --history-file ''", "--history-file is empty: name a file, or leave it out"),
+        ("serve --listen 127.0.0.1:0 --tls-cert '' --tls-key a", "--tls-cert is empty"),
         ("serve --tls-cert nowhere.pem", "--tls-key"),
         ("serve --tls-cert nowhere.pem --tls-key nowhere.key", "nowhere.pem"),
         ("serve --log-format xml", "xml"),

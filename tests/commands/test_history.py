@@ -134,6 +134,10 @@ def test_more_rows_than_a_group_are_written_in_order(
         (["--csv", "-", "--period", "2m"], "--period 2m: the history has 1d, 1h, 1m"),
         (["--csv", "-", "--symbols", "NOPE"], "--symbols NOPE: the history has no candles of it"),
         (["--csv", "-", "--symbols", "A B"], "--symbols A B: neither a symbol nor a pattern"),
+        (
+            ["--csv", "-", "--symbols", "A,B"],
+            "--symbols A,B: neither a symbol nor a pattern; for more than one, repeat",
+        ),
         (["--csv", "-", "--from", "yesterday"], "--from yesterday: give a time such as 2026-11-28 or"),
         (["--csv", "-", "--from", "2026-01-02", "--to", "2026-01-02"], "--from is not before --to"),
         (

@@ -211,6 +211,7 @@ def test_a_file_of_a_newer_version_is_moved_aside_untouched(file: HistoryFile, p
 def test_only_the_latest_files_are_kept_aside(path: Path) -> None:
     path.parent.mkdir()
     (path.parent / "history.sqlite.damaged-by-hand-wal").touch()
+    (path.parent / "history.sqlite.lock").touch()
     for number in range(MAX_FILES_ASIDE + 2):
         path.write_bytes(b"damaged %d" % number * 100)
         file = opened(path)
@@ -228,6 +229,18 @@ def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
     assert found.value.cause is FaultCause.FOREIGN
     assert aside(path) == []
     file.close()
+
+
+@pytest.mark.parametrize("content", [b'{"symbol": "A"}\n', b"\0" * 8_192, b"k"])
+def test_a_file_that_never_was_a_history_is_left_alone(content: bytes, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    file = HistoryFile(History(file=str(path)), "UTC")
+    with pytest.raises(HistoryFault, match="name another file, or move this one away") as found:
+        file.open()
+    assert found.value.cause is FaultCause.FOREIGN
+    file.close()
+    assert {each.name: each.read_bytes() for each in path.parent.iterdir()} == {path.name: content}
 
 
 def test_a_second_writer_does_not_move_a_file(file: HistoryFile, path: Path) -> None:

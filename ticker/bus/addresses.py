@@ -160,7 +160,7 @@ def _parse_server(text: str, default: int) -> tuple[str, int]:
     try:
         host, port = parse_host_port(text if has_port else f"{text}:{default}", "host")
     except ConfigError:  # which shows the text: it may be a part of a password
-        port = 0
+        host, port = "", 0
     if port == 0:
         raise ConfigError(f"give HOST:PORT or HOST, IPv6 in brackets; a port is a number from 1 to 65535; {_ENCODED}")
     return host, port

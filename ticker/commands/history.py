@@ -142,7 +142,8 @@ def _chosen(series: Sequence[Series], symbols: Sequence[str] | None, periods: Se
     """Return the series that the flags name. Raises `ConfigError` if one of the flags names none."""
     for name in symbols or ():
         if not is_symbol(name) and not is_pattern(name):
-            raise ConfigError(f"--symbols {printable(name)}: neither a symbol nor a pattern")
+            several = "; for more than one, repeat the flag" if "," in name else ""
+            raise ConfigError(f"--symbols {printable(name)}: neither a symbol nor a pattern{several}")
         if not any(map(matcher([name]), {each.symbol for each in series})):
             raise ConfigError(f"--symbols {printable(name)}: the history has no candles of it")
     there = {each.period for each in series}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from ticker.commands.signals import unwinding_on_signals
 from ticker.commands.streams import discard_stdout
 from ticker.errors import ConfigError, ConnectionFailed
 from ticker.texts import printable
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 def outcome_of(command: Callable[[], object]) -> int:
@@ -36,6 +39,8 @@ def _print_error(group: BaseExceptionGroup[Exception], code: int) -> int:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+        error = OSError(f"the output cannot be written: {error.strerror}")
     text = " ".join(str(error).split())
     print(f"ticker: {printable(text)}", file=sys.stderr)
     return code

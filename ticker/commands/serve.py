@@ -129,14 +129,18 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         raise ConfigError("TICKER_FOLLOW is empty: give wss://HOST:PORT, or do not set it")
     settings = replace(
         settings,
-        history=replace(settings.history, **_given(enabled=history, file=_path(history_file))),
-        tls=replace(settings.tls, **_given(cert=_path(tls_cert), key=_path(tls_key))),
+        history=replace(settings.history, **_given(enabled=history, file=_path(history_file=history_file))),
+        tls=replace(settings.tls, **_given(cert=_path(tls_cert=tls_cert), key=_path(tls_key=tls_key))),
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
         **_given(workers=parse_workers(workers), bus=bus, delay=delay, interval_ms=interval),
         **_given(keep_state=state),
-        **_given(follow=follow or None, follow_ca=_path(follow_ca), follow_token_file=_path(follow_token_file)),
+        **_given(
+            follow=follow or None,
+            follow_ca=_path(follow_ca=follow_ca),
+            follow_token_file=_path(follow_token_file=follow_token_file),
+        ),
         **_given(log_format=log_format),
     )
     settings.check_market()
@@ -202,5 +206,9 @@ def _given(**flags: object) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _path(flag: Path | None) -> str | None:
-    return None if flag is None else str(flag)
+def _path(**flag: Path | None) -> str | None:
+    """Return the path that one flag names."""
+    ((name, path),) = flag.items()
+    if path == Path():  # so an empty text comes from the parser
+        raise ConfigError(f"--{name.replace('_', '-')} is empty: name a file, or leave it out")
+    return None if path is None else str(path)

@@ -73,11 +73,18 @@ async def watch(  # noqa: PLR0913  # one parameter per flag
         raise ConfigError("watch: give at least one symbol or pattern, such as EURUSD or '*'")
     check_interval(interval)
     urls = url or ["wss://127.0.0.1:8443"]
-    follow: _Follow = _print_lines if as_json or not sys.stdout.isatty() else _show_table
+    # On a dumb terminal nothing can be drawn anew, and `Live` shows nothing at all.
+    draws = sys.stdout.isatty() and not Console().is_dumb_terminal
+    follow: _Follow = _show_table if draws and not as_json else _print_lines
     with trio.move_on_after(seconds_or_forever(duration)) as scope:
+        left = _Left(symbols, scope.cancel)
         async with on_stop_signal(scope.cancel):
             open_client = partial(connect, urls, ca=ca, token=token_reader(token_file), interval_ms=interval)
-            await follow(symbols, fields.split(",") if fields is not None else None, open_client, ", ".join(urls))
+            await follow(
+                symbols, fields.split(",") if fields is not None else None, left.noting(open_client), ", ".join(urls)
+            )
+    if not left.names:
+        raise ConfigError(f"watch: nothing is left to watch: {'; '.join(left.refusals)}")
 
 
 command = on_running_clock(watch)
@@ -85,6 +92,31 @@ command = on_running_clock(watch)
 
 class _Connect(Protocol):
     def __call__(self, *, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]: ...
+
+
+class _Left:
+    """The names that were not refused for good, by the texts of those that were."""
+
+    def __init__(self, names: tuple[str, ...], end: Callable[[], object]) -> None:
+        self.names = dict.fromkeys(names)
+        self.refusals: list[str] = []
+        self._end = end
+
+    def noting(self, open_client: Callable[..., AbstractAsyncContextManager[Client]]) -> _Connect:
+        """Return it so that what is refused is noted; once that is everything, the command ends."""
+
+        def open_noting(*, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]:
+            def note(event: Event) -> None:
+                on_event(event)
+                if isinstance(event, Refused) and not event.pending and event.name in self.names:
+                    del self.names[event.name]
+                    self.refusals.append(event_text(event))
+                    if not self.names:
+                        self._end()
+
+            return open_client(on_event=note)
+
+        return open_noting
 
 
 _Follow = Callable[[tuple[str, ...], list[str] | None, _Connect, str], Awaitable[None]]

@@ -68,6 +68,8 @@ def open_to_write(path: Path, max_bytes: int) -> sqlite3.Connection:
 def open_to_read(path: Path) -> sqlite3.Connection:
     """Open the file to read, also while a service writes to it. Raises `HistoryFault`."""
     with faults(path):
+        if path.is_dir():  # to SQLite that is an error of the disk
+            raise HistoryFault(FaultCause.UNUSABLE, f"{path}: a folder; name the file of a history")
         connection = _connect(path, "ro")
         try:
             _check(connection, path)

@@ -23,6 +23,9 @@ from ticker.net.devcert import check_folder, data_folder
 FILE = "history.sqlite"
 """Its name in the data folder."""
 
+_SQLITE = b"SQLite format 3\0"
+"""The beginning of every database (https://sqlite.org/fileformat2.html, section 1.3)."""
+
 MOVED = frozenset({FaultCause.DAMAGED, FaultCause.NEWER})
 """Faults for which a file is moved aside."""
 
@@ -62,6 +65,7 @@ class HistoryFile:
         If another process writes to it, it is opened to read.
         """
         self._path = self._find()
+        self._refuse_foreign()
         self.moved_to = None
         if not self._take_lock():
             self._connection = open_to_read(self._path)
@@ -155,13 +159,27 @@ class HistoryFile:
             raise HistoryFault(FaultCause.UNUSABLE, str(error)) from error
         return path
 
+    def _refuse_foreign(self) -> None:
+        """Leave a file alone that is no database, and never was a history: somebody's prices, or a key."""
+        with faults(self._path):
+            if self._lock_path.exists() or not self._path.is_file():
+                return
+            with self._path.open("rb") as file:
+                beginning = file.read(len(_SQLITE))
+        if beginning and beginning != _SQLITE:
+            text = f"{self._path}: no history, nor any other database; name another file, or move this one away"
+            raise HistoryFault(FaultCause.FOREIGN, text)
+
+    @property
+    def _lock_path(self) -> Path:
+        return Path(f"{self._path}.lock")
+
     def _take_lock(self) -> bool:
         """Whether this process may write: one at a time, with a lock that ends with the process."""
         if self._lock is not None:
             return True
-        path = Path(f"{self._path}.lock")
-        with faults(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with faults(self._lock_path):
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
