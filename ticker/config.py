@@ -96,7 +96,7 @@ class Tables:
     """Periods of candles: a number and s, m, h or d. Each is built for every instrument that trades."""
     day: str = "UTC"
     """Where and when a day of `1d` begins: a zone of the IANA database, and perhaps HH:MM in it
-    (`America/New_York 17:00`)."""
+    (`America/New_York 17:00`). A week (`7d`) begins with its Monday."""
     max_instruments: int = 5_000
     """Instruments that have a book, prints or bars: those that are first with any. Of others only quotes are served,
     and their tables get outcome 13. One with 1,000 prints and four periods of 1,000 bars takes 0.5 MB."""

@@ -72,6 +72,22 @@ def test_bars_begin_at_multiples_of_their_period(name: str, time: int, start: in
     assert Period(name, Days("UTC")).bounds(time) == (start, end)
 
 
+@pytest.mark.parametrize(
+    ("day", "start"),
+    [
+        ("UTC", "2026-03-02T00:00"),
+        ("Europe/Berlin 08:00", "2026-03-02T07:00"),
+        ("America/New_York 17:00", "2026-03-01T22:00"),
+    ],
+)
+def test_a_week_begins_with_the_monday_that_is_traded(day: str, start: str) -> None:
+    """2 March 2026 is a Monday; a day that begins at 17:00 is called by the next date."""
+    week = Period("7d", Days(day))
+    assert week.bounds(second("2026-03-05T00:00"))[0] == second(start)
+    assert week.bounds(second(start))[0] == second(start)
+    assert week.bounds(second(start) - 1)[1] == second(start)
+
+
 def test_bars_of_several_days_follow_each_other() -> None:
     week = Period("7d", Days("America/New_York 17:00"))
     assert week.seconds == 7 * 86_400

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ticker.errors import ConfigError
 from ticker.texts import shown
 
+_NOON = 12
+
 _DAY = re.compile(r"(\S+)(?: ([01][0-9]|2[0-3]):([0-5][0-9]))?")
 
 
@@ -52,7 +54,9 @@ class Days:
             today -= timedelta(days=1)
         elif second >= self._start(today + timedelta(days=1)):
             today += timedelta(days=1)
-        first = today - timedelta(days=today.toordinal() % count)
+        # A week begins on Monday. A day that begins in the afternoon is called by the next date: its Monday on Sunday.
+        monday = 0 if self._hour >= _NOON else 1
+        first = today - timedelta(days=(today.toordinal() - monday) % count)
         return self._start(first), self._start(first + timedelta(days=count))
 
     def _start(self, day: date) -> int:
