@@ -62,6 +62,8 @@ class Follower:
         """That of the keyframe."""
         self.trouble: str | None = f"{what} was not reached yet"
         """The reason why the engine cannot be used."""
+        self._unread = False
+        """Whether the last read failed: an engine can be connected to although its log may not be read."""
         self.heard_at = 0
         """When the latest entry or beat was read, in microseconds since 1970 UTC."""
         self.cuts = 0
@@ -123,7 +125,8 @@ class Follower:
 
     async def follow(self, connection: Connection, *, until_silent: bool = False) -> None:
         """Follow on this connection; with `until_silent` return once the source is silent, or ends."""
-        self.note_trouble(None)
+        if not self._unread:
+            self.note_trouble(None)
         self.end = await self._checked_end(connection)
         if until_silent:
             self._empty = 0  # of an engine that was away, each source has to find the way back
@@ -132,7 +135,10 @@ class Follower:
                 await trio.sleep(FOLLOW_SECONDS)
                 await self._note_nothing(connection)
             else:
+                self._unread = True
                 entries = await connection.read(self._position, FOLLOW_SECONDS)
+                self._unread = False
+                self.note_trouble(None)
                 for entry in entries:
                     self._position = self.end = entry.position
                     try:
