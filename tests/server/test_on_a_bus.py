@@ -64,6 +64,15 @@ async def is_not_ready(service: Running, cause: str) -> None:
         await trio.sleep(0.1)
 
 
+async def stays_so(service: Running, server: Server, error: str) -> None:
+    """Check that it is not ready again before the engine has answered four times with this error."""
+    refused = 0
+    while refused < 4:
+        assert (await readiness(service))[0] == 503
+        found = re.search(f"errorstat_{error}:count=([0-9]+)", await server.run("INFO", "errorstats"))
+        refused = int(found[1]) if found is not None else 0
+
+
 def lines(logs: Logs, cause: str) -> int:
     """How many lines of the log name this cause."""
     return sum(cause in str(entry.get("cause", "")) for entry in logs)
@@ -218,11 +227,7 @@ async def test_an_engine_that_can_be_read_and_not_written_to_is_not_there_again_
             ):
                 await server.run(*fault.split())
                 await is_not_ready(source, cause)
-                refused = 0
-                while refused < 4:
-                    assert (await readiness(source))[0] == 503
-                    found = re.search(f"errorstat_{error}:count=([0-9]+)", await server.run("INFO", "errorstats"))
-                    refused = int(found[1]) if found is not None else 0
+                await stays_so(source, server, error)
                 await server.run(*remedy.split())
                 await becomes_ready(source)
                 assert lines(logs, cause) == 1
@@ -243,11 +248,7 @@ async def test_an_engine_whose_log_may_not_be_read_is_not_there_again_at_each_at
             await becomes_ready(edge)
             await server.run("ACL", "SETUSER", "edge", "-xread")
             await is_not_ready(edge, "its user edge may not do")
-            refused = 0
-            while refused < 4:
-                assert (await readiness(edge))[0] == 503
-                found = re.search("errorstat_NOPERM:count=([0-9]+)", await server.run("INFO", "errorstats"))
-                refused = int(found[1]) if found is not None else 0
+            await stays_so(edge, server, "NOPERM")
             await server.run("ACL", "SETUSER", "edge", "+xread")
             await becomes_ready(edge)
             assert lines(logs, "its user edge may not do") == 1

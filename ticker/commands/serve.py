@@ -129,8 +129,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         raise ConfigError("TICKER_FOLLOW is empty: give wss://HOST:PORT, or do not set it")
     settings = replace(
         settings,
-        history=replace(settings.history, **_given(enabled=history, file=_path(history_file=history_file))),
-        tls=replace(settings.tls, **_given(cert=_path(tls_cert=tls_cert), key=_path(tls_key=tls_key))),
+        history=replace(settings.history, **_given(enabled=history, file=_path("--history-file", history_file))),
+        tls=replace(settings.tls, **_given(cert=_path("--tls-cert", tls_cert), key=_path("--tls-key", tls_key))),
         tokens=settings.tokens if token_key is None else Tokens(key=str(token_key)),
         **_given(listen=listen or None, path_prefix=path_prefix, metrics_listen=metrics_listen),
         **_given(feeds=feed or None, origins=origin or None, allow_anyone=insecure_allow_anyone or None),
@@ -138,8 +138,8 @@ async def serve(  # noqa: PLR0913  # one parameter per flag
         **_given(keep_state=state),
         **_given(
             follow=follow or None,
-            follow_ca=_path(follow_ca=follow_ca),
-            follow_token_file=_path(follow_token_file=follow_token_file),
+            follow_ca=_path("--follow-ca", follow_ca),
+            follow_token_file=_path("--follow-token-file", follow_token_file),
         ),
         **_given(log_format=log_format),
     )
@@ -206,9 +206,8 @@ def _given(**flags: object) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _path(**flag: Path | None) -> str | None:
-    """Return the path that one flag names."""
-    ((name, path),) = flag.items()
+def _path(flag: str, path: Path | None) -> str | None:
+    """Return the path that a flag names."""
     if path == Path():  # so an empty text comes from the parser
-        raise ConfigError(f"--{name.replace('_', '-')} is empty: name a file, or leave it out")
+        raise ConfigError(f"{flag} is empty: name a file, or leave it out")
     return None if path is None else str(path)
