@@ -42,20 +42,25 @@ class Got(NamedTuple):
 
 
 class Unanswered(Exception):
-    """The connection ended before an answer, as it may where a market ends that leaves its clients no time."""
+    """The connection ended before a whole answer, as it may where a process dies, or a market ends at once."""
 
 
 async def ask(service: Running, target: str, *lines: str, method: str = "GET") -> Got:
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost:{service.port}\r\n"
-    answer = await service.refusal((head + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode("latin-1"))
-    if not answer:
+    try:
+        answer = await service.refusal((head + "".join(f"{line}\r\n" for line in lines) + "\r\n").encode("latin-1"))
+    except trio.BrokenResourceError as error:
+        raise Unanswered(target) from error
+    top, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
         raise Unanswered(target)
-    top, _, body = answer.partition(b"\r\n\r\n")
     first, *rest = top.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest)}
     assert headers["connection"] == "close"
     assert headers["x-content-type-options"] == "nosniff"
     if "content-length" in headers and method != "HEAD":
+        if len(body) < int(headers["content-length"]):
+            raise Unanswered(target)
         assert int(headers["content-length"]) == len(body)
     return Got(int(first.split()[1]), headers, body)
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.bounds import HANG_SECONDS
 from tests.conftest import EndOfStream, Peer, Running, the_last
 from tests.feeds_for_tests import Step
-from tests.server.test_pages import ask
+from tests.server.test_pages import Unanswered, ask
 
 ROOT = Path(__file__).parents[2]
 COUNTING = "tests.feeds_for_tests:Counting"
@@ -31,6 +31,8 @@ class Supervised(Running):
         super().__init__(url, script, trio.Event(), trio.Event())
         self.process = process
         self.log = log
+        self.authorization: tuple[str, ...] = ()
+        """The line of a request with a token that may see metrics, if they need one."""
 
     def pids(self) -> dict[str, int]:
         """The processes that run now, by their names."""
@@ -62,7 +64,7 @@ class Supervised(Running):
 
     async def samples(self) -> list[tuple[str, dict[str, str], float]]:
         """All samples, which have to be a page that can be read."""
-        text = (await ask(self, "/metrics")).body.decode()
+        text = (await ask(self, "/metrics", *self.authorization)).body.decode()
         return [
             (sample.name, sample.labels, sample.value)
             for family in text_string_to_metric_families(text)
@@ -72,14 +74,15 @@ class Supervised(Running):
     async def until(self, condition: Callable[[dict[tuple[str, str], float]], bool]) -> dict[tuple[str, str], float]:
         """The metrics, once they are so. A worker that was just killed may have been given a request for them."""
         while True:
-            with suppress(trio.BrokenResourceError, EndOfStream):
+            with suppress(Unanswered):
                 if condition(metrics := await self.metrics()):
                     return metrics
             await trio.sleep(0.1)
 
-    async def ready(self) -> None:
-        """Wait until both workers have the market: a page may come from either."""
-        await self.until(lambda metrics: metrics["ticker_ready", "1"] + metrics["ticker_ready", "2"] == 2)
+    async def ready(self, workers: int = 2) -> None:
+        """Wait until all workers have the market, and the supervisor knows: connections go to each."""
+        wanted = [(name, str(n + 1)) for name in ("ticker_ready", "ticker_worker_preferred") for n in range(workers)]
+        await self.until(lambda metrics: all(metrics[each] == 1 for each in wanted))
 
     async def until_logged(self, text: str, count: int = 1) -> None:
         """Wait until the log has a text so often."""

@@ -214,6 +214,22 @@ async def test_metrics_are_there_while_a_worker_does_not_answer(monkeypatch: pyt
         )
 
 
+async def test_metrics_say_which_worker_gets_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_metrics, "WORKER_METRICS_SECONDS", 0.3)
+    async with run(workers=2) as service:
+
+        async def until_preferred(one: int, two: int) -> None:
+            wanted = f'\nticker_worker_preferred{{worker="1"}} {one}.0\nticker_worker_preferred{{worker="2"}} {two}.0\n'
+            while wanted.encode() not in await service.supervisor.metrics.page():
+                await trio.sleep(0.05)
+
+        await until_preferred(1, 1)
+        service.signal(2, signal.SIGSTOP)
+        await until_preferred(1, 0)
+        service.signal(2, signal.SIGCONT)
+        await until_preferred(1, 1)
+
+
 async def test_a_worker_that_ends_is_not_waited_for_by_who_wants_metrics() -> None:
     async with run(workers=2) as service:
         await service.until(lambda: all(service.worker(number).takes_connections for number in (1, 2)))

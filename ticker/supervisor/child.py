@@ -86,6 +86,11 @@ class Child:
         """Whether a sign of life is overdue: it is paused, or has far too much to do."""
         return trio.current_time() - self.beat_at > WORKER_LATE_SECONDS
 
+    @property
+    def preferred(self) -> bool:
+        """Whether it gets connections before those that are late, or not ready."""
+        return self.takes_connections and self.ready and not self.late
+
     async def run(self, kinds: tuple[Kind, ...], handle: Callable[[Child, FromChild], None]) -> None:
         """Start the process, pass on its messages, and return when it has ended. Raises `OSError` if it cannot."""
         try:

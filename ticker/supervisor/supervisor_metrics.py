@@ -111,14 +111,20 @@ class SupervisorMetrics:
         given = GaugeMetricFamily(
             "ticker_worker_connections", "Connections that a worker has, of all kinds.", labels=["worker"]
         )
+        preferred = GaugeMetricFamily(
+            "ticker_worker_preferred",
+            "1 if the worker gets connections: at its last sign of life, which is not overdue, it was ready.",
+            labels=["worker"],
+        )
         for slot in self._pool.slots:
             child = slot.child
             up.add_metric([slot.name], child is not None and child in self._texts)
             restarts.add_metric([slot.name], slot.restarts)
             if slot.kinds:
                 given.add_metric([slot.name], len(child.connections) if child is not None else 0)
+                preferred.add_metric([slot.name], child is not None and child.preferred)
         leaving = sum(child.leaving for child in self._pool.children)
-        yield from (up, restarts, given)
+        yield from (up, restarts, given, preferred)
         yield GaugeMetricFamily("ticker_workers_leaving", "Workers whose clients are to leave.", leaving)
         yield CounterMetricFamily("ticker_rolls", "How often all workers were to be replaced.", self._pool.rolls)
         yield CounterMetricFamily(
