@@ -28,6 +28,21 @@ NOTED = """
     return createOscillator.call(this);
   };
 """
+HELD = """
+  const [held, { send }] = [[], WebSocket.prototype];
+  let holding = false;
+  WebSocket.prototype.send = function (data) {
+    if (holding) held.push(() => send.call(this, data));
+    else send.call(this, data);
+  };
+  window.hold = () => (holding = true);
+  window.heldCount = () => held.length;
+  window.release = () => {
+    holding = false;
+    for (const each of held.splice(0)) each();
+  };
+"""
+"""Requests of the page wait from `hold()` to `release()`, as on a slow network."""
 
 
 def ask(page: Page, symbol: str, kind: str, value: str | None = None) -> None:
@@ -106,3 +121,40 @@ def test_alerts_on_what_is_not_on_the_list_outlive_the_page(chrome: Browser, ser
         page.locator("#alerts-open").click()
         page.locator("#alert-list").get_by_role("button", name=re.compile("Delete: ALPHA")).click()
         listed(page, re.compile(r"BETA moves by 5\.5 % from 200.*BETA moved"))
+
+
+def test_what_is_typed_while_the_symbol_before_is_looked_up_stays(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.add_init_script(HELD)
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "last")).to_have_text("1.11")
+        page.locator("#alerts-open").click()
+        page.evaluate("hold()")
+        ask(page, "beta", "price moves by %", "10")
+        page.locator("#alert-save").click()  # once more, as nothing has happened: there is one alert all the same
+        page.wait_for_function("() => heldCount() > 0")
+        page.locator("#alert-symbol").fill("Alpha")
+        page.evaluate("release()")
+        listed(page, "BETA moves by 10 % from 200armed")
+        expect(page.locator("#alert-symbol")).to_have_value("Alpha")
+        page.locator("#alert-save").click()
+        listed(page, "BETA moves by 10 % from 200armed", "ALPHA moves by 10 % from 1.11armed")
+        expect(page.locator("#alert-symbol")).to_have_value("")
+
+
+def test_of_an_alert_that_is_edited_while_another_is_looked_up_nothing_is_lost(chrome: Browser, served: Market) -> None:
+    with page_of(chrome) as page:
+        page.add_init_script(HELD)
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "last")).to_have_text("1.11")
+        page.locator("#alerts-open").click()
+        ask(page, "ALPHA", "is no longer live")
+        listed(page, "ALPHA is no longer livearmed")
+        page.evaluate("hold()")
+        ask(page, "beta", "price moves by %", "10")
+        page.wait_for_function("() => heldCount() > 0")
+        page.locator("#alert-list").get_by_role("button", name=re.compile("Edit: ALPHA")).click()
+        page.evaluate("release()")
+        listed(page, "ALPHA is no longer livearmed", "BETA moves by 10 % from 200armed")
+        expect(page.locator("#alert-symbol")).to_have_value("ALPHA")
+        expect(page.locator("#alert-save")).to_have_text("Save")

@@ -7,7 +7,8 @@ export class AlertPanel extends EventTarget {
   #alerts;
   #bell;
   #directory;
-  #edited = null;
+  #edited;
+  #submitted = null; // what is being looked up
 
   /** Dispatches `open` with the symbol of an alert that the user wants to see. */
   constructor(page, alerts, bell, directory) {
@@ -33,7 +34,7 @@ export class AlertPanel extends EventTarget {
 
   /** Open the dialog with a new alert for a symbol, if one is given, at its present price. */
   open(symbol = "", price = "") {
-    this.#edit({ id: undefined, symbol, kind: "cross", value: price });
+    this.#edit({ symbol, kind: "cross", value: price });
     this.#show();
     this.#page.alerts.showModal();
     (symbol ? this.#page.alertValue : this.#page.alertSymbol).focus();
@@ -41,12 +42,17 @@ export class AlertPanel extends EventTarget {
   }
 
   #edit(alert) {
-    const { alertSymbol, alertKind, alertValue, alertError, alertSave } = this.#page;
-    this.#edited = alert.id;
+    const { alertSymbol, alertKind, alertValue, alertError } = this.#page;
     [alertSymbol.value, alertKind.value, alertValue.value] = [alert.symbol, alert.kind, alert.value];
     alertError.textContent = "";
-    alertSave.textContent = alert.id === undefined ? "Add" : "Save";
+    this.#name(alert.id);
     this.#showKind();
+  }
+
+  /** Have the form be for the alert with this id, or a new one. */
+  #name(id) {
+    this.#edited = id;
+    this.#page.alertSave.textContent = id === undefined ? "Add" : "Save";
   }
 
   #showKind() {
@@ -56,26 +62,41 @@ export class AlertPanel extends EventTarget {
     alertValueLabel.firstChild.data = value ?? "";
   }
 
-  async #submit() {
-    const { alertSymbol, alertKind, alertValue, alertError } = this.#page;
+  /** What stands in the form; `id` is that of the alert that is edited. */
+  get #given() {
+    const { alertSymbol, alertKind, alertValue } = this.#page;
     const kind = alertKind.value;
-    const value = KINDS[kind].value === null ? "" : typedNumber(alertValue.value);
-    alertError.textContent = problemOf({ kind, value });
-    if (alertError.textContent) return;
-    const symbol = await this.#symbolOf(alertSymbol.value.trim());
-    if (symbol === undefined) alertError.textContent = `Symbol: this service has no ${alertSymbol.value.trim() || "instrument without a symbol"}`;
-    else if (this.#edited === undefined && this.#alerts.full) alertError.textContent = "There are as many alerts as this page keeps; delete one first";
-    if (alertError.textContent) return;
-    this.#alerts.put({ id: this.#edited, symbol, kind, value });
-    this.#edit({ id: undefined, symbol: "", kind, value: "" });
-    alertSymbol.focus();
+    return { id: this.#edited, symbol: alertSymbol.value.trim(), kind, value: KINDS[kind].value === null ? "" : typedNumber(alertValue.value) };
   }
 
-  async #symbolOf(text) {
+  /** Keep the alert. The symbol may have to be looked up; what is typed meanwhile stays. */
+  async #submit() {
+    const given = this.#given;
+    const text = JSON.stringify(given);
+    if (text === this.#submitted) return;
+    this.#submitted = text;
+    const { symbol, problem } = await this.#checked(given);
+    this.#submitted = null;
+    this.#page.alertError.textContent = problem;
+    if (problem) return;
+    this.#alerts.put({ ...given, symbol });
+    if (JSON.stringify(this.#given) === text) {
+      this.#edit({ symbol: "", kind: given.kind, value: "" });
+      this.#page.alertSymbol.focus();
+    } else if (given.id !== undefined && given.id === this.#edited) this.#name(undefined);
+  }
+
+  /** The symbol as the service writes it, or why the alert cannot be kept. */
+  async #checked({ id, symbol, kind, value }) {
+    let problem = problemOf({ kind, value });
+    if (problem) return { problem };
     try {
-      return text ? await this.#directory.symbolOf(text) : undefined;
-    } catch {
-      return undefined;
+      const known = symbol ? await this.#directory.symbolOf(symbol) : undefined;
+      if (known === undefined) problem = `Symbol: this service has no ${symbol || "instrument without a symbol"}`;
+      else if (id === undefined && this.#alerts.full) problem = "There are as many alerts as this page keeps; delete one first";
+      return { symbol: known, problem };
+    } catch (error) {
+      return { problem: `Symbol: ${symbol} could not be looked up: ${error.message}` };
     }
   }
 
