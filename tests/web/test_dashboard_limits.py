@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.bounds import HANG_SECONDS
 from tests.web.browser import Market, cell, market, page_of, row
+from tests.web.test_dashboard_access import CUT
 
 expect.set_options(timeout=1_000 * HANG_SECONDS)
 
@@ -46,15 +48,61 @@ def test_a_list_takes_the_place_of_another_where_a_connection_has_no_room_for_bo
         expect(cell(page, "TWO", "bid")).to_have_text("2.50")
 
 
-def test_a_list_that_is_too_long_is_told_and_a_shorter_one_is_shown(chrome: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [390, 1440])
+def test_of_a_list_that_is_too_long_the_first_names_are_shown_and_the_others_counted(
+    chrome: Browser, tmp_path: Path, width: int
+) -> None:
+    with market(tmp_path) as made, page_of(chrome, width=width) as page:
+        started(made, tmp_path, "max_symbols = 12")
+        left_out = page.locator("#left-out")
+        page.goto(f"{made.url}#{many('ONE', 30)},TWO")  # before the limit is known
+        expect(cell(page, "ONE", "bid")).to_have_text("1.00")
+        expect(left_out).to_contain_text("19 of the 31 names of this list are left out")
+        expect(left_out).to_contain_text("a connection to this service may have 12 names")
+        assert page.evaluate(CUT) == []
+        go(page, f"TWO,{many('ONE', 12)}")
+        expect(cell(page, "TWO", "bid")).to_have_text("2.00")
+        expect(left_out).to_contain_text("1 of the 13 names of this list is left out")
+        expect(row(page, "ONE10")).to_contain_text("left out: this connection has no room for it")
+        expect(row(page, "ONE9")).to_contain_text("no such instrument yet")
+
+
+def test_a_name_beyond_the_limit_comes_as_soon_as_there_is_room(chrome: Browser, tmp_path: Path) -> None:
     with market(tmp_path) as made, page_of(chrome) as page:
         started(made, tmp_path, "max_symbols = 12")
-        page.goto(f"{made.url}#{many('ONE', 30)}")  # before the limit is known
-        expect(page.locator("#toast")).to_contain_text("ONE11 was refused: a connection may have 12 symbols")
-        go(page, many("TWO", 31))
-        expect(page.locator("#toast")).to_contain_text("this connection may have 12; subscribe fewer")
-        go(page, many("TWO", 12))
+        page.goto(f"{made.url}#{many('ONE', 12)},TWO")
+        expect(row(page, "TWO")).to_contain_text("left out")
+        row(page, "ONE3").hover()
+        row(page, "ONE3").locator(".remove").click()
+        expect(page.locator("#left-out")).to_be_hidden()
         expect(cell(page, "TWO", "bid")).to_have_text("2.00")
+        page.keyboard.press("Control+z")
+        expect(row(page, "TWO")).to_contain_text("left out")
+        made.kill()  # the list is as it is on the next connection, whose limit is another
+        made.start()
+        expect(page.locator("#left-out")).to_be_hidden()
+        expect(cell(page, "TWO", "bid")).to_have_text("2.00")
+        expect(row(page, "TWO")).not_to_contain_text("left out")
+
+
+def test_patterns_beyond_the_limit_are_left_out_and_what_others_bring_is_not(chrome: Browser, tmp_path: Path) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        started(made, tmp_path, "max_symbols = 3\nmax_patterns = 1")
+        page.goto(f"{made.url}#TW*,ON*,NEW,NEWER,TWO")
+        expect(cell(page, "TWO", "bid")).to_have_text("2.00")
+        expect(page.locator("#left-out")).to_contain_text("may have 3 names, at most 1 patterns")
+        expect(page.locator("#left-out")).to_contain_text("2 of the 5 names")
+        expect(row(page, "ONE")).to_have_count(0)
+        made.set("NEWER", bid="3.00")
+        expect(cell(page, "NEWER", "bid")).to_have_text("3.00")
+
+
+def test_a_list_that_just_fits_has_precedence_over_book_trades_and_bars(chrome: Browser, tmp_path: Path) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        started(made, tmp_path, "max_symbols = 12")
+        page.goto(f"{made.url}#{many('TWO', 12)}")
+        expect(cell(page, "TWO", "bid")).to_have_text("2.00")
+        expect(page.locator("#left-out")).to_be_hidden()
         # There is no room for book, trades and bars, each of which says so in its place.
         for part in ("#book", "#tape", "#chart-note"):
             expect(page.locator(part)).to_contain_text("13 symbols and patterns; this connection may have 12")

@@ -63,6 +63,16 @@ export declare class Client extends TypedEventTarget<ClientEvents> {
     /** The tables that the service offers; undefined before the first connection. */
     get features(): import("./features.js").Features | undefined;
     /**
+     * The most names that a connection may have, and the most tables and patterns among them; undefined where the service
+     * has not told it, as before the first connection.
+     * @returns {{symbols: number | undefined, tables: number | undefined, patterns: number | undefined}}
+     */
+    get limits(): {
+        symbols: number | undefined;
+        tables: number | undefined;
+        patterns: number | undefined;
+    };
+    /**
      * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
      * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
      * that it does not offer, is told of with `refused`, and the others go on.

@@ -143,6 +143,16 @@ export class Client extends TypedEventTarget {
   }
 
   /**
+   * The most names that a connection may have, and the most tables and patterns among them; undefined where the service
+   * has not told it, as before the first connection.
+   * @returns {{symbols: number | undefined, tables: number | undefined, patterns: number | undefined}}
+   */
+  get limits() {
+    const [symbols, tables, patterns] = ["max_symbols", "max_tables", "max_patterns"].map((name) => this.#session.limits.get(name));
+    return { symbols, tables, patterns };
+  }
+
+  /**
    * Subscribe symbols, tables (`EURUSD book:10`) and patterns. With more names than one connection may have it raises, or,
    * if the limit is not known yet, the subscription ends with that error. A name that the service refuses, such as a table
    * that it does not offer, is told of with `refused`, and the others go on.

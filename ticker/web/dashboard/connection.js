@@ -17,7 +17,6 @@ const RESUMED_MS = 4000;
 
 export class ConnectionPanel extends EventTarget {
   #subscription = null;
-  #names = [];
   #updates = 0;
   #seconds = 0;
   #lostAt = null;
@@ -30,6 +29,7 @@ export class ConnectionPanel extends EventTarget {
   #cut = -1; // of the latest change on this connection
 
   client = null;
+  names = []; // that are subscribed
 
   constructor(page) {
     super();
@@ -65,7 +65,7 @@ export class ConnectionPanel extends EventTarget {
       });
     }
     this.#diagnoseIfLate();
-    this.subscribe(this.#names);
+    this.subscribe(this.names);
   }
 
   /**
@@ -74,7 +74,7 @@ export class ConnectionPanel extends EventTarget {
    */
   subscribe(names) {
     const before = this.#subscription;
-    this.#names = names;
+    this.names = names;
     this.#subscription = null;
     try {
       this.#subscription = replaced(before, () => (names.length > 0 ? this.client.subscribe(...names) : null));

@@ -1,5 +1,6 @@
 // The dashboard put together: the lists, the connection, the rows, the chart and the keys.
 
+import { symbolsAmong } from "./address.js";
 import { AlertPanel } from "./alert_panel.js";
 import { Alerts } from "./alerts.js";
 import { AlertWatch } from "./alert_watch.js";
@@ -21,6 +22,7 @@ import { Messages } from "./messages.js";
 import { isPattern } from "./patterns.js";
 import { Palette } from "./palette.js";
 import { Quotes } from "./quotes.js";
+import { fitting, leftOutText, markLeftOut } from "./room.js";
 import { Search } from "./search.js";
 import { Sparks } from "./sparks.js";
 import { Table } from "./table.js";
@@ -115,13 +117,19 @@ table.addEventListener("layout", () => heads.show(table.layout, table.sort));
 // The list.
 
 function listChanged() {
-  quotes.retain(matcher(...lists.names));
-  let error = connection.subscribe(lists.names);
+  const { names } = lists;
+  const { limits } = connection.client;
+  const fit = fitting(names, limits);
+  quotes.retain(matcher(...fit, ...symbolsAmong(names)));
+  let error = connection.subscribe(fit);
   if (error !== null && detail.quote !== null) {
     show(null); // book, trades and bars make room for the list
-    error = connection.subscribe(lists.names);
+    error = connection.subscribe(fit);
   }
   if (error !== null) messages.toast(error.message);
+  markLeftOut(names, fit, quotes);
+  page.leftOut.textContent = leftOutText(names, fit, limits);
+  page.leftOut.hidden = fit.length === names.length;
   table.show(lists.names, lists.sort);
   heads.show(table.layout, table.sort);
 }
@@ -182,6 +190,8 @@ connection.addEventListener("opened", () => alertWatch.restart());
 
 connection.addEventListener("state", (event) => {
   if (event.state === "connected") {
+    // Before anything is asked for on it: its limits may be others.
+    if (connection.names.join() !== fitting(lists.names, connection.client.limits).join()) listChanged();
     proposeList();
     sparks.refresh();
     directory.expire();

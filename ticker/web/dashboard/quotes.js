@@ -31,13 +31,13 @@ export class Quote {
         delete this.values[name];
       } else {
         this.values[name] = value;
+        this.problem = ""; // not where values go, as of a name that is left out
         this.#withdrawn?.delete(name);
       }
     }
     this.status = this.values.status ?? "live";
     if (fields.status !== undefined && fields.status !== before) this.#statusChanged(time);
     this.known = true;
-    this.problem = "";
     this.version += 1;
     this.#live = this.state === "live" && this.#hasPrice;
   }
