@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.tokens import key_file
 from tests.web.browser import market
 from tests.web.tabs import Tab, tabs
 
@@ -56,3 +57,18 @@ def test_a_tab_that_was_hidden_and_frozen_shows_present_prices_and_whole_charts(
         tab.until(f"{LEGEND} === '2.11'")
         tab.until(SPARK)
         tab.until("document.querySelector('#chart-note').hidden && document.querySelector('#notice').hidden")
+
+
+def test_a_tab_that_was_opened_in_the_background_asks_for_the_token_too(tmp_path: Path) -> None:
+    with market(tmp_path) as made, tabs() as browser:
+        made.reset(PRICES)
+        made.start("--token-key", key_file(tmp_path))
+        made.until_ready()
+        tab = Tab(browser, "about:blank")
+        other = Tab(browser, "about:blank")
+        other.show()
+        tab.until("document.hidden")
+        tab.evaluate(f"void (location.href = '{made.url}#ONE')")
+        tab.until("document.body?.dataset.connection === 'closed'")
+        tab.show()
+        tab.until("document.activeElement?.id === 'token'")

@@ -2,6 +2,7 @@
 
 import { clock, duration, milliseconds, moment, NONE } from "./format.js";
 import { diagnose } from "./diagnosis.js";
+import { firstFetch } from "./first_answer.js";
 import { FirstSocket } from "./first_socket.js";
 import { serviceUrl, storedToken } from "./http.js";
 import { Lag } from "./lag.js";
@@ -47,6 +48,7 @@ export class ConnectionPanel extends EventTarget {
     const token = storedToken();
     const client = connect(serviceUrl(), {
       intervalMs: INTERVAL_MS,
+      fetch: firstFetch,
       ...(globalThis.WebSocket && { WebSocket: FirstSocket }),
       ...(token && { token }),
     });
@@ -135,7 +137,7 @@ export class ConnectionPanel extends EventTarget {
       this.#noteLoss();
       this.#retryAt = event.retryMs ? performance.now() + event.retryMs : 0;
       this.#state(event.state, event.state === "waiting" ? "No connection" : "Disconnected");
-      if (!document.hidden) this.#diagnose(event.reason ?? "");
+      if (!document.hidden || event.state === "closed") this.#diagnose(event); // what is closed has no later moment
     }
     this.page.transport.textContent = this.client.transport === "events" ? "event stream" : "WebSocket";
     this.dispatchEvent(Object.assign(new Event("state"), { state: event.state, resumed: event.resumed }));
@@ -152,7 +154,7 @@ export class ConnectionPanel extends EventTarget {
     setTimeout(() => {
       if (client !== this.client || attempt !== this.#attempt || client.state !== "connecting" || document.hidden) return;
       if (this.#lostAt) this.#showNotice();
-      this.#diagnose("");
+      this.#diagnose({});
     }, LATE_MS);
   }
 
@@ -185,9 +187,9 @@ export class ConnectionPanel extends EventTarget {
   }
 
   /** Diagnose the failure, and display it. */
-  async #diagnose(reason) {
+  async #diagnose(end) {
     const attempt = (this.#attempt += 1);
-    const diagnosis = await diagnose(storedToken());
+    const diagnosis = await diagnose(storedToken(), end);
     if (attempt !== this.#attempt && this.client.state === "connected") return;
     if (diagnosis.kind === "token") {
       this.page.notice.hidden = true;
@@ -200,6 +202,7 @@ export class ConnectionPanel extends EventTarget {
       return;
     }
     this.page.tokenForm.hidden = true;
+    const { reason = "" } = end;
     this.#reason = diagnosis.text || (reason ? `${reason[0].toUpperCase()}${reason.slice(1)}.` : "Neither a WebSocket nor an event stream can be had.");
     this.#showNotice();
   }

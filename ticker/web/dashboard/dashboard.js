@@ -11,7 +11,7 @@ import { ConnectionPanel } from "./connection.js";
 import { Detail } from "./detail.js";
 import { Directory } from "./directory.js";
 import { makeDraggable } from "./drag.js";
-import { firstInstruments } from "./first_symbols.js";
+import { firstInstruments } from "./first_answer.js";
 import { Heads } from "./heads.js";
 import { unlessAllowed } from "./http.js";
 import { usePageKeys, useRowKeys } from "./keys.js";

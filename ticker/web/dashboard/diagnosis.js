@@ -2,9 +2,13 @@
 
 const TIMEOUT_MS = 8000;
 
-/** @returns {Promise<{kind: "none" | "token" | "refused" | "away", text: string}>} */
-export async function diagnose(token) {
+/**
+ * Diagnose how the client's connection has ended, or that it takes long: `end` is its event.
+ * @returns {Promise<{kind: "none" | "token" | "refused" | "away", text: string}>}
+ */
+export async function diagnose(token, { state, status, reason }) {
   if (location.protocol === "http:") return { kind: "refused", text: "This page came without TLS, and prices travel over TLS only: open it over https." };
+  if (state === "closed" && status === 401) return refused(token, reason.replace(/^.*?: /, "")); // the client has asked
   if (!navigator.onLine) return { kind: "away", text: "This device is offline." };
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let response;
@@ -14,17 +18,16 @@ export async function diagnose(token) {
     return { kind: "away", text: `${location.host} does not answer.` };
   }
   if (response.ok) return { kind: "none", text: "" };
-  if (response.status === 401 && !token) return { kind: "token", text: "" }; // how programs send one helps nobody here
-  const text = await explanation(response);
-  return { kind: response.status === 401 ? "token" : "refused", text };
+  const message = await messageOf(response);
+  if (response.status === 401) return refused(token, message);
+  return { kind: "refused", text: message ? `It says: ${message}.` : `It answers with HTTP status ${response.status}.` };
 }
 
-async function explanation(response) {
-  try {
-    const { message } = await response.json();
-    if (typeof message === "string") return `It says: ${message}.`;
-  } catch {
-    // not the service's own answer
-  }
-  return `It answers with HTTP status ${response.status}.`;
+/** Without a token, how programs send one helps nobody here. */
+const refused = (token, message) => ({ kind: "token", text: token && message ? `It says: ${message}.` : "" });
+
+/** What the service says; empty of an answer that is not its own. */
+async function messageOf(response) {
+  const { message } = Object(await response.json().catch(() => null));
+  return typeof message === "string" ? message : "";
 }

@@ -1,5 +1,5 @@
 // Opens the stream while the modules, which take it over (first_socket.js), are still on their way: three round trips
-// less until the first price. On a first visit it also asks which instruments there are (first_symbols.js). A classic
+// less until the first price. On a first visit it also asks which instruments there are (first_answer.js). A classic
 // script, before the style sheets, for which it would wait otherwise.
 
 "use strict";
@@ -17,8 +17,8 @@
   const isFirst = location.hash.length < 2 && !stored("localStorage", "ticker.lists") && !stored("localStorage", "ticker.list");
   if (isFirst) {
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
-    const found = fetch("v1/instruments?match=*", { headers, cache: "no-store", priority: "low" });
-    globalThis.tickerFirst = found.then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+    const answer = fetch("v1/instruments?match=*", { headers, cache: "no-store", priority: "low" }).catch(() => null);
+    globalThis.tickerFirst = { headers, answer };
   }
 
   try {
