@@ -103,9 +103,12 @@ def test_a_list_that_just_fits_has_precedence_over_book_trades_and_bars(chrome: 
         page.goto(f"{made.url}#{many('TWO', 12)}")
         expect(cell(page, "TWO", "bid")).to_have_text("2.00")
         expect(page.locator("#left-out")).to_be_hidden()
-        # There is no room for book, trades and bars, each of which says so in its place.
-        for part in ("#book", "#tape", "#chart-note"):
-            expect(page.locator(part)).to_contain_text("13 symbols and patterns; this connection may have 12")
+        parts = [page.locator(part) for part in ("#book", "#tape", "#chart-note")]
+        for part in parts:
+            expect(part).to_contain_text("the connection has no room for it beside this list")
+        go(page, many("TWO", 9))
+        for part in parts:
+            expect(part).not_to_contain_text("no room")
 
 
 def test_prices_are_muted_as_soon_as_nothing_is_heard_and_the_loss_is_told(chrome: Browser, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 // history when somebody looks there. Nothing here is made of what the page has seen.
 
 import { get } from "./http.js";
+import { reasonOf } from "./room.js";
 
 const LATEST = 300;
 const OLDER = 500; // in a request
@@ -43,13 +44,13 @@ export class Bars {
     try {
       this.#reader = client.candles(symbol, period, rows.find((each) => each >= LATEST) ?? rows.at(-1));
     } catch (error) {
-      this.#completed(error.message); // the connection has no room for it
+      this.#completed(reasonOf(error));
       return;
     }
     this.#reader.addEventListener("change", (event) => this.#take(event.bars));
     this.#reader.complete().then(
       () => this.#completed(""),
-      (error) => this.#completed(error.message),
+      (error) => this.#completed(reasonOf(error)),
     );
   }
 

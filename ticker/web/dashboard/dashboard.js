@@ -127,6 +127,7 @@ function listChanged() {
     error = connection.subscribe(fit);
   }
   if (error !== null) messages.toast(error.message);
+  detail.listChanged();
   markLeftOut(names, fit, quotes);
   page.leftOut.textContent = leftOutText(names, fit, limits);
   page.leftOut.hidden = fit.length === names.length;

@@ -7,6 +7,7 @@ import { Facts } from "./facts.js";
 import { grouped, moment } from "./format.js";
 import { unlessAllowed } from "./http.js";
 import { Ladder } from "./ladder.js";
+import { NO_ROOM } from "./room.js";
 import { Tape } from "./tape.js";
 
 const EVERY_MS = 100;
@@ -62,6 +63,14 @@ export class Detail {
     this.#version = -1;
     this.#said = "";
     this.#client = null;
+    this.#follow();
+  }
+
+  /** Beside another list there may be room for what found none; the bars, which come last, tell that. */
+  listChanged() {
+    if (this.#bars?.problem !== NO_ROOM) return;
+    this.#bars.close();
+    this.#bars = this.#client = null;
     this.#follow();
   }
 

@@ -2,6 +2,7 @@
 
 import { moment, spaced } from "./format.js";
 import { replaced } from "./replaced.js";
+import { reasonOf } from "./room.js";
 
 /** One reader at a time, and the words for its state. */
 export class MarketTable {
@@ -50,7 +51,7 @@ export class MarketTable {
     try {
       reader = replaced(this.#reader, () => open?.() ?? null);
     } catch (error) {
-      problem = error.message;
+      problem = reasonOf(error);
     }
     this.#reader = reader;
     this.#complete = false;
@@ -66,7 +67,7 @@ export class MarketTable {
       this.#problem = text;
       this.touch();
     };
-    reader.complete().then(() => settle(""), (error) => settle(error.message));
+    reader.complete().then(() => settle(""), (error) => settle(reasonOf(error)));
     return reader;
   }
 

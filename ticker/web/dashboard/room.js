@@ -3,7 +3,14 @@
 import { isPattern } from "./patterns.js";
 import { matcher } from "../ticker.js";
 
+const TOO_MANY = 8; // names on a connection (PROTOCOL.md, section 7)
 const LEFT_OUT = "left out: this connection has no room for it";
+
+/** What the panel says of a table for which a connection has no room. */
+export const NO_ROOM = "the connection has no room for it beside this list; shorten that";
+
+/** Why a table cannot be had, in words for the panel. */
+export const reasonOf = ({ code, message }) => (code === TOO_MANY ? NO_ROOM : message);
 
 /** The first of a list's names that fit into a connection with these limits, in their order. */
 export function fitting(names, { symbols = Infinity, patterns = Infinity }) {
