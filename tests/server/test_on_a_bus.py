@@ -64,10 +64,10 @@ async def is_not_ready(service: Running, cause: str) -> None:
         await trio.sleep(0.1)
 
 
-async def stays_so(service: Running, server: Server, error: str) -> None:
-    """Check that it is not ready again before the engine has answered four times with this error."""
+async def stays_so(service: Running, server: Server, error: str, times: int = 4) -> None:
+    """Check that it is not ready again before the engine has answered so many times with this error."""
     refused = 0
-    while refused < 4:
+    while refused < times:
         assert (await readiness(service))[0] == 503
         found = re.search(f"errorstat_{error}:count=([0-9]+)", await server.run("INFO", "errorstats"))
         refused = int(found[1]) if found is not None else 0
@@ -252,6 +252,28 @@ async def test_an_engine_whose_log_may_not_be_read_is_not_there_again_at_each_at
             await server.run("ACL", "SETUSER", "edge", "+xread")
             await becomes_ready(edge)
             assert lines(logs, "its user edge may not do") == 1
+
+
+@pytest.mark.parametrize("command", ["xread", "hgetall"])
+async def test_what_may_not_be_read_from_the_start_is_said_once_by_an_edge_and_by_a_source_that_stands_by(
+    tmp_path: Path, logs: Logs, command: str
+) -> None:
+    server = Server(tmp_path)
+    url = f"redis://second:pw@{server.address}"
+    with started(server):
+        await server.ready()
+        await server.run("ACL", "SETUSER", "second", "on", ">pw", "~ticker:*", "+@all", f"-{command}")
+        async with on_bus(f"redis://{server.address}", feeds=True) as source:
+            await becomes_ready(source)
+            async with on_bus(url, feeds=True) as standby, on_bus(url) as edge:
+                for service in (standby, edge):
+                    await is_not_ready(service, "its user second may not do")
+                    await stays_so(service, server, "NOPERM", times=8)
+                assert lines(logs, "its user second may not do") == 2, "one line of each process"
+                await server.run("ACL", "SETUSER", "second", f"+{command}")
+                await is_not_ready(standby, "it stands by: another source leads, or may come back")
+                await becomes_ready(edge)
+                assert lines(logs, "its user second may not do") == 2
 
 
 async def test_of_a_log_that_is_gone_only_the_latest_cuts_are_written_again(

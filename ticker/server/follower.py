@@ -64,6 +64,8 @@ class Follower:
         """The reason why the engine cannot be used."""
         self._unread = False
         """Whether the last read failed: an engine can be connected to although its log may not be read."""
+        self.on_read: Callable[[], None] = lambda: None
+        """Called when the engine could be read, whatever it had."""
         self.heard_at = 0
         """When the latest entry or beat was read, in microseconds since 1970 UTC."""
         self.cuts = 0
@@ -131,14 +133,14 @@ class Follower:
         if until_silent:
             self._empty = 0  # of an engine that was away, each source has to find the way back
         while True:
+            self._unread = True
             if self._cache is None and not await self._load(connection):
+                self._note_could_be_read()
                 await trio.sleep(FOLLOW_SECONDS)
                 await self._note_nothing(connection)
             else:
-                self._unread = True
                 entries = await connection.read(self._position, FOLLOW_SECONDS)
-                self._unread = False
-                self.note_trouble(None)
+                self._note_could_be_read()
                 for entry in entries:
                     self._position = self.end = entry.position
                     try:
@@ -154,6 +156,11 @@ class Follower:
                     self.on_there()
             if until_silent and (self.silent or self._resigned):
                 return
+
+    def _note_could_be_read(self) -> None:
+        self._unread = False
+        self.note_trouble(None)
+        self.on_read()
 
     def _note_read(self, *, heard: bool) -> None:
         silent = self.silent

@@ -59,7 +59,7 @@ class Leader:
         self._engine = engine
         self._config = config
         self._first = first
-        self._follower = Follower(engine, has_clients=False)
+        self._follower = self._new_follower()
         self._cache: LastValueCache | None = None
         self._lost: str | None = None
         self._writer: CutWriter | None = None
@@ -148,8 +148,13 @@ class Leader:
         """Note, and log once, why the source that leads cannot be followed; follow from its next keyframe."""
         if text != self._lost:
             _log.warning("what the bus has cannot be continued", cause=text)
-        self._lost, self._follower = text, Follower(self._engine, has_clients=False)
+        self._lost, self._follower = text, self._new_follower()
         self._follower.trouble = None  # the engine is well: that is not to be said anew
+
+    def _new_follower(self) -> Follower:
+        follower = Follower(self._engine, has_clients=False)
+        follower.on_read = lambda: self._note_trouble(None)
+        return follower
 
     # Taking over
 
@@ -175,9 +180,12 @@ class Leader:
         self._note_closed(cache.cut - 1)
 
     async def _stand_by(self, connection: Connection) -> Position:
-        """Wait until no other source is heard, and return the end of its log."""
+        """Wait until no other source is heard, and return the end of its log.
+
+        Trouble is over once the log could be read, by the follower or in `_silence`: not all that can be connected to
+        may be read.
+        """
         fresh = self.trouble is None and self._follower.stamp is None
-        self._note_trouble(None)
         if fresh and await connection.last() == Position(0):
             return Position(0)  # of an engine that was away, another source may write it again
         while True:
@@ -197,7 +205,9 @@ class Leader:
         await trio.sleep(BUS_RETRY_SECONDS)
         last = await connection.last()
         for _ in range(SILENT_READS):
-            if await connection.read(last, FOLLOW_SECONDS):
+            entries = await connection.read(last, FOLLOW_SECONDS)
+            self._note_trouble(None)
+            if entries:
                 return None
         return last if await connection.last() == last else None
 
