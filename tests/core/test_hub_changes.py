@@ -85,6 +85,18 @@ def test_a_client_that_keeps_changing_its_interval_does_not_fill_memory_with_thr
     assert resting == [client.subscriber.audience]
 
 
+def test_clients_that_come_and_leave_do_not_fill_memory_with_due_times() -> None:
+    harness = Harness("A")
+    for number in range(100):
+        client = harness.client("A", interval_us=60 * SECOND)
+        harness.publish(update("A", trade_count=number))
+        assert client.take(), "after which it is throttled"
+        client.leave()
+        assert len(harness.hub._scheduler._dues) == 1
+    harness.wait(60 * SECOND)
+    assert not leftovers(harness.hub)
+
+
 # In the middle of a pass
 
 

@@ -320,6 +320,7 @@ class ConflationScheduler:
         self._throttled: dict[int, dict[_Wait, Group]] = {}
         """The groups of throttled audiences, by due time."""
         self._dues: list[int] = []
+        """A heap of these due times, each once."""
 
     def ready(self) -> list[Group]:
         """Return the groups of ready audiences."""
@@ -331,7 +332,7 @@ class ConflationScheduler:
             yield from self._throttled.pop(heapq.heappop(self._dues), {}).values()
 
     def next_due(self) -> int | None:
-        """Return the next due time, None if no audience is throttled."""
+        """Return the next due time, None if there is none; those who were throttled until then may have left."""
         return self._dues[0] if self._dues else None
 
     def shard_for(self, subscription_set: SubscriptionSet, encoding: Encoding, cut: int) -> Group:
@@ -404,11 +405,10 @@ class ConflationScheduler:
             if group is not self._shards[lane][0]:
                 self._shards[lane].remove(group)
         else:
+            # The due time stays until it has come, also without groups: in the heap it could not be found again.
             groups, wait = self._throttled.get(group.due, {}), _wait(audience)
             if groups.get(wait) is group:
                 del groups[wait]
-            if not groups:
-                self._throttled.pop(group.due, None)
 
     def release(self, encoding: Encoding) -> None:
         """Drop an encoding that no audience has any more."""
