@@ -45,10 +45,10 @@ async def test_a_host_that_is_not_known() -> None:
 
 async def test_a_password_that_is_wrong_missing_or_of_nobody(redis: Server) -> None:
     await redis.run("CONFIG", "SET", "requirepass", "right")
-    text = "the user or the password is wrong: rediss://USER:PASSWORD@HOST"
+    text = "the user or the password is wrong: redis://USER:PASSWORD@HOST"
     assert text in await refused(redis.engine(":wrong@"))
     assert text in await refused(redis.engine("nobody:right@"))
-    assert "it wants a password: rediss://USER:PASSWORD@HOST" in await refused(redis.engine())
+    assert "it wants a password: redis://USER:PASSWORD@HOST" in await refused(redis.engine())
     await accepted(redis.engine(":right@"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import ssl
 from itertools import count
 from pathlib import Path
 
@@ -243,3 +244,22 @@ async def test_a_keyframe_that_is_broken_off_at_any_command_leaves_one_that_is_w
 )
 def test_other_errors_have_their_line(error: Exception, text: str) -> None:
     assert text in describe(error, parse_redis_address("redis://h"))
+
+
+@pytest.mark.parametrize(
+    ("url", "sentinels", "without_tls"),
+    [
+        ("redis://h", "(redis+sentinel://)", None),
+        ("rediss://h", "(rediss+sentinel://)", "or redis:// in a network of your own"),
+        ("rediss+sentinel://h/main", "(rediss+sentinel://)", "or redis+sentinel:// in a network of your own"),
+    ],
+)
+def test_a_remedy_names_the_scheme_that_goes_with_the_one_that_was_given(
+    url: str, sentinels: str, without_tls: str | None
+) -> None:
+    address = parse_redis_address(url)
+    assert sentinels in describe(ResponseError("MASTERDOWN Link with MASTER is down"), address)
+    no_tls = ssl.SSLError(1, "wrong version number")
+    no_tls.reason = "WRONG_VERSION_NUMBER"
+    if without_tls is not None:
+        assert without_tls in describe(no_tls, address, connecting=True)

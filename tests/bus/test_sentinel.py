@@ -86,5 +86,8 @@ async def test_sentinels_with_a_password_of_their_own(watched: Watched) -> None:
 
 async def test_a_sentinel_in_the_place_of_a_server_and_the_other_way_round(watched: Watched) -> None:
     assert "it is a sentinel: redis+sentinel://" in await refused(engine_for(f"redis://{watched.sentinel.address}"))
+    await watched.primary.run("ACL", "SETUSER", "source", "on", ">its", "~*", "+@all")
+    text = await refused(watched.engine(user="source:other@"))
+    assert "the user or the password is wrong: redis+sentinel://USER:PASSWORD@HOST" in text
     text = await refused(engine_for(f"redis+sentinel://{watched.primary.address}/main"))
     assert "it does not know a command" in text

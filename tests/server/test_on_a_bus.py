@@ -197,7 +197,7 @@ async def test_whatever_befalls_an_engine_is_said_by_all_and_over_when_it_is_men
             await becomes_ready(edge)
             epoch = (await ask(edge, "/v1/snapshot?symbols=*")).json["epoch"]
             for cause, faults, remedies in BROKEN:
-                text = cause.replace("the password is another", "the user or the password is wrong: rediss://USER:PASS")
+                text = cause.replace("the password is another", "the user or the password is wrong: redis://USER:PASS")
                 for command in faults:
                     await server.run(*command.split())
                 await server.run("CLIENT", "KILL", "USER", "ticker", "SKIPME", "yes")

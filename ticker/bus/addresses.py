@@ -72,6 +72,16 @@ class RedisAddress:
         """Whether connections are over TLS."""
         return self.scheme.startswith("rediss")
 
+    @property
+    def other_scheme(self) -> str:
+        """The scheme of the same servers with TLS, if this address is without it, or without."""
+        return self.scheme.replace("rediss", "redis") if self.tls else self.scheme.replace("redis", "rediss")
+
+    @property
+    def sentinel_scheme(self) -> str:
+        """The scheme of addresses of sentinels, with TLS if this address is with it."""
+        return "rediss+sentinel" if self.tls else "redis+sentinel"
+
     def context(self) -> ssl.SSLContext | None:
         """Return a new context of TLS, from the files as they are now. Raises `ConfigError`."""
         if not self.tls:
@@ -150,7 +160,7 @@ def _parse(url: str) -> RedisAddress:
         **_parse_options(parts),
     )
     if service is None and len(address.servers) > 1:
-        raise ConfigError("give one host; several are those of sentinels: redis+sentinel://")
+        raise ConfigError(f"give one host; several are those of sentinels: {address.sentinel_scheme}://")
     address.context()
     return address
 
@@ -193,12 +203,15 @@ def _parse_options(parts: SplitResult) -> Mapping[str, str]:
         raise ConfigError("name= has 1 to 64 letters, digits, dots, hyphens and underscores")
     files = options.keys() & {"ca", "cert", "key"}
     if files and not parts.scheme.startswith("rediss"):
-        raise ConfigError(f"{', '.join(sorted(files))}: files of certificates are for TLS: rediss://")
+        with_tls = parts.scheme.replace("redis", "rediss")
+        raise ConfigError(f"{', '.join(sorted(files))}: files of certificates are for TLS: {with_tls}://")
     if ("cert" in options) != ("key" in options) or not all(options[each] for each in files):
         raise ConfigError("cert= and key= go together, and each of ca=, cert= and key= names a file")
     of_sentinels = options.keys() & _SENTINEL_OPTIONS
     if of_sentinels and not parts.scheme.endswith("+sentinel"):
-        raise ConfigError(f"{', '.join(sorted(of_sentinels))}: there are sentinels only behind redis+sentinel://")
+        raise ConfigError(
+            f"{', '.join(sorted(of_sentinels))}: there are sentinels only behind {parts.scheme}+sentinel://"
+        )
     if of_sentinels and not all(options.get(each) for each in {*of_sentinels, "sentinel_password"}):
         raise ConfigError("sentinel_password= names a password, and sentinel_user= stands only beside it")
     return options

@@ -25,22 +25,23 @@ async def check_server(link: Link, address: RedisAddress) -> Checked:
     answer = await link.command(b"INFO")
     lines = (answer if isinstance(answer, bytes) else b"").decode(errors="replace").splitlines()
     info = dict(line.split(":", 1) for line in lines if ":" in line)
-    if (fault := _fault(info)) is not None:
+    if (fault := _fault(info, address)) is not None:
         raise Unavailable(f"the bus at {address.text}: {fault}")
     return Checked(f"{info.get('run_id', '')}:{info.get('master_replid', '')}", info.get("aof_enabled") == "1")
 
 
-def _fault(info: dict[str, str]) -> str | None:
+def _fault(info: dict[str, str], address: RedisAddress) -> str | None:
+    sentinels = f"{address.sentinel_scheme}://"
     version = info.get("redis_version", "")
     if _parsed(version) < _OLDEST:
         return f"its version is {version or 'unknown'}: Redis 6.2 or newer is needed, or Valkey"
     if info.get("redis_mode") == "cluster":
-        return "it is a cluster: name a server that is none, or the sentinels of one (redis+sentinel://)"
+        return f"it is a cluster: name a server that is none, or the sentinels of one ({sentinels})"
     if info.get("redis_mode") == "sentinel":
-        return "it is a sentinel: redis+sentinel://HOST:26379/SERVICE"
+        return f"it is a sentinel: {sentinels}HOST:26379/SERVICE"
     if info.get("role") != "master":
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
-        return f"it is a read-only replica of {primary}: name that one, or the sentinels (redis+sentinel://)"
+        return f"it is a read-only replica of {primary}: name that one, or the sentinels ({sentinels})"
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         return f"its maxmemory-policy is {policy}, so it may delete the log: set maxmemory-policy noeviction"

@@ -17,14 +17,16 @@ FOLLOWING = "+info +type +xinfo|stream +xread +xrange +hgetall +hget"
 LEADING = f"{FOLLOWING} +xadd +xtrim +hset +hsetnx +hkeys +hdel +unlink"
 """What the user of a source must be allowed to."""
 
-_CLUSTER = "it is a cluster: name a server that is none, or the sentinels of one (redis+sentinel://)"
-_REPLICA = "it is a read-only replica: name the primary, or the sentinels that know it (redis+sentinel://)"
+# In these texts {0} is the address, so that its own scheme is named.
+_CLUSTER = "it is a cluster: name a server that is none, or the sentinels of one ({0.sentinel_scheme}://)"
+_REPLICA = "it is a read-only replica: name the primary, or the sentinels that know it ({0.sentinel_scheme}://)"
+_BECAME_REPLICA = "it has become a replica: name the sentinels ({0.sentinel_scheme}://), or the new primary"
 
 _BY_CLASS: tuple[tuple[type[Exception], str], ...] = (
-    (exceptions.AuthenticationFailureError, "the user or the password is wrong: rediss://USER:PASSWORD@HOST"),
-    (exceptions.AuthenticationRequiredError, "it wants a password: rediss://USER:PASSWORD@HOST"),
+    (exceptions.AuthenticationFailureError, "the user or the password is wrong: {0.scheme}://USER:PASSWORD@HOST"),
+    (exceptions.AuthenticationRequiredError, "it wants a password: {0.scheme}://USER:PASSWORD@HOST"),
     (exceptions.ReadOnlyError, _REPLICA),
-    (exceptions.UnblockedError, "it has become a replica: name the sentinels (redis+sentinel://), or the new primary"),
+    (exceptions.UnblockedError, _BECAME_REPLICA),
     (exceptions.BusyLoadingError, "it is still loading its data: wait"),
     (exceptions.AskError, _CLUSTER),
     (exceptions.ClusterDownError, _CLUSTER),
@@ -60,7 +62,9 @@ _CLOSED = (
 )
 
 _TLS_HINTS = {
-    "WRONG_VERSION_NUMBER": "there is no TLS at that port: name its tls-port, or redis:// in a network of your own",
+    "WRONG_VERSION_NUMBER": (
+        "there is no TLS at that port: name its tls-port, or {0.other_scheme}:// in a network of your own"
+    ),
     "CERTIFICATE_REQUIRED": "it wants a certificate of its clients: ?cert=FILE&key=FILE",
     "UNKNOWN_CA": "it does not know the authority of ?cert=FILE",
 }
@@ -80,14 +84,14 @@ def describe(error: BaseException, address: RedisAddress, *, connecting: bool = 
                 " own: ?name="
             )
         if isinstance(each, ssl.SSLError):
-            return _tls(each)
+            return _tls(each, address)
         for kind, remedy in _BY_CLASS:
             if isinstance(each, kind):
-                return f"{remedy} ({excerpt(str(each))})"
+                return f"{remedy.format(address)} ({excerpt(str(each))})"
         text = str(each)
         for beginning, remedy in _BY_BEGINNING.items():
             if text.startswith(beginning):
-                return f"{remedy} ({excerpt(text)})"
+                return f"{remedy.format(address)} ({excerpt(text)})"
     return _lost(error, address if connecting else None)
 
 
@@ -100,11 +104,11 @@ def _not_allowed(error: BaseException, address: RedisAddress) -> str:
     )
 
 
-def _tls(error: ssl.SSLError) -> str:
+def _tls(error: ssl.SSLError, address: RedisAddress) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate does not fit: {error.verify_message}; name its authority (?ca=FILE) and its own host"
     hint = next((hint for reason, hint in _TLS_HINTS.items() if reason in str(error.reason)), "check its TLS settings")
-    return f"TLS failed: {error.reason or error}; {hint}"
+    return f"TLS failed: {error.reason or error}; {hint.format(address)}"
 
 
 def _lost(error: BaseException, connecting: RedisAddress | None) -> str:
@@ -126,7 +130,7 @@ def _hint(connecting: RedisAddress | None) -> str:
     if connecting is None:
         return ""
     if not connecting.tls:
-        return " (a tls-port closes what is no TLS: rediss://)"
+        return f" (a tls-port closes what is no TLS: {connecting.other_scheme}://)"
     if connecting.cert is None:
         return " (it may want a certificate of its clients: ?cert=FILE&key=FILE)"
     return " (it may not accept the certificate of ?cert=FILE)"
