@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from tests.bus.servers import Server, free_port, started
+from tests.conftest import Logs
 from ticker.bus import redis_failures
 from ticker.bus.addresses import engine_for
 from ticker.bus.engine import Engine, Keyframe, Position, Unavailable
@@ -59,6 +60,33 @@ async def test_an_engine_that_evicts_until_it_does_not(redis: Server) -> None:
     assert text in await refused(engine)
     await redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction")
     await accepted(engine)
+
+
+async def test_an_engine_that_begins_to_evict_goes_on_and_it_is_said_once_each_time(redis: Server, logs: Logs) -> None:
+    await redis.run("ACL", "SETUSER", "source", "on", ">pw", "~ticker:*", "+@all")
+    cut = 0
+
+    async def warnings_after_a_keyframe() -> list[str]:
+        nonlocal cut
+        cut += 1
+        await connection.append(Position(cut), b"data")
+        await connection.put_part(cut, 0, b"part")
+        await connection.finish_keyframe(Keyframe(cut, 1))
+        return [entry["cause"] for entry in logs if entry["event"].startswith("the bus may lose its log")]
+
+    text = "its maxmemory-policy is {}, so it may delete the log: set maxmemory-policy noeviction".format
+    async with redis.engine("source:pw@").connect() as connection:
+        assert await warnings_after_a_keyframe() == []
+        await redis.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        assert await warnings_after_a_keyframe() == [text("allkeys-lru")]
+        assert await warnings_after_a_keyframe() == [text("allkeys-lru")]
+        await redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await warnings_after_a_keyframe()
+        await redis.run("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        assert await warnings_after_a_keyframe() == [text("allkeys-lru"), text("volatile-ttl")]
+        await redis.run("ACL", "SETUSER", "source", "-info")
+        await warnings_after_a_keyframe()
+        assert await connection.keyframe() == Keyframe(cut, 1)
 
 
 async def test_a_replica_until_it_is_a_primary(redis: Server) -> None:

@@ -19,7 +19,7 @@ from coredis.exceptions import ResponseError
 from ticker.bus.addresses import RedisAddress, host_port
 from ticker.bus.engine import MOST_READ, Entry, Keyframe, Position, Refused, Unavailable
 from ticker.bus.keyframes import check_size
-from ticker.bus.redis_checks import check_server
+from ticker.bus.redis_checks import check_server, eviction
 from ticker.bus.redis_link import Link, Reply, connect
 from ticker.bus_bounds import BUS_ANSWER_SECONDS, BUS_PART_SECONDS, MAX_BUS_ENTRIES
 
@@ -93,6 +93,8 @@ class RedisConnection:
         self._run = run
         self._exists = False
         """Whether the log was there: it must not begin anew behind the back of those who follow it."""
+        self._eviction: str | None = None
+        """The fault of a server that may delete the log since it was connected to."""
 
     def __repr__(self) -> str:
         return f"<RedisConnection to {self._name}>"
@@ -173,6 +175,7 @@ class RedisConnection:
 
     async def finish_keyframe(self, keyframe: Keyframe) -> None:
         """Make this keyframe the latest, and trim the log to the one before. Raises `Refused`."""
+        await self._note_eviction()
         there = await self._link.command(b"HKEYS", self._part_key(keyframe.cut))
         written = set(there) if isinstance(there, list) else set()
         if keyframe.parts < 1 or not written.issuperset(b"%d" % number for number in range(keyframe.parts)):
@@ -185,6 +188,15 @@ class RedisConnection:
         if others:
             await self._delete(cut for cut in listed if cut < others[-1])
             await self._link.command(b"XTRIM", self._log, b"MINID", _id(Position(others[-1])))
+
+    async def _note_eviction(self) -> None:
+        """Log it, once, if the server may delete the log by now: prices go on as long as it does not."""
+        fault = await eviction(self._link)
+        if fault is not None and self._eviction is None:
+            _log.warning(
+                "the bus may lose its log: it goes on, but would refuse a new connection", bus=self._name, cause=fault
+            )
+        self._eviction = fault
 
     async def keyframe(self) -> Keyframe | None:
         """Return the latest keyframe."""
