@@ -191,6 +191,19 @@ class Mute(Scripted):
         super().__init__(Instrument("A"), silent=True)
 
 
+class Uncounted(Mute):
+    """Its counts are none."""
+
+    counters = 5
+
+
+def test_a_check_of_a_feed_with_an_attribute_that_cannot_be_used_names_it(run_ticker: RunTicker) -> None:
+    refused = run_ticker("feeds", "check", "tests.commands.test_feeds:Uncounted", "--seconds", "0.3")
+    assert (refused.code, refused.stdout) == (2, "")
+    said = "feed tests.commands.test_feeds:Uncounted: its counters is 5: give a mapping of names to numbers"
+    assert said in refused.stderr
+
+
 def test_an_impossible_length_of_a_check_is_refused(run_ticker: RunTicker) -> None:
     for seconds in ("0", "nan", "inf", "-1"):
         refused = run_ticker("feeds", "check", "simulated", "--seconds", seconds)

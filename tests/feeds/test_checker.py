@@ -52,7 +52,7 @@ BOOK = Levels("A", [(1, 5)], [(2, 5)], complete=True)
 BAD: list[tuple[str, Callable[[], Steady], str]] = [
     ("attributes", lambda: Attributed(silence_seconds=0), "silence_seconds is 0"),
     ("attributes", lambda: Attributed(instrument_silence_seconds="5"), "instrument_silence_seconds is '5'"),
-    ("attributes", lambda: Attributed(counters={"gaps": 1.5}), "counters is {'gaps': 1.5}"),
+    ("attributes", lambda: Attributed(counters={"gaps": "1"}), "counters is {'gaps': '1'}"),
     ("attributes", lambda: Attributed(faulty_symbols="A"), "faulty_symbols is 'A'"),
     ("attributes", lambda: Attributed(faulty_symbols=[1]), "faulty_symbols is [1]"),
     ("no failure", Failing, "run raised OSError: the venue hung up"),

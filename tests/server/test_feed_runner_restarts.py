@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -278,11 +279,53 @@ async def test_a_part_is_sent_when_the_one_before_was_applied() -> None:
 
 
 async def test_the_counts_of_a_feed_are_those_of_its_state() -> None:
+    counters: dict[Any, Any] = {"gaps": 3}
     feed = Lives(end)
-    feed.counters = Counter(gaps=3)  # type: ignore[attr-defined]  # it is optional
-    _, state = runner(feed, Sink())
-    assert state.counters == {"gaps": 3}
-    assert runner(Lives(end), Sink())[1].counters == {}
+    feed.counters = counters  # type: ignore[attr-defined]  # it is optional
+    running, state = runner(feed, Sink())
+    await running.run()
+    assert state.counts() == [("gaps", 3)]
+    counters["gaps"] += 1
+    counters[404] = 1
+    counters["seconds"] = "many"  # such a count would end the page of all metrics
+    assert state.counts() == [("gaps", 4)]
+    running, state = runner(Lives(end), Sink())
+    await running.run()
+    assert state.counts() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("silence_seconds", "5", "'5': give None or a number above 0"),
+        ("silence_seconds", 0, "0: give None or a number above 0"),
+        ("instrument_silence_seconds", float("nan"), "nan: give None or a number above 0"),
+        ("counters", 5, "5: give a mapping of names to numbers"),
+        ("counters", {"gaps": "3"}, "{'gaps': '3'}: give a mapping of names to numbers"),
+        ("faulty_symbols", 5, "5: give a collection of texts"),
+        ("faulty_symbols", "A", "'A': give a collection of texts"),
+        ("faulty_symbols", [1], "[1]: give a collection of texts"),
+    ],
+)
+async def test_an_attribute_that_cannot_be_used_is_named_until_it_is_another(
+    name: str, value: object, remedy: str, logs: Logs, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    feed, sink = Lives(end), Sink()
+    setattr(feed, name, value)
+    running, state = runner(feed, sink)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.run)
+        await trio.sleep(60)
+        assert state.condition == "down"
+        failed = [entry for entry in logs if entry["event"] == "feed failed"]
+        assert len(failed) == state.failures > 1
+        for entry in failed:
+            assert (entry["feed"], entry["cause"]) == ("lives", f"its {name} is {remedy}")
+            assert "exc_info" not in entry
+        delattr(feed, name)
+    assert state.condition == "ended"
+    assert sink.reasons[0] == "feed_down"
 
 
 async def test_the_batches_of_a_feed_are_bounded(bounds: list[float], autojump_clock: MockClock) -> None:

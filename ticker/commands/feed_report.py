@@ -175,7 +175,7 @@ class FeedReport:
             self.odd.add("time more than a day from now", f"{record.symbol} {value} (microseconds since 1970?)")
         self._before[record.id, _TIME] = Decimal(value)
 
-    def lines(self, seconds: float, counters: Mapping[str, int]) -> list[str]:
+    def lines(self, seconds: float, counters: Mapping[str, float]) -> list[str]:
         """Return the lines of the report after `seconds`, with the feed's own counters."""
         records = self._cache.instruments
         silent = [record.symbol for record in records if record.id not in self._updated]

@@ -18,6 +18,7 @@ from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
 from ticker.texts import printable, shown
 from ticker_feeds import Feed
+from ticker_feeds.attributes import attributes_of
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
 
@@ -73,14 +74,18 @@ async def check(spec: str, *, seconds: float = 10.0) -> int:
         raise ConfigError(f"--seconds {seconds}: give a number above 0")
     configure_logging("console")
     feed = load_feed(spec)
+    try:
+        attributes = attributes_of(feed)
+    except ConfigError as error:
+        raise ConfigError(f"feed {without_secrets(spec)}: {error}") from None
     report = FeedReport()
     began = trio.current_time()
     end = await run_for(feed, seconds, report)
     elapsed = trio.current_time() - began
-    report.finish(elapsed, getattr(feed, "silence_seconds", None))
+    report.finish(elapsed, attributes.silence_seconds)
     print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
-    print("\n".join(report.lines(elapsed, getattr(feed, "counters", {}))))
+    print("\n".join(report.lines(elapsed, attributes.counters)))
     return int(
         bool(report.refused.counts or not (report.updates or report.tables.live) or (end is not None and end != ENDED))
     )

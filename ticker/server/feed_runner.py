@@ -30,6 +30,7 @@ from ticker.server.blocked_loop import FeedBlocked, interruptible
 from ticker.server.feed_channel import Applied, FeedChannel, FeedPhase, FeedSink, FeedState, MarkStale
 from ticker.server.silence import InstrumentSilence
 from ticker_feeds import Feed
+from ticker_feeds.attributes import attributes_of
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
 
@@ -49,8 +50,7 @@ class FeedExited(Exception):
 class FeedRunner:
     """Runs one feed.
 
-    Optional attributes of the feed: `silence_seconds` and `instrument_silence_seconds` (see `ticker_feeds`),
-    `counters`, its own counts for the metrics, and `faulty_symbols`, of which it gives unusable values on purpose.
+    Its optional attributes (see `ticker_feeds`) are read each time it starts; one that cannot be used is a failure.
     """
 
     def __init__(
@@ -63,8 +63,6 @@ class FeedRunner:
         self._applied_of = applied_of
         self._max_batch = max_batch
         self._failures = FailureLog(_log)
-        state.counters = getattr(feed, "counters", state.counters)
-        state.faulty_symbols = frozenset(getattr(feed, "faulty_symbols", ()))
 
     def __repr__(self) -> str:
         return f"<FeedRunner of {self._state!r}>"
@@ -96,8 +94,7 @@ class FeedRunner:
                 return
 
     async def _run_once(self) -> None:
-        silence: float | None = getattr(self._feed, "silence_seconds", None)
-        instrument_silence: float | None = getattr(self._feed, "instrument_silence_seconds", None)
+        silence, instrument_silence, self._state.counters, self._state.faulty_symbols = attributes_of(self._feed)
         async with trio.open_nursery() as nursery:
             if silence is not None:
                 nursery.start_soon(self._watch_silence, silence)

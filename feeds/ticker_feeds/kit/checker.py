@@ -21,16 +21,17 @@ import gc
 import sys
 import tracemalloc
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import trio
 
-from ticker.errors import sole
+from ticker.errors import ConfigError, sole
 from ticker.market import FeedItem, Levels, Update
 from ticker.texts import shown
 from ticker_feeds import Feed
+from ticker_feeds.attributes import attributes_of
 from ticker_feeds.kit.rules import RULES, Nonconformity, PublicationChecker
 
 __all__ = ["RULES", "Nonconformity", "check_feed", "conformance"]
@@ -291,18 +292,10 @@ def _allocated() -> int:
 
 
 def _check_attributes(feed: Feed) -> None:
-    for name in ("silence_seconds", "instrument_silence_seconds"):
-        seconds = getattr(feed, name, None)
-        if seconds is not None and not (type(seconds) in {int, float} and seconds > 0):
-            raise Nonconformity("attributes", f"{name} is {shown(seconds)}")
-    counters = getattr(feed, "counters", {})
-    if not isinstance(counters, Mapping) or any(
-        type(name) is not str or type(count) is not int for name, count in counters.items()
-    ):
-        raise Nonconformity("attributes", f"counters is {shown(counters)}")
-    faulty = getattr(feed, "faulty_symbols", ())
-    if isinstance(faulty, str) or not isinstance(faulty, Collection) or any(type(each) is not str for each in faulty):
-        raise Nonconformity("attributes", f"faulty_symbols is {shown(faulty)}")
+    try:
+        attributes_of(feed)
+    except ConfigError as error:
+        raise Nonconformity("attributes", str(error)) from None
 
 
 def _described(error: BaseException) -> str:

@@ -33,7 +33,7 @@ from ticker_feeds.rows import check_candle, check_levels, check_trade
 
 RULES: Mapping[str, str] = {
     "attributes": "silence_seconds and instrument_silence_seconds are None or numbers above 0; counters maps names to"
-    " whole numbers; faulty_symbols is a collection of texts",
+    " numbers; faulty_symbols is a collection of texts",
     "no failure": "For the kit, give the feed a source that works and goes on",
     "something comes": "Give the feed a source that has something to say at once, or the kit more `seconds`",
     "publications only": "Send an Instrument, an Update, a Withdrawal, a Stale, Levels, a Trade or a Candle of"
