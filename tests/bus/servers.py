@@ -131,7 +131,7 @@ async def watched_servers(folder: Path) -> AsyncIterator[Watched]:
     replica = Server(folder, "--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
     config = folder / "sentinel.conf"
     config.write_text(
-        f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 500\n"
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\nsentinel down-after-milliseconds main 2000\n"
         "sentinel failover-timeout main 3000\n"
     )
     sentinel = Server(folder, program=SENTINEL, config=config)

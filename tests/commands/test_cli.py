@@ -262,15 +262,29 @@ async def test_watch_ends_once_all_of_its_names_are_refused_for_good() -> None:
                 [*TICKER, "watch", "--url", url, "COUNT book:11", "COUNT candles:7m:5"],
                 capture_stdout=True, capture_stderr=True, check=False,
             )  # fmt: skip
-            one_is_left = await trio.run_process(
-                [*TICKER, "watch", "--url", url, "COUNT book:11", "LATER", "--duration", "2"], capture_stderr=True
-            )
+            async with started("watch", "--url", url, "COUNT book:11", "COUNT") as one_is_left:
+                assert one_is_left.stderr is not None
+                said = b""
+                while b"COUNT book:11: " not in said:
+                    said += await one_is_left.stderr.receive_some()
+                for _ in range(3):
+                    await lines(one_is_left, 1)
+                one_is_left.send_signal(signal.SIGINT)
+                assert await one_is_left.wait() == 0
     assert (done.returncode, done.stdout) == (2, b"")
     last = done.stderr.decode().splitlines()[-1]
     assert last.startswith("ticker: watch: nothing is left to watch: ")
     assert "COUNT book:11: " in last
     assert "COUNT candles:7m:5: " in last
-    assert b"COUNT book:11: " in one_is_left.stderr
+
+
+async def test_watch_says_that_there_was_no_connection_in_its_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"wss://127.0.0.1:{silent.getsockname()[1]}"
+        command = [*TICKER, "watch", "A", "--url", url, "--duration", "0.5"]
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == f"ticker: {url}: there was no connection within 0.5 s\n"
 
 
 # Refusals

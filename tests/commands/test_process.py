@@ -79,9 +79,9 @@ COMMANDS: dict[str, Command] = {
     "history export": lambda place: [
         "history", "export", "--file", _history(place), "--csv", place.folder / "table.csv"
     ],
-    "record a feed": lambda place: ["record", place.feed, "--out", place.folder / "recording", "--duration", "0.5"],
+    "record a feed": lambda place: ["record", place.feed, "--out", place.folder / "recording", "--duration", "2"],
     "record a service": lambda place: [
-        "record", place.url, "--out", place.folder / "recording", "--duration", "1"
+        "record", place.url, "--out", place.folder / "recording", "--duration", "4"
     ],
     "watch": lambda place: ["watch", SYMBOL, "NOPE", "--url", place.url, "--duration", "4"],
     "serve": lambda place: ["serve", "--feed", place.feed, "--listen", place.address],

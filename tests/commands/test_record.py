@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -152,7 +153,7 @@ async def test_a_killed_recording_goes_on_behind_its_torn_tail(tmp_path: Path) -
     before = counted(out)
     with out.open("ab") as file:
         file.write(b"\0\0\0\x64torn")
-    async with recording(feed, "--out", out, "--duration", "0.3") as process:
+    async with recording(feed, "--out", out, "--duration", "3") as process:
         said = await told(process)
         assert await process.wait() == 0
     assert "torn tail (8 bytes are left out)" in said
@@ -453,3 +454,23 @@ async def test_ctrl_c_at_any_moment_ends_a_recording_without_a_traceback(tmp_pat
         assert await process.wait() in {0, 130}
     assert "Traceback" not in said, said
     assert not out.exists() or counted(out), "it has what was recorded, or is not there"
+
+
+async def test_of_a_feed_that_publishes_nothing_it_is_said_that_nothing_was_recorded(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.jsonl"
+    nothing.touch()
+    async with recording(f"jsonl?path={nothing}", "--out", tmp_path / "day") as process:
+        said = await told(process)
+        assert await process.wait() == 1
+    assert said.splitlines()[-1] == "ticker: nothing was recorded: nothing came from jsonl"
+    assert not (tmp_path / "day").exists()
+
+
+async def test_of_a_service_that_does_not_answer_it_is_said_that_nothing_was_recorded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"wss://127.0.0.1:{silent.getsockname()[1]}"
+        async with recording(url, "--out", tmp_path / "day", "--duration", "0.5") as process:
+            said = await told(process)
+            assert await process.wait() == 1
+    assert said.splitlines()[-1] == f"ticker: nothing was recorded: nothing came from {url}"
+    assert not (tmp_path / "day").exists()

@@ -155,10 +155,17 @@ async def test_a_reader_that_is_cancelled_between_records_loses_none(
         while len(received) < 50:
             received += await both.server.receive_some()
         held = hold_turns(monkeypatch)
-        with trio.move_on_after(0.1):
+
+        async def read_on() -> None:
+            nonlocal received
             while True:
                 received += await both.server.receive_some()
-        assert held.waiting == 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on)
+            while held.waiting == 0:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
         assert len(received) < 100
         held.release()
         while len(received) < 100:

@@ -250,7 +250,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 async def test_events_end_with_the_token(tokens: Tokens) -> None:
     async with serving(*MARKET, tokens=tokens) as service:
-        reader = await events(service, "symbols=*", bearer(token(exp=time.time() - 7)))
+        reader = await events(service, "symbols=*", bearer(token(exp=time.time() - 4)))
         await reader.until(KIND.EXPIRING)
         error = await reader.until(KIND.ERROR)
         assert error.message[2:] == [11, "the token has expired", True]

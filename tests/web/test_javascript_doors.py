@@ -100,7 +100,7 @@ async def test_a_fresh_token_for_other_symbols_takes_away_what_it_does_not_name(
 
 @BOTH
 async def test_a_token_that_cannot_be_renewed_ends_the_loops(tokens: Tokens, transport: str) -> None:
-    text = token(exp=soon(1.0))
+    text = token(exp=soon(6.0))
     async with (
         serving(*MARKET, tokens=tokens) as service,
         program(service.url, token=text, transport=transport) as client,

@@ -4,8 +4,8 @@ Exit codes, of every command:
 
     0    it did its work, or was stopped in order: `serve`, `watch`, `record` and `feeds check` end so on SIGINT and
          SIGTERM once they run
-    1    a connection failed for good, the output could not be written or its reader has gone, a check failed, or
-         `trust` left something to do
+    1    a connection failed for good, or there was none within `--duration`; nothing was recorded; the output could not
+         be written or its reader has gone; a check failed, or `trust` left something to do
     2    an argument, a setting or a file cannot be used
     130  SIGINT (Ctrl-C) ended it: while it started, at the second Ctrl-C, or a command that waits for nothing
     143  SIGTERM did, likewise

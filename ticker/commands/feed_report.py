@@ -191,7 +191,7 @@ class FeedReport:
             ("fields", [f"{field_name(key)} {len(ids):,}/{total:,}" for key, ids in covered]),
             ("odd", self.odd.lines()),
             ("refused", self.refused.lines()),
-            ("counters", [f"{name} {count:,}" for name, count in sorted(counters.items())]),
+            ("counters", [f"{name} {count:,.15g}" for name, count in sorted(counters.items())]),
         ]
         # A feed names its counters itself, and may quote its source in them.
         return [printable(f"{title:<12} {line}") for title, lines in rows for line in _joined(title, lines)]

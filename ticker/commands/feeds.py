@@ -18,7 +18,7 @@ from ticker.net.clocks import wall_clock
 from ticker.server.feed_channel import FeedChannel, FeedMessage, FeedState
 from ticker.texts import printable, shown
 from ticker_feeds import Feed
-from ticker_feeds.attributes import attributes_of
+from ticker_feeds.attributes import attributes_of, counts_in
 from ticker_feeds.catalogue import Option, describe
 from ticker_feeds.loading import BUILT_IN, Offer, find_feed, load_feed, offers, without_secrets
 
@@ -85,7 +85,7 @@ async def check(spec: str, *, seconds: float = 10.0) -> int:
     report.finish(elapsed, attributes.silence_seconds)
     print(f"{'feed':<12} {without_secrets(spec)}")
     print(f"{'run':<12} {end or 'went on to the end of the check'}")
-    print("\n".join(report.lines(elapsed, attributes.counters)))
+    print("\n".join(report.lines(elapsed, counts_in(attributes.counters))))
     return int(
         bool(report.refused.counts or not (report.updates or report.tables.live) or (end is not None and end != ENDED))
     )

@@ -41,11 +41,12 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     symbols: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     ca: Path | None = None,
     token_file: Path | None = None,
-) -> None:
+) -> int:
     """Record a feed or a running service, for `replay?path=FILE` and `ticker export`.
 
     An existing recording is continued. Ctrl-C ends it; however it ends, all reported publications are in the file. A
-    recording without any is not left behind. A feed is recorded with its order books, trades and candles.
+    recording without any is not left behind, and the exit code is 1 unless it was stopped. A feed is recorded with its
+    order books, trades and candles.
 
     Parameters
     ----------
@@ -70,25 +71,34 @@ async def record(  # noqa: PLR0913  # one parameter per flag
     seconds = seconds_or_forever(duration)
     configure_logging("console")
     record_source = _recorder(source, symbols, ca, token_file)
+    tally, stopped = None, trio.Event()
     with trio.move_on_after(seconds) as scope:
-        async with on_stop_signal(scope.cancel):
+
+        def stop() -> None:
+            stopped.set()
+            scope.cancel()
+
+        async with on_stop_signal(stop):
             # Opened within, so that no signal leaves it behind empty.
-            writer = CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000)))
-            await _record_to(writer, record_source)
+            tally = Tally(CaptureWriter(out, None if rotate_mb is None else max(1, int(rotate_mb * 1_000_000))))
+            await _record_to(tally, record_source)
+    if tally is not None and tally.moments:
+        return 0
+    _print(f"ticker: nothing was recorded: nothing came from {source.partition('?')[0]}")
+    return 0 if stopped.is_set() else 1
 
 
 command = on_running_clock(record)
 
 
-async def _record_to(writer: CaptureWriter, record_source: Callable[[Tally], Awaitable[None]]) -> None:
-    tally = Tally(writer)
+async def _record_to(tally: Tally, record_source: Callable[[Tally], Awaitable[None]]) -> None:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_show_progress, tally)
             await record_source(tally)
             nursery.cancel_scope.cancel()
     finally:
-        writer.close()
+        tally.writer.close()
         if tally.moments:
             _print(_progress(tally))
 

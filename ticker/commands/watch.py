@@ -26,7 +26,7 @@ from ticker.commands.screen import Present, Screen
 from ticker.commands.signals import on_stop_signal
 from ticker.commands.streams import writes_unicode
 from ticker.durations import duration
-from ticker.errors import ConfigError
+from ticker.errors import ConfigError, ConnectionFailed
 from ticker.net.clocks import on_running_clock
 from ticker.texts import printable
 
@@ -76,13 +76,16 @@ async def watch(  # noqa: PLR0913  # one parameter per flag
     # On a dumb terminal nothing can be drawn anew, and `Live` shows nothing at all.
     draws = sys.stdout.isatty() and not Console().is_dumb_terminal
     follow: _Follow = _show_table if draws and not as_json else _print_lines
-    with trio.move_on_after(seconds_or_forever(duration)) as scope:
+    seconds = seconds_or_forever(duration)
+    with trio.move_on_after(seconds) as scope:
         left = _Left(symbols, scope.cancel)
         async with on_stop_signal(scope.cancel):
             open_client = partial(connect, urls, ca=ca, token=token_reader(token_file), interval_ms=interval)
             await follow(
                 symbols, fields.split(",") if fields is not None else None, left.noting(open_client), ", ".join(urls)
             )
+    if not left.connected and trio.current_time() >= scope.deadline:
+        raise ConnectionFailed(f"{', '.join(urls)}: there was no connection within {seconds:g} s")
     if not left.names:
         raise ConfigError(f"watch: nothing is left to watch: {'; '.join(left.refusals)}")
 
@@ -95,11 +98,12 @@ class _Connect(Protocol):
 
 
 class _Left:
-    """The names that were not refused for good, by the texts of those that were."""
+    """The names that were not refused for good, by the texts of those that were, and whether there was a connection."""
 
     def __init__(self, names: tuple[str, ...], end: Callable[[], object]) -> None:
         self.names = dict.fromkeys(names)
         self.refusals: list[str] = []
+        self.connected = False
         self._end = end
 
     def noting(self, open_client: Callable[..., AbstractAsyncContextManager[Client]]) -> _Connect:
@@ -108,6 +112,7 @@ class _Left:
         def open_noting(*, on_event: Callable[[Event], None]) -> AbstractAsyncContextManager[Client]:
             def note(event: Event) -> None:
                 on_event(event)
+                self.connected |= isinstance(event, Connected)
                 if isinstance(event, Refused) and not event.pending and event.name in self.names:
                     del self.names[event.name]
                     self.refusals.append(event_text(event))

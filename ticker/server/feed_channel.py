@@ -7,10 +7,9 @@ the sink behind it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from numbers import Real
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import trio
@@ -68,19 +67,14 @@ class FeedState:
         """Number of those in which it blocked the service, and was interrupted."""
         self.refusals: Counter[str] = Counter()
         """Numbers of publications, or parts of them, that could not be used, by cause."""
-        self.counters: Mapping[Any, Any] = {}
-        """The feed's own counts, by name; it goes on changing them."""
+        self.counts: Callable[[], Mapping[str, float]] = dict
+        """Returns the feed's own counts as they are now, by name."""
         self.faulty_symbols: frozenset[str] = frozenset()
         """Instruments of which it gives values that cannot be used on purpose: these are counted, and not logged."""
 
     def applied_of(self, symbol: str) -> Applied:
         """Return the numbers of this feed's publications of an instrument that were applied."""
         return Applied(self.symbols.get(symbol, 0), self.levels.get(symbol, 0))
-
-    def counts(self) -> list[tuple[str, float]]:
-        """Return the feed's own counts; what it has put among them since it was started, and is none, is left out."""
-        pairs = self.counters.items()
-        return [(name, float(count)) for name, count in pairs if isinstance(name, str) and isinstance(count, Real)]
 
     @property
     def condition(self) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import trio
@@ -30,7 +31,7 @@ from ticker.server.blocked_loop import FeedBlocked, interruptible
 from ticker.server.feed_channel import Applied, FeedChannel, FeedPhase, FeedSink, FeedState, MarkStale
 from ticker.server.silence import InstrumentSilence
 from ticker_feeds import Feed
-from ticker_feeds.attributes import attributes_of
+from ticker_feeds.attributes import attributes_of, counts_in
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("ticker.server.feed_runner")
 
@@ -94,7 +95,8 @@ class FeedRunner:
                 return
 
     async def _run_once(self) -> None:
-        silence, instrument_silence, self._state.counters, self._state.faulty_symbols = attributes_of(self._feed)
+        silence, instrument_silence, counters, self._state.faulty_symbols = attributes_of(self._feed)
+        self._state.counts = partial(counts_in, counters)
         async with trio.open_nursery() as nursery:
             if silence is not None:
                 nursery.start_soon(self._watch_silence, silence)

@@ -121,7 +121,7 @@ class Metrics:
             alive_at = self._started_at if feed_state.alive_at is None else feed_state.alive_at
             age.add_metric([name], (now - alive_at) / 1e6)
             up.add_metric([name], feed_state.condition == "live")
-            for event, count in feed_state.counts():
+            for event, count in feed_state.counts().items():
                 events.add_metric([name, event], count)
             for cause, count in feed_state.refusals.items():
                 refusals.add_metric([name, cause], count)
