@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_patterns_beyond_the_limit_are_left_out_and_what_others_bring_is_not(chr
         started(made, tmp_path, "max_symbols = 3\nmax_patterns = 1")
         page.goto(f"{made.url}#TW*,ON*,NEW,NEWER,TWO")
         expect(cell(page, "TWO", "bid")).to_have_text("2.00")
-        expect(page.locator("#left-out")).to_contain_text("may have 3 names, at most 1 patterns")
+        expect(page.locator("#left-out")).to_contain_text("may have 3 names, at most 1 pattern")
         expect(page.locator("#left-out")).to_contain_text("2 of the 5 names")
         expect(row(page, "ONE")).to_have_count(0)
         made.set("NEWER", bid="3.00")
@@ -109,6 +110,28 @@ def test_a_list_that_just_fits_has_precedence_over_book_trades_and_bars(chrome: 
         go(page, many("TWO", 9))
         for part in parts:
             expect(part).not_to_contain_text("no room")
+
+
+def test_an_alert_for_which_a_connection_has_no_room_says_so_and_is_watched_once_there_is(
+    chrome: Browser, tmp_path: Path
+) -> None:
+    with market(tmp_path) as made, page_of(chrome) as page:
+        started(made, tmp_path, "max_symbols = 2")
+        made.set("THREE", bid="3.00")
+        page.goto(f"{made.url}#ONE")
+        page.locator("#alerts-open").click()
+        states = page.locator("#alert-list li > span > small")
+        for symbol in ("ONE", "TWO", "THREE"):
+            page.locator("#alert-symbol").fill(symbol)
+            page.locator("#alert-kind").select_option(label="is no longer live")
+            page.locator("#alert-save").click()
+            expect(states.last).to_have_text(re.compile("armed" if symbol != "THREE" else "not watched: .* no room"))
+        made.set("THREE", status="halted")
+        page.reload()  # nothing is known of the limit when the alerts are read
+        page.locator("#alerts-open").click()
+        expect(states.last).to_have_text(re.compile("not watched: .* no room"))
+        page.locator("#alert-list").get_by_role("button", name=re.compile("Delete: ONE")).click()
+        expect(page.locator("#alert-bar")).to_contain_text("THREE: halted")
 
 
 def test_prices_are_muted_as_soon_as_nothing_is_heard_and_the_loss_is_told(chrome: Browser, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ export class AlertPanel extends EventTarget {
   #show() {
     const { alertList, alertsOpen, alertSound, alertNotify, alertNone } = this.#page;
     const { all, sound, notify } = this.#alerts;
-    alertList.replaceChildren(...all.map((alert) => entry(alert)));
+    alertList.replaceChildren(...all.map((alert) => entry(alert, this.#alerts.isLeftOut(alert))));
     alertNone.hidden = all.length > 0;
     alertList.hidden = all.length === 0;
     [alertSound.checked, alertNotify.checked] = [sound, notify];
@@ -153,11 +153,11 @@ export class AlertPanel extends EventTarget {
   }
 }
 
-function entry(alert) {
+function entry(alert, leftOut) {
   const item = document.createElement("li");
   const [text, state] = [document.createElement("span"), document.createElement("small")];
   text.textContent = described(alert);
-  state.textContent = alert.armed ? armed(alert) : alert.said;
+  state.textContent = !alert.armed ? alert.said : leftOut ? "not watched: a connection to this service has no room for more symbols" : armed(alert);
   item.dataset.armed = String(alert.armed);
   text.append(state);
   item.append(text);

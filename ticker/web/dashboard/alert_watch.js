@@ -14,6 +14,7 @@ export class AlertWatch {
   #client = null;
   #subscription = null;
   #symbols = "";
+  #fit = ""; // those for which the connection has room
   #quotes = new Quotes();
   #timer;
 
@@ -42,7 +43,11 @@ export class AlertWatch {
   #subscribe(symbols) {
     this.#symbols = symbols.join();
     this.#client ??= this.#open();
-    this.#subscription = replaced(this.#subscription, () => this.#client.subscribe(...symbols));
+    const fit = symbols.slice(0, this.#client.limits.symbols);
+    this.#alerts.leaveOut(symbols.slice(fit.length));
+    if (fit.join() === this.#fit) return;
+    this.#fit = fit.join();
+    this.#subscription = replaced(this.#subscription, () => this.#client.subscribe(...fit));
   }
 
   #open() {
@@ -56,7 +61,9 @@ export class AlertWatch {
     });
     client.addEventListener("state", ({ state }) => {
       clearTimeout(this.#timer);
-      if (client === this.#client && (state === "waiting" || state === "closed")) this.#timer = setTimeout(() => this.#lost(), LOST_MS);
+      if (client !== this.#client) return;
+      if (state === "connected") this.#subscribe(this.#alerts.symbols); // the limits of this connection may be others
+      else if (state === "waiting" || state === "closed") this.#timer = setTimeout(() => this.#lost(), LOST_MS);
     });
     client.addEventListener("refused", () => {}); // the list says what is wrong with a name
     client.addEventListener("unmatched", () => {});
@@ -66,7 +73,7 @@ export class AlertWatch {
   #close() {
     const client = this.#client;
     this.#client = this.#subscription = null;
-    this.#symbols = "";
+    this.#symbols = this.#fit = "";
     this.#quotes = new Quotes();
     clearTimeout(this.#timer);
     client?.close();

@@ -65,6 +65,7 @@ export function judge(alert, { price, state, text }) {
 
 export class Alerts extends EventTarget {
   #alerts;
+  #leftOut = "";
 
   constructor() {
     super();
@@ -82,6 +83,17 @@ export class Alerts extends EventTarget {
   /** Symbols for which an alert is armed. */
   get symbols() {
     return [...new Set(this.#alerts.filter(({ armed }) => armed).map(({ symbol }) => symbol))];
+  }
+
+  /** Note the symbols that nothing watches, because a connection has no room for them. */
+  leaveOut(symbols) {
+    const before = this.#leftOut;
+    this.#leftOut = symbols.join();
+    if (this.#leftOut !== before) this.dispatchEvent(new Event("change"));
+  }
+
+  isLeftOut({ symbol }) {
+    return this.#leftOut.split(",").includes(symbol);
   }
 
   get full() {

@@ -22,7 +22,7 @@ export function fitting(names, { symbols = Infinity, patterns = Infinity }) {
 export function leftOutText(names, fit, { symbols, patterns }) {
   const left = names.length - fit.length;
   if (left === 0) return "";
-  const most = [symbols && `${symbols} names`, patterns && `${patterns} patterns`].filter(Boolean).join(", at most ");
+  const most = [symbols && `${symbols} names`, patterns && `${patterns} pattern${patterns === 1 ? "" : "s"}`].filter(Boolean).join(", at most ");
   return `${left} of the ${names.length} names of this list ${left === 1 ? "is" : "are"} left out: a connection to this service may have ${most}. Split the list to see all.`;
 }
 
