@@ -93,22 +93,23 @@ async def test_a_feed_that_raises(tmp_path: Path) -> None:
 
 async def test_a_feed_that_falls_silent(tmp_path: Path) -> None:
     async with watched(tmp_path, "A", "B", silence="silence_seconds=1") as (service, board):
-        with trio.CancelScope() as life:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(signs_of_life, service)
-                await service.publish(
-                    Instrument("A"), Instrument("B"), update("A", bid="1.25"), update("B", bid="1.25")
-                )
-                await board.until_live("1.25")
-                life.cancel()
+        await service.publish(Instrument("A"), Instrument("B"))
+        await live(service, board, "1.25")
         await board.until_stale("feed_silent")
-        await service.publish(update("A", bid="1.75"), update("B", bid="1.75"))
-        await board.until_live("1.75")
+        await live(service, board, "1.75")
 
 
-async def signs_of_life(service: Running) -> None:
+async def live(service: Running, board: Board, price: str) -> None:
+    """Have the feed say the price again and again, until it is seen to be live."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(said_again, service, price)
+        await board.until_live(price)
+        nursery.cancel_scope.cancel()
+
+
+async def said_again(service: Running, price: str) -> None:
     while True:
-        await service.script.send([])
+        await service.publish(update("A", bid=price), update("B", bid=price))
         await trio.sleep(SIGN_OF_LIFE_SECONDS)
 
 

@@ -164,7 +164,7 @@ class Served(NamedTuple):
         """A connection whose token expires within seconds; it is refused if connecting takes longer."""
         while True:
             with suppress(InvalidStatus):
-                return self.connect(token(exp=time.time() - 7))
+                return self.connect(token(exp=time.time() - 2))
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def ask(websocket: ClientConnection, op: str, **fields: object) -> None:
 
 def until(websocket: ClientConnection, kind: int) -> list[Any]:
     while True:
-        payload = websocket.recv(10)
+        payload = websocket.recv(HANG_SECONDS)
         assert isinstance(payload, bytes)
         message: Any = msgpack.unpackb(payload, strict_map_key=False)
         assert isinstance(message, list)
