@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,27 @@ async def watchers(service: Supervised, count: int) -> list[Peer]:
     return found
 
 
+@asynccontextmanager
+async def reading(peers: list[Peer]) -> AsyncIterator[list[bool]]:
+    """Of each of them that has ended by now, whether it was told so."""
+    told: list[bool] = []
+
+    async def read(peer: Peer) -> None:
+        told.append(await ends(peer))
+
+    async with trio.open_nursery() as nursery:
+        for peer in peers:
+            nursery.start_soon(read, peer)
+        yield told
+        nursery.cancel_scope.cancel()
+
+
+async def until_ended(told: list[bool], count: float) -> None:
+    """Wait until so many have ended."""
+    while len(told) < count:
+        await trio.sleep(0.05)
+
+
 async def still_served(peers: list[Peer]) -> None:
     """Each gets an answer, and so is connected."""
     for peer in peers:
@@ -61,19 +84,9 @@ async def test_each_worker_gets_as_many_connections_and_the_death_of_one_is_noti
         assert metrics["ticker_places_admitted", ""] == 30
 
         os.kill(service.pids()["2"], signal.SIGKILL)
-        lost: list[Peer] = []
-
-        async def read(peer: Peer) -> None:
-            await ends(peer)
-            lost.append(peer)
-
-        async with trio.open_nursery() as nursery:
-            for peer in peers:
-                nursery.start_soon(read, peer)
-            while len(lost) < clients[1]:
-                await trio.sleep(0.05)
+        async with reading(peers) as lost:
+            await until_ended(lost, clients[1])
             await service.ready(workers=3)
-            nursery.cancel_scope.cancel()
         assert len(lost) == clients[1]
         await watchers(service, len(lost))
         metrics = await service.until(lambda metrics: metrics["ticker_places_admitted", ""] == 30)
@@ -217,15 +230,9 @@ async def test_certificates_are_read_anew_by_all_workers_on_sighup(tmp_path: Pat
 async def test_a_stop_says_goodbye_to_all_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     async with supervised(tmp_path) as service:
         peers, pids = await watchers(service, 10), service.pids()
-        told: list[bool] = []
-
-        async def read(peer: Peer) -> None:
-            told.append(await ends(peer))
-
-        async with trio.open_nursery() as nursery:
-            for peer in peers:
-                nursery.start_soon(read, peer)
+        async with reading(peers) as told:
             assert await service.stopped(number) == 0
+            await until_ended(told, 10)
         assert told == [True] * 10
         assert not any(map(arguments_of, pids.values()))
         assert "Traceback" not in service.log.read_text()
@@ -270,20 +277,11 @@ async def test_a_worker_that_gets_a_signal_leaves_in_order_and_is_replaced(tmp_p
         await service.ready()
         peers, before = await watchers(service, 4), service.pids()
         clients = (await service.metrics())["ticker_clients", "1"]
-        told: list[bool] = []
-
-        async def read(peer: Peer) -> None:
-            told.append(await ends(peer))
-
-        async with trio.open_nursery() as nursery:
-            for peer in peers:
-                nursery.start_soon(read, peer)
+        async with reading(peers) as told:
             os.kill(before["1"], signal.SIGTERM)
             await service.until(lambda metrics: metrics["ticker_worker_restarts_total", "1"] == 1)
             await service.ready()
-            while len(told) < clients:
-                await trio.sleep(0.05)
-            nursery.cancel_scope.cancel()
+            await until_ended(told, clients)
         assert service.pids()["2"] == before["2"]
         assert told == [True] * int(clients)
 
