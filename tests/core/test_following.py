@@ -181,6 +181,18 @@ def test_a_table_of_bars_that_had_none_before_a_restart_has_no_past() -> None:
     check_same(source.cache, source.followers[0])
 
 
+def test_bars_that_a_print_amends_before_the_last_one_was_asked_for_are_those_of_the_source() -> None:
+    """A follower is asked for less than its source."""
+    source = Source()
+    source.cut([(Instrument("A"), "")])
+    late = begun(source)
+    source.cut([(Trade("A", 1, 1, time=START * 1_000_000), "")])
+    source.cut([(Trade("A", 1, 1, time=(START + 60) * 1_000_000), "")])
+    part_of(source.cache.instruments[0], source.cache.tables)
+    source.cut([(Trade("A", 1, 1, time=START * 1_000_000), "")])
+    check_same(source.cache, late)
+
+
 def test_bars_of_last_have_no_bids_while_there_is_no_last() -> None:
     """Nor have those of a follower that begins meanwhile."""
     source = Source()

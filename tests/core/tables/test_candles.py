@@ -83,6 +83,16 @@ def test_a_late_print_amends_all_but_the_close_of_its_bar() -> None:
     assert rows(record)[0] == bar(-60, 700, 700, 700, 700)
 
 
+def test_a_bar_that_was_amended_while_nobody_looked_is_owed_to_who_has_seen_the_next_one_begin() -> None:
+    cache = a_market()
+    record = opened(cache, at(0), "candles:1m:3")
+    record.unwatch()
+    seen = cut(cache, at(61, "3"))
+    cut(cache, at(59, "9"))
+    record.watch()
+    assert record.changes_since(seen) == ({CANDLES: [START, 100, 900, 100, 100, 2, 2]}, 1)
+
+
 def test_a_bar_and_the_last_price_agree_at_every_cut() -> None:
     cache = a_market()
     record = watched(cache, "candles:1m:3")

@@ -300,6 +300,7 @@ class Candles:
 
     def _amend(self, start: int, end: int, move: Move, cut: int) -> None:
         """Take in what happened within a bar that is not the last one."""
+        self._write_bar()  # which has changed before: rows know the order of their changes as they are written
         bar = self._bar_from(start, end)
         if bar is None:
             bar = Bar(start, end, move)
