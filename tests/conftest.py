@@ -8,6 +8,7 @@ async with serving(Instrument("A"), update("A", bid="1.00")) as service:
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import ssl
 import struct
@@ -38,8 +39,13 @@ from ticker.server.service_manager import NO_MANAGER, ServiceManager
 
 pytest_plugins = ("tests.running",)
 
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")  # a test says nothing about speed, whatever machine it runs on
+hypothesis.settings.register_profile(
+    "untimed",  # a test says nothing about speed, whatever machine it runs on
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize="TICKER_SAME_EXAMPLES" in os.environ,
+)
+hypothesis.settings.load_profile("untimed")
 
 M = TypeVar("M", bound=ServerMessage)
 
