@@ -155,6 +155,43 @@ def test_a_follower_equals_its_source_after_every_cut(
     check_same(source.cache, late)
 
 
+PRINTS: st.SearchStrategy[Publication] = st.builds(
+    lambda price, minute: Trade("A", price, 1, time=(START + 60 * minute) * 1_000_000),
+    st.sampled_from(["1", "2", "2.5"]), st.integers(0, 3),
+)  # fmt: skip
+PRINT_CUTS = st.lists(st.tuples(st.lists(st.tuples(PRINTS, st.just("one")), max_size=3), st.booleans()), max_size=8)
+
+
+@given(PRINT_CUTS)
+def test_bars_do_not_depend_on_when_they_were_asked_for(cuts: list[tuple[Cut, bool]]) -> None:
+    """Rows are written when somebody needs them, and are what they would be had they been written at once."""
+    one, other = Source(), Source()
+    for source in (one, other):
+        source.cut([(Instrument("A", 1, 0), "one")])
+    for publications, asked in cuts:
+        one.cut(publications)
+        other.cut(publications)
+        if asked:
+            part_of(one.cache.instruments[0], one.cache.tables)
+    assert part_of(one.cache.instruments[0], one.cache.tables) == part_of(
+        other.cache.instruments[0], other.cache.tables
+    )
+
+
+def test_values_of_a_quote_that_wait_are_in_the_bars_before_their_scale_rises() -> None:
+    found: list[State] = []
+    for asked in (False, True):
+        source = Source()
+        candle = Candle("A", "1m", START // 60 * 60, "2.25", "2.25", "2.25", "2.25")
+        source.cut([(Instrument("A", 1, 0), "one"), (candle, "one")])
+        source.cut([(Update("A", {"bid": "1"}), "one")])
+        if asked:
+            part_of(source.cache.instruments[0], source.cache.tables)
+        source.cut([(Instrument("A", 2, 0), "one")])
+        found.append(part_of(source.cache.instruments[0], source.cache.tables))
+    assert found[0] == found[1]
+
+
 def begun(source: Source, *, has_clients: bool = True) -> FollowingCache:
     """A follower that begins with a keyframe."""
     cache = source.cache

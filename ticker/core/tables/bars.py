@@ -127,6 +127,7 @@ class Bars:
         before = self.prices.wire, self.sizes.wire
         if price_scale <= before[0] and size_scale <= before[1]:
             return
+        self.flush()  # what waits is of an earlier cut than that at which all rows change
         self.hold(price_scale, size_scale)
         for candles in self.by_period.values():
             candles.latest(0)  # writes the last bar at the former scales
