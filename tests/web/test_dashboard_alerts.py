@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -43,6 +45,17 @@ HELD = """
   };
 """
 """Requests of the page wait from `hold()` to `release()`, as on a slow network."""
+
+
+@contextmanager
+def held_page(chrome: Browser, served: Market) -> Iterator[Page]:
+    """The page with prices and the dialog of alerts; its requests can be held."""
+    with page_of(chrome) as page:
+        page.add_init_script(HELD)
+        page.goto(f"{served.url}#ALPHA")
+        expect(cell(page, "ALPHA", "last")).to_have_text("1.11")
+        page.locator("#alerts-open").click()
+        yield page
 
 
 def ask(page: Page, symbol: str, kind: str, value: str | None = None) -> None:
@@ -124,11 +137,7 @@ def test_alerts_on_what_is_not_on_the_list_outlive_the_page(chrome: Browser, ser
 
 
 def test_what_is_typed_while_the_symbol_before_is_looked_up_stays(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.add_init_script(HELD)
-        page.goto(f"{served.url}#ALPHA")
-        expect(cell(page, "ALPHA", "last")).to_have_text("1.11")
-        page.locator("#alerts-open").click()
+    with held_page(chrome, served) as page:
         page.evaluate("hold()")
         ask(page, "beta", "price moves by %", "10")
         page.locator("#alert-save").click()  # once more, as nothing has happened: there is one alert all the same
@@ -143,11 +152,7 @@ def test_what_is_typed_while_the_symbol_before_is_looked_up_stays(chrome: Browse
 
 
 def test_of_an_alert_that_is_edited_while_another_is_looked_up_nothing_is_lost(chrome: Browser, served: Market) -> None:
-    with page_of(chrome) as page:
-        page.add_init_script(HELD)
-        page.goto(f"{served.url}#ALPHA")
-        expect(cell(page, "ALPHA", "last")).to_have_text("1.11")
-        page.locator("#alerts-open").click()
+    with held_page(chrome, served) as page:
         ask(page, "ALPHA", "is no longer live")
         listed(page, "ALPHA is no longer livearmed")
         page.evaluate("hold()")

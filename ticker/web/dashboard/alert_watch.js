@@ -13,8 +13,7 @@ export class AlertWatch {
   #alerts;
   #client = null;
   #subscription = null;
-  #symbols = "";
-  #fit = ""; // those for which the connection has room
+  #fit = ""; // the symbols that are subscribed: those for which the connection has room
   #quotes = new Quotes();
   #timer;
 
@@ -36,12 +35,11 @@ export class AlertWatch {
       this.#close();
       return;
     }
-    if (symbols.join() !== this.#symbols) this.#subscribe(symbols);
+    this.#subscribe(symbols);
     for (const symbol of symbols) if (this.#quotes.get(symbol)?.known) this.#look(symbol);
   }
 
   #subscribe(symbols) {
-    this.#symbols = symbols.join();
     this.#client ??= this.#open();
     const fit = symbols.slice(0, this.#client.limits.symbols);
     this.#alerts.leaveOut(symbols.slice(fit.length));
@@ -73,7 +71,7 @@ export class AlertWatch {
   #close() {
     const client = this.#client;
     this.#client = this.#subscription = null;
-    this.#symbols = this.#fit = "";
+    this.#fit = "";
     this.#quotes = new Quotes();
     clearTimeout(this.#timer);
     client?.close();
