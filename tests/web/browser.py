@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
 from tests.programs import CHROMIUM, require
 from ticker.net.devcert import AUTHORITY_FILE, data_folder
@@ -73,6 +73,23 @@ def add(page: Page, text: str) -> None:
     page.keyboard.press("/")
     page.locator("#search").fill(text)
     page.keyboard.press("Enter")
+
+
+def held_back(page: Page) -> list[Route]:
+    """Requests for the modules of the page for work on it (index.html), which are held back from now on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/dashboard/dashboard.js", hold)
+    return held
+
+
+def let_go(page: Page, held: list[Route]) -> None:
+    while not held:  # the stream may be faster
+        page.wait_for_timeout(10)
+    held[0].continue_()
 
 
 class Market:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Route, WebSocket, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.bounds import HANG_SECONDS
 from tests.tokens import key_file, token
-from tests.web.browser import Market, cell, market, page_of
+from tests.web.browser import Market, cell, held_back, let_go, market, page_of
 
 expect.set_options(timeout=1_000 * HANG_SECONDS)
 
@@ -28,23 +28,6 @@ def counted(page: Page) -> list[WebSocket]:
 
     page.on("websocket", count)
     return found
-
-
-def held_back(page: Page) -> list[Route]:
-    """Requests for the modules, which are held back from now on."""
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/dashboard/dashboard.js", hold)
-    return held
-
-
-def let_go(page: Page, held: list[Route]) -> None:
-    while not held:  # the stream may be faster
-        page.wait_for_timeout(10)
-    held[0].continue_()
 
 
 def test_the_page_asks_for_no_other_file_and_opens_one_stream(chrome: Browser, served: Market) -> None:

@@ -28,7 +28,7 @@
     const socket = new WebSocket(url, protocols);
     socket.binaryType = "arraybuffer";
     const events = [];
-    socket.onmessage = (event) => events.push(event);
+    socket.onmessage = socket.onclose = (event) => events.push(event);
     globalThis.tickerStream = { url: url.href, protocols, socket, events };
   } catch {
     // there is no WebSocket, or the token cannot be in its request: the modules deal with that
