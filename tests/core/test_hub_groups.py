@@ -105,6 +105,23 @@ def test_instruments_that_become_visible_in_the_middle_of_a_pass_do_not_disturb_
     assert found == [[[0, {1: 200}, 1, {1: 200}]], [[0, {1: 200}, 1, {1: 200}, 2, {1: 200}]]]
 
 
+def test_a_frame_says_the_cut_of_its_pass_also_where_a_table_was_opened_before_it_was_written() -> None:
+    """Such a table is in a cut of its own, and comes with the next pass: a copy at that cut would lack it."""
+    harness = Harness("A1", "A2", burst=1)
+    clients = [harness.client(*names, "A* book:1") for names in (("A1",), ("A1", "A2"))]
+    steps = harness.begin(update("A1", bid="2"))
+    for _ in harness.hub.prepare(["A1 book:1"], (), lambda _symbol: True):
+        pass
+    harness.client("A1 book:1")
+    for _ in steps:
+        pass
+    harness.run()
+    for client in clients:
+        change, whole = (each for each in client.take() if isinstance(each, Delta | Snapshot))
+        assert isinstance(whole, Snapshot)
+        assert change.cut == whole.since
+
+
 def test_empty_groups_are_removed() -> None:
     harness = Passing("A", "B", "C", "D")
     clients = [*harness.three(), harness.client("A", encoding=JSON)]

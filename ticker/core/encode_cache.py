@@ -25,18 +25,44 @@ _Encode: TypeAlias = Callable[[int, int, Selection], bytes]
 _Key = TypeVar("_Key")
 
 
+class Steps(dict[int, bytes]):
+    """The common parts of messages that take copies to one cut, by the cut from which they do (`Encoding.step`)."""
+
+    __slots__ = ("_cache", "_encoding", "_reached")
+
+    def __init__(self, cache: LastValueCache, encoding: Encoding) -> None:
+        """The cut is the present one."""
+        self._cache = cache
+        self._encoding = encoding
+        self._reached = encoding.reached(cache.wire_cut(cache.cut), cache.time)
+
+    def __missing__(self, since: int) -> bytes:
+        step = self._encoding.step(self._cache.wire_cut(since), self._reached)
+        if len(self) < MAX_CHANGE_SETS:
+            self[since] = step
+        return step
+
+
 class ChangeSet(dict[int, bytes]):
     """Encoded changes by instrument id, encoded at the first look-up. `changed` are the ids of changed instruments.
 
     Of one for a selection, entries are empty where nothing selected has changed.
     """
 
-    __slots__ = ("_bits", "_encode", "_of", "changed", "redefined", "selection", "since")
+    __slots__ = ("_bits", "_encode", "_of", "changed", "redefined", "selection", "since", "steps")
 
     def __init__(
-        self, since: int, changed: set[int], redefined: set[int], encode: _Encode, selection: Selection = None
+        self,
+        since: int,
+        steps: Steps,
+        changed: set[int],
+        redefined: set[int],
+        encode: _Encode,
+        selection: Selection = None,
     ) -> None:
         self.since = since
+        self.steps = steps
+        """To the cut of these changes: while a pass is left, a subscription may close others."""
         self.changed = changed
         self.redefined = redefined
         """Ids among these of records declared, redefined or owed whole after `since`: rarely any."""
@@ -63,7 +89,8 @@ class ChangeSet(dict[int, bytes]):
             self._of = {}
         found = self._of.get(selection)
         if found is None:
-            found = self._of[selection] = ChangeSet(self.since, self.changed, self.redefined, self._encode, selection)
+            known = self.since, self.steps, self.changed, self.redefined, self._encode
+            found = self._of[selection] = ChangeSet(*known, selection)
         return found
 
     def drop(self, changed: Iterable[int]) -> None:
@@ -178,9 +205,7 @@ class EncodeCache:
         self._encoding = encoding
         self._cut = -1
         self._change_sets: dict[int, ChangeSet] = {}
-        self._reached = b""
-        """The end of each step to the present cut."""
-        self._steps: dict[int, bytes] = {}
+        self._steps = Steps(cache, encoding)
         # By an instrument's id and how many fields they are.
         self._selections = _Encoded[int]()
         # Complete records and definitions, by id.
@@ -203,7 +228,7 @@ class EncodeCache:
             redefined = set()
             if cache.last_definition > since:
                 redefined = self._redefined(changed, since)
-            change_set = self._change_sets[since] = ChangeSet(since, changed, redefined, self._changes)
+            change_set = self._change_sets[since] = ChangeSet(since, self._steps, changed, redefined, self._changes)
         return change_set
 
     def change_set_among(self, since: int, numbers: Collection[int]) -> ChangeSet:
@@ -211,7 +236,7 @@ class EncodeCache:
         self._begin_cut()
         records = self.cache.records
         changed = {number for number in numbers if records[number].last_change > since}
-        return ChangeSet(since, changed, self._redefined(changed, since), self._changes)
+        return ChangeSet(since, self._steps, changed, self._redefined(changed, since), self._changes)
 
     def _redefined(self, changed: set[int], since: int) -> set[int]:
         """Return the ids of records for which changes alone are not enough."""
@@ -224,8 +249,7 @@ class EncodeCache:
         if self._cut != cache.cut:
             self._cut = cache.cut
             self._change_sets.clear()
-            self._steps.clear()
-            self._reached = self._encoding.reached(cache.wire_cut(cache.cut), cache.time)
+            self._steps = Steps(cache, self._encoding)
             most = ENTRIES_PER_INSTRUMENT * len(cache.records)
             for encoded in (self._selections, self._selected):
                 if len(encoded) > most:
@@ -237,7 +261,7 @@ class EncodeCache:
 
     def empty_change_set(self, since: int) -> ChangeSet:
         """Return a change set that is told what has changed, for many changes that are encoded in steps."""
-        return ChangeSet(since, set(), set(), self._changes)
+        return ChangeSet(since, self._steps, set(), set(), self._changes)
 
     def release(self) -> None:
         """Drop the change sets: they refer back to this cache, and the cycle would wait for the garbage collector."""
@@ -245,10 +269,13 @@ class EncodeCache:
         for encoded in (self._selections, self._records, self._selected, self._definitions):
             encoded.discard(self._discarded)
 
-    def frame(self, since: int, shares: Iterable[Share], parts: Parts | None = None) -> bytes:
+    def frame(
+        self, since: int, shares: Iterable[Share], parts: Parts | None = None, steps: Steps | None = None
+    ) -> bytes:
         """Return the frames that bring a copy from `since` to the present cut, with parts that are made already.
 
-        The change sets may begin later than `since` if nothing of the copy changed in between. Definitions come first.
+        With `steps` they bring it to the cut of these, which is that of the change sets. A change set may begin later
+        than `since` if nothing of the copy changed in between. Definitions come first.
         """
         self._begin_cut()  # made parts need no change set of the present cut
         records, parts = self.cache.records, Parts() if parts is None else parts
@@ -265,22 +292,20 @@ class EncodeCache:
             parts.add([entry for number in changed if (entry := change_set[number])], complete, definitions)
         changes, told = Joined(parts.changed, parts.entries), Joined(parts.complete, parts.records)
         frame = self._encoding.instruments(parts.definitions) if parts.definitions else b""
-        return frame + self._encoding.large(self._step(since), changes, told)
+        steps = self._steps if steps is None else steps
+        return frame + self._encoding.large(steps[since], changes, told)
 
     def definitions(self, ids: Iterable[int]) -> bytes:
         """Return the frame with the definitions of these records."""
         records = self.cache.records
         return self._encoding.instruments([self.definition(records[each]) for each in ids])
 
-    def delta(self, since: int, entries: Sequence[bytes]) -> bytes:
-        """Return the frame that brings a copy from `since` to the present cut, without new or redefined instruments."""
-        return self._encoding.delta(self._steps.get(since) or self._step(since), entries)
+    def delta(self, since: int, steps: Steps, entries: Sequence[bytes]) -> bytes:
+        """Return the frame that brings a copy from `since` to the cut of a change set, which has these steps.
 
-    def _step(self, since: int) -> bytes:
-        step = self._encoding.step(self.cache.wire_cut(since), self._reached)
-        if len(self._steps) < MAX_CHANGE_SETS:
-            self._steps[since] = step
-        return step
+        There are no new or redefined instruments in it.
+        """
+        return self._encoding.delta(steps[since], entries)
 
     def _changes(self, number: int, since: int, selection: Selection) -> bytes:
         record = self.cache.records[number]
