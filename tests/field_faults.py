@@ -83,7 +83,7 @@ def forget_fields_of_what_joins(patch: pytest.MonkeyPatch) -> None:
 
     def select_at_first(index: AudienceIndex, audience: Audience, bits: int) -> None:
         if audience.portions:
-            audience.portions[None] = audience.portions.get(None, 0) | bits
+            audience.portions = {**audience.portions, None: audience.portions.get(None, 0) | bits}
         else:
             select(index, audience, bits)
 

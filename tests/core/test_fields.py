@@ -13,6 +13,7 @@ from ticker.config import Limits
 from ticker.core.selections import portions_of, selection_of
 from ticker.errors import Code
 from ticker.market import Instrument
+from ticker.protocol.digest import record_checksum, total
 from ticker.protocol.messages import Delta, Instruments, Removed, ServerMessage, Snapshot
 from ticker.protocol.wire import ENCODINGS, MSGPACK, Encoding
 
@@ -215,6 +216,16 @@ def test_the_checksum_is_that_of_the_wanted_fields() -> None:
     assert digests[0]["digest"] != digests[1]["digest"]
     wanted.say("A", ask="9")
     assert wanted.ask("digest")["digest"] == digests[0]["digest"]
+
+
+def test_the_checksum_is_that_of_an_instrument_as_well_that_has_just_appeared() -> None:
+    talk = Fields()
+    talk.subscribe("A", "NEW", fields=["bid"])
+    cut(talk.cache, Instrument("NEW", 2), update("NEW", bid="4"))
+    answer = talk.ask("digest")
+    assert records(talk.sink.take()) == {3: {BID: 400}}
+    wanted = [record_checksum(number, (2, 0), {BID: bid}) for number, bid in ((0, 100), (3, 400))]
+    assert answer == {"cut": talk.cache.cut, "digest": total(wanted), "records": 2}
 
 
 @pytest.mark.parametrize(

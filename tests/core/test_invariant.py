@@ -63,6 +63,13 @@ TABLE_TEXTS = sorted({name.partition(" ")[2] for name in TABLE_NAMES})
 TRADED, QUOTES = "AB", {"bid", "last"}
 """An instrument with no quotes of a price: its bars are those of prints alone."""
 
+QUOTED = sorted({*SYMBOLS} - {TRADED})
+ARRIVING = (
+    st.builds(lambda symbol, bid: Update(symbol, {"bid": bid}), st.sampled_from(QUOTED), st.decimals(-99, 99, places=2))
+    | st.builds(Instrument, st.sampled_from(SYMBOLS), st.integers(0, 2))
+    | st.builds(lambda symbol, price: Trade(symbol, price, 1), st.sampled_from(SYMBOLS), PRICES)
+)
+
 START = 1_000_000_000_000
 
 
@@ -110,8 +117,8 @@ class World(RuleBasedStateMachine):
         self.cut_is_open = False
         """In the service no client acts between an update and the close of its cut: that is one synchronous step."""
         self.passing: Iterator[None] = iter(())
-        self.waiting: list[tuple[str, Decimal]] = []
-        """Bids that arrive during a pass, each a cut of its own."""
+        self.waiting: list[Update | Instrument | Trade] = []
+        """Those that arrive during a pass, each a cut of its own."""
         self.behind = False
         """Another pass has to follow at once, as the publisher sees to it."""
         self.an_instrument_is_declared("AA", 0, "")
@@ -283,9 +290,9 @@ class World(RuleBasedStateMachine):
         self.cut_is_open = False
         self.begin_pass(steps)
 
-    @rule(symbol=st.sampled_from(sorted({*SYMBOLS} - {TRADED})), bid=st.decimals(-99, 99, places=2))
-    def a_bid_arrives_during_a_pass(self, symbol: str, bid: Decimal) -> None:
-        self.waiting.append((symbol, bid))
+    @rule(arrived=ARRIVING)
+    def something_arrives_during_a_pass(self, arrived: Update | Instrument | Trade) -> None:
+        self.waiting.append(arrived)
 
     @precondition(lambda self: not self.cut_is_open)
     @rule(ms=st.sampled_from([1, 20, 49, 50, 200, 5_001, 61_000]), steps=st.integers(0, 3))
@@ -410,13 +417,19 @@ class World(RuleBasedStateMachine):
     def refresh(self) -> None:
         """Between two groups of a pass: take in one thing that waits."""
         while self.waiting:
-            symbol, bid = self.waiting.pop(0)
-            if symbol in self.open:
-                self.cache.publish(Update(symbol, {"bid": bid}), FEEDS[0])
-                self.open[symbol].update(FEEDS[0], {"bid": bid}, set())
-                self.close_cut()
-                self.behind = True
-                return
+            arrived = self.waiting.pop(0)
+            if isinstance(arrived, Instrument):
+                self.open.setdefault(arrived.symbol, Shown())
+            if arrived.symbol not in self.open:
+                continue
+            self.cache.publish(arrived, FEEDS[0])
+            if isinstance(arrived, Update):
+                self.open[arrived.symbol].update(FEEDS[0], arrived.fields, set())
+            elif isinstance(arrived, Trade):
+                assert self.open[arrived.symbol].print(FEEDS[0], arrived)
+            self.close_cut()
+            self.behind = True
+            return
 
     def begin_pass(self, steps: int) -> None:
         self.passing = chain.from_iterable(hub.publish(self.now, self.refresh) for hub in self.hubs)

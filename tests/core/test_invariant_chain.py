@@ -26,7 +26,8 @@ class Chain(World):
     copies: tuple[FollowingCache, ...] = ()
     told: tuple[tuple[int, int, State], ...] = ()
     """Cuts that the copies have not taken yet."""
-    restarted = False
+    restarted: int | None = None
+    """The number of those among them that are of the run before."""
 
     def new_copy(self) -> FollowingCache:
         source = self.cache
@@ -62,7 +63,7 @@ class Chain(World):
     def restored(self) -> None:
         """Those that follow are told the first cut of the new run, too."""
         if self.copies:
-            self.restarted = True
+            self.restarted = len(self.told)
             self.begin_journal()
 
     @precondition(lambda self: hasattr(self, "cache") and not self.cut_is_open)
@@ -72,12 +73,12 @@ class Chain(World):
         source = self.cache
         for copy in self.copies:
             for number, (cut, time, news) in enumerate(told):
-                if self.restarted and not number:
+                if number == self.restarted:
                     copy.change_source()
                 assert copy.wire_cut(copy.cut) == cut - 1
                 copy.apply(cut, time, carried(news))  # each has its own, as at the other ends of a bus
             assert (copy.wire_cut(copy.cut), copy.time) == (source.cut, source.time)
-        self.restarted = self.restarted and not told
+        self.restarted = None
 
     @precondition(lambda self: not self.cut_is_open and self.copies)
     @rule()

@@ -23,7 +23,7 @@ from ticker.core.bitmaps import bitmap_of, numbers_in
 from ticker.core.last_value import LastValueCache
 from ticker.core.matching import Matches, SymbolIndex
 from ticker.core.record import MarketRecord
-from ticker.core.selections import Portions, Selection, portions_of
+from ticker.core.selections import Selection, portions_of
 from ticker.core.table_index import Opener, TableIndex
 from ticker.core.text_search import TEXT_WEIGHT, FoldedTexts, words_of
 from ticker.core.watch_index import WatchIndex, unwatch, watch
@@ -269,7 +269,7 @@ class AudienceIndex:
         if not names.selected:
             return
         selections, instruments = dict(names.selected), bits & ~self.tables.bits
-        wanted: Portions = {None: bits & self.tables.bits}
+        wanted: dict[Selection, int] = {None: bits & self.tables.bits}
         for pattern in names.patterns:
             selection = selections.get(pattern)
             wanted[selection] = wanted.get(selection, 0) | self._matches[pattern].bits & instruments
@@ -284,8 +284,10 @@ class AudienceIndex:
                 numbers.setdefault(selections.get(record.symbol), []).append(record.id)
         for selection, some in numbers.items():
             wanted[selection] = wanted.get(selection, 0) | bitmap_of(some) & instruments
+        portions = dict(audience.portions)
         for selection, matched in portions_of(wanted).items():
-            audience.portions[selection] = audience.portions.get(selection, 0) | matched
+            portions[selection] = portions.get(selection, 0) | matched
+        audience.portions = portions
 
     def remove(self, audience: Audience) -> None:
         """Forget an audience."""

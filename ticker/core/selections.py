@@ -16,8 +16,9 @@ Value = TypeVar("Value")
 Selection: TypeAlias = frozenset[FieldKey] | None
 """The selected fields; None for all of them."""
 
-Portions: TypeAlias = dict[Selection, int]
-"""Bitmaps of records by their selection; no record is in two of them."""
+Portions: TypeAlias = Mapping[Selection, int]
+"""Bitmaps of records by their selection; no record is in two of them. One stays as it is: later ones are compared with
+it."""
 
 
 def selection_of(fields: Iterable[str]) -> Selection:
@@ -38,7 +39,7 @@ def selected(fields: Mapping[FieldKey, Value], selection: Selection) -> Mapping[
 def portions_of(wanted: Mapping[Selection, int]) -> Portions:
     """Return the selection of each record from the bitmaps of those for which names ask for certain fields."""
     whole = wanted.get(None, 0)
-    portions: Portions = {}
+    portions: dict[Selection, int] = {}
     for selection, matched in wanted.items():
         bits = matched & ~whole
         if selection is None or not bits:
@@ -64,5 +65,5 @@ def differing(before: Portions, after: Portions) -> int:
     return others
 
 
-def _add(portions: Portions, selection: Selection, bits: int) -> None:
+def _add(portions: dict[Selection, int], selection: Selection, bits: int) -> None:
     portions[selection] = portions.get(selection, 0) | bits
