@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.bus.servers import Server, started
 from tests.conftest import Logs, Running, running
 from tests.net.certificates import save
 from tests.server.test_operator_pages import measures
-from tests.server.test_pages import ask
+from tests.server.test_pages import Unanswered, ask
 from tests.server.test_service_manager import Manager, manager
 from ticker.bus.engine import Keyframe, Position
 from ticker.config import Config, History
@@ -45,9 +45,12 @@ def on_bus(
 
 
 async def readiness(service: Running) -> tuple[int, dict[str, Any]]:
-    got = await ask(service, "/readyz")
-    assert (await ask(service, "/healthz")).status == 200
-    return got.status, json.loads(got.body)
+    """Whether it is ready, and what it says about that; as a market begins anew, connections may end unanswered."""
+    while True:
+        with suppress(Unanswered):
+            got = await ask(service, "/readyz")
+            assert (await ask(service, "/healthz")).status == 200
+            return got.status, json.loads(got.body)
 
 
 async def becomes_ready(service: Running) -> None:

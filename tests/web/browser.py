@@ -92,6 +92,11 @@ def let_go(page: Page, held: list[Route]) -> None:
     held[0].continue_()
 
 
+def painted(page: Page) -> None:
+    """Wait until the page has painted what it knows."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 class Market:
     """A service whose prices a test sets, and which it can kill and start again at the same address."""
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.bounds import HANG_SECONDS
 from tests.tokens import key_file, token
-from tests.web.browser import Market, cell, market, page_of
+from tests.web.browser import Market, cell, market, page_of, painted
 
 expect.set_options(timeout=1_000 * HANG_SECONDS)
 
@@ -179,7 +179,7 @@ def test_period_and_style_are_kept_and_the_pointer_shows_a_bar(chrome: Browser, 
         expect(page.locator("#chart-legend .close b")).to_have_text("1.03")
         page.get_by_label("1m", exact=True).check()
         expect(page.locator("#chart")).to_have_attribute("aria-label", re.compile("1m bars"))
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        painted(page)
         shown = page.locator("#chart-legend time").inner_text()
         page.locator("#chart-box").hover(position={"x": 60, "y": 60})
         expect(page.locator("#chart-legend time")).not_to_have_text(shown)
@@ -198,7 +198,7 @@ def test_the_chart_is_dragged_by_its_bars_and_zoomed_where_the_pointer_is(chrome
 
         def shown_at(x: int) -> str:
             page.mouse.move(left + x, top)
-            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            painted(page)
             return page.locator("#chart-legend time").inner_text()
 
         bar = shown_at(100)
@@ -232,7 +232,7 @@ def test_two_fingers_zoom_the_chart_and_one_taps_a_bar(chrome: Browser, lines: L
         def tapped(x: int) -> str:
             touch("touchStart", x)
             touch("touchEnd")
-            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            painted(page)
             return page.locator("#chart-legend time").inner_text()
 
         bar, middle = tapped(100), tapped(150)

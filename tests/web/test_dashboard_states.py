@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.bounds import HANG_SECONDS
 from tests.tokens import key_file, token
-from tests.web.browser import Market, cell, market, page_of, row
+from tests.web.browser import Market, cell, market, page_of, painted, row
 from tests.web.test_dashboard_access import CUT, LONG_NAME, violations
 from tests.web.test_dashboard_detail import DEEP, Lines, book, past, trades
 
@@ -41,6 +41,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 
 def check(page: Page, part: str = "html") -> None:
+    painted(page)
     assert violations(page, part) == []
     assert page.evaluate(CUT) == []
 
