@@ -300,13 +300,6 @@ class EncodeCache:
         records = self.cache.records
         return self._encoding.instruments([self.definition(records[each]) for each in ids])
 
-    def delta(self, since: int, steps: Steps, entries: Sequence[bytes]) -> bytes:
-        """Return the frame that brings a copy from `since` to the cut of a change set, which has these steps.
-
-        There are no new or redefined instruments in it.
-        """
-        return self._encoding.delta(steps[since], entries)
-
     def _changes(self, number: int, since: int, selection: Selection) -> bytes:
         record = self.cache.records[number]
         if selection is not None:

@@ -352,8 +352,8 @@ class Hub:
         if not group.audiences:
             return  # emptied during this pass; the encode cache may be gone, too
         encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
-        change_set, delta, is_ready = encode_cache.change_set(since), encode_cache.delta, group.due is None
-        steps = change_set.steps
+        change_set, is_ready = encode_cache.change_set(since), group.due is None
+        steps, delta = change_set.steps, group.encoding.delta  # the next calls are for each audience
         for audience, pending in pending_by_audience(group, change_set, self.index.watch_index):
             if not audience.members and audience.empty:
                 continue  # discarded during this pass
@@ -368,7 +368,7 @@ class Hub:
                 shares = [Share(change_set.of(selection), numbers) for selection, numbers in parts]
                 yield audience, len(pending), encode_cache.frame(cursor, shares, steps=steps)
             else:
-                yield audience, len(pending), delta(cursor, steps, pending)
+                yield audience, len(pending), delta(steps[cursor], pending)
 
     def _heartbeats(self, now: int, idle_us: int) -> Iterator[_Frame]:
         for audience in [audience for audience in self._audiences.values() if now - audience.sent_at >= idle_us]:
