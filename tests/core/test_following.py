@@ -218,6 +218,31 @@ def test_a_table_of_bars_that_had_none_before_a_restart_has_no_past() -> None:
     check_same(source.cache, source.followers[0])
 
 
+def test_bars_of_quotes_that_wait_at_a_restart_are_of_the_run_before() -> None:
+    """The source has written them, for its keyframe."""
+    source = Source()
+    source.cut([(Instrument("A"), ""), (Update("A", {"bid": 1}), "")])
+    late = begun(source)
+    source.cut([(Update("A", {"last": 2}), "")])
+    part_of(source.cache.instruments[0], source.cache.tables)
+    source.cache.tables.change_source()
+    late.change_source()
+    check_same(source.cache, late)
+
+
+def test_what_came_to_a_book_while_nobody_followed_is_told_once_it_is_otherwise() -> None:
+    """It may be again as it was when others were told last."""
+    source = Source()
+    source.cut([(Instrument("A"), ""), (Levels("A", [(1, 1)], [], complete=True), "one")])
+    source.cut([(Stale("A", "gap", book_only=True), "one")])
+    source.cache.tables.tell_nobody()
+    source.cut([(Stale("A", "checksum", book_only=True), "one")])
+    source.cache.tables.tell(source.journal)
+    late = begun(source)
+    source.cut([(Stale("A", "gap", book_only=True), "one")])
+    check_same(source.cache, late)
+
+
 def test_bars_that_a_print_amends_before_the_last_one_was_asked_for_are_those_of_the_source() -> None:
     """A follower is asked for less than its source."""
     source = Source()

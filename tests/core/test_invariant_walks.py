@@ -16,6 +16,7 @@ import pytest
 from tests.core.invariant_client import Client
 from tests.core.invariant_market import FEEDS, FIELDS, SELECTIONS, SYMBOLS, TABLES, Level, Number
 from tests.core.test_invariant import NAMES, QUOTED, World
+from tests.core.test_invariant_chain import MOST_COPIES, Chain
 from tests.core.test_invariant_edges import MOST_EDGES, Edges
 from ticker.client.wanted import FieldSet
 from ticker.market import Instrument, Side, Trade, Update
@@ -79,9 +80,23 @@ class Walk:
             between_cuts.append(self.edges)
         for _ in range(steps):
             self.draw.choice(always if self.machine.cut_is_open else [*always, *between_cuts])()
-            if isinstance(self.machine, Edges) and not self.machine.cut_is_open and self.aside.random() < 0.1:
-                self.machine.all_edges_are_the_source()
+            if not self.machine.cut_is_open:
+                self.others()
         self.machine.teardown()
+
+    def others(self) -> None:
+        """The steps of those that follow, between two cuts."""
+        machine, odds = self.machine, self.aside.random()
+        if isinstance(machine, Edges) and odds < 0.1:
+            machine.all_edges_are_the_source()
+        elif isinstance(machine, Chain):
+            machine.every_copy_follows()
+            if machine.copies and odds < 0.1:
+                machine.every_copy_is_the_same()
+            elif len(machine.copies) < MOST_COPIES and odds < 0.2:
+                machine.another_one_follows()
+            elif odds > 0.98:
+                machine.nobody_follows_any_more()
 
     # What steps are given
 
@@ -245,7 +260,7 @@ class Walk:
             self.machine.another_edge_begins()
 
 
-@pytest.mark.parametrize("machine", [World, Edges])
+@pytest.mark.parametrize("machine", [World, Edges, Chain])
 @pytest.mark.parametrize(
     "first", [0, *(pytest.param(each, marks=pytest.mark.untraced) for each in range(25, WALKS, 25))]
 )
@@ -270,7 +285,7 @@ def main() -> None:
     """Walk, and print the walks that end with something wrong."""
     first, count, *steps = map(int, sys.argv[1:])
     for seed in range(first, first + count):
-        for machine, selecting, group in product((World, Edges), (False, True), (1, 100)):
+        for machine, selecting, group in product((World, Edges, Chain), (False, True), (1, 100)):
             try:
                 Walk(machine(), seed, selecting=selecting, group=group).go(steps[0] if steps else STEPS)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for

@@ -87,6 +87,7 @@ class Book:
     def tell_news(self) -> None:
         """Remember from now on what has changed, for `take_news`."""
         self.bids.news, self.asks.news = set(), set()
+        self._told = []  # to others, before
 
     def forget_news(self) -> None:
         """Remember nothing for `take_news` any more."""

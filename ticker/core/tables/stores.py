@@ -118,8 +118,9 @@ class TableStores:
 
     def change_source(self) -> None:
         """All bars that there are were begun in an earlier life than what is to come."""
-        for tables in self._of.values():
-            for candles in () if tables.bars is None else tables.bars.by_period.values():
+        for bars in (tables.bars for tables in self._of.values() if tables.bars is not None):
+            bars.flush()
+            for candles in bars.by_period.values():
                 # A table that a client opened before any bar came is not there in caches that follow.
                 candles.has_past |= candles.last is not None
 
