@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.bounds import HANG_SECONDS
 from tests.tokens import key_file, token
-from tests.web.browser import cell, held_back, let_go, market, page_of
+from tests.web.browser import Market, cell, held_back, let_go, market, page_of
 
 expect.set_options(timeout=1_000 * HANG_SECONDS)
 
@@ -30,15 +32,24 @@ def requested(page: Page, base: str) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("names", ["", "#ONE"], ids=["first visit", "link"])
+VISITS = pytest.mark.parametrize("names", ["", "#ONE"], ids=["first visit", "link"])
+
+
+@contextmanager
+def visit(chrome: Browser, folder: Path) -> Iterator[tuple[Market, Page, list[str]]]:
+    """A service that wants tokens, a page, and what that asks for."""
+    with market(folder) as made, page_of(chrome) as page:
+        made.reset(PRICES)
+        made.start("--token-key", key_file(folder))
+        made.until_ready()
+        yield made, page, requested(page, made.url)
+
+
+@VISITS
 def test_without_a_token_two_requests_are_refused_and_then_it_is_asked_for(
     chrome: Browser, tmp_path: Path, names: str
 ) -> None:
-    with market(tmp_path) as made, page_of(chrome) as page:
-        made.reset(PRICES)
-        made.start("--token-key", key_file(tmp_path))
-        made.until_ready()
-        seen = requested(page, made.url)
+    with visit(chrome, tmp_path) as (made, page, seen):
         page.goto(f"{made.url}{names}")
         expect(page.locator("#token")).to_be_focused()
         expect(page.locator("#token-reason")).to_be_empty()
@@ -55,15 +66,12 @@ def test_without_a_token_two_requests_are_refused_and_then_it_is_asked_for(
         expect(page.locator("#token-form")).to_be_hidden()
 
 
-@pytest.mark.parametrize("names", ["", "#ONE"], ids=["first visit", "link"])
+@VISITS
 def test_a_refusal_before_the_modules_have_come_is_not_asked_for_again(
     chrome: Browser, tmp_path: Path, names: str
 ) -> None:
-    with market(tmp_path) as made, page_of(chrome) as page:
-        made.reset(PRICES)
-        made.start("--token-key", key_file(tmp_path))
-        made.until_ready()
-        seen, held = requested(page, made.url), held_back(page)
+    with visit(chrome, tmp_path) as (made, page, seen):
+        held = held_back(page)
         page.goto(f"{made.url}index.html{names}", wait_until="commit")
         page.wait_for_function("() => globalThis.tickerStream?.socket.readyState === WebSocket.CLOSED")
         let_go(page, held)
