@@ -353,7 +353,7 @@ class Hub:
             return  # emptied during this pass; the encode cache may be gone, too
         encode_cache, throttle, cut = self._encode_caches[group.encoding], self._scheduler.throttle, self.cache.cut
         change_set, is_ready = encode_cache.change_set(since), group.due is None
-        steps, delta = change_set.steps, group.encoding.delta  # the next calls are for each audience
+        steps, delta = change_set.steps, group.encoding.delta  # looked up once, not for each audience
         for audience, pending in pending_by_audience(group, change_set, self.index.watch_index):
             if not audience.members and audience.empty:
                 continue  # discarded during this pass

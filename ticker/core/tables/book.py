@@ -87,7 +87,7 @@ class Book:
     def tell_news(self) -> None:
         """Remember from now on what has changed, for `take_news`."""
         self.bids.news, self.asks.news = set(), set()
-        self._told = []  # to others, before
+        self._told = []  # what others were told is not known to those who begin now
 
     def forget_news(self) -> None:
         """Remember nothing for `take_news` any more."""
